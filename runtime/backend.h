@@ -1,0 +1,173 @@
+/* backend.h: the table of all that a device supplies. runtime/cpu fills one; cuda/ fills another in a library loaded at run time.
+ *
+ * An op is four hops: lua/gal/tensor.lua -> ops.c (checks) -> this table -> kernel. ops.c has checked every shape, dtype and device before a kernel is
+ * called, so kernels check nothing but what only the data can show (an index out of range). */
+#ifndef GAL_BACKEND_H
+#define GAL_BACKEND_H
+#include "galrun.h"
+
+/* A lane is one of the workers that run the same kernel side by side: on the CPU thread `index` of `count`, which does its share and touches no other's;
+ * on a GPU there is one lane and it carries the stream. */
+typedef struct gal_lane {
+    int index, count;
+    void *stream;
+} gal_lane;
+
+/* A kernel runs one op. args is the op's plain struct below; a recorded program keeps a copy of it, so it points at nothing on the caller's stack.
+ * What changes from step to step is read through a pointer into device memory. Returns GAL_OK, or a status with the sentence in gal_error(). */
+typedef gal_status gal_kernel(const gal_lane *lane, const void *args);
+
+/* One call: a kernel, its arguments and about how many operations it does, by which the backend chooses the lanes. */
+typedef struct gal_call {
+    gal_kernel *kernel;
+    const void *args;
+    int64_t work; /* GAL_WHOLE: the kernel brings its own threads and runs on the calling one */
+} gal_call;
+#define GAL_WHOLE (-1)
+#define GAL_SERIAL 0 /* one lane */
+
+/* ---- arguments, one struct for each family of ops ---- */
+
+/* y[i] = f(a[i], b[i]) over shape {…} with strides in elements; scalar parameters p, q. Dimensions that can be are merged, so contiguous operands come as rank 1. b is NULL in unary ops. */
+typedef struct gal_map_args {
+    float *y;
+    const float *a, *b;
+    int32_t rank;
+    float p, q;
+    int64_t count;
+    int64_t shape[GAL_RANK], ys[GAL_RANK], as[GAL_RANK], bs[GAL_RANK];
+} gal_map_args;
+
+/* y = x converted from x_type to y_type; value: what fill and arange write. */
+typedef struct gal_copy_args {
+    void *y;
+    const void *x;
+    int32_t y_type, x_type, rank;
+    int64_t count;
+    int64_t shape[GAL_RANK], ys[GAL_RANK], xs[GAL_RANK];
+    double start, step;
+} gal_copy_args;
+
+/* x {outer, n, inner} -> y {outer, inner}; sort: x {outer, n} -> y {outer, n}. */
+typedef struct gal_reduce_args {
+    void *y;
+    const float *x;
+    int64_t outer, n, inner;
+} gal_reduce_args;
+
+/* rows of `width` bytes: y {count, width} from x {rows, width} at index {count}; scatter adds float32 rows of width / 4. */
+typedef struct gal_rows_args {
+    void *y;
+    const void *x;
+    const int64_t *index;
+    int64_t count, rows, width;
+} gal_rows_args;
+
+/* y {m, n} (row stride ldy, columns contiguous) = a {m, k} b {k, n}: element (i, j) of a at a[i * a_row + j * a_col]. */
+typedef struct gal_matmul_args {
+    float *y;
+    const float *a, *b;
+    int64_t m, n, k, ldy, a_row, a_col, b_row, b_col;
+    int32_t accumulate;
+} gal_matmul_args;
+
+/* linear: y {rows, out}, slope {rows, out} or NULL, x {rows, in}, w {out, in}, b {out} or NULL.
+ * backward_input: y = dx {rows, in}, x = dz {rows, out}. backward_weight: y = dw {out, in} or NULL, slope = db {out} or NULL, w = dz {rows, out}, x {rows, in}. */
+typedef struct gal_linear_args {
+    float *y, *slope;
+    const float *x, *w, *b;
+    int64_t rows, in, out;
+    int32_t activation, accumulate;
+} gal_linear_args;
+
+/* y {rows, n}; state {key, counter}; streams {rows} or NULL for stream 0 and one row; blocks: by how much advance moves the counter. */
+typedef struct gal_random_args {
+    void *y;
+    uint64_t *state;
+    const int64_t *streams;
+    int64_t rows, n, blocks;
+} gal_random_args;
+
+typedef struct gal_flow_draw_args {
+    float *t, *theta_t, *velocity; /* {batch, 1}, {batch, d}, {batch, d} */
+    const float *theta;            /* {rows, d} */
+    const int64_t *index;          /* {batch} */
+    const uint64_t *state;
+    int64_t batch, rows, d;
+    float sigma;
+} gal_flow_draw_args;
+
+typedef struct gal_batch_args {
+    int64_t *index, *cursor; /* {batch}, {} */
+    const int64_t *order;    /* {rows} */
+    int64_t batch, rows;
+} gal_batch_args;
+
+/* mse: loss {}, a = prediction, b = target; backward: gradient, loss = dloss. */
+typedef struct gal_mse_args {
+    float *gradient, *loss;
+    const float *prediction, *target;
+    int64_t count;
+} gal_mse_args;
+
+/* One optimiser step over a block of `count` elements; every number that changes is behind a pointer. */
+typedef struct gal_step_args {
+    float *parameter, *first, *second;
+    const float *gradient, *hyper;
+    int64_t *step;
+    double *total; /* accumulate, sum_squares, clip: {} */
+    int64_t count;
+} gal_step_args;
+
+typedef struct gal_kde_args {
+    float *y;
+    const float *points, *data; /* {m, d}, {n, d} */
+    int64_t m, n, d;
+    int32_t skip_self;
+} gal_kde_args;
+
+/* ---- the table ---- */
+typedef struct gal_backend {
+    const char *name; /* "cpu", "cuda" */
+
+    /* Memory of the device, aligned to 64 bytes. allocate leaves *out NULL and returns GAL_MEMORY where there is none. */
+    gal_status (*allocate)(void **out, size_t bytes);
+    void (*release)(void *memory, size_t bytes);
+    gal_status (*upload)(void *device, const void *host, size_t bytes);
+    gal_status (*download)(void *host, const void *device, size_t bytes);
+
+    /* Runs one call now. */
+    gal_status (*issue)(const gal_call *call);
+    /* A recorded list made ready to run: chosen lanes and barriers on the CPU, a captured graph on a GPU. The list outlives the plan. */
+    gal_status (*prepare)(void **plan, const gal_call *calls, int64_t count);
+    gal_status (*replay)(void *plan, int64_t times);
+    void (*forget)(void *plan);
+
+    /* Kernels. A line says which struct; the formula stands in galrun.h. */
+    gal_kernel *add, *sub, *mul, *div, *pow, *maximum, *minimum, *eq, *lt, *le;                              /* gal_map_args */
+    gal_kernel *affine, *power, *exp, *log, *sqrt, *abs, *sin, *cos, *sigmoid, *tanh, *relu, *silu, *gelu;   /* gal_map_args; affine p, q; power p */
+    gal_kernel *relu_backward, *silu_backward, *gelu_backward, *tanh_backward, *sigmoid_backward;            /* gal_map_args: a = dy, b = x or y */
+    gal_kernel *copy, *fill, *arange;                                                                        /* gal_copy_args */
+    gal_kernel *gather_rows, *scatter_add_rows;                                                              /* gal_rows_args */
+    gal_kernel *sum, *mean, *max, *min, *std, *sort;                                                         /* gal_reduce_args */
+    gal_kernel *matmul;                                                                                      /* gal_matmul_args */
+    gal_kernel *linear, *linear_backward_input, *linear_backward_weight;                                     /* gal_linear_args */
+    gal_kernel *uniform, *normal, *permutation, *random_advance;                                             /* gal_random_args */
+    gal_kernel *flow_draw;                                                                                   /* gal_flow_draw_args */
+    gal_kernel *batch_rows;                                                                                  /* gal_batch_args */
+    gal_kernel *mse, *mse_backward;                                                                          /* gal_mse_args */
+    gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate;                        /* gal_step_args */
+    gal_kernel *kde_log_density;                                                                             /* gal_kde_args */
+} gal_backend;
+
+/* What the host gives to a backend in a library of its own, so that the library links with no undefined symbol of ours. */
+typedef struct gal_host {
+    int version; /* GAL_BACKEND_VERSION */
+    gal_status (*fail)(gal_status status, const char *format, ...);
+    int (*interrupted)(void);
+} gal_host;
+#define GAL_BACKEND_VERSION 1
+/* The library's one exported symbol: fills *backend and returns GAL_OK, or says why the device can't be had. */
+typedef gal_status gal_backend_open(const gal_backend **backend, const gal_host *host);
+
+#endif

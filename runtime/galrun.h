@@ -1,0 +1,253 @@
+/* galrun.h: all that Lua sees of the C runtime: status codes, memory, tensors, ops, programs, files.
+ *
+ * The same text is valid C11, C++ and, preprocessed with -DGAL_CDEF, the cdef that LuaJIT reads at start-up; so
+ * macros and includes stay above the marker, and below it stand plain declarations only. What a device has to supply
+ * is in backend.h; nothing outside runtime/ and cuda/ includes that.
+ *
+ * Conventions. A shape is written {rows, columns}; tensors are row-major, dimensions and indices count from 0 here (from 1 in
+ * Lua). An op's results come first and are made by the caller with the right shape; an op never allocates what it returns.
+ * A function that can fail returns a gal_status, and gal_error() then holds one sentence that names the argument, what it
+ * was and what was expected. No function exits, aborts, jumps or touches a lua_State. */
+#ifndef GALRUN_H
+#define GALRUN_H
+
+#ifdef GAL_CDEF
+#define GAL_API
+#else
+#include <stddef.h>
+#include <stdint.h>
+#define GAL_API __attribute__((visibility("default")))
+#endif
+
+#define GAL_RANK 8 /* the largest number of dimensions */
+
+#if defined(__cplusplus) && !defined(GAL_CDEF)
+extern "C" {
+#endif
+/* ---- marker: LuaJIT reads from here ---- */
+
+typedef enum gal_status {
+    GAL_OK = 0,
+    GAL_SHAPE,       /* a wrong shape or count */
+    GAL_TYPE,        /* a wrong dtype or column type */
+    GAL_VALUE,       /* a value out of range, a NaN where none may be */
+    GAL_MEMORY,      /* the machine has no memory left */
+    GAL_BUDGET,      /* the soft limit is reached: collect garbage and try again */
+    GAL_DEVICE,      /* no such device, or tensors on two */
+    GAL_STATE,       /* called at the wrong time */
+    GAL_FILE,        /* a file is missing, malformed or can't be written */
+    GAL_INTERRUPTED  /* Ctrl-C */
+} gal_status;
+
+typedef enum gal_dtype {
+    GAL_F32 = 0,
+    GAL_U8,
+    GAL_I64,
+    GAL_F64 /* accumulators inside the runtime; Lua reads it with item() and totable() */
+} gal_dtype;
+
+typedef enum gal_activation { GAL_IDENTITY = 0, GAL_RELU, GAL_SILU, GAL_GELU, GAL_TANH } gal_activation;
+
+/* The sentence of the last failure in this thread; never NULL. Valid until the next failure in this thread. */
+GAL_API const char *gal_error(void);
+GAL_API const char *gal_version(void);
+
+/* ---- interrupts: the host's SIGINT handler sets the flag, long loops poll it ---- */
+GAL_API void gal_interrupt_set(int on);
+GAL_API int gal_interrupted(void);
+
+/* ---- time ---- */
+GAL_API double gal_now(void); /* seconds on the monotonic clock */
+
+/* ---- devices ---- */
+/* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */
+GAL_API gal_status gal_device_open(const char *name);
+/* Threads that the CPU backend uses; n = 0 leaves it. Returns the number in force. Default: the cores this process may use. */
+GAL_API int gal_threads(int n);
+GAL_API const char *gal_cpu_isa(void); /* "avx512", "avx2" or "plain": which kernels were chosen at run time */
+
+/* ---- memory, in bytes, all devices together ---- */
+typedef struct gal_memory_info {
+    int64_t live;     /* in tensors that exist now, arenas' used part included */
+    int64_t peak;     /* the largest that live has been */
+    int64_t reserved; /* held from the system: live, free lists and arenas */
+    int64_t limit;    /* the soft limit on live */
+    int64_t tensors;  /* tensor handles that exist outside arenas */
+} gal_memory_info;
+GAL_API void gal_memory(gal_memory_info *info);
+GAL_API void gal_memory_set_limit(int64_t bytes);
+GAL_API void gal_memory_trim(void); /* gives free lists back to the system */
+/* Bytes allocated outside arenas since the last call with reset != 0: tells Lua when to collect. */
+GAL_API int64_t gal_memory_allocated(int reset);
+
+/* A scope: tensors made until it closes live in an arena and vanish together; the same sequence of allocations gets the
+ * same addresses each time. Scopes nest. Pausing makes tensors outside the arena until resumed; pauses nest. */
+GAL_API gal_status gal_scope_open(void);
+GAL_API gal_status gal_scope_close(void);
+GAL_API int gal_scope_depth(void);
+GAL_API void gal_scope_pause(void);
+GAL_API void gal_scope_resume(void);
+
+/* ---- tensors ---- */
+typedef struct gal_storage gal_storage; /* a block of memory on one device; views share it */
+typedef struct gal_tensor {
+    void *data; /* element {0, 0, ...} on the device */
+    gal_storage *storage;
+    int32_t dtype, rank;
+    int64_t shape[GAL_RANK];
+    int64_t stride[GAL_RANK]; /* in elements; 0 along a broadcast dimension */
+    int32_t in_arena;         /* the handle itself lives in an arena: never free it */
+} gal_tensor;
+
+/* A new tensor, contiguous, contents undefined. Owned by the caller (gal_tensor_free) unless a scope is open. */
+GAL_API gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int rank, const int64_t *shape);
+/* A view of x's storage; offset in elements from x's first element. Fails where it would reach outside the storage. */
+GAL_API gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape, const int64_t *stride,
+                                   int64_t offset);
+/* A contiguous copy of x that outlives every scope. */
+GAL_API gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x);
+GAL_API void gal_tensor_free(gal_tensor *x); /* NULL and arena tensors are left alone */
+GAL_API const char *gal_tensor_device(const gal_tensor *x);
+GAL_API int64_t gal_tensor_count(const gal_tensor *x);
+GAL_API int gal_tensor_contiguous(const gal_tensor *x);
+/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. read fails while a program is
+ * being recorded: its value would be that of the recording for ever. */
+GAL_API gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count);
+GAL_API gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count);
+
+/* ---- programs: a list of kernel calls, recorded once and replayed by one call ---- */
+typedef struct gal_program gal_program;
+/* From here on every op runs and is also recorded; tensors are made in the program's own arena and live as long as it does. */
+GAL_API gal_status gal_program_begin(gal_program **out, const char *device);
+GAL_API gal_status gal_program_end(gal_program *program);
+GAL_API gal_status gal_program_abandon(gal_program *program); /* ends a recording that failed, and frees it */
+/* Runs the list `times` times over. GAL_INTERRUPTED between two runs after Ctrl-C. */
+GAL_API gal_status gal_program_replay(gal_program *program, int64_t times);
+GAL_API void gal_program_free(gal_program *program);
+GAL_API int64_t gal_program_length(const gal_program *program);
+GAL_API int gal_recording(void);
+
+/* ---- elementwise. y has the broadcast shape; operands' dimensions are its own or 1, aligned at the last. Any strides. float32. ---- */
+GAL_API gal_status gal_add(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_sub(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_mul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_div(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_pow(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_maximum(gal_tensor *y, const gal_tensor *a, const gal_tensor *b); /* NaN where either is */
+GAL_API gal_status gal_minimum(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_eq(gal_tensor *y, const gal_tensor *a, const gal_tensor *b); /* 1 or 0 */
+GAL_API gal_status gal_lt(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+GAL_API gal_status gal_le(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+/* y = scale * x + shift. */
+GAL_API gal_status gal_affine(gal_tensor *y, const gal_tensor *x, double scale, double shift);
+/* y = x ^ exponent. */
+GAL_API gal_status gal_power(gal_tensor *y, const gal_tensor *x, double exponent);
+GAL_API gal_status gal_exp(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_log(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_sqrt(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_abs(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_sin(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_cos(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_sigmoid(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_tanh(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_relu(gal_tensor *y, const gal_tensor *x);
+/* y = x sigmoid(x) (Elfwing, Uchibe & Doya 2018). */
+GAL_API gal_status gal_silu(gal_tensor *y, const gal_tensor *x);
+/* y = x Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016), by erf. */
+GAL_API gal_status gal_gelu(gal_tensor *y, const gal_tensor *x);
+/* dx = dy * f'(x); shapes broadcast as above, so that tangents {directions, rows, n} go with one x {rows, n}. */
+GAL_API gal_status gal_relu_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x);
+GAL_API gal_status gal_silu_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x);
+GAL_API gal_status gal_gelu_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x);
+/* dx = dy * (1 - y^2) and dx = dy * y * (1 - y): these two take the forward's result. */
+GAL_API gal_status gal_tanh_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *y);
+GAL_API gal_status gal_sigmoid_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *y);
+
+/* ---- moving ---- */
+/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates); one device or from one to the other. */
+GAL_API gal_status gal_copy(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_fill(gal_tensor *y, double value);
+/* y {n} or any shape, in row-major order: start, start + step, ... */
+GAL_API gal_status gal_arange(gal_tensor *y, double start, double step);
+/* y {B, ...} = x {N, ...}[index {B}], index int64 counting from 0. x, y contiguous. An index outside fails. */
+GAL_API gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor *index);
+/* dx {N, ...} += dy {B, ...} at rows index {B}; a row named twice gets both. */
+GAL_API gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index);
+/* y = x sorted ascending along the last dimension, NaN last. Contiguous. */
+GAL_API gal_status gal_sort(gal_tensor *y, const gal_tensor *x);
+
+/* ---- reductions. x contiguous, seen as {outer, n, inner}: dimensions from first to last (inclusive) are reduced.
+ * y holds outer * inner elements, contiguous. Sums run in double. n = 0 is an error for mean, max, min, std. ---- */
+GAL_API gal_status gal_sum(gal_tensor *y, const gal_tensor *x, int first, int last);
+GAL_API gal_status gal_mean(gal_tensor *y, const gal_tensor *x, int first, int last);
+GAL_API gal_status gal_max(gal_tensor *y, const gal_tensor *x, int first, int last); /* NaN where any is */
+GAL_API gal_status gal_min(gal_tensor *y, const gal_tensor *x, int first, int last);
+GAL_API gal_status gal_std(gal_tensor *y, const gal_tensor *x, int first, int last); /* divides by n; two passes */
+/* y float64 {}: sum of x^2 over all elements; x float32, contiguous. */
+GAL_API gal_status gal_sum_squares(gal_tensor *y, const gal_tensor *x);
+/* total float64 {} += x float32 {}. */
+GAL_API gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x);
+
+/* ---- products. A row of a result never depends on how many rows are computed with it nor on the threads ---- */
+/* y {m, n} = a {m, k} b {k, n}, a and b with any strides (so transposes are views), y contiguous; += where accumulate != 0. */
+GAL_API gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate);
+/* y {rows, out} = f(x {rows, in} w^T + b), w {out, in}, b {out} or NULL, f one of gal_activation. slope {rows, out} or NULL gets f'. All contiguous. */
+GAL_API gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int activation);
+/* dx {rows, in} = dz {rows, out} w {out, in}. */
+GAL_API gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w);
+/* dw {out, in} = dz^T {out, rows} x {rows, in}, db {out} = column sums of dz; dw or db may be NULL; += where accumulate != 0. */
+GAL_API gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_tensor *dz, const gal_tensor *x, int accumulate);
+
+/* ---- random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011). state int64 {2} = {key, counter}, on the device of y. The counter's
+ * block of 128 bits is {counter + i / 4, stream}; each call moves the counter past what it used. ---- */
+/* y float32: word >> 8 times 2^-24, in [0, 1). */
+GAL_API gal_status gal_uniform(gal_tensor *y, gal_tensor *state);
+/* y float32: Box-Muller on pairs of words; the same bits on every device (random.h). */
+GAL_API gal_status gal_normal(gal_tensor *y, gal_tensor *state);
+/* y {rows, n}: row r from its own stream, streams int64 {rows}; the counter moves by ceil(n / 4) whatever rows is. */
+GAL_API gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tensor *state);
+/* y int64 {n}: a random order of 0 .. n - 1 (Fisher & Yates). */
+GAL_API gal_status gal_permutation(gal_tensor *y, gal_tensor *state);
+/* streams int64 {rows} from the bytes of each row of x {rows, ...} (contiguous, CPU, any dtype), mixed with seed; equal rows are told apart by how often they came before. */
+GAL_API gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t seed);
+/* The 64-bit hash of n bytes that split and streams are built on (random.h). */
+GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
+/* One Philox4x32-10 block: out[4] from counter[4] and key[2]. For the known-answer test. */
+GAL_API void gal_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key);
+
+/* ---- flow matching ---- */
+/* index int64 {batch} = order int64 {rows}[cursor .. cursor + batch), then cursor int64 {} += batch. Fails where that passes the end. */
+GAL_API gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor *cursor);
+/* The path of Lipman et al. 2023 and Tong et al. 2024 with width sigma: theta_1 = theta {rows, d}[index {batch}], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I):
+ * t {batch, 1}; theta_t {batch, d} = (1 - t) theta_0 + t theta_1 + sigma eps; velocity {batch, d} = theta_1 - theta_0. state as above. */
+GAL_API gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocity, const gal_tensor *theta, const gal_tensor *index,
+                                 gal_tensor *state, double sigma);
+/* loss {} = mean (prediction - target)^2 over all elements; contiguous, the same shape. */
+GAL_API gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_tensor *target);
+/* dprediction = dloss {} * 2 (prediction - target) / count. */
+GAL_API gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss, const gal_tensor *prediction, const gal_tensor *target);
+
+/* ---- optimisers. parameter, gradient, first, second: contiguous, the same count. ---- */
+/* step int64 {} += 1. */
+GAL_API gal_status gal_count_step(gal_tensor *step);
+/* AdamW (Loshchilov & Hutter 2019, algorithm 2, decay lr * weight_decay as in PyTorch). hyper float32 {5} = {lr, beta1, beta2, eps, weight_decay}; step int64 {}, counting from 1. */
+GAL_API gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first, gal_tensor *second, const gal_tensor *hyper,
+                             const gal_tensor *step);
+/* hyper {4} = {lr, momentum, weight_decay, nesterov 0 or 1}; velocity = momentum velocity + gradient + weight_decay parameter (at step 1: without the old velocity). */
+GAL_API gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity, const gal_tensor *hyper, const gal_tensor *step);
+/* average += (1 - d) (parameter - average), d = min(decay, step / (step + 9)): a mean over a growing window first (Polyak & Juditsky 1992). decay float32 {}. */
+GAL_API gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay, const gal_tensor *step);
+/* x *= min(1, limit / sqrt(squares)), squares float64 {} (gal_sum_squares), limit float32 {}. */
+GAL_API gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *limit);
+
+/* ---- statistics (CPU) ---- */
+/* y {m} = log of the mean over the n rows of data {n, d} of N(point; row, I) for points {m, d}: both whitened by the caller so that the kernel is the unit normal.
+ * skip_self != 0: points are the data, and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */
+GAL_API gal_status gal_kde_log_density(gal_tensor *y, const gal_tensor *points, const gal_tensor *data, int skip_self);
+
+/* ---- files ---- */
+
+#if defined(__cplusplus) && !defined(GAL_CDEF)
+}
+#endif
+#endif

@@ -1,0 +1,46 @@
+/* runtime.h: what the files of the runtime share and Lua does not see. */
+#ifndef GAL_RUNTIME_H
+#define GAL_RUNTIME_H
+#include "backend.h"
+
+/* Records the sentence (printf) for gal_error() and returns status: `return gal_fail(GAL_SHAPE, "silu: y is %s, expected …", …)`. */
+gal_status gal_fail(gal_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "{64, 256}"; from a ring of eight buffers, so eight of them fit in one sentence. */
+const char *gal_shape_text(const gal_tensor *x);
+const char *gal_dtype_name(int dtype);
+size_t gal_dtype_size(int dtype);
+
+/* device.c */
+gal_status gal_backend_find(const gal_backend **out, const char *device); /* opens it where needed */
+const gal_backend *gal_cpu_backend(void);                                 /* cpu/cpu.c; never NULL */
+
+/* memory.c */
+struct gal_storage {
+    void *base;
+    size_t bytes;
+    const gal_backend *backend;
+    int64_t references; /* handles and programs that hold it; arena storage is freed by its arena, never by count */
+    int32_t in_arena;
+};
+/* An arena: chunks of device memory handed out from the start, and of host memory for handles. */
+typedef struct gal_arena gal_arena;
+gal_status gal_arena_new(gal_arena **out);
+void gal_arena_free(gal_arena *arena);
+void gal_arena_enter(gal_arena *arena); /* allocations go there until left; nests */
+void gal_arena_leave(void);
+/* A block of `bytes` on the device: in the current arena, else owned with one reference. */
+gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes);
+void gal_storage_retain(gal_storage *storage);
+void gal_storage_release(gal_storage *storage);
+/* A zeroed handle, in the current arena or owned. */
+gal_status gal_handle_new(gal_tensor **out);
+void gal_handle_free(gal_tensor *x);
+
+/* program.c */
+/* Runs a call on the tensor's device now and, while a program is recorded, appends it with a copy of its arguments. */
+gal_status gal_issue_call(const gal_backend *backend, gal_kernel *kernel, const void *args, size_t size, int64_t work);
+#define gal_issue(backend, kernel, args, work) gal_issue_call(backend, kernel, args, sizeof *(args), work)
+/* While recording: the program holds x's storage for as long as it lives. */
+gal_status gal_program_hold(const gal_tensor *x);
+
+#endif
