@@ -1,0 +1,192 @@
+/* options.c: the command line. Reads argv into host_options and refuses what it does not know in one sentence; runs nothing. */
+#include "host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char host_help[] =
+    "galrun [options] [script [arguments]]\n"
+    "\n"
+    "Runs a Lua script with tensors, gradients and flows; without a script, a prompt (or what is piped in, chunk by chunk).\n"
+    "\n"
+    "  -e CODE          runs CODE first; may be repeated, in order with -l\n"
+    "  -l MODULE        requires MODULE first and names it by its last part: -l gal.flow gives flow\n"
+    "  -i               a prompt after the script or CODE\n"
+    "  -                the script is standard input\n"
+    "  --device NAME    where new tensors live: cpu or cuda (default: cpu)\n"
+    "  --threads N      threads of the CPU (default: the cores this process may use)\n"
+    "  --seed N         seed of the default random generator (default: 0)\n"
+    "  --version        prints the version\n"
+    "  --help           prints this text\n"
+    "\n"
+    "--device, --threads and --seed may also follow the script's name; --name=value is the same as --name value.\n"
+    "What else follows the script's name is for the script: galrun SCRIPT --help tells. At the prompt, ?name shows help.\n"
+    "Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.\n";
+
+static const char *const names[] = {"--device", "--threads", "--seed", "--version", "--help"};
+enum { NAMES = sizeof names / sizeof names[0], LONGEST_NAME = 24 };
+
+/* Levenshtein's distance between a and b, or LONGEST_NAME where either is longer than that. */
+static int distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    int row[LONGEST_NAME + 1];
+    if (n > LONGEST_NAME || m > LONGEST_NAME)
+        return LONGEST_NAME;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+/* "no option '--sed'; did you mean --seed? …" */
+static bool refuse(const char *option, char *message, size_t size)
+{
+    char name[LONGEST_NAME + 1];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(option, "="), option);
+    int nearest = 0;
+    for (int i = 1; i < NAMES; i++)
+        if (distance(name, names[i]) < distance(name, names[nearest]))
+            nearest = i;
+    if (name[1] == '-' && distance(name, names[nearest]) <= 2)
+        snprintf(message, size, "no option '%s'; did you mean %s?", option, names[nearest]);
+    else
+        snprintf(message, size, "no option '%s'; galrun --help lists them", option);
+    return false;
+}
+
+/* The value of the option `name` at argv[*i]: behind '=' or in the next argument, which it then skips. NULL if argv[*i] is another option, or
+ * with a sentence in message if the value is missing. */
+static const char *value_of(const char *name, const char *what, int *i, int argc, char **argv, char *message, size_t size)
+{
+    size_t n = strlen(name);
+    if (strncmp(argv[*i], name, n) != 0)
+        return NULL;
+    if (argv[*i][n] == '=')
+        return argv[*i] + n + 1;
+    if (argv[*i][n] != '\0')
+        return NULL;
+    if (*i + 1 == argc) {
+        snprintf(message, size, "%s is the last word, expected %s after it", name, what);
+        return NULL;
+    }
+    return argv[++*i];
+}
+
+/* --device, --threads or --seed at argv[*i], before or after the script. False if it is none of these, or wrong: then message is not empty. */
+static bool shared_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
+{
+    const char *value;
+    char *end;
+    if ((value = value_of("--device", "cpu or cuda", i, argc, argv, message, size))) {
+        if (strcmp(value, "cpu") != 0 && strcmp(value, "cuda") != 0) {
+            snprintf(message, size, "--device is '%s', expected cpu or cuda", value);
+            return false;
+        }
+        o->device = value;
+        o->device_given = true;
+        return true;
+    }
+    if ((value = value_of("--threads", "a number", i, argc, argv, message, size))) {
+        long n = strtol(value, &end, 10);
+        if (*value == '\0' || *end != '\0' || n < 1 || n > 1024) {
+            snprintf(message, size, "--threads is '%s', expected a whole number from 1 to 1024", value);
+            return false;
+        }
+        o->threads = (int)n;
+        return true;
+    }
+    if ((value = value_of("--seed", "a number", i, argc, argv, message, size))) {
+        long long n = strtoll(value, &end, 10);
+        /* 2^53: beyond it a Lua number would not be the seed that was asked for. */
+        if (*value == '\0' || *end != '\0' || n < 0 || n > 9007199254740992LL) {
+            snprintf(message, size, "--seed is '%s', expected a whole number from 0 to 2^53", value);
+            return false;
+        }
+        o->seed = (double)n;
+        o->seed_given = true;
+        return true;
+    }
+    return false;
+}
+
+/* -e CODE, -eCODE and the same for -l. */
+static bool action_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
+{
+    char kind = argv[*i][1];
+    if (kind != 'e' && kind != 'l')
+        return false;
+    const char *text = argv[*i] + 2;
+    if (*text == '\0') {
+        if (*i + 1 == argc) {
+            snprintf(message, size, "-%c is the last word, expected %s after it", kind, kind == 'e' ? "code" : "a module's name");
+            return false;
+        }
+        text = argv[++*i];
+    }
+    o->actions[o->action_count++] = (host_action){kind, text};
+    return true;
+}
+
+bool host_options_read(host_options *o, int argc, char **argv, char *message, size_t size)
+{
+    *o = (host_options){.device = "cpu"};
+    message[0] = '\0';
+    o->actions = calloc((size_t)argc + 1, sizeof *o->actions);
+    o->arguments = calloc((size_t)argc + 1, sizeof *o->arguments);
+    if (!o->actions || !o->arguments) {
+        snprintf(message, size, "out of memory while reading the command line");
+        return false;
+    }
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
+        const char *option = argv[i];
+        if (strcmp(option, "--") == 0) {
+            i++;
+            break;
+        }
+        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0)
+            o->help = true;
+        else if (strcmp(option, "--version") == 0)
+            o->version = true;
+        else if (strcmp(option, "-i") == 0)
+            o->repl = true;
+        else if (!shared_option(o, &i, argc, argv, message, size) && message[0] == '\0' &&
+                 !action_option(o, &i, argc, argv, message, size) && message[0] == '\0')
+            return refuse(option, message, size);
+        if (message[0] != '\0')
+            return false;
+    }
+    if (i < argc)
+        o->script = argv[i++];
+    bool taking = true; /* until a "--", which the script sees */
+    for (; i < argc; i++) {
+        taking = taking && strcmp(argv[i], "--") != 0;
+        if (taking && shared_option(o, &i, argc, argv, message, size))
+            continue;
+        if (message[0] != '\0')
+            return false;
+        o->arguments[o->argument_count++] = argv[i];
+    }
+    return true;
+}
+
+void host_options_free(host_options *o)
+{
+    free(o->actions);
+    free(o->arguments);
+    *o = (host_options){0};
+}
