@@ -6,7 +6,7 @@ fold = (index among the complete rows, in file order) mod 5. For each fold FMPE 
 with compose_standardization=True (it then learns in standardised theta), and the fold's own rows are scored: log q(theta | context) in nats,
 theta in the catalogue's units, the prior improper and flat, so q is the flow's own density.
 
-usage: eco_sbi.py catalog.csv [--out eco_sbi.csv] [--seed 0]      (sbi==0.27.0, one thread, about half an hour)
+usage: eco_sbi.py catalog.csv [--out eco_sbi.csv] [--seed 0]      (sbi==0.27.0, one thread, about ten minutes; another processor gives other last digits)
 
 Output columns: row (index in the file, 0 is the first after the header), fold, log_q_default, log_q_compose.
 """
