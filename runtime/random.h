@@ -1,4 +1,4 @@
-/* random.h: the numbers that are the same on every device: Philox4x32-10, uniforms, normals by Box-Muller, and the 64-bit hash.
+/* random.h: the numbers that are the same on every device: Philox4x32-10, uniforms, normals by Box-Muller.
  *
  * Valid C11 and CUDA C++. Bits are equal everywhere because every function is a fixed sequence of correctly rounded operations:
  * integers, fma, square root, and products that never feed a bare addition, so that no compiler can contract them. All of them are free of
@@ -69,8 +69,8 @@ GAL_INLINE float gal_random_log(float x)
     return fmaf((float)exponent, 0.693359375f, x + y);
 }
 
-/* Two independent N(0, 1) from two words (Box & Muller 1958): radius from a in (0, 1] so that the logarithm is finite, which bounds |normal| by
- * sqrt(48 ln 2) = 5.77; angle from b, in quarter turns and a rest within an eighth. */
+/* Two independent N(0, 1) from two words (Box & Muller 1958): radius from a in (0, 1] so that the logarithm is finite, which bounds
+ * |normal| by sqrt(48 ln 2) = 5.77; angle from b, in quarter turns and a rest within an eighth. */
 GAL_INLINE void gal_random_normals(uint32_t a, uint32_t b, float *first, float *second)
 {
     float radius = sqrtf(-2 * gal_random_log((float)(int32_t)((a >> 8) + 1) * 0x1p-24f));
@@ -78,7 +78,8 @@ GAL_INLINE void gal_random_normals(uint32_t a, uint32_t b, float *first, float *
     int32_t quarter = (turn + (1 << 21)) >> 22;
     float angle = (float)(turn - quarter * (1 << 22)) * 0x1p-24f * 6.283185307f, z = angle * angle;
     float sine = fmaf(fmaf(fmaf(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f) * z, angle, angle);
-    float cosine = fmaf(fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f) * z, z, fmaf(-0.5f, z, 1.0f));
+    float cosine =
+        fmaf(fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f) * z, z, fmaf(-0.5f, z, 1.0f));
     float x = quarter & 1 ? cosine : sine, y = quarter & 1 ? sine : cosine;
     x = quarter & 2 ? -x : x;
     y = (quarter + 1) & 2 ? -y : y;
@@ -97,27 +98,11 @@ GAL_INLINE int64_t gal_blocks_permutation(int64_t n)
 {
     return (n + 1) / 2;
 }
-/* One row of flow_draw: word 0 is t, word 1 is unused, then pairs of words give d normals for theta_0 and d for eps. Row r starts at block r times this. */
+/* One row of flow_draw: word 0 is t, word 1 is unused, then pairs of words give d normals for theta_0 and d for eps. Row r starts at block
+ * r times this. */
 GAL_INLINE int64_t gal_blocks_flow_row(int64_t d)
 {
     return (2 * d + 2 + 3) / 4;
-}
-
-/* The finaliser of MurmurHash3: every bit of x reaches every bit of the result. */
-GAL_INLINE uint64_t gal_mix(uint64_t x)
-{
-    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
-    x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
-    return x ^ (x >> 33);
-}
-
-/* FNV-1a over n bytes, mixed at the end; splits of data rest on it, so it never changes. */
-GAL_INLINE uint64_t gal_hash_bytes(const void *bytes, int64_t n, uint64_t seed)
-{
-    uint64_t h = 0xcbf29ce484222325ull ^ gal_mix(seed);
-    for (int64_t i = 0; i < n; i++)
-        h = (h ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3ull;
-    return gal_mix(h);
 }
 
 #endif

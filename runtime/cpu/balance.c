@@ -1,0 +1,63 @@
+/* balance.c: whether a plan's lanes pay, by measuring (lanes.h). */
+#include "lanes.h"
+
+#define WINDOW 0.010  /* s: longer than a time slice, so that a busy neighbour shows in the mean */
+#define FIRST 0.25    /* s until the first trial, and after a change */
+#define LONGEST 8.0   /* s between trials that change nothing */
+#define HURRY 0.1     /* s after a trial before a slowdown may call the next */
+#define SLOWDOWN 1.25 /* of the best: something happened on the other core */
+#define MARGIN 0.95   /* the other way has to be so much faster */
+
+int gal_balance_lanes(const gal_balance *b, int lanes)
+{
+    return b->alone != b->trial ? 1 : lanes;
+}
+
+int64_t gal_balance_chunk(const gal_balance *b, int64_t times)
+{
+    int64_t chunk = b->usual > 0 ? (int64_t)(WINDOW / b->usual) : 1;
+    chunk = chunk > 1 ? chunk : 1;
+    return chunk < times ? chunk : times;
+}
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* A window is full. */
+static void judge(gal_balance *b, double mean, double now)
+{
+    if (b->trial) {
+        int change = mean < MARGIN * b->usual;
+        b->trial = 0;
+        b->last = now;
+        b->pause = change ? FIRST : least(2 * b->pause, LONGEST);
+        b->pause = b->pause > 50 * mean ? b->pause : 50 * mean; /* a trial of slow runs is dear */
+        b->next = now + b->pause;
+        if (change) {
+            b->alone = !b->alone;
+            b->usual = b->best = mean;
+        }
+        return;
+    }
+    b->usual = mean;
+    b->best = b->best > 0 ? least(b->best, mean) : mean;
+    b->trial = now >= b->next || (mean > SLOWDOWN * b->best && now > b->last + HURRY && now > b->last + 10 * mean);
+}
+
+void gal_balance_note(gal_balance *b, double start, double end, int64_t runs)
+{
+    if (b->next == 0) {
+        b->pause = FIRST;
+        b->next = start + FIRST;
+        b->last = start;
+    }
+    b->spent += end - start;
+    b->runs += runs;
+    if (b->spent < WINDOW)
+        return;
+    judge(b, b->spent / (double)b->runs, end);
+    b->spent = 0;
+    b->runs = 0;
+}

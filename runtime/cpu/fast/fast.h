@@ -1,0 +1,12 @@
+/* fast.h: the door to the vector kernels. Every file of this folder is compiled once for each instruction set (GAL_ISA), and its symbols
+ * carry the set's name; cpu.c picks one set at run time. */
+#ifndef GAL_FAST_H
+#define GAL_FAST_H
+#include "backend.h"
+
+/* Overrides the entries of the table that this instruction set does faster. */
+void gal_fast_plain(gal_backend *table);
+void gal_fast_avx2(gal_backend *table);
+void gal_fast_avx512(gal_backend *table);
+
+#endif

@@ -1,0 +1,190 @@
+/* reduce.c: sums, means, deviations, extremes and sorting along the middle of {outer, n, inner}. Sums run in double. Lanes share the
+ * results, never one sum, so a result's bits depend on its own terms alone. */
+#include "cpu.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PART 256 /* results of one inner block that are summed side by side: 2 KiB of doubles */
+
+/* f(x) summed over n contiguous elements, in eight interleaved sums so that the additions overlap. */
+#define CONTIGUOUS_SUM(name, type, term)                                                                  \
+    static double name(const float *x, int64_t n, double mean)                                            \
+    {                                                                                                     \
+        double part[8] = {0};                                                                             \
+        int64_t i = 0;                                                                                    \
+        (void)mean;                                                                                       \
+        for (; i + 8 <= n; i += 8)                                                                        \
+            for (int j = 0; j < 8; j++) {                                                                 \
+                double v = x[i + j];                                                                      \
+                part[j] += term;                                                                          \
+            }                                                                                             \
+        for (int j = 0; i < n; i++, j++) {                                                                \
+            double v = x[i];                                                                              \
+            part[j] += term;                                                                              \
+        }                                                                                                 \
+        return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7])); \
+    }
+CONTIGUOUS_SUM(sum_of, double, v)
+CONTIGUOUS_SUM(squares_about, double, (v - mean) * (v - mean))
+CONTIGUOUS_SUM(squares_of, double, v *v)
+
+/* total[j] = sum over n of x[i * inner + j] for j in [0, columns); with means, of the squared distance from them. */
+static void column_sums(double *total, const double *mean, const float *x, int64_t n, int64_t inner, int64_t columns)
+{
+    for (int64_t j = 0; j < columns; j++)
+        total[j] = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            double v = x[i * inner + j] - (mean ? mean[j] : 0);
+            total[j] += mean ? v * v : v;
+        }
+}
+
+typedef enum { SUM, MEAN, STD } statistic;
+
+static gal_status moments(const gal_lane *lane, const gal_reduce_args *g, statistic what)
+{
+    float *y = g->y;
+    int64_t from, to;
+    gal_share(lane, g->outer * g->inner, 16, &from, &to);
+    double n = (double)g->n, total[PART], mean[PART];
+    if (g->inner == 1) {
+        for (int64_t i = from; i < to; i++) {
+            const float *x = g->x + i * g->n;
+            double s = sum_of(x, g->n, 0);
+            y[i] = (float)(what == SUM ? s : what == MEAN ? s / n : sqrt(squares_about(x, g->n, s / n) / n));
+        }
+        return GAL_OK;
+    }
+    while (from < to) {
+        int64_t o = from / g->inner, j = from % g->inner, columns = g->inner - j;
+        columns = columns < to - from ? columns : to - from;
+        columns = columns < PART ? columns : PART;
+        const float *x = g->x + o * g->n * g->inner + j;
+        column_sums(total, NULL, x, g->n, g->inner, columns);
+        if (what != SUM)
+            for (int64_t c = 0; c < columns; c++)
+                total[c] /= n;
+        if (what == STD) {
+            memcpy(mean, total, sizeof mean);
+            column_sums(total, mean, x, g->n, g->inner, columns);
+            for (int64_t c = 0; c < columns; c++)
+                total[c] = sqrt(total[c] / n);
+        }
+        for (int64_t c = 0; c < columns; c++)
+            y[from + c] = (float)total[c];
+        from += columns;
+    }
+    return GAL_OK;
+}
+
+gal_status gal_cpu_sum(const gal_lane *lane, const void *args)
+{
+    return moments(lane, args, SUM);
+}
+
+gal_status gal_cpu_mean(const gal_lane *lane, const void *args)
+{
+    return moments(lane, args, MEAN);
+}
+
+gal_status gal_cpu_std(const gal_lane *lane, const void *args)
+{
+    return moments(lane, args, STD);
+}
+
+/* sign +1: the largest; -1: the smallest. NaN where any is. */
+static inline gal_status extreme(const gal_lane *lane, const gal_reduce_args *g, float sign)
+{
+    float *y = g->y;
+    int64_t from, to;
+    gal_share(lane, g->outer * g->inner, 16, &from, &to);
+    for (int64_t r = from; r < to; r++) {
+        const float *x = g->x + r / g->inner * g->n * g->inner + r % g->inner;
+        float best = x[0];
+        for (int64_t i = 1; i < g->n; i++) {
+            float v = x[i * g->inner];
+            best = sign * v > sign * best || v != v ? v : best;
+        }
+        y[r] = best;
+    }
+    return GAL_OK;
+}
+
+gal_status gal_cpu_max(const gal_lane *lane, const void *args)
+{
+    return extreme(lane, args, 1);
+}
+
+gal_status gal_cpu_min(const gal_lane *lane, const void *args)
+{
+    return extreme(lane, args, -1);
+}
+
+/* total {} = sum of squares of gradient {count}. One lane: a sum has one order. */
+gal_status gal_cpu_sum_squares(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    if (lane->index == 0)
+        *g->total = squares_of(g->gradient, g->count, 0);
+    return GAL_OK;
+}
+
+/* A float's bits as an integer of the same order, NaN above all. */
+static uint32_t key_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    if (x != x)
+        return UINT32_MAX;
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+static float value_of(uint32_t key)
+{
+    uint32_t bits = key & 0x80000000u ? key & 0x7fffffffu : ~key;
+    float x;
+    memcpy(&x, &bits, 4);
+    return key == UINT32_MAX ? NAN : x;
+}
+
+/* Radix sort, least digit first, three digits of 11 bits. a and b hold n keys each; the result ends in b. */
+static void sort_keys(uint32_t *a, uint32_t *b, int64_t n)
+{
+    for (int shift = 0; shift < 33; shift += 11) {
+        int64_t place[2048] = {0}, sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            place[(a[i] >> shift) & 2047]++;
+        for (int d = 0; d < 2048; d++) {
+            int64_t count = place[d];
+            place[d] = sum;
+            sum += count;
+        }
+        for (int64_t i = 0; i < n; i++)
+            b[place[(a[i] >> shift) & 2047]++] = a[i];
+        uint32_t *swap = a;
+        a = b, b = swap;
+    }
+}
+
+gal_status gal_cpu_sort(const gal_lane *lane, const void *args)
+{
+    const gal_reduce_args *g = args;
+    int64_t from, to;
+    gal_share(lane, g->outer, 1, &from, &to);
+    if (from == to || g->n == 0)
+        return GAL_OK;
+    uint32_t *keys = malloc((size_t)g->n * 2 * sizeof *keys);
+    if (!keys)
+        return gal_fail(GAL_MEMORY, "sort: no memory for the keys of %lld elements", (long long)g->n);
+    for (int64_t r = from; r < to; r++) {
+        for (int64_t i = 0; i < g->n; i++)
+            keys[i] = key_of(g->x[r * g->n + i]);
+        sort_keys(keys, keys + g->n, g->n);
+        for (int64_t i = 0; i < g->n; i++)
+            ((float *)g->y)[r * g->n + i] = value_of(keys[g->n + i]);
+    }
+    free(keys);
+    return GAL_OK;
+}

@@ -1,0 +1,80 @@
+/* step.c: optimisers, averaging and clipping over one flat block of parameters. Each number that changes from step to step is read through
+ * a pointer. */
+#include "cpu.h"
+#include <math.h>
+
+gal_status gal_cpu_count_step(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    if (lane->index == 0)
+        ++*g->step;
+    return GAL_OK;
+}
+
+/* As in PyTorch: the decay first, then p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps). */
+gal_status gal_cpu_adamw(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    double lr = g->hyper[0], beta1 = g->hyper[1], beta2 = g->hyper[2], t = (double)*g->step;
+    float m_keep = g->hyper[1], m_new = (float)(1 - beta1), v_keep = g->hyper[2], v_new = (float)(1 - beta2), eps = g->hyper[3];
+    float rate = (float)(lr / (1 - pow(beta1, t))), scale = (float)(1 / sqrt(1 - pow(beta2, t))), decay = (float)(1 - lr * g->hyper[4]);
+    int64_t from, to;
+    gal_share(lane, g->count, 64, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        float d = g->gradient[i];
+        float m = g->first[i] = fmaf(m_keep, g->first[i], m_new * d);
+        float v = g->second[i] = fmaf(v_keep, g->second[i], v_new * (d * d));
+        g->parameter[i] = decay * g->parameter[i] - rate * m / fmaf(sqrtf(v), scale, eps);
+    }
+    return GAL_OK;
+}
+
+/* As in PyTorch: the velocity starts as the first gradient. */
+gal_status gal_cpu_sgd(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    float lr = g->hyper[0], momentum = g->hyper[1], decay = g->hyper[2];
+    int nesterov = g->hyper[3] != 0, start = *g->step <= 1;
+    int64_t from, to;
+    gal_share(lane, g->count, 64, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        float d = g->gradient[i] + decay * g->parameter[i];
+        float v = g->first[i] = start ? d : momentum * g->first[i] + d;
+        g->parameter[i] -= lr * (nesterov ? d + momentum * v : v);
+    }
+    return GAL_OK;
+}
+
+/* parameter: the average; gradient: the parameters; hyper {1}: the decay. */
+gal_status gal_cpu_average(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    double window = (double)*g->step / ((double)*g->step + 9), decay = g->hyper[0];
+    float weight = (float)(1 - (decay < window ? decay : window));
+    int64_t from, to;
+    gal_share(lane, g->count, 64, &from, &to);
+    for (int64_t i = from; i < to; i++)
+        g->parameter[i] += weight * (g->gradient[i] - g->parameter[i]);
+    return GAL_OK;
+}
+
+gal_status gal_cpu_clip(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    double norm = sqrt(*g->total);
+    float scale = norm > g->hyper[0] ? (float)(g->hyper[0] / norm) : 1;
+    int64_t from, to;
+    gal_share(lane, g->count, 64, &from, &to);
+    for (int64_t i = from; i < to; i++)
+        g->parameter[i] *= scale;
+    return GAL_OK;
+}
+
+/* total {} += gradient {}: the loss over an epoch. */
+gal_status gal_cpu_accumulate(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    if (lane->index == 0)
+        *g->total += *g->gradient;
+    return GAL_OK;
+}
