@@ -1,5 +1,6 @@
 /* ops_train.c: products, random numbers, the flow's draws, losses, optimisers and densities: check, then issue. */
 #include "ops.h"
+#include "random.h"
 
 /* ---- products ---- */
 gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate)
@@ -75,7 +76,7 @@ static gal_status draw(const gal_backend *backend, gal_kernel *kernel, gal_rando
 static gal_random_args random_args(gal_tensor *y, gal_tensor *state)
 {
     int64_t n = gal_tensor_count(y);
-    return (gal_random_args){.y = y->data, .state = state->data, .rows = 1, .n = n, .blocks = (n + 3) / 4};
+    return (gal_random_args){.y = y->data, .state = state->data, .rows = 1, .n = n, .blocks = gal_blocks_of(n)};
 }
 
 gal_status gal_uniform(gal_tensor *y, gal_tensor *state)
@@ -101,7 +102,7 @@ gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tens
     SHAPE("normal_streams", streams, "{rows}", y->shape[0]);
     SHAPE("normal_streams", state, "{key, counter}", 2);
     gal_random_args args = {.y = y->data, .state = state->data, .streams = streams->data, .rows = y->shape[0], .n = y->shape[1]};
-    args.blocks = (args.n + 3) / 4;
+    args.blocks = gal_blocks_of(args.n);
     return draw(gal_backend_of(y), gal_backend_of(y)->normal, &args, 25 * args.rows * args.n);
 }
 
@@ -110,6 +111,7 @@ gal_status gal_permutation(gal_tensor *y, gal_tensor *state)
     CHECK("permutation", INTEGER(y), INTEGER(state));
     SHAPE("permutation", state, "{key, counter}", 2);
     gal_random_args args = random_args(y, state);
+    args.blocks = gal_blocks_permutation(args.n);
     return draw(gal_backend_of(y), gal_backend_of(y)->permutation, &args, GAL_SERIAL);
 }
 
@@ -141,8 +143,7 @@ gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocit
     args.state = state->data, args.batch = batch, args.rows = theta->shape[0], args.d = d, args.sigma = (float)sigma;
     const gal_backend *backend = gal_backend_of(t);
     gal_status status = gal_issue(backend, backend->flow_draw, &args, 60 * batch * d);
-    /* Each row has ceil((2 d + 2) / 4) blocks of its own: a word for t, one unused, then a word for each of its 2 d normals. */
-    gal_random_args advance = {.state = state->data, .rows = 1, .n = 0, .blocks = batch * ((2 * d + 2 + 3) / 4)};
+    gal_random_args advance = {.state = state->data, .rows = 1, .n = 0, .blocks = batch * gal_blocks_flow_row(d)};
     return status == GAL_OK ? gal_issue(backend, backend->random_advance, &advance, GAL_SERIAL) : status;
 }
 
