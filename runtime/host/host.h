@@ -17,12 +17,12 @@ typedef struct host_action {
 
 /* The command line, read. All strings belong to argv. */
 typedef struct host_options {
-    const char *device;                              /* "cpu" unless said otherwise */
-    int threads;                                     /* 0: not given */
-    double seed;                                     /* an integer in 0 .. 2^53 */
-    bool device_given, seed_given;                   /* threads_given is threads != 0 */
-    bool repl, version, help;                        /* -i, --version, --help */
-    host_action *actions; /* {action_count} */
+    const char *device;            /* "cpu" unless said otherwise */
+    int threads;                   /* 0: not given */
+    double seed;                   /* an integer in 0 .. 2^53 */
+    bool device_given, seed_given; /* threads_given is threads != 0 */
+    bool repl, version, help;      /* -i, --version, --help */
+    host_action *actions;          /* {action_count} */
     int action_count;
     const char *script; /* NULL: none; "-": standard input */
     char **arguments;   /* {argument_count}: what the script gets, without the options that the host took */
@@ -40,7 +40,8 @@ struct lua_State;
 /* Calls the function below its `arguments` on the stack, leaving `results` (or the error value). True when it returned. Errors that are
  * strings come back with a traceback; Ctrl-C comes back as the value gal.interrupted. */
 bool host_call(struct lua_State *L, int arguments, int results);
-/* Pops the error value of a failed host_call or load and prints it on stderr, after all that stdout holds. Returns the exit code that it means. */
+/* Pops the error value of a failed host_call or load and prints it on stderr, after all that stdout holds. Returns the exit code that it
+ * means. */
 int host_report(struct lua_State *L);
 /* The stack's top function, and all that is defined in it, will not be compiled: Ctrl-C then stops any loop in it. */
 void host_interpret(struct lua_State *L);
@@ -51,8 +52,8 @@ bool host_interrupt_pending(void);
 
 /* ---- repl.c ---- */
 
-/* Reads standard input chunk by chunk until its end: with prompts, line editing and history where it is a terminal, silently where it is not.
- * Returns HOST_DONE; piped, HOST_FAILED if a chunk failed and HOST_INTERRUPTED at once after Ctrl-C. */
+/* Reads standard input chunk by chunk until its end: with prompts, line editing and history where it is a terminal, silently where it is
+ * not. Returns HOST_DONE; piped, HOST_FAILED if a chunk failed and HOST_INTERRUPTED at once after Ctrl-C. */
 int host_repl(struct lua_State *L);
 
 #endif

@@ -68,8 +68,8 @@ static bool refuse(const char *option, char *message, size_t size)
     return false;
 }
 
-/* The value of the option `name` at argv[*i]: behind '=' or in the next argument, which it then skips. NULL if argv[*i] is another option, or
- * with a sentence in message if the value is missing. */
+/* The value of the option `name` at argv[*i]: behind '=' or in the next argument, which it then skips. NULL if argv[*i] is another option,
+ * or with a sentence in message if the value is missing. */
 static const char *value_of(const char *name, const char *what, int *i, int argc, char **argv, char *message, size_t size)
 {
     size_t n = strlen(name);
@@ -86,7 +86,8 @@ static const char *value_of(const char *name, const char *what, int *i, int argc
     return argv[++*i];
 }
 
-/* --device, --threads or --seed at argv[*i], before or after the script. False if it is none of these, or wrong: then message is not empty. */
+/* --device, --threads or --seed at argv[*i], before or after the script. False if it is none of these, or wrong: then message is not empty.
+ */
 static bool shared_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
 {
     const char *value;

@@ -1,0 +1,276 @@
+-- cli: what experiments say to the person at the command line: their options, the progress of long work (gal.progress), aligned tables. The only module of the library that
+-- prints and that ends the process, and only because an experiment asked it to read the command line.
+local host = require "gal.host"
+local raise = require("gal.raise").raise
+
+local cli = {}
+
+cli.progress = require "gal.progress"
+
+-- ---- the declared options ----
+
+local TYPES = {
+  string = { word = "TEXT", wants = "a text" },
+  number = { word = "N", wants = "a number" },
+  integer = { word = "N", wants = "a whole number" },
+  boolean = { wants = "true or false" },
+  list = { word = "A,B", wants = "names with commas between them" },
+  numbers = { word = "N,N", wants = "numbers with commas between them" },
+}
+local FIELDS = { type = true, required = true, choices = true, name = true, default = true, help = true }
+
+local function type_of(default)
+  if type(default) ~= "table" then return TYPES[type(default)] and type(default) or nil end
+  local kind = #default > 0 and "numbers" or "list"
+  for _, v in ipairs(default) do if type(v) ~= "number" then kind = "list" end end
+  return kind
+end
+
+-- One option from its declaration: a default, or {default, help, type =, required =, choices =}.
+local function declared(name, d)
+  if type(d) ~= "table" then d = { d } end
+  for key in pairs(d) do
+    if type(key) == "string" and not FIELDS[key] then raise("options: %s has the field '%s', expected type, required or choices", name, key) end
+  end
+  local default, help = d[1], d[2]
+  if default == nil then default = d.default end
+  local o = { name = (name:gsub("%-", "_")), default = default, help = help or d.help or "", required = d.required, choices = d.choices }
+  o.type = d.type or type_of(o.default) or (o.choices and "string")
+  if not TYPES[o.type] then
+    raise("options: %s has %s, expected a default, or type = \"string\", \"number\", \"integer\", \"boolean\", \"list\" or \"numbers\"", name,
+      o.type and "the type '" .. tostring(o.type) .. "'" or "neither a default nor a type")
+  end
+  o.flag = "--" .. o.name:gsub("_", "-")
+  return o
+end
+
+-- The declarations in the order in which they are shown: the array part as it stands, then the named ones by name.
+local function declare(spec)
+  if type(spec) ~= "table" then raise("options: the declarations are %s, expected a table", type(spec)) end
+  local list, by_name, names = {}, {}, {}
+  local function add(name, d)
+    local o = declared(name, d)
+    if by_name[o.name] then raise("options: %s is declared twice", o.name) end
+    by_name[o.name] = o
+    list[#list + 1] = o
+  end
+  for i, d in ipairs(spec) do
+    local name = type(d) == "table" and (d.name or d[1])
+    if type(name) ~= "string" then raise("options: entry %d has no name, expected {name, default, help}", i) end
+    local rest = {}
+    for key, v in pairs(d) do rest[key] = v end
+    if not d.name then rest[1], rest[2], rest[3] = d[2], d[3], nil end
+    add(name, rest)
+  end
+  for key in pairs(spec) do if type(key) == "string" then names[#names + 1] = key end end
+  table.sort(names)
+  for _, name in ipairs(names) do add(name, spec[name]) end
+  return list, by_name
+end
+
+-- ---- reading ----
+
+-- The value of option o that `text` spells; or nil and what was expected.
+local function read_value(o, text)
+  if o.type == "string" then return text end
+  if o.type == "boolean" then
+    if text == "true" or text == "false" then return text == "true" end
+  elseif o.type == "list" or o.type == "numbers" then
+    local values = {}
+    for word in (text .. ","):gmatch("%s*([^,]-)%s*,") do
+      local v = word
+      if o.type == "numbers" then v = tonumber(word) end
+      if v == nil or v ~= v or v == "" then return nil, TYPES[o.type].wants end
+      values[#values + 1] = v
+    end
+    return values
+  else
+    local v = tonumber(text)
+    if v and v == v and (o.type == "number" or (v % 1 == 0 and math.abs(v) < 2 ^ 53)) then return v end
+  end
+  return nil, TYPES[o.type].wants
+end
+
+local function refused_choice(o, values)
+  if not o.choices then return nil end
+  for _, v in ipairs(type(values) == "table" and values or { values }) do
+    local known = false
+    for _, choice in ipairs(o.choices) do known = known or choice == v end
+    if not known then return ("%s is '%s', expected one of %s"):format(o.flag, tostring(v), table.concat(o.choices, ", ")) end
+  end
+end
+
+local function copy(v)
+  if type(v) ~= "table" then return v end
+  local c = {}
+  for key, item in pairs(v) do c[key] = item end
+  return c
+end
+
+local function unknown(word, list)
+  local names = {}
+  for _, o in ipairs(list) do
+    names[#names + 1] = o.flag
+    if o.type == "boolean" then names[#names + 1] = o.flag:gsub("^%-%-", "--no-") end
+  end
+  -- A name that begins another's is meant more often than one that is a letter away.
+  local near
+  for _, name in ipairs(names) do if #word > 4 and name:sub(1, #word) == word then near = near or name end end
+  near = near or require("gal.arguments").nearest(word, names)
+  return ("no option '%s'; %s"):format(word, near and ("did you mean %s?"):format(near) or "--help lists them")
+end
+
+--- Reads a list of words by declarations as in cli.options. Returns {name = value}; or nil and a sentence that says which word is wrong; or nil, nil where --help was asked for.
+function cli.parse(spec, words)
+  local list, by_name = declare(spec)
+  local values, i = {}, 1
+  for _, o in ipairs(list) do
+    values[o.name] = copy(o.default)
+    -- These three never arrive here: galrun takes them off the command line.
+    if host.given[o.name] then values[o.name] = host[o.name] end
+  end
+  while i <= #words do
+    local word = words[i]
+    if word == "--help" or word == "-h" then return nil, nil end
+    local name, value = word:match("^%-%-([^=]+)=(.*)$")
+    name = name or word:match("^%-%-(.+)$")
+    if not name then return nil, ("'%s' is no option; they are written --name value or --name=value, and --help lists them"):format(word) end
+    local key = name:gsub("%-", "_")
+    local o, negated = by_name[key], by_name[key:match("^no_(.+)$") or ""]
+    if not o and negated and negated.type == "boolean" then
+      if value then return nil, ("--%s takes no value"):format(name) end
+      o, value = negated, "false"
+    elseif o and o.type == "boolean" then
+      value = value or "true"
+    elseif o and not value then
+      i = i + 1
+      value = words[i]
+      if not value or value:match("^%-%-%a") then return nil, ("%s is without its value, expected %s"):format(o.flag, TYPES[o.type].wants) end
+    end
+    if not o then return nil, unknown("--" .. name, list) end
+    local v, wanted = read_value(o, value)
+    if v == nil then return nil, ("%s is '%s', expected %s"):format(o.flag, value, wanted) end
+    local wrong = refused_choice(o, v)
+    if wrong then return nil, wrong end
+    values[o.name] = v
+    i = i + 1
+  end
+  for _, o in ipairs(list) do
+    if o.required and values[o.name] == nil then return nil, ("%s is missing, expected %s"):format(o.flag, TYPES[o.type].wants) end
+  end
+  return setmetatable(values, { __index = function(_, key)
+    if not by_name[key] then raise("options: '%s' was not declared", tostring(key)) end
+  end })
+end
+
+-- ---- help ----
+
+local function default_text(o)
+  if o.required and o.default == nil then return "required" end
+  if o.default == nil then return nil end
+  local text = type(o.default) == "table" and table.concat(o.default, ",") or tostring(o.default)
+  if o.type == "boolean" then text = o.default and "yes" or "no" end
+  return "default: " .. (text == "" and "empty" or text)
+end
+
+--- The text of --help: how the program `name` is called, `about`, and each option with its help, choices and default.
+function cli.usage(spec, name, about)
+  local list = declare(spec)
+  local rows, width = {}, 0
+  for i, o in ipairs(list) do
+    local left = o.type == "boolean" and "--[no-]" .. o.flag:sub(3) or o.flag .. " " .. TYPES[o.type].word
+    local notes = {}
+    if o.choices then notes[1] = table.concat(o.choices, ", ") end
+    notes[#notes + 1] = default_text(o)
+    local right = o.help .. (#notes > 0 and (o.help ~= "" and " (" or "(") .. table.concat(notes, "; ") .. ")" or "")
+    rows[i] = { left, right }
+    width = math.max(width, #left)
+  end
+  local lines = { ("galrun %s [--name value ...]"):format(name), "" }
+  if about and about ~= "" then
+    lines[#lines + 1] = about
+    lines[#lines + 1] = ""
+  end
+  for _, row in ipairs(rows) do lines[#lines + 1] = "  " .. row[1] .. (" "):rep(width - #row[1] + 2) .. row[2] end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "--name=value is the same as --name value. galrun's own --device, --threads and --seed work here too."
+  return table.concat(lines, "\n")
+end
+
+-- What the script's file opens with: the comment block at its top.
+local function header_of(source)
+  local file = source:sub(1, 1) == "@" and io.open(source:sub(2))
+  if not file then return "" end
+  local lines = {}
+  for line in file:lines() do
+    if line:match("^%-%-") then lines[#lines + 1] = line:gsub("^%-%-+ ?", "")
+    elseif not (#lines == 0 and (line:match("^#!") or line:match("^%s*$"))) then break end
+  end
+  file:close()
+  return table.concat(lines, "\n")
+end
+
+--- The options of the running script, from the command line: {name = value}.
+--- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...}}; or in the order in which --help is to show them,
+--- {{"name", default, "help", ...}, ...}. The type is that of the default, else of `type`: "string", "number", "integer", "boolean", "list" (names with commas between
+--- them) or "numbers". A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value is nil where the option is not given.
+--- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints the comment that the script opens with and the options, and ends the
+--- process with 0; a wrong command line is told in one sentence and ends it with 2. `seed`, `threads` and `device` get galrun's own where those were given.
+function cli.options(spec)
+  local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
+  local values, message = cli.parse(spec, arg or {})
+  if values then return values end
+  if not message then
+    local source = debug.getinfo(2, "S").source
+    io.stdout:write(cli.usage(spec, arg[0], header_of(source)), "\n")
+    host.exit(0)
+  end
+  io.stdout:flush()
+  io.stderr:write(("%s: %s\n"):format(script, message))
+  host.exit(2)
+end
+
+-- ---- tables ----
+
+local function cell_text(v)
+  if type(v) == "number" then return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v) end
+  return v == nil and "" or tostring(v)
+end
+
+-- Characters, not bytes, of a UTF-8 text.
+local function length(s) return select(2, s:gsub("[^\128-\191]", "")) end
+
+--- The text of a table: rows is a list of lists of strings and numbers, headers a list of strings or nil. Columns of numbers stand right, others left; numbers have four digits
+--- (format them yourself for others). A row may be shorter than the widest.
+function cli.table(rows, headers)
+  local widths, right, lines, columns = {}, {}, {}, headers and #headers or 0
+  for _, row in ipairs(rows) do columns = math.max(columns, table.maxn(row)) end
+  for j = 1, columns do
+    widths[j] = headers and length(headers[j] or "") or 0
+    right[j] = false
+    for _, row in ipairs(rows) do
+      widths[j] = math.max(widths[j], length(cell_text(row[j])))
+      -- "0.12 +- 0.03" is a number to the eye.
+      if row[j] ~= nil then right[j] = right[j] or type(row[j]) == "number" or tostring(row[j]):match("^[%-+]?%.?%d") ~= nil end
+    end
+  end
+  local function line(cells)
+    local parts = {}
+    for j = 1, columns do
+      local text = cell_text(cells[j])
+      local gap = (" "):rep(widths[j] - length(text))
+      parts[j] = right[j] and gap .. text or text .. gap
+    end
+    return (table.concat(parts, "  "):gsub("%s+$", ""))
+  end
+  if headers then
+    local total = 2 * (columns - 1)
+    for j = 1, columns do total = total + widths[j] end
+    lines[1] = line(headers)
+    lines[2] = ("-"):rep(total)
+  end
+  for _, row in ipairs(rows) do lines[#lines + 1] = line(row) end
+  return table.concat(lines, "\n")
+end
+
+return cli

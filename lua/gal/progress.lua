@@ -1,0 +1,134 @@
+-- progress: how far long work is. On a terminal one line that is redrawn; elsewhere plain lines, few enough for a log. Training, sampling and sweeps report through it.
+local host = require "gal.host"
+local C = require("ffi").C
+
+local REDRAWS = 0.1  -- seconds between two redrawings: as fast as one reads
+local QUIET = 1      -- seconds between two plain lines, at least
+local GROWTH = 0.05  -- and this share of the time so far, so that a log's length grows with the logarithm of the time
+local FIELDS = { "epoch", "train", "valid", "best" } -- shown first, in this order
+local OWN = { done = true, epoch = true, train = true, valid = true, best = true }
+
+local Progress = {}
+Progress.__index = Progress
+
+--- A duration for people: "4.2 s", "3 min 20 s", "1 h 05 min".
+local function duration(seconds)
+  if seconds < 9.95 then return ("%.1f s"):format(seconds) end
+  if seconds < 59.5 then return ("%d s"):format(seconds + .5) end
+  if seconds < 3599.5 then
+    seconds = math.floor(seconds + .5)
+    return ("%d min %02d s"):format(math.floor(seconds / 60), seconds % 60)
+  end
+  local minutes = math.floor(seconds / 60 + .5)
+  return ("%d h %02d min"):format(math.floor(minutes / 60), minutes % 60)
+end
+
+local function value_text(v)
+  if type(v) ~= "number" then return tostring(v) end
+  return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v)
+end
+
+-- Rate and time left, by the work done here: what a resumed run had done before took none of this time.
+function Progress:pace(now)
+  local worked, elapsed = self.done - self.origin, now - self.started
+  if worked <= 0 or elapsed <= 0 then return nil end
+  local rate = worked / elapsed
+  return rate, math.max(0, self.total - self.done) / rate
+end
+
+function Progress:text(now, finished)
+  local parts = {}
+  if self.label then parts[1] = self.label end
+  if not self.fields.epoch then
+    parts[#parts + 1] = self.counted and ("%s/%s"):format(value_text(math.floor(self.done)), value_text(self.total))
+      or ("%d %%"):format(100 * math.min(1, self.done / self.total))
+  end
+  for _, name in ipairs(FIELDS) do
+    local v = self.fields[name]
+    if name == "epoch" and v and self.counted then v = ("%s/%s"):format(value_text(v), value_text(self.total)) end
+    if v ~= nil then parts[#parts + 1] = name .. " " .. value_text(v) end
+  end
+  for _, name in ipairs(self.others) do parts[#parts + 1] = name .. " " .. value_text(self.fields[name]) end
+  local rate, left = self:pace(now)
+  if rate and self.counted then
+    parts[#parts + 1] = rate >= 1 and ("%.3g %s/s"):format(rate, self.unit) or ("%s a %s"):format(duration(1 / rate), (self.unit:gsub("s$", "")))
+  end
+  if finished then
+    parts[#parts + 1] = "in " .. duration(now - self.started)
+  elseif left then
+    parts[#parts + 1] = duration(left) .. " left"
+  end
+  return table.concat(parts, ", ")
+end
+
+-- The line, cut to the terminal's width: one that wraps can't be redrawn.
+function Progress:draw(now, finished)
+  local text = self:text(now, finished)
+  if self.terminal then
+    local columns = self.columns or host.columns() or 80
+    if #text > columns - 1 then text = text:sub(1, columns - 1) end
+    self.out:write("\r", text, "\27[K", finished and "\n" or "")
+  else
+    self.out:write(text, "\n")
+  end
+  self.out:flush()
+  self.drawn = now
+end
+
+-- Whether this update is worth a line: on a terminal when the eye can follow; in a log when a whole unit (or a tenth) is complete, and not too often.
+function Progress:due(now)
+  if self.terminal then return not self.drawn or now - self.drawn >= REDRAWS end
+  local unit = self.counted and 1 or self.total / 10
+  local step = math.floor(self.done / unit + 1e-9)
+  if step <= self.step then return false end
+  local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
+  if self.drawn and now - self.drawn < least then return false end
+  self.step = step
+  return true
+end
+
+--- Tells where the work is: done (units finished so far, or a fraction of 1 where no total was given), and any figures to show: epoch, train, valid, best first, others after
+--- them by name. What an update does not give keeps its last value. May be called as often as one likes.
+function Progress:update(fields)
+  local now = self.clock()
+  for name, v in pairs(fields) do
+    if not OWN[name] and self.fields[name] == nil then
+      self.others[#self.others + 1] = name
+      table.sort(self.others)
+    end
+    if name ~= "done" then self.fields[name] = v end
+  end
+  self.done = fields.done or self.done
+  self.updates = self.updates + 1
+  if self:due(now) then self:draw(now) end
+end
+
+--- Prints a line of its own, above the progress line.
+function Progress:note(text)
+  if self.terminal then self.out:write("\r\27[K") end
+  self.out:write(text, "\n")
+  self.out:flush()
+  if self.terminal and self.updates > 0 then self:draw(self.clock()) end
+end
+
+--- Ends with the last figures and the time that the work took. Once; later calls do nothing.
+function Progress:finish()
+  if self.finished then return end
+  self.finished = true
+  if self.updates > 0 then self:draw(self.clock(), true) end
+end
+
+--- progress{total =, label =, unit = "steps", first = 0}: total is how many units (epochs, galaxies) the work has, without it `done` is a fraction; first is how many were done
+--- before, in a run that goes on. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
+local function progress(o)
+  o = o or {}
+  local terminal = o.terminal
+  if terminal == nil then terminal = not o.out and host.columns() ~= nil end
+  local clock = o.clock or C.gal_now
+  local total, first = o.total or 1, o.first or 0
+  return setmetatable({ total = total, counted = o.total ~= nil, label = o.label, unit = o.unit or "steps", origin = first, done = first, updates = 0,
+    step = math.floor(o.total and first or 10 * first), fields = {}, others = {}, started = clock(), clock = clock, terminal = terminal, columns = o.columns,
+    out = o.out or io.stdout }, Progress)
+end
+
+return setmetatable({ duration = duration }, { __call = function(_, o) return progress(o) end })

@@ -1,0 +1,337 @@
+-- repl: what the prompt does with a line: compile it, show what it gives, find the help of a name. Reading lines, history and Ctrl-C are the host's
+-- (runtime/host/repl.c). Nothing here prints; the host prints the strings that it gets.
+local repl = {}
+
+local WIDTH = 100  -- columns that a shown value may take on one line
+local ENTRIES = 20 -- entries of a table that are shown before "... N more"
+local DEPTH = 3    -- tables within tables
+local ROWS, COLUMNS = 6, 8 -- the corner of a tensor
+
+-- ---- values ----
+
+local format
+
+local KEYWORDS = {}
+for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch("%a+") do
+  KEYWORDS[word] = true
+end
+
+local function key_text(key)
+  if type(key) == "string" and key:match("^[%a_][%w_]*$") and not KEYWORDS[key] then return key end
+  return "[" .. format(key, 1) .. "]"
+end
+
+-- Numbers before strings before the rest, each in its own order, so that a table looks the same every time.
+local function key_before(a, b)
+  local ta, tb = type(a), type(b)
+  if ta ~= tb then return ta == "number" or (ta == "string" and tb ~= "number") end
+  if ta == "number" or ta == "string" then return a < b end
+  return tostring(a) < tostring(b)
+end
+
+local function table_text(t, depth, open)
+  if open[t] then return "{... itself}" end
+  if next(t) == nil then return "{}" end
+  if depth >= DEPTH then return "{...}" end
+  open[t] = true
+  local parts, keys, count, first = {}, {}, 0, #t
+  for key in pairs(t) do
+    count = count + 1
+    if not (type(key) == "number" and key >= 1 and key <= first and key % 1 == 0) then keys[#keys + 1] = key end
+  end
+  for i = 1, math.min(first, ENTRIES) do parts[i] = format(t[i], depth + 1, open) end
+  table.sort(keys, key_before)
+  for _, key in ipairs(keys) do
+    if #parts >= ENTRIES then break end
+    parts[#parts + 1] = key_text(key) .. " = " .. format(t[key], depth + 1, open)
+  end
+  if count > #parts then parts[#parts + 1] = ("... %d more"):format(count - #parts) end
+  open[t] = nil
+  local line = "{" .. table.concat(parts, ", ") .. "}"
+  if #line + 2 * depth <= WIDTH and not line:find("\n", 1, true) then return line end
+  local indent = ("  "):rep(depth + 1)
+  return "{\n" .. indent .. table.concat(parts, ",\n" .. indent) .. "\n" .. ("  "):rep(depth) .. "}"
+end
+
+-- ---- tensors, by what any user may call ----
+
+local function number_text(v)
+  if type(v) == "cdata" then return (tostring(v):gsub("U?LL$", "")) end
+  return ("%.5g"):format(v)
+end
+
+-- Lines of a corner of x, whose last two dimensions are rows and columns; the dimensions before them at their first index.
+local function corner_lines(x)
+  local shape = x.shape
+  while #shape > 2 do
+    x = x:select(1, 1)
+    shape = x.shape
+  end
+  local rows, columns = #shape == 2 and shape[1] or 1, shape[#shape] or 1
+  if rows == 0 or columns == 0 then return {} end
+  if #shape == 2 and rows > ROWS then x = x:narrow(1, 1, ROWS) end
+  if #shape >= 1 and columns > COLUMNS then x = x:narrow(#shape, 1, COLUMNS) end
+  local values = x:totable()
+  if #shape == 0 then values = {{values}} elseif #shape == 1 then values = {values} end
+  local cells, widths = {}, {}
+  for i, row in ipairs(values) do
+    cells[i] = {}
+    for j, v in ipairs(row) do
+      cells[i][j] = number_text(v)
+      widths[j] = math.max(widths[j] or 0, #cells[i][j])
+    end
+  end
+  local lines = {}
+  for i, row in ipairs(cells) do
+    for j, cell in ipairs(row) do row[j] = (" "):rep(widths[j] - #cell) .. cell end
+    lines[i] = "  " .. table.concat(row, "  ") .. (columns > COLUMNS and "  ..." or "")
+  end
+  if rows > ROWS then lines[#lines + 1] = "  ..." end
+  return lines
+end
+
+-- "min -2.1, mean 0.01, max 3.2", or "" for a tensor without elements.
+local function statistics(x)
+  if x.requires_grad and x.detach then x = x:detach() end
+  if x.dtype ~= "float32" then x = x:float() end
+  return ("min %s, mean %s, max %s"):format(number_text(x:min():item()), number_text(x:mean():item()), number_text(x:max():item()))
+end
+
+local function shape_text(shape) return "{" .. table.concat(shape, ", ") .. "}" end
+
+--- The summary of a tensor: shape, dtype, device, least value, mean and greatest, and a corner of its values (the first 6 rows and 8 columns; of more than two dimensions, at their
+--- first indices). Uses public methods only and records nothing on the tape.
+function repl.tensor(x)
+  local shape = x.shape
+  local count = 1
+  for _, n in ipairs(shape) do count = count * n end
+  local head = ("tensor %s %s %s"):format(shape_text(shape), x.dtype, x:device())
+  local lines = corner_lines(x)
+  if count > 1 then
+    local ok, text = pcall(statistics, x)
+    if ok then head = head .. "  " .. text end
+  end
+  if #shape > 2 and count > 0 then head = head .. ("  (%s...)"):format(("1, "):rep(#shape - 2)) end
+  if count == 1 and #lines == 1 then return head .. "  " .. lines[1]:match("^%s*(.*)$") end
+  table.insert(lines, 1, head)
+  return table.concat(lines, "\n")
+end
+
+local function is_tensor(v)
+  local ok, yes = pcall(function()
+    return type(v) == "table" and type(v.totable) == "function" and type(v.narrow) == "function" and type(v.shape) == "table" and type(v.dtype) == "string"
+  end)
+  return ok and yes
+end
+
+-- Inside a table a tensor takes one line.
+local function tensor_line(x) return ("tensor %s %s"):format(shape_text(x.shape), x.dtype) end
+
+local function function_text(f)
+  local info = debug.getinfo(f, "S")
+  if info.what == "C" then return tostring(f) end
+  return ("function, %s:%d"):format(info.short_src, info.linedefined)
+end
+
+function format(v, depth, open)
+  depth, open = depth or 0, open or {}
+  local kind = type(v)
+  if kind == "string" then return '"' .. v:gsub('[%c"\\]', function(c)
+    return ({ ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" })[c] or ("\\%d"):format(c:byte())
+  end) .. '"' end
+  if kind == "function" then return function_text(v) end
+  if kind ~= "table" then return tostring(v) end
+  if is_tensor(v) then return depth == 0 and repl.tensor(v) or tensor_line(v) end
+  local meta = getmetatable(v)
+  if type(meta) == "table" and type(meta.__tostring) == "function" then return tostring(v) end
+  return table_text(v, depth, open)
+end
+
+--- Any value as a user wants to see it: strings quoted, tables to a limited depth and width, tensors summarised.
+function repl.format(value) return format(value) end
+
+-- ---- chunks ----
+
+-- Each chunk is a function of its own, so a local of one would be gone in the next: the prompt makes the first `local` of a chunk a name of the session.
+local function without_local(text)
+  local before, rest = text:match("^(%s*)local%s+(.*)$")
+  if not before then return text end
+  if rest:match("^function[%s]") then return before .. rest end
+  local names, after = rest:match("^([%a_][%w_%s,]*)(.*)$")
+  if not names then return text end
+  if after:match("^=") then return before .. rest end
+  -- Without a value, `local a, b` declares: it sets them to nil. Anything else behind the names is left to the compiler's message.
+  if after:match("^;?%s*$") or after:match("^%-%-") then return before .. names:gsub("%s+$", "") .. " = nil " .. after end
+  return text
+end
+
+--- Compiles the text of a chunk whose first line is number `line`. Returns a function, to be called with repl.show, for which its results are meant; or nil, message; or nil where
+--- more lines are needed. at_end: there are no more. An expression (also as `= expression`) gives its values; `?name` gives the help.
+function repl.compile(text, line, at_end)
+  local asked = text:match("^%s*%?(.*)$")
+  if asked then return function() return repl.help(asked:match("^%s*(.-)%s*$")) end end
+  local lines = ("\n"):rep(line - 1)
+  local equals = text:match("^%s*=(.*)$")
+  text = equals or text
+  local chunk, message = loadstring("return " .. text)
+  if chunk and text:find("%S") then
+    -- Not `return expression`: an error in a tail call has lost its line. What the host passes in comes back first, and show drops it.
+    return (loadstring(lines .. "return (...), " .. text:gsub("%s+$", ""), "=stdin"))
+  end
+  local open = message and message:match("'<eof>'$")
+  if not equals then
+    chunk, message = loadstring(lines .. without_local(text), "=stdin")
+    if chunk then return chunk end
+    open = open or message:match("'<eof>'$")
+  end
+  if open and not at_end then return nil end
+  return nil, message
+end
+
+-- A text that is shown as it is.
+local Text = { __tostring = function(self) return self.text end }
+local function plain(s) return setmetatable({ text = s }, Text) end
+
+--- The text of a chunk's results, one below the other, or nil where there are none. The global _ keeps the first that is not nil.
+function repl.show(...)
+  if (...) == repl.show then return repl.show(select(2, ...)) end
+  local n = select("#", ...)
+  if n == 0 then return nil end
+  local first = (...)
+  if getmetatable(first) == Text then return first.text end
+  if first ~= nil then rawset(_G, "_", first) end
+  local lines = {}
+  for i = 1, n do lines[i] = format((select(i, ...))) end
+  return table.concat(lines, "\n")
+end
+
+--- Makes `gal` and `exit` names of the session. Returns the greeting and, if the library can't be loaded, why.
+function repl.start()
+  local host = require "gal.host"
+  local C = require("ffi").C
+  rawset(_G, "exit", host.exit)
+  local ok, gal = pcall(require, "gal")
+  if ok then rawset(_G, "gal", gal) end
+  local greeting = ("galrun %s on %s (%s, %d threads). ?name shows the help of a name, exit() or Ctrl-D leaves."):format(host.version, host.device,
+    require("ffi").string(C.gal_cpu_isa()), C.gal_threads(0))
+  return greeting, not ok and "The library could not be loaded: " .. tostring(gal):match("^[^\n]*") or nil
+end
+
+-- ---- help: the comment block above a function, read from its source ----
+
+local function source_lines(path)
+  local file = io.open(path)
+  if not file then return nil end
+  local lines = {}
+  for line in file:lines() do lines[#lines + 1] = line end
+  file:close()
+  return lines
+end
+
+-- The comment block that ends right above lines[at], without its dashes; nil where there is none.
+local function block_above(lines, at)
+  local first = at
+  while first > 1 and lines[first - 1]:match("^%s*%-%-") and not lines[first - 1]:match("^%s*%-%- %-%-%-%-") do first = first - 1 end
+  if first == at then return nil end
+  local block = {}
+  for i = first, at - 1 do block[#block + 1] = (lines[i]:gsub("^%s*%-%-+ ?", "")) end
+  return table.concat(block, "\n")
+end
+
+local function header(lines)
+  local last = 0
+  while lines[last + 1] and lines[last + 1]:match("^%-%-") do last = last + 1 end
+  return last > 0 and block_above(lines, last + 1) or nil
+end
+
+local function described(line, block) return plain(line:match("^%s*(.-)%s*$") .. "\n" .. block:gsub("^", "  "):gsub("\n", "\n  ")) end
+
+-- The help of a function by where it was defined.
+local function help_of_function(f)
+  local info = debug.getinfo(f, "S")
+  if info.source:sub(1, 1) ~= "@" then return nil end
+  local lines = source_lines(info.source:sub(2))
+  if not lines or not lines[info.linedefined] then return nil end
+  local block = block_above(lines, info.linedefined)
+  return block and described(lines[info.linedefined], block)
+end
+
+-- The files of the library's modules that are loaded, by module name.
+local function library_files()
+  local files, names = {}, {}
+  for name in pairs(package.loaded) do
+    local path = (name == "gal" or name:match("^gal%.")) and package.searchpath(name, package.path)
+    if path then
+      files[name] = path
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names, files
+end
+
+-- The help of a name that is defined by a table of rules rather than by `function`: the comment above the line that names it.
+local function help_of_name(name)
+  local plain_name = name:gsub("%p", "%%%0")
+  local patterns = { "^%s*function%s+[%w_%.:]*[%.:]" .. plain_name .. "%s*%(", "^%s*[%w_%.]*[%.]" .. plain_name .. "%s*=", "^%s*[%w_%.]+%s*%(?%s*[\"']" .. plain_name .. "[\"']",
+    "^%s*local%s+function%s+" .. plain_name .. "%s*%(", "^%s*" .. plain_name .. "%s*=" }
+  local names, files = library_files()
+  for _, pattern in ipairs(patterns) do
+    for _, module in ipairs(names) do
+      local lines = source_lines(files[module]) or {}
+      for i, line in ipairs(lines) do
+        local block = line:match(pattern) and block_above(lines, i)
+        if block then return described(line, block) end
+      end
+    end
+  end
+end
+
+-- A module's help: what its file opens with, and its functions.
+local function help_of_module(t)
+  local names, files = library_files()
+  for _, name in ipairs(names) do
+    if package.loaded[name] == t then
+      local lines = source_lines(files[name])
+      local entries = {}
+      for key, v in pairs(t) do
+        if type(key) == "string" and (type(v) == "function" or (getmetatable(v) or {}).__call) then entries[#entries + 1] = key end
+      end
+      table.sort(entries)
+      return plain((lines and header(lines) or name) .. (#entries > 0 and "\n\nFunctions: " .. table.concat(entries, ", ") or ""))
+    end
+  end
+end
+
+local OVERVIEW = [[
+expression          shows its value; _ keeps the last one
+local x = ...       at the prompt a local stays for the session
+?name               the help of a function or module: ?gal.randn, ?x:matmul, ?gal
+Ctrl-C              stops what runs; the session stays
+exit(), Ctrl-D      leaves]]
+
+--- The help of the expression `asked` (a name such as gal.randn or x:sum): the comment block above its definition in the source.
+function repl.help(asked)
+  if asked == "" then return plain(OVERVIEW) end
+  local chunk = loadstring("return " .. asked:gsub(":", "."))
+  local ok, value = pcall(chunk or error)
+  if not ok then value = nil end
+  local last = asked:match("([%w_]+)%s*$")
+  local found
+  if type(value) == "function" then
+    found = help_of_function(value) or (last and help_of_name(last))
+  elseif type(value) == "table" and not is_tensor(value) then
+    found = help_of_module(value)
+    local meta = getmetatable(value)
+    if not found and type(meta) == "table" and type(meta.__call) == "function" then found = help_of_function(meta.__call) end
+  end
+  if not found and value == nil then
+    local loaded, module = pcall(require, asked:match("^gal%.") and asked or "gal." .. asked)
+    found = loaded and type(module) == "table" and help_of_module(module) or (last and help_of_name(last))
+  end
+  if found then return found end
+  if value == nil then return plain(("There is no %s, and no help for it."):format(asked)) end
+  return plain(("No help for %s, which is: %s"):format(asked, format(value)))
+end
+
+return repl

@@ -1,0 +1,459 @@
+/* main.c: galrun, the program. Makes a Lua state that knows the runtime (cdef, gal.host, package.path), runs what the command line says,
+ * turns errors into messages and exit codes, and Ctrl-C into the error gal.interrupted. Options are read in options.c, the prompt is in
+ * repl.c. */
+#include "host.h"
+#include "galrun.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <locale.h>
+#include <lua.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char cdef[] =
+#include "cdef.inc"
+    ;
+
+/* ---- Ctrl-C ---- */
+
+static struct {
+    lua_State *L;
+    pthread_t thread;                  /* the one that runs Lua */
+    volatile sig_atomic_t pending;     /* pressed, and not yet forgotten by host_interrupt_clear */
+    volatile sig_atomic_t polled_only; /* gal.host.poll_interrupts: no error out of the blue, the library asks */
+    struct timespec last;
+} interrupts;
+
+/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted (which gal takes over) while gal is not loaded. */
+static void push_interrupted(lua_State *L)
+{
+    int top = lua_gettop(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, "gal");
+    if (lua_istable(L, -1)) {
+        lua_pushliteral(L, "interrupted");
+        lua_rawget(L, -2);
+    }
+    if (!lua_istable(L, -1) || lua_gettop(L) != top + 3)
+        lua_getfield(L, LUA_REGISTRYINDEX, "gal.interrupted");
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+}
+
+/* Interpreted code calls this at its next instruction. The flag may be down by then: a loop of the library saw it and raised already. */
+static void interrupt_hook(lua_State *L, lua_Debug *where)
+{
+    (void)where;
+    lua_sethook(L, NULL, 0, 0);
+    if (!gal_interrupted())
+        return;
+    gal_interrupt_set(0);
+    push_interrupted(L);
+    lua_error(L);
+}
+
+static void arm_hook(void)
+{
+    lua_sethook(interrupts.L, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* A compiled loop never calls the hook and a long computation polls late, so a second Ctrl-C within 2 s ends the process. */
+static void on_interrupt(int signal_number)
+{
+    if (!pthread_equal(pthread_self(), interrupts.thread)) {
+        pthread_kill(interrupts.thread, signal_number);
+        return;
+    }
+    int saved = errno;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double since = (double)(now.tv_sec - interrupts.last.tv_sec) + 1e-9 * (double)(now.tv_nsec - interrupts.last.tv_nsec);
+    if (interrupts.pending && since < 2) {
+        static const char text[] = "\ninterrupted twice: ended at once\n";
+        ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+        (void)ignored;
+        _exit(HOST_INTERRUPTED);
+    }
+    interrupts.last = now;
+    interrupts.pending = 1;
+    gal_interrupt_set(1);
+    if (!interrupts.polled_only)
+        arm_hook();
+    errno = saved;
+}
+
+void host_interrupt_clear(void)
+{
+    interrupts.pending = 0;
+    gal_interrupt_set(0);
+}
+
+bool host_interrupt_pending(void)
+{
+    return interrupts.pending;
+}
+
+/* No SA_RESTART: a read that waits (io.read, the prompt) returns, and the hook gets its turn. */
+static void catch_interrupts(lua_State *L)
+{
+    interrupts.L = L;
+    interrupts.thread = pthread_self();
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* ---- calls and errors ---- */
+
+/* The text of an error value that is no string: its __tostring, else what gal.repl makes of it. */
+static void push_value_text(lua_State *L, int value)
+{
+    if (luaL_callmeta(L, value, "__tostring") && lua_isstring(L, -1))
+        return;
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "gal.repl");
+    if (lua_pcall(L, 1, 1, 0) == 0 && lua_istable(L, -1)) {
+        lua_getfield(L, -1, "format");
+        lua_pushvalue(L, value);
+        if (lua_pcall(L, 1, 1, 0) == 0 && lua_isstring(L, -1)) {
+            lua_pushfstring(L, "error value: %s", lua_tostring(L, -1));
+            return;
+        }
+    }
+    lua_pushfstring(L, "error value: a %s", luaL_typename(L, value));
+}
+
+/* The message handler: message, then traceback without the frame of this program. */
+static int add_traceback(lua_State *L)
+{
+    push_interrupted(L);
+    if (lua_rawequal(L, 1, -1)) {
+        lua_settop(L, 1);
+        return 1;
+    }
+    if (lua_isstring(L, 1))
+        lua_pushvalue(L, 1);
+    else
+        push_value_text(L, 1);
+    luaL_traceback(L, L, NULL, 1);
+    const char *traceback = lua_tostring(L, -1);
+    const char *host_frame = strstr(traceback, "\n\t[C]: at 0x");
+    lua_pushlstring(L, traceback, host_frame ? (size_t)(host_frame - traceback) : strlen(traceback));
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -3), lua_tostring(L, -1));
+    return 1;
+}
+
+bool host_call(lua_State *L, int arguments, int results)
+{
+    int function = lua_gettop(L) - arguments;
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, function);
+    bool done = lua_pcall(L, arguments, results, function) == 0;
+    lua_remove(L, function);
+    return done;
+}
+
+int host_report(lua_State *L)
+{
+    push_interrupted(L);
+    bool interrupted = lua_rawequal(L, -1, -2);
+    fflush(stdout);
+    if (interrupted)
+        fputs(isatty(STDERR_FILENO) ? "\ninterrupted\n" : "interrupted\n", stderr); /* the terminal shows ^C on the line */
+    else
+        fprintf(stderr, "%s\n", lua_isstring(L, -2) ? lua_tostring(L, -2) : "an error without a message");
+    lua_pop(L, 2);
+    return interrupted ? HOST_INTERRUPTED : HOST_FAILED;
+}
+
+void host_interpret(lua_State *L)
+{
+    luaJIT_setmode(L, -1, LUAJIT_MODE_ALLFUNC | LUAJIT_MODE_OFF);
+}
+
+/* ---- where the library is ---- */
+
+/* Fills root {size} with the folder that holds lua/gal: beside the executable's folder (a build), or share/galrun (installed). Its build
+ * folder may be anywhere: CMake leaves a link `lua` there. False with the places it looked at in message. */
+static bool find_root(char *executable, char *root, size_t size, char *message, size_t message_size)
+{
+    static const char *const places[] = {"lua", "../lua", "../share/galrun/lua"};
+    ssize_t n = readlink("/proc/self/exe", executable, size - 1);
+    if (n < 0) {
+        snprintf(message, message_size, "can't read /proc/self/exe, by which it finds its Lua library: %s", strerror(errno));
+        return false;
+    }
+    executable[n] = '\0';
+    int folder = (int)(strrchr(executable, '/') - executable);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char path[PATH_MAX], found[PATH_MAX];
+        if (snprintf(path, sizeof path, "%.*s/%s/gal", folder, executable, places[i]) >= (int)sizeof path || !realpath(path, found))
+            continue;
+        found[strlen(found) - strlen("/lua/gal")] = '\0';
+        snprintf(root, size, "%s", found[0] ? found : "/");
+        return true;
+    }
+    snprintf(message, message_size, "can't find its Lua library: no lua/gal, ../lua/gal or ../share/galrun/lua/gal from %.*s", folder,
+             executable);
+    return false;
+}
+
+/* package.path: the library, then the script's own folder, then what Lua had (./?.lua, LUA_PATH). */
+static void set_path(lua_State *L, const char *root, const char *script)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "path");
+    const char *slash = script ? strrchr(script, '/') : NULL;
+    lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;", root, root);
+    if (slash) {
+        lua_pushlstring(L, script, (size_t)(slash - script));
+        lua_pushliteral(L, "/?.lua;");
+    } else {
+        lua_pushliteral(L, "");
+        lua_pushliteral(L, "");
+    }
+    lua_pushvalue(L, -4);
+    lua_concat(L, 4);
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 2);
+}
+
+/* ---- gal.host ---- */
+
+static int host_exit(lua_State *L)
+{
+    exit((int)luaL_optinteger(L, 1, 0));
+}
+
+/* gal.host.columns(): the terminal's width, or nil where standard output is no terminal. */
+static int host_columns(lua_State *L)
+{
+    struct winsize window;
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    lua_pushinteger(L, known ? window.ws_col : 80);
+    return 1;
+}
+
+/* gal.host.poll_interrupts(on): while on, Ctrl-C raises nothing by itself; the caller asks gal_interrupted() where its state is whole.
+ * Returns what was set before. */
+static int host_poll_interrupts(lua_State *L)
+{
+    lua_pushboolean(L, interrupts.polled_only);
+    interrupts.polled_only = lua_toboolean(L, 1);
+    if (!interrupts.polled_only && gal_interrupted())
+        arm_hook();
+    return 1;
+}
+
+static int interrupted_text(lua_State *L)
+{
+    lua_pushliteral(L, "interrupted");
+    return 1;
+}
+
+static int first_upvalue(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return 1;
+}
+
+static void set_boolean(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_function(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_pushcfunction(L, function);
+    lua_setfield(L, -2, name);
+}
+
+/* package.preload["gal.host"]: how the options reach Lua without a global. */
+static void preload_host(lua_State *L, const host_options *o, const char *executable, const char *root, bool interactive)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_newtable(L);
+    lua_pushstring(L, o->device);
+    lua_setfield(L, -2, "device");
+    if (o->threads) {
+        lua_pushinteger(L, o->threads);
+        lua_setfield(L, -2, "threads");
+    }
+    lua_pushnumber(L, o->seed);
+    lua_setfield(L, -2, "seed");
+    lua_pushliteral(L, GAL_VERSION);
+    lua_setfield(L, -2, "version");
+    lua_pushstring(L, executable);
+    lua_setfield(L, -2, "executable");
+    lua_pushstring(L, root);
+    lua_setfield(L, -2, "root");
+    set_boolean(L, "interactive", interactive);
+    lua_newtable(L); /* which of the three were said on the command line */
+    set_boolean(L, "device", o->device_given);
+    set_boolean(L, "threads", o->threads != 0);
+    set_boolean(L, "seed", o->seed_given);
+    lua_setfield(L, -2, "given");
+    set_function(L, "exit", host_exit);
+    set_function(L, "columns", host_columns);
+    set_function(L, "poll_interrupts", host_poll_interrupts);
+
+    lua_newtable(L);
+    lua_newtable(L);
+    set_function(L, "__tostring", interrupted_text);
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "gal.interrupted");
+    lua_setfield(L, -2, "interrupted");
+
+    lua_pushcclosure(L, first_upvalue, 1);
+    lua_setfield(L, -2, "gal.host");
+    lua_pop(L, 2);
+}
+
+/* ---- what the command line asks for ---- */
+
+static int load_cdef(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "ffi");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "cdef");
+    lua_pushstring(L, cdef);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static int run_action(lua_State *L, const host_action *action)
+{
+    if (action->kind == 'e') {
+        if (luaL_loadbuffer(L, action->text, strlen(action->text), "=(-e)") != 0)
+            return host_report(L);
+        host_interpret(L);
+        return host_call(L, 0, 0) ? HOST_DONE : host_report(L);
+    }
+    lua_getglobal(L, "require");
+    lua_pushstring(L, action->text);
+    if (!host_call(L, 1, 1))
+        return host_report(L);
+    const char *dot = strrchr(action->text, '.');
+    lua_setglobal(L, dot ? dot + 1 : action->text);
+    return HOST_DONE;
+}
+
+/* The global `arg`: the script's name at 0, its arguments from 1. */
+static void set_arguments(lua_State *L, const host_options *o)
+{
+    lua_newtable(L);
+    lua_pushstring(L, o->script ? o->script : "galrun");
+    lua_rawseti(L, -2, 0);
+    for (int i = 0; i < o->argument_count; i++) {
+        lua_pushstring(L, o->arguments[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setglobal(L, "arg");
+}
+
+static int run_script(lua_State *L, const host_options *o)
+{
+    bool standard_input = strcmp(o->script, "-") == 0;
+    struct stat status;
+    if (!standard_input) {
+        FILE *file = fopen(o->script, "r");
+        int reason = errno;
+        if (file && fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode))
+            reason = EISDIR;
+        else if (file)
+            reason = 0;
+        if (file)
+            fclose(file);
+        if (reason) {
+            fprintf(stderr, "galrun: can't open the script '%s': %s\n", o->script, strerror(reason));
+            return HOST_USAGE;
+        }
+    }
+    if (luaL_loadfile(L, standard_input ? NULL : o->script) != 0)
+        return host_report(L);
+    luaL_checkstack(L, o->argument_count + 8, "too many arguments");
+    for (int i = 0; i < o->argument_count; i++)
+        lua_pushstring(L, o->arguments[i]);
+    return host_call(L, o->argument_count, 0) ? HOST_DONE : host_report(L);
+}
+
+static int run(lua_State *L, const host_options *o)
+{
+    int code = HOST_DONE;
+    for (int i = 0; i < o->action_count && code == HOST_DONE; i++)
+        code = run_action(L, &o->actions[i]);
+    if (o->script && code == HOST_DONE)
+        code = run_script(L, o);
+    /* A prompt that was asked for comes after an error too: that is when one wants to look around. */
+    if ((o->repl && code != HOST_USAGE) || (!o->script && o->action_count == 0)) {
+        int repl_code = host_repl(L);
+        if (repl_code != HOST_DONE)
+            code = repl_code;
+    }
+    return code;
+}
+
+/* galrun: MESSAGE, and the exit code that goes with it. */
+static int refuse(int code, const char *message)
+{
+    fprintf(stderr, "galrun: %s\n", message);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    host_options o;
+    char message[512], executable[PATH_MAX], root[PATH_MAX];
+    if (!host_options_read(&o, argc, argv, message, sizeof message))
+        return refuse(HOST_USAGE, message);
+    if (o.help || o.version) {
+        if (o.help)
+            fputs(host_help, stdout);
+        else
+            printf("galrun %s (%s)\n", GAL_VERSION, LUAJIT_VERSION);
+        return HOST_DONE;
+    }
+    setlocale(LC_CTYPE, ""); /* for the prompt's wide characters; numbers keep their point */
+    if (!find_root(executable, root, sizeof root, message, sizeof message))
+        return refuse(HOST_FAILED, message);
+    if (o.threads)
+        gal_threads(o.threads);
+    if (gal_device_open(o.device) != GAL_OK)
+        return refuse(HOST_FAILED, gal_error());
+
+    lua_State *L = luaL_newstate();
+    if (!L)
+        return refuse(HOST_FAILED, "out of memory while making the Lua state");
+    luaL_openlibs(L);
+    bool prompt = (o.repl || (!o.script && o.action_count == 0)) && isatty(STDIN_FILENO);
+    preload_host(L, &o, executable, root, prompt);
+    set_path(L, root, o.script);
+    set_arguments(L, &o);
+    lua_pushcfunction(L, load_cdef);
+    int code = host_call(L, 0, 0) ? HOST_DONE : host_report(L);
+    if (code == HOST_DONE) {
+        catch_interrupts(L);
+        code = run(L, &o);
+        signal(SIGINT, SIG_DFL);
+    }
+    lua_close(L);
+    host_options_free(&o);
+    return code;
+}
