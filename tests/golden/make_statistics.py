@@ -1,6 +1,6 @@
 """Golden values for the generator and for the statistics that evaluate a posterior, from NumPy and SciPy in double precision.
 
-usage: statistics.py      (numpy, scipy)      Writes statistics.json beside itself.
+usage: make_statistics.py      (numpy, scipy)      Writes statistics.json beside itself.
 
 Every input is a multiple of 1/256, so float32 holds it exactly. What the entries mean:
   philox4x32_10   Random123's published vectors (file kat_vectors of its release; Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy
@@ -103,7 +103,7 @@ def quantiles(rng):
 def main():
     rng = np.random.Generator(np.random.PCG64(2512))
     golden = {
-        "what": "golden values of the generator and the statistics; meanings and sources are in statistics.py",
+        "what": "golden values of the generator and the statistics; meanings and sources are in make_statistics.py",
         "numpy": np.__version__, "scipy": scipy.__version__,
         "philox4x32_10": philox(), "wasserstein": wasserstein(rng), "kde": kde(rng), "quantiles": quantiles(rng),
     }
