@@ -404,7 +404,7 @@ gal_status gal_handle_new(gal_tensor **out)
 
 void gal_handle_free(gal_tensor *x)
 {
-    if (!x->in_arena) {
+    if (x->in_arena != 1) {
         counts.tensors--;
         free(x);
     }

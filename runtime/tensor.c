@@ -96,7 +96,7 @@ gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, cons
     if (status != GAL_OK)
         return status;
     view.data = (char *)x->storage->base + first * size;
-    view.in_arena = y->in_arena;
+    view.in_arena = y->in_arena ? 1 : x->storage->in_arena ? 2 : 0;
     *y = view;
     gal_storage_retain(y->storage);
     *out = y;
@@ -121,9 +121,10 @@ gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
 
 void gal_tensor_free(gal_tensor *x)
 {
-    if (!x || x->in_arena)
+    if (!x || x->in_arena == 1)
         return;
-    gal_storage_release(x->storage);
+    if (!x->in_arena) /* a view of arena storage may outlive it, so that must not be touched here */
+        gal_storage_release(x->storage);
     gal_handle_free(x);
 }
 

@@ -16,6 +16,7 @@ local Tensor, methods = {}, {} -- the metatable; what x:name() finds
 M.Tensor, M.methods = Tensor, methods
 
 local current = false -- the innermost scope that is open, as {closed, outer}
+local recorded = false -- the scope of the program that is being recorded
 local out = ffi.new("gal_tensor *[1]")
 local dims = ffi.new("int64_t[?]", 8) -- shape of the tensor being made; never kept across a call
 local strides = ffi.new("int64_t[?]", 8)
@@ -28,7 +29,7 @@ local free = C.gal_tensor_free
 local function wrap(base)
   local h = out[0]
   local scope = current
-  if h.in_arena == 0 then
+  if h.in_arena ~= 1 then
     ffi.gc(h, free)
     scope = base and base.scope
     if C.gal_memory_allocated(0) > COLLECT_AFTER then
@@ -101,9 +102,15 @@ end
 function M.live(x, op, argument)
   if getmetatable(x) ~= Tensor then raise("%s: %s is %s, expected a tensor", op, argument, errors.kind(x)) end
   local scope = x.scope
-  if scope and scope.closed then
+  if not scope then return x end
+  if scope.closed then
     raise("%s: %s is a stale tensor: the %s it was made in has closed; x:keep() inside moves it out", op, argument,
       scope.program and "recording" or "scope")
+  end
+  if recorded and scope.recorded ~= recorded then
+    -- The program will read this memory at every replay: another program's is held, a scope's would be somebody else's by then.
+    if not scope.program then raise("%s: %s was made in a scope outside the program that is recorded, expected it kept: x:keep()", op, argument) end
+    recorded.program.held[scope.program] = true
   end
   return x
 end
@@ -150,7 +157,7 @@ end
 --- scope_open(): from here to scope_close(scope) new tensors live in an arena. For loops of the library; users have gal.scope.
 function M.scope_open()
   check(C.gal_scope_open())
-  local scope = { closed = false, outer = current }
+  local scope = { closed = false, outer = current, recorded = recorded }
   current = scope
   return scope
 end
@@ -163,13 +170,13 @@ function M.scope_close(scope)
   check(C.gal_scope_close())
 end
 
---- While a program is recorded, tensors live in its arena. (program.lua)
+--- enter(scope), leave(scope): between them a program is recorded, whose scope this is and in whose arena tensors are made.
 function M.enter(scope)
-  scope.outer = current
-  current = scope
+  scope.outer, scope.recorded = current, scope
+  current, recorded = scope, scope
 end
 function M.leave(scope)
-  current = scope.outer
+  current, recorded = scope.outer, false
 end
 
 --- close_until(scope): closes the scopes that an error left open inside this one.

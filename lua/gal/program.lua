@@ -37,7 +37,8 @@ function program.record(fn, device)
   if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
   if device ~= nil and type(device) ~= "string" then raise("program: device is %s, expected a string such as \"cpu\"", kind(device)) end
   check(C.gal_program_begin(out, device or handle.device()))
-  local p = setmetatable({ h = out[0], length = 0 }, Program)
+  -- held: programs whose tensors this one reads.
+  local p = setmetatable({ h = out[0], length = 0, held = {} }, Program)
   p.scope = { closed = false, program = p } -- its tensors hold the scope, and the scope the program, whose arena they are in
   handle.enter(p.scope)
   return finish(p, pcall(fn))
