@@ -1,0 +1,60 @@
+-- arguments: what optimisers, flows and training check of the tables of options they are given, so that a mistyped name is an error and not a default.
+local core = require "gal.tensor"
+local kind = core.kind
+
+local arguments = {}
+
+-- Edits that turn a into b (Levenshtein 1966).
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local above = row[j]
+      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + (a:byte(i) == b:byte(j) and 0 or 1))
+      diagonal = above
+    end
+  end
+  return row[#b]
+end
+
+--- The name in the list `names` that is nearest to `name`, or nil where none is near.
+function arguments.nearest(name, names)
+  local best, least = nil, math.max(2, math.floor(#name / 3)) + 1
+  for _, candidate in ipairs(names) do
+    local d = distance(name:lower(), candidate:lower())
+    if d < least then best, least = candidate, d end
+  end
+  return best
+end
+
+--- Raises unless every key of `given` is in the list `known`; where names the function. nil counts as {}; returns the table.
+function arguments.known(where, given, known)
+  if given == nil then return {} end
+  if type(given) ~= "table" or core.is_tensor(given) then
+    core.raise(("%s: the options are %s, expected a table"):format(where, kind(given)))
+  end
+  local set = {}
+  for _, name in ipairs(known) do set[name] = true end
+  for key in pairs(given) do
+    if not set[key] then
+      local near = type(key) == "string" and arguments.nearest(key, known)
+      core.raise(("%s: unknown option '%s', expected %s"):format(where, tostring(key), near and ("'" .. near .. "'?") or "one of " .. table.concat(known, ", ")))
+    end
+  end
+  return given
+end
+
+--- options[name], or default where it is nil; raises unless it is a number in [low, high] (whole where whole is true).
+function arguments.number(where, options, name, default, low, high, whole)
+  local v = options[name]
+  if v == nil then return default end
+  if type(v) == "number" and v >= low and v <= (high or math.huge) and (not whole or v % 1 == 0) then return v end
+  local kind = whole and "a whole number" or "a number"
+  local range = high and ("%s from %g to %g"):format(kind, low, high) or ("%s of at least %g"):format(kind, low)
+  core.raise(("%s: %s is %s, expected %s"):format(where, name, kind(v), range))
+end
+
+return arguments

@@ -1,0 +1,260 @@
+-- flow: p(theta | context) by conditional flow matching (Lipman et al. 2023; Tong et al. 2024): a velocity net carries N(0, I) at t = 0 to the posterior at
+-- t = 1. Everything a user gives or gets is in physical units; inside, each column has mean 0 and deviation 1 over the training rows. Training is
+-- gal.train's; the integration is in flow/integrate.lua, files in flow/file.lua, checks of what users pass in flow/inputs.lua.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local errors = require "gal.raise"
+local arguments = require "gal.arguments"
+local nn = require "gal.nn"
+local inputs = require "gal.flow.inputs"
+local integrate = require "gal.flow.integrate"
+local random = require "gal.random"
+local raise, check = errors.raise, errors.check
+
+local M = {}
+local Flow = {}
+Flow.__index = Flow
+M.Flow = Flow
+
+-- {"mass", "sfr"} as it is; 2 as {"theta_1", "theta_2"}.
+local function names_of(option, v, least)
+  local names = {}
+  if type(v) == "number" and v >= least and v % 1 == 0 then
+    for i = 1, v do names[i] = ("%s_%d"):format(option, i) end
+    return names
+  end
+  if type(v) ~= "table" or #v < least then
+    raise("flow: %s is %s, expected a list of names or a whole number of at least %d", option, core.kind(v), least)
+  end
+  local seen = {}
+  for i, name in ipairs(v) do
+    if type(name) ~= "string" then raise("flow: %s[%d] is %s, expected a name", option, i, core.kind(name)) end
+    if seen[name] then raise("flow: %s names '%s' twice", option, name) end
+    names[i], seen[name] = name, true
+  end
+  return names
+end
+
+-- How many columns the encoder makes of one image, by running it.
+local function encoded_width(encoder, image, device)
+  local shape = { 1 }
+  for i = 1, #image do shape[i + 1] = image[i] end
+  local y = gal.scope(function() return gal.no_grad(function() return nn.call(encoder, gal.zeros(shape, { device = device })):keep() end) end)
+  local size = core.is_tensor(y) and y.shape or {}
+  if #size ~= 2 or size[1] ~= 1 then
+    raise("flow: the encoder makes %s of one image {1, %s}, expected {1, E}", core.kind(y), table.concat(image, ", "))
+  end
+  return size[2]
+end
+
+--- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image = {128, 128, 3}, head = nil, rng = nil}: a flow with
+-- fresh weights. theta: names of the properties, or how many (d). context: names, how many (c), or 0 for a density without conditions.
+-- sigma: width of the path in standardised units; the learned density is the posterior convolved with N(0, sigma^2).
+-- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
+-- context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what draws the weights, else the default generator.
+function M.new(options)
+  arguments.known("flow", options, { "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "head", "rng", "device" })
+  if not options then raise("flow: the options are missing, expected at least theta and context") end
+  local self = setmetatable({
+    theta = names_of("theta", options.theta, 1), context = names_of("context", options.context or 0, 0),
+    sigma = arguments.number("flow", options, "sigma", 0.05, 0), encoder = options.encoder, image = options.image or { 128, 128, 3 },
+  }, Flow)
+  self.d, self.c = #self.theta, #self.context
+  local device = options.device or gal.device()
+  for _, part in ipairs { "encoder", "head" } do
+    if options[part] ~= nil and not nn.is_module(options[part]) then
+      raise("flow: %s is %s, expected a module (see gal.nn)", part, core.kind(options[part]))
+    end
+  end
+  self.e = self.encoder and encoded_width(self.encoder, self.image, device) or 0
+  self.width = self.e + self.c
+  if options.head then
+    self.head = options.head
+  else
+    local widths = { 1 + self.d + self.width, activation = options.activation or "silu", rng = options.rng, device = device }
+    local hidden = options.hidden or { 256, 256, 256 }
+    if type(hidden) ~= "table" then raise("flow: hidden is %s, expected a list of widths", core.kind(hidden)) end
+    for _, n in ipairs(hidden) do widths[#widths + 1] = n end
+    widths[#widths + 1] = self.d
+    self.head = nn.mlp(widths)
+  end
+  return self
+end
+
+--- flow:parameters(): the trainable tensors, the encoder's first.
+function Flow:parameters()
+  local list = {}
+  for _, part in ipairs { self.encoder or false, self.head } do
+    for _, p in ipairs(part and type(part) == "table" and part:parameters() or {}) do list[#list + 1] = p end
+  end
+  return list
+end
+
+--- flow:state(): all weights by name, "head.1.weight", "encoder.1.weight", as gal.nn's modules name them.
+function Flow:state()
+  local state = {}
+  for _, part in ipairs { "head", "encoder" } do
+    local m = self[part]
+    for name, tensor in pairs(m and type(m) == "table" and m.state and m:state() or {}) do state[part .. "." .. name] = tensor end
+  end
+  return state
+end
+
+--- flow:load_state(state): copies weights as flow:state() gives them into the flow.
+function Flow:load_state(state)
+  for _, part in ipairs { "head", "encoder" } do
+    local m, own = self[part], {}
+    for name, tensor in pairs(state) do
+      local inner = name:match("^" .. part .. "%.(.*)$")
+      if inner then own[inner] = tensor end
+    end
+    if m and type(m) == "table" and m.load_state then m:load_state(own) end
+  end
+end
+
+--- flow:device(): where its weights are.
+function Flow:device()
+  local p = self:parameters()[1]
+  return p and p:device() or gal.device()
+end
+
+--- flow:to(device): moves the flow, and returns it.
+function Flow:to(device)
+  for _, part in ipairs { self.encoder or false, self.head } do
+    if part and type(part) == "table" and part.to then part:to(device) end
+  end
+  for name, tensor in pairs(self.scale or {}) do self.scale[name] = tensor:to(device) end
+  return self
+end
+
+-- ---- units ----
+
+local function deviations(what, names, x)
+  local mean, std = x:mean(1), x:std(1)
+  local values = std:totable()
+  for i, v in ipairs(values) do
+    if v == 0 and what == "theta" then raise("flow: '%s' has the same value in all %d rows: there is nothing to learn of it", names[i], x:size(1)) end
+    if v == 0 then values[i] = 1 end -- a constant input says nothing and does no harm
+  end
+  return mean, gal.tensor(values, { #values }):to(x:device())
+end
+
+--- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the means and deviations that the flow works in from these rows, the training
+-- set. gal.train does so once; a flow that has them keeps them, so that training can go on.
+function Flow:standardise(theta, context, images)
+  gal.no_grad(function()
+    self.scale = {}
+    self.scale.theta_mean, self.scale.theta_std = deviations("theta", self.theta, theta)
+    if self.c > 0 then self.scale.context_mean, self.scale.context_std = deviations("context", self.context, context) end
+    if images then self.scale.image_mean, self.scale.image_std = inputs.image_statistics(images) end
+  end)
+end
+
+local function scale_of(flow, where)
+  return flow.scale or raise("%s: the flow has not been trained: it has no units yet", where)
+end
+
+--- flow:encode(seen {N, c} or nil, images or nil): what the velocity net is told of N galaxies, {N, E + c}: the encoded images, then the standardised
+-- context `seen`; nil for an unconditional flow. Taped.
+function Flow:encode(seen, images)
+  if not images then return seen end
+  local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale))
+  return seen and gal.cat({ encoded, seen }, 2) or encoded
+end
+
+--- flow:standard(context {N, c}): the context in deviations from the training rows' mean.
+function Flow:standard(context) return (context - self.scale.context_mean) / self.scale.context_std end
+
+-- The same for inputs.conditions(), {N, E + c} or nil, without gradients; images in pieces.
+local function features_of(flow, x)
+  return gal.no_grad(function()
+    local seen = x.context and flow:standard(x.context)
+    if not x.images then return seen end
+    local out, piece = {}, 64
+    for first = 1, x.rows, piece do
+      core.poll()
+      local count = math.min(piece, x.rows - first + 1)
+      out[#out + 1] = gal.scope(function()
+        return flow:encode(seen and seen:narrow(1, first, count), x.images:narrow(1, first, count)):keep()
+      end)
+    end
+    return #out == 1 and out[1] or gal.cat(out, 1)
+  end)
+end
+
+-- ---- drawing and density ----
+
+-- log N(z; 0, I) of each row of z {M, d} -> {M}.
+local function log_normal(z)
+  return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
+end
+
+-- The logarithm of the product of theta's deviations: densities per unit of theta are smaller by it than standardised ones.
+local function log_scale(flow)
+  local sum = 0
+  for _, v in ipairs(flow.scale.theta_std:totable()) do sum = sum + math.log(v) end
+  return sum
+end
+
+-- Draws, standardised, in place of the noise they start from: theta {N * n, d}, and log densities {N * n} where asked for.
+local function draw(where, flow, x, options, density)
+  options = arguments.known(where, options, { "n", "steps", "rng" })
+  scale_of(flow, where)
+  local n = arguments.number(where, options, "n", 1000, 1, nil, true)
+  local steps = arguments.number(where, options, "steps", 100, 1, nil, true)
+  x = inputs.conditions(where, flow, x)
+  return gal.no_grad(function()
+    local theta = gal.zeros({ x.rows, n * flow.d }, { device = flow:device() })
+    local rng = options.rng or random.default()
+    check(C.gal_normal_streams(theta.h, inputs.streams(x).h, rng:tensor(theta:device()).h))
+    theta = theta:reshape { x.rows * n, flow.d }
+    local log_prob = density and log_normal(theta)
+    local integral = integrate.run(flow, theta, features_of(flow, x), n, { steps = steps, density = density })
+    if density then log_prob = (log_prob - integral:reshape { -1 } - log_scale(flow)):reshape { x.rows, n } end
+    check(C.gal_mul(theta.h, theta.h, flow.scale.theta_std.h))
+    check(C.gal_add(theta.h, theta.h, flow.scale.theta_mean.h))
+    return theta:reshape { x.rows, n, flow.d }, log_prob or nil
+  end)
+end
+
+--- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d}, in theta's units.
+-- x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N = 1). steps of classical Runge-Kutta from noise. Each galaxy has
+-- its own random stream, made of its context and rng: its draws are the same alone and in any batch, and the first n are the same for every larger n.
+function Flow:sample(x, options)
+  local theta = draw("sample", self, x, options, false)
+  return theta
+end
+
+--- flow:sample_and_log_prob(x[, {n = 1000, steps = 100, rng = r}]): the draws {N, n, d} and their log densities {N, n}, in one integration.
+function Flow:sample_and_log_prob(x, options) return draw("sample_and_log_prob", self, x, options, true) end
+
+--- flow:log_prob(theta, x[, {steps = 100}]): log p(theta | x) in nats per product of theta's units, exact for the flow: {N} for theta {N, d}, {N, m} for
+-- theta {N, m, d}. x as for sample; one row of x goes with all of theta. The ODE backwards with the exact divergence.
+function Flow:log_prob(theta, x, options)
+  options = arguments.known("log_prob", options, { "steps" })
+  local scale = scale_of(self, "log_prob")
+  local steps = arguments.number("log_prob", options, "steps", 100, 1, nil, true)
+  x = inputs.conditions("log_prob", self, x)
+  local rows, each, shape
+  theta, rows, each, shape = inputs.points("log_prob", self, theta)
+  if x.rows ~= 1 and x.rows ~= rows then
+    raise("log_prob: x has %d rows and theta %d, expected as many, or one row of x for all", x.rows, rows)
+  end
+  return gal.no_grad(function()
+    local z = (theta - scale.theta_mean) / scale.theta_std
+    local integral = integrate.run(self, z, features_of(self, x), each, { steps = steps, density = true, backward = true })
+    return (log_normal(z) + integral:reshape { -1 } - log_scale(self)):reshape(shape)
+  end)
+end
+
+-- ---- files ----
+
+--- flow:save(path): weights, standardisation, names and the architecture, as safetensors. Modules written by the user are saved by their tensors only.
+function Flow:save(path) require("gal.flow.file").save(self, path) end
+
+--- flow.load(path[, {encoder = m, head = m}]): the flow of a file that flow:save wrote, on the CPU. Modules written by the user are passed again. Runs no code.
+function M.load(path, options) return require("gal.flow.file").load(path, options) end
+
+return M

@@ -1,0 +1,67 @@
+-- flow/file: a flow as one safetensors file: its tensors by name, and as metadata names, sigma and the architecture in JSON. Loading builds the layers that
+-- the JSON names and runs no code.
+local gal = require "gal"
+local core = require "gal.tensor"
+local errors = require "gal.raise"
+local arguments = require "gal.arguments"
+local json = require "gal.json"
+local nn = require "gal.nn"
+local raise = errors.raise
+
+local file = {}
+
+local FORMAT = "galrun flow 1"
+
+-- What the JSON says of a module that the user wrote.
+local FOREIGN = { type = "user" }
+
+local function described(m) return nn.spec(m) or FOREIGN end
+
+--- file.save(flow, path): see Flow:save.
+function file.save(flow, path)
+  if type(path) ~= "string" then raise("save: path is %s, expected a string", errors.kind(path)) end
+  if not flow.scale then raise("save: the flow has not been trained: it has no units yet") end
+  local tensors = flow:state()
+  for name, tensor in pairs(flow.scale) do tensors["scale." .. name] = tensor end
+  local architecture = {
+    theta = flow.theta, context = setmetatable({ unpack(flow.context) }, json.list), sigma = flow.sigma, head = described(flow.head),
+    encoder = flow.encoder and described(flow.encoder) or nil, image = flow.encoder and flow.image or nil, notes = flow.notes,
+  }
+  gal.save(path, tensors, { format = FORMAT, flow = json.encode(architecture) })
+end
+
+-- The module of the file, or the one that the user passed for it.
+local function module_of(path, name, spec, given)
+  if not spec then return nil end
+  if spec.type ~= "user" then
+    if given then raise("load: %s has a %s of built-in layers, expected no option %s", path, name, name) end
+    return nn.build(spec)
+  end
+  if not given then raise("load: the %s of %s was written by the user: pass it again, load(path, {%s = m})", name, path, name) end
+  return given
+end
+
+--- file.load(path, options): see flow.load.
+function file.load(path, options)
+  options = arguments.known("load", options, { "encoder", "head" })
+  if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
+  local tensors, metadata = gal.load(path)
+  if type(metadata) ~= "table" or metadata.format ~= FORMAT then raise("load: %s is not a flow of this version: its format is %s, expected \"%s\"", path,
+    errors.kind(type(metadata) == "table" and metadata.format or nil), FORMAT) end
+  local a = json.decode(metadata.flow)
+  local flow = require("gal.flow").new {
+    theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image, device = "cpu",
+    head = module_of(path, "head", a.head, options.head), encoder = module_of(path, "encoder", a.encoder, options.encoder),
+  }
+  flow.notes = a.notes
+  local scale, weights = {}, {}
+  for name, tensor in pairs(tensors) do
+    local inner = name:match "^scale%.(.*)$"
+    if inner then scale[inner] = tensor else weights[name] = tensor end
+  end
+  flow:load_state(weights)
+  flow.scale = scale
+  return flow
+end
+
+return file

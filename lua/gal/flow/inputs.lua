@@ -1,0 +1,147 @@
+-- flow/inputs: what users pass to a flow's methods, brought to one form and checked: contexts, images, points in theta. Errors name the row and the column.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local errors = require "gal.raise"
+local arguments = require "gal.arguments"
+local raise, check = errors.raise, errors.check
+
+local inputs = {}
+
+--- Raises, naming the row and the column, where x {rows, columns} holds a NaN or an infinity; what: how the sentence calls x.
+function inputs.finite(where, what, names, x)
+  if (x * 0):sum():item() == 0 then return end
+  for r, row in ipairs(x:totable()) do
+    for c, v in ipairs(row) do
+      if v ~= v or v == math.huge or v == -math.huge then
+        raise("%s: %s is %s in row %d, column %d ('%s'), expected finite numbers", where, what, v ~= v and "NaN" or "infinite", r, c, names[c])
+      end
+    end
+  end
+end
+
+-- Lua numbers as a tensor, other dtypes as float32, on the flow's device, contiguous.
+local function tensor(where, what, v, device)
+  if type(v) == "table" and not core.is_tensor(v) and (type(v[1]) == "number" or type(v[1]) == "table" and not core.is_tensor(v[1])) then v = gal.tensor(v) end
+  if not core.is_tensor(v) then raise("%s: %s is %s, expected a tensor", where, what, core.kind(v)) end
+  if v.dtype ~= "float32" then v = v:float() end
+  return core.dense(v:detach():to(device))
+end
+
+--- inputs.matrix(where, what, names, v, device): v {N, #names} or {#names} as a finite {N, #names} tensor on the device.
+function inputs.matrix(where, what, names, v, device)
+  v = tensor(where, what, v, device)
+  local shape = v.shape
+  if #shape == 1 and shape[1] == #names then v, shape = v:reshape { 1, #names }, { 1, #names } end
+  if #shape ~= 2 or shape[2] ~= #names then
+    raise("%s: %s is %s, expected {N, %d} for %s", where, what, core.shape_text(v), #names, table.concat(names, ", "))
+  end
+  if shape[1] == 0 then raise("%s: %s has no rows", where, what) end
+  inputs.finite(where, what, names, v)
+  return v
+end
+
+--- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or float32, on the flow's device.
+function inputs.images(where, flow, v)
+  if not core.is_tensor(v) then raise("%s: images is %s, expected a tensor", where, core.kind(v)) end
+  local shape, fits = v.shape, true
+  if #shape == #flow.image then
+    table.insert(shape, 1, 1)
+    v = v:reshape(shape)
+  end
+  for i, n in ipairs(flow.image) do fits = fits and shape[i + 1] == n end
+  if not fits or #shape ~= #flow.image + 1 then
+    raise("%s: images is %s, expected {N, %s}", where, core.shape_text(v), table.concat(flow.image, ", "))
+  end
+  return core.dense(v:to(flow:device()))
+end
+
+--- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil, images = {N, ...} or nil}.
+function inputs.conditions(where, flow, x)
+  local context, images = x, nil
+  if flow.encoder then
+    if flow.c == 0 and core.is_tensor(x) then x = { nil, x } end
+    if type(x) ~= "table" or core.is_tensor(x) then raise("%s: x is %s, expected {x, images}", where, core.kind(x)) end
+    context, images = x[1], inputs.images(where, flow, x[2])
+  end
+  local rows = images and images:size(1) or 1
+  if flow.c == 0 then
+    if context ~= nil then raise("%s: x is %s, but this flow has no context; expected nil", where, core.kind(context)) end
+    return { rows = rows, images = images }
+  end
+  context = inputs.matrix(where, "x", flow.context, context, flow:device())
+  if images and context:size(1) ~= rows then raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows) end
+  return { rows = context:size(1), context = context, images = images }
+end
+
+--- inputs.points(where, flow, theta): theta {N, d}, {N, m, d} or {d} as {N * m, d}; also N, m and the shape of one number per point: {N} or {N, m}.
+function inputs.points(where, flow, theta)
+  theta = tensor(where, "theta", theta, flow:device())
+  local shape, d = theta.shape, flow.d
+  if #shape == 0 or #shape > 3 or shape[#shape] ~= d then
+    raise("%s: theta is %s, expected {N, %d} or {N, m, %d} for %s", where, core.shape_text(theta), d, d, table.concat(flow.theta, ", "))
+  end
+  local rows, each = #shape > 1 and shape[1] or 1, shape[3] and shape[2] or 1
+  if rows * each == 0 then raise("%s: theta is %s, expected at least one row", where, core.shape_text(theta)) end
+  local flat = theta:reshape { rows * each, d }
+  inputs.finite(where, "theta", flow.theta, flat)
+  return flat, rows, each, shape[3] and { rows, each } or { rows }
+end
+
+local function no_streams(shape)
+  local y = core.new(shape, "int64", "cpu")
+  check(C.gal_fill(y.h, 0))
+  return y
+end
+
+--- inputs.streams(x): the random stream of each galaxy, int64 {N}, from the bytes of its context and image: the same in every batch.
+function inputs.streams(x)
+  local host = function(t) return t:device() == "cpu" and t or t:to("cpu") end
+  local streams = no_streams { x.rows }
+  if not x.context and not x.images then return streams end
+  check(C.gal_row_streams(streams.h, host(x.context or x.images).h, 0))
+  if x.context and x.images then
+    local both, of_images = no_streams { x.rows, 2 }, no_streams { x.rows }
+    check(C.gal_row_streams(of_images.h, host(x.images).h, 0))
+    core.assign(both:select(2, 1), streams)
+    core.assign(both:select(2, 2), of_images)
+    check(C.gal_row_streams(streams.h, both.h, 0))
+  end
+  return streams:to((x.context or x.images):device())
+end
+
+-- uint8 as [0, 1].
+local function unit_range(images)
+  if images.dtype == "uint8" then return images:float() / 255 end
+  return images
+end
+
+--- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over all rows; float32 in [0, 1] or uint8.
+function inputs.image_statistics(images)
+  local channels, rows, piece = images:size(-1), images:size(1), 256
+  local sum, squares = {}, {}
+  for c = 1, channels do sum[c], squares[c] = 0, 0 end
+  for first = 1, rows, piece do
+    gal.scope(function()
+      local count = math.min(piece, rows - first + 1)
+      local part = unit_range(images:narrow(1, first, count)):reshape { -1, channels }
+      local mean, square = part:mean(1):totable(), (part * part):mean(1):totable()
+      for c = 1, channels do sum[c], squares[c] = sum[c] + count * mean[c], squares[c] + count * square[c] end
+    end)
+  end
+  local deviation = {}
+  for c = 1, channels do
+    sum[c] = sum[c] / rows
+    deviation[c] = math.sqrt(math.max(0, squares[c] / rows - sum[c] ^ 2))
+    if deviation[c] == 0 then deviation[c] = 1 end
+  end
+  return gal.tensor(sum, { channels }, { device = images:device() }), gal.tensor(deviation, { channels }, { device = images:device() })
+end
+
+--- inputs.standard_images(images, scale): float32 images with mean 0 and deviation 1 per channel over the training rows.
+function inputs.standard_images(images, scale)
+  return (unit_range(images) - scale.image_mean) / scale.image_std
+end
+
+return inputs

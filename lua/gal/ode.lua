@@ -1,0 +1,64 @@
+-- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a (nested) table of numbers; the last two
+-- are integrated in double precision. gal.flow has its own recorded loop for the velocity net (flow/evaluate.lua); this one is for everything else.
+local core = require "gal.tensor"
+
+local ode = {}
+
+-- y + h * k for any kind of state.
+local function advance(y, h, k)
+  if type(y) == "table" and not core.is_tensor(y) then
+    local out = {}
+    for i = 1, #y do out[i] = advance(y[i], h, k[i]) end
+    return out
+  end
+  return y + k * h
+end
+
+local methods = {}
+
+function methods.euler(f, t, y, h) return advance(y, h, f(t, y)) end
+
+function methods.midpoint(f, t, y, h) return advance(y, h, f(t + h / 2, advance(y, h / 2, f(t, y)))) end
+
+-- The classical rule of fourth order (Hairer, Norsett & Wanner 1993, II.1, table 1.2).
+function methods.rk4(f, t, y, h)
+  local k1 = f(t, y)
+  local k2 = f(t + h / 2, advance(y, h / 2, k1))
+  local k3 = f(t + h / 2, advance(y, h / 2, k2))
+  local k4 = f(t + h, advance(y, h, k3))
+  return advance(advance(advance(advance(y, h / 6, k1), h / 3, k2), h / 3, k3), h / 6, k4)
+end
+
+local function kind(v) return core.is_tensor(v) and "a tensor" or v == nil and "nil" or "a " .. type(v) end
+
+local function solve(name, velocity, y, options)
+  options = options or {}
+  local t0, t1, steps = options.t0 or 0, options.t1 or 1, options.steps or 100
+  local where = "ode." .. name .. ": "
+  if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
+    core.raise(where .. "velocity is " .. kind(velocity) .. ", expected a function (t, y) -> dy/dt")
+  end
+  if type(y) ~= "number" and type(y) ~= "table" then core.raise(where .. "y is " .. kind(y) .. ", expected a tensor, a number or a table of numbers") end
+  for key, value in pairs { t0 = t0, t1 = t1, steps = steps } do
+    if type(value) ~= "number" then core.raise(where .. key .. " is " .. kind(value) .. ", expected a number") end
+  end
+  if steps < 1 or steps % 1 ~= 0 then core.raise(where .. "steps is " .. steps .. ", expected a whole number of at least 1") end
+  local step, h = methods[name], (t1 - t0) / steps
+  for i = 0, steps - 1 do
+    core.poll()
+    y = step(velocity, t0 + i * h, y, h)
+  end
+  return y
+end
+
+--- ode.euler(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): y at t1, from y at t0, by steps of first order.
+-- velocity(t, y) returns dy/dt of y's kind and shape; t is a number. t1 < t0 integrates backwards. One evaluation a step.
+function ode.euler(velocity, y, options) return solve("euler", velocity, y, options) end
+
+--- ode.midpoint(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): the same with the midpoint rule, of second order. Two evaluations a step.
+function ode.midpoint(velocity, y, options) return solve("midpoint", velocity, y, options) end
+
+--- ode.rk4(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): the same with the classical Runge-Kutta rule, of fourth order. Four evaluations a step.
+function ode.rk4(velocity, y, options) return solve("rk4", velocity, y, options) end
+
+return ode

@@ -1,0 +1,261 @@
+-- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its block, and so do their gradients, so that a step,
+-- the clipping and the averaging are one call each, whatever the network. Everything that changes from step to step (rate, step count, decay) lies in
+-- small tensors, so that a recorded program repeats a step without Lua.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local arguments = require "gal.arguments"
+local check, raise, number = core.check, core.raise, arguments.number
+
+local optim = {}
+
+-- A parameter starts at a multiple of 16 floats: whole cache lines for every kernel. The gaps are zero and stay zero.
+local ALIGN = 16
+
+local Optimiser = {}
+Optimiser.__index = Optimiser
+
+local function piece(block, slot) return block:narrow(1, slot.first, slot.count):reshape(slot.shape) end
+
+-- Moves the parameters into one block; returns it and a slot {parameter, first, count, shape} for each.
+local function gather(where, parameters)
+  if type(parameters) ~= "table" or core.is_tensor(parameters) then
+    raise(("%s: parameters is %s, expected a list of tensors"):format(where, core.kind(parameters)))
+  end
+  local slots, seen, total, device = {}, {}, 0, nil
+  for i, p in ipairs(parameters) do
+    if not core.is_tensor(p) then raise(("%s: parameter %d is %s, expected a tensor"):format(where, i, core.kind(p))) end
+    if not p:requires_grad_set() then raise(("%s: parameter %d does not require a gradient; call requires_grad() on it"):format(where, i)) end
+    device = device or p:device()
+    if p:device() ~= device then raise(("%s: parameter %d is on %s, parameter 1 on %s"):format(where, i, p:device(), device)) end
+    if not seen[p] then
+      seen[p] = true
+      local count = core.count(p)
+      slots[#slots + 1] = { parameter = p, first = total + 1, count = count, shape = p.shape }
+      total = total + math.ceil(count / ALIGN) * ALIGN
+    end
+  end
+  if #slots == 0 then raise(where .. ": the list of parameters is empty") end
+  local block = gal.zeros({ total }, { device = device })
+  for _, slot in ipairs(slots) do
+    local view = piece(block, slot)
+    core.assign(view, slot.parameter)
+    core.rehome(slot.parameter, view)
+  end
+  return block, slots
+end
+
+local function new(where, parameters, options, hyper)
+  local lr = options.lr
+  if type(lr) ~= "function" and type(lr) ~= "table" then lr = number(where, options, "lr", hyper.lr, 0) end
+  local block, slots = gather(where, parameters)
+  local device = block:device()
+  local like = function() return gal.zeros({ block:size(1) }, { device = device }) end
+  local self = setmetatable({
+    block = block, slots = slots, gradient = like(), kind = where, lr = lr, steps = 0,
+    step_count = core.int64({}, { 0 }, device),                    -- {}
+    host_hyper = ffi.new("float[?]", #hyper, hyper), width = #hyper,
+    hyper = gal.tensor(hyper, { #hyper }):to(device),
+    clip = number(where, options, "clip", nil, 0), average = number(where, options, "average", nil, 0, 1),
+    moments = {},
+  }, Optimiser)
+  for _, name in ipairs(hyper.moments) do self.moments[name] = like() end
+  if self.clip then
+    self.limit = gal.tensor(self.clip):to(device)
+    self.squares = core.float64({}, device)                         -- {}
+  end
+  if self.average then
+    self.decay = gal.tensor(self.average):to(device)
+    self.mean = like()
+    core.assign(self.mean, block)
+  end
+  for _, slot in ipairs(slots) do
+    slot.gradient = piece(self.gradient, slot)
+    slot.parameter.grad, slot.parameter.grad_slot = nil, slot.gradient
+  end
+  return self
+end
+
+--- optim.adamw(parameters[, {lr = 5e-4, betas = {.9, .999}, eps = 1e-8, weight_decay = .01, clip = nil, average = nil}]): AdamW (Loshchilov & Hutter 2019).
+-- parameters: a list of tensors, which become views of the optimiser's block. lr: a number, or a function of the step (counted from 1) as optim.cosine makes.
+-- clip: the largest norm of the whole gradient. average: the decay of an exponential moving average of the weights (see opt:averaged).
+function optim.adamw(parameters, options)
+  options = arguments.known("adamw", options, { "lr", "betas", "eps", "weight_decay", "clip", "average" })
+  local betas = options.betas or { 0.9, 0.999 }
+  if type(betas) ~= "table" then raise(("adamw: betas is %s, expected {beta1, beta2}"):format(core.kind(betas))) end
+  local self = new("adamw", parameters, options, {
+    0, number("adamw: betas", betas, 1, 0.9, 0, 1), number("adamw: betas", betas, 2, 0.999, 0, 1),
+    number("adamw", options, "eps", 1e-8, 0), number("adamw", options, "weight_decay", 0.01, 0),
+    lr = 5e-4, moments = { "first", "second" },
+  })
+  self.update = function(o)
+    check(C.gal_adamw(o.block.h, o.gradient.h, o.moments.first.h, o.moments.second.h, o.hyper.h, o.step_count.h))
+  end
+  return self
+end
+
+--- optim.sgd(parameters[, {lr = .01, momentum = 0, weight_decay = 0, nesterov = false, clip = nil, average = nil}]): gradient descent with momentum.
+-- parameters, lr, clip and average as for optim.adamw.
+function optim.sgd(parameters, options)
+  options = arguments.known("sgd", options, { "lr", "momentum", "weight_decay", "nesterov", "clip", "average" })
+  local self = new("sgd", parameters, options, {
+    0, number("sgd", options, "momentum", 0, 0, 1), number("sgd", options, "weight_decay", 0, 0), options.nesterov and 1 or 0,
+    lr = 0.01, moments = { "velocity" },
+  })
+  self.update = function(o)
+    check(C.gal_sgd(o.block.h, o.gradient.h, o.moments.velocity.h, o.hyper.h, o.step_count.h))
+  end
+  return self
+end
+
+--- opt:rate(step): the learning rate of that step, counted from 1.
+function Optimiser:rate(step)
+  if type(self.lr) == "number" then return self.lr end
+  return self.lr(step)
+end
+
+--- opt:zero_grad(): forgets all gradients; the next backward() writes them anew, into the optimiser's block.
+function Optimiser:zero_grad()
+  for _, slot in ipairs(self.slots) do slot.parameter.grad = nil end
+end
+
+-- A gradient that the user put in the place of the slot is copied there; none counts as zero.
+local function collect_gradients(self)
+  for _, slot in ipairs(self.slots) do
+    local grad = slot.parameter.grad
+    if not grad then
+      check(C.gal_fill(slot.gradient.h, 0))
+    elseif grad ~= slot.gradient then
+      core.assign(slot.gradient, grad)
+    end
+  end
+end
+
+--- opt:step(): one update of all parameters from their gradients.
+function Optimiser:step()
+  self.steps = self.steps + 1
+  self:set_rate(self:rate(self.steps))
+  self:apply()
+end
+
+--- opt:apply(): the update alone, at the rate that stands in opt.hyper: what a recorded program repeats.
+function Optimiser:apply()
+  collect_gradients(self)
+  self.block.version = self.block.version + 1 -- a graph that has seen the old weights is void now
+  if self.clip then
+    check(C.gal_sum_squares(self.squares.h, self.gradient.h))
+    check(C.gal_clip(self.gradient.h, self.squares.h, self.limit.h))
+  end
+  check(C.gal_count_step(self.step_count.h))
+  self:update()
+  if self.average then check(C.gal_average(self.mean.h, self.block.h, self.decay.h, self.step_count.h)) end
+end
+
+--- opt:set_rate(lr): the learning rate that the next opt:apply(), or a replayed one, takes.
+function Optimiser:set_rate(lr)
+  self.host_hyper[0] = lr
+  check(C.gal_tensor_write(self.hyper.h, self.host_hyper, self.width))
+end
+
+--- opt:averaged(fn): runs fn() with the averaged weights in the place of the trained ones and returns its results; the trained ones come back also on an error.
+-- Without averaging it just runs fn.
+function Optimiser:averaged(fn)
+  if not self.average then return fn() end
+  local trained = gal.no_grad(function() return self.block:clone() end)
+  core.assign(self.block, self.mean)
+  local results = { pcall(fn) }
+  core.assign(self.block, trained)
+  if not results[1] then error(results[2], 0) end
+  return unpack(results, 2)
+end
+
+--- opt:state(): {name = tensor}, the tensors themselves: the moments, the step count and, where there is one, the average.
+-- They belong to the block's order of parameters.
+function Optimiser:state()
+  local state = { step = self.step_count }
+  for name, moment in pairs(self.moments) do state[name] = moment end
+  if self.average then state.average = self.mean end
+  return state
+end
+
+--- opt:load_state(state): copies a table as opt:state() gives it into the optimiser, which must be of the same kind over parameters of the same shapes.
+function Optimiser:load_state(state)
+  for name, tensor in pairs(self:state()) do
+    local from = type(state) == "table" and state[name]
+    if not core.is_tensor(from) then raise(("%s: load_state: '%s' is missing in the state"):format(self.kind, name)) end
+    if not core.same_shape(from, tensor) then
+      raise(("%s: load_state: '%s' is %s, expected %s"):format(self.kind, name, core.shape_text(from), core.shape_text(tensor)))
+    end
+    core.assign(tensor, from)
+  end
+  self.steps = self.step_count:item()
+end
+
+-- Schedules are callable tables and not closures, so that a run's settings can say which one it had.
+local Schedule = {}
+Schedule.__index = Schedule
+function Schedule:__call(step) return self.at(self, step) end
+
+local function schedule(where, fields, at)
+  fields.schedule, fields.at = where, at
+  return setmetatable(fields, Schedule)
+end
+
+--- s:settings(): the schedule's name and numbers, for a run's config.json.
+function Schedule:settings()
+  local settings = {}
+  for key, value in pairs(self) do
+    if type(value) == "number" or type(value) == "string" then settings[key] = value end
+  end
+  if self.after then settings.after = type(self.after) == "table" and self.after:settings() or "a function" end
+  return settings
+end
+
+--- optim.constant(lr): the same rate at every step.
+function optim.constant(lr)
+  return schedule("constant", { lr = lr }, function(s) return s.lr end)
+end
+
+--- optim.cosine(lr, steps[, final = 0]): from lr down to final over this many steps along half a cosine (Loshchilov & Hutter 2017), final after that.
+function optim.cosine(lr, steps, final)
+  return schedule("cosine", { lr = lr, steps = steps, final = final or 0 }, function(s, step)
+    local part = math.min(1, (step - 1) / s.steps)
+    return s.final + (s.lr - s.final) * (1 + math.cos(math.pi * part)) / 2
+  end)
+end
+
+--- optim.step_decay(lr, every, factor): lr, multiplied by factor after each `every` steps.
+function optim.step_decay(lr, every, factor)
+  return schedule("step_decay", { lr = lr, every = every, factor = factor }, function(s, step)
+    return s.lr * s.factor ^ math.floor((step - 1) / s.every)
+  end)
+end
+
+--- optim.warmup(steps, after): rises linearly to what `after` (a schedule, or a function of the step) gives, over this many steps; then `after` itself.
+function optim.warmup(steps, after)
+  return schedule("warmup", { steps = steps, after = after }, function(s, step)
+    return s.after(step) * math.min(1, step / s.steps)
+  end)
+end
+
+--- optim.clip_grad_norm(parameters, limit): scales all gradients together so that their norm is at most limit. Returns the norm before.
+-- The optimisers' option `clip` does the same without reading anything back.
+function optim.clip_grad_norm(parameters, limit)
+  local squares = 0
+  for i, p in ipairs(parameters) do
+    if not core.is_tensor(p) then raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, core.kind(p)) end
+    if p.grad then
+      local total = core.float64({}, p:device())
+      check(C.gal_sum_squares(total.h, p.grad.h))
+      squares = squares + total:item()
+    end
+  end
+  local norm = math.sqrt(squares)
+  for _, p in ipairs(parameters) do
+    if p.grad and norm > limit then check(C.gal_affine(p.grad.h, p.grad.h, limit / norm, 0)) end
+  end
+  return norm
+end
+
+return optim

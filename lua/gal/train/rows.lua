@@ -1,0 +1,132 @@
+-- train/rows: the rows that fit is given, in any of the forms it takes, as one form: checked tensors, and a validation part that no training row is in.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local errors = require "gal.raise"
+local arguments = require "gal.arguments"
+local inputs = require "gal.flow.inputs"
+local raise = errors.raise
+
+local rows = {}
+
+-- Columns of a data object have to be the flow's own, in its order.
+local function same_names(what, flow_names, names)
+  if not names then return end
+  local ours, theirs = table.concat(flow_names, ", "), table.concat(names, ", ")
+  if ours ~= theirs then raise("fit: the flow's %s is %s, the data's %s", what, ours, theirs) end
+end
+
+-- A part {theta, context, images, ids} on the CPU or the flow's device, checked. what: how errors call it.
+local function part(flow, what, theta, context, images, ids)
+  local name = function(column) return what == "" and column or what .. "." .. column end
+  local out = { theta = inputs.matrix("fit", name "theta", flow.theta, theta, flow:device()), ids = ids }
+  out.n = out.theta:size(1)
+  if flow.c > 0 then
+    out.context = inputs.matrix("fit", name "context", flow.context, context, flow:device())
+    if out.context:size(1) ~= out.n then
+      raise("fit: %s has %d rows and %s %d, expected as many", name "context", out.context:size(1), name "theta", out.n)
+    end
+  elseif context ~= nil then
+    raise("fit: %s is %s, but the flow has no context", name "context", core.kind(context))
+  end
+  if flow.encoder then
+    out.images = inputs.images("fit", flow, images)
+    if out.images:size(1) ~= out.n then raise("fit: %s has %d rows and %s %d, expected as many", name "images", out.images:size(1), name "theta", out.n) end
+  elseif images ~= nil then
+    raise("fit: %s is %s, but the flow has no encoder", name "images", core.kind(images))
+  end
+  if ids and #ids ~= out.n then raise("fit: %s has %d entries for %d rows", name "ids", #ids, out.n) end
+  return out
+end
+
+-- {theta, context, images, ids} of a data object (gal.data) or a plain table of that form.
+local function of_object(flow, what, v)
+  same_names("theta", flow.theta, v.names and v.names.theta)
+  same_names("context", flow.context, v.names and v.names.context)
+  local context = v.context
+  if flow.c == 0 and v.names then context = nil end
+  return part(flow, what, v.theta, context, v.images, v.ids)
+end
+
+-- Positions (from 1) of the validation rows: a fraction by a hash of id or row number, the same however often it is asked. The hash's seed is not that
+-- of gal.data's split into parts, which would leave none of some parts.
+local function hashed(n, fraction, ids)
+  local chosen, lowest, at = {}, math.huge, 1
+  for i = 1, n do
+    local id = ids and ids[i] or ("%d"):format(i)
+    local h = tonumber(C.gal_hash(id, #id, 1)) / 2 ^ 64
+    if h < lowest then lowest, at = h, i end
+    if h < fraction then chosen[#chosen + 1] = i end
+  end
+  if #chosen == 0 then chosen[1] = at end
+  return chosen
+end
+
+local function listed(v, n)
+  local list = core.is_tensor(v) and v:totable() or v
+  for i, row in ipairs(list) do
+    if type(row) ~= "number" or row < 1 or row > n or row % 1 ~= 0 then
+      raise("fit: valid[%d] is %s, expected a row number from 1 to %d", i, core.kind(row), n)
+    end
+  end
+  return list
+end
+
+local function pick(all, positions)
+  local function take(x) return x and x:rows(positions) end
+  local ids
+  if all.ids then
+    ids = {}
+    for i, k in ipairs(positions) do ids[i] = all.ids[k] end
+  end
+  return { theta = take(all.theta), context = take(all.context), images = take(all.images), ids = ids, n = #positions }
+end
+
+--- rows.split(flow, options): the training part and the validation part (or nil) of fit's options: data or theta, context, images, ids; and valid: a fraction,
+-- row numbers, a data object, or false for none.
+function rows.split(flow, options)
+  local all
+  if options.data ~= nil then
+    if type(options.data) ~= "table" or core.is_tensor(options.data) then
+      raise("fit: data is %s, expected a table with theta and context", core.kind(options.data))
+    end
+    all = of_object(flow, "data", options.data)
+  else
+    all = part(flow, "", options.theta, options.context, options.images, options.ids)
+  end
+  local valid = options.valid
+  if valid == nil then valid = 0.1 end
+  if valid == false or valid == 0 then return all, nil end
+  if type(valid) == "table" and not core.is_tensor(valid) and valid.theta then return all, of_object(flow, "valid", valid) end
+  local chosen
+  if type(valid) == "number" then
+    arguments.number("fit", options, "valid", nil, 0, 1)
+    chosen = hashed(all.n, valid, all.ids)
+  elseif type(valid) == "table" then
+    chosen = listed(valid, all.n)
+  else
+    raise("fit: valid is %s, expected a fraction, row numbers or a data object", core.kind(valid))
+  end
+  local held, rest = {}, {}
+  for _, k in ipairs(chosen) do held[k] = true end
+  for k = 1, all.n do
+    if not held[k] then rest[#rest + 1] = k end
+  end
+  if #rest == 0 then raise("fit: all %d rows are validation rows, none is left to train on", all.n) end
+  return pick(all, rest), #chosen > 0 and pick(all, chosen) or nil
+end
+
+--- rows.fingerprint(part): a hash of the part's properties and context: a run is resumed on the rows that it began with.
+function rows.fingerprint(p)
+  local h = 0ULL
+  for _, name in ipairs { "theta", "context" } do
+    if p[name] then
+      local host, count = core.read(p[name])
+      h = C.gal_hash(host, 4 * count, h)
+    end
+  end
+  return (("%016x"):format(0) and tostring(h):gsub("ULL$", ""))
+end
+
+return rows

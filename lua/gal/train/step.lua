@@ -1,0 +1,162 @@
+-- train/step: one training step of flow matching over rows that lie on the device, recorded once and replayed for whole stretches of an epoch by one call.
+-- All that changes from step to step is read through tensors: the order of the rows, the place in it, the generator, the rates, the sum of losses.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local nn = require "gal.nn"
+local program = require "gal.program"
+local mse = require("gal.grad").mse
+local check = core.check
+
+local Stepper = {}
+Stepper.__index = Stepper
+
+-- Row r of the batch `each` times over, as int64 {batch * each}; nil where each is 1.
+local function repetition(batch, each, device)
+  if each == 1 then return nil end
+  local list = {}
+  for i = 0, batch * each - 1 do list[i + 1] = math.floor(i / each) end
+  return core.int64({ batch * each }, list, device)
+end
+
+-- The rows of x {N, ...} at index {B}, not taped.
+local function rows_of(x, index)
+  local h, shape = x.h, x.shape
+  shape[1] = core.count(index)
+  local y = core.new(shape, x.dtype, x:device())
+  check(C.gal_gather_rows(y.h, h, index.h))
+  return y
+end
+
+-- [t; theta_t; features] -> velocity.
+local function predict(flow, t, theta_t, features)
+  return nn.call(flow.head, features and gal.cat({ t, theta_t, features }, 2) or gal.cat({ t, theta_t }, 2))
+end
+
+-- The step itself, on the tape: draw, forward, backward, update.
+local function step(self)
+  local flow, rows, device = self.flow, self.rows, self.device
+  check(C.gal_gather_rows(self.rate.h, self.rates.h, self.at.h))
+  check(C.gal_count_step(self.at0.h))
+  local index = core.new({ self.batch }, "int64", device)
+  check(C.gal_batch_rows(index.h, self.order.h, self.cursor.h))
+  local each = self.repeats and rows_of(index, self.repeats) or index
+  local n = self.batch * self.draws
+  local t, theta_t, target = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device), core.new({ n, flow.d }, nil, device)
+  check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
+  local features = flow:encode(rows.seen and rows_of(rows.seen, index), rows.images and rows_of(rows.images, index))
+  if features and self.repeats then features = features:gather(self.repeats) end
+  local loss = mse(predict(flow, t, theta_t, features), target)
+  self.opt:zero_grad()
+  loss:backward()
+  self.opt:apply()
+  check(C.gal_accumulate(self.total.h, loss:detach().h))
+end
+
+-- All that a step changes.
+local function changing(self)
+  local list = { self.opt.block, self.cursor, self.at, self.total, self.rng, self.order }
+  for _, tensor in pairs(self.opt:state()) do list[#list + 1] = tensor end
+  for _, tensor in pairs(self.flow:state()) do list[#list + 1] = tensor end
+  return list
+end
+
+-- Recording runs the step once; what it changed is put back.
+local function record(self)
+  local list, copies = changing(self), {}
+  for i, tensor in ipairs(list) do copies[i] = tensor:detach():clone() end
+  local ok, result = pcall(program, function() step(self) end, self.device)
+  for i, tensor in ipairs(list) do core.assign(tensor, copies[i]) end
+  if not ok and result == gal.interrupted then error(result, 0) end
+  return ok and result or nil
+end
+
+--- stepper(flow, opt, rows, {batch, draws, seed, recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images or nil, n = N}.
+-- The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every step through Lua: the reference that
+-- replaying is tested against. A network that can't be recorded, because it reads values on the host, is run so too.
+local function new(flow, opt, rows, options)
+  local device, batch = flow:device(), math.min(options.batch, rows.n)
+  local self = setmetatable({
+    flow = flow, opt = opt, rows = rows, device = device, batch = batch, draws = options.draws, steps = math.max(1, math.floor(rows.n / batch)),
+    rng = gal.rng(options.seed):tensor(device), repeats = repetition(batch, options.draws, device),
+    order = core.new({ rows.n }, "int64", device), cursor = core.int64({}, { 0 }, device), at = core.int64({ 1 }, { 0 }, device),
+    total = core.float64({}, device), rate = opt.hyper:narrow(1, 1, 1),
+  }, Stepper)
+  self.at0 = self.at:reshape {}
+  self.rates = gal.zeros({ self.steps }, { device = device })
+  self.recorded = options.recorded
+  return self
+end
+
+--- stepper:start_epoch(): a fresh order of the rows, and the rates of the steps to come.
+function Stepper:start_epoch()
+  local rates = {}
+  for i = 1, self.steps do rates[i] = self.opt:rate(self.opt.steps + i) end
+  core.assign(self.rates, gal.tensor(rates, { self.steps }))
+  check(C.gal_permutation(self.order.h, self.rng.h))
+  check(C.gal_fill(self.cursor.h, 0))
+  check(C.gal_fill(self.at.h, 0))
+  check(C.gal_fill(self.total.h, 0))
+end
+
+--- stepper:run(count): that many steps of the epoch that was started.
+function Stepper:run(count)
+  if self.recorded and not self.program then
+    self.program = record(self)
+    self.recorded = self.program ~= nil
+  end
+  if self.program then
+    self.program:replay(count)
+  else
+    for _ = 1, count do
+      core.poll()
+      gal.scope(function() step(self) end)
+    end
+  end
+  self.opt.steps = self.opt.steps + count
+end
+
+--- stepper:loss(count): the mean loss of the first `count` steps of this epoch, as far as it has come.
+function Stepper:loss(count) return self.total:item() / count end
+
+-- ---- validation ----
+
+-- Draws of a validation row: t from 8 equal parts of [0, 1].
+local STRATA = 8
+-- Rows evaluated at once: 1,024 draws, as in flow/integrate.lua.
+local PIECE = 128
+
+--- validator(flow, rows, seed): a function that returns the loss of the flow as it stands on these rows (as for stepper), over draws that are fixed once:
+-- for each row 8 stratified t with theta_0 and eps from the seed.
+local function validator(flow, rows, seed)
+  local device, n, d = flow:device(), rows.n * STRATA, flow.d
+  local options = { rng = gal.rng(seed), device = device }
+  local repeats = repetition(PIECE, STRATA, device)
+  local t, theta_t, target = gal.no_grad(function()
+    local part = (gal.rand({ rows.n, STRATA }, options) + gal.arange(0, STRATA - 1, { device = device })) / STRATA
+    local t = part:reshape { n, 1 }
+    local start, noise = gal.randn({ n, d }, options), gal.randn({ n, d }, options)
+    local truth = rows_of(rows.theta, repetition(rows.n, STRATA, device))
+    return t, (1 - t) * start + t * truth + noise * flow.sigma, truth - start
+  end)
+  local function piece(first, count)
+    local features = flow:encode(rows.seen and rows.seen:narrow(1, first, count), rows.images and rows.images:narrow(1, first, count))
+    if features then features = rows_of(features, repeats:narrow(1, 1, count * STRATA)) end
+    local from, draws = (first - 1) * STRATA + 1, count * STRATA
+    local prediction = predict(flow, t:narrow(1, from, draws), theta_t:narrow(1, from, draws), features)
+    return mse(prediction, target:narrow(1, from, draws)):item() * count
+  end
+  return function()
+    local sum = 0
+    gal.no_grad(function()
+      for first = 1, rows.n, PIECE do
+        core.poll()
+        sum = sum + gal.scope(piece, first, math.min(PIECE, rows.n - first + 1))
+      end
+    end)
+    return sum / rows.n
+  end
+end
+
+return { stepper = new, validator = validator }
