@@ -1,0 +1,118 @@
+-- Linear algebra of a few dimensions, in double precision and plain Lua: what the density estimators and the analytic survey need
+-- of a covariance. Products of data belong to the tensors.
+-- A vector is {x1, …, xd}, a matrix a table of rows; nothing given is changed.
+
+local linalg = {}
+
+--- Mean {d} and covariance {d}{d} of rows {N}{d}. Divides by N - 1; N is at least 2.
+function linalg.covariance(rows)
+  local n, d = #rows, #rows[1]
+  local mean, covariance = {}, {}
+  for i = 1, d do
+    local sum = 0
+    for k = 1, n do sum = sum + rows[k][i] end
+    mean[i] = sum / n
+  end
+  for i = 1, d do
+    covariance[i] = {}
+    for j = 1, i do
+      local sum = 0
+      for k = 1, n do
+        local row = rows[k]
+        sum = sum + (row[i] - mean[i]) * (row[j] - mean[j])
+      end
+      covariance[i][j] = sum / (n - 1)
+      covariance[j][i] = covariance[i][j]
+    end
+  end
+  return mean, covariance
+end
+
+--- Lower triangular L {d}{d} with L L^T = a, zeros above the diagonal. Returns nil and the row where a stops being positive definite:
+-- that variable is a combination of those before it.
+function linalg.cholesky(a)
+  local d, lower = #a, {}
+  for i = 1, d do
+    lower[i] = {}
+    for j = 1, d do lower[i][j] = 0 end
+    for j = 1, i do
+      local sum = a[i][j]
+      for k = 1, j - 1 do sum = sum - lower[i][k] * lower[j][k] end
+      if i == j then
+        -- Rounding leaves about 1e-16 of the variance where nothing is left of it.
+        if not (sum > 1e-12 * a[i][i]) then return nil, i end
+        lower[i][i] = math.sqrt(sum)
+      else
+        lower[i][j] = sum / lower[j][j]
+      end
+    end
+  end
+  return lower
+end
+
+--- The inverse {d}{d} of a lower triangular matrix.
+function linalg.invert_lower(lower)
+  local d, inverse = #lower, {}
+  for i = 1, d do
+    inverse[i] = {}
+    for j = 1, d do inverse[i][j] = 0 end
+    inverse[i][i] = 1 / lower[i][i]
+    for j = 1, i - 1 do
+      local sum = 0
+      for k = j, i - 1 do sum = sum + lower[i][k] * inverse[k][j] end
+      inverse[i][j] = -sum / lower[i][i]
+    end
+  end
+  return inverse
+end
+
+--- The inverse of a symmetric positive definite matrix, or nil and the row as from cholesky.
+function linalg.invert(a)
+  local lower, row = linalg.cholesky(a)
+  if not lower then return nil, row end
+  local inverse = linalg.invert_lower(lower)
+  return linalg.product(linalg.transpose(inverse), inverse)
+end
+
+--- ln det of a, from its Cholesky factor.
+function linalg.log_determinant(lower)
+  local sum = 0
+  for i = 1, #lower do sum = sum + 2 * math.log(lower[i][i]) end
+  return sum
+end
+
+function linalg.transpose(a)
+  local t = {}
+  for j = 1, #a[1] do
+    t[j] = {}
+    for i = 1, #a do t[j][i] = a[i][j] end
+  end
+  return t
+end
+
+--- a {m}{k} times b {k}{n}.
+function linalg.product(a, b)
+  local y = {}
+  for i = 1, #a do
+    y[i] = {}
+    for j = 1, #b[1] do
+      local sum = 0
+      for k = 1, #b do sum = sum + a[i][k] * b[k][j] end
+      y[i][j] = sum
+    end
+  end
+  return y
+end
+
+--- a {m}{k} times x {k}.
+function linalg.apply(a, x)
+  local y = {}
+  for i = 1, #a do
+    local sum = 0
+    for k = 1, #x do sum = sum + a[i][k] * x[k] end
+    y[i] = sum
+  end
+  return y
+end
+
+return linalg

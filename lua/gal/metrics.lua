@@ -1,0 +1,192 @@
+-- How good a set of posteriors is: what they gain over the prior at the truth (Delta log p), how far they move from it (D_KL), whether the two agree, as they must for
+-- calibrated posteriors, and whether the population comes out right (Wasserstein-1, coverage). Formulas: Yunus, Wu & Holwerda 2025, section 3.
+--
+-- One-dimensional statistics take Lua tables of numbers or tensors, and give numbers. N galaxies, n draws of each, d properties.
+
+local array = require "gal.array"
+local core = require "gal.tensor"
+local gal = require "gal"
+local raise = core.raise
+
+local metrics = {}
+
+--- The values ascending, in an array that counts from 0, and their number. `name` is whose argument they are; none, or a NaN among them, is an error.
+local function sorted(values, name)
+  local result, n
+  if core.is_tensor(values) then
+    result, n = array.sorted(values)
+  else
+    local copy = {}
+    for i = 1, #values do
+      if values[i] ~= values[i] then raise("%s: value %d is NaN, expected numbers", name, i) end
+      copy[i] = values[i]
+    end
+    table.sort(copy)
+    result, n = array.read(copy)
+  end
+  if n == 0 then raise("%s: there are no values", name) end
+  if result[n - 1] ~= result[n - 1] then raise("%s: a value is NaN, expected numbers", name) end
+  return result, n
+end
+
+--- The q-quantile, or a table of them for a table q: linear between order statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
+function metrics.quantile(values, q)
+  local s, n = sorted(values, "quantile")
+  local function at(p)
+    if not (p >= 0 and p <= 1) then raise("quantile: q is %s, expected 0 to 1", tostring(p)) end
+    local position = p * (n - 1)
+    local below = math.min(math.floor(position), n - 1)
+    local above = math.min(below + 1, n - 1)
+    return s[below] + (position - below) * (s[above] - s[below])
+  end
+  if type(q) == "number" then return at(q) end
+  local result = {}
+  for i = 1, #q do result[i] = at(q[i]) end
+  return result
+end
+
+--- The integral of |F_x - F_y| for ascending x {n} and y {m}, arrays from 0.
+local function distance(x, n, y, m)
+  local i, j, sum, last = 0, 0, 0, math.min(x[0], y[0])
+  while i < n or j < m do
+    local value = j >= m and x[i] or i >= n and y[j] or math.min(x[i], y[j])
+    sum = sum + math.abs(i / n - j / m) * (value - last)
+    last = value
+    while i < n and x[i] == value do i = i + 1 end
+    while j < m and y[j] == value do j = j + 1 end
+  end
+  return sum
+end
+
+--- The Wasserstein-1 distance between two samples of any lengths, in the values' unit.
+function metrics.wasserstein(a, b)
+  local x, n = sorted(a, "wasserstein")
+  local y, m = sorted(b, "wasserstein")
+  return distance(x, n, y, m)
+end
+
+--- Mean, standard deviation (divided by N) and standard error of the mean.
+function metrics.moments(values)
+  local v, n = array.read(values)
+  if n == 0 then raise("moments: there are no values") end
+  local sum, squares = 0, 0
+  for i = 0, n - 1 do sum = sum + v[i] end
+  for i = 0, n - 1 do squares = squares + (v[i] - sum / n) ^ 2 end
+  return sum / n, math.sqrt(squares / n), n > 1 and math.sqrt(squares / (n - 1) / n) or math.huge
+end
+
+--- The mean with a bootstrap interval (Efron 1979, percentiles): galaxies are drawn anew with replacement, `resamples` (2,000) times.
+-- options: level (.95), seed (1). Returns {mean, low, high, deviation, n}.
+function metrics.bootstrap(values, options)
+  options = options or {}
+  local v, n = array.read(values)
+  local mean, deviation = metrics.moments(values)
+  local level, rng = options.level or 0.95, gal.rng(options.seed or 1)
+  local means = {}
+  for r = 1, options.resamples or 2000 do
+    local u, sum = array.read(gal.rand({ n }, { rng = rng })), 0
+    for i = 0, n - 1 do sum = sum + v[math.floor(u[i] * n)] end
+    means[r] = sum / n
+  end
+  local interval = metrics.quantile(means, { (1 - level) / 2, (1 + level) / 2 })
+  return { mean = mean, low = interval[1], high = interval[2], deviation = deviation, n = n }
+end
+
+--- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
+-- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}, context {N, c}; prior as in gal.prior.
+-- options: n (200 draws a galaxy), steps (100), seed (0), rows (20,000: draws that are worked on at once), progress (called with galaxies done and N).
+-- Returns lists {N} log_q, log_p, log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by the
+-- mixture; and the draws, samples {N, n, d}. A galaxy's draws are the same whatever its neighbours.
+function metrics.information(flow, theta, context, prior, options)
+  options = options or {}
+  local n, count, d = options.n or 200, theta:size(1), theta:size(2)
+  local result = { delta_log_p = {}, d_kl = {}, delta_log_p_mixture = {}, d_kl_mixture = {} }
+  result.log_q = flow:log_prob(theta, context, { steps = options.steps }):totable()
+  result.log_p, result.log_p_mixture = prior:log_density(theta)
+  for k = 1, count do
+    result.delta_log_p[k] = result.log_q[k] - result.log_p[k]
+    result.delta_log_p_mixture[k] = result.log_q[k] - result.log_p_mixture[k]
+  end
+  local together, parts = math.max(1, math.floor((options.rows or 20000) / n)), {}
+  for first = 1, count, together do
+    local size = math.min(together, count - first + 1)
+    -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show in the draws.
+    local draws, log_q = flow:sample_and_log_prob(context:narrow(1, first, size), { n = n, steps = options.steps, rng = gal.rng(options.seed or 0) })
+    local log_p, log_p_mixture = prior:log_density(draws:reshape{ size * n, d })
+    local q = array.read(log_q)
+    for k = 0, size - 1 do
+      local kernel, mixed = 0, 0
+      for i = k * n, (k + 1) * n - 1 do
+        kernel = kernel + q[i] - log_p[i + 1]
+        mixed = mixed + q[i] - log_p_mixture[i + 1]
+      end
+      result.d_kl[first + k], result.d_kl_mixture[first + k] = kernel / n, mixed / n
+    end
+    parts[#parts + 1] = draws
+    if options.progress then options.progress(first + size - 1, count) end
+  end
+  result.samples = #parts == 1 and parts[1] or gal.cat(parts, 1)
+  return result
+end
+
+--- Means over galaxies of what `information` found, with bootstrap intervals: delta_log_p, d_kl, excess (D_KL - Delta log p: 0 when calibrated, positive for posteriors that
+-- are too narrow or off), each with `systematic`, its mean under the mixture less that under the kernels. options as in bootstrap.
+function metrics.summary(information, options)
+  local excess, excess_mixture = {}, {}
+  for k = 1, #information.d_kl do
+    excess[k] = information.d_kl[k] - information.delta_log_p[k]
+    excess_mixture[k] = information.d_kl_mixture[k] - information.delta_log_p_mixture[k]
+  end
+  local function entry(kernel, mixture)
+    local result = metrics.bootstrap(kernel, options)
+    result.systematic = metrics.moments(mixture) - result.mean
+    return result
+  end
+  return {
+    delta_log_p = entry(information.delta_log_p, information.delta_log_p_mixture),
+    d_kl = entry(information.d_kl, information.d_kl_mixture),
+    excess = entry(excess, excess_mixture),
+    log_q = metrics.bootstrap(information.log_q, options),
+  }
+end
+
+--- Wasserstein-1 of each property between the truth {N, d} and (a) the posterior means, (b) all draws {N, n, d} pooled. Even perfect posteriors have (a) > 0, as means
+-- shrink; (b) is 0 for calibrated ones but for the finite N: `chance` is what (b) would be, median and 95th percentile, were the truth one of each galaxy's own draws.
+-- scale {d}: the deviations that standardised values are in units of. Returns a list {d} of {means, pooled, chance, chance_high, means_standardised, pooled_standardised}.
+function metrics.wasserstein_table(truth, samples, scale)
+  local n, d = samples:size(2), truth:size(2)
+  local means, result = samples:mean(2), {}
+  for i = 1, d do
+    local draws = samples:select(3, i)
+    local own, count = sorted(truth:select(2, i), "wasserstein_table")
+    local pooled, all = sorted(draws, "wasserstein_table")
+    local chance = {}
+    for r = 1, math.min(n, 100) do chance[r] = distance((sorted(draws:select(2, r), "wasserstein_table")), count, pooled, all) end
+    local entry = { means = metrics.wasserstein(truth:select(2, i), means:select(2, i)), pooled = distance(own, count, pooled, all) }
+    entry.chance, entry.chance_high = unpack(metrics.quantile(chance, { 0.5, 0.95 }))
+    entry.means_standardised, entry.pooled_standardised = entry.means / scale[i], entry.pooled / scale[i]
+    result[i] = entry
+  end
+  return result
+end
+
+--- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}.
+function metrics.coverage(truth, samples, level)
+  local count, n, d = samples:size(1), samples:size(2), samples:size(3)
+  local true_values, result = array.read(truth), {}
+  for i = 1, d do
+    local draws, inside = array.read(samples:select(3, i)), 0
+    for k = 0, count - 1 do
+      local below, value = 0, true_values[k * d + i - 1]
+      for r = k * n, (k + 1) * n - 1 do
+        if draws[r] < value then below = below + 1 end
+      end
+      -- Of n + 1 equally probable ranks 0 … n the middle ones: position (below + 1/2) / (n + 1) has the same distribution for any calibrated posterior.
+      if math.abs((below + 0.5) / (n + 1) - 0.5) <= level / 2 then inside = inside + 1 end
+    end
+    result[i] = inside / count
+  end
+  return result
+end
+
+return metrics

@@ -1,0 +1,174 @@
+-- Surveys from tables: columns, units, what falls out and why, the split that never moves. The tables are written here, so that every number is known.
+local check = dofile "lua/lib/check.lua"
+local gal = require "gal"
+local data = require "gal.data"
+
+local made = {}
+local function write(text, extension)
+  local path = os.tmpname()
+  os.remove(path)
+  path = path .. (extension or ".csv")
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  made[#made + 1] = path
+  return path
+end
+
+local MAGS = "modelMag_u,modelMag_g,modelMag_r,modelMag_i,modelMag_z"
+local DUST = "extinction_u,extinction_g,extinction_r,extinction_i,extinction_z"
+local HEADER = "objID,lgm_tot_p50,sfr_tot_p50,oh_p50,d4000_n,a_v," .. MAGS .. "," .. DUST .. "\n"
+local GOOD = "10.1,0.2,8.9,1.3,0.5,19,18,17.5,17.2,17,0.4,0.3,0.2,0.15,0.1"
+
+local function row(id, values) return id .. "," .. (values or GOOD) .. "\n" end
+
+check.case("the five properties and dereddened magnitudes come out, ids to the last digit", function()
+  local s = data.open(write(HEADER .. row "1237648702973411443" .. row("1237648702973411444", "9,-1,8.5,1.1,0,20,19,18,17,16,0,0,0,0,0")))
+  check.near(s.theta, { { 10.1, 0.2, 8.9, 1.3, 0.5 }, { 9, -1, 8.5, 1.1, 0 } }, 1e-6)
+  check.near(s.context, { { 18.6, 17.7, 17.3, 17.05, 16.9 }, { 20, 19, 18, 17, 16 } }, 2e-6)
+  check.equal(s.ids, { "1237648702973411443", "1237648702973411444" })
+  check.equal(s.names.theta, data.theta)
+  check.equal(s.rows, { 1, 2 })
+end)
+
+check.case("dereddened = false leaves magnitudes as they are, and so does a table without extinction", function()
+  local s = data.open(write(HEADER .. row "1"), { dereddened = false })
+  check.near(s.context, { { 19, 18, 17.5, 17.2, 17 } }, 1e-6)
+  check.that(s:describe():find "not corrected for Galactic extinction", "the description says so")
+  local bare = data.open(write("objID,oh_p50,modelMag_r\n1,8.9,17.5\n"), { theta = { "oh_p50" }, context = { "modelMag_r" } })
+  check.near(bare.context, { { 17.5 } }, 1e-6)
+  check.that(bare:describe():find "no extinction column", "the description says so")
+end)
+
+check.case("rows fall out for -9999, an empty cell, NaN and infinity, each counted once under its first reason", function()
+  local text = HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "-9999"))) .. row("3", (GOOD:gsub("8.9", ""))) .. row("4", (GOOD:gsub("8.9,1.3", "nan,-9999")))
+    .. row("5", (GOOD:gsub("1.3", "-9999"))) .. row("6", (GOOD:gsub("17.5", "inf"))) .. row("7", (GOOD:gsub("0.15", "-9999")))
+  local s = data.open(write(text))
+  check.equal(s.ids, { "1" })
+  check.equal(s.dropped, {
+    { reason = "without oh_p50", count = 3 }, { reason = "without d4000_n", count = 1 }, { reason = "without modelMag_r", count = 1 },
+    { reason = "without extinction_i", count = 1 },
+  })
+  check.equal(s:losses(), "6 of 7 rows dropped: 3 without oh_p50, 1 without d4000_n, 1 without modelMag_r, 1 without extinction_i"
+    .. " (a row counts once, under the first that holds)")
+end)
+
+check.case("zero is a value", function()
+  local s = data.open(write(HEADER .. row("1", (GOOD:gsub("0.5", "0")))))
+  check.equal(s.theta:get(1, 5), 0)
+end)
+
+check.case("A_V is 1.086 tauv_cont where the table has no a_v, and stays missing where that is", function()
+  local s = data.open(write("objID,tauv_cont,modelMag_r\n1,0.5,17\n2,-9999,17\n"), { theta = { "a_v" }, context = { "modelMag_r" } })
+  check.near(s.theta, { { 0.543 } }, 1e-6)
+  check.equal(s.dropped, { { reason = "without a_v", count = 1 } })
+end)
+
+check.case("any columns serve as theta and context, whatever the case of their names", function()
+  local s = data.open(write("name,Z,H_Alpha\nECO1,0.02,300\nECO2,0.03,-12.5\n"), { theta = { "h_alpha" }, context = { "z" } })
+  check.near(s.theta, { { 300 }, { -12.5 } }, 1e-5)
+  check.near(s.context, { { 0.02 }, { 0.03 } }, 1e-8)
+  check.equal(s.ids, { "ECO1", "ECO2" })
+end)
+
+check.case("missing = mask fills a context value with the column's mean and says where, and keeps dropping rows without theta", function()
+  local path = write("objID,oh_p50,modelMag_r,modelMag_i,extinction_r\n1,8.9,18.2,17,0.2\n2,8.8,-9999,17,0.2\n3,-9999,17,17,0\n4,8.7,16.5,17,0.5\n")
+  local options = { theta = { "oh_p50" }, context = { "modelMag_r", "modelMag_i" }, missing = "mask" }
+  local s = data.open(path, options)
+  check.equal(s.names.context, { "modelMag_r", "modelMag_i", "modelMag_r_missing" })
+  local mean = (18 + 17 + 16) / 3
+  check.near(s.context, { { 18, 17, 0 }, { mean, 17, 1 }, { 16, 17, 0 } }, 2e-6)
+  check.near(s.fill.modelMag_r, mean, 1e-6)
+  check.equal(s.dropped, { { reason = "without oh_p50", count = 1 } })
+  -- A flow that was trained so asks for its own columns and its own filling, of any table.
+  options.fill = { modelMag_i = 15 }
+  local other = data.open(path, options)
+  check.equal(other.names.context, { "modelMag_r", "modelMag_i", "modelMag_i_missing" })
+  check.equal(#other.ids, 2)
+end)
+
+-- The paper's sample: each row breaks one cut only.
+local PAPER = "objID,bptclass,petroMag_r,lgm_tot_p50,sfr_tot_p50,oh_p50,d4000_n,a_v," .. MAGS .. "," .. DUST .. "\n"
+local function galaxy(id, changes)
+  local v = { bptclass = 1, petro = 17.7, lgm = 10, sfr = 0, oh = 8.9, dn = 1.3, av = 0.5, u = 19, g = 18, r = 17.5, i = 17.2, z = 17 }
+  for key, value in pairs(changes or {}) do v[key] = value end
+  return table.concat({ id, v.bptclass, v.petro, v.lgm, v.sfr, v.oh, v.dn, v.av, v.u, v.g, v.r, v.i, v.z, 0.4, 0.3, 0.2, 0.15, 0.1 }, ",") .. "\n"
+end
+
+check.case("sample = paper keeps star-forming galaxies with 16 < r, dereddened petrosian r < 17.78 and physical values, and counts the rest", function()
+  local text = PAPER .. galaxy(1) .. galaxy(2, { petro = 17.97 }) .. galaxy(3, { av = 0 }) .. galaxy(4, { bptclass = 4 }) .. galaxy(5, { bptclass = -9999 })
+    .. galaxy(6, { r = 16 }) .. galaxy(7, { petro = 17.98 }) .. galaxy(8, { petro = -9999 }) .. galaxy(9, { lgm = -1 }) .. galaxy(10, { sfr = -99 })
+    .. galaxy(11, { oh = -9999 }) .. galaxy(12, { dn = 0.8 }) .. galaxy(13, { av = -0.1 }) .. galaxy(14, { u = 25.5 }) .. galaxy(15, { r = -9999 })
+  local s = data.open(write(text), { sample = "paper" })
+  check.equal(s.ids, { "1", "2", "3" })
+  local reasons = {}
+  for _, entry in ipairs(s.dropped) do reasons[entry.reason] = entry.count end
+  check.equal(reasons, {
+    ["with bptclass other than 1"] = 2, ["not fainter than modelMag_r = 16"] = 2, ["not brighter than petroMag_r - extinction_r = 17.78"] = 2,
+    ["with lgm_tot_p50 not above 0"] = 1, ["with sfr_tot_p50 not above -10"] = 1, ["with oh_p50 not above 0"] = 1, ["with d4000_n outside 0.8 to 3"] = 1,
+    ["with a_v below 0"] = 1, ["with modelMag_u outside 10 to 25"] = 1,
+  })
+end)
+
+check.case("the split is 80/10/10, disjoint, and hangs on the id alone", function()
+  local lines, reversed = {}, {}
+  for k = 1, 5000 do lines[k] = ("12376487029%08d,%g,%g\n"):format(k * 7, 8 + k % 100 / 100, 17 + k % 7) end
+  for k = 1, 2500 do reversed[k] = lines[5001 - 2 * k] end
+  local options = { theta = { "oh_p50" }, context = { "modelMag_r" } }
+  local s = data.open(write("objID,oh_p50,modelMag_r\n" .. table.concat(lines)), options)
+  local t = data.open(write("objID,oh_p50,modelMag_r\n" .. table.concat(reversed)), options)
+  local part, sum = {}, 0
+  for name, fraction in pairs{ train = 0.8, valid = 0.1, test = 0.1 } do
+    local split = s:split(name)
+    sum = sum + #split.ids
+    check.near(#split.ids / 5000, fraction, 0.02, name)
+    for _, id in ipairs(split.ids) do part[id] = name end
+    check.equal(split.theta:size(1), #split.ids)
+  end
+  check.equal(sum, 5000)
+  for _, name in ipairs{ "train", "valid", "test" } do
+    for _, id in ipairs(t:split(name).ids) do check.equal(part[id], name, id) end
+  end
+  local test = s:split "test"
+  check.equal(test.theta:get(3, 1), s.theta:get(test.rows[3], 1))
+end)
+
+check.case("the split is what it was when the first flows were trained", function()
+  check.equal({ data.part "1", data.part "5", data.part "8", data.part "1237648702973411443" }, { "train", "test", "valid", "train" })
+end)
+
+check.case("folds take every n-th galaxy in the file's order", function()
+  local s = data.arrays(gal.arange(10):reshape{ 10, 1 }, gal.zeros{ 10, 1 })
+  local rest, held = s:fold(1, 5)
+  check.equal(held.theta, { { 2 }, { 7 } })
+  check.equal(rest.theta, { { 1 }, { 3 }, { 4 }, { 5 }, { 6 }, { 8 }, { 9 }, { 10 } })
+  check.equal(held.ids, { "2", "7" })
+end)
+
+check.case("a survey may be a folder with catalog.csv", function()
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute(("mkdir %s"):format(folder)) == 0)
+  check.raises(function() data.open(folder) end, "no catalogue in the folder .*: expected catalog.fits or catalog.csv", true)
+  local file = assert(io.open(folder .. "/catalog.csv", "w"))
+  file:write(HEADER .. row "1")
+  file:close()
+  check.equal(data.open(folder .. "/").ids, { "1" })
+  os.remove(folder .. "/catalog.csv")
+  os.remove(folder)
+end)
+
+check.case("what is wrong with a survey is said in one sentence", function()
+  check.raises(function() data.open "nowhere/at/all" end, "no survey at nowhere/at/all: expected a table", true)
+  check.raises(function() data.open(write(HEADER)) end, "has no rows", true)
+  check.raises(function() data.open(write(HEADER .. row "1"), { theta = { "oh_p5" } }) end, "oh_p5.*oh_p50")
+  check.raises(function() data.open(write(HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "metal"))))) end, "oh_p50.*row 2.*metal")
+  check.raises(function() data.open(write(HEADER .. row("1", (GOOD:gsub("8.9", "-9999"))))) end, "no galaxy is left: 1 of 1 rows dropped: 1 without oh_p50", true)
+  check.raises(function() data.open(write(HEADER .. row "1"), { sample = "papre" }) end, 'sample is "papre", expected "none" or "paper"', true)
+  check.raises(function() data.open(write(HEADER .. row "1"), { missing = "fill" }) end, 'missing is "fill", expected "drop" or "mask"', true)
+  check.raises(function() data.open(write(HEADER .. row "1"), { sample = "paper" }) end, "bptclass")
+  check.raises(function() data.open(write(HEADER .. row "1")):split "tset" end, 'the part is "tset"', true)
+end)
+
+for _, path in ipairs(made) do os.remove(path) end
+check.finish()

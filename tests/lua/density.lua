@@ -1,0 +1,107 @@
+-- Kernel and mixture estimates of a density, against SciPy's values and planted populations.
+local check = dofile "lua/lib/check.lua"
+local gal = require "gal"
+local kde = require "gal.kde"
+local linalg = require "gal.linalg"
+local mixture = require "gal.mixture"
+
+local file = assert(io.open("golden/statistics.json"))
+local golden = require("gal.json").decode(file:read "*a").kde
+file:close()
+local theta, points = gal.tensor(golden.theta), gal.tensor(golden.points)
+
+check.case("a covariance's Cholesky factor, inverse and determinant fit together", function()
+  local a = { { 4, 2, 0.6 }, { 2, 3, 0.5 }, { 0.6, 0.5, 1 } }
+  local lower = linalg.cholesky(a)
+  check.near(linalg.product(lower, linalg.transpose(lower)), a, 1e-12)
+  check.near(linalg.product(linalg.invert(a), a), { { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } }, 1e-12)
+  check.near(linalg.log_determinant(lower), math.log(4 * (3 - 0.25) - 2 * (2 - 0.3) + 0.6 * (1 - 1.8)), 1e-12)
+  local none, row = linalg.cholesky{ { 1, 2 }, { 2, 4 } }
+  check.equal(none, nil)
+  check.equal(row, 2)
+end)
+
+check.case("kernel densities equal SciPy's, also where each exponential is zero in any precision", function()
+  local found = kde.fit(theta, { h = golden.h }):log_density(points)
+  for i = 1, #found do check.near(found[i], golden.log_density[i], 1e-5 * math.max(1, math.abs(golden.log_density[i])), "point " .. i) end
+end)
+
+check.case("leave-one-out densities equal those by direct sums", function()
+  check.near(kde.fit(theta, { h = golden.h }):leave_one_out(), golden.leave_one_out, 2e-5)
+end)
+
+check.case("the width is the one that maximises the leave-one-out likelihood", function()
+  check.near(kde.fit(theta).h / golden.best_h, 1, 0.02)
+end)
+
+check.case("the width is nearly the same when only some rows are scored", function()
+  local many = gal.randn({ 2000, 3 }, { rng = gal.rng(2) })
+  check.near(kde.fit(many, { rows = 500 }).h / kde.fit(many).h, 1, 0.12)
+end)
+
+check.case("leave-one-out densities come in the order of the rows, whichever were scored", function()
+  local some = gal.randn({ 500, 2 }, { rng = gal.rng(4) })
+  local part = kde.fit(some, { rows = 100 })
+  check.near(part:leave_one_out(), kde.fit(some, { h = part.h }):leave_one_out(), 1e-5)
+end)
+
+check.case("kernels over a Gaussian sample estimate the Gaussian widened by the kernel", function()
+  local r, h = gal.rng(7), 0.3
+  local sample = gal.randn({ 10000, 2 }, { rng = r }) * 2 + 5
+  local at = gal.tensor{ { 5, 5 }, { 7, 5 }, { 3, 8 } }
+  local found, v = kde.fit(sample, { h = h }):log_density(at), 4 * (1 + h * h)
+  for i, point in ipairs(at:totable()) do
+    local squares = (point[1] - 5) ^ 2 + (point[2] - 5) ^ 2
+    check.near(found[i], -squares / (2 * v) - math.log(2 * math.pi * v), 0.06, "point " .. i)
+  end
+end)
+
+-- 30 % of the first Gaussian, 70 % of the second, whose two coordinates have correlation .8.
+local function planted(n, rng)
+  local flat, normal, choice = {}, gal.randn({ n, 2 }, { rng = rng }):totable(), gal.rand({ n }, { rng = rng }):totable()
+  for k = 1, n do
+    local a, b = normal[k][1], normal[k][2]
+    if choice[k] < 0.3 then
+      flat[2 * k - 1], flat[2 * k] = 10 + 0.5 * a, 5 + 0.1 * b
+    else
+      flat[2 * k - 1], flat[2 * k] = 8 + 0.4 * a, 3 + 0.4 * (0.8 * a + 0.6 * b)
+    end
+  end
+  return gal.tensor(flat, { n, 2 })
+end
+
+check.case("a mixture recovers the components that were planted, and their number", function()
+  local found = mixture.choose(planted(8000, gal.rng(1)))
+  check.equal(#found.components, 2)
+  local list = found:describe()
+  check.near({ list[1].weight, list[2].weight }, { 0.7, 0.3 }, 0.02)
+  check.near(list[1].mean, { 8, 3 }, 0.03)
+  check.near(list[2].mean, { 10, 5 }, 0.03)
+  check.near(list[1].covariance, { { 0.16, 0.128 }, { 0.128, 0.16 } }, 0.012)
+end)
+
+check.case("a mixture's density is the planted one, with theta's units in it", function()
+  local found = mixture.fit(planted(8000, gal.rng(1)), 2)
+  local values = found:log_density(gal.tensor{ { 10, 5 }, { 8, 3 } })
+  check.near(values[1], math.log(0.3 / (2 * math.pi * 0.5 * 0.1)), 0.08)
+  check.near(values[2], math.log(0.7 / (2 * math.pi * 0.4 * 0.4 * 0.6)), 0.08)
+end)
+
+check.case("one Gaussian is not split", function()
+  check.equal(#mixture.choose(gal.randn({ 4000, 3 }, { rng = gal.rng(6) })).components, 1)
+end)
+
+check.case("repeated rows don't make the likelihood unbounded", function()
+  local rows = gal.cat({ gal.randn({ 300, 2 }, { rng = gal.rng(8) }), gal.full({ 60, 2 }, 0.5) }, 1)
+  local value = mixture.fit(rows, 3):log_density(gal.tensor{ { 0.5, 0.5 } })[1]
+  check.that(value > 0 and value < 12, ("ln density at the repeated row is %g, expected finite"):format(value))
+end)
+
+check.case("a property that follows from another is refused, and too few rows", function()
+  local a = gal.randn({ 50, 1 }, { rng = gal.rng(1) })
+  check.raises(function() kde.fit(gal.cat({ a, a * 2 }, 2)) end, "property 2 of theta is constant or a combination")
+  check.raises(function() mixture.fit(gal.cat({ a, a * 2 }, 2), 2) end, "property 2 of theta is constant or a combination")
+  check.raises(function() kde.fit(gal.zeros{ 3, 2 }) end, "theta has 3 rows, expected at least 4")
+end)
+
+check.finish()
