@@ -17,7 +17,7 @@ local TYPES = {
   list = { word = "A,B", wants = "names with commas between them" },
   numbers = { word = "N,N", wants = "numbers with commas between them" },
 }
-local FIELDS = { type = true, required = true, choices = true, name = true, default = true, help = true }
+local FIELDS = { type = true, required = true, choices = true, positional = true, name = true, default = true, help = true }
 
 local function type_of(default)
   if type(default) ~= "table" then return TYPES[type(default)] and type(default) or nil end
@@ -30,11 +30,11 @@ end
 local function declared(name, d)
   if type(d) ~= "table" then d = { d } end
   for key in pairs(d) do
-    if type(key) == "string" and not FIELDS[key] then raise("options: %s has the field '%s', expected type, required or choices", name, key) end
+    if type(key) == "string" and not FIELDS[key] then raise("options: %s has the field '%s', expected type, required, choices or positional", name, key) end
   end
   local default, help = d[1], d[2]
   if default == nil then default = d.default end
-  local o = { name = (name:gsub("%-", "_")), default = default, help = help or d.help or "", required = d.required, choices = d.choices }
+  local o = { name = (name:gsub("%-", "_")), default = default, help = help or d.help or "", required = d.required, choices = d.choices, positional = d.positional }
   o.type = d.type or type_of(o.default) or (o.choices and "string")
   if not TYPES[o.type] then
     raise("options: %s has %s, expected a default, or type = \"string\", \"number\", \"integer\", \"boolean\", \"list\" or \"numbers\"", name,
@@ -123,7 +123,7 @@ end
 --- Reads a list of words by declarations as in cli.options. Returns {name = value}; or nil and a sentence that says which word is wrong; or nil, nil where --help was asked for.
 function cli.parse(spec, words)
   local list, by_name = declare(spec)
-  local values, i = {}, 1
+  local values, taken, i = {}, {}, 1
   for _, o in ipairs(list) do
     values[o.name] = copy(o.default)
     -- These three never arrive here: galrun takes them off the command line.
@@ -134,6 +134,11 @@ function cli.parse(spec, words)
     if word == "--help" or word == "-h" then return nil, nil end
     local name, value = word:match("^%-%-([^=]+)=(.*)$")
     name = name or word:match("^%-%-(.+)$")
+    if not name then
+      for _, o in ipairs(list) do
+        if o.positional and not taken[o.name] and not name then name, value, taken[o.name] = o.name, word, true end
+      end
+    end
     if not name then return nil, ("'%s' is no option; they are written --name value or --name=value, and --help lists them"):format(word) end
     local key = name:gsub("%-", "_")
     local o, negated = by_name[key], by_name[key:match("^no_(.+)$") or ""]
@@ -186,7 +191,11 @@ function cli.usage(spec, name, about)
     rows[i] = { left, right }
     width = math.max(width, #left)
   end
-  local lines = { ("galrun %s [--name value ...]"):format(name), "" }
+  local places = ""
+  for _, o in ipairs(list) do
+    if o.positional then places = places .. (o.required and " %s" or " [%s]"):format(o.name:upper()) end
+  end
+  local lines = { ("galrun %s%s [--name value ...]"):format(name, places), "" }
   if about and about ~= "" then
     lines[#lines + 1] = about
     lines[#lines + 1] = ""
@@ -213,7 +222,7 @@ end
 --- The options of the running script, from the command line: {name = value}.
 --- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...}}; or in the order in which --help is to show them,
 --- {{"name", default, "help", ...}, ...}. The type is that of the default, else of `type`: "string", "number", "integer", "boolean", "list" (names with commas between
---- them) or "numbers". A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value is nil where the option is not given.
+--- them) or "numbers". positional = true: a word without -- in front is this option's value, the next such word the next one's. A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value is nil where the option is not given.
 --- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints the comment that the script opens with and the options, and ends the
 --- process with 0; a wrong command line is told in one sentence and ends it with 2. `seed`, `threads` and `device` get galrun's own where those were given.
 function cli.options(spec)

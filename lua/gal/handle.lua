@@ -94,6 +94,7 @@ function M.dense(x)
   return y
 end
 
+--- gal.is_tensor(value): whether value is a tensor.
 function M.is_tensor(x)
   return getmetatable(x) == Tensor
 end

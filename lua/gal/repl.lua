@@ -139,7 +139,7 @@ function format(v, depth, open)
   if kind == "string" then return '"' .. v:gsub('[%c"\\]', function(c)
     return ({ ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" })[c] or ("\\%d"):format(c:byte())
   end) .. '"' end
-  if kind == "function" then return function_text(v) end
+  if kind == "function" then return depth == 0 and function_text(v) or "function" end
   if kind ~= "table" then return tostring(v) end
   if is_tensor(v) then return depth == 0 and repl.tensor(v) or tensor_line(v) end
   local meta = getmetatable(v)
@@ -173,7 +173,7 @@ function repl.compile(text, line, at_end)
   local lines = ("\n"):rep(line - 1)
   local equals = text:match("^%s*=(.*)$")
   text = equals or text
-  local chunk, message = loadstring("return " .. text)
+  local chunk, message = loadstring(lines .. "return " .. text, "=stdin")
   if chunk and text:find("%S") then
     -- Not `return expression`: an error in a tail call has lost its line. What the host passes in comes back first, and show drops it.
     return (loadstring(lines .. "return (...), " .. text:gsub("%s+$", ""), "=stdin"))

@@ -45,6 +45,14 @@ bool host_call(struct lua_State *L, int arguments, int results);
 int host_report(struct lua_State *L);
 /* The stack's top function, and all that is defined in it, will not be compiled: Ctrl-C then stops any loop in it. */
 void host_interpret(struct lua_State *L);
+/* ---- interrupt.c ---- */
+
+/* From here on Ctrl-C is caught, until released. Adds `interrupted` (the value of the error) and `poll_interrupts` to the table on the
+ * stack, gal.host. */
+void host_interrupt_catch(struct lua_State *L);
+void host_interrupt_release(void);
+/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted while gal is not loaded. */
+void host_push_interrupted(struct lua_State *L);
 /* Forgets a Ctrl-C that was not acted on, so that the next one counts as the first. */
 void host_interrupt_clear(void);
 /* Whether Ctrl-C was pressed since the last host_interrupt_clear. */

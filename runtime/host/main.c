@@ -11,108 +11,16 @@
 #include <lua.h>
 #include <luajit.h>
 #include <lualib.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char cdef[] =
 #include "cdef.inc"
     ;
-
-/* ---- Ctrl-C ---- */
-
-static struct {
-    lua_State *L;
-    pthread_t thread;                  /* the one that runs Lua */
-    volatile sig_atomic_t pending;     /* pressed, and not yet forgotten by host_interrupt_clear */
-    volatile sig_atomic_t polled_only; /* gal.host.poll_interrupts: no error out of the blue, the library asks */
-    struct timespec last;
-} interrupts;
-
-/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted (which gal takes over) while gal is not loaded. */
-static void push_interrupted(lua_State *L)
-{
-    int top = lua_gettop(L);
-    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-    lua_getfield(L, -1, "gal");
-    if (lua_istable(L, -1)) {
-        lua_pushliteral(L, "interrupted");
-        lua_rawget(L, -2);
-    }
-    if (!lua_istable(L, -1) || lua_gettop(L) != top + 3)
-        lua_getfield(L, LUA_REGISTRYINDEX, "gal.interrupted");
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
-}
-
-/* Interpreted code calls this at its next instruction. The flag may be down by then: a loop of the library saw it and raised already. */
-static void interrupt_hook(lua_State *L, lua_Debug *where)
-{
-    (void)where;
-    lua_sethook(L, NULL, 0, 0);
-    if (!gal_interrupted())
-        return;
-    gal_interrupt_set(0);
-    push_interrupted(L);
-    lua_error(L);
-}
-
-static void arm_hook(void)
-{
-    lua_sethook(interrupts.L, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-}
-
-/* A compiled loop never calls the hook and a long computation polls late, so a second Ctrl-C within 2 s ends the process. */
-static void on_interrupt(int signal_number)
-{
-    if (!pthread_equal(pthread_self(), interrupts.thread)) {
-        pthread_kill(interrupts.thread, signal_number);
-        return;
-    }
-    int saved = errno;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double since = (double)(now.tv_sec - interrupts.last.tv_sec) + 1e-9 * (double)(now.tv_nsec - interrupts.last.tv_nsec);
-    if (interrupts.pending && since < 2) {
-        static const char text[] = "\ninterrupted twice: ended at once\n";
-        ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-        (void)ignored;
-        _exit(HOST_INTERRUPTED);
-    }
-    interrupts.last = now;
-    interrupts.pending = 1;
-    gal_interrupt_set(1);
-    if (!interrupts.polled_only)
-        arm_hook();
-    errno = saved;
-}
-
-void host_interrupt_clear(void)
-{
-    interrupts.pending = 0;
-    gal_interrupt_set(0);
-}
-
-bool host_interrupt_pending(void)
-{
-    return interrupts.pending;
-}
-
-/* No SA_RESTART: a read that waits (io.read, the prompt) returns, and the hook gets its turn. */
-static void catch_interrupts(lua_State *L)
-{
-    interrupts.L = L;
-    interrupts.thread = pthread_self();
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-}
 
 /* ---- calls and errors ---- */
 
@@ -134,23 +42,24 @@ static void push_value_text(lua_State *L, int value)
     lua_pushfstring(L, "error value: a %s", luaL_typename(L, value));
 }
 
-/* The message handler: message, then traceback without the frame of this program. */
+/* The message handler: message, then traceback without the frame of this program. A string comes first and takes few slots of the stack:
+ * after a stack overflow there are hardly any. */
 static int add_traceback(lua_State *L)
 {
-    push_interrupted(L);
-    if (lua_rawequal(L, 1, -1)) {
-        lua_settop(L, 1);
-        return 1;
-    }
-    if (lua_isstring(L, 1))
-        lua_pushvalue(L, 1);
-    else
+    if (!lua_isstring(L, 1)) {
+        host_push_interrupted(L);
+        if (lua_rawequal(L, 1, -1)) {
+            lua_settop(L, 1);
+            return 1;
+        }
         push_value_text(L, 1);
-    luaL_traceback(L, L, NULL, 1);
-    const char *traceback = lua_tostring(L, -1);
-    const char *host_frame = strstr(traceback, "\n\t[C]: at 0x");
-    lua_pushlstring(L, traceback, host_frame ? (size_t)(host_frame - traceback) : strlen(traceback));
-    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -3), lua_tostring(L, -1));
+        lua_replace(L, 1);
+        lua_settop(L, 1);
+    }
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    const char *text = lua_tostring(L, -1), *host_frame = strstr(text, "\n\t[C]: at 0x");
+    if (host_frame)
+        lua_pushlstring(L, text, (size_t)(host_frame - text));
     return 1;
 }
 
@@ -166,7 +75,7 @@ bool host_call(lua_State *L, int arguments, int results)
 
 int host_report(lua_State *L)
 {
-    push_interrupted(L);
+    host_push_interrupted(L);
     bool interrupted = lua_rawequal(L, -1, -2);
     fflush(stdout);
     if (interrupted)
@@ -247,23 +156,6 @@ static int host_columns(lua_State *L)
     return 1;
 }
 
-/* gal.host.poll_interrupts(on): while on, Ctrl-C raises nothing by itself; the caller asks gal_interrupted() where its state is whole.
- * Returns what was set before. */
-static int host_poll_interrupts(lua_State *L)
-{
-    lua_pushboolean(L, interrupts.polled_only);
-    interrupts.polled_only = lua_toboolean(L, 1);
-    if (!interrupts.polled_only && gal_interrupted())
-        arm_hook();
-    return 1;
-}
-
-static int interrupted_text(lua_State *L)
-{
-    lua_pushliteral(L, "interrupted");
-    return 1;
-}
-
 static int first_upvalue(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -310,15 +202,7 @@ static void preload_host(lua_State *L, const host_options *o, const char *execut
     lua_setfield(L, -2, "given");
     set_function(L, "exit", host_exit);
     set_function(L, "columns", host_columns);
-    set_function(L, "poll_interrupts", host_poll_interrupts);
-
-    lua_newtable(L);
-    lua_newtable(L);
-    set_function(L, "__tostring", interrupted_text);
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, "gal.interrupted");
-    lua_setfield(L, -2, "interrupted");
+    host_interrupt_catch(L);
 
     lua_pushcclosure(L, first_upvalue, 1);
     lua_setfield(L, -2, "gal.host");
@@ -449,9 +333,8 @@ int main(int argc, char **argv)
     lua_pushcfunction(L, load_cdef);
     int code = host_call(L, 0, 0) ? HOST_DONE : host_report(L);
     if (code == HOST_DONE) {
-        catch_interrupts(L);
         code = run(L, &o);
-        signal(SIGINT, SIG_DFL);
+        host_interrupt_release();
     }
     lua_close(L);
     host_options_free(&o);

@@ -1,11 +1,13 @@
 /* repl.c: the prompt. Gathers lines into chunks and runs them; a terminal gets line editing and history by libedit, a pipe gets neither and
  * no prompts. What a line means, how a value looks and where help comes from is in lua/gal/repl.lua. */
+#define _GNU_SOURCE /* ppoll */
 #include "host.h"
 
 #include <errno.h>
 #include <histedit.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,34 +50,48 @@ static char *prompt_text(EditLine *editor)
     return (char *)p->text;
 }
 
+/* Waits for a byte of standard input. False after a signal: SIGINT is let in only while it waits, so that none is missed on the way there.
+ */
+static bool wait_for_input(void)
+{
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    bool ready = !host_interrupt_pending() && ppoll(&input, 1, NULL, &before) > 0;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    /* Where both had come, the signal is the older: a terminal drops its input at Ctrl-C. */
+    return ready && !host_interrupt_pending();
+}
+
 /* libedit's character source. Its own would read on after SIGINT; this one gives up the line. 1 read, 0 end, -1 interrupted. */
 static int read_character(EditLine *editor, wchar_t *character)
 {
     mbstate_t state = {0};
     for (;;) {
         char byte;
-        ssize_t n = read(STDIN_FILENO, &byte, 1);
-        if (n == 0)
-            return 0;
-        if (n == 1) {
-            size_t used = mbrtowc(character, &byte, 1, &state);
-            if (used == (size_t)-1) {
-                *character = L'?';
-                return 1;
+        if (!wait_for_input()) {
+            if (host_interrupt_pending())
+                return -1;
+            if (resized)
+                el_resize(editor);
+            if (continued) {
+                el_set(editor, EL_PREP_TERM, 1);
+                el_set(editor, EL_REFRESH);
             }
-            if (used != (size_t)-2)
-                return 1;
+            resized = continued = 0;
             continue;
         }
-        if (errno != EINTR || host_interrupt_pending())
-            return -1;
-        if (resized)
-            el_resize(editor);
-        if (continued) {
-            el_set(editor, EL_PREP_TERM, 1);
-            el_set(editor, EL_REFRESH);
-        }
-        resized = continued = 0;
+        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n <= 0)
+            return n == 0 || errno != EINTR ? 0 : -1;
+        size_t used = mbrtowc(character, &byte, 1, &state);
+        if (used == (size_t)-2)
+            continue;
+        if (used == (size_t)-1)
+            *character = L'?';
+        return 1;
     }
 }
 

@@ -1,0 +1,19 @@
+#!/bin/sh
+# The prompt as a person meets it, in a terminal. terminal.sh TERMINAL GALRUN DIALOGUES; exits 1 if a dialogue failed.
+terminal=$1 galrun=$2 dialogues=$3
+HOME=$(mktemp -d) || exit 1
+trap 'rm -rf "$HOME"' EXIT
+XDG_STATE_HOME=$HOME/state TERM=xterm LC_ALL=C.UTF-8
+mkdir "$XDG_STATE_HOME"
+export HOME XDG_STATE_HOME TERM LC_ALL
+failed=0
+"$terminal" "$dialogues/prompt.txt" "$galrun" || failed=1
+history=$XDG_STATE_HOME/galrun_history
+[ -f "$history" ] && [ "$(stat -c %a "$history")" = 600 ] || { echo "FAILED: the history is a file that only its owner reads"; failed=1; }
+"$terminal" "$dialogues/quit.txt" "$galrun" || failed=1
+echo 'jit.off() made = "here" print("started") while true do end' >"$HOME/made.lua"
+"$terminal" "$dialogues/script.txt" "$galrun" -i "$HOME/made.lua" || failed=1
+before=$(cat "$history")
+echo '1 + 1' | "$galrun" >/dev/null
+[ "$before" = "$(cat "$history")" ] || { echo "FAILED: a pipe writes no history"; failed=1; }
+exit $failed

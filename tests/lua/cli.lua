@@ -1,0 +1,158 @@
+-- gal.cli and gal.progress without a process: how options are read, how tables and progress lines look. Exit codes and --help as printed: cli/run.sh.
+local check = dofile "lua/lib/check.lua"
+local cli = require "gal.cli"
+
+local spec = { { "survey", "here", "a folder" }, { "theta", { "a", "b" }, "columns" }, { "x_test", nil, "a file", type = "string" }, epochs = 200, lr = { 5e-4, "rate" }, resume = false,
+  dereddened = true, hidden = { { 256, 256 }, "layers" }, draws = { 8, "draws", type = "integer" }, sample = { "none", "rows", choices = { "none", "paper" } } }
+local function read(...) return cli.parse(spec, { ... }) end
+local function refused(pattern, ...)
+  local o, message = read(...)
+  check.that(o == nil, "it was accepted")
+  check.that(message and message:find(pattern), ("the sentence is %q, expected one matching %q"):format(tostring(message), pattern))
+end
+
+check.case("defaults stand where nothing is said", function()
+  local o = read()
+  check.equal({ o.survey, o.epochs, o.lr, o.resume, o.dereddened, o.draws, o.x_test == nil }, { "here", 200, 5e-4, false, true, 8, true })
+  check.equal(o.theta, { "a", "b" })
+  check.equal(o.hidden, { 256, 256 })
+end)
+check.case("a value is the next word or stands behind =", function()
+  local o = read("--epochs", "3", "--lr=1e-3", "--survey=a=b")
+  check.equal({ o.epochs, o.lr, o.survey }, { 3, 1e-3, "a=b" })
+end)
+check.case("a value may begin with one dash", function() check.equal(read("--lr", "-2").lr, -2) end)
+check.case("dashes and underscores are one", function()
+  check.equal(read("--x-test", "a").x_test, "a")
+  check.equal(read("--x_test", "a").x_test, "a")
+end)
+check.case("booleans are said or denied", function()
+  check.equal(read("--resume").resume, true)
+  check.equal(read("--no-dereddened").dereddened, false)
+  check.equal(read("--resume=false").resume, false)
+  refused("no value", "--no-resume=true")
+end)
+check.case("lists have commas, and numbers stay numbers", function()
+  check.equal(read("--theta", "dn, mass").theta, { "dn", "mass" })
+  check.equal(read("--hidden", "64,32").hidden, { 64, 32 })
+  refused("numbers with commas", "--hidden", "64,wide")
+end)
+check.case("the last of two wins", function() check.equal(read("--epochs", "1", "--epochs", "2").epochs, 2) end)
+check.case("a default list belongs to the declaration and is not shared", function()
+  local o = read()
+  o.theta[1] = "changed"
+  check.equal(read().theta[1], "a")
+end)
+check.case("wrong words are refused in a sentence that names them", function()
+  refused("'%-%-epoch'; did you mean %-%-epochs%?", "--epoch", "3")
+  refused("did you mean %-%-no%-resume", "--no-resum")
+  refused("did you mean %-%-dereddened", "--dered")
+  refused("%-%-help lists them", "--frobnicate")
+  refused("%-%-epochs is 'many', expected a number", "--epochs", "many")
+  refused("%-%-epochs is 'nan'", "--epochs", "nan")
+  refused("%-%-draws is '2.5', expected a whole number", "--draws", "2.5")
+  refused("%-%-sample is 'all', expected one of none, paper", "--sample", "all")
+  refused("%-%-epochs is without its value", "--epochs")
+  refused("%-%-epochs is without its value", "--epochs", "--resume")
+  refused("'survey' is no option", "survey")
+end)
+check.case("what is required must be given", function()
+  local required = { out = { nil, "a folder", type = "string", required = true } }
+  local _, message = cli.parse(required, {})
+  check.that(message:find("%-%-out is missing"), message)
+  check.equal(cli.parse(required, { "--out", "x" }).out, "x")
+end)
+check.case("--help is no mistake", function()
+  local o, message = read("--help")
+  check.that(o == nil and message == nil, "expected nil, nil")
+end)
+check.case("usage shows options in their order, with defaults, choices and what is required", function()
+  local text = cli.usage(spec, "train.lua", "Trains.")
+  local last = 0
+  for _, name in ipairs { "%-%-survey", "%-%-theta", "%-%-x%-test", "%-%-%[no%-%]dereddened", "%-%-draws", "%-%-epochs", "%-%-hidden", "%-%-lr", "%-%-%[no%-%]resume", "%-%-sample" } do
+    local at = text:find(name .. "[ \n]")
+    check.that(at and at > last, name .. " is not in its place in\n" .. text)
+    last = at
+  end
+  check.that(text:find("columns %(default: a,b%)") and text:find("none, paper; default: none") and text:find("Trains."), text)
+end)
+check.case("an option that was not declared raises where it is read", function()
+  check.raises(function() local o = read() return o.epoch end, "'epoch' was not declared", true)
+end)
+check.case("a declaration without default or type raises at its line", function()
+  check.raises(function() local o = cli.parse({ out = { nil, "a folder" } }, {}) return o end, "out has neither a default nor a type", true)
+  check.raises(function() local o = cli.parse({ out = { "a", kind = "string" } }, {}) return o end, "field 'kind'", true)
+end)
+
+check.case("a table has numbers at the right, texts at the left, and characters counted", function()
+  check.equal(cli.table({ { "log M*", 1.23456, "0.12 ± 0.03" }, { "A_V", 12, "10.5 ± 1.0" }, { "x" } }, { "theta", "W1", "Δ" }),
+    "theta      W1            Δ\n--------------------------\nlog M*  1.235  0.12 ± 0.03\nA_V        12   10.5 ± 1.0\nx")
+end)
+
+-- A progress object whose clock stands still until moved, and what it wrote.
+local function recorded(o)
+  local text, now = {}, 0
+  o.out = { write = function(_, ...) for i = 1, select("#", ...) do text[#text + 1] = (select(i, ...)) end end, flush = function() end }
+  o.clock = function() return now end
+  return cli.progress(o), function() return table.concat(text) end, function(seconds) now = now + seconds end
+end
+
+check.case("a log gets a line an epoch, with losses, rate and time left", function()
+  local p, text, wait = recorded { total = 10, unit = "epochs" }
+  for epoch = 1, 3 do
+    for part = 1, 4 do
+      wait(0.5)
+      p:update { epoch = epoch, done = epoch - 1 + part / 4, train = 1 / epoch, valid = part == 4 and 2 / epoch or nil, best = 0.5 }
+    end
+  end
+  local _, lines = text():gsub("\n", "")
+  check.equal(lines, 3)
+  check.that(text():find("epoch 3/10, train 0.3333, valid 0.6667, best 0.5, 2.0 s a epoch, 14 s left\n", 1, true), text())
+  p:finish()
+  p:finish()
+  _, lines = text():gsub("\n", "")
+  check.equal(lines, 4)
+  check.that(text():find("in 6.0 s\n$"), text())
+end)
+check.case("a log of fast epochs gets a line a second at most", function()
+  local p, text, wait = recorded { total = 1000 }
+  for epoch = 1, 100 do
+    wait(0.1)
+    p:update { epoch = epoch, done = epoch }
+  end
+  local _, lines = text():gsub("\n", "")
+  check.that(lines >= 9 and lines <= 11, ("%d lines in 10 s"):format(lines))
+end)
+check.case("a terminal's line is redrawn in place, ten times a second at most, and never wraps", function()
+  local p, text, wait = recorded { total = 10, terminal = true, columns = 30, label = "training" }
+  for step = 1, 1000 do
+    wait(0.01)
+    p:update { epoch = 1, done = step / 1000, train = 0.123456, valid = 0.5 }
+  end
+  local _, redrawn = text():gsub("\r", "")
+  check.that(redrawn >= 90 and redrawn <= 101, ("%d times in 10 s"):format(redrawn))
+  check.that(not text():find("\n"), "there is a newline")
+  for line in text():gmatch("\r([^\r\27]*)") do check.that(#line < 30, ("%d characters: %s"):format(#line, line)) end
+  p:note("a remark")
+  check.that(text():find("\r\27%[Ka remark\n\rtraining"), text():sub(-80))
+end)
+check.case("without a total done is a fraction", function()
+  local p, text, wait = recorded {}
+  for step = 1, 100 do
+    wait(1)
+    p:update { done = step / 100 }
+  end
+  check.that(text():find("50 %, 50 s left", 1, true), text())
+end)
+check.case("the rate of a resumed run counts what it did itself", function()
+  local p, text, wait = recorded { total = 100, first = 90, unit = "epochs" }
+  wait(2)
+  p:update { epoch = 92, done = 92 }
+  check.that(text():find("1 epochs/s, 8.0 s left", 1, true), text())
+end)
+check.case("durations read well", function()
+  local d = cli.progress.duration
+  check.equal({ d(4.24), d(42), d(59.6), d(200), d(3599.7), d(3900) }, { "4.2 s", "42 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "1 h 05 min" })
+end)
+
+check.finish()

@@ -1,0 +1,120 @@
+-- gal.repl: how values look at the prompt, what a line means, where help comes from. The prompt as a process: cli/terminal.sh.
+local check = dofile "lua/lib/check.lua"
+local gal = require "gal"
+local repl = require "gal.repl"
+
+-- Runs a line as the host does and returns what is printed.
+local function says(text)
+  local chunk, message = repl.compile(text, 1, false)
+  if not chunk then return nil, message end
+  return repl.show(chunk(repl.show))
+end
+local function shows(value, expected) check.equal(repl.format(value), expected) end
+
+check.case("plain values", function()
+  shows(42, "42")
+  shows(0.1, "0.1")
+  shows(nil, "nil")
+  shows("two\nlines \"quoted\"", '"two\\nlines \\"quoted\\""')
+  shows({}, "{}")
+  shows({ 1, 2, { a = "b", [true] = 3, ["log M"] = 4, ["end"] = 5 } }, '{1, 2, {a = "b", ["end"] = 5, ["log M"] = 4, [true] = 3}}')
+end)
+check.case("tables are cut in depth and length, and may hold themselves", function()
+  shows({ { { { 1 } } } }, "{{{{...}}}}")
+  local long = {}
+  for i = 1, 1000 do long[i] = i end
+  check.that(repl.format(long):find("20, ... 980 more}", 1, true), repl.format(long))
+  local loop = {}
+  loop.me = loop
+  shows(loop, "{me = {... itself}}")
+  check.that(#repl.format { a = ("x"):rep(60), b = ("y"):rep(60) } > 120, "a wide table has a line an entry")
+  check.that(repl.format { a = ("x"):rep(60), b = ("y"):rep(60) }:find(",\n  b = "), "a wide table has a line an entry")
+end)
+check.case("a value with __tostring is shown by it", function() shows(setmetatable({}, { __tostring = function() return "a run" end }), "a run") end)
+check.case("a table whose metatable raises is shown", function() check.equal(repl.format(setmetatable({ 1 }, { __index = function() error("no") end })), "{1}") end)
+
+check.case("a small tensor shows shape, dtype, device, range and values", function()
+  check.equal(repl.format(gal.tensor { { 1, 2.5 }, { -3, 4 } }), "tensor {2, 2} float32 cpu  min -3, mean 1.125, max 4\n   1  2.5\n  -3    4")
+  check.equal(repl.format(gal.tensor(5)), "tensor {} float32 cpu  5")
+  check.equal(repl.format(gal.tensor { 7 }), "tensor {1} float32 cpu  7")
+end)
+check.case("a large tensor shows a corner", function()
+  local text = repl.format(gal.zeros { 100, 50 })
+  local _, lines = text:gsub("\n", "")
+  check.equal(lines, 7)
+  check.that(text:find("^tensor {100, 50} float32 cpu  min 0, mean 0, max 0\n  0  0  0  0  0  0  0  0  %.%.%.\n"), text)
+  check.that(repl.format(gal.zeros { 3, 4, 5 }):find("^tensor {3, 4, 5} float32 cpu .*%(1, %.%.%.%)\n"), repl.format(gal.zeros { 3, 4, 5 }))
+end)
+check.case("tensors without elements, of whole numbers and on the tape are shown", function()
+  shows(gal.zeros { 0, 3 }, "tensor {0, 3} float32 cpu")
+  local w = gal.ones({ 2 }):requires_grad()
+  check.equal(repl.format(w * 2), "tensor {2} float32 cpu  min 2, mean 2, max 2\n  2  2")
+  check.equal(repl.format { w }, "{tensor {2} float32}")
+end)
+
+check.case("an expression is shown, an assignment is not", function()
+  check.equal(says("1 + 1"), "2")
+  check.equal(says("= 1 + 1"), "2")
+  check.equal(says("1, nil, 'x' -- three"), '1\nnil\n"x"')
+  check.equal(says("repl_test = 3"), nil)
+  check.equal(says("repl_test"), "3")
+  check.equal(says("nil"), "nil")
+  check.equal(says(""), nil)
+  check.equal(says("-- a comment"), nil)
+end)
+check.case("_ is the last value that was not nil", function()
+  says("7")
+  says("nil")
+  check.equal(says("_"), "7")
+end)
+check.case("an open chunk asks for more, a wrong one does not", function()
+  for _, open in ipairs { "for i = 1, 2 do", "f(", "x = {", "1 +", "function f()", "s = [[", "= 1 +", "local function f()" } do
+    local chunk, message = repl.compile(open, 1, false)
+    check.that(chunk == nil and message == nil, open .. " is not taken for open")
+    chunk, message = repl.compile(open, 1, true)
+    check.that(chunk == nil and message ~= nil, open .. " has no message at the end of the input")
+  end
+  for _, wrong in ipairs { "1 1", "x = = 1", "end", "for 3", "= x y" } do
+    local chunk, message = repl.compile(wrong, 1, false)
+    check.that(chunk == nil and message ~= nil and message:find("^stdin:1: "), wrong .. " is not refused: " .. tostring(message))
+  end
+end)
+check.case("a message counts lines from the chunk's first", function()
+  local _, message = repl.compile("x = 1\ny = = 2", 10, false)
+  check.that(message:find("^stdin:11: "), message)
+end)
+check.case("a local at the prompt stays for the session", function()
+  for text, name in pairs { ["local repl_a = 1"] = "repl_a", ["local repl_b, repl_c = 1, 2"] = "repl_c", ["local function repl_f() return 1 end"] = "repl_f" } do
+    says(text)
+    check.that(_G[name] ~= nil, name .. " is gone")
+  end
+  says("local repl_c")
+  check.that(_G.repl_c == nil, "a local without a value is not nil")
+end)
+
+check.case("help is the comment above a function", function()
+  check.that(says("?require('gal.repl').format"):find("Any value as a user wants to see it"), says("?require('gal.repl').format"))
+end)
+check.case("help of a module is what its file opens with, and its functions", function()
+  local text = says("?gal.repl")
+  check.that(text:find("^repl: what the prompt does with a line") and text:find("compile, format, help", 1, true), text)
+end)
+check.case("every public function of gal has help", function()
+  _G.gal = gal
+  local without = {}
+  for name, f in pairs(gal) do
+    if type(f) == "function" and says("?gal." .. name):find("^No help") then without[#without + 1] = name end
+  end
+  table.sort(without)
+  check.equal(table.concat(without, " "), "")
+end)
+check.case("methods of tensors have help", function()
+  _G.x = gal.zeros { 2, 2 }
+  for _, name in ipairs { "sum", "matmul", "silu", "reshape", "narrow", "totable", "backward" } do
+    local text = says("?x:" .. name)
+    check.that(not text:find("^No help") and not text:find("^There is no"), text)
+  end
+end)
+check.case("a name that is nothing is said to be that", function() check.that(says("?frobnicate"):find("no frobnicate"), says("?frobnicate")) end)
+
+check.finish()
