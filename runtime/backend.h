@@ -126,6 +126,41 @@ typedef struct gal_kde_args {
     int32_t skip_self;
 } gal_kde_args;
 
+/* z {n, zh, zw, out} = x {n, h, w, c} with weight {out, kh, kw, c}, `top` rows and `left` columns of zeros before x, and as many behind as z asks for.
+ * y, dy {n, zh / pool, zw / pool, out}; slope {n, zh, zw, out} or NULL: written by the forward, read by the backward. */
+typedef struct gal_conv_args {
+    float *y, *slope, *dx, *dw, *db;
+    const float *x, *weight, *bias, *dy;
+    int64_t n, h, w, c, zh, zw, out, kh, kw, stride, top, left, pool;
+    int32_t activation, accumulate;
+} gal_conv_args;
+
+/* y {n, yh, yw, c}, x {n, h, w, c}; backward: dx is written, x is NULL for means. */
+typedef struct gal_pool_args {
+    float *y, *dx;
+    const float *x, *dy;
+    int64_t n, h, w, c, yh, yw, window, stride;
+} gal_pool_args;
+
+/* x, y, dx, dy {rows, n}; statistics {rows, 2}. */
+typedef struct gal_layer_norm_args {
+    float *y, *statistics, *dx, *dscale, *dshift;
+    const float *x, *dy, *scale, *shift;
+    int64_t rows, n;
+    double eps;
+    int32_t accumulate;
+} gal_layer_norm_args;
+
+/* y, x {n}; state {key, counter}; used {2} or NULL. */
+typedef struct gal_dropout_args {
+    float *y;
+    const float *x;
+    const uint64_t *state;
+    uint64_t *used;
+    int64_t n;
+    float p;
+} gal_dropout_args;
+
 /* ---- the table ---- */
 typedef struct gal_backend {
     const char *name; /* "cpu", "cuda" */
@@ -158,6 +193,12 @@ typedef struct gal_backend {
     gal_kernel *mse, *mse_backward;                                                                          /* gal_mse_args */
     gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate;                        /* gal_step_args */
     gal_kernel *kde_log_density;                                                                             /* gal_kde_args */
+    /* gal_conv_args. A convolution is up to three calls: prepare on the calling thread (GAL_WHOLE), the lanes, finish by lanes once all of them are done. Any may be
+     * NULL but one. */
+    gal_kernel *conv2d_prepare, *conv2d, *conv2d_backward_prepare, *conv2d_backward, *conv2d_backward_finish;
+    gal_kernel *avg_pool2d, *avg_pool2d_backward, *max_pool2d, *max_pool2d_backward; /* gal_pool_args */
+    gal_kernel *layer_norm, *layer_norm_backward, *layer_norm_backward_scale;        /* gal_layer_norm_args: dx by rows; dscale and dshift by columns */
+    gal_kernel *dropout;                                                             /* gal_dropout_args */
 } gal_backend;
 
 /* What the host gives to a backend in a library of its own, so that the library links with no undefined symbol of ours. */

@@ -240,6 +240,46 @@ GAL_API gal_status gal_average(gal_tensor *average, const gal_tensor *parameter,
 /* x *= min(1, limit / sqrt(squares)), squares float64 {} (gal_sum_squares), limit float32 {}. */
 GAL_API gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *limit);
 
+/* ---- images' layers. Images are {N, H, W, C}; everything here is contiguous. A window moves by `stride` in both directions over an image with `padding` zeros on
+ * each side, or GAL_SAME (stride 1 only): as many as keep the size, the odd one of an even window at the bottom and on the right, as in PyTorch.
+ * An image's results never depend on the images computed with it nor on the threads. ---- */
+typedef enum gal_padding { GAL_SAME = -1, GAL_VALID = 0 } gal_padding;
+/* How many positions a window has along `size` pixels; below 1 where it has none. */
+GAL_API int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, int64_t padding);
+
+/* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f one of gal_activation;
+ * y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z) itself; rows and columns left over are not computed).
+ * slope {N, h, w, out} or NULL gets f'(z) for the backward. */
+GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding,
+                              int activation, int64_t pool);
+/* From dy like y: dx like x, dw like w, db like b, each of them or NULL; dw and db += where accumulate != 0, and their bits don't depend on the threads either.
+ * slope as the forward left it, or NULL: then it is worked out again from x, w and b (not needed for GAL_IDENTITY). */
+GAL_API gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy, const gal_tensor *slope, const gal_tensor *x,
+                                       const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding, int activation, int64_t pool, int accumulate);
+/* Whether storing the slope pays (1), or the backward had better work it out again (0: no activation, or a window of few inputs such as the first layer's). */
+GAL_API int gal_conv2d_stores_slope(const gal_tensor *w, int activation);
+
+/* y {N, h, w, C} = mean or largest of each window x window pixels of x {N, H, W, C}; no padding. NaN where any is. */
+GAL_API gal_status gal_avg_pool2d(gal_tensor *y, const gal_tensor *x, int64_t window, int64_t stride);
+GAL_API gal_status gal_max_pool2d(gal_tensor *y, const gal_tensor *x, int64_t window, int64_t stride);
+GAL_API gal_status gal_avg_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, int64_t window, int64_t stride);
+/* dy goes to the first of the largest in row-major order; to the first NaN where there is one. */
+GAL_API gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x, int64_t window, int64_t stride);
+/* y {N, C} = means of x {N, H, W, C} over all pixels. */
+GAL_API gal_status gal_global_avg_pool(gal_tensor *y, const gal_tensor *x);
+GAL_API gal_status gal_global_avg_pool_backward(gal_tensor *dx, const gal_tensor *dy);
+
+/* y = (x - mean) / sqrt(variance + eps) * scale {n} + shift {n} over the last dimension, of n; the variance divides by n (Ba, Kiros & Hinton 2016). scale, shift: both or
+ * NULL. statistics {rows, 2} or NULL gets each row's mean and 1 / sqrt(variance + eps) for the backward. */
+GAL_API gal_status gal_layer_norm(gal_tensor *y, gal_tensor *statistics, const gal_tensor *x, const gal_tensor *scale, const gal_tensor *shift, double eps);
+/* dx like x, dscale {n}, dshift {n}, each of them or NULL; dscale and dshift += where accumulate != 0. */
+GAL_API gal_status gal_layer_norm_backward(gal_tensor *dx, gal_tensor *dscale, gal_tensor *dshift, const gal_tensor *dy, const gal_tensor *x,
+                                           const gal_tensor *statistics, const gal_tensor *scale, int accumulate);
+/* y = x / (1 - p) where the uniform of that element (as gal_uniform draws from state) is at least p, 0 elsewhere; 0 <= p < 1. used int64 {2} or NULL gets the state
+ * before, from which the backward draws the same mask again. */
+GAL_API gal_status gal_dropout(gal_tensor *y, gal_tensor *used, const gal_tensor *x, gal_tensor *state, double p);
+GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *used, double p);
+
 /* ---- statistics (CPU) ---- */
 /* y {m} = log of the mean over the n rows of data {n, d} of N(point; row, I) for points {m, d}: both whitened by the caller so that the kernel is the unit normal.
  * skip_self != 0: points are the data, and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */

@@ -1,0 +1,215 @@
+/* conv.c: convolution with its activation and mean pool, forward and backward, and the pools: the formulas, pixel by pixel. fast/conv.c
+ * computes the same from tiles. */
+#include "cpu.h"
+#include "activation.h"
+#include "scratch.h"
+#include <math.h>
+
+/* z at one pixel for output o: bias + sum over the window's pixels inside x {h, w, c}, one image. */
+static float convolved(const gal_conv_args *g, const float *x, int64_t row, int64_t column, int64_t o)
+{
+    float z = 0;
+    for (int64_t ky = 0; ky < g->kh; ky++)
+        for (int64_t kx = 0; kx < g->kw; kx++) {
+            int64_t i = row * g->stride + ky - g->top, j = column * g->stride + kx - g->left;
+            if (i < 0 || i >= g->h || j < 0 || j >= g->w)
+                continue;
+            const float *pixel = x + (i * g->w + j) * g->c, *weight = g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c;
+            for (int64_t c = 0; c < g->c; c++)
+                z = fmaf(pixel[c], weight[c], z);
+        }
+    return z + (g->bias ? g->bias[o] : 0);
+}
+
+/* Lanes share y's pixels. */
+gal_status gal_cpu_conv2d(const gal_lane *lane, const void *args)
+{
+    const gal_conv_args *g = args;
+    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, from, to;
+    gal_share(lane, g->n * yh * yw, 1, &from, &to);
+    for (int64_t p = from; p < to; p++) {
+        int64_t n = p / (yh * yw), row = p / yw % yh * g->pool, column = p % yw * g->pool;
+        for (int64_t o = 0; o < g->out; o++) {
+            float sum = 0, slope;
+            for (int64_t i = row; i < row + g->pool; i++)
+                for (int64_t j = column; j < column + g->pool; j++) {
+                    sum += gal_activate(g->activation, convolved(g, g->x + n * g->h * g->w * g->c, i, j, o), &slope);
+                    if (g->slope)
+                        g->slope[((n * g->zh + i) * g->zw + j) * g->out + o] = slope;
+                }
+            g->y[p * g->out + o] = sum / (float)(g->pool * g->pool);
+        }
+    }
+    return GAL_OK;
+}
+
+/* Room for dz {n, zh, zw, out}. */
+gal_status gal_cpu_conv2d_backward_prepare(const gal_lane *lane, const void *args)
+{
+    const gal_conv_args *g = args;
+    (void)lane;
+    return gal_cpu_scratch_grow((size_t)(g->n * g->zh * g->zw * g->out) * sizeof(float));
+}
+
+/* dz = f'(z) dy / pool^2, 0 at pixels that no mean took in. */
+gal_status gal_cpu_conv2d_backward(const gal_lane *lane, const void *args)
+{
+    const gal_conv_args *g = args;
+    float *dz = gal_cpu_scratch();
+    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, from, to;
+    gal_share(lane, g->n * g->zh * g->zw, 1, &from, &to);
+    for (int64_t p = from; p < to; p++) {
+        int64_t n = p / (g->zh * g->zw), i = p / g->zw % g->zh, j = p % g->zw, row = i / g->pool, column = j / g->pool;
+        for (int64_t o = 0; o < g->out; o++) {
+            float slope = 1;
+            if (g->slope)
+                slope = g->slope[p * g->out + o];
+            else if (g->activation != GAL_IDENTITY)
+                gal_activate(g->activation, convolved(g, g->x + n * g->h * g->w * g->c, i, j, o), &slope);
+            int used = row < yh && column < yw;
+            dz[p * g->out + o] = used ? slope * g->dy[((n * yh + row) * yw + column) * g->out + o] / (float)(g->pool * g->pool) : 0;
+        }
+    }
+    return GAL_OK;
+}
+
+/* dx at one pixel and channel: sum over the windows that it is in. dz {zh, zw, out}, one image. */
+static float spread(const gal_conv_args *g, const float *dz, int64_t i, int64_t j, int64_t c)
+{
+    float dx = 0;
+    for (int64_t ky = 0; ky < g->kh; ky++)
+        for (int64_t kx = 0; kx < g->kw; kx++) {
+            int64_t row = i + g->top - ky, column = j + g->left - kx;
+            if (row < 0 || column < 0 || row % g->stride || column % g->stride || row / g->stride >= g->zh || column / g->stride >= g->zw)
+                continue;
+            const float *pixel = dz + (row / g->stride * g->zw + column / g->stride) * g->out;
+            for (int64_t o = 0; o < g->out; o++)
+                dx = fmaf(pixel[o], g->weight[((o * g->kh + ky) * g->kw + kx) * g->c + c], dx);
+        }
+    return dx;
+}
+
+/* start + the sum over all pixels of dz's output o times x under the window's pixel (ky, kx), channel c; x NULL: of dz alone. A chain for
+ * each row of an image. */
+static float gathered(const gal_conv_args *g, float start, const float *dz, const float *x, int64_t o, int64_t ky, int64_t kx, int64_t c)
+{
+    for (int64_t n = 0; n < g->n; n++)
+        for (int64_t row = 0; row < g->zh; row++) {
+            int64_t i = row * g->stride + ky - g->top;
+            float chain = 0;
+            for (int64_t column = 0; column < g->zw; column++) {
+                int64_t j = column * g->stride + kx - g->left;
+                float d = dz[((n * g->zh + row) * g->zw + column) * g->out + o];
+                if (!x)
+                    chain += d;
+                else if (i >= 0 && i < g->h && j >= 0 && j < g->w)
+                    chain = fmaf(d, x[((n * g->h + i) * g->w + j) * g->c + c], chain);
+            }
+            start += chain;
+        }
+    return start;
+}
+
+/* Lanes share dx's pixels, then dw's outputs. */
+gal_status gal_cpu_conv2d_backward_finish(const gal_lane *lane, const void *args)
+{
+    const gal_conv_args *g = args;
+    const float *dz = gal_cpu_scratch();
+    int64_t from, to;
+    gal_share(lane, g->n * g->h * g->w, 1, &from, &to);
+    for (int64_t p = from; g->dx && p < to; p++)
+        for (int64_t c = 0; c < g->c; c++)
+            g->dx[p * g->c + c] = spread(g, dz + p / (g->h * g->w) * g->zh * g->zw * g->out, p / g->w % g->h, p % g->w, c);
+    gal_share(lane, g->out, 1, &from, &to);
+    for (int64_t o = from; o < to; o++) {
+        for (int64_t k = 0; g->dw && k < g->kh * g->kw * g->c; k++) {
+            float *dw = g->dw + o * g->kh * g->kw * g->c + k;
+            *dw = gathered(g, g->accumulate ? *dw : 0, dz, g->x, o, k / (g->kw * g->c), k / g->c % g->kw, k % g->c);
+        }
+        if (g->db)
+            g->db[o] = gathered(g, g->accumulate ? g->db[o] : 0, dz, NULL, o, 0, 0, 0);
+    }
+    return GAL_OK;
+}
+
+/* ---- pools. Lanes share y's pixels in the forward, images times channels in the backward, so that overlapping windows meet in one lane.
+ * ---- */
+gal_status gal_cpu_avg_pool2d(const gal_lane *lane, const void *args)
+{
+    const gal_pool_args *g = args;
+    int64_t from, to;
+    gal_share(lane, g->n * g->yh * g->yw, 1, &from, &to);
+    for (int64_t p = from; p < to; p++) {
+        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w + p % g->yw * g->stride) * g->c;
+        float *y = g->y + p * g->c;
+        for (int64_t c = 0; c < g->c; c++)
+            y[c] = 0;
+        for (int64_t i = 0; i < g->window; i++)
+            for (int64_t j = 0; j < g->window; j++)
+                for (int64_t c = 0; c < g->c; c++)
+                    y[c] += corner[(i * g->w + j) * g->c + c];
+        for (int64_t c = 0; c < g->c; c++)
+            y[c] /= (float)(g->window * g->window);
+    }
+    return GAL_OK;
+}
+
+/* The first of the largest values in row-major order, or the first NaN: its place from the window's corner. */
+static int64_t place_of_largest(const gal_pool_args *g, const float *corner)
+{
+    int64_t best = 0;
+    for (int64_t i = 0; i < g->window; i++)
+        for (int64_t j = 0; j < g->window; j++) {
+            int64_t at = (i * g->w + j) * g->c;
+            if (corner[at] > corner[best] || (corner[at] != corner[at] && corner[best] == corner[best]))
+                best = at;
+        }
+    return best;
+}
+
+gal_status gal_cpu_max_pool2d(const gal_lane *lane, const void *args)
+{
+    const gal_pool_args *g = args;
+    int64_t from, to;
+    gal_share(lane, g->n * g->yh * g->yw, 1, &from, &to);
+    for (int64_t p = from; p < to; p++) {
+        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w + p % g->yw * g->stride) * g->c;
+        for (int64_t c = 0; c < g->c; c++)
+            g->y[p * g->c + c] = corner[c + place_of_largest(g, corner + c)];
+    }
+    return GAL_OK;
+}
+
+#define CHANNELS 16 /* of one image that a lane takes at a time: a cache line */
+static gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, int largest)
+{
+    int64_t parts = (g->c + CHANNELS - 1) / CHANNELS, from, to;
+    gal_share(lane, g->n * parts, 1, &from, &to);
+    for (int64_t u = from; u < to; u++) {
+        int64_t n = u / parts, first = u % parts * CHANNELS, end = first + CHANNELS < g->c ? first + CHANNELS : g->c;
+        float *dx = g->dx + n * g->h * g->w * g->c;
+        for (int64_t p = 0; p < g->h * g->w; p++)
+            for (int64_t c = first; c < end; c++)
+                dx[p * g->c + c] = 0;
+        for (int64_t p = 0; p < g->yh * g->yw; p++) {
+            int64_t corner = (p / g->yw * g->stride * g->w + p % g->yw * g->stride) * g->c;
+            const float *dy = g->dy + (n * g->yh * g->yw + p) * g->c;
+            for (int64_t c = first; largest && c < end; c++)
+                dx[corner + c + place_of_largest(g, g->x + n * g->h * g->w * g->c + corner + c)] += dy[c];
+            for (int64_t k = 0; !largest && k < g->window * g->window; k++)
+                for (int64_t c = first; c < end; c++)
+                    dx[corner + (k / g->window * g->w + k % g->window) * g->c + c] += dy[c] / (float)(g->window * g->window);
+        }
+    }
+    return GAL_OK;
+}
+
+gal_status gal_cpu_avg_pool2d_backward(const gal_lane *lane, const void *args)
+{
+    return pool_backward(lane, args, 0);
+}
+
+gal_status gal_cpu_max_pool2d_backward(const gal_lane *lane, const void *args)
+{
+    return pool_backward(lane, args, 1);
+}
