@@ -98,7 +98,10 @@ methods.std = reduction("std", C.gal_std, function(dy, x, first, last, _, y)
   local d = dense(x)
   local mean = shaped(x, reduced(x, first, last, true), dims)
   check(C.gal_mean(mean.h, d.h, first, last))
-  local weight = map2(C.gal_div, scaled(kept(dy, x, first, last), 1 / share(x, first, last)), kept(y, x, first, last))
+  -- Where the deviation is 0 so is every x - mean: dividing by 1 there makes the gradient 0 and not NaN.
+  local deviation = kept(y, x, first, last)
+  local divisor = map2(C.gal_add, deviation, map2(C.gal_eq, deviation, grad.scalar(0, y)))
+  local weight = map2(C.gal_div, scaled(kept(dy, x, first, last), 1 / share(x, first, last)), divisor)
   return product(map2(C.gal_sub, x, mean), weight)
 end)
 
