@@ -34,14 +34,14 @@ end
 function arguments.known(where, given, known)
   if given == nil then return {} end
   if type(given) ~= "table" or core.is_tensor(given) then
-    core.raise(("%s: the options are %s, expected a table"):format(where, kind(given)))
+    core.raise("%s: the options are %s, expected a table", where, kind(given))
   end
   local set = {}
   for _, name in ipairs(known) do set[name] = true end
   for key in pairs(given) do
     if not set[key] then
       local near = type(key) == "string" and arguments.nearest(key, known)
-      core.raise(("%s: unknown option '%s', expected %s"):format(where, tostring(key), near and ("'" .. near .. "'?") or "one of " .. table.concat(known, ", ")))
+      core.raise("%s: unknown option '%s', expected %s", where, tostring(key), near and ("'" .. near .. "'?") or "one of " .. table.concat(known, ", "))
     end
   end
   return given
@@ -52,9 +52,13 @@ function arguments.number(where, options, name, default, low, high, whole)
   local v = options[name]
   if v == nil then return default end
   if type(v) == "number" and v >= low and v <= (high or math.huge) and (not whole or v % 1 == 0) then return v end
-  local kind = whole and "a whole number" or "a number"
-  local range = high and ("%s from %g to %g"):format(kind, low, high) or ("%s of at least %g"):format(kind, low)
-  core.raise(("%s: %s is %s, expected %s"):format(where, name, kind(v), range))
+  local range = whole and "a whole number" or "a number"
+  if high then
+    range = ("%s from %g to %g"):format(range, low, high)
+  elseif low > -math.huge then
+    range = ("%s of at least %g"):format(range, low)
+  end
+  core.raise("%s: %s is %s, expected %s", where, name, type(v) == "number" and ("%.14g"):format(v) or kind(v), range)
 end
 
 return arguments

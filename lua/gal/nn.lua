@@ -82,9 +82,9 @@ local function load(m, state, prefix, used)
     local name, value = prefix .. entry[1], entry[2]
     if core.is_tensor(value) then
       local from = state[name]
-      if not core.is_tensor(from) then raise(("load_state: '%s' is missing in the state"):format(name)) end
+      if not core.is_tensor(from) then raise("load_state: '%s' is missing in the state", name) end
       if not core.same_shape(from, value) then
-        raise(("load_state: '%s' is %s, expected %s"):format(name, core.shape_text(from), core.shape_text(value)))
+        raise("load_state: '%s' is %s, expected %s", name, core.shape_text(from), core.shape_text(value))
       end
       core.assign(value, from)
       used[name] = true
@@ -105,11 +105,11 @@ end
 
 --- m:load_state(state): copies the tensors of a table as m:state() gives it into m. Every name must be there, with its shape, and no other.
 function Module:load_state(state)
-  if type(state) ~= "table" then raise("load_state: state is a " .. type(state) .. ", expected a table of tensors by name") end
+  if type(state) ~= "table" then raise("load_state: state is %s, expected a table of tensors by name", core.kind(state)) end
   local used = {}
   load(self, state, "", used)
   for name in pairs(state) do
-    if not used[name] then raise(("load_state: the state has '%s', which this module has not"):format(name)) end
+    if not used[name] then raise("load_state: the state has '%s', which this module has not", name) end
   end
 end
 
@@ -141,7 +141,7 @@ local function uniform(shape, n, options)
 end
 
 local function whole(where, name, v)
-  if type(v) ~= "number" or v < 1 or v % 1 ~= 0 then raise(("%s: %s is %s, expected a whole number of at least 1"):format(where, name, tostring(v))) end
+  if type(v) ~= "number" or v < 1 or v % 1 ~= 0 then raise("%s: %s is %s, expected a whole number of at least 1", where, name, tostring(v)) end
 end
 
 local Linear = {}
@@ -215,10 +215,10 @@ end
 
 --- nn.sequential{m1, m2, ...}: one module after the other; a linear layer and the activation that follows it run as one op.
 function nn.sequential(modules)
-  if type(modules) ~= "table" then raise("sequential: modules is a " .. type(modules) .. ", expected a list of modules") end
+  if type(modules) ~= "table" then raise("sequential: modules is %s, expected a list of modules", core.kind(modules)) end
   local m = { forward = Sequential.forward, spec = Sequential.spec }
   for i = 1, #modules do
-    if not is_module(modules[i]) then raise(("sequential: entry %d is a %s, expected a module"):format(i, type(modules[i]))) end
+    if not is_module(modules[i]) then raise("sequential: entry %d is %s, expected a module", i, core.kind(modules[i])) end
     m[i] = modules[i]
   end
   return setmetatable(m, Module)
@@ -227,7 +227,7 @@ end
 --- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these widths with the activation between them.
 function nn.mlp(widths)
   local make = nn.activations[widths.activation or "silu"]
-  if not make then raise(("mlp: activation is '%s', expected silu, relu, gelu or tanh"):format(tostring(widths.activation))) end
+  if not make then raise("mlp: activation is '%s', expected silu, relu, gelu or tanh", tostring(widths.activation)) end
   local layers = {}
   for i = 1, #widths - 1 do
     layers[#layers + 1] = nn.linear(widths[i], widths[i + 1], { rng = widths.rng, device = widths.device })
@@ -243,7 +243,7 @@ function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
 function nn.build(spec)
   if spec.type == "linear" then return nn.linear(spec.inputs, spec.outputs, { bias = spec.bias }) end
   if nn.activations[spec.type] then return nn.activations[spec.type]() end
-  if spec.type ~= "sequential" then raise(("nn.build: the layer type '%s' is unknown to this version"):format(tostring(spec.type))) end
+  if spec.type ~= "sequential" then raise("nn.build: the layer type '%s' is unknown to this version", tostring(spec.type)) end
   local layers = {}
   for i, layer in ipairs(spec.layers) do layers[i] = nn.build(layer) end
   return nn.sequential(layers)

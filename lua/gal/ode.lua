@@ -1,6 +1,7 @@
 -- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a (nested) table of numbers; the last two
 -- are integrated in double precision. gal.flow has its own recorded loop for the velocity net (flow/evaluate.lua); this one is for everything else.
 local core = require "gal.tensor"
+local arguments = require "gal.arguments"
 
 local ode = {}
 
@@ -29,21 +30,18 @@ function methods.rk4(f, t, y, h)
   return advance(advance(advance(advance(y, h / 6, k1), h / 3, k2), h / 3, k3), h / 6, k4)
 end
 
-local function kind(v) return core.is_tensor(v) and "a tensor" or v == nil and "nil" or "a " .. type(v) end
-
-local function solve(name, velocity, y, options)
-  options = options or {}
-  local t0, t1, steps = options.t0 or 0, options.t1 or 1, options.steps or 100
-  local where = "ode." .. name .. ": "
+local function solve(method, velocity, y, options)
+  local where = "ode." .. method
+  options = arguments.known(where, options, { "t0", "t1", "steps" })
+  local steps = arguments.number(where, options, "steps", 100, 1, nil, true)
+  local t0, t1 = arguments.number(where, options, "t0", 0, -math.huge), arguments.number(where, options, "t1", 1, -math.huge)
   if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
-    core.raise(where .. "velocity is " .. kind(velocity) .. ", expected a function (t, y) -> dy/dt")
+    core.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, core.kind(velocity))
   end
-  if type(y) ~= "number" and type(y) ~= "table" then core.raise(where .. "y is " .. kind(y) .. ", expected a tensor, a number or a table of numbers") end
-  for key, value in pairs { t0 = t0, t1 = t1, steps = steps } do
-    if type(value) ~= "number" then core.raise(where .. key .. " is " .. kind(value) .. ", expected a number") end
+  if type(y) ~= "number" and type(y) ~= "table" then
+    core.raise("%s: y is %s, expected a tensor, a number or a table of numbers", where, core.kind(y))
   end
-  if steps < 1 or steps % 1 ~= 0 then core.raise(where .. "steps is " .. steps .. ", expected a whole number of at least 1") end
-  local step, h = methods[name], (t1 - t0) / steps
+  local step, h = methods[method], (t1 - t0) / steps
   for i = 0, steps - 1 do
     core.poll()
     y = step(velocity, t0 + i * h, y, h)

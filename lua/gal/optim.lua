@@ -21,14 +21,14 @@ local function piece(block, slot) return block:narrow(1, slot.first, slot.count)
 -- Moves the parameters into one block; returns it and a slot {parameter, first, count, shape} for each.
 local function gather(where, parameters)
   if type(parameters) ~= "table" or core.is_tensor(parameters) then
-    raise(("%s: parameters is %s, expected a list of tensors"):format(where, core.kind(parameters)))
+    raise("%s: parameters is %s, expected a list of tensors", where, core.kind(parameters))
   end
   local slots, seen, total, device = {}, {}, 0, nil
   for i, p in ipairs(parameters) do
-    if not core.is_tensor(p) then raise(("%s: parameter %d is %s, expected a tensor"):format(where, i, core.kind(p))) end
-    if not p:requires_grad_set() then raise(("%s: parameter %d does not require a gradient; call requires_grad() on it"):format(where, i)) end
+    if not core.is_tensor(p) then raise("%s: parameter %d is %s, expected a tensor", where, i, core.kind(p)) end
+    if not p:requires_grad_set() then raise("%s: parameter %d does not require a gradient; call requires_grad() on it", where, i) end
     device = device or p:device()
-    if p:device() ~= device then raise(("%s: parameter %d is on %s, parameter 1 on %s"):format(where, i, p:device(), device)) end
+    if p:device() ~= device then raise("%s: parameter %d is on %s, parameter 1 on %s", where, i, p:device(), device) end
     if not seen[p] then
       seen[p] = true
       local count = core.count(p)
@@ -83,7 +83,7 @@ end
 function optim.adamw(parameters, options)
   options = arguments.known("adamw", options, { "lr", "betas", "eps", "weight_decay", "clip", "average" })
   local betas = options.betas or { 0.9, 0.999 }
-  if type(betas) ~= "table" then raise(("adamw: betas is %s, expected {beta1, beta2}"):format(core.kind(betas))) end
+  if type(betas) ~= "table" then raise("adamw: betas is %s, expected {beta1, beta2}", core.kind(betas)) end
   local self = new("adamw", parameters, options, {
     0, number("adamw: betas", betas, 1, 0.9, 0, 1), number("adamw: betas", betas, 2, 0.999, 0, 1),
     number("adamw", options, "eps", 1e-8, 0), number("adamw", options, "weight_decay", 0.01, 0),
@@ -183,9 +183,9 @@ end
 function Optimiser:load_state(state)
   for name, tensor in pairs(self:state()) do
     local from = type(state) == "table" and state[name]
-    if not core.is_tensor(from) then raise(("%s: load_state: '%s' is missing in the state"):format(self.kind, name)) end
+    if not core.is_tensor(from) then raise("%s: load_state: '%s' is missing in the state", self.kind, name) end
     if not core.same_shape(from, tensor) then
-      raise(("%s: load_state: '%s' is %s, expected %s"):format(self.kind, name, core.shape_text(from), core.shape_text(tensor)))
+      raise("%s: load_state: '%s' is %s, expected %s", self.kind, name, core.shape_text(from), core.shape_text(tensor))
     end
     core.assign(tensor, from)
   end
