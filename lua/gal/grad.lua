@@ -9,7 +9,7 @@ local tape = require "gal.tape"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
 local methods, Tensor, dims, strides = handle.methods, handle.Tensor, handle.dims, handle.strides
-local like, live, dense, view, shaped = handle.like, handle.live, handle.dense, handle.view, handle.shaped
+local like, live, dense, view, shaped = handle.real_like, handle.live, handle.dense, handle.view, handle.real_shaped
 local tracked, into = tape.tracked, tape.into
 
 local grad = { op = tape.op, no_grad = tape.no_grad, tracked = tracked, defined = tape.defined }
@@ -212,11 +212,17 @@ function methods.minimum(x, y) return minimum(live(x, "minimum", "x"), operand("
 
 -- ---- operators ----
 
+-- The tensor of an operator beside a number: the sentence has to name the operator, and not the affine map that it becomes.
+local function beside_number(x, name, argument)
+  if live(x, name, argument).h.dtype ~= 0 then raise("%s: %s is %s, expected float32; x:float() converts", name, argument, x.dtype) end
+  return x
+end
+
 local function operator(name, with_number_right, with_number_left)
   local of_tensors = methods[name]
   return function(a, b)
-    if type(b) == "number" then return with_number_right(live(a, name, "a"), b) end
-    if type(a) == "number" then return with_number_left(a, live(b, name, "b")) end
+    if type(b) == "number" then return with_number_right(beside_number(a, name, "a"), b) end
+    if type(a) == "number" then return with_number_left(a, beside_number(b, name, "b")) end
     return of_tensors(a, b)
   end
 end

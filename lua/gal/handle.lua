@@ -70,6 +70,15 @@ function M.shaped(x, rank, shape)
   return M.create(x.h.dtype, rank, shape, C.gal_tensor_device(x.h))
 end
 
+--- real_like(x), real_shaped(x, rank, shape): the same in float32, for ops of float32 only: where x is not, C then names x and not the result.
+function M.real_like(x)
+  local h = x.h
+  return M.create(0, h.rank, h.shape, C.gal_tensor_device(h))
+end
+function M.real_shaped(x, rank, shape)
+  return M.create(0, rank, shape, C.gal_tensor_device(x.h))
+end
+
 --- view(x, rank, shape, stride, offset): a view of x's storage; strides and offset in elements.
 function M.view(x, rank, shape, stride, offset)
   local status = C.gal_tensor_view(out, x.h, rank, shape, stride, offset)

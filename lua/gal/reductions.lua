@@ -8,7 +8,7 @@ local grad = require "gal.grad"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 local methods, dims, strides = handle.methods, handle.dims, handle.strides
-local like, live, dense, view, shaped = handle.like, handle.live, handle.dense, handle.view, handle.shaped
+local like, live, dense, view, shaped = handle.real_like, handle.live, handle.dense, handle.view, handle.real_shaped
 local tracked, into = tape.tracked, tape.into
 local expand, scaled, product, map2 = grad.expand, grad.scaled, grad.product, grad.map2
 

@@ -1,0 +1,375 @@
+-- The tape and programs: what backward() accumulates, frees and refuses, ops of the user's own, gradients written into an optimiser's block, and replayed
+-- steps against eager ones. The gradients of single ops are in ops.lua.
+local ffi = require "ffi"
+local gal = require "gal"
+local grad = require "gal.grad"
+local core = require "gal.tensor"
+local check = dofile "lua/lib/check.lua"
+local case, equal, near, raises = check.case, check.equal, check.near, check.raises
+
+local function leaf(data) return gal.tensor(data):requires_grad() end
+
+-- ---- backward ----
+case("gradients accumulate over calls and start at nil", function()
+  local w = leaf { 1, 2 }
+  equal(w.grad, nil)
+  ;(w * 3):sum():backward()
+  equal(w.grad, { 3, 3 })
+  ;(w * w):sum():backward()
+  equal(w.grad, { 5, 7 })
+  w.grad = nil
+  w:sum():backward()
+  equal(w.grad, { 1, 1 })
+end)
+
+case("a tensor used on several paths gets the sum of them", function()
+  local w = leaf { 2 }
+  local a = w * w
+  local b = a + w
+  local y = a * b + b
+  y:sum():backward() -- w^4 + w^3 + w^2 + w
+  near(w.grad, { 4 * 8 + 3 * 4 + 2 * 2 + 1 }, 1e-5)
+end)
+
+case("gradients of different leaves never share memory", function()
+  local a, b = leaf { 1, 2 }, leaf { 3, 4 }
+  ;(a + b):sum():backward()
+  a.grad:fill_(9)
+  equal(b.grad, { 1, 1 })
+  ;(a + b):backward(gal.tensor { 5, 6 })
+  equal(a.grad, { 14, 15 })
+  equal(b.grad, { 6, 7 })
+end)
+
+case("a second backward raises, on a shared part too, and changes no gradient", function()
+  local w, v = leaf { 3 }, leaf { 1 }
+  local shared = w * w
+  local one, two = (shared * 2):sum(), (shared * v):sum()
+  one:backward()
+  raises(function() one:backward() end, "backward: the graph through sum was freed by an earlier backward%(%)", true)
+  raises(function() two:backward() end, "backward: the graph through mul was freed", true)
+  equal(v.grad, nil)
+  equal(w.grad, { 12 })
+end)
+
+case("backward wants one element or a gradient of the same shape", function()
+  local w = leaf { 1, 2 }
+  raises(function() (w * 2):backward() end, "backward: y is {2}, expected one element, or backward%(g%)", true)
+  raises(function() (w * 2):backward(gal.ones { 3 }) end, "backward: g is {3}, expected {2} like y", true)
+  raises(function() (w * 2):backward(1) end, "backward: g is the number 1, expected a tensor", true)
+  raises(function() gal.ones { 1 }:backward() end, "backward: y does not depend on any tensor with requires_grad", true)
+  w:backward(gal.tensor { 3, 4 })
+  equal(w.grad, { 3, 4 })
+end)
+
+case("detach, no_grad and requires_grad(false) leave the tape", function()
+  local w = leaf { 2 }
+  local y = w * w:detach()
+  y:backward()
+  equal(w.grad, { 2 })
+  equal(gal.no_grad(function() return (w * 2).node end), false)
+  local a, b = gal.no_grad(function(x, z) return x, z end, 1, 2)
+  equal({ a, b }, { 1, 2 })
+  raises(function() gal.no_grad(function() error "broken" end) end, "broken", true)
+  check.that((w * 2).node, "the tape is on again after an error")
+  raises(function() gal.no_grad() end, "no_grad: fn is nil, expected a function", true)
+  w:requires_grad(false)
+  equal((w * 2).node, false)
+  equal(w:requires_grad_set(), false)
+  equal(w:requires_grad() == w, true)
+  raises(function() (w * 2):requires_grad(false) end, "requires_grad: x is a result on the tape", true)
+  raises(function() w:requires_grad(1) end, "requires_grad: argument is the number 1", true)
+end)
+
+case("only what has to be computed is: a constant's gradient stays nil", function()
+  local x, w = gal.ones { 2, 3 }, gal.ones { 3, 2 }:requires_grad()
+  x:matmul(w):sum():backward()
+  equal(x.grad, nil)
+  equal(w.grad, { { 2, 2 }, { 2, 2 }, { 2, 2 } })
+end)
+
+case("views pass their gradient on to the tensor's elements", function()
+  local w = leaf { { 1, 2 }, { 3, 4 } }
+  ;(w[1] * 2 + w:t()[2] * 10 + w:reshape { 4 }:narrow(1, 1, 2) * 100):sum():backward()
+  equal(w.grad, { { 102, 112 }, { 0, 10 } })
+end)
+
+-- ---- in place ----
+case("a tensor on the tape can't be changed in place, nor through a view", function()
+  local w = leaf { { 1, 2 }, { 3, 4 } }
+  local y = w * 2
+  for _, change in ipairs { function() w:set(0, 1, 1) end, function() y:set(0, 1, 1) end, function() w[1]:set(0, 1) end, function() w:detach():set(0, 1, 1) end,
+    function() y:add_(y) end, function() y:fill_(0) end, function() w:copy_(y) end } do
+    raises(change, "is on the tape, and changing it in place would falsify its gradient", true)
+  end
+  y:sum():backward()
+  equal(w.grad, { { 2, 2 }, { 2, 2 } })
+  y:set(5, 1, 1)
+  equal(y:get(1, 1), 5)
+end)
+
+case("a constant that was changed after its use is noticed by backward", function()
+  local x, w = gal.tensor { 1, 2 }, leaf { 3, 4 }
+  local y = (x * w):sum()
+  x:set(7, 1)
+  raises(function() y:backward() end, "backward: a tensor {2} that mul needs was changed in place after it was used", true)
+  equal(w.grad, nil)
+  local z = (x * w):sum()
+  z:backward()
+  equal(w.grad, { 7, 2 })
+  local u = (w * w):sum()
+  gal.no_grad(function() w:set(9, 1) end)
+  raises(function() u:backward() end, "was changed in place", true)
+end)
+
+-- ---- ops of the user's own ----
+case("an op of the user's own takes part, with tensors, numbers and lists", function()
+  local cube = grad.op("cube", {
+    forward = function(x, scale) return x * x * x * scale end,
+    backward = function(dy, x, scale) return dy * x * x * (3 * scale) end,
+  })
+  local w = leaf { 1, 2 }
+  cube(w, 2):sum():backward()
+  equal(w.grad, { 6, 24 })
+  local total = grad.op("total", {
+    forward = function(list) return list[1] + list[2] end,
+    backward = function(dy) return { dy, dy * 2 } end,
+  })
+  local a, b = leaf { 1 }, leaf { 2 }
+  total({ a, b }):sum():backward()
+  equal({ a.grad:item(), b.grad:item() }, { 1, 2 })
+end)
+
+case("an op that returns its argument, or a saved value, is still right", function()
+  local same = grad.op("same", { forward = function(x) return x end, backward = function(dy) return dy end })
+  local w = leaf { 1, 2 }
+  local y = same(w)
+  equal(w.node, false)
+  ;(y * w):sum():backward()
+  equal(w.grad, { 2, 4 })
+  local double = grad.op("double", {
+    forward = function(x) return x * 2, gal.tensor { 2, 2 } end,
+    backward = function(dy, x, y2, two) return two end,
+  })
+  w.grad = nil
+  double(w):sum():backward()
+  equal(w.grad, { 2, 2 })
+end)
+
+case("what is wrong with an op of one's own is said", function()
+  local w = leaf { 1, 2 }
+  local bad = grad.op("bad", { forward = function(x) return x * 1 end, backward = function() return gal.ones { 3 } end })
+  raises(function() bad(w):sum():backward() end, "bad: backward returned a gradient {3}, expected {2} like its argument", true)
+  local none = grad.op("none", { forward = function(x) return x * 1 end })
+  raises(function() none(w) end, "none has no gradient; use detach%(%) or gal.no_grad", true)
+  equal(gal.no_grad(function() return none(w) end), { 1, 2 })
+  local number = grad.op("number", { forward = function() return 3 end })
+  raises(function() number(w) end, "number: forward returned the number 3, expected a tensor", true)
+  raises(function() w:sort() end, "sort has no gradient", true)
+  raises(function() grad.op "x" end, "op: x has no forward function", true)
+end)
+
+case("an error inside backward leaves the tape on", function()
+  local w = leaf { 1 }
+  local broken = grad.op("broken", { forward = function(x) return x * 1 end, backward = function() error "inside" end })
+  raises(function() broken(w):backward() end, "inside")
+  check.that((w * 2).node)
+end)
+
+-- ---- linear and slots ----
+case("linear names the argument that doesn't fit", function()
+  local x, w, b = gal.zeros { 4, 3 }, gal.zeros { 5, 3 }, gal.zeros { 5 }
+  raises(function() grad.linear(x, gal.zeros { 5, 2 }, b) end, "linear: x is {4, 3}, expected 2 values in the last dimension as w {5, 2} has columns", true)
+  raises(function() grad.linear(x, w, gal.zeros { 4 }) end, "linear: b is {4}, expected {5}", true)
+  raises(function() grad.linear(x, w, b, "sine") end, 'linear: activation is the string "sine", expected identity, relu', true)
+  raises(function() grad.linear(x, gal.zeros { 5 }) end, "linear: w is {5}, expected {out, in}", true)
+  raises(function() grad.mse(x, w) end, "mse: target is {5, 3}, expected {4, 3} like the prediction", true)
+end)
+
+case("a leaf with a slot gets its gradient there, written first and added to after", function()
+  local block = gal.full({ 8 }, 99)
+  local w, b = gal.ones { 2, 3 }:requires_grad(), gal.zeros { 2 }:requires_grad()
+  w.grad_slot, b.grad_slot = block:narrow(1, 1, 6):reshape { 2, 3 }, block:narrow(1, 7, 2)
+  local x = gal.tensor { { 1, 2, 3 }, { 1, 0, 0 } }
+  local function loss() return grad.linear(x, w, b):sum() end
+  loss():backward()
+  equal(w.grad == w.grad_slot, true)
+  equal(block, { 2, 2, 3, 2, 2, 3, 2, 2 })
+  loss():backward()
+  equal(block, { 4, 4, 6, 4, 4, 6, 4, 4 })
+  w.grad, b.grad = nil, nil
+  ;(loss() + loss() + w:sum() + b:mean()):backward()
+  equal(block, { 5, 5, 7, 5, 5, 7, 4.5, 4.5 })
+end)
+
+case("an activation fused into linear has the bits of its own op's gradient within rounding", function()
+  for _, name in ipairs { "relu", "silu", "gelu", "tanh" } do
+    local r = gal.rng(4)
+    local x = gal.randn({ 20, 7 }, { rng = r }):requires_grad()
+    local w = gal.randn({ 9, 7 }, { rng = r }):requires_grad()
+    local z = grad.linear(x, w)
+    local y = z[name](z)
+    y:sum():backward()
+    local dx, dw = x.grad, w.grad
+    x.grad, w.grad = nil, nil
+    local fused = grad.linear(x, w, nil, name)
+    near(fused, y, 1e-5)
+    fused:sum():backward()
+    near(x.grad, dx, 1e-5)
+    near(w.grad, dw, 1e-4)
+  end
+end)
+
+case("gradients of leaves outside a scope outlive it", function()
+  local w = leaf { 1, 2 }
+  gal.scope(function() (w * w):sum():backward() end)
+  equal(w.grad, { 2, 4 })
+  local loss
+  gal.scope(function() loss = (w * w):sum() end)
+  raises(function() loss:backward() end, "backward: y is a stale tensor", true)
+  local kept
+  gal.scope(function()
+    local inner = w * w
+    kept = (inner * 2):sum():keep()
+  end)
+  raises(function() kept:backward() end, "does not depend on any tensor", true)
+end)
+
+case("the tape holds no tensor after backward", function()
+  local w = gal.ones { 100 }:requires_grad()
+  collectgarbage()
+  collectgarbage()
+  local before = gal.memory().tensors
+  local y = (w * w + w):exp():sum()
+  y:backward()
+  collectgarbage()
+  collectgarbage()
+  equal(gal.memory().tensors - before, 2) -- y and w.grad
+  y, w.grad = nil, nil
+  collectgarbage()
+  collectgarbage()
+  equal(gal.memory().tensors, before)
+end)
+
+-- ---- programs ----
+
+-- A training step of a small net: everything random and every weight lies in tensors.
+local function training()
+  local r = gal.rng(3)
+  local function parameter(shape) return (gal.randn(shape, { rng = r }) * 0.3):requires_grad() end
+  local net = { parameter { 32, 5 }, parameter { 32 }, parameter { 32, 32 }, parameter { 32 }, parameter { 1, 32 }, parameter { 1 } }
+  local function step()
+    local x = gal.randn({ 64, 5 }, { rng = r })
+    local target = x:sin():sum(2, true) + x:select(2, 1):reshape { 64, 1 }:abs()
+    local h = grad.linear(x, net[1], net[2], "silu")
+    h = grad.linear(h, net[3], net[4], "gelu") + h:tanh() * 0.1
+    local loss = grad.mse(grad.linear(h, net[5], net[6]), target) + net[3]:pow(2):mean() * 0.01
+    for _, p in ipairs(net) do p.grad = nil end
+    loss:backward()
+    gal.no_grad(function() for _, p in ipairs(net) do p:add_(p.grad * -0.05) end end)
+    return loss
+  end
+  return step, net
+end
+
+case("50 replayed training steps equal 50 eager ones to the last bit", function()
+  local eager, net = training()
+  local losses = {}
+  for i = 1, 51 do losses[i] = gal.scope(function() return eager():item() end) end
+  local recorded, same_net = training()
+  local p, loss = gal.program(recorded)
+  equal(loss:item(), losses[1])
+  p:replay()
+  equal(loss:item(), losses[2])
+  equal(p:replay(49) == p, true)
+  equal(loss:item(), losses[51])
+  for i = 1, #net do equal(same_net[i], net[i], "parameter " .. i) end
+  check.that(losses[51] < losses[1] / 2, "it trains")
+  check.that(p.length > 20)
+end)
+
+case("a program keeps what it reads and writes, whatever Lua forgets", function()
+  local total = gal.zeros { 1000 }
+  local p
+  do
+    local x = gal.full({ 1000 }, 2)
+    p = gal.program(function() total:add_(x * x) end)
+  end
+  collectgarbage()
+  collectgarbage()
+  local noise = {}
+  for i = 1, 20 do noise[i] = gal.full({ 1000 }, i) end
+  p:replay(3)
+  equal(total:get(500), 16)
+  local view
+  do
+    local _, y = gal.program(function() return total * 2 end)
+    view = y:narrow(1, 1, 2)
+  end
+  collectgarbage()
+  collectgarbage()
+  equal(view, { 32, 32 })
+  p, view = nil, nil
+  collectgarbage()
+  collectgarbage()
+end)
+
+case("a replayed step makes no Lua garbage", function()
+  local step = training()
+  local p = gal.program(step)
+  p:replay(10)
+  collectgarbage()
+  collectgarbage "stop"
+  local before = collectgarbage "count"
+  for _ = 1, 50 do p:replay(1) end
+  local grown = (collectgarbage "count" - before) * 1024
+  collectgarbage "restart"
+  check.that(grown < 50 * 64, ("%d bytes in 50 replays"):format(grown))
+end)
+
+case("reading a tensor on the host while a program is recorded raises, and the recording is given up", function()
+  local x = gal.ones { 3 }
+  raises(function() gal.program(function() local _ = x:sum():item() end) end, "while a program is recorded", true)
+  raises(function() gal.program(function() local _ = x:totable() end) end, "while a program is recorded", true)
+  raises(function() gal.program(function() local _ = x:get(1) end) end, "while a program is recorded", true)
+  raises(function() gal.program(function() x:set(1, 1) end) end, "set: a value written from Lua while a program is recorded", true)
+  equal(ffi.C.gal_recording(), 0)
+  equal((x + 1):get(1), 2)
+end)
+
+case("an error while recording ends it, and its tensors are stale", function()
+  local inside
+  raises(function() gal.program(function() inside = gal.ones { 2 } error "broken" end) end, "broken", true)
+  raises(function() return inside + 1 end, "stale tensor: the recording it was made in", true)
+  raises(function() gal.program(function() gal.program(function() end) end) end, "program: one is being recorded already", true)
+  raises(function() gal.program(3) end, "program: fn is the number 3, expected a function", true)
+  local p = gal.program(function() end)
+  raises(function() p:replay(-1) end, "replay: n is %-1, expected an integer of at least 0", true)
+  equal(ffi.C.gal_recording(), 0)
+end)
+
+case("a program refuses a tensor of a scope that ends before it", function()
+  raises(function()
+    gal.scope(function()
+      local x = gal.ones { 2 }
+      gal.program(function() return x + 1 end)
+    end)
+  end, "add: a was made in a scope outside the program that is recorded, expected it kept", true)
+end)
+
+case("one program reads another's results and keeps it alive", function()
+  local x = gal.ones { 2 }
+  local first, y = gal.program(function() return x + 1 end)
+  local second, z = gal.program(function() return y * 10 end)
+  x:fill_(4)
+  first:replay()
+  second:replay()
+  equal(z, { 50, 50 })
+  first, y = nil, nil
+  collectgarbage()
+  collectgarbage()
+  second:replay()
+  equal(z, { 50, 50 })
+end)
+
+check.finish()
