@@ -1,0 +1,129 @@
+/* random.c: sixteen blocks of Philox side by side. The functions are random.h's own, in loops that the compiler turns into vectors, so the
+ * bits are those of cpu/random.c. */
+#include "../../random.h"
+#include "../cpu.h"
+#include "fast.h"
+#include "vec.h"
+
+enum { SIDE = 16 };
+
+typedef struct blocks {
+    uint32_t word[4][SIDE];
+} blocks;
+
+/* Blocks {block[s], stream[s]}, s < SIDE. */
+INLINE void philox(blocks *out, uint64_t key, const uint64_t *block, const uint64_t *stream)
+{
+    uint32_t c0[SIDE], c1[SIDE], c2[SIDE], c3[SIDE], k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    for (int s = 0; s < SIDE; s++) {
+        c0[s] = (uint32_t)block[s], c1[s] = (uint32_t)(block[s] >> 32);
+        c2[s] = (uint32_t)stream[s], c3[s] = (uint32_t)(stream[s] >> 32);
+    }
+    for (int round = 0; round < 10; round++, k0 += GAL_PHILOX_W0, k1 += GAL_PHILOX_W1)
+        for (int s = 0; s < SIDE; s++)
+            gal_philox_round(&c0[s], &c1[s], &c2[s], &c3[s], k0, k1);
+    memcpy(out->word[0], c0, sizeof c0);
+    memcpy(out->word[1], c1, sizeof c1);
+    memcpy(out->word[2], c2, sizeof c2);
+    memcpy(out->word[3], c3, sizeof c3);
+}
+
+INLINE void normals(const uint32_t *a, const uint32_t *b, float *first, float *second)
+{
+    for (int s = 0; s < SIDE; s++)
+        gal_random_normals(a[s], b[s], &first[s], &second[s]);
+}
+
+INLINE gal_status draw(const gal_lane *lane, const gal_random_args *g, int normal)
+{
+    int64_t per_row = gal_blocks_of(g->n), from, to;
+    gal_share(lane, g->rows * per_row, SIDE, &from, &to);
+    for (; from < to; from += SIDE) {
+        uint64_t block[SIDE], stream[SIDE];
+        blocks words;
+        float value[4][SIDE];
+        for (int s = 0; s < SIDE; s++) {
+            int64_t row = (from + s) / per_row;
+            block[s] = g->state[1] + (uint64_t)((from + s) % per_row);
+            stream[s] = g->streams && row < g->rows ? (uint64_t)g->streams[row] : 0;
+        }
+        philox(&words, g->state[0], block, stream);
+        for (int i = 0; i < 4; i += 2)
+            if (normal) {
+                normals(words.word[i], words.word[i + 1], value[i], value[i + 1]);
+            } else {
+                for (int s = 0; s < SIDE; s++)
+                    value[i][s] = gal_random_uniform(words.word[i][s]);
+                for (int s = 0; s < SIDE; s++)
+                    value[i + 1][s] = gal_random_uniform(words.word[i + 1][s]);
+            }
+        for (int s = 0; s < SIDE && from + s < to; s++) {
+            int64_t row = (from + s) / per_row, first = (from + s) % per_row * 4, n = g->n - first;
+            float *y = (float *)g->y + row * g->n + first;
+            for (int64_t i = 0; i < 4 && i < n; i++)
+                y[i] = value[i][s];
+        }
+    }
+    return GAL_OK;
+}
+
+static gal_status uniform(const gal_lane *lane, const void *args)
+{
+    return draw(lane, args, 0);
+}
+
+static gal_status normal(const gal_lane *lane, const void *args)
+{
+    return draw(lane, args, 1);
+}
+
+/* cpu/flow.c's draw for sixteen rows side by side; which normal is whose is stated there. */
+static gal_status flow_draw(const gal_lane *lane, const void *args)
+{
+    const gal_flow_draw_args *g = args;
+    int64_t per_row = gal_blocks_flow_row(g->d), d = g->d, from, to;
+    gal_share(lane, g->batch, SIDE, &from, &to);
+    for (; from < to; from += SIDE) {
+        int rows = to - from < SIDE ? (int)(to - from) : SIDE;
+        for (int s = 0; s < rows; s++)
+            if (g->index[from + s] < 0 || g->index[from + s] >= g->rows)
+                return gal_cpu_flow_draw(lane, args); /* it says which */
+        float t[SIDE], value[2][SIDE];
+        const uint64_t stream[SIDE] = {0};
+        for (int64_t b = 0; b < per_row; b++) {
+            uint64_t block[SIDE];
+            blocks words;
+            for (int s = 0; s < SIDE; s++)
+                block[s] = g->state[1] + (uint64_t)((from + s) * per_row + b);
+            philox(&words, g->state[0], block, stream);
+            if (b == 0)
+                for (int s = 0; s < SIDE; s++)
+                    t[s] = gal_random_uniform(words.word[0][s]);
+            for (int pair = b == 0; pair < 2; pair++) {
+                normals(words.word[2 * pair], words.word[2 * pair + 1], value[0], value[1]);
+                for (int i = 0; i < 2; i++) {
+                    int64_t which = (b * 2 + pair - 1) * 2 + i, j = which < d ? which : which - d;
+                    for (int s = 0; s < rows && j < d; s++) {
+                        int64_t at = (from + s) * d + j;
+                        float theta = g->theta[g->index[from + s] * d + j];
+                        if (which < d) {
+                            g->velocity[at] = theta - value[i][s];
+                            g->theta_t[at] = fmaf(t[s], theta, (1 - t[s]) * value[i][s]);
+                        } else {
+                            g->theta_t[at] = fmaf(g->sigma, value[i][s], g->theta_t[at]);
+                        }
+                    }
+                }
+            }
+        }
+        memcpy(g->t + from, t, (size_t)rows * sizeof *t);
+    }
+    return GAL_OK;
+}
+
+void FAST(random)(gal_backend *table)
+{
+    table->uniform = uniform;
+    table->normal = normal;
+    table->flow_draw = flow_draw;
+}

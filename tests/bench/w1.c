@@ -1,0 +1,360 @@
+/* w1.c: what one training step of the photometry model costs: MLP 11-256-256-256-5 with silu, batch 64, the draws of flow matching, AdamW,
+ * as a recorded program. Prints microseconds a step with one thread and with all, the share of the FMA peak measured in the same run, and
+ * with --profile each op alone.
+ *
+ *   bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average]      R interleaved rounds of S steps; medians are printed */
+#include "galrun.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 64, ROWS = 65536, D = 5, CONTEXT = 5, IN = 1 + D + CONTEXT, HIDDEN = 256, LAYERS = 4 };
+static const int64_t width[LAYERS + 1] = {IN, HIDDEN, HIDDEN, HIDDEN, D};
+
+static void must(gal_status status)
+{
+    if (status != GAL_OK) {
+        fprintf(stderr, "bench_w1: %s\n", gal_error());
+        exit(1);
+    }
+}
+
+static gal_tensor *make(int dtype, int rank, int64_t a, int64_t b)
+{
+    gal_tensor *x;
+    int64_t shape[2] = {a, b};
+    must(gal_tensor_new(&x, "cpu", dtype, rank, shape));
+    return x;
+}
+
+static gal_tensor *matrix(int64_t rows, int64_t columns)
+{
+    return make(GAL_F32, 2, rows, columns);
+}
+
+static gal_tensor *part(gal_tensor *x, int64_t offset, int rank, int64_t a, int64_t b, int64_t stride)
+{
+    gal_tensor *view;
+    int64_t shape[2] = {a, b}, strides[2] = {rank == 2 ? stride : 1, 1};
+    must(gal_tensor_view(&view, x, rank, shape, strides, offset));
+    return view;
+}
+
+/* Everything that lives outside the program. */
+static struct {
+    gal_tensor *theta, *context, *order, *cursor, *state, *one, *step, *hyper, *decay, *total;
+    gal_tensor *parameters, *gradients, *first, *second, *average;
+    gal_tensor *w[LAYERS], *b[LAYERS], *dw[LAYERS], *db[LAYERS];
+} net;
+
+/* What an op of the step works on; made while recording. */
+static struct {
+    gal_tensor *index, *t, *theta_t, *velocity, *c, *x[LAYERS + 1], *slope[LAYERS], *loss, *dy[LAYERS + 1], *dz[LAYERS + 1];
+} now;
+
+static void set_up(void)
+{
+    net.theta = matrix(ROWS, D), net.context = matrix(ROWS, CONTEXT);
+    net.order = make(GAL_I64, 1, ROWS, 0), net.cursor = make(GAL_I64, 0, 0, 0), net.state = make(GAL_I64, 1, 2, 0);
+    net.one = make(GAL_F32, 0, 0, 0), net.step = make(GAL_I64, 0, 0, 0), net.hyper = make(GAL_F32, 1, 5, 0),
+    net.decay = make(GAL_F32, 0, 0, 0);
+    net.total = make(GAL_F64, 0, 0, 0);
+    int64_t count = 0;
+    for (int l = 0; l < LAYERS; l++)
+        count += width[l + 1] * (width[l] + 1);
+    gal_tensor **flat[] = {&net.parameters, &net.gradients, &net.first, &net.second, &net.average};
+    for (int i = 0; i < 5; i++) {
+        *flat[i] = make(GAL_F32, 1, count, 0);
+        must(gal_fill(*flat[i], 0));
+    }
+    must(gal_tensor_write(net.state, (int64_t[]){1, 0}, 2));
+    must(gal_normal(net.theta, net.state));
+    must(gal_normal(net.context, net.state));
+    must(gal_permutation(net.order, net.state));
+    must(gal_uniform(net.parameters, net.state));
+    must(gal_affine(net.parameters, net.parameters, 0.12, -0.06));
+    must(gal_fill(net.one, 1));
+    must(gal_fill(net.decay, 0.999));
+    must(gal_fill(net.cursor, 0));
+    must(gal_fill(net.step, 0));
+    must(gal_fill(net.total, 0));
+    must(gal_tensor_write(net.hyper, (float[]){5e-4f, 0.9f, 0.999f, 1e-8f, 1e-2f}, 5));
+    int64_t at = 0;
+    for (int l = 0; l < LAYERS; l++) {
+        int64_t in = width[l], out = width[l + 1];
+        net.w[l] = part(net.parameters, at, 2, out, in, in), net.dw[l] = part(net.gradients, at, 2, out, in, in);
+        at += in * out;
+        net.b[l] = part(net.parameters, at, 1, out, 0, 0), net.db[l] = part(net.gradients, at, 1, out, 0, 0);
+        at += out;
+    }
+}
+
+/* ---- the ops of the step, in order ---- */
+static void do_rows(int l)
+{
+    (void)l;
+    must(gal_batch_rows(now.index, net.order, net.cursor));
+}
+static void do_draw(int l)
+{
+    (void)l;
+    must(gal_flow_draw(now.t, now.theta_t, now.velocity, net.theta, now.index, net.state, 0.05));
+}
+static void do_gather(int l)
+{
+    (void)l;
+    must(gal_gather_rows(now.c, net.context, now.index));
+}
+static void do_cat(int l)
+{
+    (void)l;
+    must(gal_copy(part(now.x[0], 0, 2, BATCH, 1, IN), now.t));
+    must(gal_copy(part(now.x[0], 1, 2, BATCH, D, IN), now.theta_t));
+    must(gal_copy(part(now.x[0], 1 + D, 2, BATCH, CONTEXT, IN), now.c));
+}
+static void do_linear(int l)
+{
+    int last = l == LAYERS - 1;
+    must(gal_linear(now.x[l + 1], last ? NULL : now.slope[l], now.x[l], net.w[l], net.b[l], last ? GAL_IDENTITY : GAL_SILU));
+}
+static void do_loss(int l)
+{
+    (void)l;
+    must(gal_mse(now.loss, now.x[LAYERS], now.velocity));
+}
+static void do_loss_backward(int l)
+{
+    (void)l;
+    must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.velocity));
+}
+static void do_weight(int l)
+{
+    must(gal_linear_backward_weight(net.dw[l], net.db[l], now.dz[l + 1], now.x[l], 0));
+}
+static void do_input(int l)
+{
+    must(gal_linear_backward_input(now.dy[l], now.dz[l + 1], net.w[l]));
+}
+static void do_slope(int l)
+{
+    must(gal_mul(now.dz[l], now.dy[l], now.slope[l - 1]));
+}
+static void do_count(int l)
+{
+    (void)l;
+    must(gal_count_step(net.step));
+}
+static void do_adamw(int l)
+{
+    (void)l;
+    must(gal_adamw(net.parameters, net.gradients, net.first, net.second, net.hyper, net.step));
+}
+static void do_average(int l)
+{
+    (void)l;
+    must(gal_average(net.average, net.parameters, net.decay, net.step));
+}
+static void do_total(int l)
+{
+    (void)l;
+    must(gal_accumulate(net.total, now.loss));
+}
+
+typedef struct op {
+    const char *name;
+    void (*run)(int layer);
+    int layer;
+    double megaflop;
+} op;
+static op ops[64];
+static int op_count;
+
+static void list_ops(int average)
+{
+#define OP(...) ops[op_count++] = (op){__VA_ARGS__}
+    OP("batch_rows", do_rows, 0, 0);
+    OP("flow_draw", do_draw, 0, 0);
+    OP("gather_rows", do_gather, 0, 0);
+    OP("cat (3 copies)", do_cat, 0, 0);
+    static char names[3][LAYERS][32];
+    for (int l = 0; l < LAYERS; l++) {
+        const char *what[3] = {"linear", "backward_weight", "backward_input"};
+        for (int i = 0; i < 3; i++)
+            snprintf(names[i][l], sizeof names[i][l], "%s %d", what[i], l + 1);
+        OP(names[0][l], do_linear, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
+    }
+    OP("mse", do_loss, 0, 0);
+    OP("mse_backward", do_loss_backward, 0, 0);
+    for (int l = LAYERS - 1; l >= 0; l--) {
+        OP(names[1][l], do_weight, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
+        if (l == 0)
+            break;
+        OP(names[2][l], do_input, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
+        OP("mul slope", do_slope, l, 0);
+    }
+    OP("count_step", do_count, 0, 0);
+    OP("adamw", do_adamw, 0, 0);
+    if (average)
+        OP("average", do_average, 0, 0);
+    OP("accumulate", do_total, 0, 0);
+}
+
+static void make_buffers(void)
+{
+    now.index = make(GAL_I64, 1, BATCH, 0), now.t = matrix(BATCH, 1), now.theta_t = matrix(BATCH, D), now.velocity = matrix(BATCH, D);
+    now.c = matrix(BATCH, CONTEXT), now.loss = make(GAL_F32, 0, 0, 0);
+    for (int l = 0; l <= LAYERS; l++) {
+        now.x[l] = matrix(BATCH, width[l]), now.dy[l] = matrix(BATCH, width[l]), now.dz[l] = matrix(BATCH, width[l]);
+        if (l < LAYERS)
+            now.slope[l] = matrix(BATCH, width[l + 1]);
+    }
+}
+
+static gal_program *record(void)
+{
+    gal_program *program;
+    must(gal_program_begin(&program, "cpu"));
+    make_buffers();
+    for (int i = 0; i < op_count; i++)
+        ops[i].run(ops[i].layer);
+    must(gal_program_end(program));
+    return program;
+}
+
+static double timed(gal_program *program, int steps)
+{
+    must(gal_fill(net.cursor, 0));
+    double start = gal_now();
+    must(gal_program_replay(program, steps));
+    return (gal_now() - start) / steps * 1e6;
+}
+
+/* ---- the FMA peak of one core: twelve independent chains of the widest vectors ---- */
+#if defined(__AVX512F__)
+enum { LANES = 16 };
+#elif defined(__AVX__)
+enum { LANES = 8 };
+#else
+enum { LANES = 4 };
+#endif
+typedef float vec __attribute__((vector_size(LANES * 4)));
+
+static double peak(void)
+{
+    vec a[12], x = {0}, y = {0};
+    x += 0.999999f, y += 1e-9f;
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++)
+        a[i] = x * (float)i; /* no two chains alike, or the compiler makes them one */
+    double best = 0;
+    for (int r = 0; r < 10; r++) {
+        const int times = 100000;
+        double start = gal_now();
+        for (int k = 0; k < times; k++) {
+#pragma GCC unroll 12
+            for (int i = 0; i < 12; i++)
+                a[i] = a[i] * x + y;
+            __asm__ volatile("" ::: "memory");
+        }
+        double rate = 2e-9 * times * 12 * LANES / (gal_now() - start);
+        best = rate > best ? rate : best;
+    }
+    vec sum = a[0];
+#pragma GCC unroll 12
+    for (int i = 1; i < 12; i++)
+        sum += a[i];
+    return sum[0] == 12345 ? 0 : best;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void profile(int threads, double gigaflops)
+{
+    printf("each op alone, the fastest of 100 runs of 30; us\n%-20s %8s %8s  share of the peak of 1 and %d\n", "", "1", "all", threads);
+    make_buffers();
+    for (int i = 0; i < op_count; i++) /* every buffer holds what a step would give it */
+        ops[i].run(ops[i].layer);
+    double sums[2] = {0};
+    for (int i = 0; i < op_count; i++) {
+        double best[2];
+        gal_program *program;
+        must(gal_program_begin(&program, "cpu"));
+        ops[i].run(ops[i].layer);
+        must(gal_program_end(program));
+        for (int mode = 0; mode < 2; mode++) {
+            gal_threads(mode ? threads : 1);
+            best[mode] = 1e30;
+            for (int r = 0; r < 100; r++) {
+                double us = timed(program, 30);
+                best[mode] = us < best[mode] ? us : best[mode];
+            }
+            sums[mode] += best[mode];
+        }
+        printf("%-20s %8.2f %8.2f", ops[i].name, best[0], best[1]);
+        if (ops[i].megaflop > 0)
+            printf("  %3.0f %%  %3.0f %%", 1e5 * ops[i].megaflop / best[0] / gigaflops,
+                   1e5 * ops[i].megaflop / best[1] / gigaflops / threads);
+        printf("\n");
+        gal_program_free(program);
+    }
+    printf("%-20s %8.2f %8.2f\n", "sum", sums[0], sums[1]);
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = 9, steps = 500, profiled = 0, average = 0, threads = 0;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--profile"))
+            profiled = 1;
+        else if (!strcmp(argv[i], "--average"))
+            average = 1;
+        else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
+            rounds = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--steps") && i + 1 < argc)
+            steps = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
+            threads = atoi(argv[++i]);
+        else {
+            fprintf(stderr, "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average]\n");
+            return 2;
+        }
+    }
+    if (rounds < 1 || rounds > 1000 || steps < 1 || steps > ROWS / BATCH) {
+        fprintf(stderr, "bench_w1: rounds is %d, expected 1 to 1000; steps is %d, expected 1 to %d\n", rounds, steps, ROWS / BATCH);
+        return 2;
+    }
+    threads = gal_threads(threads);
+    set_up();
+    list_ops(average);
+    gal_program *program = record();
+    double gigaflops = peak(), megaflop = 0, us[2][1000];
+    for (int i = 0; i < op_count; i++)
+        megaflop += ops[i].megaflop;
+    printf("isa %s, FMA peak of one core %.0f GF/s, %lld calls, %.1f MF in products\n", gal_cpu_isa(), gigaflops,
+           (long long)gal_program_length(program), megaflop);
+    for (int r = 0; r < rounds; r++)
+        for (int mode = 0; mode < 2; mode++) {
+            gal_threads(mode ? threads : 1);
+            timed(program, 20);
+            us[mode][r] = timed(program, steps);
+        }
+    for (int mode = 0; mode < 2; mode++) {
+        int n = mode ? threads : 1;
+        qsort(us[mode], (size_t)rounds, sizeof(double), ascending);
+        printf("%d thread%s: min %.1f median %.1f max %.1f us/step, %.0f %% of the FMA peak of %d (median)\n", n, n > 1 ? "s" : "",
+               us[mode][0], us[mode][rounds / 2], us[mode][rounds - 1], 1e5 * megaflop / us[mode][rounds / 2] / gigaflops / n, n);
+    }
+    double total;
+    must(gal_tensor_read(net.total, &total, 1));
+    int64_t taken;
+    must(gal_tensor_read(net.step, &taken, 1));
+    printf("mean loss over %lld steps %.4f\n", (long long)taken, total / (double)taken);
+    gal_program_free(program);
+    if (profiled)
+        profile(threads, gigaflops);
+    return 0;
+}
