@@ -4,14 +4,14 @@
 
 local ffi = require "ffi"
 local array = require "gal.array"
+local columns = require "gal.data.columns"
+local core = require "gal.tensor"
 local gal = require "gal"
 local raise = require("gal.raise").raise
 
 local data = {}
 local survey = {}
 survey.__index = survey
-
-local MISSING = -9999 -- SDSS's mark
 
 --- The five properties of Yunus, Wu & Holwerda (2025): log M*, log SFR, 12 + log(O/H), Dn4000, A_V.
 data.theta = { "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
@@ -21,10 +21,6 @@ data.context = { "modelMag_u", "modelMag_g", "modelMag_r", "modelMag_i", "modelM
 local ID_COLUMNS = { "objID", "specObjID", "name" }
 local PARTS = { "train", "valid", "test" }
 
-local function missing(value)
-  return value ~= value or value == MISSING or value == math.huge or value == -math.huge
-end
-
 --- 2215 as "2,215".
 local function thousands(n)
   local text = ("%d"):format(n)
@@ -33,133 +29,6 @@ local function thousands(n)
     if count == 0 then return text end
     text = replaced
   end
-end
-
---- The table file at path: path itself, or the catalogue in the folder of that name.
-local function find(path)
-  local file = io.open(path, "rb")
-  if not file then raise("no survey at %s: expected a table (.fits, .csv, either also as .gz) or a folder with catalog.fits or catalog.csv", path) end
-  -- Linux opens a folder for reading, and refuses the read.
-  local folder = not file:read(0) and file:seek("end") ~= 0
-  file:close()
-  if not folder then return path end
-  for _, name in ipairs{ "catalog.fits", "catalog.fits.gz", "catalog.csv", "catalog.csv.gz" } do
-    local candidate = path:gsub("/+$", "") .. "/" .. name
-    file = io.open(candidate, "rb")
-    if file then
-      file:close()
-      return candidate
-    end
-  end
-  raise("no catalogue in the folder %s: expected catalog.fits or catalog.csv", path)
-end
-
---- Whether the table has a column of that name, case ignored; returns the name as the table spells it.
-local function spelling(table_, name)
-  local wanted = name:lower()
-  for _, candidate in ipairs(table_.names) do
-    if candidate:lower() == wanted then return candidate end
-  end
-end
-
---- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
-local function values_of(source, name)
-  if not spelling(source, name) and name:lower() == "a_v" and spelling(source, "tauv_cont") then
-    local values = source:column("tauv_cont"):totable()
-    for k = 1, #values do
-      if not missing(values[k]) then values[k] = 1.086 * values[k] end
-    end
-    return values
-  end
-  return source:column(name):totable()
-end
-
---- A requested column: {name, values {rows}, extinction {rows} or nil}. modelMag_u and its like are paired with extinction_u where they are to be dereddened.
-local function requested(source, name, dereddened)
-  local column = { name = name, values = values_of(source, name) }
-  local band = name:lower():match("mag_(%w+)$")
-  local extinction = band and "extinction_" .. band
-  if dereddened and extinction and spelling(source, extinction) then
-    column.extinction_name = spelling(source, extinction)
-    column.extinction = source:column(extinction):totable()
-  end
-  return column
-end
-
---- What a row must pass besides having its values: a list of {reason, test(row)}, in the order in which reasons are counted.
-local function sample_cuts(source, sample)
-  if sample == "none" then return {} end
-  if sample ~= "paper" then raise('sample is "%s", expected "none" or "paper"', tostring(sample)) end
-  local columns = {}
-  local function column(name)
-    columns[name] = columns[name] or values_of(source, name)
-    return columns[name]
-  end
-  -- A missing value is counted under the cut that needs it: NaN and -9999 must not slip through a "greater than".
-  local function within(name, low, high)
-    local values = column(name)
-    return function(k) return not missing(values[k]) and values[k] > low and values[k] < high end
-  end
-  local class, petro = column("bptclass"), column("petroMag_r")
-  local extinction = spelling(source, "extinction_r") and column("extinction_r")
-  local a_v = column("a_v")
-  local cuts = {
-    { "with bptclass other than 1", function(k) return class[k] == 1 end },
-    { "not fainter than modelMag_r = 16", within("modelMag_r", 16, math.huge) },
-    { "not brighter than petroMag_r - extinction_r = 17.78", function(k)
-      local dimmed = extinction and extinction[k] or 0
-      return not missing(petro[k]) and not missing(dimmed) and petro[k] - dimmed < 17.78
-    end },
-    { "with lgm_tot_p50 not above 0", within("lgm_tot_p50", 0, math.huge) },
-    { "with sfr_tot_p50 not above -10", within("sfr_tot_p50", -10, math.huge) },
-    { "with oh_p50 not above 0", within("oh_p50", 0, math.huge) },
-    { "with d4000_n outside 0.8 to 3", within("d4000_n", 0.8, 3) },
-    { "with a_v below 0", function(k) return not missing(a_v[k]) and a_v[k] >= 0 end },
-  }
-  for _, band in ipairs{ "u", "g", "r", "i", "z" } do
-    cuts[#cuts + 1] = { ("with modelMag_%s outside 10 to 25"):format(band), within("modelMag_" .. band, 10, 25) }
-  end
-  return cuts
-end
-
---- Reasons to drop a row because a value is missing, in the order theta, context.
-local function missing_cuts(theta, context, masked)
-  local cuts = {}
-  local function need(name, values)
-    cuts[#cuts + 1] = { "without " .. name, function(k) return not missing(values[k]) end }
-  end
-  for _, list in ipairs{ theta, context } do
-    for _, column in ipairs(list) do
-      if not (list == context and masked[column.name]) then
-        need(column.name, column.values)
-        if column.extinction then need(column.extinction_name, column.extinction) end
-      end
-    end
-  end
-  return cuts
-end
-
---- The value of a column in row k, dereddened where that was asked for; NaN where it is missing.
-local function value_at(column, k)
-  local value, extinction = column.values[k], column.extinction and column.extinction[k] or 0
-  if missing(value) or missing(extinction) then return 0 / 0 end
-  return value - extinction
-end
-
---- Which context columns are masked, and with what their gaps are filled: given by a flow that was trained so, else every column with gaps in a kept row and its mean.
-local function masks(context, options)
-  if options.missing ~= "mask" then return {} end
-  if options.fill then return options.fill end
-  local fill = {}
-  for _, column in ipairs(context) do
-    local sum, count, gaps = 0, 0, 0
-    for k = 1, #column.values do
-      local value = value_at(column, k)
-      if value == value then sum, count = sum + value, count + 1 else gaps = gaps + 1 end
-    end
-    if gaps > 0 and count > 0 then fill[column.name] = sum / count end
-  end
-  return fill
 end
 
 --- Opens a survey: path is a table file or a folder with catalog.fits or catalog.csv. options:
@@ -177,15 +46,15 @@ function data.open(path, options)
   local dereddened = options.dereddened ~= false
   local how = options.missing or "drop"
   if how ~= "drop" and how ~= "mask" then raise('missing is "%s", expected "drop" or "mask"', tostring(how)) end
-  local file = find(path)
+  local file = columns.find(path)
   local source = gal.table(file)
   if source.rows == 0 then raise("%s has no rows", file) end
   local theta, context = {}, {}
-  for i, name in ipairs(options.theta or data.theta) do theta[i] = requested(source, name, dereddened) end
-  for i, name in ipairs(options.context or data.context) do context[i] = requested(source, name, dereddened) end
-  local fill = masks(context, { missing = how, fill = options.fill })
-  local cuts = sample_cuts(source, options.sample or "none")
-  for _, cut in ipairs(missing_cuts(theta, context, fill)) do cuts[#cuts + 1] = cut end
+  for i, name in ipairs(options.theta or data.theta) do theta[i] = columns.requested(source, name, dereddened) end
+  for i, name in ipairs(options.context or data.context) do context[i] = columns.requested(source, name, dereddened) end
+  local fill = columns.masks(context, { missing = how, fill = options.fill })
+  local cuts = columns.sample_cuts(source, options.sample or "none")
+  for _, cut in ipairs(columns.missing_cuts(theta, context, fill)) do cuts[#cuts + 1] = cut end
 
   local rows, counts = {}, {}
   for k = 1, source.rows do
@@ -196,29 +65,30 @@ function data.open(path, options)
     if reason then counts[reason] = (counts[reason] or 0) + 1 else rows[#rows + 1] = k end
   end
   local self = setmetatable({ path = file, total = source.rows, rows = rows, dropped = {}, dereddened = dereddened, sample = options.sample or "none",
-    missing = how, fill = how == "mask" and fill or nil, names = { theta = {}, context = {} }, corrected = {} }, survey)
+    missing = how, fill = how == "mask" and fill or nil, corrected = {}, names = { theta = {}, context = {} },
+    asked = { theta = options.theta or data.theta, context = options.context or data.context } }, survey)
   for i = 1, #cuts do
     if counts[i] then self.dropped[#self.dropped + 1] = { reason = cuts[i][1], count = counts[i] } end
   end
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
 
-  local function gather(columns, names)
+  local function gather(list, names)
     local width, flat = 0, {}
-    for _, column in ipairs(columns) do
+    for _, column in ipairs(list) do
       names[#names + 1] = column.name
       if column.extinction then self.corrected[#self.corrected + 1] = column.name end
     end
     width = #names
-    for _, column in ipairs(columns) do
-      if columns == context and fill[column.name] then
+    for _, column in ipairs(list) do
+      if list == context and fill[column.name] then
         names[#names + 1] = column.name .. "_missing"
         width = width + 1
       end
     end
     for r, k in ipairs(rows) do
-      local base, extra = (r - 1) * width, #columns
-      for i, column in ipairs(columns) do
-        local value, filled = value_at(column, k), columns == context and fill[column.name]
+      local base, extra = (r - 1) * width, #list
+      for i, column in ipairs(list) do
+        local value, filled = columns.value_at(column, k), list == context and fill[column.name]
         if filled then
           extra = extra + 1
           flat[base + extra] = value ~= value and 1 or 0
@@ -232,12 +102,64 @@ function data.open(path, options)
   self.theta = gather(theta, self.names.theta)
   if #context > 0 then self.context = gather(context, self.names.context) end
 
-  local id = options.id and (spelling(source, options.id) or options.id)
-  for _, name in ipairs(ID_COLUMNS) do id = id or spelling(source, name) end
+  local id = options.id and (columns.spelling(source, options.id) or options.id)
+  for _, name in ipairs(ID_COLUMNS) do id = id or columns.spelling(source, name) end
   local all = id and source:ids(id)
   self.id_column, self.ids = id, {}
   for r, k in ipairs(rows) do self.ids[r] = all and all[k] or ("%d"):format(k) end
   return self
+end
+
+--- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, which must be what was chosen.
+-- A flow that learned from magnitudes of one kind gives wrong answers, and no warning, for those of the other: that is refused.
+function data.reopen(choices, options)
+  options = options or {}
+  if options.dereddened ~= nil and options.dereddened ~= choices.dereddened then
+    local kinds = { [true] = "dereddened magnitudes", [false] = "magnitudes as they are, without dereddening" }
+    raise("dereddened is %s, but the flow was trained on %s", tostring(options.dereddened), kinds[choices.dereddened])
+  end
+  return data.open(options.survey or choices.survey, choices)
+end
+
+--- The part of each galaxy that a run's split.csv lists: {id = "train" | "valid" | "test"}.
+function data.read_split(path)
+  local table_ = gal.table(path)
+  local ids, parts, split = table_:ids "id", table_:strings "part", {}
+  for k = 1, #ids do split[ids[k]] = parts[k] end
+  return split
+end
+
+-- A .npy file as {rows, columns}, float32; {rows} counts as one column. Raises where a value is not finite.
+local function matrix(path)
+  local x = gal.load(path)
+  if not core.is_tensor(x) then raise("%s holds several arrays, expected one (.npy)", path) end
+  local shape = x.shape
+  if #shape == 1 then x, shape = x:reshape{ shape[1], 1 }, { shape[1], 1 } end
+  if #shape ~= 2 or shape[1] == 0 or shape[2] == 0 then raise("%s is %s, expected {rows, columns}", path, core.shape_text(x)) end
+  x = x:float()
+  local values, n = core.read(x)
+  for i = 0, n - 1 do
+    if values[i] - values[i] ~= 0 then
+      raise("%s: row %d, column %d is %s, expected a finite number", path, math.floor(i / shape[2]) + 1, i % shape[2] + 1, tostring(values[i]))
+    end
+  end
+  return x
+end
+
+--- A survey from two .npy files: theta {N, d} and x, the context {N, c}; theta may be nil. like: an earlier one, whose numbers of columns these must have.
+function data.open_arrays(files)
+  local like, context = files.like, matrix(files.x)
+  local theta = files.theta and matrix(files.theta)
+  if theta and theta:size(1) ~= context:size(1) then
+    raise("%s has %d rows and %s %d, expected as many", files.theta, theta:size(1), files.x, context:size(1))
+  end
+  if like and like.context:size(2) ~= context:size(2) then
+    raise("%s has %d columns, expected %d as the training observations have", files.x, context:size(2), like.context:size(2))
+  end
+  if like and theta and like.theta:size(2) ~= theta:size(2) then
+    raise("%s has %d columns, expected %d as the training parameters have", files.theta, theta:size(2), like.theta:size(2))
+  end
+  return theta and data.arrays(theta, context) or { context = context }
 end
 
 --- A survey of tensors: theta {N, d} and context {N, c} (or nil); ids are row numbers. names: {theta = {…}, context = {…}}, optional.
@@ -252,6 +174,19 @@ end
 function data.part(id)
   local tenth = tonumber(ffi.C.gal_hash(id, #id, 0) % 10ULL)
   return tenth < 8 and "train" or tenth == 8 and "valid" or "test"
+end
+
+--- What has to be known to open another survey as this one was: a table that JSON can hold.
+function survey:choices()
+  return { survey = self.path, theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
+    fill = self.fill }
+end
+
+--- At most n galaxies, spread evenly over the survey, as a survey.
+function survey:thin(n)
+  local positions, all = {}, #self.ids
+  for i = 1, math.min(n, all) do positions[i] = math.floor((i - 1) * all / math.min(n, all)) + 1 end
+  return self:select(positions)
 end
 
 --- The galaxies of this survey at the positions listed, as a survey.
@@ -276,6 +211,18 @@ function survey:positions(name)
     if data.part(id) == name then positions[#positions + 1] = k end
   end
   return positions
+end
+
+--- The galaxies whose ids `split` (data.read_split) does not have in one of the parts listed, as a survey.
+function survey:without(split, parts)
+  local positions = {}
+  for k, id in ipairs(self.ids) do
+    local inside = false
+    for _, part in ipairs(parts) do inside = inside or split[id] == part end
+    if not inside then positions[#positions + 1] = k end
+  end
+  if #positions == 0 then raise("all %d galaxies are in the run's %s part", #self.ids, table.concat(parts, " or ")) end
+  return self:select(positions)
 end
 
 --- The galaxies of a part, "train", "valid" or "test", as a survey. Raises where the part is empty.

@@ -30,6 +30,36 @@ check.case("leave-one-out densities equal those by direct sums", function()
   check.near(kde.fit(theta, { h = golden.h }):leave_one_out(), golden.leave_one_out, 2e-5)
 end)
 
+check.case("kernel sums of any size equal those in double precision, whether a row is left out or not", function()
+  local function direct(points, data, skip)
+    local result = {}
+    for i, point in ipairs(points) do
+      local terms, nearest, sum = {}, math.huge, 0
+      for j, row in ipairs(data) do
+        local squares = 0
+        for k = 1, #point do squares = squares + (point[k] - row[k]) ^ 2 end
+        if not (skip and i == j) then
+          terms[#terms + 1] = squares
+          nearest = math.min(nearest, squares)
+        end
+      end
+      for _, squares in ipairs(terms) do sum = sum + math.exp((nearest - squares) / 2) end
+      result[i] = math.log(sum / #terms) - nearest / 2 - #point / 2 * math.log(2 * math.pi)
+    end
+    return result
+  end
+  for _, size in ipairs{ { 1, 2, 1 }, { 2, 2, 3 }, { 17, 64, 2 }, { 37, 517, 5 }, { 130, 131, 6 } } do
+    local m, n, d = unpack(size)
+    local data = gal.randn({ n, d }, { rng = gal.rng(n) }) * 4
+    local points = m > 1 and gal.cat({ data:narrow(1, 1, m - 1), gal.full({ 1, d }, 30) }, 1) or gal.full({ 1, d }, 30)
+    for _, skip in ipairs{ false, true } do
+      local at = skip and data:narrow(1, 1, m) or points
+      local found, exact = gal.kde_log_density(at, data, skip):totable(), direct(at:totable(), data:totable(), skip)
+      for i = 1, m do check.near(found[i], exact[i], 3e-6 * math.max(1, math.abs(exact[i])), ("point %d of %d, %d rows, d = %d, skip %s"):format(i, m, n, d, tostring(skip))) end
+    end
+  end
+end)
+
 check.case("the width is the one that maximises the leave-one-out likelihood", function()
   check.near(kde.fit(theta).h / golden.best_h, 1, 0.02)
 end)

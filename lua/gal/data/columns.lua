@@ -1,0 +1,134 @@
+-- data/columns: from a table's columns to what each galaxy has of them: SDSS's names, the extinction that comes off a magnitude, what counts as missing, and the reasons for which
+-- a row falls out. A column here is {name, values {rows}, extinction {rows} or nil, extinction_name}.
+local folder = require "gal.folder"
+local raise = require("gal.raise").raise
+
+local columns = {}
+
+local MISSING = -9999 -- SDSS's mark
+
+local function missing(value)
+  return value ~= value or value == MISSING or value == math.huge or value == -math.huge
+end
+
+--- The table file at path: path itself, or the catalogue in the folder of that name.
+function columns.find(path)
+  local kind = folder.kind(path)
+  if kind == "file" then return path end
+  if not kind then raise("no survey at %s: expected a table (.fits, .csv, either also as .gz) or a folder with catalog.fits or catalog.csv", path) end
+  for _, name in ipairs{ "catalog.fits", "catalog.fits.gz", "catalog.csv", "catalog.csv.gz" } do
+    local candidate = path:gsub("/+$", "") .. "/" .. name
+    if folder.kind(candidate) == "file" then return candidate end
+  end
+  raise("no catalogue in the folder %s: expected catalog.fits or catalog.csv", path)
+end
+
+--- Whether the table has a column of that name, case ignored; returns the name as the table spells it.
+function columns.spelling(table_, name)
+  local wanted = name:lower()
+  for _, candidate in ipairs(table_.names) do
+    if candidate:lower() == wanted then return candidate end
+  end
+end
+
+--- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
+local function values_of(source, name)
+  if not columns.spelling(source, name) and name:lower() == "a_v" and columns.spelling(source, "tauv_cont") then
+    local values = source:column("tauv_cont"):totable()
+    for k = 1, #values do
+      if not missing(values[k]) then values[k] = 1.086 * values[k] end
+    end
+    return values
+  end
+  return source:column(name):totable()
+end
+
+--- A requested column: {name, values {rows}, extinction {rows} or nil}. modelMag_u and its like are paired with extinction_u where they are to be dereddened.
+function columns.requested(source, name, dereddened)
+  local column = { name = name, values = values_of(source, name) }
+  local band = name:lower():match("mag_(%w+)$")
+  local extinction = band and "extinction_" .. band
+  if dereddened and extinction and columns.spelling(source, extinction) then
+    column.extinction_name = columns.spelling(source, extinction)
+    column.extinction = source:column(extinction):totable()
+  end
+  return column
+end
+
+--- What a row must pass besides having its values: a list of {reason, test(row)}, in the order in which reasons are counted.
+function columns.sample_cuts(source, sample)
+  if sample == "none" then return {} end
+  if sample ~= "paper" then raise('sample is "%s", expected "none" or "paper"', tostring(sample)) end
+  local known = {}
+  local function column(name)
+    known[name] = known[name] or values_of(source, name)
+    return known[name]
+  end
+  -- A missing value is counted under the cut that needs it: NaN and -9999 must not slip through a "greater than".
+  local function within(name, low, high)
+    local values = column(name)
+    return function(k) return not missing(values[k]) and values[k] > low and values[k] < high end
+  end
+  local class, petro = column("bptclass"), column("petroMag_r")
+  local extinction = columns.spelling(source, "extinction_r") and column("extinction_r")
+  local a_v = column("a_v")
+  local cuts = {
+    { "with bptclass other than 1", function(k) return class[k] == 1 end },
+    { "not fainter than modelMag_r = 16", within("modelMag_r", 16, math.huge) },
+    { "not brighter than petroMag_r - extinction_r = 17.78", function(k)
+      local dimmed = extinction and extinction[k] or 0
+      return not missing(petro[k]) and not missing(dimmed) and petro[k] - dimmed < 17.78
+    end },
+    { "with lgm_tot_p50 not above 0", within("lgm_tot_p50", 0, math.huge) },
+    { "with sfr_tot_p50 not above -10", within("sfr_tot_p50", -10, math.huge) },
+    { "with oh_p50 not above 0", within("oh_p50", 0, math.huge) },
+    { "with d4000_n outside 0.8 to 3", within("d4000_n", 0.8, 3) },
+    { "with a_v below 0", function(k) return not missing(a_v[k]) and a_v[k] >= 0 end },
+  }
+  for _, band in ipairs{ "u", "g", "r", "i", "z" } do
+    cuts[#cuts + 1] = { ("with modelMag_%s outside 10 to 25"):format(band), within("modelMag_" .. band, 10, 25) }
+  end
+  return cuts
+end
+
+--- Reasons to drop a row because a value is missing, in the order theta, context.
+function columns.missing_cuts(theta, context, masked)
+  local cuts = {}
+  local function need(name, values)
+    cuts[#cuts + 1] = { "without " .. name, function(k) return not missing(values[k]) end }
+  end
+  for _, list in ipairs{ theta, context } do
+    for _, column in ipairs(list) do
+      if not (list == context and masked[column.name]) then
+        need(column.name, column.values)
+        if column.extinction then need(column.extinction_name, column.extinction) end
+      end
+    end
+  end
+  return cuts
+end
+
+--- The value of a column in row k, dereddened where that was asked for; NaN where it is missing.
+function columns.value_at(column, k)
+  local value, extinction = column.values[k], column.extinction and column.extinction[k] or 0
+  if missing(value) or missing(extinction) then return 0 / 0 end
+  return value - extinction
+end
+
+--- Which context columns are masked, and with what their gaps are filled: given by a flow that was trained so, else every column with gaps in a kept row and its mean.
+function columns.masks(context, options)
+  if options.missing ~= "mask" then return {} end
+  if options.fill then return options.fill end
+  local fill = {}
+  for _, column in ipairs(context) do
+    local sum, count, gaps = 0, 0, 0
+    for k = 1, #column.values do
+      local value = columns.value_at(column, k)
+      if value == value then sum, count = sum + value, count + 1 else gaps = gaps + 1 end
+    end
+    if gaps > 0 and count > 0 then fill[column.name] = sum / count end
+  end
+  return fill
+end
+
+return columns

@@ -1,0 +1,24 @@
+-- Folders and whole text files for experiments: results appear complete under their names or not at all.
+local ffi = require "ffi"
+local check = require("gal.raise").check
+local C = ffi.C
+
+local folder = {}
+
+--- "file", "folder" or nil, what stands at path.
+function folder.kind(path)
+  return ({ "file", "folder" })[C.gal_path_exists(path)]
+end
+
+--- Makes the folder and those above it, where they are absent; returns its path.
+function folder.make(path)
+  check(C.gal_make_folder(path))
+  return path
+end
+
+--- Writes text to path, replacing what was there in one move.
+function folder.write(path, text)
+  check(C.gal_file_write(path, text, #text))
+end
+
+return folder
