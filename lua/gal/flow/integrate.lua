@@ -100,15 +100,17 @@ local function engine(flow, rows, steps, backward, density)
   local list = engines[flow] or {}
   engines[flow] = list
   local key = ("%d %d %s %s %s"):format(rows, steps, tostring(backward), tostring(density), addresses(flow.head:parameters()))
-  for i, e in ipairs(list) do
-    if e.key == key then
-      list[#list + 1] = table.remove(list, i)
-      return e
+  local e
+  for i = 1, #list do
+    if list[i].key == key then
+      e = table.remove(list, i)
+      break
     end
   end
-  while #list >= KEPT do table.remove(list, 1) end
-  list[#list + 1] = build(flow, rows, steps, backward, density, key)
-  return list[#list]
+  if not e and #list >= KEPT then table.remove(list, 1) end
+  e = e or build(flow, rows, steps, backward, density, key)
+  list[#list + 1] = e
+  return e
 end
 
 -- Fills the input's last columns with the features of rows first .. first + count - 1, each of which belongs to feature row floor(row / share).
