@@ -285,7 +285,72 @@ GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, co
  * skip_self != 0: points are the data, and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */
 GAL_API gal_status gal_kde_log_density(gal_tensor *y, const gal_tensor *points, const gal_tensor *data, int skip_self);
 
-/* ---- files ---- */
+/* ---- files ----
+ * A path is a plain path: no URL, no wildcard, no extended-filename syntax. A failure is GAL_FILE unless said otherwise, and its sentence
+ * begins with the path. */
+
+/* The whole of a regular file: *bytes {*n + 1}, the last one 0; the caller frees it with gal_file_free. */
+GAL_API gal_status gal_file_read(char **bytes, int64_t *n, const char *path);
+GAL_API void gal_file_free(char *bytes); /* NULL is left alone */
+/* Writes bytes {n} under a temporary name in the same folder, syncs and renames: a reader sees the old file or the new one, never a part. On failure the
+ * temporary is gone and the old file stays. A symbolic link is followed. */
+GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n);
+GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
+/* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
+GAL_API gal_status gal_make_folder(const char *path);
+
+/* Arrays in a file: .npy (versions 1 to 3; one array, its name "") and .safetensors (any number by name, and metadata). Opening reads and checks the header
+ * against the file's length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every float GAL_F32. */
+typedef struct gal_arrays gal_arrays;
+GAL_API gal_status gal_arrays_open(gal_arrays **out, const char *path); /* the format is told by the name's end */
+GAL_API void gal_arrays_free(gal_arrays *arrays);                       /* NULL is left alone */
+GAL_API int64_t gal_arrays_count(const gal_arrays *arrays);
+/* Of array i, 0 <= i < count; the pointers live as long as arrays. */
+GAL_API const char *gal_arrays_name(const gal_arrays *arrays, int64_t i);
+GAL_API int gal_arrays_dtype(const gal_arrays *arrays, int64_t i);
+GAL_API int gal_arrays_rank(const gal_arrays *arrays, int64_t i);
+GAL_API const int64_t *gal_arrays_shape(const gal_arrays *arrays, int64_t i); /* {rank} */
+/* y = array i in row-major order. y: contiguous, on the CPU, of that dtype and shape. GAL_VALUE for a uint64 above 2^63 - 1. */
+GAL_API gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i);
+GAL_API int64_t gal_arrays_metadata(const gal_arrays *arrays); /* how many pairs */
+GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i);
+GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i);
+/* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as gal_file_write does. */
+GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
+/* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal contents give equal bytes whatever their order. */
+GAL_API gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors, int64_t pairs,
+                                         const char *const *keys, const char *const *values);
+
+/* Tables: .csv (RFC 4180; a leading #Table1 line is skipped; empty and null are missing) and FITS binary tables, each plain or gzipped. Rows and columns
+ * count from 0 here; sentences say lines (CSV) and rows from 1. A table of no rows is an error. */
+typedef struct gal_table gal_table;
+typedef enum gal_column_type {
+    GAL_COLUMN_F64 = 0,
+    GAL_COLUMN_I64,    /* integers of any size that fit, logicals as 0 and 1 */
+    GAL_COLUMN_STRING, /* text, and integers that do not fit (their digits) */
+    GAL_COLUMN_OTHER   /* complex, bits, variable-length: named, not read */
+} gal_column_type;
+/* hdu: -1 for the first table, else its number as in astropy (0 is the primary, 1 the first extension); CSV has none. A FITS column is read when it is first
+ * asked for and kept until the table is freed. */
+GAL_API gal_status gal_table_open(gal_table **out, const char *path, int hdu);
+GAL_API void gal_table_free(gal_table *table); /* NULL is left alone */
+GAL_API int64_t gal_table_rows(const gal_table *table);
+GAL_API int gal_table_columns(const gal_table *table);
+/* Of column i, 0 <= i < columns; the pointers live as long as the table. */
+GAL_API const char *gal_table_name(const gal_table *table, int i);
+GAL_API const char *gal_table_unit(const gal_table *table, int i); /* "" where there is none */
+GAL_API int gal_table_type(const gal_table *table, int i);
+GAL_API int64_t gal_table_width(const gal_table *table, int i); /* values per row */
+/* out {rows, width}; missing is NaN, -9999 stays. Text that is no number is GAL_TYPE, naming column, row and text. */
+GAL_API gal_status gal_table_numbers(double *out, gal_table *table, int i);
+/* The same as float32. */
+GAL_API gal_status gal_table_floats(float *out, gal_table *table, int i);
+/* out {rows, width}; missing {rows, width} gets 1 or 0. GAL_TYPE where a value is no integer or its digits are lost (a float beyond 2^53). */
+GAL_API gal_status gal_table_integers(int64_t *out, uint8_t *missing, gal_table *table, int i);
+/* *out: value k (row * width + element) of column i as text, "" where missing, integers in decimal, floats so that they read back exactly. Valid until the next call. */
+GAL_API gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k);
+/* The same for a column of ids: GAL_TYPE for a float that is no whole number or beyond 2^53, GAL_VALUE where missing. */
+GAL_API gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k);
 
 #if defined(__cplusplus) && !defined(GAL_CDEF)
 }

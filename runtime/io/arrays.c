@@ -1,0 +1,292 @@
+/* arrays.c: arrays in files, whatever the format: from a checked header (npy.c, safetensors.c) to a tensor. Memory for the values is the
+ * caller's tensor and one buffer of fixed size, so a file never makes us ask for more than it holds. */
+#include "io.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define BUFFER 262144 /* bytes, a multiple of every size: stays in the second-level cache between pread and conversion */
+
+int gal_stored_size(gal_stored stored)
+{
+    static const int size[] = {1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 2, 4, 8};
+    return size[stored];
+}
+
+/* The contract's rule (design: u1 stays uint8, 32- and 64-bit integers int64, the rest float32). */
+static int dtype_of(gal_stored stored)
+{
+    switch (stored) {
+    case GAL_STORED_BOOL:
+    case GAL_STORED_U8:
+        return GAL_U8;
+    case GAL_STORED_U32:
+    case GAL_STORED_I32:
+    case GAL_STORED_U64:
+    case GAL_STORED_I64:
+        return GAL_I64;
+    default:
+        return GAL_F32;
+    }
+}
+
+int gal_shape_product(int64_t *count, const int64_t *shape, int rank)
+{
+    /* Zeros are left out at first, so that {0, 2^62} is refused too: its strides would not fit. */
+    int64_t product = 1, zero = 0;
+    for (int d = 0; d < rank; d++) {
+        if (shape[d] < 0 || (shape[d] > 0 && __builtin_mul_overflow(product, shape[d], &product)) || product > INT64_MAX / 8)
+            return 0;
+        zero |= shape[d] == 0;
+    }
+    *count = zero ? 0 : product;
+    return 1;
+}
+
+static float float_from_half(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 1023, bits;
+    if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 is exact */
+        float value = (float)fraction * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    bits = sign | (exponent == 31 ? 255u << 23 : (exponent + 112) << 23) | fraction << 13;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float float_from_bfloat(uint16_t b)
+{
+    uint32_t bits = (uint32_t)b << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* One element, its bytes in the file's order: an unsigned integer of its bits. */
+static uint64_t element_bits(const unsigned char *bytes, int size, int big_endian)
+{
+    uint64_t bits = 0;
+    for (int b = 0; b < size; b++)
+        bits |= (uint64_t)bytes[b] << 8 * (big_endian ? size - 1 - b : b);
+    return bits;
+}
+
+static gal_status to_int64(int64_t *out, uint64_t bits, gal_stored stored)
+{
+    switch (stored) {
+    case GAL_STORED_I32:
+        *out = (int32_t)(uint32_t)bits;
+        return GAL_OK;
+    case GAL_STORED_U64:
+        if (bits > INT64_MAX)
+            return GAL_VALUE;
+        __attribute__((fallthrough));
+    default:
+        *out = (int64_t)bits;
+        return GAL_OK;
+    }
+}
+
+static float to_float(uint64_t bits, gal_stored stored)
+{
+    float f;
+    double d;
+    uint32_t word = (uint32_t)bits;
+    switch (stored) {
+    case GAL_STORED_I8:
+        return (int8_t)(uint8_t)bits;
+    case GAL_STORED_I16:
+        return (int16_t)(uint16_t)bits;
+    case GAL_STORED_F16:
+        return float_from_half((uint16_t)bits);
+    case GAL_STORED_BF16:
+        return float_from_bfloat((uint16_t)bits);
+    case GAL_STORED_F32:
+        memcpy(&f, &word, sizeof f);
+        return f;
+    case GAL_STORED_F64:
+        memcpy(&d, &bits, sizeof d);
+        return (float)d;
+    default: /* GAL_STORED_U16 */
+        return (float)bits;
+    }
+}
+
+/* Where the next element of the file goes: index {rank} in the order of the file, the first dimension fastest; at in elements of y. */
+typedef struct fortran_walk {
+    int rank;
+    int64_t at, index[GAL_RANK], shape[GAL_RANK], stride[GAL_RANK];
+} fortran_walk;
+
+static fortran_walk fortran_start(const gal_array *a)
+{
+    fortran_walk w = {.rank = a->rank};
+    int64_t stride = 1;
+    for (int d = a->rank - 1; d >= 0; d--) {
+        w.shape[d] = a->shape[d];
+        w.stride[d] = stride;
+        stride *= a->shape[d];
+    }
+    return w;
+}
+
+static void fortran_next(fortran_walk *w)
+{
+    for (int d = 0; d < w->rank; d++) {
+        w->at += w->stride[d];
+        if (++w->index[d] < w->shape[d])
+            return;
+        w->at -= w->index[d] * w->stride[d];
+        w->index[d] = 0;
+    }
+}
+
+/* y {count} from elements first .. first + n of the file, in bytes {n, size}. */
+static gal_status convert(void *y, const gal_array *a, const unsigned char *bytes, int64_t first, int64_t n, fortran_walk *walk,
+                          const char *path)
+{
+    int size = gal_stored_size(a->stored), dtype = dtype_of(a->stored), fortran = a->fortran && a->rank > 1;
+    for (int64_t k = 0; k < n; k++) {
+        uint64_t bits = element_bits(bytes + k * size, size, a->big_endian);
+        int64_t at = fortran ? walk->at : first + k;
+        if (dtype == GAL_U8)
+            ((uint8_t *)y)[at] = a->stored == GAL_STORED_BOOL ? bits != 0 : (uint8_t)bits;
+        else if (dtype == GAL_F32)
+            ((float *)y)[at] = to_float(bits, a->stored);
+        else if (to_int64((int64_t *)y + at, bits, a->stored))
+            return gal_fail(GAL_VALUE, "%s: %s holds %llu, which does not fit an int64", path, *a->name ? a->name : "the array",
+                            (unsigned long long)bits);
+        if (fortran)
+            fortran_next(walk);
+    }
+    return GAL_OK;
+}
+
+/* Whether the file's bytes are the tensor's bytes. */
+static int same_bytes(const gal_array *a)
+{
+    int little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, size = gal_stored_size(a->stored);
+    return (a->rank < 2 || !a->fortran) && (size == 1 || a->big_endian == !little) &&
+           (a->stored == GAL_STORED_U8 || a->stored == GAL_STORED_I64 || a->stored == GAL_STORED_F32);
+}
+
+static gal_status check_target(const gal_tensor *y, const gal_arrays *arrays, const gal_array *a)
+{
+    int right =
+        y->dtype == dtype_of(a->stored) && y->rank == a->rank && gal_tensor_contiguous(y) && strcmp(gal_tensor_device(y), "cpu") == 0;
+    for (int d = 0; right && d < a->rank; d++)
+        right = y->shape[d] == a->shape[d];
+    if (right)
+        return GAL_OK;
+    gal_tensor expected = {.rank = a->rank};
+    memcpy(expected.shape, a->shape, sizeof expected.shape);
+    return gal_fail(GAL_SHAPE, "%s: y is %s %s on %s, expected a contiguous %s %s on cpu like array \"%s\"", arrays->path,
+                    gal_dtype_name(y->dtype), gal_shape_text(y), gal_tensor_device(y), gal_dtype_name(dtype_of(a->stored)),
+                    gal_shape_text(&expected), a->name);
+}
+
+gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
+{
+    if (i < 0 || i >= arrays->count)
+        return gal_fail(GAL_VALUE, "%s: array %lld of %lld", arrays->path, (long long)i, (long long)arrays->count);
+    const gal_array *a = &arrays->array[i];
+    gal_status status = check_target(y, arrays, a);
+    if (status)
+        return status;
+    int size = gal_stored_size(a->stored);
+    if (same_bytes(a))
+        return gal_file_at(&arrays->file, y->data, a->count * size, a->offset);
+    unsigned char *buffer = malloc(BUFFER);
+    if (!buffer)
+        return gal_fail(GAL_MEMORY, "%s: no memory to read array \"%s\"", arrays->path, a->name);
+    fortran_walk walk = fortran_start(a);
+    for (int64_t first = 0, step = BUFFER / size; !status && first < a->count; first += step) {
+        int64_t n = a->count - first < step ? a->count - first : step;
+        status = gal_file_at(&arrays->file, buffer, n * size, a->offset + first * size);
+        if (!status)
+            status = convert(y->data, a, buffer, first, n, &walk, arrays->path);
+    }
+    free(buffer);
+    return status;
+}
+
+gal_status gal_arrays_open(gal_arrays **out, const char *path)
+{
+    *out = NULL;
+    int npy = gal_name_ends(path, ".npy");
+    if (!npy && !gal_name_ends(path, ".safetensors"))
+        return gal_fail(GAL_FILE, "%s: is neither .npy nor .safetensors", path);
+    gal_arrays *arrays = calloc(1, sizeof *arrays);
+    if (!arrays || !(arrays->path = strdup(path))) {
+        free(arrays);
+        return gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
+    }
+    gal_status status = gal_file_open(&arrays->file, arrays->path);
+    if (!status)
+        status = npy ? gal_npy_parse(arrays) : gal_safetensors_parse(arrays);
+    if (status) {
+        gal_arrays_free(arrays);
+        return status;
+    }
+    *out = arrays;
+    return GAL_OK;
+}
+
+void gal_arrays_free(gal_arrays *arrays)
+{
+    if (!arrays)
+        return;
+    gal_file_close(&arrays->file);
+    for (int64_t i = 0; i < arrays->count && arrays->array; i++)
+        free(arrays->array[i].name);
+    for (int64_t i = 0; i < arrays->pairs && arrays->key; i++) {
+        free(arrays->key[i]);
+        free(arrays->value[i]);
+    }
+    free(arrays->array);
+    free(arrays->key);
+    free(arrays->value);
+    free(arrays->path);
+    free(arrays);
+}
+
+int64_t gal_arrays_count(const gal_arrays *arrays)
+{
+    return arrays->count;
+}
+
+const char *gal_arrays_name(const gal_arrays *arrays, int64_t i)
+{
+    return arrays->array[i].name;
+}
+
+int gal_arrays_dtype(const gal_arrays *arrays, int64_t i)
+{
+    return dtype_of(arrays->array[i].stored);
+}
+
+int gal_arrays_rank(const gal_arrays *arrays, int64_t i)
+{
+    return arrays->array[i].rank;
+}
+
+const int64_t *gal_arrays_shape(const gal_arrays *arrays, int64_t i)
+{
+    return arrays->array[i].shape;
+}
+
+int64_t gal_arrays_metadata(const gal_arrays *arrays)
+{
+    return arrays->pairs;
+}
+
+const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i)
+{
+    return arrays->key[i];
+}
+
+const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i)
+{
+    return arrays->value[i];
+}

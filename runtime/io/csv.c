@@ -1,0 +1,297 @@
+/* csv.c: comma-separated tables (RFC 4180). Two passes over the text: the first finds for each column what all its values are, the second
+ * stores them in that type; so memory is the text and the columns, whatever the number of cells. */
+#include "io.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where reading stands. A field is text {n}, without its outer quotes and blanks. */
+typedef struct scanner {
+    const char *at, *end;
+    int64_t line; /* of at, from 1 */
+    const char *path;
+    const char *text;
+    int64_t n;
+    int last;   /* this field ended its row */
+    int quoted; /* it stood in quotes: a doubled quote in it means one */
+} scanner;
+
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Past the end of a line: \n, \r\n or a lone \r. */
+static void next_line(scanner *s)
+{
+    if (s->at < s->end && *s->at == '\r')
+        s->at++;
+    if (s->at < s->end && *s->at == '\n')
+        s->at++;
+    s->line++;
+}
+
+static int at_line_end(const scanner *s)
+{
+    return s->at == s->end || *s->at == '\n' || *s->at == '\r';
+}
+
+/* A field in quotes, s->at on the first. */
+static gal_status take_quoted(scanner *s)
+{
+    int64_t began = s->line;
+    s->text = ++s->at;
+    for (; s->at < s->end; s->at++) {
+        if (*s->at == '\n' || (*s->at == '\r' && s->at + 1 < s->end && s->at[1] != '\n'))
+            s->line++;
+        if (*s->at != '"')
+            continue;
+        if (s->at + 1 == s->end || s->at[1] != '"') {
+            s->n = s->at++ - s->text;
+            return GAL_OK;
+        }
+        s->at++;
+    }
+    return gal_fail(GAL_FILE, "%s: line %lld has a quote that is never closed", s->path, (long long)began);
+}
+
+/* The field into out {n + 1}, doubled quotes made one. Returns the bytes written, the 0 included. */
+static int64_t copy_field(char *out, const scanner *s)
+{
+    char *to = out;
+    for (int64_t k = 0; k < s->n; k++) {
+        *to++ = s->text[k];
+        k += s->quoted && s->text[k] == '"';
+    }
+    *to++ = 0;
+    return to - out;
+}
+
+/* The next field of the row, and past the comma or the line's end behind it. */
+static gal_status take_field(scanner *s)
+{
+    gal_status status = GAL_OK;
+    while (s->at < s->end && is_blank(*s->at))
+        s->at++;
+    s->quoted = s->at < s->end && *s->at == '"';
+    if (s->quoted) {
+        status = take_quoted(s);
+        if (status)
+            return status;
+        while (s->at < s->end && is_blank(*s->at))
+            s->at++;
+        if (!at_line_end(s) && *s->at != ',')
+            return gal_fail(GAL_FILE, "%s: line %lld has text behind a closing quote", s->path, (long long)s->line);
+    } else {
+        s->text = s->at;
+        while (!at_line_end(s) && *s->at != ',')
+            s->at++;
+        const char *stop = s->at;
+        while (stop > s->text && is_blank(stop[-1]))
+            stop--;
+        s->n = stop - s->text;
+    }
+    s->last = at_line_end(s);
+    if (s->last)
+        next_line(s);
+    else
+        s->at++;
+    return GAL_OK;
+}
+
+static void skip_blank_lines(scanner *s)
+{
+    for (;;) {
+        const char *at = s->at;
+        while (at < s->end && is_blank(*at))
+            at++;
+        if (at < s->end && *at != '\n' && *at != '\r')
+            return;
+        s->at = at;
+        if (at == s->end)
+            return;
+        next_line(s);
+    }
+}
+
+/* The mark of UTF-8, then lines that begin with # (SkyServer's #Table1). */
+static void skip_preamble(scanner *s)
+{
+    if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
+        s->at += 3;
+    for (skip_blank_lines(s); s->at < s->end && *s->at == '#'; skip_blank_lines(s)) {
+        while (!at_line_end(s))
+            s->at++;
+        next_line(s);
+    }
+}
+
+static gal_status no_memory(const gal_table *table)
+{
+    return gal_fail(GAL_MEMORY, "%s: no memory for its columns", table->path);
+}
+
+/* What the values of a column have been so far. */
+typedef struct traits {
+    int integers, digits, floats, texts;
+    int64_t bytes; /* of all values as text, each with its zero */
+} traits;
+
+static gal_status read_names(gal_table *table, scanner *s)
+{
+    int capacity = 0;
+    for (s->last = 0; !s->last;) {
+        gal_status status = take_field(s);
+        if (status)
+            return status;
+        if (table->columns == capacity) {
+            capacity = capacity ? 2 * capacity : 32;
+            gal_column *more = realloc(table->column, (size_t)capacity * sizeof *more);
+            if (!more)
+                return no_memory(table);
+            table->column = more;
+        }
+        gal_column *c = &table->column[table->columns++];
+        *c = (gal_column){.name = malloc((size_t)s->n + 1), .width = 1, .loaded = 1};
+        if (!c->name)
+            return no_memory(table);
+        copy_field(c->name, s);
+    }
+    return GAL_OK;
+}
+
+static gal_status count_error(const gal_table *table, const scanner *s, int64_t line, int fields)
+{
+    return gal_fail(GAL_FILE, "%s: line %lld has %d%s, the line of names has %d", s->path, (long long)line, fields,
+                    fields > table->columns ? " or more fields"
+                    : fields == 1           ? " field"
+                                            : " fields",
+                    table->columns);
+}
+
+/* First pass: the traits {columns}, the number of rows and the line of each. */
+static gal_status survey(gal_table *table, scanner *s, traits *trait)
+{
+    int64_t capacity = 0;
+    for (skip_blank_lines(s); s->at < s->end; skip_blank_lines(s)) {
+        if (table->rows == capacity) {
+            capacity = capacity ? 2 * capacity : 1024;
+            int64_t *more = realloc(table->line, (size_t)capacity * sizeof *more);
+            if (!more)
+                return no_memory(table);
+            table->line = more;
+        }
+        int64_t line = table->line[table->rows++] = s->line;
+        int field = 0;
+        for (s->last = 0; !s->last; field++) {
+            gal_status status = take_field(s);
+            if (status)
+                return status;
+            if (field == table->columns)
+                return count_error(table, s, line, field + 1);
+            int64_t i;
+            double f;
+            gal_text_kind kind = gal_number_parse(s->text, s->n, &i, &f);
+            traits *t = &trait[field];
+            t->integers |= kind == GAL_TEXT_INTEGER;
+            t->digits |= kind == GAL_TEXT_DIGITS;
+            t->floats |= kind == GAL_TEXT_FLOAT;
+            t->texts |= kind == GAL_TEXT_OTHER;
+            t->bytes += s->n + 1;
+        }
+        if (field != table->columns)
+            return count_error(table, s, line, field);
+    }
+    return GAL_OK;
+}
+
+/* An integer that would not print as it stands (an id like 007, or of 20 digits) makes text of a column of integers, but not of one of
+ * floats. */
+static gal_status choose_types(gal_table *table, const traits *trait)
+{
+    size_t rows = (size_t)table->rows;
+    for (int i = 0; i < table->columns; i++) {
+        gal_column *c = &table->column[i];
+        const traits *t = &trait[i];
+        if (t->texts || (t->digits && !t->floats)) {
+            c->type = GAL_COLUMN_STRING;
+            c->text = malloc((size_t)t->bytes + 1);
+            c->start = malloc((rows + 1) * sizeof *c->start);
+        } else if (t->integers && !t->floats) {
+            c->type = GAL_COLUMN_I64;
+            c->i64 = malloc((rows + 1) * sizeof *c->i64);
+        } else {
+            c->type = GAL_COLUMN_F64;
+            c->f64 = malloc((rows + 1) * sizeof *c->f64);
+        }
+        if (!(c->type == GAL_COLUMN_STRING ? c->text && c->start : c->i64 || c->f64))
+            return no_memory(table);
+    }
+    return GAL_OK;
+}
+
+/* Value of row k; used {1} counts the bytes of text so far. */
+static gal_status store(gal_table *table, gal_column *c, const scanner *s, int64_t k, int64_t *used)
+{
+    int64_t i;
+    double f;
+    gal_text_kind kind = gal_number_parse(s->text, s->n, &i, &f);
+    if (c->type == GAL_COLUMN_STRING) {
+        c->start[k] = *used;
+        if (kind == GAL_TEXT_MISSING && !s->quoted) /* null */
+            c->text[(*used)++] = 0;
+        else
+            *used += copy_field(c->text + *used, s);
+        return GAL_OK;
+    }
+    if (c->type == GAL_COLUMN_F64) {
+        c->f64[k] = f;
+        return GAL_OK;
+    }
+    c->i64[k] = i;
+    if (kind == GAL_TEXT_MISSING) {
+        if (!c->missing && !(c->missing = calloc((size_t)table->rows, 1)))
+            return no_memory(table);
+        c->missing[k] = 1;
+    }
+    return GAL_OK;
+}
+
+static gal_status fill(gal_table *table, scanner *s, int64_t *used)
+{
+    for (int64_t row = 0; row < table->rows; row++) {
+        skip_blank_lines(s);
+        for (int i = 0; i < table->columns; i++) {
+            gal_status status = take_field(s);
+            if (!status)
+                status = store(table, &table->column[i], s, row, &used[i]);
+            if (status)
+                return status;
+        }
+    }
+    return GAL_OK;
+}
+
+gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n)
+{
+    scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
+    if (memchr(text, 0, (size_t)n))
+        return gal_fail(GAL_FILE, "%s: holds bytes that are 0, expected text in UTF-8", table->path);
+    skip_preamble(&s);
+    if (s.at == s.end)
+        return gal_fail(GAL_FILE, "%s: has no line of column names", table->path);
+    gal_status status = read_names(table, &s);
+    if (status)
+        return status;
+    traits *trait = calloc((size_t)table->columns, sizeof *trait);
+    int64_t *used = calloc((size_t)table->columns, sizeof *used);
+    scanner rows = s;
+    status = trait && used ? survey(table, &s, trait) : no_memory(table);
+    if (!status)
+        status = choose_types(table, trait);
+    if (!status)
+        status = fill(table, &rows, used);
+    free(trait);
+    free(used);
+    return status;
+}

@@ -1,0 +1,278 @@
+/* file.c: whole files in and out. Reading is by pread with the path in every sentence; writing is all or nothing. */
+#include "io.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Linux moves at most this many bytes a call (read(2)). */
+#define LARGEST_CALL 0x7ffff000
+
+gal_status gal_file_open(gal_file *file, const char *path)
+{
+    /* A FIFO without a writer would block for ever; a regular file does not mind. */
+    *file = (gal_file){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .path = path};
+    if (file->fd < 0)
+        return gal_fail(GAL_FILE, "%s: can't be opened: %s", path, strerror(errno));
+    struct stat info;
+    if (fstat(file->fd, &info) != 0) {
+        gal_fail(GAL_FILE, "%s: can't be read: %s", path, strerror(errno));
+        gal_file_close(file);
+        return GAL_FILE;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        gal_file_close(file);
+        return gal_fail(GAL_FILE, "%s: is %s, expected a regular file", path, S_ISDIR(info.st_mode) ? "a folder" : "a device or a pipe");
+    }
+    file->size = info.st_size;
+    return GAL_OK;
+}
+
+gal_status gal_file_at(const gal_file *file, void *bytes, int64_t n, int64_t offset)
+{
+    char *at = bytes;
+    while (n > 0) {
+        ssize_t got = pread(file->fd, at, n < LARGEST_CALL ? (size_t)n : LARGEST_CALL, offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return gal_fail(GAL_FILE, "%s: can't be read: %s", file->path, strerror(errno));
+        if (got == 0)
+            return gal_fail(GAL_FILE, "%s: ends after %lld bytes, expected %lld more", file->path, (long long)offset, (long long)n);
+        at += got;
+        offset += got;
+        n -= got;
+    }
+    return GAL_OK;
+}
+
+void gal_file_close(gal_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}
+
+gal_status gal_file_read(char **bytes, int64_t *n, const char *path)
+{
+    *bytes = NULL;
+    *n = 0;
+    gal_file file;
+    gal_status status = gal_file_open(&file, path);
+    if (status)
+        return status;
+    char *all = malloc((size_t)file.size + 1);
+    if (!all)
+        status = gal_fail(GAL_MEMORY, "%s: no memory for its %lld bytes", path, (long long)file.size);
+    else
+        status = gal_file_at(&file, all, file.size, 0);
+    gal_file_close(&file);
+    if (status) {
+        free(all);
+        return status;
+    }
+    all[file.size] = 0;
+    *bytes = all;
+    *n = file.size;
+    return GAL_OK;
+}
+
+void gal_file_free(char *bytes)
+{
+    free(bytes);
+}
+
+/* The folder of path, with its last slash: "" for a bare name. Its length in bytes. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+static gal_status cannot_write(gal_writer *writer, const char *what)
+{
+    int reason = errno;
+    gal_fail(GAL_FILE, "%s: can't be written (%s): %s", writer->path, what, strerror(reason));
+    gal_writer_abandon(writer);
+    return GAL_FILE;
+}
+
+/* Opens writer->temporary, in the folder of writer->path, under a name that nobody has. */
+static gal_status open_temporary(gal_writer *writer, mode_t mode)
+{
+    static atomic_uint counter;
+    size_t folder = folder_length(writer->path), size = folder + 48;
+    writer->temporary = malloc(size);
+    if (!writer->temporary) {
+        gal_writer_abandon(writer);
+        return gal_fail(GAL_MEMORY, "no memory to write a file");
+    }
+    /* A leftover of a killed process that had our number is stepped over. */
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        snprintf(writer->temporary, size, "%.*s.galrun-%ld-%u.tmp", (int)folder, writer->path, (long)getpid(),
+                 atomic_fetch_add(&counter, 1));
+        writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (writer->fd >= 0 || errno != EEXIST)
+            break;
+    }
+    if (writer->fd < 0) {
+        int reason = errno;
+        free(writer->temporary); /* it is not ours to remove */
+        writer->temporary = NULL;
+        errno = reason;
+        return cannot_write(writer, "making a temporary file in its folder");
+    }
+    return GAL_OK;
+}
+
+gal_status gal_writer_open(gal_writer *writer, const char *path)
+{
+    *writer = (gal_writer){.fd = -1};
+    struct stat info;
+    int exists = stat(path, &info) == 0;
+    if (exists && !S_ISREG(info.st_mode))
+        return gal_fail(GAL_FILE, "%s: is %s, expected a regular file or none", path,
+                        S_ISDIR(info.st_mode) ? "a folder" : "a device or a pipe");
+    size_t n = strlen(path);
+    if (n == 0 || path[n - 1] == '/')
+        return gal_fail(GAL_FILE, "\"%s\": is no name for a file", path);
+    /* Through a link to the file itself, so that the rename replaces that and not the link. */
+    writer->path = exists ? realpath(path, NULL) : strdup(path);
+    if (!writer->path)
+        return gal_fail(GAL_FILE, "%s: can't be written: %s", path, strerror(errno));
+    gal_status status = open_temporary(writer, 0666);
+    if (!status && exists)
+        (void)!fchmod(writer->fd, info.st_mode & 0777); /* the old permissions where they can be had */
+    return status;
+}
+
+gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n)
+{
+    const char *at = bytes;
+    while (n > 0) {
+        ssize_t put = write(writer->fd, at, n < LARGEST_CALL ? (size_t)n : LARGEST_CALL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return cannot_write(writer, "writing");
+        at += put;
+        n -= put;
+    }
+    return GAL_OK;
+}
+
+gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x)
+{
+    int64_t count = gal_tensor_count(x), bytes = count * (int64_t)gal_dtype_size(x->dtype);
+    void *host = malloc(bytes ? (size_t)bytes : 1);
+    gal_status status =
+        host ? gal_tensor_read(x, host, count) : gal_fail(GAL_MEMORY, "%s: no memory to write %s", writer->path, gal_shape_text(x));
+    if (!status)
+        status = gal_writer_put(writer, host, bytes);
+    else
+        gal_writer_abandon(writer);
+    free(host);
+    return status;
+}
+
+/* The rename is on disk only when the folder is. */
+static int sync_folder(const char *path)
+{
+    size_t n = folder_length(path);
+    char *folder = n ? strndup(path, n) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int failed = fd < 0 || fsync(fd) != 0;
+    /* A folder that may be written but not read, and file systems that can't sync a folder, are no fault of the file. */
+    if (failed && (errno == EINVAL || errno == EACCES || errno == ENOTSUP))
+        failed = 0;
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    errno = reason;
+    return failed ? -1 : 0;
+}
+
+gal_status gal_writer_commit(gal_writer *writer)
+{
+    if (fsync(writer->fd) != 0)
+        return cannot_write(writer, "syncing");
+    int closed = close(writer->fd);
+    writer->fd = -1;
+    if (closed != 0)
+        return cannot_write(writer, "closing");
+    if (rename(writer->temporary, writer->path) != 0)
+        return cannot_write(writer, "renaming");
+    free(writer->temporary);
+    writer->temporary = NULL;
+    if (sync_folder(writer->path) != 0)
+        return cannot_write(writer, "syncing its folder");
+    gal_writer_abandon(writer);
+    return GAL_OK;
+}
+
+void gal_writer_abandon(gal_writer *writer)
+{
+    if (writer->fd >= 0)
+        close(writer->fd);
+    if (writer->temporary)
+        unlink(writer->temporary);
+    free(writer->temporary);
+    free(writer->path);
+    *writer = (gal_writer){.fd = -1};
+}
+
+gal_status gal_file_write(const char *path, const void *bytes, int64_t n)
+{
+    gal_writer writer;
+    gal_status status = gal_writer_open(&writer, path);
+    if (!status)
+        status = gal_writer_put(&writer, bytes, n);
+    if (!status)
+        status = gal_writer_commit(&writer);
+    return status;
+}
+
+int gal_path_exists(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return 0;
+    return S_ISDIR(info.st_mode) ? 2 : 1;
+}
+
+gal_status gal_make_folder(const char *path)
+{
+    char *part = strdup(path);
+    if (!part || !*part) {
+        free(part);
+        return part ? gal_fail(GAL_FILE, "\"\": is no name for a folder") : gal_fail(GAL_MEMORY, "no memory to make a folder");
+    }
+    /* Each folder on the way, then the last; what exists answers EEXIST (or EROFS, EACCES above us) and only the last has to be a folder.
+     */
+    for (char *c = part + 1; *c; c++)
+        if (*c == '/') {
+            *c = 0;
+            mkdir(part, 0777);
+            *c = '/';
+        }
+    int made = mkdir(part, 0777), reason = errno;
+    free(part);
+    if (made == 0 || gal_path_exists(path) == 2)
+        return GAL_OK;
+    if (reason == EEXIST)
+        return gal_fail(GAL_FILE, "%s: is a file, expected a folder", path);
+    return gal_fail(GAL_FILE, "%s: the folder can't be made: %s", path, strerror(reason));
+}
+
+int gal_name_ends(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), m = strlen(suffix);
+    return n >= m && strcasecmp(name + n - m, suffix) == 0;
+}

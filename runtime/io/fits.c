@@ -1,0 +1,199 @@
+/* fits.c: FITS binary tables (FITS standard 4.0, section 7.3), through CFITSIO. A file is opened as a disk file, so nothing in its name is
+ * taken for a filter or a command. The values are fits_values.c's. */
+#include "fits.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+gal_status gal_fits_error(const gal_table *table, const char *doing, int status)
+{
+    char text[FLEN_ERRMSG] = "";
+    fits_get_errstatus(status, text);
+    fits_clear_errmsg();
+    return gal_fail(GAL_FILE, "%s: %s failed, the file is truncated or damaged (CFITSIO %d: %s)", table->path, doing, status, text);
+}
+
+gal_status gal_fits_no_memory(const gal_table *table)
+{
+    return gal_fail(GAL_MEMORY, "%s: no memory for its columns", table->path);
+}
+
+static void close_source(void *source)
+{
+    fits_source *s = source;
+    int status = 0;
+    if (s->fits)
+        fits_close_file(s->fits, &status);
+    gal_file_free(s->bytes);
+    free(s->column);
+    free(s);
+}
+
+/* The file open at its primary HDU. */
+static gal_status open_source(gal_table *table, fits_source *s)
+{
+    int status = 0;
+    if (s->bytes) {
+        fits_open_memfile(&s->fits, "table", READONLY, &s->bytes, &s->size, 0, NULL, &status);
+    } else {
+        /* CFITSIO expands a leading ~. */
+        char name[FLEN_FILENAME];
+        int n = snprintf(name, sizeof name, "%s%s", *table->path == '~' ? "./" : "", table->path);
+        if (n >= (int)sizeof name)
+            return gal_fail(GAL_FILE, "%s: its path has %d characters, CFITSIO takes at most %d", table->path, n, (int)sizeof name - 1);
+        fits_open_diskfile(&s->fits, name, READONLY, &status);
+    }
+    if (status)
+        return gal_fits_error(table, "opening it", status);
+    return GAL_OK;
+}
+
+/* Moves to the first binary table, or says what there is instead. */
+static gal_status find_first(const gal_table *table, fitsfile *fits)
+{
+    int status = 0, type = 0, ascii = 0, hdu = 1;
+    LONGLONG end = 0;
+    for (; !status; hdu++) {
+        fits_get_hduaddrll(fits, NULL, NULL, &end, &status);
+        fits_movabs_hdu(fits, hdu + 1, &type, &status);
+        if (!status && type == BINARY_TBL)
+            return GAL_OK;
+        ascii |= !status && type == ASCII_TBL;
+    }
+    if (status != END_OF_FILE || end != fits->Fptr->filesize)
+        return gal_fits_error(table, "looking for a table", status);
+    fits_clear_errmsg();
+    if (ascii)
+        return gal_fail(GAL_FILE, "%s: its table is an ASCII table (XTENSION = TABLE), expected a binary table", table->path);
+    return gal_fail(GAL_FILE, "%s: holds images but no table, expected a binary table", table->path);
+}
+
+static gal_status find_numbered(const gal_table *table, fitsfile *fits, int hdu)
+{
+    static const char *const kind[] = {"an image", "an ASCII table"};
+    int status = 0, type = 0, count = 0;
+    fits_movabs_hdu(fits, hdu + 1, &type, &status);
+    if (!status && type == BINARY_TBL)
+        return GAL_OK;
+    if (!status)
+        return gal_fail(GAL_FILE, "%s: HDU %d is %s, expected a binary table", table->path, hdu, kind[type == ASCII_TBL]);
+    if (status != END_OF_FILE && status != BAD_HDU_NUM)
+        return gal_fits_error(table, "finding the HDU", status);
+    status = 0;
+    fits_get_num_hdus(fits, &count, &status);
+    fits_clear_errmsg();
+    return gal_fail(GAL_FILE, "%s: there is no HDU %d, the file has %d (0 to %d)", table->path, hdu, count, count - 1);
+}
+
+/* Whether the table's rows are all in the file; CFITSIO finds out only when it reads them. */
+static gal_status check_length(gal_table *table, fitsfile *fits)
+{
+    LONGLONG rows = 0, start = 0, need;
+    int status = 0;
+    fits_get_num_rowsll(fits, &rows, &status);
+    fits_get_num_cols(fits, &table->columns, &status);
+    fits_get_hduaddrll(fits, NULL, &start, NULL, &status);
+    if (status)
+        return gal_fits_error(table, "reading the table's header", status);
+    if (__builtin_mul_overflow(rows, fits->Fptr->rowlength, &need) || __builtin_add_overflow(need, start, &need) ||
+        need > fits->Fptr->filesize)
+        return gal_fail(GAL_FILE, "%s: is truncated: %lld rows of %lld bytes from byte %lld on, the file ends at %lld", table->path,
+                        (long long)rows, (long long)fits->Fptr->rowlength, (long long)start, (long long)fits->Fptr->filesize);
+    table->rows = table->columns == 0 || fits->Fptr->rowlength == 0 ? 0 : rows;
+    return GAL_OK;
+}
+
+/* The letters of each string in a column of `repeat` letters a row: 60A12, or 60A with TDIM (12,5), is five strings of twelve. */
+static int64_t string_length(fitsfile *fits, int i, LONGLONG repeat, LONGLONG width)
+{
+    long size[8] = {0};
+    int status = 0, rank = 0;
+    fits_read_tdim(fits, i + 1, 8, &rank, size, &status);
+    fits_clear_errmsg();
+    if (!status && rank > 1 && size[0] > 0 && size[0] <= repeat)
+        return size[0];
+    return width > 0 && width <= repeat ? width : repeat;
+}
+
+/* What the header says of column i. */
+static gal_status describe(gal_table *table, fits_source *s, int i)
+{
+    gal_column *c = &table->column[i];
+    fits_column *f = &s->column[i];
+    char name[FLEN_VALUE] = "", unit[FLEN_VALUE] = "", letter[FLEN_VALUE] = "", display[FLEN_VALUE] = "", key[16];
+    LONGLONG repeat = 0, width = 0;
+    long each = 0, null = 0;
+    int status = 0, absent = 0;
+    fits_get_bcolparms(s->fits, i + 1, name, unit, letter, &each, &f->scale, &f->zero, &null, display, &status);
+    fits_get_coltypell(s->fits, i + 1, &f->code, &repeat, &width, &status);
+    if (status)
+        return gal_fits_error(table, "reading the table's header", status);
+    snprintf(key, sizeof key, "TNULL%d", i + 1);
+    fits_read_key(s->fits, TLONGLONG, key, &f->null, NULL, &absent);
+    f->has_null = !absent && gal_fits_is_integer(f);
+    fits_clear_errmsg();
+    if (!(c->name = strdup(name)) || !(c->unit = strdup(unit)))
+        return gal_fits_no_memory(table);
+    c->width = repeat;
+    if (f->code == TSTRING) {
+        f->letters = string_length(s->fits, i, repeat, width);
+        c->width = f->letters > 0 ? repeat / f->letters : 1;
+    }
+    c->type = f->code == TSTRING                                                          ? GAL_COLUMN_STRING
+              : f->code == TLOGICAL || gal_fits_stays_integer(f) || gal_fits_is_uint64(f) ? GAL_COLUMN_I64
+              : gal_fits_value_bytes(f) > 0                                               ? GAL_COLUMN_F64
+                                                                                          : GAL_COLUMN_OTHER;
+    int64_t bytes;
+    if (c->width < 0 || (c->type != GAL_COLUMN_OTHER &&
+                         (__builtin_mul_overflow(c->width, gal_fits_value_bytes(f), &bytes) || bytes > s->fits->Fptr->rowlength)))
+        return gal_fail(GAL_FILE, "%s: is damaged: column \"%s\" is wider than a row of its table", table->path, name);
+    return GAL_OK;
+}
+
+static gal_status describe_all(gal_table *table, fits_source *s)
+{
+    int status = 0, compressed = 0;
+    fits_read_key(s->fits, TLOGICAL, "ZTABLE", &compressed, NULL, &status);
+    fits_clear_errmsg();
+    if (!status && compressed)
+        return gal_fail(GAL_FILE, "%s: its table is compressed column by column (ZTABLE), which is not read: unpack it with funpack",
+                        table->path);
+    table->column = calloc((size_t)table->columns + 1, sizeof *table->column);
+    s->column = calloc((size_t)table->columns + 1, sizeof *s->column);
+    if (!table->column || !s->column)
+        return gal_fits_no_memory(table);
+    for (int i = 0; i < table->columns; i++) {
+        gal_status failed = describe(table, s, i);
+        /* Whether a uint64 column is numbers or text, only its values say. */
+        if (!failed && gal_fits_is_uint64(&s->column[i])) {
+            failed = gal_fits_load_uint64(table, i);
+            table->column[i].loaded = 1;
+        }
+        if (failed)
+            return failed;
+    }
+    return GAL_OK;
+}
+
+gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu)
+{
+    fits_source *s = calloc(1, sizeof *s);
+    if (!s) {
+        gal_file_free(bytes);
+        return gal_fits_no_memory(table);
+    }
+    s->bytes = bytes;
+    s->size = (size_t)n;
+    table->source = s;
+    table->close = close_source;
+    table->load = gal_fits_load;
+    gal_status status = open_source(table, s);
+    if (!status)
+        status = hdu < 0 ? find_first(table, s->fits) : find_numbered(table, s->fits, hdu);
+    if (!status)
+        status = check_length(table, s->fits);
+    if (!status)
+        status = describe_all(table, s);
+    return status;
+}

@@ -1,0 +1,230 @@
+/* npy.c: one array in NumPy's own format (numpy.lib.format, versions 1 to 3). The header is a Python dictionary; only the one that NumPy
+ * writes is taken, {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, its keys in any order. Nothing is evaluated. */
+#include "io.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC "\x93NUMPY"
+#define LARGEST_HEADER 65536 /* NumPy's own are under 200 bytes; records with many fields are refused anyway */
+
+/* A place in the header text; at never passes end. */
+typedef struct cursor {
+    const char *at, *end;
+} cursor;
+
+static void skip_blanks(cursor *c)
+{
+    while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\t' || *c->at == '\r'))
+        c->at++;
+}
+
+static int take(cursor *c, char wanted)
+{
+    skip_blanks(c);
+    if (c->at == c->end || *c->at != wanted)
+        return 0;
+    c->at++;
+    return 1;
+}
+
+static int take_word(cursor *c, const char *word)
+{
+    skip_blanks(c);
+    size_t n = strlen(word);
+    if ((size_t)(c->end - c->at) < n || memcmp(c->at, word, n) != 0)
+        return 0;
+    c->at += n;
+    return 1;
+}
+
+/* A quoted string without escapes into text {size}. */
+static int take_string(cursor *c, char *text, size_t size)
+{
+    skip_blanks(c);
+    if (c->at == c->end || (*c->at != '\'' && *c->at != '"'))
+        return 0;
+    char quote = *c->at++;
+    size_t n = 0;
+    for (; c->at < c->end && *c->at != quote; c->at++) {
+        if (n + 1 >= size || *c->at == '\\')
+            return 0;
+        text[n++] = *c->at;
+    }
+    text[n] = 0;
+    return take(c, quote);
+}
+
+/* "(3, 4)", "(3,)", "()": the rank, or -1; -2 where it is more than GAL_RANK. */
+static int take_shape(cursor *c, int64_t *shape)
+{
+    int rank = 0;
+    if (!take(c, '('))
+        return -1;
+    while (!take(c, ')')) {
+        skip_blanks(c);
+        const char *first = c->at;
+        int64_t value = 0;
+        for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++)
+            if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *c->at - '0', &value))
+                return -1;
+        if (c->at == first)
+            return -1;
+        if (rank == GAL_RANK)
+            return -2;
+        shape[rank++] = value;
+        if (c->at < c->end && *c->at == 'L') /* NumPy under Python 2 */
+            c->at++;
+        if (!take(c, ',') && (c->at == c->end || *c->at != ')'))
+            return -1;
+    }
+    return rank;
+}
+
+static gal_status parse_descr(gal_array *a, const char *descr, const char *path)
+{
+    static const struct {
+        const char *code;
+        gal_stored stored;
+    } known[] = {{"b1", GAL_STORED_BOOL}, {"u1", GAL_STORED_U8},  {"i1", GAL_STORED_I8},  {"u2", GAL_STORED_U16},
+                 {"i2", GAL_STORED_I16},  {"u4", GAL_STORED_U32}, {"i4", GAL_STORED_I32}, {"u8", GAL_STORED_U64},
+                 {"i8", GAL_STORED_I64},  {"f2", GAL_STORED_F16}, {"f4", GAL_STORED_F32}, {"f8", GAL_STORED_F64}};
+    char order = descr[0];
+    if (order && strchr("<>|=", order)) {
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            if (strcmp(descr + 1, known[k].code) == 0) {
+                a->stored = known[k].stored;
+                a->big_endian = order == '>' || (order == '=' && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+                return GAL_OK;
+            }
+    }
+    return gal_fail(GAL_TYPE, "%s: its values are of NumPy type '%s', expected booleans, integers or floats of 2 to 8 bytes", path, descr);
+}
+
+static gal_status malformed(const char *path, const char *what)
+{
+    return gal_fail(GAL_FILE, "%s: is no valid .npy file: %s", path, what);
+}
+
+/* The header's dictionary text {n} into a. */
+static gal_status parse_header(gal_array *a, const char *text, int64_t n, const char *path)
+{
+    cursor c = {text, text + n};
+    int has_descr = 0, has_order = 0, has_shape = 0;
+    char word[64];
+    if (!take(&c, '{'))
+        return malformed(path, "its header is no dictionary");
+    while (!take(&c, '}')) {
+        if (!take_string(&c, word, sizeof word) || !take(&c, ':'))
+            return malformed(path, "its header breaks off or is damaged");
+        if (strcmp(word, "descr") == 0) {
+            if (take(&c, '['))
+                return gal_fail(GAL_TYPE, "%s: holds records (a structured array), expected one number per element", path);
+            if (!take_string(&c, word, sizeof word))
+                return malformed(path, "'descr' is no string");
+            gal_status status = parse_descr(a, word, path);
+            if (status)
+                return status;
+            has_descr = 1;
+        } else if (strcmp(word, "fortran_order") == 0) {
+            a->fortran = take_word(&c, "True");
+            if (!a->fortran && !take_word(&c, "False"))
+                return malformed(path, "'fortran_order' is neither True nor False");
+            has_order = 1;
+        } else if (strcmp(word, "shape") == 0) {
+            a->rank = take_shape(&c, a->shape);
+            if (a->rank == -2)
+                return gal_fail(GAL_SHAPE, "%s: has more than %d dimensions", path, GAL_RANK);
+            if (a->rank < 0)
+                return malformed(path, "'shape' is no tuple of sizes");
+            has_shape = 1;
+        } else {
+            return malformed(path, "its header has an unknown key");
+        }
+        if (!take(&c, ',') && (c.at == c.end || *c.at != '}'))
+            return malformed(path, "its header breaks off or is damaged");
+    }
+    if (!has_descr || !has_order || !has_shape)
+        return malformed(path, "its header lacks 'descr', 'fortran_order' or 'shape'");
+    return GAL_OK;
+}
+
+/* Reads magic, version and header; *data is where the values begin. */
+static gal_status read_header(gal_array *a, int64_t *data, const gal_file *file)
+{
+    unsigned char start[12] = {0};
+    if (file->size < 10)
+        return malformed(file->path, "it is too short for a header");
+    gal_status status = gal_file_at(file, start, file->size < 12 ? file->size : 12, 0);
+    if (status)
+        return status;
+    if (memcmp(start, MAGIC, 6) != 0)
+        return malformed(file->path, "it does not begin with \\x93NUMPY");
+    if (start[6] < 1 || start[6] > 3)
+        return gal_fail(GAL_FILE, "%s: is a .npy file of version %d, expected 1 to 3", file->path, start[6]);
+    int64_t prefix = start[6] == 1 ? 10 : 12, n = start[8] | start[9] << 8;
+    if (start[6] > 1)
+        n |= (int64_t)start[10] << 16 | (int64_t)start[11] << 24;
+    if (n > LARGEST_HEADER || prefix + n > file->size)
+        return malformed(file->path, "its header is longer than the file or than any that NumPy writes");
+    char *text = malloc((size_t)n + 1);
+    if (!text)
+        return gal_fail(GAL_MEMORY, "%s: no memory for its header", file->path);
+    status = gal_file_at(file, text, n, prefix);
+    if (!status)
+        status = parse_header(a, text, n, file->path);
+    free(text);
+    *data = prefix + n;
+    return status;
+}
+
+gal_status gal_npy_parse(gal_arrays *arrays)
+{
+    gal_array *a = calloc(1, sizeof *a);
+    arrays->array = a;
+    if (!a || !(a->name = strdup("")))
+        return gal_fail(GAL_MEMORY, "%s: no memory to open it", arrays->path);
+    arrays->count = 1;
+    gal_status status = read_header(a, &a->offset, &arrays->file);
+    if (status)
+        return status;
+    if (!gal_shape_product(&a->count, a->shape, a->rank))
+        return malformed(arrays->path, "its shape is beyond any memory");
+    int64_t have = arrays->file.size - a->offset, size = gal_stored_size(a->stored);
+    if (a->count > have / size) {
+        gal_tensor shape = {.rank = a->rank};
+        memcpy(shape.shape, a->shape, sizeof shape.shape);
+        return gal_fail(GAL_FILE, "%s: is truncated: %lld bytes of values, its shape %s needs %lld", arrays->path, (long long)have,
+                        gal_shape_text(&shape), (long long)(a->count * size));
+    }
+    return GAL_OK;
+}
+
+gal_status gal_npy_write(const char *path, const gal_tensor *x)
+{
+    static const char *const descr[] = {[GAL_F32] = "<f4", [GAL_U8] = "|u1", [GAL_I64] = "<i8", [GAL_F64] = "<f8"};
+    char header[512];
+    int n = snprintf(header + 10, sizeof header - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[x->dtype]) + 10;
+    for (int d = 0; d < x->rank; d++)
+        n += snprintf(header + n, sizeof header - (size_t)n, "%lld%s", (long long)x->shape[d],
+                      x->rank == 1      ? ","
+                      : d + 1 < x->rank ? ", "
+                                        : "");
+    n += snprintf(header + n, sizeof header - (size_t)n, "), }");
+    /* Blanks and a newline until the values begin at a multiple of 64, as NumPy does. */
+    int end = (n + 1 + 63) / 64 * 64;
+    memset(header + n, ' ', (size_t)(end - n));
+    header[end - 1] = '\n';
+    memcpy(header, MAGIC "\x01\x00", 8);
+    header[8] = (char)((end - 10) & 255);
+    header[9] = (char)((end - 10) >> 8);
+    gal_writer writer;
+    gal_status status = gal_writer_open(&writer, path);
+    if (!status)
+        status = gal_writer_put(&writer, header, end);
+    if (!status)
+        status = gal_writer_put_tensor(&writer, x);
+    if (!status)
+        status = gal_writer_commit(&writer);
+    return status;
+}
