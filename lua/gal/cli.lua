@@ -1,5 +1,5 @@
--- cli: what experiments say to the person at the command line: their options, the progress of long work (gal.progress), aligned tables. The only module of the library that
--- prints and that ends the process, and only because an experiment asked it to read the command line.
+-- cli: what experiments say to the person at the command line: their options, the progress of long work (gal.progress), aligned tables. Of the library
+-- only this and gal.progress print, and only this ends the process: because an experiment asked it to read the command line.
 local host = require "gal.host"
 local raise = require("gal.raise").raise
 
@@ -120,6 +120,33 @@ local function unknown(word, list)
   return ("no option '%s'; %s"):format(word, near and ("did you mean %s?"):format(near) or "--help lists them")
 end
 
+-- The option that words[i] is for and the text of its value, and how many words that took; or nil and a sentence. `taken` remembers which positional options have their word.
+local function next_option(words, i, list, by_name, taken)
+  local name, value = words[i]:match("^%-%-([^=]+)=(.*)$")
+  name = name or words[i]:match("^%-%-(.+)$")
+  if not name then
+    for _, o in ipairs(list) do
+      if o.positional and not taken[o.name] then
+        taken[o.name] = true
+        return o, words[i], 1
+      end
+    end
+    return nil, ("'%s' is no option; they are written --name value or --name=value, and --help lists them"):format(words[i])
+  end
+  local key = name:gsub("%-", "_")
+  local o, negated = by_name[key], by_name[key:match("^no_(.+)$") or ""]
+  if not o and negated and negated.type == "boolean" then
+    if value then return nil, ("--%s takes no value"):format(name) end
+    return negated, "false", 1
+  end
+  if not o then return nil, unknown("--" .. name, list) end
+  if value then return o, value, 1 end
+  if o.type == "boolean" then return o, "true", 1 end
+  value = words[i + 1]
+  if not value or value:match("^%-%-%a") then return nil, ("%s is without its value, expected %s"):format(o.flag, TYPES[o.type].wants) end
+  return o, value, 2
+end
+
 --- Reads a list of words by declarations as in cli.options. Returns {name = value}; or nil and a sentence that says which word is wrong; or nil, nil where --help was asked for.
 function cli.parse(spec, words)
   local list, by_name = declare(spec)
@@ -130,35 +157,15 @@ function cli.parse(spec, words)
     if host.given[o.name] then values[o.name] = host[o.name] end
   end
   while i <= #words do
-    local word = words[i]
-    if word == "--help" or word == "-h" then return nil, nil end
-    local name, value = word:match("^%-%-([^=]+)=(.*)$")
-    name = name or word:match("^%-%-(.+)$")
-    if not name then
-      for _, o in ipairs(list) do
-        if o.positional and not taken[o.name] and not name then name, value, taken[o.name] = o.name, word, true end
-      end
-    end
-    if not name then return nil, ("'%s' is no option; they are written --name value or --name=value, and --help lists them"):format(word) end
-    local key = name:gsub("%-", "_")
-    local o, negated = by_name[key], by_name[key:match("^no_(.+)$") or ""]
-    if not o and negated and negated.type == "boolean" then
-      if value then return nil, ("--%s takes no value"):format(name) end
-      o, value = negated, "false"
-    elseif o and o.type == "boolean" then
-      value = value or "true"
-    elseif o and not value then
-      i = i + 1
-      value = words[i]
-      if not value or value:match("^%-%-%a") then return nil, ("%s is without its value, expected %s"):format(o.flag, TYPES[o.type].wants) end
-    end
-    if not o then return nil, unknown("--" .. name, list) end
-    local v, wanted = read_value(o, value)
-    if v == nil then return nil, ("%s is '%s', expected %s"):format(o.flag, value, wanted) end
+    if words[i] == "--help" or words[i] == "-h" then return nil, nil end
+    local o, text, used = next_option(words, i, list, by_name, taken)
+    if not o then return nil, text end
+    local v, wanted = read_value(o, text)
+    if v == nil then return nil, ("%s is '%s', expected %s"):format(o.flag, text, wanted) end
     local wrong = refused_choice(o, v)
     if wrong then return nil, wrong end
     values[o.name] = v
-    i = i + 1
+    i = i + used
   end
   for _, o in ipairs(list) do
     if o.required and values[o.name] == nil then return nil, ("%s is missing, expected %s"):format(o.flag, TYPES[o.type].wants) end
@@ -176,6 +183,25 @@ local function default_text(o)
   local text = type(o.default) == "table" and table.concat(o.default, ",") or tostring(o.default)
   if o.type == "boolean" then text = o.default and "yes" or "no" end
   return "default: " .. (text == "" and "empty" or text)
+end
+
+-- Characters, not bytes, of a UTF-8 text.
+local function length(s) return select(2, s:gsub("[^\128-\191]", "")) end
+
+-- Paragraphs filled to 96 columns; lines that are indented or begin a list stay as they are.
+local function filled(text)
+  local lines, open = {}, false
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    if line == "" or line:match("^%s") or line:match("^[%-*]") then
+      lines[#lines + 1], open = line, false
+    else
+      for word in line:gmatch("%S+") do
+        if open and length(lines[#lines]) + 1 + length(word) <= 96 then lines[#lines] = lines[#lines] .. " " .. word
+        else lines[#lines + 1], open = word, true end
+      end
+    end
+  end
+  return table.concat(lines, "\n")
 end
 
 --- The text of --help: how the program `name` is called, `about`, and each option with its help, choices and default.
@@ -197,7 +223,7 @@ function cli.usage(spec, name, about)
   end
   local lines = { ("galrun %s%s [--name value ...]"):format(name, places), "" }
   if about and about ~= "" then
-    lines[#lines + 1] = about
+    lines[#lines + 1] = filled(about)
     lines[#lines + 1] = ""
   end
   for _, row in ipairs(rows) do lines[#lines + 1] = "  " .. row[1] .. (" "):rep(width - #row[1] + 2) .. row[2] end
@@ -220,11 +246,13 @@ local function header_of(source)
 end
 
 --- The options of the running script, from the command line: {name = value}.
---- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...}}; or in the order in which --help is to show them,
---- {{"name", default, "help", ...}, ...}. The type is that of the default, else of `type`: "string", "number", "integer", "boolean", "list" (names with commas between
---- them) or "numbers". positional = true: a word without -- in front is this option's value, the next such word the next one's. A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value is nil where the option is not given.
---- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints the comment that the script opens with and the options, and ends the
---- process with 0; a wrong command line is told in one sentence and ends it with 2. `seed`, `threads` and `device` get galrun's own where those were given.
+--- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...}, positional = true}; or, in the order in which
+--- --help is to show them, {{"name", default, "help", ...}, ...}. The type is that of the default, else of `type`: "string", "number", "integer", "boolean",
+--- "list" (names with commas between them) or "numbers". A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value
+--- is nil where the option is not given. positional: a word without -- in front is this option's value, the next such word the next one's.
+--- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints the comment that the script opens with and the
+--- options, and ends the process with 0; a wrong command line is told in one sentence and ends it with 2. `seed`, `threads` and `device` get galrun's own
+--- where those were given.
 function cli.options(spec)
   local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
   local values, message = cli.parse(spec, arg or {})
@@ -245,9 +273,6 @@ local function cell_text(v)
   if type(v) == "number" then return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v) end
   return v == nil and "" or tostring(v)
 end
-
--- Characters, not bytes, of a UTF-8 text.
-local function length(s) return select(2, s:gsub("[^\128-\191]", "")) end
 
 --- The text of a table: rows is a list of lists of strings and numbers, headers a list of strings or nil. Columns of numbers stand right, others left; numbers have four digits
 --- (format them yourself for others). A row may be shorter than the widest.

@@ -1,4 +1,5 @@
--- progress: how far long work is. On a terminal one line that is redrawn; elsewhere plain lines, few enough for a log. Training, sampling and sweeps report through it.
+-- progress: how far long work is. On a terminal one line that is redrawn; elsewhere plain lines, few enough for a log. Training, sampling and sweeps
+-- report through it.
 local host = require "gal.host"
 local C = require("ffi").C
 
@@ -51,7 +52,8 @@ function Progress:text(now, finished)
   for _, name in ipairs(self.others) do parts[#parts + 1] = name .. " " .. value_text(self.fields[name]) end
   local rate, left = self:pace(now)
   if rate and self.counted then
-    parts[#parts + 1] = rate >= 1 and ("%.3g %s/s"):format(rate, self.unit) or ("%s a %s"):format(duration(1 / rate), (self.unit:gsub("s$", "")))
+    local one = self.unit:gsub("ies$", "y"):gsub("s$", "")
+    parts[#parts + 1] = rate >= 1 and ("%.3g %s/s"):format(rate, self.unit) or ("%s %s %s"):format(duration(1 / rate), one:match("^[aeiou]") and "an" or "a", one)
   end
   if finished then
     parts[#parts + 1] = "in " .. duration(now - self.started)
@@ -64,33 +66,35 @@ end
 -- The line, cut to the terminal's width: one that wraps can't be redrawn.
 function Progress:draw(now, finished)
   local text = self:text(now, finished)
-  if self.terminal then
-    local columns = self.columns or host.columns() or 80
-    if #text > columns - 1 then text = text:sub(1, columns - 1) end
-    self.out:write("\r", text, "\27[K", finished and "\n" or "")
-  else
-    self.out:write(text, "\n")
-  end
+  local columns = self.columns or host.columns() or 80
+  if #text > columns - 1 then text = text:sub(1, columns - 1) end
+  self.out:write("\r", text, "\27[K", finished and "\n" or "")
   self.out:flush()
   self.drawn = now
 end
 
--- Whether this update is worth a line: on a terminal when the eye can follow; in a log when a whole unit (or a tenth) is complete, and not too often.
-function Progress:due(now)
-  if self.terminal then return not self.drawn or now - self.drawn >= REDRAWS end
-  local unit = self.counted and 1 or self.total / 10
-  local step = math.floor(self.done / unit + 1e-9)
-  if step <= self.step then return false end
-  local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
-  if self.drawn and now - self.drawn < least then return false end
+-- A log gets a line for each whole unit (or tenth), but not too often. Written when the work moves on, since the losses of an epoch come after its last step.
+function Progress:log(now)
+  if self.waiting and self.done > self.waiting.done then
+    local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
+    if not self.drawn or now - self.drawn >= least then
+      self.out:write(self.waiting.text, "\n")
+      self.out:flush()
+      self.drawn = now
+    end
+    self.waiting = nil
+  end
+  local step = math.floor(self.done / (self.counted and 1 or self.total / 10) + 1e-9)
+  if step > self.step or self.waiting then self.waiting = { done = self.done, text = self:text(now) } end
   self.step = step
-  return true
 end
 
---- Tells where the work is: done (units finished so far, or a fraction of 1 where no total was given), and any figures to show: epoch, train, valid, best first, others after
---- them by name. What an update does not give keeps its last value. May be called as often as one likes.
+--- Tells where the work is: done (units finished so far, or a fraction of 1 where no total was given), and any figures to show: epoch, train, valid, best
+--- first, others after them by name. What an update does not give keeps its last value. May be called as often as one likes.
 function Progress:update(fields)
   local now = self.clock()
+  self.done = fields.done or self.done
+  self.updates = self.updates + 1
   for name, v in pairs(fields) do
     if not OWN[name] and self.fields[name] == nil then
       self.others[#self.others + 1] = name
@@ -98,9 +102,11 @@ function Progress:update(fields)
     end
     if name ~= "done" then self.fields[name] = v end
   end
-  self.done = fields.done or self.done
-  self.updates = self.updates + 1
-  if self:due(now) then self:draw(now) end
+  if not self.terminal then
+    self:log(now)
+  elseif not self.drawn or now - self.drawn >= REDRAWS then
+    self:draw(now)
+  end
 end
 
 --- Prints a line of its own, above the progress line.
@@ -113,13 +119,15 @@ end
 
 --- Ends with the last figures and the time that the work took. Once; later calls do nothing.
 function Progress:finish()
-  if self.finished then return end
+  if self.finished or self.updates == 0 then return end
   self.finished = true
-  if self.updates > 0 then self:draw(self.clock(), true) end
+  if self.terminal then return self:draw(self.clock(), true) end
+  self.out:write(self:text(self.clock(), true), "\n")
+  self.out:flush()
 end
 
---- progress{total =, label =, unit = "steps", first = 0}: total is how many units (epochs, galaxies) the work has, without it `done` is a fraction; first is how many were done
---- before, in a run that goes on. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
+--- progress{total =, label =, unit = "steps", first = 0}: total is how many units (epochs, galaxies) the work has, without it `done` is a fraction; first is
+--- how many were done before, in a run that goes on. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
 local function progress(o)
   o = o or {}
   local terminal = o.terminal

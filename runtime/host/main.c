@@ -301,42 +301,50 @@ static int refuse(int code, const char *message)
     return code;
 }
 
-int main(int argc, char **argv)
+/* All that the command line asks for, in a Lua state made for it. */
+static int start(const host_options *o)
 {
-    host_options o;
     char message[512], executable[PATH_MAX], root[PATH_MAX];
-    if (!host_options_read(&o, argc, argv, message, sizeof message))
-        return refuse(HOST_USAGE, message);
-    if (o.help || o.version) {
-        if (o.help)
-            fputs(host_help, stdout);
-        else
-            printf("galrun %s (%s)\n", GAL_VERSION, LUAJIT_VERSION);
-        return HOST_DONE;
-    }
-    setlocale(LC_CTYPE, ""); /* for the prompt's wide characters; numbers keep their point */
     if (!find_root(executable, root, sizeof root, message, sizeof message))
         return refuse(HOST_FAILED, message);
-    if (o.threads)
-        gal_threads(o.threads);
-    if (gal_device_open(o.device) != GAL_OK)
+    if (o->threads)
+        gal_threads(o->threads);
+    if (gal_device_open(o->device) != GAL_OK)
         return refuse(HOST_FAILED, gal_error());
 
     lua_State *L = luaL_newstate();
     if (!L)
         return refuse(HOST_FAILED, "out of memory while making the Lua state");
     luaL_openlibs(L);
-    bool prompt = (o.repl || (!o.script && o.action_count == 0)) && isatty(STDIN_FILENO);
-    preload_host(L, &o, executable, root, prompt);
-    set_path(L, root, o.script);
-    set_arguments(L, &o);
+    bool prompt = (o->repl || (!o->script && o->action_count == 0)) && isatty(STDIN_FILENO);
+    preload_host(L, o, executable, root, prompt);
+    set_path(L, root, o->script);
+    set_arguments(L, o);
     lua_pushcfunction(L, load_cdef);
-    int code = host_call(L, 0, 0) ? HOST_DONE : host_report(L);
-    if (code == HOST_DONE) {
-        code = run(L, &o);
-        host_interrupt_release();
-    }
+    int code = host_call(L, 0, 0) ? run(L, o) : host_report(L);
+    host_interrupt_release();
     lua_close(L);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    host_options o;
+    char message[512];
+    int code = HOST_DONE;
+    setlocale(LC_CTYPE, ""); /* for the prompt's wide characters; numbers keep their point */
+    if (!host_options_read(&o, argc, argv, message, sizeof message))
+        code = refuse(HOST_USAGE, message);
+    else if (o.help)
+        fputs(host_help, stdout);
+    else if (o.version)
+        printf("galrun %s (%s)\n", GAL_VERSION, LUAJIT_VERSION);
+    else
+        code = start(&o);
     host_options_free(&o);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == HOST_DONE) {
+        snprintf(message, sizeof message, "can't write to standard output: %s", strerror(errno));
+        code = refuse(HOST_FAILED, message);
+    }
     return code;
 }

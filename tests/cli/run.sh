@@ -53,6 +53,10 @@ pipe 'print("from stdin", ...)' - a; out "galrun - runs standard input as the sc
 mkdir -p sub && echo 'return {answer = 42}' >sub/neighbour.lua && echo 'print(require("neighbour").answer)' >sub/main.lua
 run sub/main.lua; out "a script finds modules beside it" 42
 printf '#!/usr/bin/env galrun\nprint("shebang")\n' >bang.lua; run bang.lua; out "a first line with #! is skipped" shebang
+if [ -c /dev/full ]; then
+  "$galrun" -e 'print(1)' >/dev/full 2>err; code=$?; err=$(cat err) ran="galrun >/dev/full"
+  code "output that can't be written is an error" 1; has "and is told" "standard output" "$err"
+fi
 
 # ---- options ----
 run --version; code "--version exits with 0" 0; has "--version names the program" "galrun 0." "$out"
@@ -148,25 +152,32 @@ pipe '?require("gal.cli").table'; has "?function shows the comment above it" "Th
 pipe '?nosuch'; has "?name of nothing says so" "nosuch" "$out"; code "asking is no error" 0
 
 # ---- Ctrl-C ----
-interrupt() { # interrupt SECONDS PAUSE ARGS...: SIGINT after SECONDS, and again every PAUSE until the end; $sent counts, $code is the exit code
-  wait_for=$1 pause=$2; shift 2
+# interrupt PAUSE ARGS...: sends SIGINT once the program has made the file `ready`, and again every PAUSE seconds until it ends; $sent counts.
+interrupt() {
+  pause=$1; shift
+  rm -f ready
   "$galrun" "$@" >out 2>err </dev/null & pid=$!
-  sleep "$wait_for"; sent=0
-  while [ $sent -lt 5 ] && kill -INT $pid 2>/dev/null; do sent=$((sent + 1)); sleep "$pause"; done
+  for _ in $(seq 200); do [ -f ready ] && break; sleep 0.1; done
+  sleep 0.2; sent=0
+  while [ $sent -lt 5 ] && kill -INT $pid 2>/dev/null; do
+    sent=$((sent + 1))
+    for _ in $(seq "$pause"0); do sleep 0.1; kill -0 $pid 2>/dev/null || break; done
+  done
   kill -KILL $pid 2>/dev/null
   wait $pid; code=$?
   out=$(cat out) err=$(cat err) ran="galrun $*, interrupted $sent times"
 }
-printf 'jit.off()\nwhile true do end\n' >slow.lua
-interrupt 0.5 0.9 slow.lua; code "Ctrl-C ends a script with 130" 130; [ $sent = 1 ] && ok || fail "one Ctrl-C ends an interpreted loop in a second" "$sent"
+echo 'return function() io.open("ready", "w"):close() end' >ready.lua
+printf 'require("ready")() jit.off()\nwhile true do end\n' >slow.lua
+interrupt 1 slow.lua; code "Ctrl-C ends a script with 130" 130; [ $sent = 1 ] && ok || fail "one Ctrl-C ends an interpreted loop in a second" "$sent"
 has "Ctrl-C is told" "interrupted" "$err"; case $err in *traceback*) fail "Ctrl-C shows no traceback" "$err" ;; *) ok ;; esac
-printf 'local n = 0\nwhile true do n = n + 1 end\n' >tight.lua
-interrupt 0.5 0.5 tight.lua; code "two Ctrl-C end a compiled loop with 130" 130; [ $sent = 2 ] && ok || fail "two Ctrl-C end a compiled loop" "$sent"
-interrupt 0.5 0.9 -e 'local n = 0 while true do n = n + 1 end'; code "Ctrl-C ends -e with 130" 130; [ $sent = 1 ] && ok || fail "one Ctrl-C ends a loop in -e" "$sent"
-printf 'jit.off()\nlocal ok, e = pcall(function() while true do end end)\nprint(ok, e == require("gal.host").interrupted or e == (package.loaded.gal or {}).interrupted, tostring(e))\n' >catch.lua
-interrupt 0.5 0.9 catch.lua; out "a script can catch the interrupt by its value" "false	true	interrupted"; code "and end well" 0
-printf 'jit.off()\nlocal h = require "gal.host" local C = require("ffi").C\nh.poll_interrupts(true)\nwhile C.gal_interrupted() == 0 do end\nprint("asked")\n' >poll.lua
-interrupt 0.5 0.9 poll.lua; out "poll_interrupts leaves Ctrl-C to the one who asks" asked; code "and nothing is raised" 0
+printf 'require("ready")() local n = 0\nwhile true do n = n + 1 end\n' >tight.lua
+interrupt 1 tight.lua; code "two Ctrl-C end a compiled loop with 130" 130; [ $sent -ge 2 ] && ok || fail "one Ctrl-C does not reach a compiled loop, two end it" "$sent"
+interrupt 1 -e 'require("ready")() local n = 0 while true do n = n + 1 end'; code "Ctrl-C ends -e with 130" 130; [ $sent = 1 ] && ok || fail "one Ctrl-C ends a loop in -e" "$sent"
+printf 'jit.off()\nrequire("ready")() local ok, e = pcall(function() while true do end end)\nprint(ok, e == require("gal.host").interrupted or e == (package.loaded.gal or {}).interrupted, tostring(e))\n' >catch.lua
+interrupt 1 catch.lua; out "a script can catch the interrupt by its value" "false	true	interrupted"; code "and end well" 0
+printf 'jit.off()\nlocal h = require "gal.host" local C = require("ffi").C\nh.poll_interrupts(true)\nrequire("ready")() while C.gal_interrupted() == 0 do end\nprint("asked")\n' >poll.lua
+interrupt 1 poll.lua; out "poll_interrupts leaves Ctrl-C to the one who asks" asked; code "and nothing is raised" 0
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
