@@ -244,7 +244,12 @@ local function header(lines)
   return last > 0 and block_above(lines, last + 1) or nil
 end
 
-local function described(line, block) return plain(line:match("^%s*(.-)%s*$") .. "\n" .. block:gsub("^", "  "):gsub("\n", "\n  ")) end
+-- Block below the line that it describes, or alone where it says itself how the thing is called.
+local function described(line, block)
+  local name = line:match("([%w_]+)%s*%(") or line:match("([%w_]+)%s*=")
+  if name and block:match("^[^\n]*"):find(name .. "[({]") then return plain(block) end
+  return plain(line:match("^%s*(.-)%s*$") .. "\n" .. block:gsub("^", "  "):gsub("\n", "\n  "))
+end
 
 -- The help of a function by where it was defined.
 local function help_of_function(f)
