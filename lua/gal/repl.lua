@@ -244,21 +244,23 @@ local function header(lines)
   return last > 0 and block_above(lines, last + 1) or nil
 end
 
--- Block below the line that it describes, or alone where it says itself how the thing is called.
-local function described(line, block)
-  local name = line:match("([%w_]+)%s*%(") or line:match("([%w_]+)%s*=")
-  if name and block:match("^[^\n]*"):find(name .. "[({]") then return plain(block) end
-  return plain(line:match("^%s*(.-)%s*$") .. "\n" .. block:gsub("^", "  "):gsub("\n", "\n  "))
+-- The text of a block for `name`, below the line that it describes: but alone where it says itself how to call it, and below the bare name where that line
+-- is an entry of a table of rules.
+local function described(line, block, name)
+  if name and block:match("^[^\n]*"):find(name .. "(", 1, true) then return plain(block) end
+  local head = line:match("^%s*(.-)%s*$")
+  if name and not head:match("^local function") and not head:match("^function") then head = name end
+  return plain(head .. "\n" .. block:gsub("^", "  "):gsub("\n", "\n  "))
 end
 
 -- The help of a function by where it was defined.
-local function help_of_function(f)
+local function help_of_function(f, name)
   local info = debug.getinfo(f, "S")
   if info.source:sub(1, 1) ~= "@" then return nil end
   local lines = source_lines(info.source:sub(2))
   if not lines or not lines[info.linedefined] then return nil end
   local block = block_above(lines, info.linedefined)
-  return block and described(lines[info.linedefined], block)
+  return block and described(lines[info.linedefined], block, name)
 end
 
 -- The files of the library's modules that are loaded, by module name.
@@ -286,7 +288,7 @@ local function help_of_name(name)
       local lines = source_lines(files[module]) or {}
       for i, line in ipairs(lines) do
         local block = line:match(pattern) and block_above(lines, i)
-        if block then return described(line, block) end
+        if block then return described(line, block, name) end
       end
     end
   end
@@ -324,11 +326,11 @@ function repl.help(asked)
   local last = asked:match("([%w_]+)%s*$")
   local found
   if type(value) == "function" then
-    found = help_of_function(value) or (last and help_of_name(last))
+    found = help_of_function(value, last) or (last and help_of_name(last))
   elseif type(value) == "table" and not is_tensor(value) then
     found = help_of_module(value)
     local meta = getmetatable(value)
-    if not found and type(meta) == "table" and type(meta.__call) == "function" then found = help_of_function(meta.__call) end
+    if not found and type(meta) == "table" and type(meta.__call) == "function" then found = help_of_function(meta.__call, last) end
   end
   if not found and value == nil then
     local loaded, module = pcall(require, asked:match("^gal%.") and asked or "gal." .. asked)
