@@ -1,83 +1,119 @@
-/* kde.c: the log-density of a sum of unit normals in vectors, VL points side by side, so that a point's bits don't depend on how many there
- * are. */
+/* kde.c: the log-density of a sum of unit normals, rows of data in vectors. Distances are differences in float32, summed by fma, so nearby rows are exact to
+ * float32; the sums of a block of rows go on in double. */
 #include "../cpu.h"
 #include "fast.h"
 #include "vmath.h"
 #include <math.h>
 
+enum {
+    POINTS = 64,      /* that pass over a block of rows before the next is turned: turning it costs 1/64 then */
+    ROOM = 16384,     /* floats of a block, {d, rows}: 64 KiB, in the second-level cache */
+    MOST_ROWS = 1024, /* of a block: their distances are kept on the stack */
+};
 #define HALF_LOG_TWO_PI 0.91893853320467274
-#define BLOCK 64 /* rows whose distances wait in the first-level cache for their exponentials */
-#define DIMENSIONS 32
-#define FARTHEST 3e38f /* the distance of a row that is left out: its exponential is 0 */
 
-/* Squared distances {rows} of VL points, dimension k in p[k], to rows of data {rows, d}; returns the least of each point. */
-INLINE vec distances_to(vec *distance, const vec *p, const float *data, int64_t rows, int64_t d)
+/* What is known of a point: the least squared distance so far, and the sum of exp((nearest - distance) / 2). */
+typedef struct sum {
+    float nearest;
+    double total;
+} sum;
+
+/* block {d, rows} = data[from .. from + count) turned, padded with copies of the last row up to a whole vec. */
+static void turn(float *block, const gal_kde_args *g, int64_t from, int64_t count, int64_t rows)
 {
-    vec least = splat(FARTHEST);
     for (int64_t j = 0; j < rows; j++) {
-        vec sum = splat(0);
-        for (int64_t k = 0; k < d; k++) {
-            vec step = p[k] - splat(data[j * d + k]);
-            sum = fma_(step, step, sum);
-        }
-        distance[j] = sum;
+        const float *row = g->data + (from + (j < count ? j : count - 1)) * g->d;
+        for (int64_t k = 0; k < g->d; k++)
+            block[k * rows + j] = row[k];
     }
-    for (int64_t j = 0; j < rows; j++)
-        least = choose(distance[j] < least, distance[j], least);
-    return least;
 }
 
-/* y {count} for the points from `first` on. One pass: the sums are relative to the nearest row so far and shrink when a nearer one comes.
- */
-static void density_of(float *y, const gal_kde_args *g, int64_t first, int64_t count)
+/* distance {rows}, the squared ones of point to the block's; infinite beyond `count` and at `skip`. Returns the least. */
+INLINE float distances(float *distance, const float *point, const float *block, int64_t d, int64_t rows, int64_t count, int64_t skip)
 {
-    vec p[DIMENSIONS], distance[BLOCK], nearest = splat(FARTHEST);
-    float corner[VL], old[VL], now[VL];
-    double sum[VL] = {0};
-    for (int64_t k = 0; k < g->d; k++) {
-        for (int64_t i = 0; i < VL; i++)
-            corner[i] = g->points[(first + (i < count ? i : 0)) * g->d + k];
-        p[k] = load(corner);
-    }
-    for (int64_t j = 0; j < g->n; j += BLOCK) {
-        int64_t rows = g->n - j < BLOCK ? g->n - j : BLOCK;
-        vec least = distances_to(distance, p, g->data + j * g->d, rows, g->d);
-        if (g->skip_self && j < first + VL && first < j + rows) {
-            for (int64_t i = 0; i < VL; i++)
-                if (first + i >= j && first + i < j + rows)
-                    distance[first + i - j][i] = FARTHEST;
-            least = splat(FARTHEST);
-            for (int64_t r = 0; r < rows; r++)
-                least = choose(distance[r] < least, distance[r], least);
+    vec least = splat(INFINITY);
+    for (int64_t j = 0; j < rows; j += 2 * VL) {
+        vec a = splat(0), b = splat(0);
+        for (int64_t k = 0; k < d; k++) {
+            vec p = splat(point[k]), u = p - load(block + k * rows + j), v = p - load(block + k * rows + j + VL);
+            a = fma_(u, u, a);
+            b = fma_(v, v, b);
         }
-        store(old, nearest);
-        nearest = choose(least < nearest, least, nearest);
-        store(now, nearest);
-        /* Rows 100 farther than the nearest add less than e^-50 each. Where a distance is NaN nothing is far, and the sum becomes NaN. */
-        if (total(choose(least > nearest + 100, splat(1), splat(0))) == VL)
-            continue;
-        vec part = splat(0);
-        for (int64_t r = 0; r < rows; r++)
-            part += vexp((nearest - distance[r]) * 0.5f);
-        store(corner, part);
-        for (int64_t i = 0; i < VL; i++)
-            sum[i] = (now[i] < old[i] ? sum[i] * exp(0.5 * ((double)now[i] - old[i])) : sum[i]) + corner[i];
+        store(distance + j, a);
+        store(distance + j + VL, b);
+        a = choose(a < b, a, b);
+        least = choose(least < a, least, a);
     }
-    double constant = log((double)(g->n - (g->skip_self != 0))) + (double)g->d * HALF_LOG_TWO_PI;
-    store(now, nearest);
-    for (int64_t i = 0; i < count; i++)
-        y[i] = (float)(log(sum[i]) - 0.5 * now[i] - constant);
+    for (int64_t j = count; j < rows; j++)
+        distance[j] = INFINITY;
+    if (skip >= 0 && skip < count) { /* the point itself was the nearest: look again */
+        distance[skip] = INFINITY;
+        least = splat(INFINITY);
+        for (int64_t j = 0; j < rows; j += VL) {
+            vec a = load(distance + j);
+            least = choose(least < a, least, a);
+        }
+    }
+    float part[VL], smallest = INFINITY;
+    memcpy(part, &least, sizeof part);
+    for (int i = 0; i < VL; i++)
+        smallest = smallest < part[i] ? smallest : part[i];
+    return smallest;
+}
+
+/* The sum over rows of exp((nearest - distance) / 2). */
+INLINE double weights(const float *distance, int64_t rows, float nearest)
+{
+    vec a = splat(0), b = splat(0), shift = splat(0.5f * nearest);
+    for (int64_t j = 0; j < rows; j += 2 * VL) {
+        a += vexp(fma_(load(distance + j), splat(-0.5f), shift));
+        b += vexp(fma_(load(distance + j + VL), splat(-0.5f), shift));
+    }
+    return (double)total(a) + (double)total(b);
+}
+
+static void add_block(sum *s, const gal_kde_args *g, int64_t point, const float *block, int64_t from, int64_t count, int64_t rows)
+{
+    float distance[MOST_ROWS];
+    float least = distances(distance, g->points + point * g->d, block, g->d, rows, count, g->skip_self ? point - from : -1);
+    if (least == INFINITY)
+        return;
+    if (least < s->nearest) {
+        s->total *= exp(0.5 * ((double)least - s->nearest));
+        s->nearest = least;
+    }
+    s->total += weights(distance, rows, s->nearest);
 }
 
 static gal_status kde_log_density(const gal_lane *lane, const void *args)
 {
     const gal_kde_args *g = args;
-    if (g->d > DIMENSIONS || g->n - (g->skip_self != 0) < 1)
-        return gal_cpu_kde_log_density(lane, args);
-    int64_t from, to;
-    gal_share(lane, g->m, VL, &from, &to);
-    for (int64_t i = from; i < to; i += VL)
-        density_of(g->y + i, g, i, to - i < VL ? to - i : VL);
+    int64_t most = g->d > 0 ? ROOM / g->d / (2 * VL) * (2 * VL) : MOST_ROWS, first, to, counted = g->n - (g->skip_self != 0);
+    if (most < 2 * VL || counted < 1)
+        return gal_cpu_kde_log_density(lane, args); /* hundreds of dimensions, or nothing to sum */
+    most = most < MOST_ROWS ? most : MOST_ROWS;
+    gal_share(lane, g->m, 1, &first, &to);
+    for (; first < to; first += POINTS) {
+        _Alignas(64) float block[ROOM];
+        sum sums[POINTS];
+        int64_t points = to - first < POINTS ? to - first : POINTS;
+        for (int64_t i = 0; i < points; i++)
+            sums[i] = (sum){INFINITY, 0};
+        for (int64_t from = 0; from < g->n; from += most) {
+            int64_t count = g->n - from < most ? g->n - from : most, rows = (count + 2 * VL - 1) / (2 * VL) * (2 * VL);
+            turn(block, g, from, count, rows);
+            for (int64_t i = 0; i < points; i++)
+                add_block(&sums[i], g, first + i, block, from, count, rows);
+            if (gal_interrupted())
+                return gal_fail(GAL_INTERRUPTED, "interrupted");
+        }
+        for (int64_t i = 0; i < points; i++) {
+            double constant = log((double)counted) + (double)g->d * HALF_LOG_TWO_PI;
+            g->y[first + i] = (float)(log(sums[i].total) - 0.5 * sums[i].nearest - constant);
+            for (int64_t k = 0; k < g->d && sums[i].total == 0; k++) /* too far from all: -inf; but no distance at all: NaN */
+                g->y[first + i] += 0 * g->points[(first + i) * g->d + k];
+        }
+    }
     return GAL_OK;
 }
 
