@@ -351,6 +351,12 @@ GAL_API gal_status gal_table_integers(int64_t *out, uint8_t *missing, gal_table 
 GAL_API gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k);
 /* The same for a column of ids: GAL_TYPE for a float that is no whole number or beyond 2^53, GAL_VALUE where missing. */
 GAL_API gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k);
+/* A table in memory, without columns yet. */
+GAL_API gal_status gal_table_new(gal_table **out, int64_t rows);
+/* Appends a column, copying values {rows, width}: doubles, int64s, or strings one behind the other, each with its 0. type: all but GAL_COLUMN_OTHER. */
+GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int64_t width, const void *values);
+/* Writes .csv, whole or not at all: numbers so that they read back exactly, missing ones empty. GAL_TYPE for a column of vectors. */
+GAL_API gal_status gal_table_write(const char *path, gal_table *table);
 
 #if defined(__cplusplus) && !defined(GAL_CDEF)
 }

@@ -80,6 +80,72 @@ static gal_status parse(gal_table *table, const char *path, int hdu)
     return status;
 }
 
+static void free_values(gal_column *c)
+{
+    free(c->f64);
+    free(c->i64);
+    free(c->missing);
+    free(c->text);
+    free(c->start);
+    c->f64 = NULL;
+    c->i64 = c->start = NULL;
+    c->missing = NULL;
+    c->text = NULL;
+}
+
+gal_status gal_table_new(gal_table **out, int64_t rows)
+{
+    gal_table *table = calloc(1, sizeof *table);
+    *out = NULL;
+    if (!table || !(table->path = strdup("table"))) {
+        free(table);
+        return gal_fail(GAL_MEMORY, "table: no memory for a table");
+    }
+    table->rows = rows;
+    *out = table;
+    return GAL_OK;
+}
+
+/* The strings of a new column, and where each starts. */
+static int copy_strings(gal_column *c, const char *text, int64_t n)
+{
+    int64_t size = 0;
+    c->start = malloc((size_t)(n + 1) * sizeof *c->start);
+    for (int64_t k = 0; c->start && k < n; k++) {
+        c->start[k] = size;
+        size += (int64_t)strlen(text + size) + 1;
+    }
+    c->text = malloc((size_t)size + 1);
+    if (!c->start || !c->text)
+        return 0;
+    memcpy(c->text, text, (size_t)size);
+    return 1;
+}
+
+gal_status gal_table_add(gal_table *table, const char *name, int type, int64_t width, const void *values)
+{
+    int64_t n = table->rows * width;
+    gal_column *more = realloc(table->column, (size_t)(table->columns + 1) * sizeof *more), *c = more + table->columns;
+    if (!more)
+        return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
+    table->column = more;
+    *c = (gal_column){.name = strdup(name), .type = type, .width = width, .loaded = 1};
+    table->columns++;
+    int made = c->name != NULL;
+    if (type == GAL_COLUMN_STRING)
+        made = made && copy_strings(c, values, n);
+    else if (type == GAL_COLUMN_I64)
+        made = made && (c->i64 = malloc((size_t)(n + 1) * sizeof *c->i64)) && memcpy(c->i64, values, (size_t)n * sizeof *c->i64);
+    else
+        made = made && (c->f64 = malloc((size_t)(n + 1) * sizeof *c->f64)) && memcpy(c->f64, values, (size_t)n * sizeof *c->f64);
+    if (made)
+        return GAL_OK;
+    table->columns--;
+    free(c->name);
+    free_values(c);
+    return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
+}
+
 gal_status gal_table_open(gal_table **out, const char *path, int hdu)
 {
     *out = NULL;
@@ -97,19 +163,6 @@ gal_status gal_table_open(gal_table **out, const char *path, int hdu)
     }
     *out = table;
     return GAL_OK;
-}
-
-static void free_values(gal_column *c)
-{
-    free(c->f64);
-    free(c->i64);
-    free(c->missing);
-    free(c->text);
-    free(c->start);
-    c->f64 = NULL;
-    c->i64 = c->start = NULL;
-    c->missing = NULL;
-    c->text = NULL;
 }
 
 void gal_table_free(gal_table *table)

@@ -1,0 +1,89 @@
+-- Arrays in files: gal.load and gal.save for .npy and .safetensors. Formats are C's (runtime/io); here they become tensors and tables by name.
+local ffi = require "ffi"
+local errors = require "gal.raise"
+local handle = require "gal.handle"
+local C = ffi.C
+local raise, check, kind = errors.raise, errors.check, errors.kind
+
+local file = {}
+
+local out = ffi.new "gal_arrays *[1]"
+
+-- The format that a path's end tells: "npy" or "safetensors".
+local function format_of(op, path)
+  if type(path) ~= "string" then raise("%s: path is %s, expected a string", op, kind(path)) end
+  local extension = path:lower():match("%.(%w+)$")
+  if extension ~= "npy" and extension ~= "safetensors" then
+    raise("%s: %s is %s, expected a name that ends in .npy or .safetensors", op, path, extension and "a ." .. extension .. " file" or "a name without an ending")
+  end
+  return extension
+end
+
+-- Array i (from 0) as a tensor on the CPU.
+local function read(arrays, i)
+  local y = handle.create(C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i), C.gal_arrays_shape(arrays, i), "cpu")
+  check(C.gal_arrays_read(y.h, arrays, i))
+  return y
+end
+
+-- Both results of load; the caller closes arrays whether or not this raises.
+local function read_all(format, arrays)
+  if format == "npy" then return read(arrays, 0) end
+  local tensors, metadata = {}, {}
+  for i = 0, tonumber(C.gal_arrays_count(arrays)) - 1 do tensors[ffi.string(C.gal_arrays_name(arrays, i))] = read(arrays, i) end
+  for i = 0, tonumber(C.gal_arrays_metadata(arrays)) - 1 do
+    metadata[ffi.string(C.gal_arrays_metadata_key(arrays, i))] = ffi.string(C.gal_arrays_metadata_value(arrays, i))
+  end
+  return tensors, metadata
+end
+
+--- gal.load(path) --> a tensor (.npy), or a table of tensors by name and one of metadata, strings by key (.safetensors); on the CPU. uint8 and bool
+--- become uint8, 32- and 64-bit integers int64, everything else float32. Raises where the file is missing, cut short or malformed.
+function file.load(path)
+  local format = format_of("load", path)
+  check(C.gal_arrays_open(out, path))
+  local arrays = out[0]
+  local ok, first, second = pcall(read_all, format, arrays)
+  C.gal_arrays_free(arrays)
+  if not ok then error(first, 0) end -- it names the user's line already
+  return first, second
+end
+
+-- A Lua string as C sees it.
+local function plain(what, text)
+  if type(text) ~= "string" then raise("save: %s is %s, expected a string", what, kind(text)) end
+  if text:find("%z") then raise("save: %s holds a zero byte, which such a file can't", what) end
+  return text
+end
+
+-- The keys of a table of strings, sorted, so that a file does not depend on the order in which a table was filled.
+local function keys(what, given)
+  local names = {}
+  for name in pairs(given) do names[#names + 1] = plain(what, name) end
+  table.sort(names)
+  return names
+end
+
+local function save_safetensors(path, value, metadata)
+  if type(value) ~= "table" or handle.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .safetensors", kind(value)) end
+  if type(metadata) ~= "table" and metadata ~= nil then raise("save: metadata is %s, expected a table of strings by key", kind(metadata)) end
+  metadata = metadata or {}
+  local names, fields = keys("a tensor's name", value), keys("a key of metadata", metadata)
+  local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
+  for i, name in ipairs(names) do tensors[i - 1] = handle.live(value[name], "save", ("value[%q]"):format(name)).h end
+  local texts = {}
+  for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
+  local c_names = ffi.new("const char *[?]", #names + 1, names)
+  local c_fields, c_texts = ffi.new("const char *[?]", #fields + 1, fields), ffi.new("const char *[?]", #fields + 1, texts)
+  check(C.gal_safetensors_write(path, #names, c_names, tensors, #fields, c_fields, c_texts))
+end
+
+--- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name, and of metadata (strings by key), to .safetensors. The file is complete
+--- under its name or not there at all; an old one stays until then.
+function file.save(path, value, metadata)
+  if format_of("save", path) == "safetensors" then return save_safetensors(path, value, metadata) end
+  if metadata ~= nil then raise("save: metadata is %s, but a .npy file holds none; .safetensors does", kind(metadata)) end
+  check(C.gal_npy_write(path, handle.live(value, "save", "value").h))
+end
+
+return file

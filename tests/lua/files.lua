@@ -1,0 +1,187 @@
+-- Arrays in files: what NumPy, safetensors and torch wrote (golden/files/make.py), read value by value; what is saved is loaded again; bad input is a sentence at
+-- the caller's line.
+local check = dofile "lua/lib/check.lua"
+local gal = require "gal"
+local ffi = require "ffi"
+local golden = "golden/files/"
+
+local folder = os.tmpname()
+os.remove(folder)
+assert(os.execute(("mkdir %q"):format(folder)) == 0)
+
+local function write(name, bytes)
+  local path = folder .. "/" .. name
+  local f = assert(io.open(path, "wb"))
+  f:write(bytes)
+  f:close()
+  return path
+end
+local function read(path)
+  local f = assert(io.open(path, "rb"))
+  local bytes = f:read "*a"
+  f:close()
+  return bytes
+end
+
+-- An int64 as its digits: a Lua number would not hold them.
+local function digits(x)
+  local list = {}
+  local values = ffi.cast("int64_t *", x.h.data)
+  for i = 0, x:count() - 1 do list[i + 1] = tostring(values[i]):gsub("LL$", "") end
+  return list
+end
+local IDS = { "1237648704043942146", "-9007199254740993", "0", "9223372036854775807" }
+
+local function is(name, dtype, shape, values)
+  check.case(name .. ".npy is what NumPy wrote", function()
+    local x = gal.load(golden .. name .. ".npy")
+    check.equal(x.dtype, dtype, "dtype")
+    check.equal(x.shape, shape, "shape")
+    check.equal(x:device(), "cpu", "device")
+    check.equal(x:totable(), values, "values")
+  end)
+end
+local grid = { { 0, 0.25, 0.5 }, { 0.75, 1, 1.25 } }
+is("f4", "float32", { 2, 3 }, grid)
+is("f4_fortran", "float32", { 2, 3 }, grid)
+is("version2", "float32", { 2, 3 }, { { 0, 1, 2 }, { 3, 4, 5 } })
+is("version3", "float32", { 2, 3 }, { { 0, 1, 2 }, { 3, 4, 5 } })
+is("f2", "float32", { 5 }, { 1.5, -65504, 2 ^ -24, math.huge, 0.0999755859375 })
+is("i1", "float32", { 2 }, { -128, 127 })
+is("i2_big", "float32", { 2 }, { -32768, 258 })
+is("u2", "float32", { 2 }, { 65535, 1 })
+is("u4", "int64", { 2 }, { 4294967295, 1 })
+is("i4_big", "int64", { 2 }, { -2147483648, 258 })
+is("bool", "uint8", { 2 }, { 1, 0 })
+is("u1", "uint8", { 2, 2 }, { { 0, 255 }, { 7, 8 } })
+is("scalar", "float32", {}, 2.5)
+is("cube_fortran", "float32", { 2, 3, 4 }, { { { 0, 1, 2, 3 }, { 4, 5, 6, 7 }, { 8, 9, 10, 11 } },
+  { { 12, 13, 14, 15 }, { 16, 17, 18, 19 }, { 20, 21, 22, 23 } } })
+
+check.case("float64 is rounded to the nearest float32", function()
+  local rounded = ffi.new("float[6]", { 0, 0.1, 0.2, 0.3, 0.4, 0.5 })
+  local x = gal.load(golden .. "f8_big.npy"):totable()
+  for i = 0, 5 do check.equal(x[math.floor(i / 3) + 1][i % 3 + 1], tonumber(rounded[i])) end
+end)
+check.case("int64 keeps all its digits, in either byte order", function()
+  check.equal(digits(gal.load(golden .. "i8.npy")), IDS)
+  check.equal(digits(gal.load(golden .. "i8_big.npy")), IDS)
+  check.equal(digits(gal.load(golden .. "u8.npy")), { "9223372036854775807", "1" })
+end)
+check.case("an array without elements keeps its shape", function()
+  check.equal(gal.load(golden .. "none.npy").shape, { 0, 3 })
+end)
+
+check.case("a safetensors file of every dtype is what the reference wrote", function()
+  local t, metadata = gal.load(golden .. "numpy.safetensors")
+  check.equal(metadata, {})
+  local expected = { f16 = { "float32", { 1.5, -2 } }, i8 = { "float32", { -1 } }, u16 = { "float32", { 65535 } }, i16 = { "float32", { -32768 } },
+    i32 = { "int64", { -5 } }, u32 = { "int64", { 4294967295 } }, u64 = { "int64", { 3 } }, bool = { "uint8", { 1, 0 } }, u8 = { "uint8", { { 0, 255 } } },
+    scalar = { "float32", 7 }, f64 = { "float32", { { tonumber(ffi.new("float", 0.1)) } } } }
+  for name, e in pairs(expected) do
+    check.equal(t[name].dtype, e[1], name)
+    check.equal(t[name]:totable(), e[2], name)
+  end
+  check.equal(digits(t.i64), IDS)
+  check.equal(t.none.shape, { 0, 4 })
+  local count = 0
+  for _ in pairs(t) do count = count + 1 end
+  check.equal(count, 13)
+end)
+check.case("torch's bfloat16 and metadata are read", function()
+  local t, metadata = gal.load(golden .. "torch.safetensors")
+  check.equal(t["1.weight"]:totable(), { { 1, 2 }, { 3, 0.5 } })
+  check.equal(t.bf:totable(), { 1, -3.140625 })
+  check.equal(metadata, { config = '{"hidden": [256, 256], "what": "a θ \\"quoted\\"\\n"}' })
+end)
+
+check.case("what is saved is loaded again, views and all dtypes, names and metadata", function()
+  local x = gal.tensor{ { 1, 2, 3 }, { 4, 5, 6 } }
+  gal.save(folder .. "/x.npy", x:t())
+  check.equal(gal.load(folder .. "/x.npy"), { { 1, 4 }, { 2, 5 }, { 3, 6 } })
+  local ids, bytes = gal.load(golden .. "i8.npy"), gal.load(golden .. "u1.npy")
+  local metadata = { note = 'a "quote", a\nline, θ', empty = "" }
+  gal.save(folder .. "/m.safetensors", { x = x:t(), ids = ids, bytes = bytes, ["1.weight"] = gal.tensor(2.5) }, metadata)
+  local t, m = gal.load(folder .. "/m.safetensors")
+  check.equal(t.x, { { 1, 4 }, { 2, 5 }, { 3, 6 } })
+  check.equal(digits(t.ids), IDS)
+  check.equal(t.bytes, { { 0, 255 }, { 7, 8 } })
+  check.equal(t["1.weight"]:totable(), 2.5)
+  check.equal(m, metadata)
+end)
+check.case("equal contents give equal bytes", function()
+  local a, b = {}, {}
+  for i = 1, 40 do a["t" .. i], b["t" .. 41 - i] = gal.full({ 2 }, i), gal.full({ 2 }, 41 - i) end
+  gal.save(folder .. "/a.safetensors", a)
+  gal.save(folder .. "/b.safetensors", b)
+  check.that(read(folder .. "/a.safetensors") == read(folder .. "/b.safetensors"), "the two files differ")
+end)
+check.case("a saved file replaces the old one and leaves nothing beside it", function()
+  local path = folder .. "/only/x.npy"
+  assert(os.execute(("mkdir %q"):format(folder .. "/only")) == 0)
+  gal.save(path, gal.ones{ 100 })
+  gal.save(path, gal.zeros{ 3 })
+  check.equal(gal.load(path), { 0, 0, 0 })
+  local list = io.popen(("ls -A %q"):format(folder .. "/only"))
+  check.equal(list:read "*a", "x.npy\n")
+  list:close()
+end)
+
+local function fails(name, fn, pattern)
+  check.case(name, function() check.raises(fn, pattern, true) end)
+end
+fails("a missing file is named", function() local _ = gal.load "golden/files/absent.npy" end, "golden/files/absent.npy: can't be opened: No such file or directory")
+fails("a folder is no file", function() local _ = gal.load(folder .. "/only/../../" .. folder:match "[^/]+$" .. "/") end, "a name without an ending")
+fails("another format is refused", function() local _ = gal.load "a.jpg" end, "load: a.jpg is a .jpg file, expected a name that ends in .npy or .safetensors")
+fails("a path that is no string is refused", function() local _ = gal.load(5) end, "load: path is the number 5, expected a string")
+fails("complex numbers are refused", function() local _ = gal.load(golden .. "complex.npy") end, "values are of NumPy type '<c8'")
+fails("records are refused", function() local _ = gal.load(golden .. "records.npy") end, "holds records")
+fails("a uint64 above int64 is refused", function() local _ = gal.load(golden .. "u8_large.npy") end, "holds 9223372036854775808, which does not fit an int64")
+fails("a cut .npy file is called truncated", function() local _ = gal.load(write("cut.npy", read(golden .. "f4.npy"):sub(1, 140))) end,
+  "cut.npy: is truncated: 12 bytes of values, its shape {2, 3} needs 24")
+fails("a shape beyond the file asks for no memory", function()
+  local _ = gal.load(write("huge.npy", (read(golden .. "f4.npy"):gsub("%(2, 3%), }         ", "(20000000, 300), }"))))
+end, "huge.npy: is truncated: 24 bytes of values")
+fails("a cut safetensors file is called truncated", function() local _ = gal.load(write("cut.safetensors", read(golden .. "written.safetensors"):sub(1, 330))) end,
+  "cut.safetensors: is truncated: tensor \"c\" ends at byte 52 of the values, the file has 50")
+
+-- A safetensors file of this header and this many bytes of values.
+local function st(name, header, bytes)
+  return write(name, string.char(#header % 256, math.floor(#header / 256), 0, 0, 0, 0, 0, 0) .. header .. ("\0"):rep(bytes))
+end
+fails("overlapping tensors are refused", function()
+  local _ = gal.load(st("o.safetensors", '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}', 6))
+end, 'tensor "b" begins at byte 2 of the values, expected 4')
+fails("a gap between tensors is refused", function()
+  local _ = gal.load(st("g.safetensors", '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}}', 6))
+end, 'tensor "b" begins at byte 5')
+fails("a size that is not that of the shape is refused", function()
+  local _ = gal.load(st("s.safetensors", '{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}', 4))
+end, 'tensor "a" claims 4 bytes')
+fails("a shape beyond 64 bits is refused", function()
+  local _ = gal.load(st("w.safetensors", '{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}', 0))
+end, 'tensor "a" claims 0 bytes')
+fails("a name given twice is refused", function()
+  local _ = gal.load(st("twice.safetensors", '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}', 0))
+end, 'tensor "a" occurs twice')
+fails("values that no tensor claims are refused", function() local _ = gal.load(st("v.safetensors", "{}", 3)) end, "has 3 bytes of values, its tensors claim 0")
+fails("an unknown dtype is named", function()
+  local _ = gal.load(st("d.safetensors", '{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}', 1))
+end, 'tensor "a" has dtype F8_E4M3')
+fails("a header that is no JSON is refused", function() local _ = gal.load(st("j.safetensors", "{nothing", 0)) end, "its header is no JSON")
+fails("a header of 2^63 bytes is refused", function() local _ = gal.load(write("h.safetensors", ("\255"):rep(8) .. "{}")) end, "more than 100 MB")
+
+fails("save refuses what is no tensor", function() gal.save(folder .. "/n.npy", { 1, 2 }) end, "save: value is a table, expected a tensor")
+fails("save refuses a tensor without a name", function() gal.save(folder .. "/n.safetensors", gal.ones{ 2 }) end,
+  "value is a tensor {2}, expected a table of tensors by name")
+fails("save names the entry that is no tensor", function() gal.save(folder .. "/n.safetensors", { w = 3 }) end, 'value%["w"%] is the number 3, expected a tensor')
+fails("save refuses metadata that is no string", function() gal.save(folder .. "/n.safetensors", {}, { epoch = 3 }) end,
+  'metadata%["epoch"%] is the number 3, expected a string')
+fails("save refuses metadata beside .npy", function() gal.save(folder .. "/n.npy", gal.ones{ 2 }, { a = "b" }) end, "a .npy file holds none")
+fails("save names the folder that is not there", function() gal.save(folder .. "/no/n.npy", gal.ones{ 2 }) end, "no/n.npy: can't be written")
+check.case("a refused save leaves no file", function()
+  check.that(not io.open(folder .. "/n.npy") and not io.open(folder .. "/n.safetensors"), "there is one")
+end)
+
+os.execute(("rm -rf %q"):format(folder))
+check.finish()
