@@ -1,0 +1,101 @@
+/* conv.c: the forward of a convolution with its activation and mean pool, in tiles (conv.h). An image goes through band by band; z never
+ * leaves the cache. */
+#include "conv.h"
+#include "activate.h"
+#include "fast.h"
+
+static gal_status prepare(const gal_lane *lane, const void *args)
+{
+    const gal_conv_args *g = args;
+    const conv_plan p = make_plan(g, 0);
+    (void)lane;
+    gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
+    if (status == GAL_OK)
+        pack_weights(g, &p, gal_cpu_scratch());
+    return status;
+}
+
+/* One row of y, `outputs` of it: y = means of f(z), z {pool, zw, width}; slope where it is wanted. */
+INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z, int64_t width, float *y, float *slope,
+                    int64_t outputs)
+{
+    float scale = 1 / (float)(pool * pool);
+    for (int64_t j = 0; j < outputs; j += VL) {
+        int64_t n = least(VL, outputs - j);
+        for (int64_t column = 0; column < g->zw / pool; column++) {
+            vec sum = splat(0);
+            for (int64_t r = 0; r < pool; r++)
+                for (int64_t s = 0; s < pool; s++) {
+                    int64_t at = r * g->zw + column * pool + s;
+                    vec d;
+                    sum += activate(activation, load(z + at * width + j), &d);
+                    if (slope && n == VL)
+                        store(slope + at * g->out + j, d);
+                    else if (slope)
+                        store_some(slope + at * g->out + j, d, n);
+                }
+            float *to = y + column * g->out + j;
+            if (n == VL)
+                store(to, sum * scale);
+            else
+                store_some(to, sum * scale, n);
+        }
+    }
+}
+
+static void pool_row(const gal_conv_args *g, const float *z, int64_t width, float *y, float *slope, int64_t outputs)
+{
+    switch (g->activation * 4 + (g->pool < 3 ? g->pool : 0)) {
+#define POOL_CASE(activation)                                         \
+    case activation * 4:                                              \
+        pool_as(activation, g->pool, g, z, width, y, slope, outputs); \
+        break;                                                        \
+    case activation * 4 + 1:                                          \
+        pool_as(activation, 1, g, z, width, y, slope, outputs);       \
+        break;                                                        \
+    case activation * 4 + 2:                                          \
+        pool_as(activation, 2, g, z, width, y, slope, outputs);       \
+        break;
+        POOL_CASE(GAL_IDENTITY)
+        POOL_CASE(GAL_RELU)
+        POOL_CASE(GAL_SILU)
+        POOL_CASE(GAL_GELU)
+        POOL_CASE(GAL_TANH)
+    }
+}
+
+/* Lanes share bands of images. */
+static gal_status conv2d(const gal_lane *lane, const void *args)
+{
+    const gal_conv_args *g = args;
+    const conv_plan p = make_plan(g, 0);
+    float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size, *z = mine + p.lane_z;
+    int64_t from, to, yh = g->zh / g->pool, yw = g->zw / g->pool;
+    gal_share(lane, p.units, 1, &from, &to);
+    for (int64_t u = from; u < to; u++) {
+        int64_t n = u / p.bands, row = u % p.bands * p.band_rows, end = least(yh * g->pool, row + p.band_rows), distance,
+                width = p.out.width;
+        if (row >= end)
+            continue;
+        const float *x = padded_rows(g, &p, g->x + n * g->h * g->w * g->c, mine, row * g->stride - g->top,
+                                     (end - row - 1) * g->stride + g->kh, &distance);
+        for (int64_t group = 0; group < p.out.count; group++)
+            for (int64_t r = row; r < end; r += g->pool) {
+                int64_t first = group * width;
+                for (int64_t i = 0; i < g->pool; i++)
+                    z_row(g, &p, scratch, x + (r + i - row) * g->stride * distance, distance, z + i * g->zw * width, group);
+                pool_row(g, z, width, g->y + (n * yh + r / g->pool) * yw * g->out + first,
+                         g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL, least(width, g->out - first));
+            }
+    }
+    return GAL_OK;
+}
+
+void FAST(conv_backward)(gal_backend *table);
+
+void FAST(conv)(gal_backend *table)
+{
+    table->conv2d_prepare = prepare;
+    table->conv2d = conv2d;
+    FAST(conv_backward)(table);
+}

@@ -1,0 +1,177 @@
+/* conv.h: what the forward and the backward of a convolution share: the sums of conv_tile.c, the copy of an image with zeros around it,
+ * packed weights, and the plan of who works where.
+ *
+ * Row ky of a window covers kw * c consecutive floats of an image {h, w, c}. So a convolution is kh products in which the rows of the left
+ * factor are pixels that overlap, and all three products of a step (z, dx from dz, dw) are sums of one form. */
+#ifndef GAL_CONV_H
+#define GAL_CONV_H
+#include "../cpu.h"
+#include "../scratch.h"
+#include "vec.h"
+
+#define WIDE (2 * VL)
+#define SUM_GROUPS 16 /* parts whose dw is summed apart: the order of sums must not depend on the lanes */
+
+/* sum (i, j) = over parts p, segments s, steps k: a[p a_part + s a_segment + i a_row + k a_step] b[(p segments + s) b_segment + k v VL +
+ * j], j < v VL. c (i, j) = sum + bias[j], or += sum. */
+typedef struct factors {
+    const float *a, *b, *bias;
+    float *c;
+    int64_t a_part, a_segment, a_row, a_step, b_segment, c_row, parts, segments, steps;
+    int64_t columns; /* of c that exist */
+} factors;
+
+/* Any number of rows; v: 1 or 2 vecs of b. pixels: a row of a is a pixel, a step the next float, c = sum + bias. taps: a row of a is the
+ * next float, a step the next pixel, c += sum, and all v VL columns exist. */
+void FAST(pixels_strip)(const factors *f, int64_t rows, int v);
+void FAST(taps_strip)(const factors *f, int64_t rows, int v);
+
+INLINE int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+INLINE int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+/* floor(a / b), b > 0. */
+INLINE int64_t below(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
+/* Channels are taken in groups of `width`, the last one padded with zeros: two vecs, or one where that leaves much less of a last group
+ * idle. */
+typedef struct grouping {
+    int64_t count, width;
+    int vecs;
+} grouping;
+
+INLINE grouping groups_of(int64_t channels)
+{
+    int64_t idle = (channels + WIDE - 1) / WIDE * WIDE - channels;
+    int vecs = idle >= VL && 5 * idle > channels ? 1 : 2;
+    return (grouping){(channels + vecs * VL - 1) / (vecs * VL), vecs * VL, vecs};
+}
+
+/* ---- the plan: bands of rows that stay in the second-level cache, and where in the scratch everything lies (in floats) ---- */
+typedef struct conv_plan {
+    int64_t bands, band_rows;       /* of z; a multiple of pool */
+    int64_t units;                  /* images x bands */
+    int64_t x_rows, x_columns;      /* of the padded copy of x for one band, at most */
+    grouping out, in;               /* of z's channels and of x's */
+    int64_t taps;                   /* kh kw c */
+    int64_t before, after;          /* columns of zeros around dz */
+    int64_t d_rows, d_columns;      /* of dz with its surroundings for one band, at most */
+    int64_t sum_groups, sums_size;  /* how many dw are summed apart, floats of each */
+    int64_t weights, bias, flipped; /* packed weights, padded bias, weights packed for dx */
+    int64_t sums;                   /* {sum_groups, sums_size}: dw {out groups, taps, width}, then db {out groups, width} */
+    int64_t lanes, lane_size;       /* {threads, lane_size}: x, then z, then dz */
+    int64_t lane_z, lane_dz, total;
+} conv_plan;
+
+/* What one band of an image takes in: its own rows of z, the rows of dx that it writes, the rows of dz that those need (some outside z). */
+typedef struct conv_band {
+    int64_t row, end, dx_row, dx_end, d_row, d_end;
+} conv_band;
+
+static inline conv_band band_of(const gal_conv_args *g, const conv_plan *p, int64_t band)
+{
+    conv_band b = {.row = band * p->band_rows};
+    b.end = least(g->zh, b.row + p->band_rows);
+    b.d_row = b.row, b.d_end = b.end;
+    if (g->dx) {
+        b.dx_row = band == 0 ? 0 : least(g->h, b.row * g->stride);
+        b.dx_end = band == p->bands - 1 ? g->h : least(g->h, b.end * g->stride);
+        b.d_row = least(b.row, below(b.dx_row + g->top - (g->kh - 1), g->stride));
+        b.d_end = most(b.end, below(b.dx_end - 1 + g->top, g->stride) + 1);
+    }
+    return b;
+}
+
+static inline conv_plan make_plan(const gal_conv_args *g, int backward)
+{
+    conv_plan p = {
+        .x_columns = (g->zw - 1) * g->stride + g->kw, .out = groups_of(g->out), .in = groups_of(g->c), .taps = g->kh * g->kw * g->c};
+    p.before = g->dx ? most(0, -below(g->left - (g->kw - 1), g->stride)) : 0;
+    p.after = g->dx ? most(0, below(g->w - 1 + g->left, g->stride) - (g->zw - 1)) : 0;
+    p.d_columns = p.before + g->zw + p.after;
+    /* Bands depend on the shape alone, as the bits of dw do on them. Sizes: tests/bench/w2.md. */
+    int64_t row = g->stride * p.x_columns * g->c + (backward ? p.d_columns * p.out.count * p.out.width : 0);
+    p.band_rows = least(backward ? 64 : 32, (backward ? 131072 : 65536) / row);
+    p.band_rows = most(1, p.band_rows / g->pool) * g->pool;
+    p.bands = (g->zh + p.band_rows - 1) / p.band_rows;
+    p.units = g->n * p.bands;
+    for (int64_t i = 0; i < p.bands; i++) {
+        conv_band b = band_of(g, &p, i);
+        p.d_rows = most(p.d_rows, b.d_end - b.d_row);
+    }
+    p.x_rows = ((backward ? p.d_rows : p.band_rows) - 1) * g->stride + g->kh;
+    p.sum_groups = least(p.units, SUM_GROUPS);
+    p.bias = p.out.count * p.taps * p.out.width;
+    p.flipped = p.bias + p.out.count * p.out.width;
+    p.sums = p.flipped + (backward && g->dx ? p.in.count * p.in.width * g->kh * g->kw * p.out.count * p.out.width : 0);
+    p.sums_size = p.out.count * (p.taps + 1) * p.out.width;
+    p.lanes = p.sums + (backward && (g->dw || g->db) ? p.sum_groups * p.sums_size : 0);
+    p.lane_z = (p.x_rows * p.x_columns * g->c + 63) / 64 * 64;
+    p.lane_dz = p.lane_z + g->pool * g->zw * p.out.width;
+    p.lane_size = (p.lane_dz + (backward ? p.out.count * p.d_rows * p.d_columns * p.out.width : 0) + 1023) / 1024 * 1024;
+    p.total = p.lanes + p.lane_size * gal_threads(0);
+    return p;
+}
+
+/* weights {out groups, kh, kw, c, width} and bias {out groups, width}, zeros beyond the outputs. */
+static inline void pack_weights(const gal_conv_args *g, const conv_plan *p, float *scratch)
+{
+    for (int64_t o = 0; o < p->out.count * p->out.width; o++) {
+        float *to = scratch + p->weights + o / p->out.width * p->taps * p->out.width + o % p->out.width;
+        for (int64_t k = 0; k < p->taps; k++)
+            to[k * p->out.width] = o < g->out ? g->weight[o * p->taps + k] : 0;
+        scratch[p->bias + o] = g->bias && o < g->out ? g->bias[o] : 0;
+    }
+}
+
+/* Rows from `row` on of image x {h, w, c} as the windows see them: {rows, x_columns, c} in `to`, zeros outside the image; or the image
+ * itself where nothing outside is seen. Returns the first row and sets the distance from one to the next. */
+static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *p, const float *x, float *to, int64_t row, int64_t rows,
+                                       int64_t *distance)
+{
+    if (row >= 0 && row + rows <= g->h && g->left == 0 && p->x_columns <= g->w) {
+        *distance = g->w * g->c;
+        return x + row * g->w * g->c;
+    }
+    int64_t width = p->x_columns * g->c, left = least(g->left, p->x_columns), middle = least(g->w, p->x_columns - left);
+    *distance = width;
+    for (int64_t i = 0; i < rows; i++, row++) {
+        float *line = to + i * width;
+        int outside = row < 0 || row >= g->h;
+        int64_t zeros = outside ? p->x_columns : left;
+        memset(line, 0, (size_t)(zeros * g->c) * 4);
+        if (outside)
+            continue;
+        memcpy(line + left * g->c, x + row * g->w * g->c, (size_t)(middle * g->c) * 4);
+        memset(line + (left + middle) * g->c, 0, (size_t)(width - (left + middle) * g->c) * 4);
+    }
+    return to;
+}
+
+/* z {zw, width} of one row and one group of outputs, from the rows of x under it. */
+INLINE void z_row(const gal_conv_args *g, const conv_plan *p, const float *scratch, const float *x, int64_t distance, float *z,
+                  int64_t group)
+{
+    const factors f = {.a = x,
+                       .a_segment = distance,
+                       .a_row = g->stride * g->c,
+                       .b = scratch + p->weights + group * p->taps * p->out.width,
+                       .b_segment = g->kw * g->c * p->out.width,
+                       .bias = scratch + p->bias + group * p->out.width,
+                       .c = z,
+                       .c_row = p->out.width,
+                       .columns = p->out.width,
+                       .parts = 1,
+                       .segments = g->kh,
+                       .steps = g->kw * g->c};
+    FAST(pixels_strip)(&f, g->zw, p->out.vecs);
+}
+
+#endif
