@@ -39,6 +39,10 @@ case("gradients of different leaves never share memory", function()
   ;(a + b):backward(gal.tensor { 5, 6 })
   equal(a.grad, { 14, 15 })
   equal(b.grad, { 6, 7 })
+  local c, d, g = leaf { 1, 2 }, leaf { 3, 4 }, gal.tensor { 5, 6 }
+  ;(c + d):backward(g)
+  c.grad:fill_(9)
+  equal({ d.grad, g }, { gal.tensor { 5, 6 }, gal.tensor { 5, 6 } })
 end)
 
 case("a second backward raises, on a shared part too, and changes no gradient", function()

@@ -35,6 +35,7 @@ local function fail(level, format, ...)
 end
 
 local function same(a, b)
+  a, b = plain(a), plain(b)
   if type(a) ~= "table" or type(b) ~= "table" then return a == b or (a ~= a and b ~= b) end
   for key, value in pairs(a) do if not same(value, b[key]) then return false end end
   for key in pairs(b) do if a[key] == nil then return false end end
@@ -79,7 +80,6 @@ end
 
 --- Fails unless a and b are equal: numbers to the last bit (NaN equals NaN), tables and tensors by content.
 function check.equal(a, b, what)
-  a, b = plain(a), plain(b)
   if not same(a, b) then fail(2, "%s%s, expected %s", what and what .. ": " or "", text(a), text(b)) end
 end
 
