@@ -15,24 +15,20 @@
 #define GAL_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* One round of Philox4x32 (Salmon, Moraes, Dror & Shaw 2011), and by how much the key moves after it. */
+/* One block of Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011): out[4] from counter[4] and key[2]; out may be counter. */
+#define GAL_PHILOX_M0 0xD2511F53u
+#define GAL_PHILOX_M1 0xCD9E8D57u
 #define GAL_PHILOX_W0 0x9E3779B9u
 #define GAL_PHILOX_W1 0xBB67AE85u
-GAL_INLINE void gal_philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3, uint32_t k0, uint32_t k1)
-{
-    uint64_t a = (uint64_t)0xD2511F53u * *c0, b = (uint64_t)0xCD9E8D57u * *c2;
-    *c0 = (uint32_t)(b >> 32) ^ *c1 ^ k0;
-    *c2 = (uint32_t)(a >> 32) ^ *c3 ^ k1;
-    *c1 = (uint32_t)b;
-    *c3 = (uint32_t)a;
-}
-
-/* One block of Philox4x32-10: out[4] from counter[4] and key[2]; out may be counter. */
 GAL_INLINE void gal_philox_block(uint32_t *out, const uint32_t *counter, const uint32_t *key)
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
-        gal_philox_round(&c0, &c1, &c2, &c3, k0, k1);
+        uint64_t a = (uint64_t)GAL_PHILOX_M0 * c0, b = (uint64_t)GAL_PHILOX_M1 * c2;
+        c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)b;
+        c3 = (uint32_t)a;
         k0 += GAL_PHILOX_W0;
         k1 += GAL_PHILOX_W1;
     }

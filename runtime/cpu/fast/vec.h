@@ -20,6 +20,7 @@
 #endif
 typedef float vec __attribute__((vector_size(VL * 4)));
 typedef int32_t ivec __attribute__((vector_size(VL * 4)));
+typedef uint64_t wide __attribute__((vector_size(VL * 4))); /* VL / 2 words of 64 bits */
 typedef float loose_vec __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
 INLINE vec load(const float *p)
@@ -129,19 +130,45 @@ INLINE vec scale_by(vec v, vec n)
 
 #endif
 
+/* The low halves of a's words times m, all 64 bits. */
+INLINE wide multiply_low(wide a, uint32_t m)
+{
+#if VL == 16
+    return (wide)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(m));
+#elif VL == 8
+    return (wide)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(m));
+#elif defined(__x86_64__)
+    return (wide)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x(m));
+#else
+    return (a & 0xffffffffu) * m;
+#endif
+}
+
 /* yes where the comparison holds, no elsewhere; a comparison of vecs gives an ivec of 0 and -1. */
 INLINE vec choose(ivec holds, vec yes, vec no)
 {
     return (vec)((holds & (ivec)yes) | (~holds & (ivec)no));
 }
-/* The limits win over x but not over NaN. */
+/* The limits win over x but not over NaN: x86's min and max return their second operand where either is one. */
 INLINE vec at_most(vec x, float limit)
 {
+#if VL == 16
+    return (vec)_mm512_min_ps((__m512)splat(limit), (__m512)x);
+#elif VL == 8
+    return (vec)_mm256_min_ps((__m256)splat(limit), (__m256)x);
+#else
     return choose(x > splat(limit), splat(limit), x);
+#endif
 }
 INLINE vec at_least(vec x, float limit)
 {
+#if VL == 16
+    return (vec)_mm512_max_ps((__m512)splat(limit), (__m512)x);
+#elif VL == 8
+    return (vec)_mm256_max_ps((__m256)splat(limit), (__m256)x);
+#else
     return choose(x < splat(limit), splat(limit), x);
+#endif
 }
 INLINE vec absolute(vec x)
 {

@@ -4,10 +4,9 @@
 #define GAL_VMATH_H
 #include "vec.h"
 
-/* e^x = 2^n e^r, |r| <= ln 2 / 2. */
-INLINE vec vexp(vec x)
+/* e^x = 2^n e^r, |r| <= ln 2 / 2, for |x| < 10^6. */
+INLINE vec vexp_of_small(vec x)
 {
-    x = at_least(at_most(x, 89.0f), -104.0f);
     const vec magic = splat(12582912.0f); /* 1.5 2^23: adding it rounds to a whole number */
     vec n = fma_(x, splat(1.44269504f), magic) - magic;
     vec r = fma_(n, splat(2.12194440e-4f), fma_(n, splat(-0.693359375f), x));
@@ -18,6 +17,11 @@ INLINE vec vexp(vec x)
     p = fma_(p, r, splat(1.6666665459e-1f));
     p = fma_(p, r, splat(5.0000001201e-1f));
     return scale_by(fma_(r * r, p, r + 1), n);
+}
+
+INLINE vec vexp(vec x)
+{
+    return vexp_of_small(at_least(at_most(x, 89.0f), -104.0f));
 }
 
 INLINE vec vlog(vec x)
@@ -46,7 +50,7 @@ INLINE vec vlog(vec x)
 /* 1 / (1 + e^-x); not below 1.6e-38, where reciprocal would leave its range. */
 INLINE vec vsigmoid(vec x)
 {
-    return reciprocal(vexp(at_most(-x, 87.0f)) + 1);
+    return reciprocal(vexp_of_small(at_least(at_most(-x, 87.0f), -87.0f)) + 1);
 }
 
 /* Near 0 an odd polynomial, so that small x keep their digits; else 1 - 2 / (e^2|x| + 1). */
@@ -59,7 +63,7 @@ INLINE vec vtanh(vec x)
     p = fma_(p, z, splat(1.33314422036e-1f));
     p = fma_(p, z, splat(-3.33332819422e-1f));
     vec near = fma_(p * z, x, x);
-    vec far = fma_(splat(-2), reciprocal(vexp(at_most(a + a, 40.0f)) + 1), splat(1));
+    vec far = fma_(splat(-2), reciprocal(vexp_of_small(at_most(a + a, 40.0f)) + 1), splat(1));
     far = (vec)((ivec)far | ((ivec)x & (int32_t)0x80000000));
     return choose(a < splat(0.625f), near, far);
 }
@@ -79,12 +83,12 @@ INLINE vec vnormal_cdf(vec x)
     p = fma_(p, t, splat(0.37409196f));
     p = fma_(p, t, splat(1.00002368f));
     p = fma_(p, t, splat(-1.26551223f));
-    vec tail = t * 0.5f * vexp(fma_(-z, z, p));
+    vec tail = t * 0.5f * vexp_of_small(fma_(-z, z, p));
     return choose(x > 0, 1 - tail, tail);
 }
 INLINE vec vnormal_density(vec x)
 {
-    return vexp(x * x * -0.5f) * 0.39894228f;
+    return vexp_of_small(at_least(x * x * -0.5f, -104.0f)) * 0.39894228f;
 }
 
 INLINE vec vsilu_slope(vec x, vec s)
