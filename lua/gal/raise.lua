@@ -68,7 +68,7 @@ end
 
 --- integer(op, name, value, low, high): value, if it is an integer from low to high; else raises naming the argument.
 function M.integer(op, name, value, low, high)
-  if type(value) ~= "number" or value ~= math.floor(value) or value < low or value > high then
+  if type(value) ~= "number" or value ~= math.floor(value) or value < low or value > high or value == math.huge then
     local range = high == math.huge and string.format("of at least %d", low) or string.format("from %d to %d", low, high)
     if high < low then range = "in an empty range" end
     raise("%s: %s is %s, expected an integer %s", op, name, type(value) == "number" and string.format("%.14g", value) or M.kind(value), range)
@@ -76,7 +76,7 @@ function M.integer(op, name, value, low, high)
   return value
 end
 
---- options(op, given, known): checks that `given` is nil or a table with only the keys of the list `known`; returns a table.
+--- options(op, given, known): checks that `given` is nil or a table with only the keys of the list `known`, and a device among them a string; returns a table.
 function M.options(op, given, known)
   if given == nil then return {} end
   if type(given) ~= "table" then raise("%s: options is %s, expected a table", op, M.kind(given)) end
@@ -85,6 +85,8 @@ function M.options(op, given, known)
     for i = 1, #known do found = found or known[i] == key end
     if not found then raise("%s: unknown option %s, expected %s", op, tostring(key), table.concat(known, ", ")) end
   end
+  local device = given.device
+  if device ~= nil and type(device) ~= "string" then raise("%s: device is %s, expected a string such as \"cpu\"", op, M.kind(device)) end
   return given
 end
 

@@ -46,7 +46,7 @@ local function set_shape(op, shape)
   if rank > 8 then raise("%s: shape has %d dimensions, expected at most 8", op, rank) end
   for i = 1, rank do
     local n = shape[i]
-    if type(n) ~= "number" or n < 0 or n ~= math.floor(n) then
+    if type(n) ~= "number" or n < 0 or n ~= math.floor(n) or n > 2 ^ 48 then
       raise("%s: dimension %d of shape is %s, expected a whole number of at least 0", op, i, type(n) == "number" and tostring(n) or kind(n))
     end
     dims[i - 1], count = n, count * n
