@@ -8,8 +8,10 @@
 #define SLOWDOWN 1.25 /* of the best: something happened on the other core */
 #define MARGIN 0.95   /* the other way has to be so much faster */
 
-int gal_balance_lanes(const gal_balance *b, int lanes)
+int gal_balance_lanes(gal_balance *b, int lanes)
 {
+    if (b->lanes != lanes)
+        *b = (gal_balance){.lanes = lanes};
     return b->alone != b->trial ? 1 : lanes;
 }
 
@@ -48,6 +50,8 @@ static void judge(gal_balance *b, double mean, double now)
 
 void gal_balance_note(gal_balance *b, double start, double end, int64_t runs)
 {
+    if (b->lanes == 1)
+        return;
     if (b->next == 0) {
         b->pause = FIRST;
         b->next = start + FIRST;

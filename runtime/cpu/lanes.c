@@ -146,15 +146,11 @@ gal_status gal_cpu_prepare(void **out, const gal_call *calls, int64_t count)
         return gal_fail(GAL_MEMORY, "program: no memory left for a plan of %lld calls", (long long)count);
     }
     *p = (plan){.calls = calls, .count = count, .steps = steps};
-    int64_t since = 0; /* calls from here on have run since the last barrier */
     for (int64_t i = 0; i < count; i++) {
         steps[i].kind = calls[i].work == GAL_WHOLE ? WHOLE : calls[i].work < WORK_OF_BARRIER ? SERIAL : SHARED;
-        for (int64_t j = since; j < i && !steps[i].barrier; j++)
-            steps[i].barrier = (steps[i].kind != SERIAL || steps[j].kind != SERIAL) && gal_cpu_depends(&calls[i], &calls[j]);
-        if (steps[i].kind == WHOLE)
-            since = i + 1;
-        else if (steps[i].barrier)
-            since = i;
+        /* Every call may need what the one before wrote; between two that lane 0 runs alone, or beside the end of a region, that costs
+         * nothing. */
+        steps[i].barrier = i > 0 && (steps[i].kind == SHARED || steps[i - 1].kind == SHARED) && steps[i - 1].kind != WHOLE;
     }
     return GAL_OK;
 }
@@ -247,7 +243,7 @@ gal_status gal_cpu_replay(void *plan_, int64_t times)
             return GAL_INTERRUPTED;
         int64_t chunk = whole ? 1 : gal_balance_chunk(&p->balance, times - done);
         double start = gal_now();
-        gal_status status = run_list(p, lanes == 1 ? 1 : gal_balance_lanes(&p->balance, lanes), chunk);
+        gal_status status = run_list(p, gal_balance_lanes(&p->balance, lanes), chunk);
         if (status != GAL_OK)
             return status;
         gal_balance_note(&p->balance, start, gal_now(), chunk);
