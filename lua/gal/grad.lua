@@ -12,12 +12,12 @@ local methods, Tensor, dims, strides = handle.methods, handle.Tensor, handle.dim
 local like, live, dense, view, shaped = handle.real_like, handle.live, handle.dense, handle.view, handle.real_shaped
 local tracked, into = tape.tracked, tape.into
 
-local grad = { op = tape.op, no_grad = tape.no_grad, tracked = tracked, defined = tape.defined }
+local grad = { op = tape.op, no_grad = tape.no_grad, tracked = tracked }
 
 -- Defines a method of tensors whose first argument (or as many as rule.tensors) has to be one.
 local function op(name, rule)
   rule.native, rule.tensors = true, rule.tensors or 1
-  local call = tape.op(name, rule, 2)
+  local call = tape.op(name, rule)
   methods[name] = call
   return call
 end

@@ -180,6 +180,9 @@ function M.scope_close(scope)
   check(C.gal_scope_close())
 end
 
+--- current_scope(): the innermost scope that is open, or false.
+function M.current_scope() return current end
+
 --- enter(scope), leave(scope): between them a program is recorded, whose scope this is and in whose arena tensors are made.
 function M.enter(scope)
   scope.outer, scope.recorded = current, scope

@@ -58,7 +58,7 @@ local function reduction(name, kernel, backward)
       return y
     end,
     backward = backward,
-  }, 2)
+  })
   return function(x, dim, keep)
     live(x, name, "x")
     if keep ~= nil and type(keep) ~= "boolean" then raise("%s: keep is %s, expected true or false", name, kind(keep)) end

@@ -16,9 +16,6 @@ local enabled, last_id, last_walk = true, 0, 0
 core.tape_enabled = function() return enabled end
 tape.enabled = core.tape_enabled
 
--- Where an op was defined, for the help text above it: function -> {source, line}.
-tape.defined = setmetatable({}, { __mode = "k" })
-
 --- tracked(x): whether a gradient can flow through x: a tensor that requires one or was made from such, or a list with one.
 local function tracked(x)
   if type(x) ~= "table" then return false end
@@ -52,12 +49,11 @@ end
 --- backward(dy, a, b, …, y, more …): returns the gradient of each argument, of its shape; nil for those that are no tensors.
 --- An argument may be a list of tensors; its gradient is such a list. Inside forward and backward nothing is recorded.
 ---   local cube = grad.op("cube", { forward = function(x) return x * x * x end, backward = function(dy, x) return dy * x * x * 3 end })
-function tape.op(name, rule, level)
+function tape.op(name, rule)
   if type(name) ~= "string" then raise("op: name is %s, expected a string", kind(name)) end
   if type(rule) ~= "table" or type(rule.forward) ~= "function" then raise("op: %s has no forward function", name) end
   local forward, tensors, native = rule.forward, rule.tensors or 0, rule.native
-  local info = debug.getinfo(forward, "uS")
-  local n = info.nparams
+  local n = debug.getinfo(forward, "u").nparams
   if n > 5 then raise("op: forward of %s has %d parameters, expected at most 5", name, n) end
   rule.name, rule.n = name, n
   local first, second = debug.getlocal(forward, 1), debug.getlocal(forward, 2)
@@ -70,7 +66,7 @@ function tape.op(name, rule, level)
     y.node = node
   end
 
-  -- Ops composed of others run with the tape off, and may return an argument as it is: that must not get this node.
+  -- Ops composed of others run with the tape off.
   local function composed(a, b, c, d, e)
     local before = enabled
     enabled = false
@@ -78,12 +74,11 @@ function tape.op(name, rule, level)
     enabled = before
     if not ok then error(y, 0) end
     if not handle.is_tensor(y) then raise("%s: forward returned %s, expected a tensor", name, kind(y)) end
-    if y.node or y.requires then y = handle.alias(y) end
     return y, s1, s2
   end
   local run = native and forward or composed
 
-  local function call(a, b, c, d, e)
+  return function(a, b, c, d, e)
     if tensors >= 1 then
       live(a, name, first)
       if tensors >= 2 then live(b, name, second) end
@@ -91,13 +86,12 @@ function tape.op(name, rule, level)
     local y, s1, s2 = run(a, b, c, d, e)
     if enabled and (tracked(a) or tracked(b) or tracked(c) or tracked(d) or tracked(e)) then
       if not rule.backward then raise("%s has no gradient; use detach() or gal.no_grad where none is wanted", name) end
+      -- An op of the user's may return an argument, or a tensor that it keeps: that one must not get this node.
+      if not native then y = handle.alias(y) end
       record(y, s1, s2, a, b, c, d, e)
     end
     return y
   end
-  local at = debug.getinfo(1 + (level or 1), "Sl")
-  tape.defined[call] = { source = at.source, line = at.currentline, forward = forward }
-  return call
 end
 
 -- ---- backward ----
@@ -111,7 +105,7 @@ local function into(x)
     if C.gal_tensor_contiguous(grad.h) ~= 0 then return grad, 1 end
     return like(x), 0
   end
-  grad = x.grad_slot or like(x, not x.scope)
+  grad = x.grad_slot or like(x, x.scope ~= handle.current_scope()) -- it has to live as long as its leaf
   x.grad = grad
   return grad, 0
 end

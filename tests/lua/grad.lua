@@ -151,6 +151,10 @@ case("an op that returns its argument, or a saved value, is still right", functi
   equal(w.node, false)
   ;(y * w):sum():backward()
   equal(w.grad, { 2, 4 })
+  local constant = gal.tensor { 5, 6 }
+  local second = grad.op("second", { forward = function(x, z) return x end, backward = function(_, _, z) return nil, z * 0 + 1 end })
+  equal(second(constant, w), { 5, 6 })
+  equal(constant.node, false)
   local double = grad.op("double", {
     forward = function(x) return x * 2, gal.tensor { 2, 2 } end,
     backward = function(dy, x, y2, two) return two end,
@@ -228,6 +232,12 @@ case("gradients of leaves outside a scope outlive it", function()
   local w = leaf { 1, 2 }
   gal.scope(function() (w * w):sum():backward() end)
   equal(w.grad, { 2, 4 })
+  gal.scope(function()
+    local inner = leaf { 3 }
+    gal.scope(function() (inner * inner):backward() end)
+    gal.zeros { 100 }
+    equal(inner.grad, { 6 })
+  end)
   local loss
   gal.scope(function() loss = (w * w):sum() end)
   raises(function() loss:backward() end, "backward: y is a stale tensor", true)
