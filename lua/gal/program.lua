@@ -44,6 +44,14 @@ function program.record(fn, device)
   return finish(p, pcall(fn))
 end
 
+--- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded; any other error is raised.
+function program.try(fn, device)
+  local ok, p = pcall(program.record, fn, device)
+  if ok then return p end
+  if type(p) == "string" and p:find("while a program is recorded", 1, true) then return nil end
+  error(p, 0)
+end
+
 --- p:replay([n]): n more steps (one by default). Ctrl-C raises gal.interrupted between two of them. Returns p.
 function Program.replay(p, n)
   errors.integer("replay", "n", n or 1, 0, math.huge)

@@ -222,11 +222,12 @@ local function finish(self)
   if self.out and self.best_epoch then self.flow:save(self.out .. "/flow.safetensors") end
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss, stopped = self.stopped, out = self.out,
+    recorded = self.stepper.recorded,
   }
 end
 
 --- train.fit{flow =, ...}: trains the flow in place and returns {flow, history, best_epoch, best_loss, stopped = "patience" | "epochs" | "interrupt", out}; the flow has
--- its best weights then. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity.
+-- its best weights then, and `recorded` says whether its steps could be replayed. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity.
 -- Rows: theta {N, d}, context {N, c}, images {N, H, W, 3} and ids in physical units, or data = a part of gal.data's surveys (or any table with these fields).
 --   valid = .1       a fraction of the rows (by a hash of id or row number), row numbers, a data object, or false: no validation, the last weights are kept
 --   batch = 64, lr = 5e-4, weight_decay = .01, epochs = 200, patience = 20 (epochs without a better validation loss), seed = 0

@@ -81,11 +81,11 @@ local function build(flow, rows, steps, backward, density, key)
   }
   local step = stepper(e, d, (backward and -1 or 1) / steps, backward and 1 or 0, density)
   -- A head written by the user may read values on the host, which can't be recorded: then every step is run as it stands.
-  local recorded, p = pcall(program, step, device)
-  if recorded then
+  local p = program.try(step, device)
+  e.recorded = p ~= nil
+  if p then
     e.run = function() p:replay(steps) end
   else
-    if p == gal.interrupted then error(p, 0) end
     e.run = function()
       for _ = 1, steps do
         core.poll()

@@ -62,14 +62,13 @@ local function changing(self)
   return list
 end
 
--- Recording runs the step once; what it changed is put back.
+-- Recording runs the step once; what it changed is put back. nil where the network reads values on the host, which can't be recorded.
 local function record(self)
   local list, copies = changing(self), {}
   for i, tensor in ipairs(list) do copies[i] = tensor:detach():clone() end
-  local ok, result = pcall(program, function() step(self) end, self.device)
+  local p = program.try(function() step(self) end, self.device)
   for i, tensor in ipairs(list) do core.assign(tensor, copies[i]) end
-  if not ok and result == gal.interrupted then error(result, 0) end
-  return ok and result or nil
+  return p
 end
 
 --- stepper(flow, opt, rows, {batch, draws, seed, recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images or nil, n = N}.

@@ -1,0 +1,131 @@
+-- Acceptance: a flow trained on 20,000 pairs of a linear-Gaussian problem against its exact posterior. theta in R^5 ~ N(0, I), x = A theta + .5 eps, for A with
+-- N(0, 1) entries from gal.rng(1) and for A = .9923 I; three seeds each (data, weights and training). Asked for: over 1,000 fresh pairs a mean of
+-- log p_exact - log q of at most .05 nats, its median over the seeds at most .035; the rms error of posterior means at most .1 posterior deviations; the mean
+-- ratio of deviations within 5 %; each training within 180 s on two cores.
+-- usage: galrun tests/acceptance/linear_gaussian.lua [--out runs/acceptance/linear_gaussian]      Goes on where it was stopped.
+local gal = require "gal"
+local cli = require "gal.cli"
+local linalg = require "gal.linalg"
+local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
+local C = require("ffi").C
+
+local o = cli.options {
+  out = "runs/acceptance/linear_gaussian", epochs = 150, batch = 256, lr = 1e-3, decay = 0.999, patience = 150, schedule = "cosine",
+  seeds = 3, matrix = { "both", "random, scaled or both" }, weight_decay = 0.01, record = { true, "append the result to RESULTS.md" },
+}
+
+local D, PAIRS, FRESH, NOISE, SIGMA = 5, 20000, 1000, 0.5, 0.05
+
+local function identity(scale)
+  local m = {}
+  for i = 1, D do
+    m[i] = {}
+    for j = 1, D do m[i][j] = i == j and scale or 0 end
+  end
+  return m
+end
+
+local function sum(a, b)
+  local c = {}
+  for i = 1, D do
+    c[i] = {}
+    for j = 1, D do c[i][j] = a[i][j] + b[i][j] end
+  end
+  return c
+end
+
+local function log_determinant(m) return linalg.log_determinant(linalg.cholesky(m)) end
+
+-- The posterior is N(gain x, covariance): covariance = (I + A'A / .25)^-1, gain = covariance A' / .25.
+local function exact_posterior(a)
+  local at, scaled = linalg.transpose(a), {}
+  for i = 1, D do
+    scaled[i] = {}
+    for j = 1, D do scaled[i][j] = at[i][j] / NOISE ^ 2 end
+  end
+  local covariance = linalg.invert(sum(identity(1), linalg.product(scaled, a)))
+  return { covariance = covariance, gain = linalg.product(covariance, scaled), lower = linalg.cholesky(covariance) }
+end
+
+local function log_exact(p, theta, x)
+  local mean, difference = linalg.apply(p.gain, x), {}
+  for i = 1, D do difference[i] = theta[i] - mean[i] end
+  local squares = 0
+  for _, v in ipairs(linalg.apply(linalg.invert_lower(p.lower), difference)) do squares = squares + v * v end
+  return -0.5 * squares - 0.5 * D * math.log(2 * math.pi) - 0.5 * log_determinant(p.covariance)
+end
+
+-- What the path's width costs a perfect velocity: sum of (r - 1 - ln r) / 2, r = l (1 + s^2) / (l + s^2) over the covariance's eigenvalues l.
+local function floor_of(p)
+  local widened = sum(p.covariance, identity(SIGMA ^ 2))
+  local ratio, trace = linalg.product(p.covariance, linalg.invert(widened)), 0
+  for i = 1, D do trace = trace + (1 + SIGMA ^ 2) * ratio[i][i] end
+  return 0.5 * (trace - D - D * math.log(1 + SIGMA ^ 2) - log_determinant(p.covariance) + log_determinant(widened))
+end
+
+local function pairs_of(a, n, rng)
+  local theta = gal.randn({ n, D }, { rng = rng })
+  return theta, theta:matmul(gal.tensor(a):t()) + gal.randn({ n, D }, { rng = rng }) * NOISE
+end
+
+local function one(name, a, seed)
+  local p = exact_posterior(a)
+  local theta, x = pairs_of(a, PAIRS, gal.rng(100 + seed))
+  local flow = require("gal.flow").new { theta = D, context = D, sigma = SIGMA, rng = gal.rng(seed) }
+  local before = C.gal_now()
+  local run = require("gal.train").fit {
+    flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay, patience = o.patience, schedule = o.schedule,
+    weight_decay = o.weight_decay, seed = seed, out = ("%s/%s-%d"):format(o.out, name, seed), resume = true,
+  }
+  local seconds = C.gal_now() - before
+
+  local fresh, seen = pairs_of(a, FRESH, gal.rng(1000 + seed))
+  local log_q, losses, total = flow:log_prob(fresh, seen):totable(), {}, 0
+  local truths, contexts = fresh:totable(), seen:totable()
+  for i = 1, FRESH do
+    losses[i] = log_exact(p, truths[i], contexts[i]) - log_q[i]
+    total = total + losses[i]
+  end
+  local mean, squares = total / FRESH, 0
+  for i = 1, FRESH do squares = squares + (losses[i] - mean) ^ 2 end
+
+  -- 2,000 draws know a mean to .022 deviations; 20 steps are exact to less than that.
+  local some, n = 200, 2000
+  local draws = flow:sample(seen:narrow(1, 1, some), { n = n, steps = 20, rng = gal.rng(seed) })
+  local means, deviations = draws:mean(2):totable(), draws:std(2):totable()
+  local off, ratio = 0, 0
+  for i = 1, some do
+    local expected = linalg.apply(p.gain, contexts[i])
+    for j = 1, D do
+      local width = math.sqrt(p.covariance[j][j])
+      off, ratio = off + ((means[i][j] - expected[j]) / width) ^ 2, ratio + deviations[i][j] / width
+    end
+  end
+  return {
+    kl = mean, error = math.sqrt(squares) / FRESH, floor = floor_of(p), off = math.sqrt(off / some / D), ratio = ratio / some / D, seconds = seconds,
+    best_epoch = run.best_epoch, epochs = #run.history, loss = run.best_loss,
+  }
+end
+
+local matrices = { scaled = identity(0.9923), random = gal.randn({ D, D }, { rng = gal.rng(1) }):totable() }
+local verdict = report.new("linear_gaussian", o.record)
+for _, name in ipairs { "random", "scaled" } do
+  if o.matrix == "both" or o.matrix == name then
+    local kls, worst = {}, { kl = -math.huge, off = 0, ratio = 1, seconds = 0 }
+    for seed = 1, o.seeds do
+      local r = one(name, matrices[name], seed)
+      print(("%s A, seed %d: log p - log q %.4f +- %.4f nats (floor of the path %.4f), means off by %.3f deviations rms, deviations %.3f of the exact, "
+        .. "%.0f s, best of %d epochs the %dth, loss %.5f"):format(name, seed, r.kl, r.error, r.floor, r.off, r.ratio, r.seconds, r.epochs, r.best_epoch, r.loss))
+      kls[seed] = r.kl
+      worst.kl, worst.off, worst.seconds = math.max(worst.kl, r.kl), math.max(worst.off, r.off), math.max(worst.seconds, r.seconds)
+      if math.abs(r.ratio - 1) > math.abs(worst.ratio - 1) then worst.ratio = r.ratio end
+    end
+    table.sort(kls)
+    verdict:bar(name .. " A: largest mean log p - log q", worst.kl, 0.05)
+    verdict:bar(name .. " A: median over the seeds", kls[math.ceil(#kls / 2)], 0.035)
+    verdict:bar(name .. " A: rms error of means / deviation", worst.off, 0.1)
+    verdict:bar(name .. " A: |ratio of deviations - 1|", math.abs(worst.ratio - 1), 0.05)
+    verdict:bar(name .. " A: seconds of a training", worst.seconds, 180)
+  end
+end
+verdict:finish()

@@ -1,0 +1,46 @@
+-- What acceptance runs have in common: bars printed with pass or "falls short", and the one line of RESULTS.md. Not a run itself.
+local report = {}
+
+local Report = {}
+Report.__index = Report
+
+local function output(command)
+  local pipe = io.popen(command .. " 2>/dev/null")
+  local text = pipe and pipe:read "*l"
+  if pipe then pipe:close() end
+  return text
+end
+
+local function cpu()
+  for line in io.lines "/proc/cpuinfo" do
+    local name = line:match "^model name%s*:%s*(.*)$"
+    if name then return name end
+  end
+  return "unknown CPU"
+end
+
+--- report.new(name, record): record = true appends a line to RESULTS.md beside this file at the end.
+function report.new(name, record) return setmetatable({ name = name, record = record, figures = {}, short = 0 }, Report) end
+
+--- r:bar(what, value, most): one bar: the value is at most `most`.
+function Report:bar(what, value, most)
+  local passed = value <= most
+  if not passed then self.short = self.short + 1 end
+  print(("%-12s %s: %.4g, asked for at most %.4g"):format(passed and "pass" or "FALLS SHORT", what, value, most))
+  self.figures[#self.figures + 1] = ("%s %.4g (<= %.4g)"):format(what, value, most)
+end
+
+--- r:finish(): the verdict, and the line in RESULTS.md.
+function Report:finish()
+  local verdict = self.short == 0 and "pass" or ("falls short in %d"):format(self.short)
+  print(verdict)
+  if not self.record then return end
+  local here = debug.getinfo(1, "S").source:match "^@(.*)/" or "."
+  local commit = output(("git -C '%s' rev-parse --short HEAD"):format(here)) or "no commit"
+  if output(("git -C '%s' status --porcelain -uno"):format(here)) then commit = commit .. " and changes" end
+  local file = assert(io.open(here .. "/RESULTS.md", "a"))
+  file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(os.date "!%Y-%m-%d", self.name, verdict, table.concat(self.figures, "; "), cpu(), commit))
+  file:close()
+end
+
+return report

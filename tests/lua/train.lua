@@ -1,0 +1,281 @@
+-- gal.train: a small linear-Gaussian problem is learned, replayed steps are the eager ones to the last bit, a resumed run is the undisturbed one, and what
+-- goes wrong is said.
+local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local flows = require "gal.flow"
+local optim = require "gal.optim"
+local fit = require("gal.train").fit
+
+local scratch = os.tmpname()
+os.remove(scratch)
+local function folder(name) return scratch .. "/" .. name end
+C.gal_make_folder(scratch)
+
+local function text_of(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function bits(t)
+  local host, n = core.read(t)
+  return ffi.string(host, 4 * n)
+end
+local function weights(flow)
+  local parts = {}
+  for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
+  return table.concat(parts)
+end
+
+-- theta ~ N(0, 1) in each of two dimensions, x = theta + eps / 2: the posterior is N(.8 x, .2).
+local function problem(n, seed)
+  local r = gal.rng(seed)
+  local theta = gal.randn({ n, 2 }, { rng = r })
+  return theta, theta + gal.randn({ n, 2 }, { rng = r }) * 0.5
+end
+local function small(seed) return flows.new { theta = { "a", "b" }, context = { "x", "y" }, hidden = { 24, 24 }, rng = gal.rng(seed or 1) } end
+
+local function options(given)
+  local theta, x = problem(given.rows or 600, 4)
+  given.rows = nil
+  local o = { flow = small(), theta = theta, context = x, batch = 50, epochs = 4, seed = 3, progress = false }
+  for key, value in pairs(given) do o[key] = value end
+  return o
+end
+
+check.case("a linear-Gaussian posterior is learned", function()
+  local theta, x = problem(4000, 1)
+  local flow = flows.new { theta = 2, context = 2, hidden = { 64, 64 }, rng = gal.rng(1) }
+  local run = fit { flow = flow, theta = theta, context = x, batch = 100, lr = 2e-3, schedule = "cosine", decay = 0.99, epochs = 60, patience = 60, seed = 1,
+    progress = false }
+  check.equal(run.stopped, "epochs")
+  check.equal(#run.history, 60)
+  local fresh, seen = problem(1000, 2)
+  local width = math.sqrt(0.2)
+  local z = (fresh - seen * 0.8) / width
+  local exact = (z * z):sum(2) * -0.5 - (math.log(2 * math.pi) + 2 * math.log(width))
+  local loss = (exact - flow:log_prob(fresh, seen, { steps = 20 })):mean():item()
+  check.that(loss < 0.05, ("log p - log q is %.4f nats, expected less than 0.05"):format(loss))
+  local draws = flow:sample(seen:narrow(1, 1, 100), { n = 500, steps = 10, rng = gal.rng(5) })
+  local off = ((draws:mean(2) - seen:narrow(1, 1, 100) * 0.8) / width):pow(2):mean():item() ^ 0.5
+  check.that(off < 0.2, ("the means are off by %.3f posterior deviations, expected less than 0.2"):format(off))
+  check.near(draws:std(2):mean():item() / width, 1, 0.07, "the ratio of deviations")
+end)
+
+check.case("replayed steps are the eager steps to the last bit", function()
+  for _, extra in ipairs { {}, { draws = 3, clip = 0.5, schedule = "cosine", average = false } } do
+    local one, two = options(extra), options(extra)
+    two.recorded = false
+    local a, b = fit(one), fit(two)
+    check.equal({ a.recorded, b.recorded }, { true, false })
+    check.equal(a.history, b.history)
+    check.that(weights(a.flow) == weights(b.flow), "the weights differ")
+  end
+end)
+
+check.case("the same seed gives the same run, another one another", function()
+  local a, b, c = fit(options {}), fit(options {}), fit(options { seed = 4 })
+  check.that(weights(a.flow) == weights(b.flow), "two runs of one seed differ")
+  check.that(weights(a.flow) ~= weights(c.flow), "two seeds give one run")
+end)
+
+check.case("a resumed run is the undisturbed one, bit for bit", function()
+  local whole = fit(options { out = folder "whole", epochs = 6, schedule = optim.warmup(10, optim.constant(1e-3)), clip = 1 })
+  local given = { out = folder "parts", epochs = 2, schedule = optim.warmup(10, optim.constant(1e-3)), clip = 1 }
+  fit(options(given))
+  for _, epochs in ipairs { 3, 6 } do
+    local o = options(given)
+    o.flow, o.epochs, o.resume = small(99), epochs, true -- other first weights, which the checkpoint's replace
+    local run = fit(o)
+    check.equal(#run.history, epochs)
+    if epochs == 6 then
+      check.equal(run.history, whole.history)
+      check.equal({ run.best_epoch, run.best_loss, run.stopped }, { whole.best_epoch, whole.best_loss, whole.stopped })
+      check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
+    end
+  end
+  for _, name in ipairs { "history.csv", "flow.safetensors" } do
+    check.that(text_of(folder "parts/" .. name) == text_of(folder "whole/" .. name), name .. " differs")
+  end
+end)
+
+check.case("a run that has finished returns at once", function()
+  local first = fit(options { out = folder "done" })
+  local o = options { out = folder "done", resume = true }
+  o.flow = small(5)
+  local before = C.gal_now()
+  local again = fit(o)
+  check.that(C.gal_now() - before < 1, "it took a second")
+  check.equal(again.history, first.history)
+  check.equal(again.stopped, "epochs")
+  check.that(weights(again.flow) == weights(first.flow), "the weights are not the run's best")
+end)
+
+check.case("a resumed run with other settings is refused, naming them", function()
+  fit(options { out = folder "settings" })
+  check.raises(function() fit(options { out = folder "settings", resume = true, lr = 1e-3, batch = 60 }) end,
+    "other settings: batch was 50 and is 60; lr was 0.0005 and is 0.001%. Give those again", true)
+end)
+
+check.case("the folder of another run is left alone", function()
+  fit(options { out = folder "taken" })
+  local before = text_of(folder "taken/history.csv")
+  check.raises(function() fit(options { out = folder "taken", epochs = 1 }) end, "out is '.*taken', which exists; pass resume = true", true)
+  check.equal(text_of(folder "taken/history.csv"), before)
+end)
+
+check.case("a run's folder holds its files", function()
+  local theta, x = problem(300, 4)
+  local ids = {}
+  for i = 1, 300 do ids[i] = "g" .. i end
+  local data = { theta = theta, context = x, ids = ids, names = { theta = { "a", "b" }, context = { "x", "y" } } }
+  local run = fit { flow = small(), data = data, valid = 0.2, epochs = 3, out = folder "files", seed = 3, progress = false }
+  local lines, split = 0, { train = 0, valid = 0 }
+  for line in io.lines(folder "files/history.csv") do
+    lines = lines + 1
+    if lines == 1 then check.equal(line, "epoch,train_loss,valid_loss,lr") end
+  end
+  check.equal(lines, 4)
+  for line in io.lines(folder "files/split.csv") do
+    local part = line:match "^g%d+,(%l+)$"
+    if part then split[part] = split[part] + 1 end
+  end
+  check.equal(split.train + split.valid, 300)
+  check.that(split.valid > 35 and split.valid < 85, split.valid .. " of 300 rows are validation rows, expected about 60")
+  local config = require("gal.json").decode(text_of(folder "files/config.json"))
+  check.equal({ config.batch, config.seed, config.theta, config.rows }, { 64, 3, { "a", "b" }, split.train })
+  local flow = flows.load(folder "files/flow.safetensors")
+  check.that(weights(flow) == weights(run.flow), "flow.safetensors does not hold the best weights")
+  check.that(text_of(folder "files/timing.csv"):find "^epoch,seconds\n1,", "timing.csv is not what it should be")
+end)
+
+check.case("training stops by patience and keeps the best weights", function()
+  local run = fit(options { rows = 60, batch = 60, lr = 0.03, epochs = 400, patience = 3, average = false, valid = 0.3 })
+  check.equal(run.stopped, "patience")
+  check.equal(#run.history, run.best_epoch + 3)
+  for _, e in ipairs(run.history) do check.that(e.valid_loss >= run.best_loss, "an epoch was better than the best") end
+  check.equal(run.history[run.best_epoch].valid_loss, run.best_loss)
+end)
+
+check.case("validation rows are a fraction, row numbers, a data object or none", function()
+  local theta, x = problem(40, 7)
+  local a = fit(options { valid = { theta = theta, context = x } })
+  check.that(a.history[1].valid_loss ~= nil, "a data object gave no validation")
+  local b = fit(options { valid = { 1, 2, 3, 600 } })
+  check.that(b.history[1].valid_loss ~= a.history[1].valid_loss, "row numbers were not taken")
+  local c = fit(options { valid = false })
+  check.equal({ c.best_epoch, c.history[1].valid_loss }, { 4 })
+end)
+
+check.case("a network that reads values on the host is trained all the same, step by step", function()
+  local net = require("gal.nn").mlp { 5, 8, 2 }
+  local head = require("gal.nn").module { net = net, forward = function(self, x) return self.net(x) * (1 + 0 * x:get(1, 1)) end }
+  local run = fit(options { flow = flows.new { theta = { "a", "b" }, context = { "x", "y" }, head = head } })
+  check.equal(run.recorded, false)
+  check.equal(#run.history, 4)
+  check.equal(run.flow:sample(gal.zeros { 1, 2 }, { n = 3, steps = 2 }).shape, { 1, 3, 2 })
+end)
+
+check.case("a second fit goes on from the first in its units", function()
+  local first = fit(options {})
+  local mean = first.flow.scale.theta_mean:totable()
+  local theta, x = problem(600, 9)
+  local second = fit { flow = first.flow, theta = theta + 5, context = x, epochs = 1, progress = false }
+  check.equal(second.flow.scale.theta_mean, mean)
+end)
+
+check.case("a batch larger than the rows is all of them", function()
+  local run = fit(options { rows = 30, batch = 500 })
+  check.equal(#run.history, 4)
+end)
+
+check.case("a loss that is not finite stops with what to try", function()
+  local message = check.raises(function() fit(options { lr = 1e18, epochs = 50, out = folder "infinite" }) end, "the loss is not finite in epoch %d+", true)
+  check.that(message:find "try a smaller lr %(it is 1e%+18%), clip = 1, or look for outliers", message)
+  check.that(message:find "'[ab]' lies up to [%d.]+ deviations", message)
+end)
+
+check.case("progress is reported to a function", function()
+  local seen = {}
+  fit(options { progress = function(r) if r.whole then seen[#seen + 1] = r end end })
+  check.equal(#seen, 4)
+  check.equal({ seen[4].epoch, seen[4].epochs, seen[4].stopped }, { 4, 4, "epochs" })
+  check.that(seen[4].train_loss and seen[4].valid_loss and seen[4].best_loss, "a loss is missing")
+end)
+
+check.case("an interrupt saves the run, raises gal.interrupted, and resuming is bit for bit", function()
+  local whole = fit(options { out = folder "calm", epochs = 5 })
+  local ok, err = pcall(fit, options { out = folder "broken", epochs = 5, progress = function(r)
+    if r.epoch == 3 and not r.whole then C.gal_interrupt_set(1) end
+  end })
+  check.that(not ok and err == gal.interrupted, "it did not raise gal.interrupted but " .. tostring(err))
+  local o = options { out = folder "broken", epochs = 5, resume = true }
+  o.flow = small(8)
+  local run = fit(o)
+  check.equal(run.history, whole.history)
+  check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
+end)
+
+-- Anonymous memory of this process, bytes.
+local function anonymous()
+  return 1024 * tonumber(text_of("/proc/self/smaps_rollup"):match "Anonymous:%s+(%d+) kB")
+end
+
+check.case("replayed steps make no Lua garbage and take no memory", function()
+  local step = require "gal.train.step"
+  local theta, x = problem(6400, 4)
+  local flow = small()
+  flow:standardise(theta, x)
+  local opt = optim.adamw(flow:parameters(), { average = 0.999 })
+  local stepper = step.stepper(flow, opt, { theta = theta, seen = x, n = 6400 }, { batch = 64, draws = 1, seed = 1, recorded = true })
+  local function steps(n)
+    for _ = 1, n / 100 do
+      stepper:start_epoch()
+      stepper:run(100)
+    end
+  end
+  steps(1000)
+  collectgarbage()
+  collectgarbage()
+  local before = anonymous()
+  steps(9000)
+  collectgarbage()
+  collectgarbage()
+  local growth = (anonymous() - before) / 2 ^ 20
+  check.that(growth < 5, ("anonymous memory grew by %.2f MiB from step 1,000 to step 10,000, expected less than 5"):format(growth))
+  stepper:start_epoch()
+  jit.off()
+  stepper.program:replay(1)
+  collectgarbage "stop"
+  local kilobytes = collectgarbage "count"
+  for _ = 1, 50 do stepper.program:replay(1) end
+  local garbage = 1024 * (collectgarbage "count" - kilobytes)
+  collectgarbage "restart"
+  jit.on()
+  -- The enum that a C call returns is a boxed value to the interpreter: 16 bytes, whatever the network.
+  check.that(garbage / 50 <= 64, ("a replayed step made %g bytes of Lua garbage"):format(garbage / 50))
+end)
+
+check.case("bad rows are named at the caller's line", function()
+  local theta, x = problem(50, 1)
+  local broken = x:clone()
+  broken:set(0 / 0, 7, 2)
+  check.raises(function() fit(options { context = x }) end, "fit: context has 50 rows and theta 600", true)
+  check.raises(function() fit(options { theta = theta, context = broken }) end, "fit: context is NaN in row 7, column 2 %('y'%)", true)
+  check.raises(function() fit(options { theta = gal.zeros { 50, 3 } }) end, "fit: theta is {50, 3}, expected {N, 2} for a, b", true)
+  check.raises(function() fit(options { theta = theta, context = gal.zeros { 50, 2 }, valid = { 51 } }) end, "fit: valid%[1%] is the number 51, expected a row number", true)
+  check.raises(function() fit(options { theta = gal.ones { 50, 2 }, context = x }) end, "fit: 'a' has the same value in all %d+ rows", true)
+  check.raises(function() fit(options { epoch = 4 }) end, "fit: unknown option 'epoch', expected 'epochs'?", true)
+  check.raises(function() fit(options { batch = 0 }) end, "fit: batch is 0, expected a whole number of at least 1", true)
+  check.raises(function() fit { theta = theta } end, "fit: flow is nil, expected a flow", true)
+  check.raises(function() fit(options { schedule = "linear" }) end, 'fit: schedule is the string "linear"', true)
+  local data = { theta = theta, context = x, names = { theta = { "b", "a" }, context = { "x", "y" } } }
+  check.raises(function() fit { flow = small(), data = data, progress = false } end, "the flow's theta is a, b, the data's b, a", true)
+end)
+
+os.execute("rm -r '" .. scratch .. "'")
+check.finish()
