@@ -96,7 +96,7 @@ typedef struct gal_tensor {
     int32_t dtype, rank;
     int64_t shape[GAL_RANK];
     int64_t stride[GAL_RANK]; /* in elements; 0 along a broadcast dimension */
-    int32_t in_arena;         /* the handle itself lives in an arena: never free it */
+    int32_t in_arena;         /* 1: the handle itself lives in an arena, never free it; 2: only what it views does */
 } gal_tensor;
 
 /* A new tensor, contiguous, contents undefined. Owned by the caller (gal_tensor_free) unless a scope is open. */
@@ -282,7 +282,7 @@ GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, co
 
 /* ---- statistics (CPU) ---- */
 /* y {m} = log of the mean over the n rows of data {n, d} of N(point; row, I) for points {m, d}: both whitened by the caller so that the kernel is the unit normal.
- * skip_self != 0: points are the data, and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */
+ * skip_self != 0: points are the first m rows of data, and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */
 GAL_API gal_status gal_kde_log_density(gal_tensor *y, const gal_tensor *points, const gal_tensor *data, int skip_self);
 
 /* ---- files ----
