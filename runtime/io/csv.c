@@ -190,8 +190,7 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
             if (field == table->columns)
                 return count_error(table, s, line, field + 1);
             int64_t i;
-            double f;
-            gal_text_kind kind = gal_number_parse(s->text, s->n, &i, &f);
+            gal_text_kind kind = gal_number_parse(s->text, s->n, &i, NULL);
             traits *t = &trait[field];
             t->integers |= kind == GAL_TEXT_INTEGER;
             t->digits |= kind == GAL_TEXT_DIGITS;

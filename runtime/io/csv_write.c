@@ -31,9 +31,8 @@ static int needs_quotes(const char *text)
 {
     size_t n = strlen(text);
     int64_t i;
-    double f;
     return strpbrk(text, ",\"\r\n") || (n > 0 && (strchr(" \t#", text[0]) || strchr(" \t", text[n - 1]))) ||
-           (n > 0 && gal_number_parse(text, (int64_t)n, &i, &f) == GAL_TEXT_MISSING);
+           (n > 0 && gal_number_parse(text, (int64_t)n, &i, NULL) == GAL_TEXT_MISSING);
 }
 
 static gal_status put_text(buffered *b, const char *text)

@@ -91,7 +91,8 @@ static int fits_int64(const char *digits, int64_t n, int negative, int64_t *i)
 gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *f)
 {
     *i = 0;
-    *f = NAN;
+    if (f)
+        *f = NAN;
     for (; n > 0 && (*text == ' ' || *text == '\t'); text++)
         n--;
     while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
@@ -101,7 +102,8 @@ gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *
     const char *end = text + n, *first = text + (*text == '-' || *text == '+'), *at = skip_digits(first, end);
     int64_t before = at - first, after = 0;
     if (at == end && before > 0) {
-        *f = decimal_value(text, n);
+        if (f)
+            *f = decimal_value(text, n);
         int canonical = *text != '+' && (*first != '0' || n == 1);
         return canonical && fits_int64(first, before, *text == '-', i) ? GAL_TEXT_INTEGER : GAL_TEXT_DIGITS;
     }
@@ -119,13 +121,15 @@ gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *
             return GAL_TEXT_OTHER;
     }
     if (before + after > 0 && at == end) {
-        *f = decimal_value(text, n);
+        if (f)
+            *f = decimal_value(text, n);
         return GAL_TEXT_FLOAT;
     }
     if (same(first, end - first, "nan"))
         return GAL_TEXT_FLOAT;
     if (same(first, end - first, "inf") || same(first, end - first, "infinity")) {
-        *f = *text == '-' ? -HUGE_VAL : HUGE_VAL;
+        if (f)
+            *f = *text == '-' ? -HUGE_VAL : HUGE_VAL;
         return GAL_TEXT_FLOAT;
     }
     return GAL_TEXT_OTHER;

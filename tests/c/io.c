@@ -158,7 +158,7 @@ static void test_written(void)
 /* ---- damage ---- */
 
 /* CFITSIO asks for absurd memory where a header is damaged so; refused, it answers with a status, as it would without the sanitizer. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
