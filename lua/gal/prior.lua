@@ -26,8 +26,9 @@ end
 
 --- What was chosen, in a sentence.
 function prior:describe()
-  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it a mixture of %d Gaussians"):format(
-    self.kde.n, self.kde.h, #self.mixture.components)
+  local count = #self.mixture.components
+  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s"):format(
+    self.kde.n, self.kde.h, count == 1 and "one Gaussian" or ("a mixture of %d Gaussians"):format(count))
 end
 
 return prior

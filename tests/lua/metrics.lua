@@ -14,6 +14,15 @@ check.case("Wasserstein-1 equals SciPy's", function()
   end
 end)
 
+check.case("Wasserstein-1 sorts all of a tensor, views and more dimensions too", function()
+  local a = gal.randn({ 6, 5, 2 }, { rng = gal.rng(4) })
+  local list, view = {}, a:select(3, 2)
+  for _, row in ipairs(view:totable()) do
+    for _, value in ipairs(row) do list[#list + 1] = value end
+  end
+  check.equal(metrics.wasserstein(view, { 0, 1 }), metrics.wasserstein(list, { 0, 1 }))
+end)
+
 check.case("Wasserstein-1 of a shifted sample is the shift, and takes tensors", function()
   local a = gal.randn({ 1000 }, { rng = gal.rng(3) })
   check.near(metrics.wasserstein(a, a + 0.5), 0.5, 1e-6)
@@ -119,6 +128,7 @@ check.case("pooled draws of exact posteriors are the population, their means are
   local shrunk = (1 - 1 / math.sqrt(1 + S * S)) * math.sqrt(2 / math.pi) -- W1 of N(0, 1) and N(0, 1 / (1 + S^2))
   for i = 1, D do
     check.that(table_[i].pooled < table_[i].chance_high * 1.5, "the pooled distance is what chance gives")
+    check.that(table_[i].pooled > 0 and table_[i].chance > 0 and table_[i].chance < table_[i].chance_high, "distances are positive")
     check.near(table_[i].means, shrunk, 0.03)
   end
   check.near(table_[2].pooled_standardised, table_[2].pooled / 2, 1e-12)

@@ -1,0 +1,196 @@
+-- The experiments as a user runs them: a process of their own, what they print, what they write, and one sentence for each thing that may be wrong. Small nets
+-- and few epochs: whether posteriors are good is for the acceptance runs.
+local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
+local gal = require "gal"
+local host = require "gal.host"
+local json = require "gal.json"
+
+local scratch = os.tmpname()
+os.remove(scratch)
+assert(os.execute("mkdir -p " .. scratch) == 0)
+
+local function path(name) return scratch .. "/" .. name end
+
+local function write(name, text)
+  local file = assert(io.open(path(name), "w"))
+  file:write(text)
+  file:close()
+  return path(name)
+end
+
+local function read(name)
+  local file = assert(io.open(path(name), "r"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- Runs an experiment in the scratch folder: exit code, standard output and error together.
+local function run(experiment, ...)
+  local words = {}
+  for i, word in ipairs{ ... } do words[i] = ("'%s'"):format(word) end
+  local command = ("cd %s && '%s' '%s/experiments/%s.lua' %s 2>&1; echo \"exit $?\""):format(scratch, host.executable, host.root, experiment, table.concat(words, " "))
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "*a"
+  pipe:close()
+  local code = tonumber(text:match "exit (%d+)\n$")
+  return code, (text:gsub("exit %d+\n$", ""))
+end
+
+local function succeeds(...)
+  local code, text = run(...)
+  if code ~= 0 then error(("exit %s:\n%s"):format(code, text), 2) end
+  return text
+end
+
+-- The experiment must end with this code and say a sentence that matches the pattern.
+local function refuses(code, pattern, ...)
+  local got, text = run(...)
+  check.equal(got, code, "exit code of: " .. text)
+  check.that(text:find(pattern), ("%q is not in what it said: %s"):format(pattern, text))
+end
+
+require("gal.analytic").table(400, 3):save(path "catalog.csv")
+local HEADER = "objID,oh_p50,modelMag_r,modelMag_i\n"
+local broken = {}
+for k = 1, 60 do broken[k] = ("%d,%g,%g,%g\n"):format(k, 8.5 + k % 7 / 10, 17 + k % 5 / 10, 16.5 + k % 4 / 10) end
+write("gaps.csv", HEADER .. table.concat(broken) .. "61,-9999,17,16\n62,8.8,,16\n63,-9999,-9999,16\n")
+local SMALL = { "--hidden", "8", "--epochs", "2" }
+
+local function small(...)
+  local words = { ... }
+  for _, word in ipairs(SMALL) do words[#words + 1] = word end
+  return unpack(words)
+end
+
+check.case("train_photometry says what it read, dropped and kept, and leaves a run", function()
+  local text = succeeds("train_photometry", small("--survey", "gaps.csv", "--theta", "oh_p50", "--context", "modelMag_r,modelMag_i", "--out", "gaps"))
+  check.that(text:find("gaps.csv: 63 rows", 1, true), text)
+  check.that(text:find("3 of 63 rows dropped: 2 without oh_p50, 1 without modelMag_r (a row counts once", 1, true), text)
+  check.that(text:find("60 galaxies kept: ", 1, true) and text:find("the run is in gaps", 1, true), text)
+  for _, name in ipairs{ "config.json", "history.csv", "checkpoint.safetensors", "flow.safetensors", "split.csv" } do read("gaps/" .. name) end
+  check.equal(json.decode(read "gaps/config.json").theta, { "oh_p50" })
+end)
+
+check.case("a folder is a survey, and gaps in the context may be masked", function()
+  assert(os.execute(("mkdir -p %s && cp %s %s"):format(path "folder", path "gaps.csv", path "folder/catalog.csv")) == 0)
+  local text = succeeds("train_photometry", small("--survey", "folder", "--theta", "oh_p50", "--context", "modelMag_r,modelMag_i", "--missing", "mask", "--out", "masked"))
+  check.that(text:find("2 of 63 rows dropped: 2 without oh_p50", 1, true), text)
+  check.that(text:find("modelMag_r, modelMag_i, modelMag_r_missing", 1, true), text)
+  succeeds("evaluate", "masked", "--n", "5", "--steps", "4")
+end)
+
+check.case("evaluate scores only galaxies of the test part, on the screen, in JSON and galaxy by galaxy", function()
+  succeeds("train_photometry", small("--survey", "catalog.csv", "--out", "run"))
+  local text = succeeds("evaluate", "run", "--n", "10", "--steps", "5")
+  for _, sentence in ipairs{ "Delta log p", "D_KL - Delta log p", "systematic", "Wasserstein-1", "lgm_tot_p50" } do
+    check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
+  end
+  local results = json.decode(read "run/evaluation.json")
+  check.that(results.delta_log_p.low < results.delta_log_p.mean and results.delta_log_p.mean < results.delta_log_p.high, "the interval holds the mean")
+  check.near(results.excess.mean, results.d_kl.mean - results.delta_log_p.mean, 1e-9)
+  check.that(results.wasserstein.a_v.pooled > 0 and results.coverage.a_v[1] >= 0, "each property has its distances and coverage")
+  local parts = require("gal.data").read_split(path "run/split.csv")
+  local galaxies = gal.table(path "run/galaxies.csv")
+  local ids = galaxies:ids "id"
+  check.equal(#ids, results.galaxies)
+  for _, id in ipairs(ids) do check.equal(parts[id], "test", "galaxy " .. id) end
+  local sum = 0
+  for _, value in ipairs(galaxies:column("delta_log_p"):totable()) do sum = sum + value end
+  check.near(sum / #ids, results.delta_log_p.mean, 1e-5)
+end)
+
+check.case("evaluate takes other surveys, and refuses magnitudes of the other kind", function()
+  require("gal.analytic").table(150, 8):save(path "other.csv")
+  succeeds("evaluate", "run", "--survey", "other.csv", "--n", "5", "--steps", "4", "--out", "elsewhere")
+  read "elsewhere/evaluation.json"
+  refuses(1, "dereddened is false, but the flow was trained on dereddened magnitudes", "evaluate", "run", "--no-dereddened")
+  refuses(1, "nowhere", "evaluate", "nowhere")
+end)
+
+check.case("a run goes on where it stopped, and is not overwritten", function()
+  refuses(1, "'run', which exists", "train_photometry", small("--survey", "catalog.csv", "--out", "run"))
+  succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8", "--epochs", "3", "--resume")
+  local _, lines = read("run/history.csv"):gsub("\n", "")
+  check.equal(lines, 4)
+  refuses(1, "lr was", "train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8", "--epochs", "4", "--resume", "--lr", "0.1")
+end)
+
+check.case("what is wrong with a survey is said in one sentence", function()
+  refuses(1, "no survey at missing.csv: expected a table", "train_photometry", "--survey", "missing.csv")
+  refuses(1, "oh_p5.*did you mean.*oh_p50", "train_photometry", "--survey", "gaps.csv", "--theta", "oh_p5", "--context", "modelMag_r")
+  write("text.csv", HEADER .. "1,8.9,17,16\n2,8.8,bright,16\n")
+  refuses(1, "modelMag_r.*bright.*line 3", "train_photometry", "--survey", "text.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+  write("empty.csv", HEADER)
+  refuses(1, "empty.csv has no rows", "train_photometry", "--survey", "empty.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+  write("void.csv", "")
+  refuses(1, "void.csv", "train_photometry", "--survey", "void.csv")
+  write("nothing.csv", HEADER .. "1,-9999,17,16\n2,8.8,nan,16\n")
+  refuses(1, "no galaxy is left: 2 of 2 rows dropped: 1 without oh_p50, 1 without modelMag_r", "train_photometry", "--survey", "nothing.csv", "--theta", "oh_p50",
+    "--context", "modelMag_r")
+  write("few.csv", HEADER .. "1,8.9,17,16\n2,8.8,17.5,16\n")
+  refuses(1, "part is empty: the survey has 2 galaxies", "train_photometry", "--survey", "few.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+end)
+
+check.case("a mistyped option is refused with its near miss", function()
+  refuses(2, "no option '%-%-surveys'; did you mean %-%-survey?", "train_photometry", "--surveys", "catalog.csv")
+  refuses(2, "%-%-epochs is 'many', expected a", "train_photometry", "--epochs", "many")
+  refuses(2, "%-%-sample is 'papre', expected one of none, paper", "train_photometry", "--sample", "papre")
+end)
+
+-- theta {300, 2} ~ N(0, I), x = theta + noise.
+local theta = gal.randn({ 300, 2 }, { rng = gal.rng(1) })
+local x = theta + gal.randn({ 300, 2 }, { rng = gal.rng(2) }) * 0.5
+gal.save(path "theta.npy", theta)
+gal.save(path "x.npy", x)
+gal.save(path "x_test.npy", x:narrow(1, 1, 7))
+gal.save(path "theta_test.npy", theta:narrow(1, 1, 7))
+
+check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
+  local text = succeeds("fit_posterior", small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--theta-test", "theta_test.npy", "--n", "11",
+    "--out", "fit", "--sigma", "0.02", "--steps", "5"))
+  check.that(text:find("samples.npy: 11 draws for each of 7 rows", 1, true), text)
+  check.equal(gal.load(path "fit/samples.npy").shape, { 7, 11, 2 })
+  check.equal(gal.load(path "fit/log_prob.npy").shape, { 7 })
+  succeeds("fit_posterior", small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "3", "--out", "fit2", "--steps", "5"))
+  check.equal(os.execute(("test ! -e %s"):format(path "fit2/log_prob.npy")), 0)
+end)
+
+check.case("fit_posterior refuses arrays that don't fit, with the file named", function()
+  local function fit(code, pattern, changes)
+    local files = { theta = "theta.npy", x = "x.npy", ["x-test"] = "x_test.npy" }
+    for name, value in pairs(changes) do files[name] = value end
+    local words = { "--out", "refused" }
+    for name, value in pairs(files) do words[#words + 1], words[#words + 2] = "--" .. name, value end
+    refuses(code, pattern, "fit_posterior", unpack(words))
+  end
+  fit(1, "gone.npy", { theta = "gone.npy" })
+  fit(1, "theta.npy has 300 rows and x_test.npy 7, expected as many", { x = "x_test.npy" })
+  gal.save(path "wide.npy", gal.zeros{ 7, 3 })
+  fit(1, "wide.npy has 3 columns, expected 2 as the training observations have", { ["x-test"] = "wide.npy" })
+  fit(1, "wide.npy has 3 columns, expected 2 as the training parameters have", { ["theta-test"] = "wide.npy" })
+  gal.save(path "cube.npy", gal.zeros{ 7, 3, 2 })
+  fit(1, "cube.npy is {7, 3, 2}, expected {rows, columns}", { x = "cube.npy" })
+  local spoilt = x:clone()
+  spoilt:set(0 / 0, 5, 2)
+  gal.save(path "spoilt.npy", spoilt)
+  fit(1, "spoilt.npy: row 5, column 2 is nan, expected a finite number", { x = "spoilt.npy" })
+  gal.save(path "empty.npy", gal.zeros{ 0, 2 })
+  fit(1, "empty.npy is {0, 2}, expected", { x = "empty.npy" })
+  write("text.npy", "not an array")
+  fit(1, "text.npy", { x = "text.npy" })
+  refuses(2, "%-%-x%-test is missing", "fit_posterior", "--theta", "theta.npy", "--x", "x.npy", "--out", "refused")
+end)
+
+check.case("quickstart runs from any folder, and again on what it left", function()
+  local text = succeeds("quickstart", "--galaxies", "600", "--epochs", "2")
+  for _, sentence in ipairs{ "truth", "learned", "exact", "Delta log p", "log p_exact - log q" } do
+    check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
+  end
+  check.equal(ffi.C.gal_path_exists(path "runs/quickstart/model"), 2)
+  succeeds("quickstart", "--galaxies", "600", "--epochs", "2")
+end)
+
+os.execute("rm -r " .. scratch)
+check.finish()
