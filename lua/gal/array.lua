@@ -1,9 +1,8 @@
--- Flat double arrays on the host, into which statistics that run in Lua read tensors, and the few operations on whole rows that they need. Tensors
+-- Flat double arrays on the host, into which statistics that run in Lua read tensors, and rows as Lua tables. Tensors
 -- themselves are tensor.lua's.
 
 local ffi = require "ffi"
 local core = require "gal.tensor"
-local C = ffi.C
 
 local array = {}
 
@@ -34,15 +33,6 @@ function array.rows(x)
   local rows = {}
   for k = 1, n do rows[k] = array.list(values, d, (k - 1) * d) end
   return rows
-end
-
---- Rows `positions` (from 1) of x {N, d}: a tensor {#positions, d}.
-function array.pick(x, positions)
-  local shape = x.shape
-  shape[1] = #positions
-  local y = core.new(shape, x.dtype, x:device())
-  core.check(C.gal_gather_rows(y.h, core.dense(x).h, core.index(positions, x:device(), x:size(1)).h))
-  return y
 end
 
 --- The elements of x, a tensor, ascending with NaN last, as a double array, and their number.

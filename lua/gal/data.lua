@@ -3,7 +3,6 @@
 -- standardising is the flow's.
 
 local ffi = require "ffi"
-local array = require "gal.array"
 local columns = require "gal.data.columns"
 local core = require "gal.tensor"
 local gal = require "gal"
@@ -196,8 +195,8 @@ function survey:select(positions)
   setmetatable(part, survey)
   part.ids, part.rows = {}, {}
   for i, k in ipairs(positions) do part.ids[i], part.rows[i] = self.ids[k], self.rows[k] end
-  part.theta = array.pick(self.theta, positions)
-  part.context = self.context and array.pick(self.context, positions)
+  part.theta = self.theta:rows(positions)
+  part.context = self.context and self.context:rows(positions)
   return part
 end
 

@@ -1,12 +1,10 @@
 -- The Gaussian kernel estimate of the density that a sample comes from: p(theta) of the training set, against which posteriors are measured. Its kernel has
 -- the covariance h^2 Cov(theta), and h is the one under which the rows, each left out of its own density, are most likely.
 
-local ffi = require "ffi"
 local array = require "gal.array"
-local core = require "gal.tensor"
 local gal = require "gal"
 local linalg = require "gal.linalg"
-local C, check, raise = ffi.C, core.check, core.raise
+local raise = require("gal.raise").raise
 
 local kde = {}
 kde.__index = kde
@@ -30,9 +28,7 @@ end
 local function log_density(self, points, h, skip)
   local rows = points * (1 / h)
   local data = h == self.h and self.scaled or self.data * (1 / h)
-  local y = core.new{ points:size(1) }
-  check(C.gal_kde_log_density(y.h, rows.h, data.h, skip and 1 or 0))
-  return y - (self.d * math.log(h) + self.log_jacobian)
+  return gal.kde_log_density(rows, data, skip) - (self.d * math.log(h) + self.log_jacobian)
 end
 
 --- The h that maximises the mean leave-one-out ln density of at most `rows` rows. Not always unimodal: a coarse scan first, golden section (Kiefer 1953) around its best.
@@ -91,7 +87,7 @@ function kde.fit(theta, options)
   else
     local scored = options.rows or 20000
     -- Scored rows come first, and at random: a table that is sorted by something would show them from one end only.
-    if n > scored then self.data = array.pick(self.own, shuffled(n, options.seed or 1)) end
+    if n > scored then self.data = self.own:rows(shuffled(n, options.seed or 1)) end
     self.h = choose(self, scored)
   end
   self.scaled = self.data * (1 / self.h)
@@ -105,9 +101,8 @@ end
 
 --- ln density of each row that the estimate was made from, under the other rows: a Lua table {N}.
 function kde:leave_one_out()
-  local rows, y = self.own * (1 / self.h), core.new{ self.n }
-  check(C.gal_kde_log_density(y.h, rows.h, rows.h, 1))
-  return (y - (self.d * math.log(self.h) + self.log_jacobian)):totable()
+  local rows = self.own * (1 / self.h)
+  return (gal.kde_log_density(rows, rows, true) - (self.d * math.log(self.h) + self.log_jacobian)):totable()
 end
 
 return kde
