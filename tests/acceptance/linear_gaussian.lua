@@ -10,7 +10,7 @@ local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 local C = require("ffi").C
 
 local o = cli.options {
-  out = "runs/acceptance/linear_gaussian", epochs = 150, batch = 256, lr = 1e-3, decay = 0.999, patience = 150, schedule = "cosine",
+  out = "runs/acceptance/linear_gaussian", epochs = 80, batch = 256, lr = 1e-3, decay = 0.999, patience = 80, schedule = "cosine",
   seeds = 3, matrix = { "both", "random, scaled or both" }, weight_decay = 0.01, record = { true, "append the result to RESULTS.md" },
 }
 
