@@ -1,252 +1,145 @@
--- nn: layers, and the protocol by which a network is trained, saved and moved. A layer holds parameters and says what it computes; gradients are the
--- tape's business (gal.grad), updates gal.optim's.
---
--- A module is any table with
---   m(x) or m:forward(x)    the result for the input tensor x
---   m:parameters()          a list of its trainable tensors (requires_grad), always in the same order
---   m:state()               {name = tensor}: everything to be saved, the tensors themselves and not copies
---   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit
---   m:to(device)            moves its tensors, returns m
--- nn.module makes one from a forward function and its tensors. Where nothing is trained or saved a plain function x -> y is a module too.
-local gal = require "gal"
+-- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here they are put together, described as tables and
+-- built again. Gradients are the tape's business (gal.grad), updates gal.optim's.
 local core = require "gal.tensor"
-local linear = require("gal.grad").linear
+local tape = require "gal.tape"
+local module = require "gal.nn.module"
+local layers = require "gal.nn.layers"
+local image = require "gal.nn.image"
 local raise = core.raise
+local is_module, call = module.is_module, module.call
 
-local nn = {}
+local nn = {
+  is_module = is_module, call = call, module = module.new,
+  linear = layers.linear, silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh, activations = layers.activations,
+  layer_norm = layers.layer_norm, dropout = layers.dropout,
+  conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, flatten = image.flatten,
+  evaluate = tape.evaluate,
+}
 
-local Module = {}
-Module.__index = Module
-function Module:__call(...) return self:forward(...) end
-
-local function callable(v) return type(v) == "function" or type(v) == "table" and (getmetatable(v) or {}).__call ~= nil end
-
-local function is_module(v)
-  if type(v) == "function" then return true end
-  return type(v) == "table" and not core.is_tensor(v) and (callable(v) or type(v.forward) == "function") and type(v.parameters) == "function"
-end
-nn.is_module = is_module
-
-local function call(m, x)
-  if callable(m) then return m(x) end
-  return m:forward(x)
-end
---- The result of module m, of any kind that the protocol allows, for x.
-nn.call = call
-
--- What a module of this file holds, as {name, tensor or module} in a fixed order: positions first, then names.
-local function entries(m)
-  local list, names = {}, {}
-  for i, child in ipairs(m) do list[i] = { tostring(i), child } end
-  for name, value in pairs(m) do
-    if type(name) == "string" and type(value) == "table" and (core.is_tensor(value) or is_module(value)) then names[#names + 1] = name end
-  end
-  table.sort(names)
-  -- A layer's weight comes before its bias, as in PyTorch.
-  if m.weight and m.bias then names = { "weight", "bias" } end
-  for _, name in ipairs(names) do list[#list + 1] = { name, m[name] } end
-  return list
-end
-
-local function collect(m, list)
-  for _, entry in ipairs(entries(m)) do
-    local value = entry[2]
-    if core.is_tensor(value) then
-      if value:requires_grad_set() then list[#list + 1] = value end
-    elseif type(value) == "table" then
-      for _, p in ipairs(value:parameters()) do list[#list + 1] = p end
-    end
-  end
-  return list
-end
-
---- m:parameters(): the trainable tensors of the module and of the modules in it, in a fixed order.
-function Module:parameters() return collect(self, {}) end
-
---- m:state(): {name = tensor} of all tensors, trainable or not; a module inside adds its name or position: "1.weight".
-function Module:state()
-  local state = {}
-  for _, entry in ipairs(entries(self)) do
-    local name, value = entry[1], entry[2]
-    if core.is_tensor(value) then
-      state[name] = value
-    elseif type(value) == "table" and value.state then
-      for inner, tensor in pairs(value:state()) do state[name .. "." .. inner] = tensor end
-    end
-  end
-  return state
-end
-
-local function load(m, state, prefix, used)
-  for _, entry in ipairs(entries(m)) do
-    local name, value = prefix .. entry[1], entry[2]
-    if core.is_tensor(value) then
-      local from = state[name]
-      if not core.is_tensor(from) then raise("load_state: '%s' is missing in the state", name) end
-      if not core.same_shape(from, value) then
-        raise("load_state: '%s' is %s, expected %s", name, core.shape_text(from), core.shape_text(value))
-      end
-      core.assign(value, from)
-      used[name] = true
-    elseif type(value) == "table" and getmetatable(value) == Module then
-      load(value, state, name .. ".", used)
-    elseif type(value) == "table" and value.load_state then
-      local part = {}
-      for key, tensor in pairs(state) do
-        if key:sub(1, #name + 1) == name .. "." then
-          part[key:sub(#name + 2)] = tensor
-          used[key] = true
-        end
-      end
-      value:load_state(part)
-    end
-  end
-end
-
---- m:load_state(state): copies the tensors of a table as m:state() gives it into m. Every name must be there, with its shape, and no other.
-function Module:load_state(state)
-  if type(state) ~= "table" then raise("load_state: state is %s, expected a table of tensors by name", core.kind(state)) end
-  local used = {}
-  load(self, state, "", used)
-  for name in pairs(state) do
-    if not used[name] then raise("load_state: the state has '%s', which this module has not", name) end
-  end
-end
-
---- m:to(device): moves every tensor of the module to "cpu" or "cuda" in place; returns m.
-function Module:to(device)
-  for _, entry in ipairs(entries(self)) do
-    local value = entry[2]
-    if core.is_tensor(value) then
-      core.move(value, device)
-    elseif type(value) == "table" and value.to then
-      value:to(device)
-    end
-  end
-  return self
-end
-
---- nn.module{forward = function(self, x) ... end, name = tensor or module, ...}: a module with the other four methods made for it.
--- Tensors with requires_grad are its parameters, other tensors are saved but not trained, modules inside bring their own.
---   local scale = nn.module{ s = gal.ones{5}:requires_grad(), forward = function(self, x) return x * self.s end }
-function nn.module(fields)
-  if type(fields) ~= "table" or not callable(fields.forward) then raise("nn.module: forward is missing, expected a function (self, x) -> y") end
-  return setmetatable(fields, Module)
-end
-
--- U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills a layer with n inputs (kaiming_uniform with a = sqrt 5 comes to the same).
-local function uniform(shape, n, options)
-  local bound = 1 / math.sqrt(n)
-  return (gal.rand(shape, options) * (2 * bound) - bound):requires_grad()
-end
-
-local function whole(where, name, v)
-  if type(v) ~= "number" or v < 1 or v % 1 ~= 0 then raise("%s: %s is %s, expected a whole number of at least 1", where, name, tostring(v)) end
-end
-
-local Linear = {}
-
-function Linear:forward(x) return self:activate(x, nil) end
-
--- The layer and the activation after it in one op. x {..., in}.
-function Linear:activate(x, activation) return linear(x, self.weight, self.bias, activation) end
-
-function Linear:spec() return { type = "linear", inputs = self.inputs, outputs = self.outputs, bias = self.bias ~= nil } end
-
---- nn.linear(inputs, outputs[, {bias = true, rng = r, device = d}]): y = x W' + b for x {..., inputs}; weight {outputs, inputs}, bias {outputs}.
--- Both start uniform in +-1/sqrt(inputs), drawn from rng or the default generator.
-function nn.linear(inputs, outputs, options)
-  options = options or {}
-  whole("linear", "inputs", inputs)
-  whole("linear", "outputs", outputs)
-  local m = { inputs = inputs, outputs = outputs, forward = Linear.forward, activate = Linear.activate, spec = Linear.spec }
-  m.weight = uniform({ outputs, inputs }, inputs, { rng = options.rng, device = options.device })
-  if options.bias ~= false then m.bias = uniform({ outputs }, inputs, { rng = options.rng, device = options.device }) end
-  return setmetatable(m, Module)
-end
-
--- Activations carry their name, by which sequential hands them to the layer before.
-local function activation(name)
-  return function()
-    return setmetatable({
-      activation = name,
-      forward = function(_, x) return x[name](x) end,
-      spec = function() return { type = name } end,
-    }, Module)
-  end
-end
-
---- nn.silu(): x sigmoid(x), elementwise.
-nn.silu = activation "silu"
---- nn.relu(): max(x, 0), elementwise.
-nn.relu = activation "relu"
---- nn.gelu(): x Phi(x), Phi the normal distribution function, elementwise.
-nn.gelu = activation "gelu"
---- nn.tanh(): the hyperbolic tangent, elementwise.
-nn.tanh = activation "tanh"
-nn.activations = { silu = nn.silu, relu = nn.relu, gelu = nn.gelu, tanh = nn.tanh }
+-- ---- one after the other ----
 
 local Sequential = {}
 
+-- A layer that can takes the activation after it along, and the mean pool after that: one op, and what lies between is never stored.
 function Sequential:forward(x)
   local i, n = 1, #self
   while i <= n do
-    local layer, after = self[i], self[i + 1]
-    if type(layer) == "table" and layer.activate and type(after) == "table" and after.activation then
-      x = layer:activate(x, after.activation)
-      i = i + 2
+    local layer, activation, pool = self[i], nil, nil
+    i = i + 1
+    if type(layer) == "table" and layer.activate then
+      local after = self[i]
+      if type(after) == "table" and after.activation then
+        activation, i = after.activation, i + 1
+        after = self[i]
+      end
+      if layer.pools and type(after) == "table" and after.tiles then pool, i = after.tiles, i + 1 end
+    end
+    if activation or pool then
+      x = layer:activate(x, activation, pool)
     else
       x = call(layer, x)
-      i = i + 1
     end
   end
   return x
 end
 
-function Sequential:spec()
-  local layers = {}
-  for i, layer in ipairs(self) do
-    local spec = type(layer) == "table" and layer.spec and layer:spec()
-    if not spec then return nil end
-    layers[i] = spec
+-- The specs of a list of modules, or nil where one has none.
+local function specs(list)
+  local result = {}
+  for i, m in ipairs(list) do
+    result[i] = nn.spec(m)
+    if not result[i] then return nil end
   end
-  return { type = "sequential", layers = layers }
+  return result
 end
 
---- nn.sequential{m1, m2, ...}: one module after the other; a linear layer and the activation that follows it run as one op.
+function Sequential:spec()
+  local list = specs(self)
+  return list and { type = "sequential", layers = list }
+end
+
+--- nn.sequential{m1, m2, ...}: one module after the other. A linear layer or a convolution runs as one op with the activation that follows it, a convolution
+-- also with the mean pool after that.
 function nn.sequential(modules)
-  if type(modules) ~= "table" then raise("sequential: modules is %s, expected a list of modules", core.kind(modules)) end
-  local m = { forward = Sequential.forward, spec = Sequential.spec }
+  if type(modules) ~= "table" or core.is_tensor(modules) then raise("sequential: modules is %s, expected a list of modules", core.kind(modules)) end
+  local m = { forward = Sequential.forward, spec = Sequential.spec, chain = true } -- chain: nothing but one after the other (flow/velocity.lua)
   for i = 1, #modules do
     if not is_module(modules[i]) then raise("sequential: entry %d is %s, expected a module", i, core.kind(modules[i])) end
     m[i] = modules[i]
   end
-  return setmetatable(m, Module)
+  return module.new(m)
 end
+
+-- ---- around one ----
+
+local Residual = {}
+
+function Residual:forward(x)
+  local y = call(self[1], x)
+  if not core.is_tensor(y) or not core.same_shape(x, y) then
+    raise("residual: the module makes %s of x %s, expected x's shape", core.kind(y), core.shape_text(x))
+  end
+  return x + y
+end
+
+function Residual:spec()
+  local list = specs(self)
+  return list and { type = "residual", layers = list }
+end
+
+--- nn.residual(m): x + m(x), for a module m whose results have its arguments' shape (He et al. 2016). State keys are m's under "1".
+function nn.residual(m)
+  if not is_module(m) then raise("residual: the argument is %s, expected a module", core.kind(m)) end
+  return module.new { m, forward = Residual.forward, spec = Residual.spec }
+end
+
+-- ---- ready-made ----
 
 --- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these widths with the activation between them.
 function nn.mlp(widths)
   local make = nn.activations[widths.activation or "silu"]
   if not make then raise("mlp: activation is '%s', expected silu, relu, gelu or tanh", tostring(widths.activation)) end
-  local layers = {}
+  local list = {}
   for i = 1, #widths - 1 do
-    layers[#layers + 1] = nn.linear(widths[i], widths[i + 1], { rng = widths.rng, device = widths.device })
-    if i < #widths - 1 then layers[#layers + 1] = make() end
+    list[#list + 1] = nn.linear(widths[i], widths[i + 1], { rng = widths.rng, device = widths.device })
+    if i < #widths - 1 then list[#list + 1] = make() end
   end
-  return nn.sequential(layers)
+  return nn.sequential(list)
 end
+
+--- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: the encoder of galaxy images (nn/galaxy_cnn.lua).
+function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
+
+-- ---- described and built again ----
 
 --- What nn.build needs to make the module again without its weights: a table that JSON can hold, or nil where the user wrote a part of it.
 function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
 
+local function built(list)
+  local result = {}
+  for i, spec in ipairs(list) do result[i] = nn.build(spec) end
+  return result
+end
+
+local builders = {
+  linear = function(s) return nn.linear(s.inputs, s.outputs, { bias = s.bias }) end,
+  conv2d = function(s) return nn.conv2d(s.inputs, s.outputs, s.window, { stride = s.stride, padding = s.padding, bias = s.bias }) end,
+  avg_pool2d = function(s) return nn.avg_pool2d(s.k, { stride = s.stride }) end,
+  max_pool2d = function(s) return nn.max_pool2d(s.k, { stride = s.stride }) end,
+  global_avg_pool = function() return nn.global_avg_pool() end,
+  flatten = function() return nn.flatten() end,
+  layer_norm = function(s) return nn.layer_norm(s.n, { eps = s.eps }) end,
+  dropout = function(s) return nn.dropout(s.p) end,
+  sequential = function(s) return nn.sequential(built(s.layers)) end,
+  residual = function(s) return nn.residual(built(s.layers)[1]) end,
+}
+for name, make in pairs(nn.activations) do builders[name] = function() return make() end end
+
 --- nn.build(spec): the module that nn.spec described, with fresh weights.
 function nn.build(spec)
-  if spec.type == "linear" then return nn.linear(spec.inputs, spec.outputs, { bias = spec.bias }) end
-  if nn.activations[spec.type] then return nn.activations[spec.type]() end
-  if spec.type ~= "sequential" then raise("nn.build: the layer type '%s' is unknown to this version", tostring(spec.type)) end
-  local layers = {}
-  for i, layer in ipairs(spec.layers) do layers[i] = nn.build(layer) end
-  return nn.sequential(layers)
+  local build = builders[spec.type]
+  if not build then raise("nn.build: the layer type '%s' is unknown to this version", tostring(spec.type)) end
+  return build(spec)
 end
 
 return nn

@@ -11,7 +11,7 @@ local raise, check, kind = errors.raise, errors.check, errors.kind
 local live, like, Tensor, methods = handle.live, handle.like, handle.Tensor, handle.methods
 
 local tape = {}
-local enabled, last_id, last_walk = true, 0, 0
+local enabled, evaluating, last_id, last_walk = true, false, 0, 0
 
 core.tape_enabled = function() return enabled end
 tape.enabled = core.tape_enabled
@@ -271,7 +271,7 @@ local function restore(before, ok, ...)
   return ...
 end
 
---- gal.no_grad(fn, ...): calls fn(...) with the tape off and returns its results; an error turns it on again.
+--- gal.no_grad(fn, ...): calls fn(...) with the tape off, and dropout with it, and returns its results; an error turns it on again.
 function tape.no_grad(fn, ...)
   if type(fn) ~= "function" then raise("no_grad: fn is %s, expected a function", kind(fn)) end
   local before = enabled
@@ -286,12 +286,22 @@ function tape.with_grad(fn, ...)
   return restore(before, pcall(fn, ...))
 end
 
---- with_grad(fn, ...): the opposite, inside a no_grad: for gradients that are a part of the result.
-function tape.with_grad(fn, ...)
-  local before = enabled
-  enabled = true
-  return restore(before, pcall(fn, ...))
+local function leave_evaluation(before, ok, ...)
+  evaluating = before
+  if not ok then error((...), 0) end
+  return ...
 end
+
+--- nn.evaluate(fn, ...): calls fn(...) with dropout off, gradients recorded as before, and returns its results. gal.no_grad has dropout off too.
+function tape.evaluate(fn, ...)
+  if type(fn) ~= "function" then raise("evaluate: fn is %s, expected a function", kind(fn)) end
+  local before = evaluating
+  evaluating = true
+  return leave_evaluation(before, pcall(fn, ...))
+end
+
+--- training(): whether layers that only act while training, such as dropout, act now.
+function tape.training() return enabled and not evaluating end
 
 core.with_grad, core.no_grad = tape.with_grad, tape.no_grad
 

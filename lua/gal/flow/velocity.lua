@@ -24,13 +24,13 @@ local function layers_of(net, list)
   if type(net) ~= "table" then return nil end
   for _, m in ipairs(net) do
     if type(m) ~= "table" then return nil end
-    if m.inputs and m.weight and m.activate then
+    if m.inputs and m.weight and m.activate and not m.pools then
       list[#list + 1] = { weight = m.weight, bias = m.bias, activation = C.GAL_IDENTITY, inputs = m.inputs, outputs = m.outputs }
     elseif m.activation and codes[m.activation] then
       local last = list[#list]
       if not last or last.activation ~= C.GAL_IDENTITY then return nil end
       last.activation = codes[m.activation]
-    elseif not (m.spec and m[1] and layers_of(m, list)) then
+    elseif not m.identity_at_evaluation and not (m.chain and layers_of(m, list)) then
       return nil
     end
   end
@@ -127,7 +127,7 @@ local function reverse(net, parameters, input, d, rows, device)
     check(C.gal_copy(all.h, input3.h))
     for _, p in ipairs(parameters) do p:requires_grad(false) end
     local ok, err = pcall(function()
-      tape.with_grad(function()
+      tape.with_grad(tape.evaluate, function()
         local y = net(repeated)
         check(C.gal_copy(k.h, y:detach():narrow(1, 1, rows).h))
         repeated.grad = nil

@@ -1,0 +1,25 @@
+-- nn/galaxy_cnn: the encoder of galaxy images of arXiv 2512.05078: blocks of a 3x3 convolution, an activation and a 2x2 mean pool, then the mean over all pixels.
+local arguments = require "gal.arguments"
+local core = require "gal.tensor"
+local nn = require "gal.nn"
+
+--- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: images {N, H, W, inputs} to {N, channels[#channels]}. Each block
+-- halves the image: 128 x 128 pixels end as 8 x 8.
+return function(options)
+  options = arguments.known("galaxy_cnn", options, { "channels", "inputs", "activation", "rng", "device" })
+  local channels, last = options.channels or { 32, 64, 128, 256 }, options.inputs or 3
+  if type(channels) ~= "table" or core.is_tensor(channels) or #channels == 0 then
+    core.raise("galaxy_cnn: channels is %s, expected a list of whole numbers", core.kind(channels))
+  end
+  local activation = nn.activations[options.activation or "silu"]
+  if not activation then core.raise("galaxy_cnn: activation is %s, expected silu, relu, gelu or tanh", core.kind(options.activation)) end
+  local layers = {}
+  for _, n in ipairs(channels) do
+    layers[#layers + 1] = nn.conv2d(last, n, 3, { rng = options.rng, device = options.device })
+    layers[#layers + 1] = activation()
+    layers[#layers + 1] = nn.avg_pool2d(2)
+    last = n
+  end
+  layers[#layers + 1] = nn.global_avg_pool()
+  return nn.sequential(layers)
+end

@@ -1,0 +1,121 @@
+-- nn/layers: layers of vectors: linear, activations, layer normalisation, dropout. Layers of images are in nn/image.lua; what puts them together in nn.lua.
+local ffi = require "ffi"
+local gal = require "gal"
+local core = require "gal.tensor"
+local tape = require "gal.tape"
+local arguments = require "gal.arguments"
+local linear = require("gal.grad").linear
+local ops = require "gal.image_ops"
+local module = require "gal.nn.module"
+local raise = core.raise
+
+local layers = {}
+
+--- whole(where, name, v): raises unless v is a whole number of at least 1; returns it.
+function layers.whole(where, name, v)
+  if type(v) ~= "number" or v < 1 or v % 1 ~= 0 then
+    raise("%s: %s is %s, expected a whole number of at least 1", where, name, type(v) == "number" and tostring(v) or core.kind(v))
+  end
+  return v
+end
+local whole = layers.whole
+
+--- uniform(shape, n, options): U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills a layer whose outputs have n inputs each (kaiming_uniform with a = sqrt 5 comes to
+--- the same). options: {rng, device}.
+function layers.uniform(shape, n, options)
+  local bound = 1 / math.sqrt(n)
+  return (gal.rand(shape, { rng = options.rng, device = options.device }) * (2 * bound) - bound):requires_grad()
+end
+local uniform = layers.uniform
+
+-- ---- linear ----
+
+local Linear = {}
+
+function Linear:forward(x) return self:activate(x, nil) end
+
+-- The layer and the activation after it in one op. x {..., in}.
+function Linear:activate(x, activation) return linear(x, self.weight, self.bias, activation) end
+
+function Linear:spec() return { type = "linear", inputs = self.inputs, outputs = self.outputs, bias = self.bias ~= nil } end
+
+--- nn.linear(inputs, outputs[, {bias = true, rng = r, device = d}]): y = x W' + b for x {..., inputs}; weight {outputs, inputs}, bias {outputs}.
+-- Both start uniform in +-1/sqrt(inputs), drawn from rng or the default generator.
+function layers.linear(inputs, outputs, options)
+  options = arguments.known("linear", options, { "bias", "rng", "device" })
+  whole("linear", "inputs", inputs)
+  whole("linear", "outputs", outputs)
+  local m = { inputs = inputs, outputs = outputs, forward = Linear.forward, activate = Linear.activate, spec = Linear.spec }
+  m.weight = uniform({ outputs, inputs }, inputs, options)
+  if options.bias ~= false then m.bias = uniform({ outputs }, inputs, options) end
+  return module.new(m)
+end
+
+-- ---- activations ----
+
+-- Activations carry their name, by which sequential hands them to the layer before.
+local function activation(name)
+  return function()
+    return module.new {
+      activation = name,
+      forward = function(_, x) return x[name](x) end,
+      spec = function() return { type = name } end,
+    }
+  end
+end
+
+--- nn.silu(): x sigmoid(x), elementwise.
+layers.silu = activation "silu"
+--- nn.relu(): max(x, 0), elementwise.
+layers.relu = activation "relu"
+--- nn.gelu(): x Phi(x), Phi the normal distribution function, elementwise.
+layers.gelu = activation "gelu"
+--- nn.tanh(): the hyperbolic tangent, elementwise.
+layers.tanh = activation "tanh"
+layers.activations = { silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh }
+
+-- ---- normalisation and dropout ----
+
+local Norm = {}
+
+function Norm:forward(x) return ops.layer_norm(x, self.weight, self.bias, self.eps) end
+function Norm:spec() return { type = "layer_norm", n = self.n, eps = self.eps } end
+
+--- nn.layer_norm(n[, {eps = 1e-5, device = d}]): every row of x {..., n} with mean 0 and variance 1, times weight {n} (1 at first), plus bias {n} (0 at first).
+-- For images {N, H, W, n} a row is the channels of one pixel.
+function layers.layer_norm(n, options)
+  options = arguments.known("layer_norm", options, { "eps", "device" })
+  whole("layer_norm", "n", n)
+  local place = { device = options.device }
+  return module.new {
+    n = n, eps = arguments.number("layer_norm", options, "eps", 1e-5, 0), forward = Norm.forward, spec = Norm.spec,
+    weight = gal.ones({ n }, place):requires_grad(), bias = gal.zeros({ n }, place):requires_grad(),
+  }
+end
+
+local Dropout = {}
+
+function Dropout:forward(x)
+  if self.p == 0 or not tape.training() then return x end
+  return ops.dropout(x, self.stream, self.p)
+end
+function Dropout:spec() return { type = "dropout", p = self.p } end
+
+--- nn.dropout(p[, {rng = r, device = d}]): while training each element is 0 with probability p, else divided by 1 - p. It acts where gradients are recorded and is the
+-- identity inside gal.no_grad and nn.evaluate: so in sampling, densities and validation. Its random stream is its own, `stream` int64 {2}, a part of the
+-- module's state, so that a resumed run draws on where it stopped; its key is drawn from rng or the default generator.
+function layers.dropout(p, options)
+  options = arguments.known("dropout", options, { "rng", "device" })
+  if type(p) ~= "number" or not (p >= 0 and p < 1) then
+    raise("dropout: p is %s, expected a number from 0 to less than 1", type(p) == "number" and ("%.14g"):format(p) or core.kind(p))
+  end
+  -- Two uniforms are 48 random bits: no two layers share a stream.
+  local words = core.read(gal.rand({ 2 }, { rng = options.rng, device = options.device }))
+  local key = ffi.cast("int64_t", words[0] * 2 ^ 48) + ffi.cast("int64_t", words[1] * 2 ^ 24)
+  return module.new {
+    p = p, stream = core.int64({ 2 }, ffi.new("int64_t[2]", key, 0), options.device, true), forward = Dropout.forward, spec = Dropout.spec,
+    identity_at_evaluation = true,
+  }
+end
+
+return layers
