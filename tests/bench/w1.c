@@ -2,7 +2,9 @@
  * as a recorded program. Prints microseconds a step with one thread and with all, the share of the FMA peak measured in the same run, and
  * with --profile each op alone.
  *
- *   bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average]      R interleaved rounds of S steps; medians are printed */
+ *   bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]
+ *
+ * R interleaved rounds of S steps; medians are printed; --json: for w1.py */
 #include "galrun.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,12 +308,14 @@ static void profile(int threads, double gigaflops)
 
 int main(int argc, char **argv)
 {
-    int rounds = 9, steps = 500, profiled = 0, average = 0, threads = 0;
+    int rounds = 9, steps = 500, profiled = 0, average = 0, threads = 0, json = 0;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--profile"))
             profiled = 1;
         else if (!strcmp(argv[i], "--average"))
             average = 1;
+        else if (!strcmp(argv[i], "--json"))
+            json = 1;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
             rounds = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--steps") && i + 1 < argc)
@@ -319,7 +323,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
             threads = atoi(argv[++i]);
         else {
-            fprintf(stderr, "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average]\n");
+            fprintf(stderr, "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]\n");
             return 2;
         }
     }
@@ -334,17 +338,23 @@ int main(int argc, char **argv)
     double gigaflops = peak(), megaflop = 0, us[2][1000];
     for (int i = 0; i < op_count; i++)
         megaflop += ops[i].megaflop;
-    printf("isa %s, FMA peak of one core %.0f GF/s, %lld calls, %.1f MF in products\n", gal_cpu_isa(), gigaflops,
-           (long long)gal_program_length(program), megaflop);
     for (int r = 0; r < rounds; r++)
         for (int mode = 0; mode < 2; mode++) {
             gal_threads(mode ? threads : 1);
             timed(program, 20);
             us[mode][r] = timed(program, steps);
         }
+    for (int mode = 0; mode < 2; mode++)
+        qsort(us[mode], (size_t)rounds, sizeof(double), ascending);
+    if (json) {
+        printf("{\"one\": %.2f, \"all\": %.2f, \"peak\": %.1f, \"megaflop\": %.2f}\n", us[0][rounds / 2], us[1][rounds / 2], gigaflops,
+               megaflop);
+        return 0;
+    }
+    printf("isa %s, FMA peak of one core %.0f GF/s, %lld calls, %.1f MF in products\n", gal_cpu_isa(), gigaflops,
+           (long long)gal_program_length(program), megaflop);
     for (int mode = 0; mode < 2; mode++) {
         int n = mode ? threads : 1;
-        qsort(us[mode], (size_t)rounds, sizeof(double), ascending);
         printf("%d thread%s: min %.1f median %.1f max %.1f us/step, %.0f %% of the FMA peak of %d (median)\n", n, n > 1 ? "s" : "",
                us[mode][0], us[mode][rounds / 2], us[mode][rounds - 1], 1e5 * megaflop / us[mode][rounds / 2] / gigaflops / n, n);
     }
