@@ -1,34 +1,9 @@
 -- arguments: what optimisers, flows and training check of the tables of options they are given, so that a mistyped name is an error and not a default.
 local core = require "gal.tensor"
+local near = require "gal.near"
 local kind = core.kind
 
 local arguments = {}
-
--- Edits that turn a into b (Levenshtein 1966).
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local above = row[j]
-      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + (a:byte(i) == b:byte(j) and 0 or 1))
-      diagonal = above
-    end
-  end
-  return row[#b]
-end
-
---- The name in the list `names` that is nearest to `name`, or nil where none is near.
-function arguments.nearest(name, names)
-  local best, least = nil, math.max(2, math.floor(#name / 3)) + 1
-  for _, candidate in ipairs(names) do
-    local d = distance(name:lower(), candidate:lower())
-    if d < least then best, least = candidate, d end
-  end
-  return best
-end
 
 --- Raises unless every key of `given` is in the list `known`; where names the function. nil counts as {}; returns the table.
 function arguments.known(where, given, known)
@@ -40,8 +15,8 @@ function arguments.known(where, given, known)
   for _, name in ipairs(known) do set[name] = true end
   for key in pairs(given) do
     if not set[key] then
-      local near = type(key) == "string" and arguments.nearest(key, known)
-      core.raise("%s: unknown option '%s', expected %s", where, tostring(key), near and ("'" .. near .. "'?") or "one of " .. table.concat(known, ", "))
+      local meant = type(key) == "string" and near.names(key, known)[1]
+      core.raise("%s: unknown option '%s', expected %s", where, tostring(key), meant and ("'" .. meant .. "'?") or "one of " .. table.concat(known, ", "))
     end
   end
   return given

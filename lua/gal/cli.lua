@@ -114,10 +114,10 @@ local function unknown(word, list)
     if o.type == "boolean" then names[#names + 1] = o.flag:gsub("^%-%-", "--no-") end
   end
   -- A name that begins another's is meant more often than one that is a letter away.
-  local near
-  for _, name in ipairs(names) do if #word > 4 and name:sub(1, #word) == word then near = near or name end end
-  near = near or require("gal.arguments").nearest(word, names)
-  return ("no option '%s'; %s"):format(word, near and ("did you mean %s?"):format(near) or "--help lists them")
+  local meant
+  for _, name in ipairs(names) do if #word > 4 and name:sub(1, #word) == word then meant = meant or name end end
+  meant = meant or require("gal.near").names(word, names)[1]
+  return ("no option '%s'; %s"):format(word, meant and ("did you mean %s?"):format(meant) or "--help lists them")
 end
 
 -- The option that words[i] is for and the text of its value, and how many words that took; or nil and a sentence. `taken` remembers which positional options have their word.
