@@ -1,12 +1,13 @@
 -- The harness of ops.lua. A case is an op, the shapes of its arguments and a reference in double precision; it becomes these tests:
 --   the result against the reference, |y - ref| <= 1e-6 max|ref| (for sums, 1e-6 of the largest sum of |terms|)
 --   the gradient of every argument against central differences of the reference
---   both again with arguments that are transposed and narrowed views of larger tensors
+--   both again with arguments that are transposed and narrowed views of larger tensors, and for images {N, H, W, C} with views of {N, C, H, W}
 --   both with every tensor that is made filled with NaN and lying between sentinels: what an op doesn't write, or writes beside, is seen
 --   no tensor left alive after a collection
 local ffi = require "ffi"
 local gal = require "gal"
 local handle = require "gal.handle"
+local core = require "gal.tensor"
 local check = dofile "lua/lib/check.lua"
 
 local harness = { check = check }
@@ -97,6 +98,13 @@ local function view(a)
   local y = gal.full(shape, SENTINEL)
   if rank == 2 then y = y:t() end
   for i = 1, rank do y = y:narrow(i, 2, a.shape[i]) end
+  return y:copy_(plain(a))
+end
+
+-- Images {N, H, W, C} as a view of {N, C, H, W}, the order in which most files and PyTorch have them.
+local function channels_first(a)
+  local n, h, w, c = unpack(a.shape)
+  local y = core.view(gal.full({ n, c, h, w }, SENTINEL), a.shape, { c * h * w, w, 1, h * w })
   return y:copy_(plain(a))
 end
 
@@ -230,6 +238,11 @@ function harness.case(c)
     local before = gal.memory().tensors
     check.case(title .. " and its gradient are the reference's", function() run(c, arrays, plain) end)
     if c.views ~= false then check.case(title .. " is the same for views", function() run(c, arrays, view) end) end
+    if #shapes[1] == 4 then
+      check.case(title .. " is the same for images that lie channels first", function()
+        run(c, arrays, function(a) return #a.shape == 4 and channels_first(a) or plain(a) end)
+      end)
+    end
     check.case(title .. " writes all of its results and nothing beside them", function()
       guards, handle.create = {}, guarded
       local ok, message = pcall(run, c, arrays, plain)
