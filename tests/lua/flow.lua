@@ -180,6 +180,23 @@ check.case("tangents and the tape give the same divergence for every activation"
   end
 end)
 
+check.case("a wide context, whose part of the first layer is computed once per galaxy, changes nothing", function()
+  for name in pairs(nn.activations) do
+    local net = nn.mlp { 83, 24, 24, 2, activation = name, rng = gal.rng(3) }
+    local theta, c = gal.randn({ 20, 2 }, { rng = gal.rng(4) }), gal.randn({ 20, 80 }, { rng = gal.rng(5) })
+    local function wide(head)
+      local f = flows.new { theta = 2, context = 80, head = head }
+      f.scale = { theta_mean = gal.zeros { 2 }, theta_std = gal.ones { 2 }, context_mean = gal.zeros { 80 }, context_std = gal.ones { 80 } }
+      return f
+    end
+    local hoisted, whole = wide(net), wide(nn.sequential { function(x) return x end, net })
+    check.near(hoisted:log_prob(theta, c, { steps = 8 }), whole:log_prob(theta, c, { steps = 8 }), 1e-4, name)
+    check.near(hoisted:sample(c, { n = 3, steps = 8, rng = gal.rng(1) }), whole:sample(c, { n = 3, steps = 8, rng = gal.rng(1) }), 1e-5, name)
+    local all = hoisted:log_prob(theta, c, { steps = 8 })
+    check.equal(bits(hoisted:log_prob(theta[7]:reshape { 1, 2 }, c[7], { steps = 8 })), bits(all:narrow(1, 7, 1):clone()), name .. ", row 7 alone")
+  end
+end)
+
 check.case("the net's own gradients are left alone by log_prob", function()
   local net = nn.sequential { nn.linear(4, 2), function(x) return x end }
   linear_flow(net):log_prob(gal.zeros { 1, 2 }, gal.tensor { 1 }, { steps = 2 })

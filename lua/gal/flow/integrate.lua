@@ -11,9 +11,9 @@ local check = core.check
 
 local integrate = {}
 
--- Rows of a chunk, chosen by time per row-evaluation of the photometry net on two cores (RESULTS in tests/bench): enough rows to keep the cores busy,
--- activations that stay in their caches. With the divergence each row carries d tangents.
-local ROWS, TANGENT_ROWS = 1024, 1536
+-- Rows of a chunk, and with the divergence rows and tangents together. Processor time per row-evaluation of the photometry net (Zen 4, one thread) is flat
+-- from 256 to 1,024 rows and from 384 to 1,536 with tangents, 3 to 20 % more at four times that; more rows mean fewer barriers.
+local ROWS, TANGENT_ROWS = 1024, 768
 -- Engines kept per flow: the shapes of a few calls in turn, such as the chunks of a sampling and of a density.
 local KEPT = 4
 
@@ -21,7 +21,7 @@ local engines = setmetatable({}, { __mode = "k" }) -- flow -> list of engines, l
 
 -- One Runge-Kutta step over the buffers of e, by explicit calls on fixed memory: c h k is added to theta on the way into the input's columns.
 local function stepper(e, d, h, t0, density)
-  local evaluate = velocity.evaluator(e.net, e.parameters, e.input, d, density)
+  local evaluate = velocity.evaluator(e.net, e.parameters, e.input, e.hoisted, d, density)
   local rows, device = e.rows, e.input:device()
   local function buffers(columns)
     local list = {}
@@ -74,9 +74,12 @@ end
 
 local function build(flow, rows, steps, backward, density, key)
   local device, d = flow:device(), flow.d
+  local outputs = velocity.hoists(flow.head, flow.width)
+  local input = gal.zeros({ rows, 1 + d + (outputs and 0 or flow.width) }, { device = device })
+  local hoisted = outputs and gal.zeros({ rows, outputs }, { device = device }) or nil
   local e = {
-    key = key, rows = rows, net = flow.head, parameters = flow.head:parameters(),
-    theta = gal.zeros({ rows, d }, { device = device }), input = gal.zeros({ rows, 1 + d + flow.width }, { device = device }),
+    key = key, rows = rows, net = flow.head, parameters = flow.head:parameters(), theta = gal.zeros({ rows, d }, { device = device }),
+    input = input, hoisted = hoisted, told = hoisted or flow.width > 0 and input:narrow(2, 2 + d, flow.width) or nil, -- told: where features go
     divergence = density and gal.zeros({ rows, 1 }, { device = device }) or nil, count = core.int64({}, { 0 }, device),
   }
   local step = stepper(e, d, (backward and -1 or 1) / steps, backward and 1 or 0, density)
@@ -113,21 +116,18 @@ local function engine(flow, rows, steps, backward, density)
   return e
 end
 
--- Fills the input's last columns with the features of rows first .. first + count - 1, each of which belongs to feature row floor(row / share).
-local function place_features(e, flow, features, first, count, share)
-  local columns = e.input:narrow(2, 2 + flow.d, flow.width)
+-- Fills e.told with the features of rows first .. first + count - 1 (from 0), each of which belongs to feature row floor(row / share).
+local function place_features(e, features, first, count, share)
   if features:size(1) == 1 then
-    check(C.gal_copy(columns.h, features.h))
+    check(C.gal_copy(e.told.h, features.h))
     return
   end
   local index = ffi.new("int64_t[?]", count)
   for i = 0, count - 1 do index[i] = math.floor((first + i) / share) end
   local at = core.new({ count }, "int64", features:device())
   check(C.gal_tensor_write(at.h, index, count))
-  local rows = gal.zeros({ count, flow.width }, { device = features:device() })
-  check(C.gal_gather_rows(rows.h, features.h, at.h))
-  local part = columns:narrow(1, 1, count)
-  check(C.gal_copy(part.h, rows.h))
+  local part = e.told:narrow(1, 1, count)
+  check(C.gal_copy(part.h, features:gather(at).h))
 end
 
 --- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, {steps, backward, density}): carries every row of theta (standardised, contiguous)
@@ -142,13 +142,14 @@ function integrate.run(flow, theta, features, share, options)
   local integral = options.density and gal.zeros({ total, 1 }, { device = theta:device() }) or nil
   gal.no_grad(function()
     local e = engine(flow, rows, options.steps, options.backward or false, options.density or false)
+    if e.hoisted then features = velocity.hoist(flow.head, features) end
     for first = 0, total - 1, rows do
       core.poll()
       gal.scope(function()
         local count = math.min(rows, total - first)
         local part, own = theta:narrow(1, first + 1, count), e.theta:narrow(1, 1, count)
         check(C.gal_copy(own.h, part.h))
-        if features then place_features(e, flow, features, first, count, share) end
+        if features then place_features(e, features, first, count, share) end
         check(C.gal_fill(e.count.h, 0))
         if integral then check(C.gal_fill(e.divergence.h, 0)) end
         e.run()

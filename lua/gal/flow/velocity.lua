@@ -49,26 +49,53 @@ local function diagonal(tangents, rows, d, first)
   return view(tangents, { rows, d }, { columns, rows * columns + 1 }, first)
 end
 
+local activate = { [C.GAL_RELU] = C.gal_relu, [C.GAL_SILU] = C.gal_silu, [C.GAL_GELU] = C.gal_gelu, [C.GAL_TANH] = C.gal_tanh }
+local derivative = { [C.GAL_RELU] = C.gal_relu_backward, [C.GAL_SILU] = C.gal_silu_backward, [C.GAL_GELU] = C.gal_gelu_backward }
+
+-- The first layer where the features' part of it, W_f f + b, is known: `hoisted` {R, outputs}. Returns first(y {R, outputs}, slope like y or nil).
+local function hoisted_layer(layer, input, hoisted)
+  local columns = input:size(2)
+  local weight = view(layer.weight, { columns, layer.outputs }, { 1, layer.inputs }, 0) -- the columns of [t; theta], transposed
+  local one = gal.ones({}, { device = input:device() })
+  local f = layer.activation
+  return function(y, slope)
+    check(C.gal_copy(y.h, hoisted.h))
+    check(C.gal_matmul(y.h, input.h, weight.h, 1))
+    if slope and f ~= C.GAL_TANH then check(derivative[f](slope.h, one.h, y.h)) end
+    if f ~= C.GAL_IDENTITY then check(activate[f](y.h, y.h)) end
+    if slope and f == C.GAL_TANH then check(C.gal_tanh_backward(slope.h, one.h, y.h)) end
+  end
+end
+
+local function whole_layer(layer, x)
+  return function(y, slope)
+    check(C.gal_linear(y.h, slope and slope.h, x.h, layer.weight.h, layer.bias and layer.bias.h, layer.activation))
+  end
+end
+
+local function first_layer(layer, input, hoisted)
+  if hoisted then return hoisted_layer(layer, input, hoisted) end
+  return whole_layer(layer, input)
+end
+
 -- Linear layers only, without the divergence. Returns evaluate(k {R, d}).
-local function plain(layers, input, rows, device)
+local function plain(layers, input, hoisted, rows, device)
   local widest = 1
   for i = 1, #layers - 1 do widest = math.max(widest, layers[i].outputs) end
   local buffer = pair(rows, widest, device)
-  local out = {}
-  for i = 1, #layers - 1 do out[i] = buffer(i, layers[i].outputs) end
+  local out, run = {}, { first_layer(layers[1], input, hoisted) }
+  for i = 1, #layers - 1 do
+    out[i] = buffer(i, layers[i].outputs)
+    run[i + 1] = whole_layer(layers[i + 1], out[i])
+  end
   return function(k)
-    local x = input
-    for i, layer in ipairs(layers) do
-      local y = out[i] or k
-      check(C.gal_linear(y.h, nil, x.h, layer.weight.h, layer.bias and layer.bias.h, layer.activation))
-      x = y
-    end
+    for i = 1, #run do run[i](out[i] or k) end
   end
 end
 
 -- The same with d tangents pushed through the layers beside the values: T_0 = the unit vectors of theta, T_i = f'(z_i) * (T_{i-1} W_i'),
 -- divergence = the trace of T_last. Returns evaluate(k {R, d}, divergence {R, 1}).
-local function tangent(layers, input, d, rows, device)
+local function tangent(layers, input, hoisted, d, rows, device)
   local widest = 1
   for _, layer in ipairs(layers) do widest = math.max(widest, layer.outputs) end
   local values, tangents = pair(rows, widest, device), pair(d * rows, widest, device)
@@ -78,7 +105,7 @@ local function tangent(layers, input, d, rows, device)
     local t = tangents(i, n)
     local curved = layer.activation ~= C.GAL_IDENTITY
     steps[i] = {
-      layer = layer, y = i < #layers and values(i, n) or nil, t = t, t3 = t:reshape { d, rows, n },
+      layer = layer, run = i == 1 and first_layer(layer, input, hoisted) or whole_layer(layer, steps[i - 1].y), y = i < #layers and values(i, n) or nil, t = t, t3 = t:reshape { d, rows, n },
       slope = curved and gal.zeros({ rows, n }, { device = device }) or nil,
     }
     if curved then steps[i].slope3 = steps[i].slope:reshape { 1, rows, n } end
@@ -89,17 +116,14 @@ local function tangent(layers, input, d, rows, device)
   local trace = diagonal(steps[#steps].t, rows, d, 0)
   local terms = gal.zeros({ rows, d }, { device = device })
   return function(k, divergence)
-    local x = input
     for i, s in ipairs(steps) do
-      local layer, y = s.layer, s.y or k
-      check(C.gal_linear(y.h, s.slope and s.slope.h, x.h, layer.weight.h, layer.bias and layer.bias.h, layer.activation))
+      s.run(s.y or k, s.slope)
       if i == 1 then
         if s.slope then check(C.gal_mul(s.t3.h, columns.h, s.slope3.h)) else check(C.gal_copy(s.t3.h, columns.h)) end
       else
-        check(C.gal_linear(s.t.h, nil, steps[i - 1].t.h, layer.weight.h, nil, C.GAL_IDENTITY))
+        check(C.gal_linear(s.t.h, nil, steps[i - 1].t.h, s.layer.weight.h, nil, C.GAL_IDENTITY))
         if s.slope then check(C.gal_mul(s.t3.h, s.t3.h, s.slope3.h)) end
       end
-      x = y
     end
     check(C.gal_copy(terms.h, trace.h))
     check(C.gal_sum(divergence.h, terms.h, 1, 1))
@@ -143,15 +167,35 @@ local function reverse(net, parameters, input, d, rows, device)
   end
 end
 
---- velocity.evaluator(net, parameters, input {R, width}, d, density): a function (k {R, d}[, divergence {R, 1}]) that fills them with the velocity and,
--- where density is true, its divergence by theta, at the rows that input holds then; theta stands in its columns 2 .. d + 1. It makes no tensor where the
--- net is linear layers and activations, and can be recorded.
-function velocity.evaluator(net, parameters, input, d, density)
+-- Features from this width on are worth their own product once per galaxy: it saves their part of the first layer at every evaluation and costs two more
+-- passes over the layer's results, about as much as 40 columns.
+local WIDE = 64
+
+--- velocity.hoists(net, width): whether the features' part of the net's first layer, `width` columns, is computed once per galaxy; if so, how many outputs it has.
+function velocity.hoists(net, width)
+  local layers = width >= WIDE and layers_of(net)
+  return layers and layers[1].outputs or nil
+end
+
+--- velocity.hoist(net, features {G, width}): that part, W_f f + b, {G, outputs}.
+function velocity.hoist(net, features)
+  local layer = layers_of(net)[1]
+  local width = features:size(2)
+  local weight = layer.weight:detach():narrow(2, layer.inputs - width + 1, width):contiguous()
+  local y = gal.zeros({ features:size(1), layer.outputs }, { device = features:device() })
+  check(C.gal_linear(y.h, nil, features.h, weight.h, layer.bias and layer.bias.h, C.GAL_IDENTITY))
+  return y
+end
+
+--- velocity.evaluator(net, parameters, input {R, width}, hoisted {R, outputs} or nil, d, density): a function (k {R, d}[, divergence {R, 1}]) that fills them with
+-- the velocity and, where density is true, its divergence by theta, at the rows that input holds then: [t; theta; features], or [t; theta] where the rest is
+-- hoisted. It makes no tensor where the net is linear layers and activations, and can be recorded.
+function velocity.evaluator(net, parameters, input, hoisted, d, density)
   local rows, device = input:size(1), input:device()
   local layers = layers_of(net)
   if layers then
-    if density then return tangent(layers, input, d, rows, device) end
-    return plain(layers, input, rows, device)
+    if density then return tangent(layers, input, hoisted, d, rows, device) end
+    return plain(layers, input, hoisted, rows, device)
   end
   local nn = require "gal.nn"
   local call = function(x) return nn.call(net, x) end
