@@ -42,9 +42,37 @@ function inputs.matrix(where, what, names, v, device)
   return v
 end
 
+-- Images are looked at in pieces of so many, so that no copy of a whole survey is made.
+local PIECE = 256
+local function pieces(images, fn)
+  local rows = images:size(1)
+  for first = 1, rows, PIECE do
+    core.poll()
+    gal.scope(fn, images:narrow(1, first, math.min(PIECE, rows - first + 1)), first)
+  end
+end
+inputs.pieces = pieces
+
+-- Raises where float32 images are no numbers or surely not in [0, 1]. Resampling overshoots 1 a little; what this is for is 0 to 255.
+local function check_pixels(where, images)
+  pieces(images, function(part, first)
+    local high, low = part:max():item(), part:min():item()
+    if high - high ~= 0 or low - low ~= 0 then
+      for i = 1, part:size(1) do
+        local sum = part[i]:sum():item()
+        if sum - sum ~= 0 then raise("%s: image %d holds a NaN or an infinity, expected finite numbers", where, first + i - 1) end
+      end
+    end
+    if high > 2 or low < -1 then
+      raise("%s: images reach %.4g, expected float32 from 0 to 1, or uint8", where, high > 2 and high or low)
+    end
+  end)
+end
+
 --- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or float32, on the flow's device.
 function inputs.images(where, flow, v)
   if not core.is_tensor(v) then raise("%s: images is %s, expected a tensor", where, core.kind(v)) end
+  if v.dtype ~= "uint8" and v.dtype ~= "float32" then raise("%s: images is %s, expected uint8 or float32", where, v.dtype) end
   local shape, fits = v.shape, true
   if #shape == #flow.image then
     table.insert(shape, 1, 1)
@@ -54,7 +82,10 @@ function inputs.images(where, flow, v)
   if not fits or #shape ~= #flow.image + 1 then
     raise("%s: images is %s, expected {N, %s}", where, core.shape_text(v), table.concat(flow.image, ", "))
   end
-  return core.dense(v:to(flow:device()))
+  if shape[1] == 0 then raise("%s: images has no rows", where) end
+  v = core.dense(v:detach():to(flow:device()))
+  if v.dtype == "float32" then gal.no_grad(check_pixels, where, v) end
+  return v
 end
 
 --- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil, images = {N, ...} or nil}.
@@ -119,17 +150,15 @@ end
 
 --- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over all rows; float32 in [0, 1] or uint8.
 function inputs.image_statistics(images)
-  local channels, rows, piece = images:size(-1), images:size(1), 256
+  local channels, rows = images:size(-1), images:size(1)
   local sum, squares = {}, {}
   for c = 1, channels do sum[c], squares[c] = 0, 0 end
-  for first = 1, rows, piece do
-    gal.scope(function()
-      local count = math.min(piece, rows - first + 1)
-      local part = unit_range(images:narrow(1, first, count)):reshape { -1, channels }
-      local mean, square = part:mean(1):totable(), (part * part):mean(1):totable()
-      for c = 1, channels do sum[c], squares[c] = sum[c] + count * mean[c], squares[c] + count * square[c] end
-    end)
-  end
+  pieces(images, function(part)
+    local count = part:size(1)
+    part = unit_range(part):reshape { -1, channels }
+    local mean, square = part:mean(1):totable(), (part * part):mean(1):totable()
+    for c = 1, channels do sum[c], squares[c] = sum[c] + count * mean[c], squares[c] + count * square[c] end
+  end)
   local deviation = {}
   for c = 1, channels do
     sum[c] = sum[c] / rows

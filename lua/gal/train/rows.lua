@@ -117,7 +117,7 @@ function rows.split(flow, options)
   return pick(all, rest), #chosen > 0 and pick(all, chosen) or nil
 end
 
---- rows.fingerprint(part): a hash of the part's properties and context: a run is resumed on the rows that it began with.
+--- rows.fingerprint(part): a hash of the part's properties, context and images: a run is resumed on the rows that it began with.
 function rows.fingerprint(p)
   local h = 0ULL
   for _, name in ipairs { "theta", "context" } do
@@ -125,6 +125,12 @@ function rows.fingerprint(p)
       local host, count = core.read(p[name])
       h = C.gal_hash(host, 4 * count, h)
     end
+  end
+  if p.images then
+    inputs.pieces(p.images, function(images)
+      local host, count = core.read(images)
+      h = C.gal_hash(host, (images.dtype == "uint8" and 1 or 4) * count, h)
+    end)
   end
   return (("%016x"):format(0) and tostring(h):gsub("ULL$", ""))
 end
