@@ -7,7 +7,6 @@ local gal = require "gal"
 local cli = require "gal.cli"
 local linalg = require "gal.linalg"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
-local C = require("ffi").C
 
 local o = cli.options {
   out = "runs/acceptance/linear_gaussian", epochs = 80, batch = 256, lr = 1e-3, decay = 0.999, patience = 80, schedule = "cosine",
@@ -72,12 +71,11 @@ local function one(name, a, seed)
   local p = exact_posterior(a)
   local theta, x = pairs_of(a, PAIRS, gal.rng(100 + seed))
   local flow = require("gal.flow").new { theta = D, context = D, sigma = SIGMA, rng = gal.rng(seed) }
-  local before = C.gal_now()
   local run = require("gal.train").fit {
     flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay, patience = o.patience, schedule = o.schedule,
     weight_decay = o.weight_decay, seed = seed, out = ("%s/%s-%d"):format(o.out, name, seed), resume = true,
   }
-  local seconds = C.gal_now() - before
+  local seconds = report.seconds(run.out)
 
   local fresh, seen = pairs_of(a, FRESH, gal.rng(1000 + seed))
   local log_q, losses, total = flow:log_prob(fresh, seen):totable(), {}, 0

@@ -22,6 +22,13 @@ end
 --- report.new(name, record): record = true appends a line to RESULTS.md beside this file at the end.
 function report.new(name, record) return setmetatable({ name = name, record = record, figures = {}, short = 0 }, Report) end
 
+--- report.seconds(out): how long the training in the folder took, by its timing.csv.
+function report.seconds(out)
+  local sum = 0
+  for line in io.lines(out .. "/timing.csv") do sum = sum + (tonumber(line:match "^%d+,(.*)$") or 0) end
+  return sum
+end
+
 --- r:bar(what, value, most): one bar: the value is at most `most`.
 function Report:bar(what, value, most)
   local passed = value <= most

@@ -5,7 +5,6 @@
 local gal = require "gal"
 local cli = require "gal.cli"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
-local C = require("ffi").C
 
 local o = cli.options {
   out = "runs/acceptance/two_gaussians", epochs = 80, batch = 256, lr = 1e-3, decay = 0.999, schedule = "cosine", seeds = 1,
@@ -52,12 +51,11 @@ end
 local function one(seed)
   local theta, x = pairs_of(PAIRS, gal.rng(100 + seed))
   local flow = require("gal.flow").new { theta = D, context = SEEN, rng = gal.rng(seed) }
-  local before = C.gal_now()
-  require("gal.train").fit {
+  local run = require("gal.train").fit {
     flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay, patience = o.epochs, schedule = o.schedule,
     seed = seed, out = ("%s/%d"):format(o.out, seed), resume = true,
   }
-  local seconds = C.gal_now() - before
+  local seconds = report.seconds(run.out)
   local fresh, seen = pairs_of(FRESH, gal.rng(1000 + seed))
   local log_q, truths, contexts = flow:log_prob(fresh, seen):totable(), fresh:totable(), seen:totable()
   local total, squares = 0, 0
