@@ -44,7 +44,10 @@ function M.check(status)
     C.gal_interrupt_set(0)
     error(M.interrupted, 0)
   end
-  raise(ffi.string(C.gal_error()))
+  local message = ffi.string(C.gal_error())
+  -- C doesn't know how Lua converts.
+  local name = message:match "(%a+) is %l+%d+, expected float32$"
+  raise("%s", name and message .. "; " .. name .. ":float() converts" or message)
 end
 
 --- poll(): raises gal.interrupted after Ctrl-C. Library loops call it once per step.

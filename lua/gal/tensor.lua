@@ -279,10 +279,17 @@ function tensor.writable(x, op)
   root.version = root.version + 1
 end
 
+-- Raises unless value is a number that x's type holds exactly enough: any for float32, whole ones in range for the others.
+local function storable(op, x, value)
+  if type(value) ~= "number" then raise("%s: value is %s, expected a number", op, kind(value)) end
+  if x.h.dtype == 1 then integer(op, "value", value, 0, 255) end
+  if x.h.dtype == 2 then integer(op, "value", value, -2 ^ 53, 2 ^ 53) end
+end
+
 --- x:set(value, i, j, …): writes one element, through views too. Returns x. A tensor on the tape raises.
 function methods.set(x, value, ...)
   live(x, "set", "x")
-  if type(value) ~= "number" then raise("set: value is %s, expected a number", kind(value)) end
+  storable("set", x, value)
   local at = point(x, "set", ...)
   if C.gal_recording() ~= 0 then raise("set: a value written from Lua while a program is recorded would not be written again by a replay") end
   tensor.writable(x, "set")
@@ -311,7 +318,7 @@ end
 --- x:fill_(value): writes value into every element. Returns x. A tensor on the tape raises.
 function methods.fill_(x, value)
   live(x, "fill_", "x")
-  if type(value) ~= "number" then raise("fill_: value is %s, expected a number", kind(value)) end
+  storable("fill_", x, value)
   tensor.writable(x, "fill_")
   check(C.gal_fill(x.h, value))
   return x

@@ -259,7 +259,7 @@ end
 --- x:sort() --> x sorted in ascending order along its last dimension, NaN last. No gradient.
 grad.method("sort", {
   forward = function(x)
-    local y = like(x)
+    local y = handle.real_like(x)
     check(C.gal_sort(y.h, dense(x).h))
     return y
   end,
