@@ -54,6 +54,7 @@ end
 -- sigma: width of the path in standardised units; the learned density is the posterior convolved with N(0, sigma^2).
 -- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
 -- context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what draws the weights, else the default generator.
+-- flow.notes, a table of what JSON can hold, is saved with the flow and loaded again: how its data were made.
 function M.new(options)
   arguments.known("flow", options, { "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "head", "rng", "device" })
   if not options then raise("flow: the options are missing, expected at least theta and context") end
@@ -81,6 +82,14 @@ function M.new(options)
     self.head = nn.mlp(widths)
   end
   return self
+end
+
+function Flow:__tostring()
+  local weights = 0
+  for _, p in ipairs(self:parameters()) do weights = weights + p:count() end
+  local given = #self.context > 0 and " given " .. table.concat(self.context, ", ") or ""
+  return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, self.encoder and (given == "" and " given images" or " and images") or "",
+    weights, self.sigma, self.scale and "trained" or "not trained")
 end
 
 --- flow:parameters(): the trainable tensors, the encoder's first.

@@ -53,9 +53,6 @@ local function farthest(names, standard)
   return ("'%s' lies up to %.3g deviations from its mean"):format(names[best], value)
 end
 
-local Run = {}
-Run.__index = Run
-
 -- ---- state that a checkpoint holds ----
 
 local function tensors_of(self)
@@ -93,6 +90,15 @@ end
 -- How long one call of the program may be, seconds: how often the progress line moves.
 local STRETCH = 0.2
 
+-- Raises where a loss is not finite; done: the steps of this epoch so far.
+local function check_finite(self, what, loss, done)
+  if loss - loss == 0 then return end
+  local where = farthest(self.flow.theta, self.stepper.rows.theta)
+  if self.stepper.rows.seen then where = where .. ", " .. farthest(self.flow.context, self.stepper.rows.seen) end
+  raise("fit: the %s is not finite in epoch %d, at step %d of %d: try a smaller lr (it is %g), clip = 1, or look for outliers in the data (%s)", what,
+    self.epoch + 1, done, self.stepper.steps, self.settings.lr, where)
+end
+
 local function train_epoch(self)
   local stepper = self.stepper
   stepper:start_epoch()
@@ -102,12 +108,7 @@ local function train_epoch(self)
     stepper:run(count)
     done = done + count
     local loss, pace = stepper:loss(done), (C.gal_now() - before) / count
-    if loss ~= loss or loss == math.huge or loss == -math.huge then
-      local where = farthest(self.flow.theta, stepper.rows.theta)
-      if stepper.rows.seen then where = where .. ", " .. farthest(self.flow.context, stepper.rows.seen) end
-      raise("fit: the loss is not finite in epoch %d, at step %d of %d: try a smaller lr (it is %g), clip = 1, or look for outliers in the data (%s)",
-        self.epoch + 1, done, stepper.steps, self.settings.lr, where)
-    end
+    check_finite(self, "loss", loss, done)
     self.report { epoch = self.epoch + 1, epochs = self.settings.epochs, step = done, steps = stepper.steps, train_loss = loss, pace = pace }
     count = math.max(1, math.min(stepper.steps - done, math.floor(STRETCH / pace)))
   end
@@ -122,6 +123,7 @@ local function epoch(self)
   self.opt:averaged(function()
     entry.valid_loss = self.validate and self.validate() or nil
     local loss = entry.valid_loss or entry.train_loss
+    check_finite(self, "validation loss", loss, self.stepper.steps)
     if not self.validate or not self.best_loss or loss < self.best_loss then
       self.best_loss, self.best_epoch = loss, entry.epoch
       core.assign(self.best, self.opt.block)
@@ -194,11 +196,12 @@ local function prepare(o)
   local saved
   if o.out then saved = files.open(o.out, o.resume) end
   if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
-  local self = setmetatable({ flow = flow, settings = s, out = o.out, epoch = 0, history = {} }, Run)
+  local self = { flow = flow, settings = s, out = o.out, epoch = 0, history = {} } -- the run
   self.report = reporter(o, self)
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
   local rate, described = schedule_of(o, s, steps)
   s.schedule, s.rows, s.valid_rows, s.data = described, part.n, valid and valid.n or 0, rows.fingerprint(part)
+  s.notes = flow.notes
   s.theta, s.context, s.sigma = flow.theta, setmetatable(flow.context, require("gal.json").list), flow.sigma
   s.architecture = { head = nn.spec(flow.head) or "written by the user", encoder = flow.encoder and (nn.spec(flow.encoder) or "written by the user") or nil }
   self.opt = optim.adamw(flow:parameters(), { lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil })

@@ -132,7 +132,7 @@ function rows.fingerprint(p)
       h = C.gal_hash(host, (images.dtype == "uint8" and 1 or 4) * count, h)
     end)
   end
-  return (("%016x"):format(0) and tostring(h):gsub("ULL$", ""))
+  return (tostring(h):gsub("ULL$", ""))
 end
 
 return rows
