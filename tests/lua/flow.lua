@@ -253,6 +253,13 @@ check.case("an encoder's images condition the flow, whatever the batch", functio
   check.equal(bits(again:log_prob(theta, images, { steps = 5 })), bits(all))
 end)
 
+check.case("Ctrl-C stops sampling with gal.interrupted", function()
+  ffi.C.gal_interrupt_set(1)
+  local ok, err = pcall(flow.sample, flow, gal.tensor { 0.01 })
+  check.that(not ok and err == gal.interrupted, "it gave " .. tostring(err))
+  check.equal(flow:sample(gal.tensor { 0.01 }, { n = 3 }).shape, { 1, 3, 2 }, "and works again")
+end)
+
 check.case("bad arguments are named at the caller's line", function()
   local nan = 0 / 0
   check.raises(function() flow:sample(gal.tensor { { 0.1 }, { nan } }) end, "sample: x is NaN in row 2, column 1 %('x'%)", true)
