@@ -227,8 +227,8 @@ end
 
 check.case("replayed steps make no Lua garbage and take no memory", function()
   local step = require "gal.train.step"
-  local theta, x = problem(6400, 4)
-  local flow = small()
+  local theta, x = gal.randn({ 6400, 5 }, { rng = gal.rng(1) }), gal.randn({ 6400, 5 }, { rng = gal.rng(2) })
+  local flow = flows.new { theta = 5, context = 5, rng = gal.rng(3) } -- the photometry model
   flow:standardise(theta, x)
   local opt = optim.adamw(flow:parameters(), { average = 0.999 })
   local stepper = step.stepper(flow, opt, { theta = theta, seen = x, n = 6400 }, { batch = 64, draws = 1, seed = 1, recorded = true })
