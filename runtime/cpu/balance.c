@@ -1,8 +1,8 @@
 /* balance.c: whether a plan's lanes pay, by measuring (lanes.h). */
 #include "lanes.h"
 
-#define WINDOW 0.010  /* s: longer than a time slice, so that a busy neighbour shows in the mean */
-#define FIRST 0.25    /* s until the first trial, and after a change */
+#define WINDOW 0.020  /* s: several time slices, so that a busy neighbour shows in the mean */
+#define FIRST 0.25    /* s from the first trial, or one that changed something, to the next */
 #define LONGEST 8.0   /* s between trials that change nothing */
 #define HURRY 0.1     /* s after a trial before a slowdown may call the next */
 #define SLOWDOWN 1.25 /* of the best: something happened on the other core */
@@ -17,7 +17,7 @@ int gal_balance_lanes(gal_balance *b, int lanes)
 
 int64_t gal_balance_chunk(const gal_balance *b, int64_t times)
 {
-    int64_t chunk = b->usual > 0 ? (int64_t)(WINDOW / b->usual) : 1;
+    int64_t chunk = b->usual > 0 ? (int64_t)(WINDOW / b->usual) / (b->trial ? 8 : 1) : 1; /* a trial may be several times slower */
     chunk = chunk > 1 ? chunk : 1;
     return chunk < times ? chunk : times;
 }
@@ -45,7 +45,8 @@ static void judge(gal_balance *b, double mean, double now)
     }
     b->usual = mean;
     b->best = b->best > 0 ? least(b->best, mean) : mean;
-    b->trial = now >= b->next || (mean > SLOWDOWN * b->best && now > b->last + HURRY && now > b->last + 10 * mean);
+    int slower = !b->alone && mean > SLOWDOWN * b->best; /* one lane alone can only be slowed by what would slow all of them */
+    b->trial = now >= b->next || (slower && now > b->last + HURRY && now > b->last + 10 * mean);
 }
 
 void gal_balance_note(gal_balance *b, double start, double end, int64_t runs)
@@ -53,9 +54,8 @@ void gal_balance_note(gal_balance *b, double start, double end, int64_t runs)
     if (b->lanes == 1)
         return;
     if (b->next == 0) {
-        b->pause = FIRST;
-        b->next = start + FIRST;
-        b->last = start;
+        b->pause = FIRST / 2;
+        b->next = b->last = start; /* the first trial comes at once: after one window of all lanes */
     }
     b->spent += end - start;
     b->runs += runs;
