@@ -25,6 +25,30 @@ const char *gal_error(void)
     return sentence;
 }
 
+/* Sentences not yet told, and those told: each is told once. */
+#define NOTES 16
+static char notes[NOTES][256];
+static int noted, told;
+
+void gal_note(const char *format, ...)
+{
+    va_list arguments;
+    char text[sizeof notes[0]];
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (int i = 0; i < noted; i++)
+        if (!strcmp(notes[i], text))
+            return;
+    if (noted < NOTES)
+        memcpy(notes[noted++], text, sizeof text);
+}
+
+const char *gal_notice(void)
+{
+    return told < noted ? notes[told++] : NULL;
+}
+
 const char *gal_version(void)
 {
     return GAL_VERSION;

@@ -50,6 +50,8 @@ typedef enum gal_activation { GAL_IDENTITY = 0, GAL_RELU, GAL_SILU, GAL_GELU, GA
 
 /* The sentence of the last failure in this thread; never NULL. Valid until the next failure in this thread. */
 GAL_API const char *gal_error(void);
+/* The next sentence about how something is done that the user should know (that it is slow here, and why), each once; NULL when there is none. The library never prints. */
+GAL_API const char *gal_notice(void);
 GAL_API const char *gal_version(void);
 
 /* ---- interrupts: the host's SIGINT handler sets the flag, long loops poll it ---- */

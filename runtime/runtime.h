@@ -5,6 +5,8 @@
 
 /* Records the sentence (printf) for gal_error() and returns status: `return gal_fail(GAL_SHAPE, "silu: y is %s, expected …", …)`. */
 gal_status gal_fail(gal_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Leaves a sentence for gal_notice(), once however often it is said. From the thread that issues calls. */
+void gal_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "{64, 256}"; from a ring of eight buffers, so eight of them fit in one sentence. */
 const char *gal_shape_text(const gal_tensor *x);
 const char *gal_dtype_name(int dtype);

@@ -2,6 +2,7 @@
  * lanes.c. */
 #define _GNU_SOURCE
 #include "cpu.h"
+#include "conv_onednn.h"
 #include "fast/fast.h"
 #include <omp.h>
 #include <pthread.h>
@@ -38,6 +39,7 @@ static gal_status cpu_download(void *host, const void *device, size_t bytes)
 
 /* The tables, from the plainest on; a set that the machine lacks has no name. */
 static gal_backend tables[4];
+static gal_backend by_onednn; /* the chosen one, its convolutions oneDNN's */
 static const gal_backend *chosen;
 static const char *chosen_isa;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -87,6 +89,12 @@ static void make_tables(void)
         chosen = &tables[i];
         chosen_isa = isas[i];
     }
+    const char *convolutions = getenv("GALRUN_CONV");
+    by_onednn = *chosen;
+    if (!gal_cpu_onednn(&by_onednn))
+        by_onednn.name = NULL;
+    else if (convolutions && !strcmp(convolutions, "onednn"))
+        chosen = &by_onednn;
 }
 
 const gal_backend *gal_cpu_table(const char *isa)
@@ -95,7 +103,7 @@ const gal_backend *gal_cpu_table(const char *isa)
     for (int i = 0; i < 4; i++)
         if (!strcmp(isa, isas[i]) && tables[i].name)
             return &tables[i];
-    return NULL;
+    return by_onednn.name && !strcmp(isa, "onednn") ? &by_onednn : NULL;
 }
 
 const gal_backend *gal_cpu_backend(void)

@@ -20,7 +20,8 @@
 #define GAL_CPU_DECLARE(name) gal_kernel gal_cpu_##name;
 GAL_CPU_KERNELS(GAL_CPU_DECLARE)
 
-/* The table with the kernels of one instruction set: "avx512", "avx2", "plain", or "specification" for the plain C alone.
+/* The table with the kernels of one instruction set: "avx512", "avx2", "plain", or "specification" for the plain C alone, or
+ * "onednn" for the chosen set with oneDNN's convolutions.
  * NULL where this machine doesn't have it. For gal_cpu_backend and the tests that compare them. */
 const gal_backend *gal_cpu_table(const char *isa);
 

@@ -616,6 +616,11 @@ int main(void)
         layer_norms(isas[i]);
         dropouts();
     }
+    table = gal_cpu_table("onednn");
+    for (size_t k = 0; table && k < sizeof layers / sizeof *layers; k++)
+        conv_case(&layers[k], "onednn");
+    for (const char *notice = gal_notice(); notice; notice = gal_notice())
+        printf("notice: %s\n", notice);
     table = gal_cpu_backend();
     sentences();
     replays();

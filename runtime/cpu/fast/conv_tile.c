@@ -1,7 +1,9 @@
 /* conv_tile.c: the sums of conv.h over tiles of TILE rows and one or two vecs, which stay in registers. */
 #include "conv.h"
 
-#if VL == 16
+#ifdef __SANITIZE_ADDRESS__
+#define TILE 3 /* instrumented, the large tiles take half a minute to compile */
+#elif VL == 16
 #define TILE 14 /* 28 sums, 2 of b, 1 of a: of 32 registers */
 #elif VL == 8
 #define TILE 6 /* 12 of 16 */
@@ -102,13 +104,18 @@ INLINE void taps_tile(const int rows, const int v, const factors *t)
     TILE_CASE(kind, 4)   \
     TILE_CASE(kind, 5)   \
     TILE_CASE(kind, 6)
-#else
+#elif TILE == 5
 #define TILE_CASES(kind) \
     TILE_CASE(kind, 1)   \
     TILE_CASE(kind, 2)   \
     TILE_CASE(kind, 3)   \
     TILE_CASE(kind, 4)   \
     TILE_CASE(kind, 5)
+#else
+#define TILE_CASES(kind) \
+    TILE_CASE(kind, 1)   \
+    TILE_CASE(kind, 2)   \
+    TILE_CASE(kind, 3)
 #endif
 
 /* Any number of rows, cut into tiles of nearly one size. The bits of a sum don't depend on the cut. v: 1 or 2 vecs of b. */
