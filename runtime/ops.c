@@ -73,7 +73,7 @@ static int merge(int rank, int64_t *shape, int64_t *const *strides, int operands
 /* kernel: its offset in the table. cost: operations an element, for the choice of lanes. */
 static gal_status map(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *a, const gal_tensor *b, double p, double q, int cost)
 {
-    CHECK(op, ANY(y), ANY(a), {"b", b ? b : a, GAL_F32, 0});
+    CHECK(op, ANY(y), {b ? "a" : "x", a, GAL_F32, 0}, {"b", b ? b : a, GAL_F32, 0});
     gal_map_args args = {.y = y->data, .a = a->data, .b = b ? b->data : NULL, .rank = y->rank, .p = (float)p, .q = (float)q};
     args.count = gal_tensor_count(y);
     memcpy(args.shape, y->shape, sizeof args.shape);

@@ -97,6 +97,11 @@ static void copy_run(const gal_copy_args *g, char *y, const char *x, int64_t n, 
         same_type(y, x, gal_dtype_size(g->y_type), n, ys, xs);
         return;
     }
+    if (g->y_type == GAL_F32 && g->x_type == GAL_U8 && ys == 1 && xs == 1) { /* images, at every step */
+        for (int64_t i = 0; i < n; i++)
+            ((float *)y)[i] = ((const uint8_t *)x)[i];
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
         store(y, g->y_type, i * ys, load(x, g->x_type, i * xs));
 }

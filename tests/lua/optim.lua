@@ -10,33 +10,8 @@ local mse = require("gal.grad").mse
 
 -- ---- the recipe's numbers, from an integer hash ----
 
-local function mul(x, c) -- x c mod 2^32, every term below 2^49
-  local high = (math.floor(x / 65536) * c) % 65536
-  return (high * 65536 + (x % 65536) * c) % 4294967296
-end
-local function unsigned(x) return x % 4294967296 end
-local function mix(x)
-  x = unsigned(bit.bxor(x, bit.rshift(x, 16)))
-  x = mul(x, 0x7feb352d)
-  x = unsigned(bit.bxor(x, bit.rshift(x, 15)))
-  x = mul(x, 0x846ca68b)
-  return unsigned(bit.bxor(x, bit.rshift(x, 16)))
-end
-local function h(stream, i) return mix((mix(stream) + i) % 4294967296) end
-local function u(stream, i) return math.floor(h(stream, i) / 256) * 2 ^ -24 end
-local function s(stream, i) return 2 * u(stream, i) - 1 end
-local float = ffi.new "float[1]"
-local function f32(v)
-  float[0] = v
-  return float[0]
-end
-
-local function filled(shape, fn)
-  local count, flat = 1, {}
-  for _, n in ipairs(shape) do count = count * n end
-  for i = 0, count - 1 do flat[i + 1] = fn(i) end
-  return gal.tensor(flat, shape), flat
-end
+local recipe = dofile "lua/lib/recipe.lua"
+local h, u, s, f32, filled, ROOT3 = recipe.h, recipe.u, recipe.s, recipe.f32, recipe.filled, recipe.ROOT3
 
 local function golden()
   local file = assert(io.open "golden/mlp_adamw/golden.json")
@@ -54,7 +29,7 @@ local function changes()
   return ffi.cast("const int16_t *", ffi.cast("const char *", text) + 10 + size), text
 end
 
-local ROOT3, ROWS, STEPS, BATCH = 1.7320508075688772, 1024, 200, 64
+local ROWS, STEPS, BATCH = 1024, 200, 64
 
 local function train(g)
   local net = nn.mlp { 11, 256, 256, 256, 5 }
@@ -66,7 +41,7 @@ local function train(g)
     check.equal(p:reshape({ -1 }):get(1), g.check[g.tensors[k].name][1], "the recipe's " .. g.tensors[k].name)
   end
   local context, c = filled({ ROWS, 5 }, function(i) return f32(ROOT3 * s(8, i)) end)
-  local theta = filled({ ROWS, 5 }, function(i) return f32(0.5 * c[i + 1] + f32(ROOT3 * s(9, i))) end)
+  local theta = filled({ ROWS, 5 }, function(i) return f32(0.5 * c[i] + f32(ROOT3 * s(9, i))) end)
   local t = filled({ STEPS * BATCH, 1 }, function(i) return u(11, i) end)
   local start = filled({ STEPS * BATCH, 5 }, function(i) return f32(ROOT3 * s(12, i)) end)
   local noise = filled({ STEPS * BATCH, 5 }, function(i) return f32(ROOT3 * s(13, i)) end)
