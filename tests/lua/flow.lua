@@ -180,6 +180,14 @@ check.case("tangents and the tape give the same divergence for every activation"
   end
 end)
 
+check.case("a head that is more than its layers in a row is not taken for them", function()
+  local inner = nn.sequential { nn.linear(4, 2) }
+  local head = nn.module { inner, forward = function(self, x) return self[1](x) * 3 end }
+  local whole = nn.sequential { inner, function(v) return v * 3 end }
+  local theta, c = gal.randn({ 20, 2 }, { rng = gal.rng(4) }), gal.randn({ 20, 1 }, { rng = gal.rng(5) })
+  check.equal(linear_flow(head):log_prob(theta, c, { steps = 4 }), linear_flow(whole):log_prob(theta, c, { steps = 4 }))
+end)
+
 check.case("a wide context, whose part of the first layer is computed once per galaxy, changes nothing", function()
   for name in pairs(nn.activations) do
     local net = nn.mlp { 83, 24, 24, 2, activation = name, rng = gal.rng(3) }

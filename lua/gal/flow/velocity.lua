@@ -21,7 +21,7 @@ end
 -- The net as a list of {weight, bias, activation}, or nil where it is more than linear layers, each with at most one activation after it.
 local function layers_of(net, list)
   list = list or {}
-  if type(net) ~= "table" then return nil end
+  if type(net) ~= "table" or not net.chain then return nil end
   for _, m in ipairs(net) do
     if type(m) ~= "table" then return nil end
     if m.inputs and m.weight and m.activate and not m.pools then
