@@ -301,8 +301,8 @@ GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
 /* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
 
-/* Arrays in a file: .npy (versions 1 to 3; one array, its name "") and .safetensors (any number by name, and metadata). Opening reads and checks the header
- * against the file's length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every float GAL_F32. */
+/* Arrays in a file: .npy (versions 1 to 3; one array, its name ""), .npz (any number by name, stored or deflated) and .safetensors (the same and metadata). Opening
+ * reads and checks the headers against the file's length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every float GAL_F32. */
 typedef struct gal_arrays gal_arrays;
 GAL_API gal_status gal_arrays_open(gal_arrays **out, const char *path); /* the format is told by the name's end */
 GAL_API void gal_arrays_free(gal_arrays *arrays);                       /* NULL is left alone */
@@ -319,6 +319,8 @@ GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i)
 GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i);
 /* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as gal_file_write does. */
 GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
+/* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal bytes. */
+GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors);
 /* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal contents give equal bytes whatever their order. */
 GAL_API gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors, int64_t pairs,
                                          const char *const *keys, const char *const *values);
@@ -355,9 +357,16 @@ GAL_API gal_status gal_table_text(const char **out, gal_table *table, int i, int
 GAL_API gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k);
 /* A table in memory, without columns yet. */
 GAL_API gal_status gal_table_new(gal_table **out, int64_t rows);
-/* Appends a column, copying values {rows, width}: doubles, int64s, or strings one behind the other, each with its 0. type: all but GAL_COLUMN_OTHER. */
-GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int64_t width, const void *values);
-/* Writes .csv, whole or not at all: numbers so that they read back exactly, missing ones empty. GAL_TYPE for a column of vectors. */
+/* Appends a column, copying values {rows, width}: doubles, int64s, or strings one behind the other, each with its 0. type: all but GAL_COLUMN_OTHER. letter: the FITS
+ * type it is saved as ('E' for float32 values, 'B' for uint8), or 0: then D, K or A. */
+GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width, const void *values);
+/* The last column takes the place, the name and the unit of column i, which is gone. */
+GAL_API gal_status gal_table_replace(gal_table *table, int i);
+GAL_API gal_status gal_table_remove(gal_table *table, int i);
+/* A new table of the given rows {n}, from 0, in that order, a row as often as it is named; columns keep type, unit and form. */
+GAL_API gal_status gal_table_select(gal_table **out, gal_table *table, const int64_t *rows, int64_t n);
+/* Writes .csv or .fits, whole or not at all. CSV: numbers so that they read back exactly, missing ones empty; GAL_TYPE for a column of vectors. FITS: loaded columns in the
+ * type they had, TUNIT, TNULL and TDIM with them; others as D, K and A; GAL_VALUE for text that is not ASCII (blanks at its end are lost: FITS does not tell them). */
 GAL_API gal_status gal_table_write(const char *path, gal_table *table);
 
 #if defined(__cplusplus) && !defined(GAL_CDEF)

@@ -1,4 +1,4 @@
--- Arrays in files: gal.load and gal.save for .npy and .safetensors. Formats are C's (runtime/io); here they become tensors and tables by name.
+-- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors. Formats are C's (runtime/io); here they become tensors and tables by name.
 local ffi = require "ffi"
 local errors = require "gal.raise"
 local handle = require "gal.handle"
@@ -9,12 +9,12 @@ local file = {}
 
 local out = ffi.new "gal_arrays *[1]"
 
--- The format that a path's end tells: "npy" or "safetensors".
+-- The format that a path's end tells: "npy", "npz" or "safetensors".
 local function format_of(op, path)
   if type(path) ~= "string" then raise("%s: path is %s, expected a string", op, kind(path)) end
   local extension = path:lower():match("%.(%w+)$")
-  if extension ~= "npy" and extension ~= "safetensors" then
-    raise("%s: %s is %s, expected a name that ends in .npy or .safetensors", op, path, extension and "a ." .. extension .. " file" or "a name without an ending")
+  if extension ~= "npy" and extension ~= "npz" and extension ~= "safetensors" then
+    raise("%s: %s is %s, expected a name that ends in .npy, .npz or .safetensors", op, path, extension and "a ." .. extension .. " file" or "a name without an ending")
   end
   return extension
 end
@@ -37,7 +37,7 @@ local function read_all(format, arrays)
   return tensors, metadata
 end
 
---- gal.load(path) --> a tensor (.npy), or a table of tensors by name and one of metadata, strings by key (.safetensors); on the CPU. uint8 and bool
+--- gal.load(path) --> a tensor (.npy), or a table of tensors by name (.npz, .safetensors) and one of metadata, strings by key (empty for .npz); on the CPU. uint8 and bool
 --- become uint8, 32- and 64-bit integers int64, everything else float32. Raises where the file is missing, cut short or malformed.
 function file.load(path)
   local format = format_of("load", path)
@@ -64,25 +64,38 @@ local function keys(what, given)
   return names
 end
 
-local function save_safetensors(path, value, metadata)
-  if type(value) ~= "table" or handle.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .safetensors", kind(value)) end
-  if type(metadata) ~= "table" and metadata ~= nil then raise("save: metadata is %s, expected a table of strings by key", kind(metadata)) end
-  metadata = metadata or {}
-  local names, fields = keys("a tensor's name", value), keys("a key of metadata", metadata)
+-- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept alive by the caller.
+local function by_name(extension, value)
+  if type(value) ~= "table" or handle.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension) end
+  local names = keys("a tensor's name", value)
   local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
   for i, name in ipairs(names) do tensors[i - 1] = handle.live(value[name], "save", ("value[%q]"):format(name)).h end
-  local texts = {}
-  for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
-  local c_names = ffi.new("const char *[?]", #names + 1, names)
-  local c_fields, c_texts = ffi.new("const char *[?]", #fields + 1, fields), ffi.new("const char *[?]", #fields + 1, texts)
-  check(C.gal_safetensors_write(path, #names, c_names, tensors, #fields, c_fields, c_texts))
+  return names, tensors, #names
 end
 
---- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name, and of metadata (strings by key), to .safetensors. The file is complete
---- under its name or not there at all; an old one stays until then.
+local function save_npz(path, value)
+  local names, tensors, n = by_name("npz", value)
+  check(C.gal_npz_write(path, n, ffi.new("const char *[?]", n + 1, names), tensors))
+end
+
+local function save_safetensors(path, value, metadata)
+  local names, tensors, n = by_name("safetensors", value)
+  if type(metadata) ~= "table" and metadata ~= nil then raise("save: metadata is %s, expected a table of strings by key", kind(metadata)) end
+  metadata = metadata or {}
+  local fields, texts = keys("a key of metadata", metadata), {}
+  for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
+  local c_names = ffi.new("const char *[?]", n + 1, names)
+  local c_fields, c_texts = ffi.new("const char *[?]", #fields + 1, fields), ffi.new("const char *[?]", #fields + 1, texts)
+  check(C.gal_safetensors_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
+end
+
+--- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or .safetensors, the latter with metadata (strings by key). The file
+--- is complete under its name or not there at all; an old one stays until then.
 function file.save(path, value, metadata)
-  if format_of("save", path) == "safetensors" then return save_safetensors(path, value, metadata) end
-  if metadata ~= nil then raise("save: metadata is %s, but a .npy file holds none; .safetensors does", kind(metadata)) end
+  local extension = format_of("save", path)
+  if extension == "safetensors" then return save_safetensors(path, value, metadata) end
+  if metadata ~= nil then raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension) end
+  if extension == "npz" then return save_npz(path, value) end
   check(C.gal_npy_write(path, handle.live(value, "save", "value").h))
 end
 

@@ -15,11 +15,16 @@ local Table = { __index = methods }
 local out = ffi.new "gal_table *[1]"
 local text = ffi.new "const char *[1]"
 
--- The C table behind t, with what a user sees of it: t.names, t.rows.
-local function wrap(h)
-  local t = setmetatable({ h = ffi.gc(h, C.gal_table_free), rows = tonumber(C.gal_table_rows(h)), names = {} }, Table)
-  for i = 0, C.gal_table_columns(h) - 1 do t.names[i + 1] = ffi.string(C.gal_table_name(h, i)) end
+-- What a user sees of the C table t.h: t.names, t.rows.
+local function refresh(t)
+  t.rows, t.names = tonumber(C.gal_table_rows(t.h)), {}
+  for i = 0, C.gal_table_columns(t.h) - 1 do t.names[i + 1] = ffi.string(C.gal_table_name(t.h, i)) end
   return t
+end
+
+-- The table that owns h.
+local function wrap(h)
+  return refresh(setmetatable({ h = ffi.gc(h, C.gal_table_free) }, Table))
 end
 
 -- The column of that name, from 0, or nil and how many names match. The exact spelling wins; else case is ignored.
@@ -115,8 +120,10 @@ function methods.unit(t, name)
   return ffi.string(C.gal_table_unit(t.h, column(t, "unit", name)))
 end
 
---- t:save(path): writes a .csv file, complete or not at all; numbers so that they read back exactly, missing ones empty.
+--- t:save(path): writes a .csv or .fits file, complete or not at all. Numbers read back exactly, missing ones are empty (CSV), NaN or TNULL (FITS); columns of a
+--- FITS file keep their types and units. Returns t.
 function methods.save(t, path)
+  if getmetatable(t) ~= Table then raise("save: called with %s, expected a table: t:save(path)", kind(t)) end
   if type(path) ~= "string" then raise("save: path is %s, expected a string", kind(path)) end
   check(C.gal_table_write(path, t.h))
   return t
@@ -126,29 +133,117 @@ function Table.__tostring(t)
   return ("table %s: %d rows, %d columns: %s"):format(t.path or "in memory", t.rows, #t.names, table.concat(t.names, ", "))
 end
 
--- ---- tables made here ----
+-- ---- columns made here ----
 
--- What a column given as a list or a tensor is: C's type, its values as C takes them, how many. The second is kept alive by the caller.
-local function values_of(name, given)
-  if handle.is_tensor(given) then
-    handle.live(given, "table", name)
-    if #given.shape ~= 1 then raise("table: column %q is a tensor %s, expected shape {rows}", name, given:shape_text()) end
-    if given.dtype == "int64" then
-      local values = ffi.new("int64_t[?]", given:size(1) + 1)
-      check(C.gal_tensor_read(handle.dense(given).h, values, given:size(1)))
-      return C.GAL_COLUMN_I64, values, given:size(1)
+-- A tensor's values as C takes them: C's type, the letter of its FITS type, values per row, the values, how many rows.
+local function tensor_values(op, name, x)
+  handle.live(x, op, name)
+  local shape = x.shape
+  if #shape ~= 1 and #shape ~= 2 then raise("%s: column %q is a tensor %s, expected shape {rows} or {rows, width}", op, name, x:shape_text()) end
+  local rows, n = shape[1], shape[2] or 1
+  local whole = x.dtype ~= "float32"
+  local count = rows * n
+  local read = ffi.new(x.dtype == "int64" and "int64_t[?]" or x.dtype == "uint8" and "uint8_t[?]" or "float[?]", count + 1)
+  check(C.gal_tensor_read(handle.dense(x).h, read, count))
+  local values = ffi.new(whole and "int64_t[?]" or "double[?]", count + 1)
+  for k = 0, count - 1 do values[k] = read[k] end
+  local letter = x.dtype == "int64" and "K" or x.dtype == "uint8" and "B" or "E"
+  return whole and C.GAL_COLUMN_I64 or C.GAL_COLUMN_F64, letter:byte(), n, values, rows
+end
+
+-- The same of a list of numbers or strings, or of lists of them, all of one length. Where row k is wrong, its number is said.
+local function list_values(op, name, given)
+  local rows = #given
+  local n = type(given[1]) == "table" and #given[1] or 1
+  local nested = type(given[1]) == "table"
+  local first = given[1]
+  if nested then first = given[1][1] end
+  local wanted = type(first)
+  if rows == 0 then raise("%s: column %q is an empty list, expected a value for each row", op, name) end
+  if wanted ~= "string" and wanted ~= "number" then raise("%s: column %q begins with %s, expected numbers or strings", op, name, kind(first)) end
+  local flat = {}
+  for row = 1, rows do
+    local value = given[row]
+    if nested and (type(value) ~= "table" or #value ~= n) then
+      raise("%s: column %q has %s in row %d, expected a list of %d as in row 1", op, name, type(value) == "table" and "a list of " .. #value or kind(value), row, n)
     end
-    given = given:totable()
+    for k = 1, n do
+      local item = value
+      if nested then item = value[k] end
+      if type(item) ~= wanted then raise("%s: column %q has %s in row %d, expected a %s as in row 1", op, name, kind(item), row, wanted) end
+      if wanted == "string" and item:find("%z") then raise("%s: column %q has a zero byte in row %d", op, name, row) end
+      flat[(row - 1) * n + k] = item
+    end
   end
-  if type(given) ~= "table" then raise("table: column %q is %s, expected a list or a tensor {rows}", name, kind(given)) end
-  local n, wanted = #given, type(given[1])
-  if wanted ~= "string" and wanted ~= "number" then raise("table: column %q begins with %s, expected numbers or strings", name, kind(given[1])) end
-  for k = 1, n do
-    if type(given[k]) ~= wanted then raise("table: column %q has %s in row %d, expected a %s as in row 1", name, kind(given[k]), k, wanted) end
-    if wanted == "string" and given[k]:find("%z") then raise("table: column %q has a zero byte in row %d", name, k) end
+  if wanted == "string" then return C.GAL_COLUMN_STRING, 0, n, table.concat(flat, "\0"), rows end
+  return C.GAL_COLUMN_F64, 0, n, ffi.new("double[?]", rows * n + 1, flat), rows
+end
+
+local function values_of(op, name, given)
+  if handle.is_tensor(given) then return tensor_values(op, name, given) end
+  if type(given) ~= "table" then raise("%s: column %q is %s, expected a list or a tensor {rows}", op, name, kind(given)) end
+  return list_values(op, name, given)
+end
+
+local function check_name(op, name)
+  if type(name) ~= "string" or name == "" or name:find("%z") then raise("%s: a column is named by %s, expected a string", op, kind(name)) end
+end
+
+-- Appends a column to the C table h.
+local function add(h, name, column_type, letter, n, values)
+  check(C.gal_table_add(h, name, column_type, letter, n, type(values) == "string" and ffi.cast("const char *", values) or values))
+end
+
+--- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last: a list of numbers or strings, or of lists of them, a
+--- tensor {rows} or {rows, width}. NaN is missing. t:set(name, nil) takes the column out. Returns t.
+function methods.set(t, name, values)
+  if getmetatable(t) ~= Table then raise("set: called with %s, expected a table: t:set(name, values)", kind(t)) end
+  check_name("set", name)
+  local i, matches = find(t, name)
+  if matches > 1 and not i then raise("set: %s has %d columns named %q", t.path or "the table", matches, name) end
+  if values == nil then
+    check(C.gal_table_remove(t.h, i or column(t, "set", name)))
+    return refresh(t)
   end
-  if wanted == "string" then return C.GAL_COLUMN_STRING, table.concat(given, "\0"), n end
-  return C.GAL_COLUMN_F64, ffi.new("double[?]", n + 1, given), n
+  local column_type, letter, n, c_values, rows = values_of("set", name, values)
+  if rows ~= t.rows then raise("set: column %q has %d rows, the table has %d", name, rows, t.rows) end
+  add(t.h, name, column_type, letter, n, c_values)
+  if i then check(C.gal_table_replace(t.h, i)) end
+  return refresh(t)
+end
+
+-- Row numbers from 0, as C takes them, and how many: from a list of numbers or of booleans (one for each row), or from a tensor {n} of numbers.
+local function row_numbers(t, rows)
+  if handle.is_tensor(rows) then
+    if #rows.shape ~= 1 then raise("select: rows is a tensor %s, expected shape {n}", rows:shape_text()) end
+    rows = rows:totable()
+  end
+  if type(rows) ~= "table" then raise("select: rows is %s, expected a list or a tensor of row numbers, or a list of booleans", kind(rows)) end
+  local numbers, n = ffi.new("int64_t[?]", #rows + 1), 0
+  local masked = type(rows[1]) == "boolean"
+  if masked and #rows ~= t.rows then raise("select: rows has %d booleans, the table has %d rows", #rows, t.rows) end
+  for k = 1, #rows do
+    local row = rows[k]
+    if type(row) ~= (masked and "boolean" or "number") then
+      raise("select: rows[%d] is %s, expected a %s", k, kind(row), masked and "boolean as rows[1]" or "row number")
+    end
+    if masked then
+      numbers[n], n = k - 1, row and n + 1 or n
+    else
+      numbers[n], n = errors.integer("select", ("rows[%d]"):format(k), row, 1, t.rows) - 1, n + 1
+    end
+  end
+  return numbers, n
+end
+
+--- t:select(rows) --> a new table of those rows, in that order: rows is a list or a tensor {n} of row numbers from 1, or a list of booleans, one for each row.
+function methods.select(t, rows)
+  if getmetatable(t) ~= Table then raise("select: called with %s, expected a table: t:select(rows)", kind(t)) end
+  local numbers, n = row_numbers(t, rows)
+  check(C.gal_table_select(out, t.h, numbers, n))
+  local chosen = wrap(out[0])
+  chosen.path = t.path
+  return chosen
 end
 
 local FIRST = { objid = 1, specobjid = 2, name = 3, id = 4 }
@@ -161,27 +256,28 @@ end
 local function make(columns)
   local names = {}
   for name in pairs(columns) do
-    if type(name) ~= "string" or name == "" or name:find("%z") then raise("table: a column is named by %s, expected a string", kind(name)) end
+    check_name("table", name)
     names[#names + 1] = name
   end
   table.sort(names, by_name)
   if #names == 0 then raise("table: no columns given, expected {name = values, …}") end
   local h, rows
   for _, name in ipairs(names) do
-    local column_type, values, n = values_of(name, columns[name])
+    local column_type, letter, width_, values, n = values_of("table", name, columns[name])
     if not h then
       check(C.gal_table_new(out, n))
       h, rows = ffi.gc(out[0], C.gal_table_free), n
     end
     if n ~= rows then raise("table: column %q has %d rows, column %q has %d", name, n, names[1], rows) end
-    check(C.gal_table_add(h, name, column_type, 1, type(values) == "string" and ffi.cast("const char *", values) or values))
+    add(h, name, column_type, letter, width_, values)
   end
   return wrap(h)
 end
 
 --- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a FITS file, or that in HDU n (0 is the primary, 1 the
---- first extension). gal.table{z = values, objID = {"12", …}} --> a table of lists of numbers or strings and of tensors {rows}; ids first, then by name.
---- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:save(path).
+--- first extension). gal.table{z = values, objID = {"12", …}} --> a table of columns as t:set takes them; ids first, then by name.
+--- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:select(rows),
+--- t:save(path).
 function module.open(source, options)
   if type(source) == "table" and not handle.is_tensor(source) then
     if options ~= nil then raise("table: options are for files, expected none beside columns") end

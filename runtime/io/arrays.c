@@ -1,6 +1,7 @@
-/* arrays.c: arrays in files, whatever the format: from a checked header (npy.c, safetensors.c) to a tensor. Memory for the values is the
- * caller's tensor and one buffer of fixed size, so a file never makes us ask for more than it holds. */
+/* arrays.c: arrays in files, whatever the format: from a checked header (npy.c, npz.c, safetensors.c) to a tensor. Memory for the values is
+ * the caller's tensor and one buffer of fixed size, so a file never makes us ask for more than it holds. */
 #include "io.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,13 @@ static gal_status to_int64(int64_t *out, uint64_t bits, gal_stored stored)
     }
 }
 
+/* Any NaN as the plain one. LuaJIT keeps other types in negative NaNs with a payload, such as the one of all bits set that CFITSIO writes:
+ * read into Lua as it is, it would be nil. */
+static float plain_nan(float value)
+{
+    return value == value ? value : (float)NAN;
+}
+
 static float to_float(uint64_t bits, gal_stored stored)
 {
     float f;
@@ -153,7 +161,7 @@ static gal_status convert(void *y, const gal_array *a, const unsigned char *byte
         if (dtype == GAL_U8)
             ((uint8_t *)y)[at] = a->stored == GAL_STORED_BOOL ? bits != 0 : (uint8_t)bits;
         else if (dtype == GAL_F32)
-            ((float *)y)[at] = to_float(bits, a->stored);
+            ((float *)y)[at] = plain_nan(to_float(bits, a->stored));
         else if (to_int64((int64_t *)y + at, bits, a->stored))
             return gal_fail(GAL_VALUE, "%s: %s holds %llu, which does not fit an int64", path, *a->name ? a->name : "the array",
                             (unsigned long long)bits);
@@ -186,6 +194,53 @@ static gal_status check_target(const gal_tensor *y, const gal_arrays *arrays, co
                     gal_shape_text(&expected), a->name);
 }
 
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(((const gal_array *)left)->name, ((const gal_array *)right)->name);
+}
+
+gal_status gal_arrays_sort(gal_arrays *arrays)
+{
+    qsort(arrays->array, (size_t)arrays->count, sizeof *arrays->array, by_name);
+    for (int64_t i = 1; i < arrays->count; i++)
+        if (strcmp(arrays->array[i - 1].name, arrays->array[i].name) == 0)
+            return gal_fail(GAL_FILE, "%s: array \"%s\" occurs twice", arrays->path, arrays->array[i].name);
+    return GAL_OK;
+}
+
+gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n)
+{
+    gal_status status = bytes->member ? gal_npz_take(bytes, to, n) : gal_file_at(bytes->file, to, n, bytes->at);
+    bytes->at += n;
+    return status;
+}
+
+/* y = the values that bytes hold in a's form. */
+static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *bytes)
+{
+    int size = gal_stored_size(a->stored);
+    if (same_bytes(a)) {
+        gal_status status = gal_bytes_take(bytes, y->data, a->count * size);
+        float *values = y->data;
+        for (int64_t k = 0; !status && a->stored == GAL_STORED_F32 && k < a->count; k++)
+            values[k] = plain_nan(values[k]);
+        return status;
+    }
+    unsigned char *buffer = malloc(BUFFER);
+    if (!buffer)
+        return gal_fail(GAL_MEMORY, "%s: no memory to read array \"%s\"", bytes->label, a->name);
+    fortran_walk walk = fortran_start(a);
+    gal_status status = GAL_OK;
+    for (int64_t first = 0, step = BUFFER / size; !status && first < a->count; first += step) {
+        int64_t n = a->count - first < step ? a->count - first : step;
+        status = gal_bytes_take(bytes, buffer, n * size);
+        if (!status)
+            status = convert(y->data, a, buffer, first, n, &walk, bytes->label);
+    }
+    free(buffer);
+    return status;
+}
+
 gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
 {
     if (i < 0 || i >= arrays->count)
@@ -194,29 +249,19 @@ gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
     gal_status status = check_target(y, arrays, a);
     if (status)
         return status;
-    int size = gal_stored_size(a->stored);
-    if (same_bytes(a))
-        return gal_file_at(&arrays->file, y->data, a->count * size, a->offset);
-    unsigned char *buffer = malloc(BUFFER);
-    if (!buffer)
-        return gal_fail(GAL_MEMORY, "%s: no memory to read array \"%s\"", arrays->path, a->name);
-    fortran_walk walk = fortran_start(a);
-    for (int64_t first = 0, step = BUFFER / size; !status && first < a->count; first += step) {
-        int64_t n = a->count - first < step ? a->count - first : step;
-        status = gal_file_at(&arrays->file, buffer, n * size, a->offset + first * size);
-        if (!status)
-            status = convert(y->data, a, buffer, first, n, &walk, arrays->path);
-    }
-    free(buffer);
-    return status;
+    gal_bytes bytes = {.file = &arrays->file, .at = a->offset, .label = arrays->path};
+    if (!arrays->zip)
+        return read_values(y, a, &bytes);
+    status = gal_npz_begin(&bytes, arrays, a);
+    return status ? status : gal_npz_finish(&bytes, read_values(y, a, &bytes));
 }
 
 gal_status gal_arrays_open(gal_arrays **out, const char *path)
 {
     *out = NULL;
-    int npy = gal_name_ends(path, ".npy");
-    if (!npy && !gal_name_ends(path, ".safetensors"))
-        return gal_fail(GAL_FILE, "%s: is neither .npy nor .safetensors", path);
+    int npy = gal_name_ends(path, ".npy"), npz = gal_name_ends(path, ".npz");
+    if (!npy && !npz && !gal_name_ends(path, ".safetensors"))
+        return gal_fail(GAL_FILE, "%s: is none of .npy, .npz and .safetensors", path);
     gal_arrays *arrays = calloc(1, sizeof *arrays);
     if (!arrays || !(arrays->path = strdup(path))) {
         free(arrays);
@@ -224,7 +269,7 @@ gal_status gal_arrays_open(gal_arrays **out, const char *path)
     }
     gal_status status = gal_file_open(&arrays->file, arrays->path);
     if (!status)
-        status = npy ? gal_npy_parse(arrays) : gal_safetensors_parse(arrays);
+        status = npy ? gal_npy_parse(arrays) : npz ? gal_npz_parse(arrays) : gal_safetensors_parse(arrays);
     if (status) {
         gal_arrays_free(arrays);
         return status;
@@ -237,9 +282,12 @@ void gal_arrays_free(gal_arrays *arrays)
 {
     if (!arrays)
         return;
+    gal_npz_close(arrays);
     gal_file_close(&arrays->file);
-    for (int64_t i = 0; i < arrays->count && arrays->array; i++)
+    for (int64_t i = 0; i < arrays->count && arrays->array; i++) {
         free(arrays->array[i].name);
+        free(arrays->array[i].label);
+    }
     for (int64_t i = 0; i < arrays->pairs && arrays->key; i++) {
         free(arrays->key[i]);
         free(arrays->value[i]);

@@ -195,7 +195,7 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
             t->integers |= kind == GAL_TEXT_INTEGER;
             t->digits |= kind == GAL_TEXT_DIGITS;
             t->floats |= kind == GAL_TEXT_FLOAT;
-            t->texts |= kind == GAL_TEXT_OTHER;
+            t->texts |= kind == GAL_TEXT_OTHER || (kind == GAL_TEXT_MISSING && s->quoted && s->n > 0); /* "null" in quotes is a word */
             t->bytes += s->n + 1;
         }
         if (field != table->columns)

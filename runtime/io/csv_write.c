@@ -52,7 +52,26 @@ static gal_status put_text(buffered *b, const char *text)
     return status ? status : put(b, "\"", 1);
 }
 
-static gal_status put_rows(buffered *b, gal_table *table)
+/* Whether all numbers of a column of floats would be read as integers: then they get ".0", so that it stays a column of floats. */
+static int looks_whole(gal_table *table, int i)
+{
+    const gal_column *c = &table->column[i];
+    int64_t value;
+    int numbers = 0;
+    if (c->type != GAL_COLUMN_F64)
+        return 0;
+    for (int64_t row = 0; row < table->rows; row++) {
+        const char *text = "";
+        gal_table_text(&text, table, i, row); /* loaded: it can't fail */
+        if (*text && gal_number_parse(text, (int64_t)strlen(text), &value, NULL) == GAL_TEXT_FLOAT)
+            return 0;
+        numbers |= *text != 0;
+    }
+    return numbers;
+}
+
+/* whole {columns}: looks_whole of each. */
+static gal_status put_rows(buffered *b, gal_table *table, const char *whole)
 {
     gal_status status = GAL_OK;
     for (int64_t row = -1; !status && row < table->rows; row++)
@@ -60,38 +79,45 @@ static gal_status put_rows(buffered *b, gal_table *table)
             const char *text = table->column[i].name;
             if (row >= 0)
                 status = gal_table_text(&text, table, i, row);
-            if (!status)
+            if (!status && !*text && table->columns == 1)
+                status = put(b, "\"\"", 2); /* an empty line would be no row */
+            else if (!status)
                 status = put_text(b, text);
+            if (!status && row >= 0 && whole[i] && *text)
+                status = put(b, ".0", 2);
             if (!status)
                 status = put(b, i + 1 < table->columns ? "," : "\n", 1);
         }
     return status;
 }
 
-gal_status gal_table_write(const char *path, gal_table *table)
+gal_status gal_csv_write(const char *path, gal_table *table)
 {
-    if (!gal_name_ends(path, ".csv"))
-        return gal_fail(GAL_FILE, "%s: a table is written as .csv", path);
-    if (table->columns == 0 || table->rows == 0)
-        return gal_fail(GAL_VALUE, "%s: the table to write has no %s", path, table->columns == 0 ? "columns" : "rows");
     for (int i = 0; i < table->columns; i++)
         if (table->column[i].width != 1)
             return gal_fail(GAL_TYPE, "%s: column \"%s\" has %lld values per row, a CSV file holds one", path, table->column[i].name,
                             (long long)table->column[i].width);
     buffered *b = malloc(sizeof *b);
-    if (!b)
-        return gal_fail(GAL_MEMORY, "%s: no memory to write it", path);
-    b->used = 0;
-    gal_status status = gal_writer_open(&b->writer, path);
+    char *whole = calloc((size_t)table->columns, 1);
+    gal_status status = b && whole ? GAL_OK : gal_fail(GAL_MEMORY, "%s: no memory to write it", path);
+    gal_column *c;
+    for (int i = 0; !status && i < table->columns; i++)
+        if (!(status = gal_table_loaded(&c, table, i)))
+            whole[i] = (char)looks_whole(table, i);
     if (!status) {
-        status = put_rows(b, table);
+        b->used = 0;
+        status = gal_writer_open(&b->writer, path);
+    }
+    if (!status) {
+        status = put_rows(b, table, whole);
         if (!status)
             status = gal_writer_put(&b->writer, b->bytes, b->used);
         if (!status)
             status = gal_writer_commit(&b->writer);
         else
-            gal_writer_abandon(&b->writer); /* a column that could not be read has not done it */
+            gal_writer_abandon(&b->writer);
     }
+    free(whole);
     free(b);
     return status;
 }

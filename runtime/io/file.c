@@ -276,3 +276,19 @@ int gal_name_ends(const char *name, const char *suffix)
     size_t n = strlen(name), m = strlen(suffix);
     return n >= m && strcasecmp(name + n - m, suffix) == 0;
 }
+
+int gal_is_utf8(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    while (*c) {
+        int more = *c < 0x80 ? 0 : *c >= 0xc2 && *c <= 0xdf ? 1 : (*c & 0xf0) == 0xe0 ? 2 : *c >= 0xf0 && *c <= 0xf4 ? 3 : -1;
+        unsigned char low = *c == 0xe0 ? 0xa0 : *c == 0xf0 ? 0x90 : 0x80, high = *c == 0xed ? 0x9f : *c == 0xf4 ? 0x8f : 0xbf;
+        if (more < 0)
+            return 0;
+        c++;
+        for (int k = 0; k < more; k++, c++, low = 0x80, high = 0xbf)
+            if (*c < low || *c > high)
+                return 0;
+    }
+    return 1;
+}

@@ -19,6 +19,11 @@ gal_status gal_fits_no_memory(const gal_table *table)
     return gal_fail(GAL_MEMORY, "%s: no memory for its columns", table->path);
 }
 
+fits_column *gal_fits_column(const gal_table *table, int i)
+{
+    return &((fits_source *)table->source)->column[table->column[i].source];
+}
+
 static void close_source(void *source)
 {
     fits_source *s = source;
@@ -49,58 +54,22 @@ static gal_status open_source(gal_table *table, fits_source *s)
     return GAL_OK;
 }
 
-/* Moves to the first binary table, or says what there is instead. */
-static gal_status find_first(const gal_table *table, fitsfile *fits)
+/* At the table that gal_fits_find has found; CFITSIO has to see the same there. */
+static gal_status move_to(gal_table *table, fitsfile *fits, const gal_fits_place *place)
 {
-    int status = 0, type = 0, ascii = 0, hdu = 1;
-    LONGLONG end = 0;
-    for (; !status; hdu++) {
-        fits_get_hduaddrll(fits, NULL, NULL, &end, &status);
-        fits_movabs_hdu(fits, hdu + 1, &type, &status);
-        if (!status && type == BINARY_TBL)
-            return GAL_OK;
-        ascii |= !status && type == ASCII_TBL;
+    int status = 0, type = 0, columns = 0;
+    LONGLONG rows = 0;
+    fits_movabs_hdu(fits, place->hdu + 1, &type, &status);
+    if (!status && type == BINARY_TBL) {
+        fits_get_num_rowsll(fits, &rows, &status);
+        fits_get_num_cols(fits, &columns, &status);
     }
-    if (status != END_OF_FILE || end != fits->Fptr->filesize)
-        return gal_fits_error(table, "looking for a table", status);
-    fits_clear_errmsg();
-    if (ascii)
-        return gal_fail(GAL_FILE, "%s: its table is an ASCII table (XTENSION = TABLE), expected a binary table", table->path);
-    return gal_fail(GAL_FILE, "%s: holds images but no table, expected a binary table", table->path);
-}
-
-static gal_status find_numbered(const gal_table *table, fitsfile *fits, int hdu)
-{
-    static const char *const kind[] = {"an image", "an ASCII table"};
-    int status = 0, type = 0, count = 0;
-    fits_movabs_hdu(fits, hdu + 1, &type, &status);
-    if (!status && type == BINARY_TBL)
-        return GAL_OK;
-    if (!status)
-        return gal_fail(GAL_FILE, "%s: HDU %d is %s, expected a binary table", table->path, hdu, kind[type == ASCII_TBL]);
-    if (status != END_OF_FILE && status != BAD_HDU_NUM)
-        return gal_fits_error(table, "finding the HDU", status);
-    status = 0;
-    fits_get_num_hdus(fits, &count, &status);
-    fits_clear_errmsg();
-    return gal_fail(GAL_FILE, "%s: there is no HDU %d, the file has %d (0 to %d)", table->path, hdu, count, count - 1);
-}
-
-/* Whether the table's rows are all in the file; CFITSIO finds out only when it reads them. */
-static gal_status check_length(gal_table *table, fitsfile *fits)
-{
-    LONGLONG rows = 0, start = 0, need;
-    int status = 0;
-    fits_get_num_rowsll(fits, &rows, &status);
-    fits_get_num_cols(fits, &table->columns, &status);
-    fits_get_hduaddrll(fits, NULL, &start, NULL, &status);
     if (status)
         return gal_fits_error(table, "reading the table's header", status);
-    if (__builtin_mul_overflow(rows, fits->Fptr->rowlength, &need) || __builtin_add_overflow(need, start, &need) ||
-        need > fits->Fptr->filesize)
-        return gal_fail(GAL_FILE, "%s: is truncated: %lld rows of %lld bytes from byte %lld on, the file ends at %lld", table->path,
-                        (long long)rows, (long long)fits->Fptr->rowlength, (long long)start, (long long)fits->Fptr->filesize);
-    table->rows = table->columns == 0 || fits->Fptr->rowlength == 0 ? 0 : rows;
+    if (type != BINARY_TBL || rows != place->rows || columns != place->fields || fits->Fptr->rowlength != place->row_bytes)
+        return gal_fail(GAL_FILE, "%s: is damaged: the sizes in the table's header contradict each other", table->path);
+    table->columns = columns;
+    table->rows = columns == 0 || place->row_bytes == 0 ? 0 : rows;
     return GAL_OK;
 }
 
@@ -116,6 +85,30 @@ static int64_t string_length(fitsfile *fits, int i, LONGLONG repeat, LONGLONG wi
     return width > 0 && width <= repeat ? width : repeat;
 }
 
+/* The letter that the column is written with again; 0 where its values are no longer those of the file's type. */
+static char letter_of(const fits_column *f)
+{
+    int plain = f->scale == 1 && f->zero == 0, moved = f->scale == 1;
+    switch (f->code) {
+    case TSTRING:
+        return 'A';
+    case TLOGICAL:
+        return 'L';
+    case TBYTE:
+        return plain ? 'B' : moved && f->zero == -128 ? 'S' : 0;
+    case TSHORT:
+        return plain ? 'I' : moved && f->zero == 32768 ? 'U' : 0;
+    case TLONG:
+        return plain ? 'J' : moved && f->zero == 2147483648 ? 'V' : 0;
+    case TLONGLONG:
+        return plain ? 'K' : gal_fits_is_uint64(f) ? 'W' : 0;
+    case TFLOAT:
+        return plain ? 'E' : 0;
+    default:
+        return plain && f->code == TDOUBLE ? 'D' : 0;
+    }
+}
+
 /* What the header says of column i. */
 static gal_status describe(gal_table *table, fits_source *s, int i)
 {
@@ -124,7 +117,7 @@ static gal_status describe(gal_table *table, fits_source *s, int i)
     char name[FLEN_VALUE] = "", unit[FLEN_VALUE] = "", letter[FLEN_VALUE] = "", display[FLEN_VALUE] = "", key[16];
     LONGLONG repeat = 0, width = 0;
     long each = 0, null = 0;
-    int status = 0, absent = 0;
+    int status = 0, absent = 0, undimensioned = 0;
     fits_get_bcolparms(s->fits, i + 1, name, unit, letter, &each, &f->scale, &f->zero, &null, display, &status);
     fits_get_coltypell(s->fits, i + 1, &f->code, &repeat, &width, &status);
     if (status)
@@ -135,10 +128,19 @@ static gal_status describe(gal_table *table, fits_source *s, int i)
     fits_clear_errmsg();
     if (!(c->name = strdup(name)) || !(c->unit = strdup(unit)))
         return gal_fits_no_memory(table);
+    c->source = i;
+    c->form.letter = letter_of(f);
+    c->form.has_null = f->has_null;
+    c->form.null = f->null;
+    snprintf(key, sizeof key, "TDIM%d", i + 1);
+    if (fits_read_key(s->fits, TSTRING, key, unit, NULL, &undimensioned) == 0 && !(c->form.dimensions = strdup(unit)))
+        return gal_fits_no_memory(table);
+    fits_clear_errmsg();
     c->width = repeat;
     if (f->code == TSTRING) {
         f->letters = string_length(s->fits, i, repeat, width);
         c->width = f->letters > 0 ? repeat / f->letters : 1;
+        c->form.letters = f->letters;
     }
     c->type = f->code == TSTRING                                                          ? GAL_COLUMN_STRING
               : f->code == TLOGICAL || gal_fits_stays_integer(f) || gal_fits_is_uint64(f) ? GAL_COLUMN_I64
@@ -188,11 +190,12 @@ gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu)
     table->source = s;
     table->close = close_source;
     table->load = gal_fits_load;
-    gal_status status = open_source(table, s);
+    gal_fits_place place;
+    gal_status status = gal_fits_find(&place, table->path, bytes, n, hdu);
     if (!status)
-        status = hdu < 0 ? find_first(table, s->fits) : find_numbered(table, s->fits, hdu);
+        status = open_source(table, s);
     if (!status)
-        status = check_length(table, s->fits);
+        status = move_to(table, s->fits, &place);
     if (!status)
         status = describe_all(table, s);
     return status;

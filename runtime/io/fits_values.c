@@ -46,8 +46,9 @@ int gal_fits_stays_integer(const fits_column *f)
 static gal_status read_raw(gal_table *table, int i, int64_t **raw, uint8_t **missing)
 {
     fits_source *s = table->source;
-    const fits_column *f = &s->column[i];
-    int64_t n = table->rows * table->column[i].width;
+    const gal_column *c = &table->column[i];
+    const fits_column *f = gal_fits_column(table, i);
+    int64_t n = table->rows * c->width;
     int status = 0;
     *missing = NULL;
     *raw = malloc((size_t)(n + 1) * sizeof **raw);
@@ -55,8 +56,8 @@ static gal_status read_raw(gal_table *table, int i, int64_t **raw, uint8_t **mis
         *missing = calloc((size_t)n + 1, 1);
     gal_status failed = *raw && (*missing || !f->has_null) ? GAL_OK : gal_fits_no_memory(table);
     if (!failed) {
-        fits_set_tscale(s->fits, i + 1, 1, 0, &status);
-        fits_read_col(s->fits, TLONGLONG, i + 1, 1, 1, n, NULL, *raw, NULL, &status);
+        fits_set_tscale(s->fits, c->source + 1, 1, 0, &status);
+        fits_read_col(s->fits, TLONGLONG, c->source + 1, 1, 1, n, NULL, *raw, NULL, &status);
         failed = status ? gal_fits_error(table, "reading a column", status) : GAL_OK;
     }
     for (int64_t k = 0; !failed && *missing && k < n; k++)
@@ -73,7 +74,7 @@ static gal_status read_raw(gal_table *table, int i, int64_t **raw, uint8_t **mis
 static gal_status load_integers(gal_table *table, int i)
 {
     gal_column *c = &table->column[i];
-    const fits_column *f = &((fits_source *)table->source)->column[i];
+    const fits_column *f = gal_fits_column(table, i);
     gal_status status = read_raw(table, i, &c->i64, &c->missing);
     for (int64_t k = 0; !status && k < table->rows * c->width; k++)
         if (!(c->missing && c->missing[k]) && __builtin_add_overflow(c->i64[k], (int64_t)f->zero, &c->i64[k]))
@@ -120,7 +121,7 @@ static gal_status load_doubles(gal_table *table, int i)
 {
     gal_column *c = &table->column[i];
     fits_source *s = table->source;
-    const fits_column *f = &s->column[i];
+    const fits_column *f = gal_fits_column(table, i);
     int64_t n = table->rows * c->width, *raw = NULL;
     uint8_t *missing = NULL;
     int status = 0;
@@ -131,9 +132,9 @@ static gal_status load_doubles(gal_table *table, int i)
         if (failed)
             return failed;
     } else {
-        fits_set_tscale(s->fits, i + 1, 1, 0, &status);
+        fits_set_tscale(s->fits, c->source + 1, 1, 0, &status);
         /* Without a value for missing ones CFITSIO copies; with one it would also set subnormal numbers to 0. */
-        fits_read_col(s->fits, TDOUBLE, i + 1, 1, 1, n, NULL, c->f64, NULL, &status);
+        fits_read_col(s->fits, TDOUBLE, c->source + 1, 1, 1, n, NULL, c->f64, NULL, &status);
     }
     for (int64_t k = 0; !status && k < n; k++) {
         double value = raw ? (missing && missing[k] ? NAN : (double)raw[k]) : c->f64[k];
@@ -156,7 +157,7 @@ static gal_status load_logicals(gal_table *table, int i)
         free(values);
         return gal_fits_no_memory(table);
     }
-    fits_read_col(((fits_source *)table->source)->fits, TLOGICAL, i + 1, 1, 1, n, &undefined, values, NULL, &status);
+    fits_read_col(((fits_source *)table->source)->fits, TLOGICAL, c->source + 1, 1, 1, n, &undefined, values, NULL, &status);
     for (int64_t k = 0; !status && k < n; k++) {
         c->missing[k] = values[k] == undefined;
         c->i64[k] = values[k] == 1;
@@ -171,7 +172,7 @@ static gal_status load_strings(gal_table *table, int i)
 {
     gal_column *c = &table->column[i];
     fits_source *s = table->source;
-    int64_t letters = s->column[i].letters, n = table->rows * c->width, row_bytes = letters * c->width, size = 0;
+    int64_t letters = gal_fits_column(table, i)->letters, n = table->rows * c->width, row_bytes = letters * c->width, size = 0;
     int status = 0;
     unsigned char *row = malloc((size_t)row_bytes + 1);
     c->text = malloc((size_t)(n * (letters + 1)) + 1);
@@ -182,7 +183,7 @@ static gal_status load_strings(gal_table *table, int i)
     }
     for (int64_t k = 0; !status && k < n; k++) {
         if (k % c->width == 0 && row_bytes > 0)
-            fits_read_tblbytes(s->fits, k / c->width + 1, s->fits->Fptr->tableptr[i].tbcol + 1, row_bytes, row, &status);
+            fits_read_tblbytes(s->fits, k / c->width + 1, s->fits->Fptr->tableptr[c->source].tbcol + 1, row_bytes, row, &status);
         const char *string = (const char *)row + k % c->width * letters;
         size_t length = strnlen(string, (size_t)letters);
         while (length > 0 && string[length - 1] == ' ')
@@ -198,7 +199,7 @@ static gal_status load_strings(gal_table *table, int i)
 
 gal_status gal_fits_load(gal_table *table, int i)
 {
-    const fits_column *f = &((fits_source *)table->source)->column[i];
+    const fits_column *f = gal_fits_column(table, i);
     if (f->code == TSTRING)
         return load_strings(table, i);
     if (f->code == TLOGICAL)

@@ -30,6 +30,8 @@ void gal_writer_abandon(gal_writer *writer);
 
 /* Whether name ends in suffix, case ignored. */
 int gal_name_ends(const char *name, const char *suffix);
+/* Whether text is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629). */
+int gal_is_utf8(const char *text);
 
 /* ---- gzip.c ---- */
 int gal_gzip_is(const char *bytes, int64_t n);
@@ -37,7 +39,7 @@ int gal_gzip_is(const char *bytes, int64_t n);
  * damaged is GAL_FILE. */
 gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64_t n, const char *path);
 
-/* ---- arrays.c, npy.c, safetensors.c ---- */
+/* ---- arrays.c, npy.c, npz.c, safetensors.c ---- */
 typedef enum gal_stored {
     GAL_STORED_BOOL,
     GAL_STORED_U8,
@@ -54,16 +56,18 @@ typedef enum gal_stored {
     GAL_STORED_F64
 } gal_stored;
 typedef struct gal_array {
-    char *name;
+    char *name, *label; /* label: what errors begin with in .npz, else NULL */
     gal_stored stored;
     int big_endian, fortran;
     int rank;
     int64_t shape[GAL_RANK];
-    int64_t count, offset; /* elements; byte in the file */
+    int64_t count, offset; /* elements; byte in the file, or in the member */
+    int64_t member;        /* .npz: which entry of the archive */
 } gal_array;
 struct gal_arrays {
     char *path;
     gal_file file;
+    struct zip *zip; /* .npz, else NULL */
     int64_t count, pairs;
     gal_array *array;    /* {count} */
     char **key, **value; /* {pairs} */
@@ -71,15 +75,47 @@ struct gal_arrays {
 int gal_stored_size(gal_stored stored);
 /* count = product of shape {rank}; 0 where it, times 8, would not fit an int64. */
 int gal_shape_product(int64_t *count, const int64_t *shape, int rank);
+/* Bytes that are read one after the other: of a file from `at` on, or of an entry of a zip archive. */
+typedef struct gal_bytes {
+    const gal_file *file;
+    struct zip_file *member; /* NULL: file */
+    int64_t at;
+    const char *label; /* what errors begin with: the path, or path and entry */
+} gal_bytes;
+/* The next n. GAL_FILE where there are fewer. */
+gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n);
+/* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the header's length; checked that the values
+ * are all there. */
+gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
+/* The header of a .npy file that holds x: its length in bytes, at most 512. */
+int gal_npy_header_text(char text[512], const gal_tensor *x);
+/* By name; GAL_FILE where two are the same. */
+gal_status gal_arrays_sort(gal_arrays *arrays);
 gal_status gal_npy_parse(gal_arrays *arrays);
+gal_status gal_npz_parse(gal_arrays *arrays);
+/* Array a's entry, unpacked from its first value on. Closed by gal_npz_finish, which tells whether its checksum was right (only where status is GAL_OK). */
+gal_status gal_npz_begin(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a);
+gal_status gal_npz_finish(gal_bytes *bytes, gal_status status);
+gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n);
+void gal_npz_close(gal_arrays *arrays);
 gal_status gal_safetensors_parse(gal_arrays *arrays);
 
-/* ---- table.c, csv.c, fits.c ---- */
+/* ---- table.c, table_edit.c, csv.c, fits.c ---- */
+/* How a FITS file stores a column, so that one that was loaded is saved alike. */
+typedef struct gal_form {
+    char letter;     /* L A E D, integers B I J K, those moved to signed bytes and unsigned S U V W; 0: not said, the type decides */
+    int64_t letters; /* A: of each string, at least */
+    int has_null;
+    int64_t null;     /* the stored integer that means missing, where has_null */
+    char *dimensions; /* TDIM, or NULL */
+} gal_form;
 /* One column: what is known of it, and its values once loaded. Values are {rows, width}. */
 typedef struct gal_column {
     char *name, *unit;
     int type;
     int64_t width;
+    gal_form form;
+    int source; /* where columns are read late: which of the file's it is */
     int loaded;
     double *f64;      /* GAL_COLUMN_F64; missing is NaN */
     int64_t *i64;     /* GAL_COLUMN_I64 */
@@ -92,7 +128,8 @@ struct gal_table {
     int64_t rows;
     int columns;
     gal_column *column; /* {columns} */
-    int64_t *line;      /* {rows}: the line of each row in a CSV file; NULL elsewhere */
+    int64_t *line;      /* {rows}: the line in its CSV file, or (in_rows) the row in its table, that each row was; NULL: row k is row k */
+    int in_rows;
     /* Where columns are read late: fills column i; source is closed by close. */
     gal_status (*load)(gal_table *table, int i);
     void (*close)(void *source);
@@ -102,6 +139,12 @@ struct gal_table {
 gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n);
 /* hdu as in gal_table_open. bytes {n}: the whole file where it was gzipped, and then the table's; else NULL and the path is opened. */
 gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu);
+/* Writes a .fits file, checked to have columns and rows. */
+gal_status gal_fits_write(const char *path, gal_table *table);
+gal_status gal_csv_write(const char *path, gal_table *table);
+/* Column i with its values in memory. */
+gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
+void gal_column_free(gal_column *column); /* what it owns */
 /* "line 18" or "row 17": row k as the user counts. From a ring of four buffers. */
 const char *gal_row_text(const gal_table *table, int64_t row);
 

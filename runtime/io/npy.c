@@ -149,33 +149,52 @@ static gal_status parse_header(gal_array *a, const char *text, int64_t n, const 
     return GAL_OK;
 }
 
-/* Reads magic, version and header; *data is where the values begin. */
-static gal_status read_header(gal_array *a, int64_t *data, const gal_file *file)
+/* Reads magic, version and dictionary; a->offset is where the values begin. */
+static gal_status read_header(gal_array *a, gal_bytes *bytes, int64_t size)
 {
     unsigned char start[12] = {0};
-    if (file->size < 10)
-        return malformed(file->path, "it is too short for a header");
-    gal_status status = gal_file_at(file, start, file->size < 12 ? file->size : 12, 0);
+    if (size < 10)
+        return malformed(bytes->label, "it is too short for a header");
+    gal_status status = gal_bytes_take(bytes, start, 10);
     if (status)
         return status;
     if (memcmp(start, MAGIC, 6) != 0)
-        return malformed(file->path, "it does not begin with \\x93NUMPY");
+        return malformed(bytes->label, "it does not begin with \\x93NUMPY");
     if (start[6] < 1 || start[6] > 3)
-        return gal_fail(GAL_FILE, "%s: is a .npy file of version %d, expected 1 to 3", file->path, start[6]);
-    int64_t prefix = start[6] == 1 ? 10 : 12, n = start[8] | start[9] << 8;
-    if (start[6] > 1)
-        n |= (int64_t)start[10] << 16 | (int64_t)start[11] << 24;
-    if (n > LARGEST_HEADER || prefix + n > file->size)
-        return malformed(file->path, "its header is longer than the file or than any that NumPy writes");
+        return gal_fail(GAL_FILE, "%s: is a .npy file of version %d, expected 1 to 3", bytes->label, start[6]);
+    int64_t prefix = start[6] == 1 ? 10 : 12;
+    if (prefix == 12 && size >= 12)
+        status = gal_bytes_take(bytes, start + 10, 2);
+    int64_t n = start[8] | start[9] << 8 | (int64_t)start[10] << 16 | (int64_t)start[11] << 24;
+    if (!status && (n > LARGEST_HEADER || prefix + n > size))
+        return malformed(bytes->label, "its header is longer than the file or than any that NumPy writes");
+    if (status)
+        return status;
     char *text = malloc((size_t)n + 1);
     if (!text)
-        return gal_fail(GAL_MEMORY, "%s: no memory for its header", file->path);
-    status = gal_file_at(file, text, n, prefix);
+        return gal_fail(GAL_MEMORY, "%s: no memory for its header", bytes->label);
+    status = gal_bytes_take(bytes, text, n);
     if (!status)
-        status = parse_header(a, text, n, file->path);
+        status = parse_header(a, text, n, bytes->label);
     free(text);
-    *data = prefix + n;
+    a->offset = prefix + n;
     return status;
+}
+
+gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size)
+{
+    gal_status status = read_header(a, bytes, size);
+    if (status)
+        return status;
+    if (!gal_shape_product(&a->count, a->shape, a->rank))
+        return malformed(bytes->label, "its shape is beyond any memory");
+    int64_t have = size - a->offset, each = gal_stored_size(a->stored);
+    if (a->count <= have / each)
+        return GAL_OK;
+    gal_tensor shape = {.rank = a->rank};
+    memcpy(shape.shape, a->shape, sizeof shape.shape);
+    return gal_fail(GAL_FILE, "%s: is truncated: %lld bytes of values, its shape %s needs %lld", bytes->label, (long long)have,
+                    gal_shape_text(&shape), (long long)(a->count * each));
 }
 
 gal_status gal_npy_parse(gal_arrays *arrays)
@@ -185,43 +204,34 @@ gal_status gal_npy_parse(gal_arrays *arrays)
     if (!a || !(a->name = strdup("")))
         return gal_fail(GAL_MEMORY, "%s: no memory to open it", arrays->path);
     arrays->count = 1;
-    gal_status status = read_header(a, &a->offset, &arrays->file);
-    if (status)
-        return status;
-    if (!gal_shape_product(&a->count, a->shape, a->rank))
-        return malformed(arrays->path, "its shape is beyond any memory");
-    int64_t have = arrays->file.size - a->offset, size = gal_stored_size(a->stored);
-    if (a->count > have / size) {
-        gal_tensor shape = {.rank = a->rank};
-        memcpy(shape.shape, a->shape, sizeof shape.shape);
-        return gal_fail(GAL_FILE, "%s: is truncated: %lld bytes of values, its shape %s needs %lld", arrays->path, (long long)have,
-                        gal_shape_text(&shape), (long long)(a->count * size));
-    }
-    return GAL_OK;
+    return gal_npy_header(a, &(gal_bytes){.file = &arrays->file, .label = arrays->path}, arrays->file.size);
+}
+
+int gal_npy_header_text(char text[512], const gal_tensor *x)
+{
+    static const char *const descr[] = {[GAL_F32] = "<f4", [GAL_U8] = "|u1", [GAL_I64] = "<i8", [GAL_F64] = "<f8"};
+    int n = 10 + snprintf(text + 10, 502, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[x->dtype]);
+    for (int d = 0; d < x->rank; d++)
+        n += snprintf(text + n, 512 - (size_t)n, "%lld%s", (long long)x->shape[d], x->rank == 1 ? "," : d + 1 < x->rank ? ", " : "");
+    n += snprintf(text + n, 512 - (size_t)n, "), }");
+    /* Blanks and a newline until the values begin at a multiple of 64, as NumPy does. */
+    int end = (n + 1 + 63) / 64 * 64;
+    memset(text + n, ' ', (size_t)(end - n));
+    text[end - 1] = '\n';
+    memcpy(text, MAGIC "\x01\x00", 8);
+    text[8] = (char)((end - 10) & 255);
+    text[9] = (char)((end - 10) >> 8);
+    return end;
 }
 
 gal_status gal_npy_write(const char *path, const gal_tensor *x)
 {
-    static const char *const descr[] = {[GAL_F32] = "<f4", [GAL_U8] = "|u1", [GAL_I64] = "<i8", [GAL_F64] = "<f8"};
     char header[512];
-    int n = snprintf(header + 10, sizeof header - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[x->dtype]) + 10;
-    for (int d = 0; d < x->rank; d++)
-        n += snprintf(header + n, sizeof header - (size_t)n, "%lld%s", (long long)x->shape[d],
-                      x->rank == 1      ? ","
-                      : d + 1 < x->rank ? ", "
-                                        : "");
-    n += snprintf(header + n, sizeof header - (size_t)n, "), }");
-    /* Blanks and a newline until the values begin at a multiple of 64, as NumPy does. */
-    int end = (n + 1 + 63) / 64 * 64;
-    memset(header + n, ' ', (size_t)(end - n));
-    header[end - 1] = '\n';
-    memcpy(header, MAGIC "\x01\x00", 8);
-    header[8] = (char)((end - 10) & 255);
-    header[9] = (char)((end - 10) >> 8);
+    int n = gal_npy_header_text(header, x);
     gal_writer writer;
     gal_status status = gal_writer_open(&writer, path);
     if (!status)
-        status = gal_writer_put(&writer, header, end);
+        status = gal_writer_put(&writer, header, n);
     if (!status)
         status = gal_writer_put_tensor(&writer, x);
     if (!status)

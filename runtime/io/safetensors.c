@@ -97,11 +97,6 @@ static int by_offset(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-static int by_name(const void *left, const void *right)
-{
-    return strcmp(((const gal_array *)left)->name, ((const gal_array *)right)->name);
-}
-
 /* Every byte of the values {bytes} belongs to exactly one tensor; then offsets are moved to count from the file's start. */
 static gal_status check_layout(gal_arrays *arrays, int64_t data)
 {
@@ -120,11 +115,7 @@ static gal_status check_layout(gal_arrays *arrays, int64_t data)
     }
     if (next != have)
         return gal_fail(GAL_FILE, "%s: has %lld bytes of values, its tensors claim %lld", arrays->path, (long long)have, (long long)next);
-    qsort(arrays->array, (size_t)arrays->count, sizeof *arrays->array, by_name);
-    for (int64_t i = 1; i < arrays->count; i++)
-        if (strcmp(arrays->array[i - 1].name, arrays->array[i].name) == 0)
-            return gal_fail(GAL_FILE, "%s: tensor \"%s\" occurs twice", arrays->path, arrays->array[i].name);
-    return GAL_OK;
+    return gal_arrays_sort(arrays);
 }
 
 static gal_status take_header(gal_arrays *arrays, const cJSON *root)
@@ -184,23 +175,6 @@ gal_status gal_safetensors_parse(gal_arrays *arrays)
 }
 
 /* ---- writing ---- */
-
-/* JSON is UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629). */
-static int is_utf8(const char *text)
-{
-    const unsigned char *c = (const unsigned char *)text;
-    while (*c) {
-        int more = *c < 0x80 ? 0 : *c >= 0xc2 && *c <= 0xdf ? 1 : (*c & 0xf0) == 0xe0 ? 2 : *c >= 0xf0 && *c <= 0xf4 ? 3 : -1;
-        unsigned char low = *c == 0xe0 ? 0xa0 : *c == 0xf0 ? 0x90 : 0x80, high = *c == 0xed ? 0x9f : *c == 0xf4 ? 0x8f : 0xbf;
-        if (more < 0)
-            return 0;
-        c++;
-        for (int k = 0; k < more; k++, c++, low = 0x80, high = 0xbf)
-            if (*c < low || *c > high)
-                return 0;
-    }
-    return 1;
-}
 
 static const char *written_dtype(int dtype)
 {
@@ -269,13 +243,13 @@ static char *header_text(const char *path, int64_t count, const named_tensor *te
 static gal_status check_names(const char *path, int64_t count, const named_tensor *tensors, int64_t pairs, const pair *metadata)
 {
     for (int64_t i = 0; i < count; i++) {
-        if (strcmp(tensors[i].name, "__metadata__") == 0 || !is_utf8(tensors[i].name))
+        if (strcmp(tensors[i].name, "__metadata__") == 0 || !gal_is_utf8(tensors[i].name))
             return gal_fail(GAL_VALUE, "%s: no tensor can be named \"%s\"", path, tensors[i].name);
         if (i > 0 && strcmp(tensors[i - 1].name, tensors[i].name) == 0)
             return gal_fail(GAL_VALUE, "%s: tensor \"%s\" is given twice", path, tensors[i].name);
     }
     for (int64_t i = 0; i < pairs; i++)
-        if (!is_utf8(metadata[i].key) || !is_utf8(metadata[i].value))
+        if (!gal_is_utf8(metadata[i].key) || !gal_is_utf8(metadata[i].value))
             return gal_fail(GAL_VALUE, "%s: metadata \"%s\" is not UTF-8 text", path, metadata[i].key);
     return GAL_OK;
 }

@@ -1,5 +1,5 @@
 /* table.c: a table in memory, whichever file it came from. csv.c fills all columns at once, fits.c each when it is asked for; here is how
- * values are handed out, and the one place that says which row and column was wrong. */
+ * values are handed out, and the one place that says which row and column was wrong. table_edit.c changes tables. */
 #include "io.h"
 #include <math.h>
 #include <stdio.h>
@@ -13,10 +13,8 @@ const char *gal_row_text(const gal_table *table, int64_t row)
     static _Thread_local char ring[4][48];
     static _Thread_local unsigned next;
     char *text = ring[next++ % 4];
-    if (table->line)
-        snprintf(text, sizeof *ring, "line %lld", (long long)table->line[row]);
-    else
-        snprintf(text, sizeof *ring, "row %lld", (long long)row + 1);
+    snprintf(text, sizeof *ring, "%s %lld", table->line && !table->in_rows ? "line" : "row",
+             (long long)(table->line ? table->line[row] : row + 1));
     return text;
 }
 
@@ -93,57 +91,12 @@ static void free_values(gal_column *c)
     c->text = NULL;
 }
 
-gal_status gal_table_new(gal_table **out, int64_t rows)
+void gal_column_free(gal_column *c)
 {
-    gal_table *table = calloc(1, sizeof *table);
-    *out = NULL;
-    if (!table || !(table->path = strdup("table"))) {
-        free(table);
-        return gal_fail(GAL_MEMORY, "table: no memory for a table");
-    }
-    table->rows = rows;
-    *out = table;
-    return GAL_OK;
-}
-
-/* The strings of a new column, and where each starts. */
-static int copy_strings(gal_column *c, const char *text, int64_t n)
-{
-    int64_t size = 0;
-    c->start = malloc((size_t)(n + 1) * sizeof *c->start);
-    for (int64_t k = 0; c->start && k < n; k++) {
-        c->start[k] = size;
-        size += (int64_t)strlen(text + size) + 1;
-    }
-    c->text = malloc((size_t)size + 1);
-    if (!c->start || !c->text)
-        return 0;
-    memcpy(c->text, text, (size_t)size);
-    return 1;
-}
-
-gal_status gal_table_add(gal_table *table, const char *name, int type, int64_t width, const void *values)
-{
-    int64_t n = table->rows * width;
-    gal_column *more = realloc(table->column, (size_t)(table->columns + 1) * sizeof *more), *c = more + table->columns;
-    if (!more)
-        return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
-    table->column = more;
-    *c = (gal_column){.name = strdup(name), .type = type, .width = width, .loaded = 1};
-    table->columns++;
-    int made = c->name != NULL;
-    if (type == GAL_COLUMN_STRING)
-        made = made && copy_strings(c, values, n);
-    else if (type == GAL_COLUMN_I64)
-        made = made && (c->i64 = malloc((size_t)(n + 1) * sizeof *c->i64)) && memcpy(c->i64, values, (size_t)n * sizeof *c->i64);
-    else
-        made = made && (c->f64 = malloc((size_t)(n + 1) * sizeof *c->f64)) && memcpy(c->f64, values, (size_t)n * sizeof *c->f64);
-    if (made)
-        return GAL_OK;
-    table->columns--;
-    free(c->name);
     free_values(c);
-    return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
+    free(c->name);
+    free(c->unit);
+    free(c->form.dimensions);
 }
 
 gal_status gal_table_open(gal_table **out, const char *path, int hdu)
@@ -171,11 +124,8 @@ void gal_table_free(gal_table *table)
         return;
     if (table->close)
         table->close(table->source);
-    for (int i = 0; i < table->columns && table->column; i++) {
-        free(table->column[i].name);
-        free(table->column[i].unit);
-        free_values(&table->column[i]);
-    }
+    for (int i = 0; i < table->columns && table->column; i++)
+        gal_column_free(&table->column[i]);
     free(table->column);
     free(table->line);
     free(table->path);
@@ -212,8 +162,7 @@ int64_t gal_table_width(const gal_table *table, int i)
     return table->column[i].width;
 }
 
-/* The column with its values in memory. */
-static gal_status loaded(const gal_column **out, gal_table *table, int i)
+gal_status gal_table_loaded(gal_column **out, gal_table *table, int i)
 {
     if (i < 0 || i >= table->columns)
         return gal_fail(GAL_VALUE, "%s: column %d of %d", table->path, i, table->columns);
@@ -231,12 +180,12 @@ static gal_status loaded(const gal_column **out, gal_table *table, int i)
     return status;
 }
 
-/* Value k of a column as a number; NaN where missing. */
+/* Value k of a column as a number; NaN where missing, and always the same one: LuaJIT takes some others for values that are no numbers. */
 static gal_status number_at(double *out, const gal_table *table, const gal_column *c, int64_t k)
 {
     int64_t i;
     if (c->type == GAL_COLUMN_F64) {
-        *out = c->f64[k];
+        *out = isnan(c->f64[k]) ? NAN : c->f64[k];
     } else if (c->type == GAL_COLUMN_I64) {
         *out = c->missing && c->missing[k] ? NAN : (double)c->i64[k];
     } else {
@@ -250,8 +199,8 @@ static gal_status number_at(double *out, const gal_table *table, const gal_colum
 
 gal_status gal_table_numbers(double *out, gal_table *table, int i)
 {
-    const gal_column *c = NULL;
-    gal_status status = loaded(&c, table, i);
+    gal_column *c = NULL;
+    gal_status status = gal_table_loaded(&c, table, i);
     for (int64_t k = 0; !status && k < table->rows * c->width; k++)
         status = number_at(&out[k], table, c, k);
     return status;
@@ -259,9 +208,9 @@ gal_status gal_table_numbers(double *out, gal_table *table, int i)
 
 gal_status gal_table_floats(float *out, gal_table *table, int i)
 {
-    const gal_column *c = NULL;
+    gal_column *c = NULL;
     double value = 0;
-    gal_status status = loaded(&c, table, i);
+    gal_status status = gal_table_loaded(&c, table, i);
     for (int64_t k = 0; !status && k < table->rows * c->width; k++) {
         status = number_at(&value, table, c, k);
         out[k] = (float)value;
@@ -306,8 +255,8 @@ static gal_status integer_at(int64_t *out, uint8_t *missing, const gal_table *ta
 
 gal_status gal_table_integers(int64_t *out, uint8_t *missing, gal_table *table, int i)
 {
-    const gal_column *c = NULL;
-    gal_status status = loaded(&c, table, i);
+    gal_column *c = NULL;
+    gal_status status = gal_table_loaded(&c, table, i);
     for (int64_t k = 0; !status && k < table->rows * c->width; k++)
         status = integer_at(&out[k], &missing[k], table, c, k);
     return status;
@@ -323,9 +272,9 @@ static gal_status check_index(gal_table *table, const gal_column *c, int64_t k)
 
 gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k)
 {
-    const gal_column *c = NULL;
+    gal_column *c = NULL;
     *out = "";
-    gal_status status = loaded(&c, table, i);
+    gal_status status = gal_table_loaded(&c, table, i);
     if (!status)
         status = check_index(table, c, k);
     if (status)
@@ -345,7 +294,7 @@ gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k)
 
 gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k)
 {
-    const gal_column *c = NULL;
+    gal_column *c = NULL;
     int64_t value;
     uint8_t missing;
     gal_status status = gal_table_text(out, table, i, k);
@@ -361,4 +310,21 @@ gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k)
         status = gal_fail(GAL_VALUE, "%s: column \"%s\" has no value in %s, expected an id", table->path, c->name,
                           gal_row_text(table, k / c->width));
     return status;
+}
+
+gal_status gal_table_write(const char *path, gal_table *table)
+{
+    int csv = gal_name_ends(path, ".csv"),
+        fits = gal_name_ends(path, ".fits") || gal_name_ends(path, ".fit") || gal_name_ends(path, ".fts");
+    if (!csv && !fits)
+        return gal_fail(GAL_FILE, "%s: a table is written as .csv or .fits", path);
+    if (table->columns == 0 || table->rows == 0)
+        return gal_fail(GAL_VALUE, "%s: the table to write has no %s", path, table->columns == 0 ? "columns" : "rows");
+    for (int i = 0; i < table->columns; i++)
+        if (table->column[i].type == GAL_COLUMN_OTHER)
+            return gal_fail(GAL_TYPE,
+                            "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which are not written: "
+                            "t:set(\"%s\", nil) takes it out",
+                            path, table->column[i].name, table->column[i].name);
+    return csv ? gal_csv_write(path, table) : gal_fits_write(path, table);
 }

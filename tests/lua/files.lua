@@ -95,6 +95,31 @@ check.case("torch's bfloat16 and metadata are read", function()
   check.equal(metadata, { config = '{"hidden": [256, 256], "what": "a θ \\"quoted\\"\\n"}' })
 end)
 
+local members = { theta = { "float32", grid }, flag = { "uint8", { 0, 255, 7 } }, double = { "float32", { tonumber(ffi.new("float", 0.1)), -9999 } },
+  turned = { "float32", { { 0, 1, 2 }, { 3, 4, 5 } } }, big = { "float32", { 1.5, -2 } }, half = { "float32", { 1.5 } }, i4 = { "int64", { -5 } },
+  scalar = { "float32", 7 }, ["θ"] = { "float32", { 3 } } }
+for _, name in ipairs{ "numpy", "packed" } do
+  check.case(name .. ".npz is what NumPy wrote, " .. (name == "packed" and "packed" or "not packed"), function()
+    local t, metadata = gal.load(golden .. name .. ".npz")
+    check.equal(metadata, {})
+    for key, e in pairs(members) do
+      check.equal(t[key].dtype, e[1], key)
+      check.equal(t[key]:totable(), e[2], key)
+    end
+    check.equal(digits(t.objID), IDS)
+    check.equal(t.none.shape, { 0, 3 })
+    local count = 0
+    for _ in pairs(t) do count = count + 1 end
+    check.equal(count, name == "packed" and 12 or 11)
+    if t.zeros then check.equal(t.zeros:eq(0):sum():item(), 40000) end
+  end)
+end
+check.case("an archive with 64-bit sizes throughout is read", function()
+  local t = gal.load(golden .. "zip64.npz")
+  check.equal(t.theta, grid)
+  check.equal(digits(t.objID), IDS)
+end)
+
 check.case("what is saved is loaded again, views and all dtypes, names and metadata", function()
   local x = gal.tensor{ { 1, 2, 3 }, { 4, 5, 6 } }
   gal.save(folder .. "/x.npy", x:t())
@@ -109,12 +134,28 @@ check.case("what is saved is loaded again, views and all dtypes, names and metad
   check.equal(t["1.weight"]:totable(), 2.5)
   check.equal(m, metadata)
 end)
+check.case("an .npz file is loaded again, views and all dtypes; one without arrays too", function()
+  gal.save(folder .. "/m.npz", { x = gal.tensor{ { 1, 2, 3 }, { 4, 5, 6 } }:t(), ids = gal.load(golden .. "i8.npy"), bytes = gal.load(golden .. "u1.npy"), ["1.weight"] = gal.tensor(2.5),
+    none = gal.zeros{ 0, 2 } })
+  local t = gal.load(folder .. "/m.npz")
+  check.equal(t.x, { { 1, 4 }, { 2, 5 }, { 3, 6 } })
+  check.equal(digits(t.ids), IDS)
+  check.equal(t.bytes, { { 0, 255 }, { 7, 8 } })
+  check.equal(t.bytes.dtype, "uint8")
+  check.equal(t["1.weight"]:totable(), 2.5)
+  check.equal(t.none.shape, { 0, 2 })
+  gal.save(folder .. "/m.npz", {})
+  check.equal((gal.load(folder .. "/m.npz")), {})
+end)
 check.case("equal contents give equal bytes", function()
   local a, b = {}, {}
   for i = 1, 40 do a["t" .. i], b["t" .. 41 - i] = gal.full({ 2 }, i), gal.full({ 2 }, 41 - i) end
   gal.save(folder .. "/a.safetensors", a)
   gal.save(folder .. "/b.safetensors", b)
   check.that(read(folder .. "/a.safetensors") == read(folder .. "/b.safetensors"), "the two files differ")
+  gal.save(folder .. "/a.npz", a)
+  gal.save(folder .. "/b.npz", b)
+  check.that(read(folder .. "/a.npz") == read(folder .. "/b.npz"), "the two .npz files differ")
 end)
 check.case("a saved file replaces the old one and leaves nothing beside it", function()
   local path = folder .. "/only/x.npy"
@@ -132,7 +173,7 @@ local function fails(name, fn, pattern)
 end
 fails("a missing file is named", function() local _ = gal.load "golden/files/absent.npy" end, "golden/files/absent.npy: can't be opened: No such file or directory")
 fails("a folder is no file", function() local _ = gal.load(folder .. "/only/../../" .. folder:match "[^/]+$" .. "/") end, "a name without an ending")
-fails("another format is refused", function() local _ = gal.load "a.jpg" end, "load: a.jpg is a .jpg file, expected a name that ends in .npy or .safetensors")
+fails("another format is refused", function() local _ = gal.load "a.jpg" end, "load: a.jpg is a .jpg file, expected a name that ends in .npy, .npz or .safetensors")
 fails("a path that is no string is refused", function() local _ = gal.load(5) end, "load: path is the number 5, expected a string")
 fails("complex numbers are refused", function() local _ = gal.load(golden .. "complex.npy") end, "values are of NumPy type '<c8'")
 fails("records are refused", function() local _ = gal.load(golden .. "records.npy") end, "holds records")
@@ -163,13 +204,29 @@ fails("a shape beyond 64 bits is refused", function()
 end, 'tensor "a" claims 0 bytes')
 fails("a name given twice is refused", function()
   local _ = gal.load(st("twice.safetensors", '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}', 0))
-end, 'tensor "a" occurs twice')
+end, 'array "a" occurs twice')
 fails("values that no tensor claims are refused", function() local _ = gal.load(st("v.safetensors", "{}", 3)) end, "has 3 bytes of values, its tensors claim 0")
 fails("an unknown dtype is named", function()
   local _ = gal.load(st("d.safetensors", '{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}', 1))
 end, 'tensor "a" has dtype F8_E4M3')
 fails("a header that is no JSON is refused", function() local _ = gal.load(st("j.safetensors", "{nothing", 0)) end, "its header is no JSON")
 fails("a header of 2^63 bytes is refused", function() local _ = gal.load(write("h.safetensors", ("\255"):rep(8) .. "{}")) end, "more than 100 MB")
+
+fails("an .npz file that is none is refused", function() local _ = gal.load(write("no.npz", "PK no archive")) end, "no.npz: is no .npz file, or is truncated or damaged")
+fails("a cut .npz file is refused", function() local _ = gal.load(write("cut.npz", read(golden .. "numpy.npz"):sub(1, 2700))) end,
+  "cut.npz: is no .npz file, or is truncated or damaged")
+fails("an array with one wrong byte is told by its checksum", function()
+  local bytes = read(golden .. "numpy.npz")
+  local at = bytes:find("'<f4'", 1, true) + 110 -- among the values of theta
+  local _ = gal.load(write("wrong.npz", bytes:sub(1, at - 1) .. "\1" .. bytes:sub(at + 1)))
+end, 'wrong.npz: array "theta" is .*CRC error')
+fails("an archive packed otherwise says how", function() local _ = gal.load(golden .. "other.npz") end, 'other.npz: "a.npy" is packed by method 12, expected stored or deflated')
+fails("an archive with other files names one", function() local _ = gal.load(golden .. "foreign.npz") end, 'foreign.npz: holds "README.txt", which is no .npy file')
+fails("a claim beyond what deflate can do is refused", function()
+  local bytes = read(golden .. "packed.npz")
+  local at = bytes:find("PK\1\2", 1, true) -- its first entry in the directory: the size is at byte 24
+  local _ = gal.load(write("claim.npz", bytes:sub(1, at + 23) .. "\255\255\255\127" .. bytes:sub(at + 28)))
+end, "claim.npz: is damaged: .* claims 2147483647 bytes")
 
 fails("save refuses what is no tensor", function() gal.save(folder .. "/n.npy", { 1, 2 }) end, "save: value is a table, expected a tensor")
 fails("save refuses a tensor without a name", function() gal.save(folder .. "/n.safetensors", gal.ones{ 2 }) end,
@@ -178,6 +235,9 @@ fails("save names the entry that is no tensor", function() gal.save(folder .. "/
 fails("save refuses metadata that is no string", function() gal.save(folder .. "/n.safetensors", {}, { epoch = 3 }) end,
   'metadata%["epoch"%] is the number 3, expected a string')
 fails("save refuses metadata beside .npy", function() gal.save(folder .. "/n.npy", gal.ones{ 2 }, { a = "b" }) end, "a .npy file holds none")
+fails("save refuses metadata beside .npz", function() gal.save(folder .. "/n.npz", {}, { a = "b" }) end, "a .npz file holds none")
+fails("save refuses an array without a name", function() gal.save(folder .. "/n.npz", { [""] = gal.ones{ 2 } }) end, 'n.npz: no array can be named ""')
+fails("save refuses a list for .npz", function() gal.save(folder .. "/n.npz", { gal.ones{ 2 } }) end, "a tensor's name is the number 1, expected a string")
 fails("save names the folder that is not there", function() gal.save(folder .. "/no/n.npy", gal.ones{ 2 }) end, "no/n.npy: can't be written")
 check.case("a refused save leaves no file", function()
   check.that(not io.open(folder .. "/n.npy") and not io.open(folder .. "/n.safetensors"), "there is one")

@@ -181,8 +181,8 @@ fails("a path that is no string is refused", function() local _ = gal.table(7) e
 fails("a misspelt option is refused", function() local _ = gal.table(golden .. "table.fits", { hud = 2 }) end, "unknown option hud, expected hdu")
 fails("lists of different lengths are refused", function() local _ = gal.table{ a = { 1, 2 }, b = { 1 } } end, 'column "b" has 1 rows, column "a" has 2')
 fails("a mixed list is refused", function() local _ = gal.table{ a = { 1, "2" } } end, 'column "a" has the string "2" in row 2, expected a number')
-fails("a tensor of rows and columns is refused", function() local _ = gal.table{ a = gal.ones{ 2, 2 } } end, 'column "a" is a tensor {2, 2}, expected shape {rows}')
-fails("saving under another ending is refused", function() gal.table{ a = { 1 } }:save(folder .. "/a.dat") end, "a.dat: a table is written as .csv")
+fails("a tensor of three dimensions is refused", function() local _ = gal.table{ a = gal.ones{ 2, 2, 2 } } end, 'column "a" is a tensor {2, 2, 2}, expected shape {rows}')
+fails("saving under another ending is refused", function() gal.table{ a = { 1 } }:save(folder .. "/a.dat") end, "a.dat: a table is written as .csv or .fits")
 
 check.case("near.suggest: swaps, case, order, at most three, none where none is near", function()
   local near = require "gal.near"

@@ -1,11 +1,12 @@
-"""Small files by the programs whose formats galrun reads: astropy (FITS), numpy (npy), safetensors. tests/lua/files*.lua and tests/c/io*.c say
-what is in them; every value there stands in this script.
+"""Small files by the programs whose formats galrun reads: astropy (FITS), numpy (npy, npz), safetensors. tests/lua/files*.lua and tests/c/io*.c say
+what is in them; every value there stands in this script. The other way round, what galrun writes, is write.lua and open.py beside it.
 
 usage: make.py      (writes beside itself; made with astropy 8.0.2, numpy 2.4.6, safetensors 0.8.0, torch 2.15.0)
 """
 import gzip
 import json
 import pathlib
+import zipfile
 
 import numpy as np
 import torch
@@ -97,6 +98,26 @@ def make_safetensors():
     np.save(HERE / "written.npy", np.array([[1, 2, 3], [4, 5, 6]], np.float32))
 
 
+def make_npz():
+    arrays = {"theta": np.arange(6, dtype=np.float32).reshape(2, 3) / 4, "objID": IDS, "flag": np.array([0, 255, 7], np.uint8),
+              "double": np.array([0.1, -9999.0]), "turned": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
+              "big": np.array([1.5, -2.0], ">f4"), "half": np.array([1.5], np.float16), "i4": np.array([-5], np.int32), "scalar": np.array(7, np.float32),
+              "none": np.zeros((0, 3), np.float32), "\u03b8": np.array([3], np.float32)}
+    np.savez(HERE / "numpy.npz", **arrays)
+    np.savez_compressed(HERE / "packed.npz", **arrays, zeros=np.zeros(40000, np.float32))
+    # Every size and offset in its 64-bit form, as in an archive of more than 4 GiB.
+    zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT = 0, 0
+    with zipfile.ZipFile(HERE / "zip64.npz", "w") as archive:
+        for name in ("theta", "objID"):
+            with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, arrays[name])
+    zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT = 2**31 - 1, 65535
+    with zipfile.ZipFile(HERE / "other.npz", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(zipfile.ZipInfo("a.npy"), (HERE / "f4.npy").read_bytes(), zipfile.ZIP_BZIP2)
+    with zipfile.ZipFile(HERE / "foreign.npz", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("README.txt"), "no array")
+
+
 def make_csv():
     files = {
         "plain.csv": "objID,modelMag_r,oh_p50,name,class\r\n1237648704043942146,17.77,8.7,\"NGC 4321\",3\r\n1237648704043942147, -9999 ,,\"a \"\"b\"\", c\",\r\n"
@@ -115,4 +136,5 @@ if __name__ == "__main__":
     make_fits()
     make_npy()
     make_safetensors()
+    make_npz()
     make_csv()

@@ -1,0 +1,275 @@
+/* fits_check.c: the frame of a FITS file, walked header by header (FITS standard 4.0, sections 3 and 4.4.1) before CFITSIO is given the
+ * file: CFITSIO 4.2 carries on with a NAXIS2 or TFIELDS that it could not parse and asks for memory by whatever stood on its stack. What
+ * the columns are is CFITSIO's to say. */
+#include "fits.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 2880
+#define CARD 80
+#define LARGEST_AXES 999
+
+typedef enum hdu_kind { IMAGE, ASCII_TABLE, BINARY_TABLE, OTHER_EXTENSION } hdu_kind;
+
+/* A walk through the file: in memory or on disk. */
+typedef struct walk {
+    const char *path, *bytes; /* bytes {size}, or NULL: then file */
+    gal_file file;
+    int64_t size;
+    char block[BLOCK];
+    int64_t loaded; /* offset of block, -1 for none */
+} walk;
+
+/* What the mandatory cards of one header say. */
+typedef struct hdu {
+    hdu_kind kind;
+    int64_t header, data, end;                                          /* bytes in the file; end includes the padding */
+    int64_t bits, axes, axis[LARGEST_AXES + 1], pcount, gcount, fields; /* axis from 1 */
+    int groups;
+} hdu;
+
+/* Card k of the header at byte `header`: 80 characters, valid until the next call. */
+static gal_status card_at(const char **card, walk *w, int64_t header, int64_t k)
+{
+    int64_t at = header + k * CARD, block = at - (at - header) % BLOCK;
+    if (at + CARD > w->size)
+        return gal_fail(GAL_FILE, "%s: is truncated or damaged: the header at byte %lld has no END before the file ends at %lld", w->path,
+                        (long long)header, (long long)w->size);
+    if (w->bytes) {
+        *card = w->bytes + at;
+        return GAL_OK;
+    }
+    if (w->loaded != block) {
+        int64_t n = w->size - block < BLOCK ? w->size - block : BLOCK;
+        gal_status status = gal_file_at(&w->file, w->block, n, block);
+        if (status)
+            return status;
+        w->loaded = block;
+    }
+    *card = w->block + (at - block);
+    return GAL_OK;
+}
+
+static int is_named(const char *card, const char *name)
+{
+    size_t n = strlen(name);
+    return memcmp(card, name, n) == 0 && strspn(card + n, " ") >= 8 - n && card[8] == '=' && card[9] == ' ';
+}
+
+/* Whether what follows a value is nothing or a comment. */
+static int ends_well(const char *at, const char *end)
+{
+    while (at < end && *at == ' ')
+        at++;
+    return at == end || *at == '/';
+}
+
+static int integer_of(int64_t *value, const char *card)
+{
+    const char *at = card + 10, *end = card + CARD;
+    int negative, digits = 0;
+    while (at < end && *at == ' ')
+        at++;
+    negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    for (*value = 0; at < end && *at >= '0' && *at <= '9' && digits < 18; at++, digits++)
+        *value = *value * 10 + (*at - '0');
+    if (negative)
+        *value = -*value;
+    return digits > 0 && ends_well(at, end);
+}
+
+static int is_true(const char *card)
+{
+    const char *at = card + 10, *end = card + CARD;
+    while (at < end && *at == ' ')
+        at++;
+    return at < end && *at == 'T' && ends_well(at + 1, end);
+}
+
+static gal_status bad_card(const walk *w, const hdu *h, int64_t k, const char *card, const char *expected)
+{
+    char text[41];
+    size_t n = 40;
+    for (size_t c = 0; c < n; c++)
+        text[c] = card[c] >= ' ' && card[c] <= '~' ? card[c] : '?';
+    while (n > 0 && text[n - 1] == ' ')
+        n--;
+    text[n] = 0;
+    return gal_fail(GAL_FILE, "%s: is damaged: card %lld of the header at byte %lld is \"%s\", expected %s", w->path, (long long)k + 1,
+                    (long long)h->header, text, expected);
+}
+
+/* Card k has to be this name with an integer from low to high. */
+static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const char *name, int64_t low, int64_t high)
+{
+    const char *card = NULL;
+    char expected[96];
+    gal_status status = card_at(&card, w, h->header, *k);
+    if (status)
+        return status;
+    if (!is_named(card, name) || !integer_of(value, card) || *value < low || *value > high) {
+        if (high < INT64_MAX)
+            snprintf(expected, sizeof expected, "%s from %lld to %lld", name, (long long)low, (long long)high);
+        else
+            snprintf(expected, sizeof expected, "%s of at least %lld", name, (long long)low);
+        return bad_card(w, h, *k, card, expected);
+    }
+    ++*k;
+    return GAL_OK;
+}
+
+static gal_status take_kind(walk *w, hdu *h)
+{
+    static const struct {
+        const char *text;
+        hdu_kind kind;
+    } known[] = {{"'IMAGE   '", IMAGE},
+                 {"'IUEIMAGE'", IMAGE},
+                 {"'TABLE   '", ASCII_TABLE},
+                 {"'BINTABLE'", BINARY_TABLE},
+                 {"'A3DTABLE'", BINARY_TABLE}};
+    const char *card = NULL;
+    gal_status status = card_at(&card, w, h->header, 0);
+    if (status)
+        return status;
+    if (h->header == 0)
+        return is_named(card, "SIMPLE") && is_true(card) ? GAL_OK : bad_card(w, h, 0, card, "SIMPLE = T");
+    if (!is_named(card, "XTENSION"))
+        return bad_card(w, h, 0, card, "XTENSION");
+    h->kind = OTHER_EXTENSION;
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (memcmp(card + 10, known[k].text, strlen(known[k].text)) == 0)
+            h->kind = known[k].kind;
+    return GAL_OK;
+}
+
+/* From the cards behind the mandatory ones to END: what changes sizes or kind. *k becomes the index of END. */
+static gal_status take_rest(walk *w, hdu *h, int64_t *k)
+{
+    for (;; ++*k) {
+        const char *card = NULL;
+        gal_status status = card_at(&card, w, h->header, *k);
+        if (status)
+            return status;
+        if (memcmp(card, "END     ", 8) == 0)
+            return GAL_OK;
+        int primary = h->header == 0, ok = 1;
+        if (primary && is_named(card, "GROUPS"))
+            h->groups = is_true(card);
+        else if (primary && is_named(card, "PCOUNT"))
+            ok = integer_of(&h->pcount, card) && h->pcount >= 0;
+        else if (primary && is_named(card, "GCOUNT"))
+            ok = integer_of(&h->gcount, card) && h->gcount >= 0;
+        else if (h->kind == BINARY_TABLE && is_named(card, "ZIMAGE") && is_true(card))
+            h->kind = IMAGE; /* a compressed image, kept in a table */
+        if (!ok)
+            return bad_card(w, h, *k, card, "a whole number of at least 0");
+    }
+}
+
+/* Bytes of the data, without padding; 0 where they don't fit an int64. */
+static int data_bytes(int64_t *bytes, const hdu *h)
+{
+    int grouped = h->header == 0 && h->groups && h->axes > 0 && h->axis[1] == 0, has_parameters = h->header > 0 || grouped;
+    *bytes = h->axes > 0;
+    for (int64_t d = grouped ? 2 : 1; d <= h->axes; d++)
+        if (__builtin_mul_overflow(*bytes, h->axis[d], bytes))
+            return 0;
+    return !(has_parameters && (__builtin_add_overflow(*bytes, h->pcount, bytes) || __builtin_mul_overflow(*bytes, h->gcount, bytes))) &&
+           !__builtin_mul_overflow(*bytes, llabs(h->bits) / 8, bytes) && *bytes < INT64_MAX / 2;
+}
+
+/* The header at byte h->header. */
+static gal_status read_header(walk *w, hdu *h)
+{
+    int64_t k = 1, bytes;
+    char name[32];
+    h->kind = IMAGE;
+    h->gcount = 1;
+    gal_status status = take_kind(w, h);
+    int table = h->kind == ASCII_TABLE || h->kind == BINARY_TABLE;
+    if (!status)
+        status = take(&h->bits, w, h, &k, "BITPIX", table ? 8 : -64, table ? 8 : 64);
+    if (!status)
+        status = take(&h->axes, w, h, &k, "NAXIS", table ? 2 : 0, table ? 2 : LARGEST_AXES);
+    for (int64_t d = 1; !status && d <= h->axes; d++) {
+        snprintf(name, sizeof name, "NAXIS%lld", (long long)d);
+        status = take(&h->axis[d], w, h, &k, name, 0, INT64_MAX);
+    }
+    if (!status && h->header > 0)
+        status = take(&h->pcount, w, h, &k, "PCOUNT", 0, INT64_MAX);
+    if (!status && h->header > 0)
+        status = take(&h->gcount, w, h, &k, "GCOUNT", table ? 1 : 0, table ? 1 : INT64_MAX);
+    if (!status && table)
+        status = take(&h->fields, w, h, &k, "TFIELDS", 0, 999);
+    if (!status)
+        status = take_rest(w, h, &k);
+    if (status)
+        return status;
+    h->data = h->header + (k * CARD / BLOCK + 1) * BLOCK;
+    if (!data_bytes(&bytes, h) || __builtin_add_overflow(h->data, (bytes + BLOCK - 1) / BLOCK * BLOCK, &h->end))
+        return gal_fail(GAL_FILE, "%s: is damaged: the header at byte %lld claims more data than any file holds", w->path,
+                        (long long)h->header);
+    return GAL_OK;
+}
+
+/* Where nothing was found at the end of the file. */
+static gal_status not_found(const walk *w, int hdu, int count, int ascii)
+{
+    if (hdu >= 0)
+        return gal_fail(GAL_FILE, "%s: there is no HDU %d, the file has %d (0 to %d)", w->path, hdu, count, count - 1);
+    if (ascii)
+        return gal_fail(GAL_FILE, "%s: its table is an ASCII table (XTENSION = TABLE), expected a binary table", w->path);
+    return gal_fail(GAL_FILE, "%s: holds images but no table, expected a binary table", w->path);
+}
+
+static gal_status find(gal_fits_place *place, walk *w, hdu *h, int wanted)
+{
+    int ascii = 0;
+    for (int number = 0;; number++) {
+        *h = (hdu){.header = number ? h->end : 0};
+        if (number && h->header >= w->size)
+            return h->header == w->size ? not_found(w, wanted, number, ascii)
+                                        : gal_fail(GAL_FILE, "%s: is truncated: HDU %d ends at byte %lld, the file at %lld", w->path,
+                                                   number - 1, (long long)h->header, (long long)w->size);
+        gal_status status = read_header(w, h);
+        if (status)
+            return status;
+        if (wanted == number && h->kind != BINARY_TABLE)
+            return gal_fail(GAL_FILE, "%s: HDU %d is %s, expected a binary table", w->path, wanted,
+                            h->kind == IMAGE         ? "an image"
+                            : h->kind == ASCII_TABLE ? "an ASCII table"
+                                                     : "an extension that is no table");
+        if (h->kind == BINARY_TABLE && (wanted < 0 || wanted == number)) {
+            *place = (gal_fits_place){.hdu = number, .fields = (int)h->fields, .rows = h->axis[2], .row_bytes = h->axis[1]};
+            if (h->data > w->size || (place->row_bytes > 0 && place->rows > (w->size - h->data) / place->row_bytes))
+                return gal_fail(GAL_FILE, "%s: is truncated: %lld rows of %lld bytes from byte %lld on, the file ends at %lld", w->path,
+                                (long long)place->rows, (long long)place->row_bytes, (long long)h->data, (long long)w->size);
+            return GAL_OK;
+        }
+        ascii |= h->kind == ASCII_TABLE;
+    }
+}
+
+gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n, int wanted)
+{
+    walk *w = malloc(sizeof *w);
+    hdu *h = malloc(sizeof *h);
+    gal_status status = w && h ? GAL_OK : gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
+    if (!status) {
+        w->path = path;
+        w->bytes = bytes;
+        w->size = n;
+        w->loaded = -1;
+        if (!bytes && !(status = gal_file_open(&w->file, path)))
+            w->size = w->file.size;
+        if (!status)
+            status = find(place, w, h, wanted);
+        if (!bytes && w->file.fd >= 0)
+            gal_file_close(&w->file);
+    }
+    free(w);
+    free(h);
+    return status;
+}
