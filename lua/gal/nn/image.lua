@@ -60,26 +60,23 @@ end
 
 -- ---- pools ----
 
-local function pool(name)
-  local op = ops[name]
-  return function(k, options)
-    options = arguments.known(name, options, { "stride" })
-    whole(name, "k", k)
-    local stride = whole(name, "stride", options.stride or k)
-    return module.new {
-      forward = function(_, x) return op(x, k, stride) end,
-      spec = function() return { type = name, k = k, stride = stride } end,
-      -- A mean over windows that tile the image is what a convolution can do on the way.
-      tiles = name == "avg_pool2d" and stride == k and k or nil,
-    }
-  end
+local function pool(name, k, options)
+  options = arguments.known(name, options, { "stride" })
+  whole(name, "k", k)
+  local op, stride = ops[name], whole(name, "stride", options.stride or k)
+  return module.new {
+    forward = function(_, x) return op(x, k, stride) end,
+    spec = function() return { type = name, k = k, stride = stride } end,
+    -- A mean over windows that tile the image is what a convolution can do on the way.
+    tiles = name == "avg_pool2d" and stride == k and k or nil,
+  }
 end
 
 --- nn.avg_pool2d(k[, {stride = k}]): the mean of each k x k pixels of images {N, H, W, C}; what is left over at the edge is dropped.
-image.avg_pool2d = pool "avg_pool2d"
+function image.avg_pool2d(k, options) return pool("avg_pool2d", k, options) end
 
 --- nn.max_pool2d(k[, {stride = k}]): the largest of each k x k pixels of images {N, H, W, C}; what is left over at the edge is dropped.
-image.max_pool2d = pool "max_pool2d"
+function image.max_pool2d(k, options) return pool("max_pool2d", k, options) end
 
 --- nn.global_avg_pool(): the mean over all pixels: images {N, H, W, C} to {N, C}.
 function image.global_avg_pool()
