@@ -1,6 +1,5 @@
-/* Files in C: what is written is read again and matches other programs byte for byte; a failed write leaves the old file; and every
- * truncation of small valid files, and every byte of them damaged, gives a value or a sentence. Under the sanitizers the same test shows
- * that nothing is read or written outside. */
+/* Files in C: what is written is read again and matches other programs byte for byte; a failed write of any format leaves the old file. What damaged files do
+ * is io_damage.c's. */
 #include "check.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -155,151 +154,12 @@ static void test_written(void)
         gal_tensor_free(all[i]);
 }
 
-/* ---- damage ---- */
-
-/* CFITSIO asks for absurd memory where a header is damaged so; refused, it answers with a status, as it would without the sanitizer. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-static double seen; /* what was read, so that nothing is optimised away */
-
-static gal_status read_arrays(const char *path)
-{
-    gal_arrays *file = NULL;
-    gal_status status = gal_arrays_open(&file, path);
-    for (int64_t i = 0; !status && i < gal_arrays_count(file); i++) {
-        gal_tensor *x = NULL;
-        status = gal_tensor_new(&x, "cpu", gal_arrays_dtype(file, i), gal_arrays_rank(file, i), gal_arrays_shape(file, i));
-        if (!status)
-            status = gal_arrays_read(x, file, i);
-        if (!status && gal_tensor_count(x) > 0)
-            seen += ((unsigned char *)x->data)[0];
-        gal_tensor_free(x);
-    }
-    for (int64_t i = 0; !status && i < gal_arrays_metadata(file); i++)
-        seen += (double)(strlen(gal_arrays_metadata_key(file, i)) + strlen(gal_arrays_metadata_value(file, i)));
-    gal_arrays_free(file);
-    return status;
-}
-
-/* Every column as numbers, integers, text; a column that is no number is no failure of the file. */
-static gal_status read_table(const char *path)
-{
-    gal_table *table = NULL;
-    gal_status status = gal_table_open(&table, path, -1);
-    for (int i = 0; !status && i < gal_table_columns(table); i++) {
-        int64_t n = gal_table_rows(table) * gal_table_width(table, i);
-        double *numbers = malloc((size_t)(n + 1) * sizeof *numbers);
-        int64_t *integers = malloc((size_t)(n + 1) * sizeof *integers);
-        uint8_t *missing = malloc((size_t)n + 1);
-        const char *text;
-        status = gal_table_numbers(numbers, table, i);
-        if (!status && n > 0)
-            seen += numbers[n - 1];
-        gal_table_integers(integers, missing, table, i);
-        for (int64_t k = 0; k < n && gal_table_text(&text, table, i, k) == GAL_OK; k++)
-            seen += (double)strlen(text);
-        if (status == GAL_TYPE || status == GAL_VALUE)
-            status = GAL_OK;
-        free(numbers);
-        free(integers);
-        free(missing);
-        seen += (double)(strlen(gal_table_name(table, i)) + strlen(gal_table_unit(table, i)));
-    }
-    gal_table_free(table);
-    return status;
-}
-
-/* A status that a reader may answer with; and every failure has a sentence that begins with the path. */
-static int is_answer(gal_status status, const char *path)
-{
-    return status == GAL_OK || strncmp(gal_error(), path, strlen(path)) == 0;
-}
-
-static void put(const char *path, const char *bytes, int64_t n)
-{
-    FILE *file = fopen(path, "wb");
-    if (file) {
-        fwrite(bytes, 1, (size_t)n, file);
-        fclose(file);
-    }
-}
-
-/* from: lengths from here to the whole are tried; needed: bytes without which no value can come back. */
-static void test_truncations(const char *golden, const char *name, gal_status (*read)(const char *), int64_t needed)
-{
-    char *bytes = NULL, sentence[160];
-    int64_t n = 0, wrong = -1, answered = -1;
-    const char *path = in_folder(name);
-    IS_OK(gal_file_read(&bytes, &n, golden));
-    put(path, bytes, n);
-    snprintf(sentence, sizeof sentence, "%s reads whole", golden);
-    CASE(sentence);
-    IS_OK(read(path));
-    for (int64_t m = n - 1; m >= 0; m--) {
-        if (truncate(path, m) != 0)
-            break;
-        gal_status status = read(path);
-        if (!is_answer(status, path))
-            wrong = m;
-        if (status == GAL_OK && m < needed)
-            answered = m;
-    }
-    snprintf(sentence, sizeof sentence, "%s cut anywhere gives a sentence with its path, and no value where values are cut", golden);
-    CASE(sentence);
-    IS_INT(wrong, -1);
-    IS_INT(answered, -1);
-    gal_file_free(bytes);
-}
-
-/* Each byte from first to last in turn becomes each of a few others; one of them is enough in place of a blank, of which FITS has many. */
-static void test_damage(const char *golden, const char *name, gal_status (*read)(const char *), int64_t first, int64_t last)
-{
-    static const char others[] = {'9', 0, '\xff', '"'};
-    char *bytes = NULL, sentence[160];
-    int64_t n = 0, wrong = -1;
-    const char *path = in_folder(name);
-    IS_OK(gal_file_read(&bytes, &n, golden));
-    put(path, bytes, n);
-    int fd = open(path, O_WRONLY);
-    for (int64_t k = first; fd >= 0 && k < n && k < last; k++) {
-        for (size_t o = 0; o < (bytes[k] == ' ' ? 1 : sizeof others); o++)
-            if (bytes[k] != others[o] && pwrite(fd, &others[o], 1, k) == 1 && !is_answer(read(path), path))
-                wrong = k;
-        if (pwrite(fd, &bytes[k], 1, k) != 1)
-            wrong = k;
-    }
-    snprintf(sentence, sizeof sentence, "%s with any byte damaged gives a value or a sentence with its path", golden);
-    CASE(sentence);
-    IS_TRUE(fd >= 0);
-    IS_INT(wrong, -1);
-    close(fd);
-    gal_file_free(bytes);
-}
-
 int main(void)
 {
     if (!mkdtemp(folder))
         return 1;
     test_file();
     test_written();
-    test_truncations(GOLDEN "f8_big.npy", "t.npy", read_arrays, 176);
-    test_truncations(GOLDEN "cube_fortran.npy", "t.npy", read_arrays, 176);
-    test_truncations(GOLDEN "numpy.safetensors", "t.safetensors", read_arrays, 833);
-    test_truncations(GOLDEN "torch.safetensors", "t.safetensors", read_arrays, 244);
-    test_truncations(GOLDEN "plain.csv", "t.csv", read_table, 62); /* a CSV cut behind a row is a shorter table */
-    test_truncations(GOLDEN "plain.csv.gz", "t.csv.gz", read_table, 152);
-    test_truncations(GOLDEN "small.fits", "t.fits", read_table, 5760 + 4 * 12);
-    test_truncations(GOLDEN "table.fits.gz", "t.fits.gz", read_table, 1186);
-    test_damage(GOLDEN "f8_big.npy", "d.npy", read_arrays, 0, 176);
-    test_damage(GOLDEN "numpy.safetensors", "d.safetensors", read_arrays, 0, 833);
-    test_damage(GOLDEN "plain.csv", "d.csv", read_table, 0, 169);
-    test_damage(GOLDEN "plain.csv.gz", "d.csv.gz", read_table, 0, 152);
-    test_damage(GOLDEN "small.fits", "d.fits", read_table, 0, 5840);
-    test_damage(GOLDEN "table.fits", "d.fits", read_table, 8640, 14400); /* the header of its table */
     char command[96];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return finish() | (system(command) != 0);
