@@ -87,8 +87,8 @@ local function one(name, a, seed)
   local mean, squares = total / FRESH, 0
   for i = 1, FRESH do squares = squares + (losses[i] - mean) ^ 2 end
 
-  -- 2,000 draws know a mean to .022 deviations; 20 steps are exact to less than that.
-  local some, n = 200, 2000
+  -- 1,000 draws know a mean to .032 deviations; 20 steps are exact to less than that.
+  local some, n = 200, 1000
   local draws = flow:sample(seen:narrow(1, 1, some), { n = n, steps = 20, rng = gal.rng(seed) })
   local means, deviations = draws:mean(2):totable(), draws:std(2):totable()
   local off, ratio = 0, 0

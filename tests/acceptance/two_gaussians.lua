@@ -63,7 +63,7 @@ local function one(seed)
     local loss = log_exact(truths[i], contexts[i]) - log_q[i]
     total, squares = total + loss, squares + loss * loss
   end
-  local some, n, off = 200, 2000, 0
+  local some, n, off = 200, 1000, 0
   local draws = flow:sample(seen:narrow(1, 1, some), { n = n, steps = 20, rng = gal.rng(seed) })
   for i = 1, some do
     local share, weight = 0, nil
