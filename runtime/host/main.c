@@ -11,6 +11,7 @@
 #include <lua.h>
 #include <luajit.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +334,7 @@ int main(int argc, char **argv)
     char message[512];
     int code = HOST_DONE;
     setlocale(LC_CTYPE, ""); /* for the prompt's wide characters; numbers keep their point */
+    signal(SIGXFSZ, SIG_IGN);  /* a file that may not grow is a failed write with its sentence, not the end */
     if (!host_options_read(&o, argc, argv, message, sizeof message))
         code = refuse(HOST_USAGE, message);
     else if (o.help)

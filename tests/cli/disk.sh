@@ -1,0 +1,103 @@
+#!/bin/sh
+# What a full disk does to files: every format that galrun writes, and a training run, on a disk of 256 KiB (a tmpfs of our own, by a user namespace), and
+# once more under a limit on file sizes, which is all there is where namespaces are not allowed. disk.sh GALRUN; exits 1 if a case failed. Each case's name is
+# a sentence that can be false.
+galrun=$1
+work=${2:-}
+if [ -z "$work" ]; then
+  work=$(mktemp -d) || exit 1
+  trap 'rm -rf "$work"' EXIT
+  mkdir "$work/disk"
+  result=0
+  sh "$0" "$galrun" "$work" limit || result=1
+  if unshare -Urm sh -c 'mount -t tmpfs -o size=256k tmpfs "$1"' - "$work/disk" 2>/dev/null; then
+    unshare -Urm sh -c 'mount -t tmpfs -o size=256k tmpfs "$2/disk" && sh "$0" "$1" "$2" tmpfs' "$0" "$galrun" "$work" || result=1
+  else
+    echo "no tmpfs can be mounted here: only the limit on file sizes was tried"
+  fi
+  exit $result
+fi
+how=$3
+cd "$work" || exit 1
+rm -rf disk/* disk/.[!.]*
+passed=0 failed=0
+
+# full COMMAND...: fills $err, $code, run where nothing can be written; its output goes through a pipe, which has no limit.
+full() {
+  if [ "$how" = tmpfs ]; then dd if=/dev/zero of=disk/fill bs=4096 >/dev/null 2>&1; blocks=unlimited; else blocks=0; fi
+  code=$({ { (ulimit -f $blocks; exec "$@") 2>&1 >/dev/null; echo $? >&3; } | cat >err; } 3>&1)
+  err=$(cat err)
+  rm -f disk/fill
+}
+# some COMMAND...: the same where some, but not all of it can be written: 150 KiB.
+some() {
+  if [ "$how" = tmpfs ]; then blocks=unlimited; else blocks=300; fi
+  code=$({ { (ulimit -f $blocks; exec "$@") 2>&1 >/dev/null; echo $? >&3; } | cat >err; } 3>&1)
+  err=$(cat err)
+}
+check() { # sentence, condition as words for test
+  sentence="$1 ($how)"; shift
+  if [ "$@" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'FAILED: %s\n  exit code %s; stderr: %s\n' "$sentence" "$code" "$err" >&2; fi
+}
+sum() { (cd disk && find . -type f ! -name fill -exec cksum {} + | sort); }
+told() { # file: stderr is one sentence with its name and the reason, and a traceback
+  first=$(head -n 1 err)
+  case $first in *"$1"*"can't be written"*"No space left on device"* | *"$1"*"can't be written"*"File too large"*) found=yes ;; *) found=no ;; esac
+  check "a full disk is told in one sentence that names $1" "$found" = yes
+  check "the sentence about $1 stands once" "$(grep -c "can't be written" err)" = 1
+  check "a full disk ends galrun with 1 writing $1" "$code" = 1
+}
+
+cat >write.lua <<'LUA'
+-- write.lua NAME N: a file of N numbers under that name.
+local gal = require "gal"
+local name, x = arg[1], gal.arange(tonumber(arg[2]))
+if name:find "csv$" or name:find "fits$" then gal.table{ x = x, y = x }:save(name)
+elseif name:find "npy$" then gal.save(name, x)
+else gal.save(name, { x = x, y = x + 1 }) end
+LUA
+for file in a.npy a.npz a.safetensors a.csv a.fits; do
+  "$galrun" write.lua disk/$file 100 || check "a small $file is written" 1 = 0
+done
+before=$(sum)
+for file in a.npy a.npz a.safetensors a.csv a.fits; do
+  some "$galrun" write.lua disk/$file 100000
+  told $file
+  check "$file is as it was after the disk was full half way" "$(sum)" = "$before"
+  full "$galrun" write.lua disk/$file 1000
+  told $file
+  check "$file is as it was after nothing could be written" "$(sum)" = "$before"
+done
+check "nothing is left beside the files" "$(ls -A disk | wc -l)" -eq 5
+for file in a.npy a.npz a.safetensors a.csv a.fits; do
+  "$galrun" write.lua disk/$file 200 2>err; code=$?; err=$(cat err)
+  check "$file is written once there is room" $code = 0
+done
+
+cat >train.lua <<'LUA'
+-- train.lua EPOCHS: a small run in disk/run, resumed where it stands.
+local gal = require "gal"
+local r = gal.rng(1)
+local theta = gal.randn({ 200, 2 }, { rng = r })
+local flow = require("gal.flow").new{ theta = 2, context = 2, hidden = { 8 }, rng = gal.rng(2) }
+require("gal.train").fit{ flow = flow, theta = theta, context = theta + gal.randn({ 200, 2 }, { rng = r }), batch = 50, epochs = tonumber(arg[1]), patience = 100,
+  out = "disk/run", resume = true, progress = false }
+LUA
+rm -f disk/a.*
+"$galrun" train.lua 2 2>err; code=$?; err=$(cat err)
+check "two epochs are trained" $code = 0
+flow=$(cksum <disk/run/flow.safetensors) checkpoint=$(cksum <disk/run/checkpoint.safetensors) history=$(cksum <disk/run/history.csv)
+full "$galrun" train.lua 4
+case $(head -n 1 err) in *disk/run/*"can't be written"*) found=yes ;; *) found=no ;; esac
+check "a run on a full disk says which file can't be written" $found = yes
+check "a run on a full disk ends with 1" "$code" = 1
+check "the last good epoch's checkpoint is as it was" "$(cksum <disk/run/checkpoint.safetensors)" = "$checkpoint"
+check "the last good epoch's flow is as it was" "$(cksum <disk/run/flow.safetensors)" = "$flow"
+check "the history is as it was" "$(cksum <disk/run/history.csv)" = "$history"
+check "a run on a full disk leaves no temporary file" -z "$(find disk -name '*.tmp')"
+"$galrun" train.lua 4 2>err; code=$?; err=$(cat err)
+check "with room again the run goes on to its end" "$code" = 0
+check "the history then has its four epochs" "$(grep -c '^[0-9]' disk/run/history.csv)" -eq 4
+
+echo "$how: $passed passed, $failed failed"
+[ "$failed" = 0 ]
