@@ -300,6 +300,10 @@ GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n
 GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
 /* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
+/* Takes the lock of the file (made where it is absent), or fails with GAL_STATE naming the process and host that hold it. It goes with its holder, however that ends. */
+typedef struct gal_lock gal_lock;
+GAL_API gal_status gal_lock_take(gal_lock **out, const char *path);
+GAL_API void gal_lock_release(gal_lock *lock); /* NULL is left alone */
 
 /* Arrays in a file: .npy (versions 1 to 3; one array, its name ""), .npz (any number by name, stored or deflated) and .safetensors (the same and metadata). Opening
  * reads and checks the headers against the file's length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every float GAL_F32. */

@@ -147,6 +147,7 @@ local function epoch(self)
 end
 
 local function loop(self)
+  if not self.stopped and self.epoch >= self.settings.epochs then self.stopped = "epochs" end
   while not self.stopped do epoch(self) end
 end
 
@@ -190,13 +191,13 @@ local function ids_of(o, part, valid)
 end
 
 -- Everything that a run is made of, from fit's options; continued from its checkpoint where there is one.
-local function prepare(o)
+local function prepare(self, o)
   local flow, s = o.flow, settings_of(o)
   local part, valid = rows.split(flow, o)
   local saved
-  if o.out then saved = files.open(o.out, o.resume) end
+  self.flow, self.settings, self.out, self.epoch, self.history = flow, s, o.out, 0, {}
+  if o.out then saved, self.lock = files.open(o.out, o.resume) end
   if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
-  local self = { flow = flow, settings = s, out = o.out, epoch = 0, history = {} } -- the run
   self.report = reporter(o, self)
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
   local rate, described = schedule_of(o, s, steps)
@@ -215,7 +216,6 @@ local function prepare(o)
     local parts = ids_of(o, part, valid)
     if parts then files.save_split(o.out, parts) end
   end
-  return self
 end
 
 -- The best weights into the flow, and what fit returns.
@@ -223,6 +223,7 @@ local function finish(self)
   core.assign(self.opt.block, self.best)
   self.opt:zero_grad()
   if self.out and self.best_epoch then self.flow:save(self.out .. "/flow.safetensors") end
+  files.unlock(self.lock)
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss, stopped = self.stopped, out = self.out,
     recorded = self.stepper.recorded,
@@ -246,11 +247,16 @@ function train.fit(options)
   local o = arguments.known("fit", options, OPTIONS)
   if getmetatable(o.flow) ~= require("gal.flow").Flow then raise("fit: flow is %s, expected a flow (gal.flow)", core.kind(o.flow)) end
   if o.out ~= nil and type(o.out) ~= "string" then raise("fit: out is %s, expected the name of a folder", core.kind(o.out)) end
-  local self = prepare(o)
-  if not self.stopped and self.epoch >= self.settings.epochs then self.stopped = "epochs" end
-  local ok, err = pcall(loop, self)
+  local self = {}
+  local ok, err = pcall(function()
+    prepare(self, o)
+    loop(self)
+  end)
   if ok then return finish(self) end
-  if err ~= gal.interrupted then error(err, 0) end
+  if err ~= gal.interrupted or not self.stepper then
+    files.unlock(self.lock)
+    error(err, 0)
+  end
   self.stopped = "interrupt"
   self.report { stopped = "interrupt", epoch = self.epoch, epochs = self.settings.epochs, whole = true }
   local run = finish(self)

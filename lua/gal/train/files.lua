@@ -17,22 +17,33 @@ local function write(path, text) check(C.gal_file_write(path, text, #text)) end
 
 local function number(v) return v and ("%.9g"):format(v) or "" end
 
+-- One galrun at a time in the folder: raises naming the process and host that train in it now. The lock goes with the process, or by files.unlock.
+local function lock(out)
+  local held = ffi.new "gal_lock *[1]"
+  if C.gal_lock_take(held, out .. "/lock") ~= 0 then raise("fit: %s", ffi.string(C.gal_error())) end
+  return ffi.gc(held[0], C.gal_lock_release)
+end
+
+--- files.unlock(held): gives up what files.open returned second; nil is left alone.
+function files.unlock(held)
+  if held then C.gal_lock_release(ffi.gc(held, nil)) end
+end
+
 --- files.open(out, resume): the state of checkpoint.safetensors in the folder `out` as {tensors, small}, or nil where a run is to begin. Raises where the folder
--- exists and resume is not true.
+-- exists and resume is not true. Second: the folder's lock, for files.unlock.
 function files.open(out, resume)
   local kind = C.gal_path_exists(out)
   if kind == 1 then raise("fit: out is '%s', which is a file, expected a folder", out) end
   if kind == 2 and not resume then
     raise("fit: out is '%s', which exists; pass resume = true to go on with the run in it, or name another folder", out)
   end
+  check(C.gal_make_folder(out))
+  local held = lock(out)
   local path = out .. "/checkpoint.safetensors"
-  if C.gal_path_exists(path) == 0 then
-    check(C.gal_make_folder(out))
-    return nil
-  end
+  if C.gal_path_exists(path) == 0 then return nil, held end
   local tensors, metadata = gal.load(path)
   if type(metadata) ~= "table" or metadata.format ~= FORMAT then raise("fit: %s is no checkpoint of this version", path) end
-  return { tensors = tensors, small = json.decode(metadata.state) }
+  return { tensors = tensors, small = json.decode(metadata.state) }, held
 end
 
 --- files.save_checkpoint(out, tensors, small): tensors by name, small: what JSON holds.

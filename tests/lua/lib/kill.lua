@@ -1,0 +1,41 @@
+-- Kills a training with SIGKILL at random moments, resumes it until it ends, and compares its folder with that of the same training left alone. For
+-- tests/lua/crash.lua (three kills) and tests/acceptance/kill.lua (twenty). Files that must be the same bytes: all but timing.csv, which holds the clock, and lock.
+local host = require "gal.host"
+
+local kill = {}
+
+local SAME = { "history.csv", "flow.safetensors", "checkpoint.safetensors", "config.json", "split.csv" }
+
+local function bytes(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function run(command) return os.execute(command .. " >/dev/null 2>&1") end
+
+--- kill.compare{folder =, kills =, epochs =, seed =}: true, or false and what differs; then how many of the kills found the training under way.
+function kill.compare(o)
+  local survey, root = o.folder .. "/survey.csv", host.root
+  local random = require("gal").rng(o.seed)
+  if not io.open(survey) then require("gal.analytic").table(3000, 1):save(survey) end
+  local train = ("%q --threads 1 %q --survey %q --epochs %d --patience %d --hidden 64,64 --seed 3 --resume --out "):format(host.executable,
+    root .. "/experiments/train_photometry.lua", survey, o.epochs, o.epochs)
+  if run(train .. o.folder .. "/alone") ~= 0 then return false, "the undisturbed training failed", 0 end
+  local seconds = 0
+  for line in io.lines(o.folder .. "/alone/timing.csv") do seconds = seconds + (tonumber(line:match "^%d+,(.*)$") or 0) end
+  local met, longest = 0, 0.3 + 1.5 * seconds / o.kills -- start-up, and on average three quarters of the training spread over the kills
+  for _ = 1, o.kills do
+    local delay = 0.05 + longest * require("gal").rand({ 1 }, { rng = random }):item()
+    local status = os.execute(("sh -c '%s%s/killed >/dev/null 2>&1 & p=$!; sleep %.3f; kill -9 $p 2>/dev/null; wait $p' 2>/dev/null"):format(train, o.folder, delay))
+    if status ~= 0 then met = met + 1 end
+  end
+  if run(train .. o.folder .. "/killed") ~= 0 then return false, "the killed training could not be resumed", met end
+  for _, name in ipairs(SAME) do
+    if bytes(o.folder .. "/alone/" .. name) ~= bytes(o.folder .. "/killed/" .. name) then return false, name .. " differs", met end
+  end
+  return true, nil, met
+end
+
+return kill
