@@ -7,7 +7,7 @@ local o = cli.options{
   { "survey", type = "string", help = "table or folder to take the galaxies from; default: the one that the run was trained on" },
   { "galaxies", 1000, "at most so many of the test part's galaxies" },
   { "n", 200, "draws a galaxy" },
-  { "steps", 100, "Runge-Kutta steps" },
+  { "steps", 30, "Runge-Kutta steps; 20 were within 2e-5 nats of 200 on real galaxies" },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
   { "out", type = "string", help = "folder for the results; default: the run's" },
   { "seed", 0, "of the draws and the bootstrap" },

@@ -94,7 +94,7 @@ end
 
 --- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
 -- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}, context {N, c}; prior as in gal.prior.
--- options: n (200 draws a galaxy), steps (100), seed (0), rows (20,000: draws that are worked on at once), progress (called with galaxies done and N).
+-- options: n (200 draws a galaxy), steps (100), seed (0), rows (5,000: draws that are worked on at once), progress (called with galaxies done and N).
 -- Returns lists {N} log_q, log_p, log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by the
 -- mixture; and the draws, samples {N, n, d}. A galaxy's draws are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
@@ -107,7 +107,7 @@ function metrics.information(flow, theta, context, prior, options)
     result.delta_log_p[k] = result.log_q[k] - result.log_p[k]
     result.delta_log_p_mixture[k] = result.log_q[k] - result.log_p_mixture[k]
   end
-  local together, parts = math.max(1, math.floor((options.rows or 20000) / n)), {}
+  local together, parts = math.max(1, math.floor((options.rows or 5000) / n)), {}
   for first = 1, count, together do
     local size = math.min(together, count - first + 1)
     -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show in the draws.
