@@ -47,7 +47,6 @@ function data.open(path, options)
   if how ~= "drop" and how ~= "mask" then raise('missing is "%s", expected "drop" or "mask"', tostring(how)) end
   local file = columns.find(path)
   local source = gal.table(file)
-  if source.rows == 0 then raise("%s has no rows", file) end
   local theta, context = {}, {}
   for i, name in ipairs(options.theta or data.theta) do theta[i] = columns.requested(source, name, dereddened) end
   for i, name in ipairs(options.context or data.context) do context[i] = columns.requested(source, name, dereddened) end

@@ -160,7 +160,7 @@ end)
 
 check.case("what is wrong with a survey is said in one sentence", function()
   check.raises(function() data.open "nowhere/at/all" end, "no survey at nowhere/at/all: expected a table", true)
-  check.raises(function() data.open(write(HEADER)) end, "has no rows", true)
+  check.raises(function() data.open(write(HEADER)) end, "the table has no rows", true)
   check.raises(function() data.open(write(HEADER .. row "1"), { theta = { "oh_p5" } }) end, "oh_p5.*oh_p50")
   check.raises(function() data.open(write(HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "metal"))))) end, "oh_p50.*metal.*line 3")
   check.raises(function() data.open(write(HEADER .. row("1", (GOOD:gsub("8.9", "-9999"))))) end, "no galaxy is left: 1 of 1 rows dropped: 1 without oh_p50", true)
