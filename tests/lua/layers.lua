@@ -196,7 +196,8 @@ end
 
 check.case("sequential gives what its layers give one after the other, results and gradients", function()
   for name in pairs(nn.activations) do
-    local net = nn.sequential { nn.conv2d(3, 8, 3), nn[name](), nn.avg_pool2d(2), nn.conv2d(8, 5, 3), nn.avg_pool2d(2), nn.conv2d(5, 5, 3), nn[name](), nn.global_avg_pool() }
+    local net = nn.sequential { nn.conv2d(3, 8, 3), nn[name](), nn.avg_pool2d(2), nn.conv2d(8, 5, 3), nn.avg_pool2d(2), nn.conv2d(5, 5, 3), nn[name](),
+      nn.avg_pool2d(2, { stride = 1 }), nn.conv2d(5, 5, 1), nn.global_avg_pool() }
     local x = gal.randn { 2, 13, 9, 3 }
     net(x):pow(2):sum():backward()
     local fused, y = {}, net(x)
@@ -209,6 +210,12 @@ check.case("sequential gives what its layers give one after the other, results a
       check.near(fused[i]:reshape { -1 }, p.grad:reshape { -1 }, 2e-6 * math.max(1, p.grad:abs():max():item()), name .. ", parameter " .. i)
     end
   end
+end)
+
+check.case("a residual adds its argument", function()
+  local inner, x = nn.conv2d(3, 3, 3), gal.randn { 1, 4, 5, 3 }
+  check.equal(nn.residual(inner)(x), x + inner(x))
+  check.equal(nn.residual(function(v) return v * 2 end)(x), x * 3)
 end)
 
 check.case("a second backward adds to the gradients", function()
