@@ -234,7 +234,7 @@ Tensor.__sub = operator("sub", function(x, v) return linear_map(x, 1, -v) end, f
 Tensor.__mul = operator("mul", times, function(v, x) return times(x, v) end)
 -- Division is not multiplication by 1 / v: 3 / 10 has to be the float32 nearest to 0.3.
 Tensor.__div = operator("div", function(x, v) return methods.div(x, scalar(v, x)) end, function(v, x) return methods.div(scalar(v, x), x) end)
-Tensor.__unm = function(x) return linear_map(x, -1, MINUS_ZERO) end
+Tensor.__unm = function(x) return linear_map(beside_number(x, "unary minus", "x"), -1, MINUS_ZERO) end
 Tensor.__pow = function(a, b)
   if type(a) == "number" then return power_of_tensors(scalar(a, live(b, "pow", "e")), b) end
   return methods.pow(a, b)
