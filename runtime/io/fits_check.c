@@ -89,8 +89,8 @@ static int is_true(const char *card)
 
 static gal_status bad_card(const walk *w, const hdu *h, int64_t k, const char *card, const char *expected)
 {
-    char text[41];
-    size_t n = 40;
+    char text[31]; /* up to column 30, where a fixed-format value ends */
+    size_t n = 30;
     for (size_t c = 0; c < n; c++)
         text[c] = card[c] >= ' ' && card[c] <= '~' ? card[c] : '?';
     while (n > 0 && text[n - 1] == ' ')
@@ -119,27 +119,35 @@ static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const 
     return GAL_OK;
 }
 
+/* Whether the card's value is this string in quotes, blanks at its end aside. */
+static int is_text(const char *card, const char *text)
+{
+    size_t n = strlen(text);
+    const char *at = card + 11 + n, *end = card + CARD;
+    if (card[10] != '\'' || memcmp(card + 11, text, n) != 0)
+        return 0;
+    while (at < end && *at == ' ')
+        at++;
+    return at < end && *at == '\'';
+}
+
 static gal_status take_kind(walk *w, hdu *h)
 {
     static const struct {
         const char *text;
         hdu_kind kind;
-    } known[] = {{"'IMAGE   '", IMAGE},
-                 {"'IUEIMAGE'", IMAGE},
-                 {"'TABLE   '", ASCII_TABLE},
-                 {"'BINTABLE'", BINARY_TABLE},
-                 {"'A3DTABLE'", BINARY_TABLE}};
+    } known[] = {{"IMAGE", IMAGE}, {"IUEIMAGE", IMAGE}, {"TABLE", ASCII_TABLE}, {"BINTABLE", BINARY_TABLE}, {"A3DTABLE", BINARY_TABLE}};
     const char *card = NULL;
     gal_status status = card_at(&card, w, h->header, 0);
     if (status)
         return status;
     if (h->header == 0)
-        return is_named(card, "SIMPLE") && is_true(card) ? GAL_OK : bad_card(w, h, 0, card, "SIMPLE = T");
+        return is_named(card, "SIMPLE") ? GAL_OK : bad_card(w, h, 0, card, "SIMPLE");
     if (!is_named(card, "XTENSION"))
         return bad_card(w, h, 0, card, "XTENSION");
     h->kind = OTHER_EXTENSION;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-        if (memcmp(card + 10, known[k].text, strlen(known[k].text)) == 0)
+        if (is_text(card, known[k].text))
             h->kind = known[k].kind;
     return GAL_OK;
 }

@@ -171,6 +171,23 @@ fails("a cut FITS file is called truncated", function() local _ = gal.table(writ
   "cut.fits: is truncated: 4 rows of 12 bytes from byte 5760 on, the file ends at 5770")
 fails("a FITS file cut in its header is called truncated", function() local _ = gal.table(write("cut.fits", read(golden .. "small.fits"):sub(1, 4000))) end,
   "cut.fits: .*truncated")
+-- small.fits with one card changed, of the same length.
+local function card(from, to)
+  local bytes, changed = read(golden .. "small.fits"):gsub(from:gsub("%p", "%%%0"), to)
+  assert(changed == 1 and #bytes == 8640, from)
+  return gal.table(write("card.fits", bytes))
+end
+fails("a number of rows that is none names its card", function() local _ = card("NAXIS2  =                    4", "NAXIS2  =                   4x") end,
+  'card.fits: is damaged: card 5 of the header at byte 2880 is "NAXIS2  =                   4x", expected NAXIS2 of at least 0')
+fails("more columns than FITS allows are refused", function() local _ = card("TFIELDS =                    2", "TFIELDS =                 1000") end,
+  'is "TFIELDS =                 1000", expected TFIELDS from 0 to 999')
+fails("a mandatory card elsewhere is refused", function() local _ = card("GCOUNT  =", "GC_UNT  =") end, 'is "GC_UNT  = .*", expected GCOUNT from 1 to 1')
+fails("rows beyond the file are no memory asked for", function() local _ = card("NAXIS2  =                    4", "NAXIS2  =       99999999999999") end,
+  "card.fits: is truncated: 99999999999999 rows of 12 bytes")
+fails("sizes beyond 64 bits are refused", function() local _ = card("NAXIS2  =                    4", "NAXIS2  =   999999999999999999") end,
+  "card.fits: is damaged: the header at byte 2880 claims more data than any file holds")
+fails("a header without an end is refused", function() local _ = gal.table(write("card.fits", (read(golden .. "small.fits"):gsub("END     ", "ENX     ")))) end,
+  "card.fits: is truncated or damaged: the header at byte 0 has no END")
 fails("a cut gzip stream is called truncated", function() local _ = gal.table(write("cut.fits.gz", read(golden .. "table.fits.gz"):sub(1, 900))) end,
   "cut.fits.gz: is truncated: the gzip stream ends too early")
 fails("what only calls itself FITS is refused", function() local _ = gal.table(write("page.fits", "<html>no such table</html>")) end,
