@@ -195,20 +195,22 @@ local function add(h, name, column_type, letter, n, values)
 end
 
 --- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last: a list of numbers or strings, or of lists of them, a
---- tensor {rows} or {rows, width}. NaN is missing. t:set(name, nil) takes the column out. Returns t.
+--- tensor {rows} or {rows, width}. NaN is missing. Returns t.
 function methods.set(t, name, values)
   if getmetatable(t) ~= Table then raise("set: called with %s, expected a table: t:set(name, values)", kind(t)) end
   check_name("set", name)
   local i, matches = find(t, name)
   if matches > 1 and not i then raise("set: %s has %d columns named %q", t.path or "the table", matches, name) end
-  if values == nil then
-    check(C.gal_table_remove(t.h, i or column(t, "set", name)))
-    return refresh(t)
-  end
   local column_type, letter, n, c_values, rows = values_of("set", name, values)
   if rows ~= t.rows then raise("set: column %q has %d rows, the table has %d", name, rows, t.rows) end
   add(t.h, name, column_type, letter, n, c_values)
   if i then check(C.gal_table_replace(t.h, i)) end
+  return refresh(t)
+end
+
+--- t:drop(name): takes a column out. Returns t.
+function methods.drop(t, name)
+  check(C.gal_table_remove(t.h, column(t, "drop", name)))
   return refresh(t)
 end
 
@@ -276,8 +278,8 @@ end
 
 --- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a FITS file, or that in HDU n (0 is the primary, 1 the
 --- first extension). gal.table{z = values, objID = {"12", …}} --> a table of columns as t:set takes them; ids first, then by name.
---- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:select(rows),
---- t:save(path).
+--- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:drop(name),
+--- t:select(rows), t:save(path).
 function module.open(source, options)
   if type(source) == "table" and not handle.is_tensor(source) then
     if options ~= nil then raise("table: options are for files, expected none beside columns") end

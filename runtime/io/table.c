@@ -324,7 +324,7 @@ gal_status gal_table_write(const char *path, gal_table *table)
         if (table->column[i].type == GAL_COLUMN_OTHER)
             return gal_fail(GAL_TYPE,
                             "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which are not written: "
-                            "t:set(\"%s\", nil) takes it out",
+                            "t:drop(\"%s\") takes it out",
                             path, table->column[i].name, table->column[i].name);
     return csv ? gal_csv_write(path, table) : gal_fits_write(path, table);
 }

@@ -1,4 +1,4 @@
--- Tables changed and saved: t:set, t:select, t:save. What is loaded and saved is the same again, type by type; what is wrong is a sentence at the caller's line.
+-- Tables changed and saved: t:set, t:drop, t:select, t:save. What is loaded and saved is the same again, type by type; what is wrong is a sentence at the caller's line.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local ffi = require "ffi"
@@ -37,7 +37,7 @@ end
 local function readable(path)
   local t = gal.table(path)
   for _, name in ipairs{ "wave", "bits", "neighbours" } do
-    if t:has(name) then t:set(name, nil) end
+    if t:has(name) then t:drop(name) end
   end
   return t
 end
@@ -60,7 +60,7 @@ for _, name in ipairs{ "plain.csv", "plain.csv.gz", "skyserver.csv", "mark.csv",
   end)
   check.case(name .. " becomes the same table in FITS", function()
     local t = gal.table(golden .. name)
-    if t:has "modelMag_r" then t:set("name", nil) end -- it has a line break in it
+    if t:has "modelMag_r" then t:drop "name" end -- it has a line break in it
     t:save(folder .. "/again.fits")
     check.equal(everything(gal.table(folder .. "/again.fits")), everything(t))
   end)
@@ -134,13 +134,13 @@ check.case("set puts a column in its place, whatever the case, and else behind t
   check.equal(t.names, { "id", "oh_p50", "new" })
   check.equal(t:doubles "oh_p50", { 1, 2, 3, 4, 5 })
   check.equal(t:strings "new", { "a", "b", "c", "d", "e" })
-  t:set("id", nil)
+  check.that(t:drop "ID" == t, "drop does not return t")
   check.equal(t.names, { "oh_p50", "new" })
   check.equal(t:doubles "oh_p50", { 1, 2, 3, 4, 5 })
 end)
 check.case("set keeps a FITS column's unit, and its neighbours are read from their own place afterwards", function()
   local t = readable(golden .. "table.fits")
-  t:set("modelMag_r", { 1, 2, 3, 4 }):set("objID", nil)
+  t:set("modelMag_r", { 1, 2, 3, 4 }):drop "objID"
   check.equal(t:unit "modelMag_r", "mag")
   check.equal(t:ids("pair")[1], { IDS[1], IDS[2] })
   check.equal(t:strings "name", { "NGC 4321", "M31", "", "  x" })
@@ -199,9 +199,10 @@ local t = gal.table{ z = { 1, 2 }, name = { "a", "θ" } }
 fails("a column of another length is refused", function() t:set("x", { 1 }) end, 'set: column "x" has 1 rows, the table has 2')
 fails("an empty list is refused", function() t:set("x", {}) end, 'set: column "x" is an empty list')
 fails("a number is no column", function() t:set("x", 5) end, 'set: column "x" is the number 5, expected a list or a tensor')
+fails("a variable that is not there takes no column out", function() t:set("z", nil) end, 'set: column "z" is nil, expected a list or a tensor')
 fails("a ragged column names its row", function() t:set("x", { { 1, 2 }, { 3 } }) end, 'column "x" has a list of 1 in row 2, expected a list of 2')
 fails("a column without a name is refused", function() t:set("", { 1, 2 }) end, "a column is named by the string")
-fails("a column that is not there can't be taken out", function() t:set("zz", nil) end, 'set: the table has no column "zz" %(did you mean "z"%?%)')
+fails("a column that is not there can't be taken out", function() t:drop "zz" end, 'drop: the table has no column "zz" %(did you mean "z"%?%)')
 fails("a row that is not there is refused", function() local _ = t:select{ 1, 3 } end, "select: rows%[2%] is 3, expected an integer from 1 to 2")
 fails("a row that is half is refused", function() local _ = t:select{ 1.5 } end, "select: rows%[1%] is 1.5, expected an integer")
 fails("booleans have to be as many as rows", function() local _ = t:select{ true } end, "rows has 1 booleans, the table has 2 rows")
@@ -213,7 +214,7 @@ fails("text that FITS can't hold names its column and row", function() t:save(fo
 fails("a name that FITS can't hold is named", function() gal.table{ ["θ"] = { 1 } }:save(folder .. "/t.fits") end, 'column "θ" can\'t be named so in FITS')
 fails("a name too long for FITS is named", function() gal.table{ [("x"):rep(69)] = { 1 } }:save(folder .. "/t.fits") end, "longer name than the 68 characters that FITS takes")
 fails("what was not read is not written, and says how to go on", function() gal.table(golden .. "table.fits"):save(folder .. "/t.fits") end,
-  't.fits: column "wave" holds complex numbers.* t:set%("wave", nil%) takes it out')
+  't.fits: column "wave" holds complex numbers.* t:drop%("wave"%) takes it out')
 fails("a folder that is not there is named", function() gal.table{ z = { 1 } }:save(folder .. "/no/t.fits") end, "no/t.fits: can't be written")
 check.case("a refused save leaves no file", function()
   for _, name in ipairs{ "/t.fits", "/v.csv", "/none.csv" } do check.that(not io.open(folder .. name), name .. " is there") end

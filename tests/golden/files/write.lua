@@ -14,7 +14,7 @@ local function write(folder)
 
   -- astropy's table once more, less what is not read.
   local copy = gal.table(golden .. "table.fits")
-  for _, name in ipairs{ "wave", "bits", "neighbours" } do copy:set(name, nil) end
+  for _, name in ipairs{ "wave", "bits", "neighbours" } do copy:drop(name) end
   copy:save(folder .. "copy.fits")
 
   -- And one made here, with every kind of column. Doubles that are whole, the smallest, one without an exact decimal; text that CSV has to quote.
