@@ -322,39 +322,45 @@ static const layer layers[] = {
     {2, 16, 16, 64, 48, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
     {1, 5, 5, 3, 4, 2, 2, 4, 0, 1, GAL_SILU, 1},
     {1, 33, 4, 16, 16, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
+    {1, 9, 7, 16, 18, 3, 3, 1, GAL_VALID, 1, GAL_IDENTITY, 0},
+    {2, 7, 10, 21, 16, 3, 3, 1, 2, 1, GAL_RELU, 1},
+    {1, 1, 1, 16, 16, 3, 3, 1, GAL_SAME, 1, GAL_TANH, 1},
+    {1, 2, 5, 16, 16, 3, 3, 1, 4, 2, GAL_GELU, 1},
+    {18, 5, 4, 16, 17, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
+    {1, 70, 6, 17, 33, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
+    {1, 6, 140, 16, 16, 3, 3, 1, GAL_VALID, 2, GAL_SILU, 1},
     {1, 2, 3, 130, 2, 2, 3, 1, 1, 1, GAL_RELU, 1},
 };
 
 /* ---- the claims about bits ---- */
 static void bits(void)
 {
-    const int64_t sizes[][4] = {{24, 20, 3, 32}, {12, 14, 32, 40}};
-    for (int k = 0; k < 2; k++) {
-        int64_t n = 5, h = sizes[k][0], w = sizes[k][1], c = sizes[k][2], out = sizes[k][3], pixels = h * w * c,
-                y_count = h / 2 * (w / 2) * out;
-        gal_tensor *x = TENSOR(n, h, w, c), *weight = TENSOR(out, 3, 3, c), *b = TENSOR(out), *y = TENSOR(n, h / 2, w / 2, out),
-                   *dx = TENSOR(n, h, w, c);
-        gal_tensor *one = TENSOR(1, h, w, c), *y1 = TENSOR(1, h / 2, w / 2, out), *dx1 = TENSOR(1, h, w, c),
-                   *dy = TENSOR(n, h / 2, w / 2, out);
-        gal_tensor *dy1 = TENSOR(1, h / 2, w / 2, out), *dw = TENSOR(out, 3, 3, c), *db = TENSOR(out), *dw1 = TENSOR(out, 3, 3, c),
-                   *db1 = TENSOR(out);
+    const int64_t sizes[][5] = {{24, 20, 3, 32, 0}, {12, 14, 32, 40, 0}, {12, 14, 32, 40, 1}}; /* the last: slope stored */
+    for (int k = 0; k < 3; k++) {
+        int64_t n = 5, h = sizes[k][0], w = sizes[k][1], c = sizes[k][2], out = sizes[k][3];
+        int64_t x_count = h * w * c, y_count = h / 2 * (w / 2) * out;
+        gal_tensor *x = TENSOR(n, h, w, c), *x1 = TENSOR(1, h, w, c), *dx = TENSOR(n, h, w, c), *dx1 = TENSOR(1, h, w, c);
+        gal_tensor *y = TENSOR(n, h / 2, w / 2, out), *y1 = TENSOR(1, h / 2, w / 2, out), *dy = TENSOR(n, h / 2, w / 2, out);
+        gal_tensor *dy1 = TENSOR(1, h / 2, w / 2, out), *weight = TENSOR(out, 3, 3, c), *b = TENSOR(out);
+        gal_tensor *dw = TENSOR(out, 3, 3, c), *db = TENSOR(out), *dw1 = TENSOR(out, 3, 3, c), *db1 = TENSOR(out);
+        gal_tensor *slope = sizes[k][4] ? TENSOR(n, h, w, out) : NULL, *slope1 = sizes[k][4] ? TENSOR(1, h, w, out) : NULL;
         gal_tensor *filled[] = {x, weight, b, dy};
         for (int i = 0; i < 4; i++)
             random_fill(filled[i]);
-        int threads = gal_threads(0);
-        IS_OK(gal_conv2d(y, NULL, x, weight, b, 1, GAL_SAME, GAL_SILU, 2));
-        IS_OK(gal_conv2d_backward(dx, dw, db, dy, NULL, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+        IS_OK(gal_conv2d(y, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2));
+        IS_OK(gal_conv2d_backward(dx, dw, db, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
         CASE("an image's y and dx have the same bits alone and in a batch");
-        memcpy(one->data, (float *)x->data + 3 * pixels, (size_t)pixels * 4);
+        memcpy(x1->data, (float *)x->data + 3 * x_count, (size_t)x_count * 4);
         memcpy(dy1->data, (float *)dy->data + 3 * y_count, (size_t)y_count * 4);
-        IS_OK(gal_conv2d(y1, NULL, one, weight, b, 1, GAL_SAME, GAL_SILU, 2));
-        IS_OK(gal_conv2d_backward(dx1, NULL, NULL, dy1, NULL, one, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+        IS_OK(gal_conv2d(y1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2));
+        IS_OK(gal_conv2d_backward(dx1, NULL, NULL, dy1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
         IS_TRUE(!memcmp(y1->data, (float *)y->data + 3 * y_count, (size_t)y_count * 4));
-        IS_TRUE(!memcmp(dx1->data, (float *)dx->data + 3 * pixels, (size_t)pixels * 4));
+        IS_TRUE(!memcmp(dx1->data, (float *)dx->data + 3 * x_count, (size_t)x_count * 4));
         CASE("dw and db have the same bits with one, two and three threads");
+        int threads = gal_threads(0);
         for (int t = 1; t <= 3; t++) {
             gal_threads(t);
-            IS_OK(gal_conv2d_backward(NULL, dw1, db1, dy, NULL, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+            IS_OK(gal_conv2d_backward(NULL, dw1, db1, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
             IS_TRUE(!memcmp(dw1->data, dw->data, (size_t)gal_tensor_count(dw) * 4));
             IS_TRUE(!memcmp(db1->data, db->data, (size_t)gal_tensor_count(db) * 4));
         }

@@ -3,12 +3,14 @@
 #include "conv.h"
 #include "activate.h"
 #include "fast.h"
+#include "winograd.h"
 
 static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (winograd_fits(g))
+        return FAST(winograd_prepare)(lane, args);
     const conv_plan p = make_plan(g, 0);
-    (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
     if (status == GAL_OK)
         pack_weights(g, &p, gal_cpu_scratch());
@@ -68,6 +70,8 @@ static void pool_row(const gal_conv_args *g, const float *z, int64_t width, floa
 static gal_status conv2d(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (winograd_fits(g))
+        return FAST(winograd)(lane, args);
     const conv_plan p = make_plan(g, 0);
     float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size, *z = mine + p.lane_z;
     int64_t from, to, yh = g->zh / g->pool, yw = g->zw / g->pool;

@@ -3,6 +3,7 @@
 #include "conv.h"
 #include "activate.h"
 #include "fast.h"
+#include "winograd.h"
 
 /* The part of a window that dx's pixels i = phase (mod stride) see along one direction: taps first, first + stride, ..., `count` of them.
  */
@@ -40,8 +41,9 @@ static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
 static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (winograd_backward_fits(g))
+        return FAST(winograd_backward_prepare)(lane, args);
     const conv_plan p = make_plan(g, 1);
-    (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
     if (status != GAL_OK)
         return status;
@@ -195,6 +197,8 @@ static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band 
 static gal_status backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (winograd_backward_fits(g))
+        return FAST(winograd_backward)(lane, args);
     const conv_plan p = make_plan(g, 1);
     float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size, *dz = mine + p.lane_dz;
     int summing = g->dw || g->db;
@@ -228,6 +232,8 @@ static gal_status backward(const gal_lane *lane, const void *args)
 static gal_status finish(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (winograd_backward_fits(g))
+        return FAST(winograd_backward_finish)(lane, args);
     const conv_plan p = make_plan(g, 1);
     if (!g->dw && !g->db)
         return GAL_OK;
