@@ -1,7 +1,6 @@
-/* Files in C: what is written is read again and matches other programs byte for byte; a failed write of any format leaves the old file. What damaged files do
- * is io_damage.c's. */
+/* Files in C: what is written is read again and matches other programs byte for byte; a failed write of any format leaves the old file.
+ * What damaged files do is io_damage.c's. */
 #include "check.h"
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
