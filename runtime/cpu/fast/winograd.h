@@ -80,11 +80,13 @@ INLINE void transform_input(vec y[4], vec d0, vec d1, vec d2, vec d3)
 INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, int64_t w, int64_t c, int64_t first, int64_t n)
 {
     vec d[4];
-    int inside = column >= 0 && column < w;
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
+        d[i] = splat(0);
+        if (!rows[i] || column < 0 || column >= w)
+            continue;
         const float *from = rows[i] + column * c + first;
-        d[i] = !inside || !rows[i] ? splat(0) : n == VL ? load(from) : load_some(from, n);
+        d[i] = n == VL ? load(from) : load_some(from, n);
     }
     transform_input(y, d[0], d[1], d[2], d[3]);
 }
