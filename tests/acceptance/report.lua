@@ -37,6 +37,14 @@ function Report:bar(what, value, most)
   self.figures[#self.figures + 1] = ("%s %.4g (<= %.4g)"):format(what, value, most)
 end
 
+--- r:least(what, value, least): one bar: the value is at least `least`.
+function Report:least(what, value, least)
+  local passed = value >= least
+  if not passed then self.short = self.short + 1 end
+  print(("%-12s %s: %.4g, asked for at least %.4g"):format(passed and "pass" or "FALLS SHORT", what, value, least))
+  self.figures[#self.figures + 1] = ("%s %.4g (>= %.4g)"):format(what, value, least)
+end
+
 --- r:finish(): the verdict, and the line in RESULTS.md.
 function Report:finish()
   local verdict = self.short == 0 and "pass" or ("falls short in %d"):format(self.short)
