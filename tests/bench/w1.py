@@ -1,7 +1,7 @@
 """One training step of the photometry model (bench_w1) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
 
 Every contender is a process of its own that waits between its turns, so that no two thread pools are awake at once. The peer is the fastest of all of their
-modes. The work: MLP 11-256-256-256-5 with silu, batch 64, draws of theta_0, t and eps, the flow-matching path, mean squared error, AdamW. bench_w1 also picks
+modes, with all threads and with one (on two cores that share no cache, one is the faster). The work: MLP 11-256-256-256-5 with silu, batch 64, draws of theta_0, t and eps, the flow-matching path, mean squared error, AdamW. bench_w1 also picks
 its batch from a table of 65,536 rows, which the peers don't have to.
 
 usage: w1.py path/to/bench_w1 [--rounds 7] [--steps 500] [--threads 2] [--busy]
@@ -99,12 +99,13 @@ def main():
         p.error("where is bench_w1?")
     peers = {}
     for mode in PEERS:
-        child = subprocess.Popen([sys.executable, __file__, "--peer", mode, "--threads", str(o.threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                 stderr=subprocess.DEVNULL, text=True)
-        if child.stdout.readline().strip() == "ready":
-            peers[mode] = child
-        else:
-            print(f"{mode}: not here", flush=True)
+        for threads in sorted({1, o.threads}):
+            child = subprocess.Popen([sys.executable, __file__, "--peer", mode, "--threads", str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True)
+            if child.stdout.readline().strip() == "ready":
+                peers[f"{mode}, {threads}"] = child
+            else:
+                print(f"{mode}: not here", flush=True)
     hog = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if o.busy else None
     times = {}
     try:
@@ -115,14 +116,14 @@ def main():
                 times.setdefault(mode, []).append(float(child.stdout.readline()))
             own = json.loads(subprocess.run([o.bench, "--json", "--rounds", "1", "--steps", str(o.steps), "--threads", str(o.threads)], check=True,
                                             capture_output=True, text=True).stdout)
-            times.setdefault("galrun, 1 thread", []).append(own["one"])
-            times.setdefault(f"galrun, {o.threads} threads", []).append(own["all"])
+            times.setdefault("galrun, 1", []).append(own["one"])
+            times.setdefault(f"galrun, {o.threads}", []).append(own["all"])
     finally:
         for child in list(peers.values()) + ([hog] if hog else []):
             child.kill()
     median = {k: statistics.median(v) for k, v in times.items()}
-    print(f"W1, {o.threads} threads, {o.rounds} rounds of {o.steps} steps{', one core busy' if o.busy else ''}; load {os.getloadavg()[0]:.1f}; "
-          f"FMA peak of one core {own['peak']:.0f} GF/s; products {own['megaflop']:.1f} MF")
+    print(f"W1, {o.rounds} rounds of {o.steps} steps{', one core busy' if o.busy else ''}; load {os.getloadavg()[0]:.1f}; "
+          f"FMA peak of one core {own['peak']:.0f} GF/s; products {own['megaflop']:.1f} MF; behind each name its threads")
     for k, v in times.items():
         print(f"{k:24s} min {min(v):8.1f}  median {median[k]:8.1f}  max {max(v):8.1f} us/step")
     if peers:
