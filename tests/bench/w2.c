@@ -1,9 +1,191 @@
-/* w2.c: what one training step of the image model costs (image_model.h), with the draws of flow matching, batch 64, as a recorded program.
- * Prints ms a step beside the FMA peak measured in the same run, and with --profile each op alone with GF/s and GB/s (of what it has to
- * read and write at least).
+/* w2.c: what one training step of the image model costs: four blocks of 3x3 convolution (32, 64, 128, 256), silu and 2x2 means on 128 x 128
+ * x 3, means over all pixels, MLP 267-256-256-256-5, batch 64, the draws of flow matching, AdamW, as a recorded program. Prints ms a step
+ * beside the FMA peak measured in the same run, and with --profile each op alone with GF/s and GB/s (of what it has to read and write at
+ * least).
  *
  *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N]      each round is one step; the median is printed */
-#include "../c/image_model.h"
+#include "galrun.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ROWS = 65536,
+    D = 5,
+    CONTEXT = 5,
+    SIZE = 128,
+    BLOCKS = 4,
+    FEATURES = 256,
+    IN = 1 + D + FEATURES + CONTEXT,
+    HIDDEN = 256,
+    LAYERS = 4
+};
+static const int64_t channels[BLOCKS + 1] = {3, 32, 64, 128, FEATURES}, width[LAYERS + 1] = {IN, HIDDEN, HIDDEN, HIDDEN, D};
+static int64_t batch = 64;
+
+static void must(gal_status status)
+{
+    if (status != GAL_OK) {
+        fprintf(stderr, "bench_w2: %s\n", gal_error());
+        exit(1);
+    }
+}
+
+static gal_tensor *make(int dtype, int rank, int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    gal_tensor *x;
+    must(gal_tensor_new(&x, "cpu", dtype, rank, (int64_t[]){a, b, c, d}));
+    return x;
+}
+#define MATRIX(rows, columns) make(GAL_F32, 2, rows, columns, 0, 0)
+#define VECTOR(n) make(GAL_F32, 1, n, 0, 0, 0)
+#define SCALAR(dtype) make(dtype, 0, 0, 0, 0, 0)
+#define IMAGES(size, c) make(GAL_F32, 4, batch, size, size, c)
+
+/* The next part of a flat block, as a contiguous tensor of this shape. */
+static gal_tensor *part(gal_tensor *block, int64_t *at, int rank, const int64_t *shape)
+{
+    gal_tensor *view;
+    int64_t stride[4], count = 1;
+    for (int i = rank - 1; i >= 0; i--)
+        stride[i] = count, count *= shape[i];
+    must(gal_tensor_view(&view, block, rank, shape, stride, *at));
+    *at += count;
+    return view;
+}
+
+/* Everything that lives outside the program. */
+static struct {
+    gal_tensor *theta, *context, *images, *index, *state, *one, *step, *hyper;
+    gal_tensor *parameters, *gradients, *first, *second;
+    gal_tensor *w[LAYERS], *b[LAYERS], *dw[LAYERS], *db[LAYERS], *kernel[BLOCKS], *bias[BLOCKS], *dkernel[BLOCKS], *dbias[BLOCKS];
+} net;
+/* What the step works on. */
+static struct {
+    gal_tensor *t, *theta_t, *velocity, *loss, *a[BLOCKS + 1], *da[BLOCKS + 1], *conv_slope[BLOCKS], *x[LAYERS + 1], *slope[LAYERS],
+        *dy[LAYERS + 1], *dz[LAYERS + 1], *features, *dfeatures;
+} now;
+
+static void views(gal_tensor *block, gal_tensor **kernel, gal_tensor **bias, gal_tensor **w, gal_tensor **b)
+{
+    int64_t at = 0;
+    for (int l = 0; l < BLOCKS; l++) {
+        kernel[l] = part(block, &at, 4, (int64_t[]){channels[l + 1], 3, 3, channels[l]});
+        bias[l] = part(block, &at, 1, &channels[l + 1]);
+    }
+    for (int l = 0; l < LAYERS; l++) {
+        w[l] = part(block, &at, 2, (int64_t[]){width[l + 1], width[l]});
+        b[l] = part(block, &at, 1, &width[l + 1]);
+    }
+}
+
+static void set_up(void)
+{
+    int64_t count = 0;
+    for (int l = 0; l < BLOCKS; l++)
+        count += channels[l + 1] * (9 * channels[l] + 1);
+    for (int l = 0; l < LAYERS; l++)
+        count += width[l + 1] * (width[l] + 1);
+    net.theta = MATRIX(batch, D), net.context = MATRIX(batch, CONTEXT), net.images = IMAGES(SIZE, 3),
+    net.index = make(GAL_I64, 1, batch, 0, 0, 0);
+    net.state = make(GAL_I64, 1, 2, 0, 0, 0), net.one = SCALAR(GAL_F32), net.step = SCALAR(GAL_I64), net.hyper = VECTOR(5);
+    gal_tensor **flat[] = {&net.parameters, &net.gradients, &net.first, &net.second};
+    for (int i = 0; i < 4; i++) {
+        *flat[i] = VECTOR(count);
+        must(gal_fill(*flat[i], 0));
+    }
+    must(gal_tensor_write(net.state, (int64_t[]){1, 0}, 2));
+    gal_tensor *normals[] = {net.theta, net.context, net.images};
+    for (int i = 0; i < 3; i++)
+        must(gal_normal(normals[i], net.state));
+    must(gal_uniform(net.parameters, net.state));
+    must(gal_affine(net.parameters, net.parameters, 0.12, -0.06));
+    must(gal_arange(net.index, 0, 1));
+    must(gal_fill(net.one, 1));
+    must(gal_fill(net.step, 0));
+    must(gal_tensor_write(net.hyper, (float[]){5e-4f, 0.9f, 0.999f, 1e-8f, 1e-2f}, 5));
+    views(net.parameters, net.kernel, net.bias, net.w, net.b);
+    views(net.gradients, net.dkernel, net.dbias, net.dw, net.db);
+}
+
+static void make_buffers(void)
+{
+    now.t = MATRIX(batch, 1), now.theta_t = MATRIX(batch, D), now.velocity = MATRIX(batch, D), now.loss = SCALAR(GAL_F32);
+    now.features = MATRIX(batch, FEATURES), now.dfeatures = MATRIX(batch, FEATURES);
+    now.a[0] = net.images;
+    for (int l = 0; l < BLOCKS; l++) {
+        int64_t size = SIZE >> l;
+        now.a[l + 1] = IMAGES(size / 2, channels[l + 1]), now.da[l + 1] = IMAGES(size / 2, channels[l + 1]);
+        now.conv_slope[l] = gal_conv2d_stores_slope(net.kernel[l], GAL_SILU) ? IMAGES(size, channels[l + 1]) : NULL;
+    }
+    for (int l = 0; l <= LAYERS; l++)
+        now.x[l] = MATRIX(batch, width[l]), now.dy[l] = MATRIX(batch, width[l]), now.dz[l] = MATRIX(batch, width[l]);
+    for (int l = 0; l < LAYERS; l++)
+        now.slope[l] = MATRIX(batch, width[l + 1]);
+}
+
+/* ---- the ops of the step ---- */
+static gal_tensor *columns(gal_tensor *x, int64_t first, int64_t count)
+{
+    gal_tensor *view;
+    must(gal_tensor_view(&view, x, 2, (int64_t[]){batch, count}, (int64_t[]){x->stride[0], 1}, first));
+    return view;
+}
+static void do_draw(int l)
+{
+    (void)l;
+    must(gal_flow_draw(now.t, now.theta_t, now.velocity, net.theta, net.index, net.state, 0.05));
+}
+static void do_conv(int l)
+{
+    must(gal_conv2d(now.a[l + 1], now.conv_slope[l], now.a[l], net.kernel[l], net.bias[l], 1, GAL_SAME, GAL_SILU, 2));
+}
+static void do_conv_backward(int l)
+{
+    must(gal_conv2d_backward(l ? now.da[l] : NULL, net.dkernel[l], net.dbias[l], now.da[l + 1], now.conv_slope[l], now.a[l], net.kernel[l],
+                             net.bias[l], 1, GAL_SAME, GAL_SILU, 2, 0));
+}
+static void do_features(int l)
+{
+    (void)l;
+    must(gal_global_avg_pool(now.features, now.a[BLOCKS]));
+    must(gal_copy(columns(now.x[0], 0, 1), now.t));
+    must(gal_copy(columns(now.x[0], 1, D), now.theta_t));
+    must(gal_copy(columns(now.x[0], 1 + D, FEATURES), now.features));
+    must(gal_copy(columns(now.x[0], 1 + D + FEATURES, CONTEXT), net.context));
+}
+static void do_features_backward(int l)
+{
+    (void)l;
+    must(gal_copy(now.dfeatures, columns(now.dy[0], 1 + D, FEATURES)));
+    must(gal_global_avg_pool_backward(now.da[BLOCKS], now.dfeatures));
+}
+static void do_mlp(int l)
+{
+    (void)l;
+    for (int i = 0; i < LAYERS; i++) {
+        int last = i == LAYERS - 1;
+        must(gal_linear(now.x[i + 1], last ? NULL : now.slope[i], now.x[i], net.w[i], net.b[i], last ? GAL_IDENTITY : GAL_SILU));
+    }
+    must(gal_mse(now.loss, now.x[LAYERS], now.velocity));
+}
+static void do_mlp_backward(int l)
+{
+    (void)l;
+    must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.velocity));
+    for (int i = LAYERS - 1; i >= 0; i--) {
+        must(gal_linear_backward_weight(net.dw[i], net.db[i], now.dz[i + 1], now.x[i], 0));
+        must(gal_linear_backward_input(now.dy[i], now.dz[i + 1], net.w[i]));
+        if (i > 0)
+            must(gal_mul(now.dz[i], now.dy[i], now.slope[i - 1]));
+    }
+}
+static void do_adamw(int l)
+{
+    (void)l;
+    must(gal_count_step(net.step));
+    must(gal_adamw(net.parameters, net.gradients, net.first, net.second, net.hyper, net.step));
+}
 
 typedef struct op {
     const char *name;

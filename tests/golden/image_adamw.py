@@ -1,87 +1,155 @@
-"""Golden values for "ten AdamW steps of the image model at batch 4", from PyTorch: what galrun's convolutions, pools, gradients and AdamW must reproduce.
+"""Golden values for "ten AdamW steps of the image model", from PyTorch: what galrun's convolutions, pools, gradients and AdamW must reproduce.
 
-usage: image_adamw.py      (torch, numpy; one thread, a minute)      Writes image_adamw.npy beside itself.
+usage: image_adamw.py      (torch, numpy; one thread, a minute)      Writes image_adamw.json beside itself.
 
-The model: four blocks of Conv2d(3, 32), (32, 64), (64, 128), (128, 256), kernel 3, padding 1, each followed by SiLU and AvgPool2d(2), on 128 x 128 x 3; mean over all
-pixels; MLP 267-256-256-256-5 with SiLU on [t, theta_t, 256 features, context]. Batch of 4, sigma = .05, MSE as the mean over all 4 * 5 elements, AdamW lr 5e-4,
-betas .9 .999, eps 1e-8, weight_decay .01 on all sixteen tensors. All input comes from the integer hash of mlp_adamw.py (h, u, s, f32, i as there):
+The problem: the paper's image model, 128 x 128 x 3 images through four blocks (3x3 convolution, stride 1, padding 1; silu; 2x2 mean pool) of
+32-64-128-256 channels, the mean over all pixels {256}, and the velocity MLP 267-256-256-256-5, silu, on [t; theta_t; image; context]. Batch of 4, sigma = .05,
+MSE as the mean over all 4 * 5 elements, AdamW lr 5e-4, betas .9 .999, eps 1e-8, weight_decay .01 on all sixteen tensors. All input comes from the integer
+hash of mlp_adamw.py (h, u, s there) and holds no transcendental function:
 
-    tensor k = 0..15 (kernel, bias of each block, then weight, bias of each layer)   f32(s(k, i) / sqrt(fan_in)), fan_in = 27 288 576 1152 267 256 256 256 for a weight
-                             and its bias; kernels are {out, 3, 3, in}
-    images  {10, 4, 128, 128, 3}   f32(sqrt3 * s(20, i))
-    context {10, 4, 5}       f32(sqrt3 * s(21, i))
-    theta   {10, 4, 5}       f32(sqrt3 * s(22, i))
-    theta_0 {10, 4, 5}       f32(sqrt3 * s(23, i))
-    t       {10, 4}          u(24, i)
-    eps     {10, 4, 5}       f32(sqrt3 * s(25, i))
-  Step n takes images[n], ...: theta_t = (1 - t) theta_0 + t theta + .05 eps; target = theta - theta_0.
+    tensor k = 0..15 (4 x weight, bias of the convolutions; 4 x of the MLP)   f32(s(k, i) / sqrt(in)); in = 9 times the channels before, or the columns;
+                             a convolution's weight is {out, kh, kw, in}, and i counts its elements in that order
+    context {16, 5}          f32(sqrt3 * s(16, i)), sqrt3 = 1.7320508075688772
+    theta   {16, 5}          f32(.5 * context[i] + f32(sqrt3 * s(17, i)))
+    rows    {10, 4}          h(18, i) >> 28, the row of the data, counted from 0
+    t       {10, 4}          u(19, i)
+    theta_0 {10, 4, 5}       f32(sqrt3 * s(20, i))
+    eps     {10, 4, 5}       f32(sqrt3 * s(21, i))
+    images  {16, 128, 128, 3}, standardised as they are; of galaxy g, row y, column x (both from 0), channel c:
+        cx = 63.5 + 16 * s(22, g);  cy = 63.5 + 16 * s(23, g);  w = 4 + 12 * u(24, g);  q = .5 + .5 * u(25, g);  a = 4 * u(26, 3 * g + c)
+        dx = (x - cx) / w;  dy = (y - cy) / (w * q);  pixel = f32((a / (1 + (dx * dx + dy * dy)) + .5 * s(27, i)) - 1)
+  Step n = 0..9 takes rows[n], t[n], theta_0[n], eps[n] as in mlp_adamw.py; losses[n] is the loss of step n's batch before step n's update.
 
-The file, float64 {10 + samples}: the loss of each step before its update; then of every tensor after the tenth step its first elements in steps of
-ceil(count / 4096), kernels as {out, 3, 3, in}. All of it from the float64 run; what float32 alone does to PyTorch is printed.
+588,000 weights are too many to keep. Kept of each tensor w after ten steps are its L2 norm and its sketch (Alon, Matias & Szegedy 1996): 64 sums over
+all elements with signs from the hash, sketch[j] = sum_i sign_j(i) w_i, where sign_j(i) is +1 or -1 as bit (j mod 32) of h(32 + k, i) for j < 32, of h(64 + k, i)
+for j >= 32, is 0 or 1. For any other tensor v the mean over j of (sketch_j(v) - sketch_j(w))^2 estimates |v - w|^2 without bias and to 18 % (one deviation,
+sqrt(2 / 64)); no element is left out. `float32` is the run to compare with; the float64 run (same float32 input) tells how far float32 rounding carries PyTorch
+itself: `spread`, and `sketched`, the same by the sketches, shows what they are worth.
 """
+import json
 import math
 import pathlib
+import platform
 
 import numpy as np
 import torch
 
-from mlp_adamw import SQRT3, s, u
+from mlp_adamw import SQRT3, h, s, u
 
-BATCH, STEPS, SIZE, SIGMA = 4, 10, 128, .05
-CHANNELS, WIDTHS = (3, 32, 64, 128, 256), (267, 256, 256, 256, 5)
-
-
-def initial():
-    """Float32 arrays in order; kernels {out, 3, 3, in}."""
-    shapes = []
-    for n_in, n_out in zip(CHANNELS, CHANNELS[1:]):
-        shapes += [((n_out, 3, 3, n_in), 9 * n_in), ((n_out,), 9 * n_in)]
-    for n_in, n_out in zip(WIDTHS, WIDTHS[1:]):
-        shapes += [((n_out, n_in), n_in), ((n_out,), n_in)]
-    return [(s(k, shape) / math.sqrt(fan_in)).astype(np.float32) for k, (shape, fan_in) in enumerate(shapes)]
+CHANNELS, WIDTHS, SIZE = (3, 32, 64, 128, 256), (267, 256, 256, 256, 5), 128
+BATCH, ROWS, STEPS, SIGMA, DIMS = 4, 16, 10, .05, 5
+OUT = pathlib.Path(__file__).with_suffix(".json")
 
 
-def train(dtype):
-    """Losses {10}, and the sixteen tensors after ten steps, kernels {out, 3, 3, in}."""
+def initial_weights():
+    """[(name, float32 array)], 1.weight 1.bias ... of encoder and head: convolutions {out, kh, kw, in}, matrices {out, in}, biases {out}."""
+    shapes = [((n_out, 3, 3, n_in), 9 * n_in) for n_in, n_out in zip(CHANNELS, CHANNELS[1:])]
+    shapes += [((n_out, n_in), n_in) for n_in, n_out in zip(WIDTHS, WIDTHS[1:])]
+    tensors = []
+    for layer, (shape, fan) in enumerate(shapes):
+        part = f"encoder.{3 * layer + 1}" if layer < 4 else f"head.{2 * (layer - 4) + 1}"
+        for kind, own in (("weight", shape), ("bias", shape[:1])):
+            tensors.append((f"{part}.{kind}", (s(len(tensors), own) / math.sqrt(fan)).astype(np.float32)))
+    return tensors
+
+
+def images():
+    g = lambda a: a[:, None, None, None]
+    cx, cy = g(63.5 + 16 * s(22, (ROWS,))), g(63.5 + 16 * s(23, (ROWS,)))
+    w, q = g(4 + 12 * u(24, (ROWS,))), g(.5 + .5 * u(25, (ROWS,)))
+    a = 4 * u(26, (ROWS, 3))[:, None, None, :]
+    dx = (np.arange(SIZE, dtype=np.float64)[None, None, :, None] - cx) / w
+    dy = (np.arange(SIZE, dtype=np.float64)[None, :, None, None] - cy) / (w * q)
+    return ((a / (1 + (dx * dx + dy * dy)) + .5 * s(27, (ROWS, SIZE, SIZE, 3))) - 1).astype(np.float32)
+
+
+def data_and_draws():
+    context = (SQRT3 * s(16, (ROWS, DIMS))).astype(np.float32)
+    noise = (SQRT3 * s(17, (ROWS, DIMS))).astype(np.float32)
+    return {
+        "context": context,
+        "theta": (.5 * context.astype(np.float64) + noise).astype(np.float32),
+        "rows": (h(18, (STEPS, BATCH)) >> np.uint32(28)).astype(np.int64),
+        "t": u(19, (STEPS, BATCH)).astype(np.float32),
+        "theta_0": (SQRT3 * s(20, (STEPS, BATCH, DIMS))).astype(np.float32),
+        "eps": (SQRT3 * s(21, (STEPS, BATCH, DIMS))).astype(np.float32),
+        "images": images(),
+    }
+
+
+def model(dtype):
     encoder, head = torch.nn.Sequential(), torch.nn.Sequential()
     for n_in, n_out in zip(CHANNELS, CHANNELS[1:]):
         encoder.extend([torch.nn.Conv2d(n_in, n_out, 3, padding=1), torch.nn.SiLU(), torch.nn.AvgPool2d(2)])
+    encoder.extend([torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()])
     for n_in, n_out in zip(WIDTHS, WIDTHS[1:]):
         head.extend([torch.nn.Linear(n_in, n_out), torch.nn.SiLU()])
     encoder, head = encoder.to(dtype), head[:-1].to(dtype)
-    parameters = [*encoder.parameters(), *head.parameters()]
+    parameters = list(encoder.parameters()) + list(head.parameters())
     with torch.no_grad():
-        for parameter, w0 in zip(parameters, initial(), strict=True):
-            parameter.copy_(torch.from_numpy(np.moveaxis(w0, 3, 1) if w0.ndim == 4 else w0))
-    optimiser = torch.optim.AdamW(parameters, lr=5e-4, betas=(.9, .999), eps=1e-8, weight_decay=.01)
+        for parameter, (_, w0) in zip(parameters, initial_weights(), strict=True):
+            w0 = torch.from_numpy(w0)
+            parameter.copy_(w0.permute(0, 3, 1, 2) if w0.ndim == 4 else w0)
+    return encoder, head, parameters
 
-    draw = lambda stream, shape: torch.from_numpy((SQRT3 * s(stream, shape)).astype(np.float32)).to(dtype)
-    images = draw(20, (STEPS, BATCH, SIZE, SIZE, 3)).permute(0, 1, 4, 2, 3)
-    context, theta, theta_0 = (draw(k, (STEPS, BATCH, 5)) for k in (21, 22, 23))
-    t, eps = torch.from_numpy(u(24, (STEPS, BATCH, 1))).to(dtype), draw(25, (STEPS, BATCH, 5))
+
+def train(dtype, data):
+    """Losses {10}; the sixteen tensors after the last step as float64 arrays in galrun's layout."""
+    encoder, head, parameters = model(dtype)
+    optimiser = torch.optim.AdamW(parameters, lr=5e-4, betas=(.9, .999), eps=1e-8, weight_decay=.01)
+    d = {name: torch.from_numpy(a).to(torch.int64 if name == "rows" else dtype) for name, a in data.items()}
     losses = []
     for n in range(STEPS):
-        theta_t = (1 - t[n]) * theta_0[n] + t[n] * theta[n] + SIGMA * eps[n]
-        features = encoder(images[n]).mean((2, 3))
-        loss = torch.nn.functional.mse_loss(head(torch.cat([t[n], theta_t, features, context[n]], 1)), theta[n] - theta_0[n])
+        t, theta_0, rows = d["t"][n][:, None], d["theta_0"][n], d["rows"][n]
+        theta, context = d["theta"][rows], d["context"][rows]
+        theta_t = (1 - t) * theta_0 + t * theta + SIGMA * d["eps"][n]
+        seen = encoder(d["images"][rows].permute(0, 3, 1, 2))
+        loss = torch.nn.functional.mse_loss(head(torch.cat([t, theta_t, seen, context], 1)), theta - theta_0)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    arrays = [p.detach().double().numpy() for p in parameters]
-    return np.array(losses), [np.moveaxis(a, 1, 3) if a.ndim == 4 else a for a in arrays]
+    ours = lambda p: (p.permute(0, 2, 3, 1) if p.ndim == 4 else p).detach().double().numpy().copy()
+    return np.array(losses), [ours(p) for p in parameters]
+
+
+def sketch(k, w):
+    flat = w.ravel()
+    words = [h(32 + k, flat.shape), h(64 + k, flat.shape)]
+    return np.array([flat @ (1 - 2 * ((words[j // 32] >> np.uint32(j % 32)) & np.uint32(1)).astype(np.float64)) for j in range(64)])
 
 
 def main():
     torch.set_num_threads(1)
-    losses, tensors = train(torch.float64)
-    losses32, tensors32 = train(torch.float32)
-    sample = lambda a: a.ravel()[::-(-a.size // 4096)]
-    np.save(pathlib.Path(__file__).with_suffix(".npy"), np.concatenate([losses] + [sample(a) for a in tensors]))
-    print("losses", losses, "float32 differs by", np.abs(losses32 / losses - 1).max())
-    for k, (a, b) in enumerate(zip(tensors, tensors32)):
-        print(k, a.shape, "float32 differs by", np.linalg.norm(b - a) / np.linalg.norm(a), "of the weights", np.linalg.norm(b - a) / np.linalg.norm(a - initial()[k]),
-              "of their change")
+    data = data_and_draws()
+    losses, weights = train(torch.float32, data)
+    losses64, weights64 = train(torch.float64, data)
+    norm = lambda a: float(np.linalg.norm(a))
+    tensors = []
+    for k, (name, w0) in enumerate(initial_weights()):
+        kept, kept64 = sketch(k, weights[k]), sketch(k, weights64[k])
+        tensors.append({
+            "name": name, "shape": list(w0.shape), "norm": norm(weights[k]), "moved": norm(weights[k] - w0) / norm(weights[k]),
+            "spread": norm(weights[k] - weights64[k]) / norm(weights64[k]),
+            "sketched": float(np.sqrt(np.mean((kept - kept64) ** 2))) / norm(weights64[k]), "sketch": kept.tolist(),
+        })
+        print(*(f"{key} {value:.3g}" if isinstance(value, float) else value for key, value in tensors[-1].items() if key != "sketch"))
+    inputs = dict(initial_weights()) | data
+    golden = {
+        "what": "ten AdamW steps of the image model at batch 4; the recipe is in image_adamw.py",
+        "torch": torch.__version__, "numpy": np.__version__, "machine": platform.machine(),
+        "meaning": {
+            "losses": "float32 run", "losses_float64": "float64 run", "norm": "L2 norm after ten steps, float32 run",
+            "moved": "|w10 - w0| / |w10|", "spread": "|float32 - float64| / |float64|, PyTorch against itself", "sketched": "the same, estimated by the sketches",
+            "check": "the first and the last element of each input",
+        },
+        "loss_spread": float(np.abs(losses / losses64 - 1).max()),
+        "tensors": tensors,
+        "check": {name: [a.ravel()[0].item(), a.ravel()[-1].item()] for name, a in inputs.items()},
+        "losses": losses.tolist(), "losses_float64": losses64.tolist(),
+    }
+    OUT.write_text(json.dumps(golden, indent=1) + "\n")
+    print("loss", losses, "spread", golden["loss_spread"])
 
 
 if __name__ == "__main__":
