@@ -28,15 +28,18 @@ local dropped = survey.dropped[1]
 result:bar("rows dropped that are not the 760 without d4000_n",
   #survey.dropped == 1 and dropped.reason == "without d4000_n" and math.abs(dropped.count - 760) or survey.total, 0)
 
--- A fit in a folder of its own; valid as in gal.train.
+-- A trained flow, from the file that an earlier start left or fitted now; valid as in gal.train. A fit is seconds and its epochs are milliseconds, so that a run's folder, which is
+-- synced to the disk at each epoch, would take most of the time.
 local function fit(name, training, valid)
+  local path = folder.make(o.out) .. "/" .. name .. ".safetensors"
+  if folder.kind(path) then return require("gal.flow").load(path) end
   local flow = require("gal.flow").new { theta = survey.names.theta, context = survey.names.context, hidden = o.hidden, rng = gal.rng(o.seed) }
-  flow.notes = survey:choices()
   local run = require("gal.train").fit {
-    flow = flow, data = training, valid = valid, lr = o.lr, weight_decay = o.weight_decay, epochs = o.epochs, patience = o.patience, seed = o.seed,
-    out = folder.make(o.out) .. "/" .. name, resume = true, progress = false,
+    flow = flow, data = training, valid = valid, lr = o.lr, weight_decay = o.weight_decay, epochs = o.epochs, patience = o.patience, seed = o.seed, progress = false,
   }
   print(("%s: best validation loss %.4f in epoch %d, stopped by %s"):format(name, run.best_loss, run.best_epoch, run.stopped))
+  flow.notes = survey:choices()
+  flow:save(path)
   return flow
 end
 

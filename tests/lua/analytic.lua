@@ -63,6 +63,25 @@ check.case("the exact posteriors are calibrated: the statistics agree, and poole
   end
 end)
 
+-- The twin of acceptance/eco_resolve.lua: as few galaxies, and the same bar.
+check.case("a flow trained on 1,200 galaxies gains information on others, with an interval that excludes 0", function()
+  local metrics = require "gal.metrics"
+  local flow = require("gal.flow").new{ theta = 5, context = 5, hidden = { 64, 64 }, rng = gal.rng(1) }
+  require("gal.train").fit{ flow = flow, theta = theta:narrow(1, 1, 1200), context = x:narrow(1, 1, 1200), lr = 4e-3, epochs = 60, seed = 1, progress = false }
+  local few, at = theta:narrow(1, 1201, 150), x:narrow(1, 1201, 150)
+  local found = metrics.information(flow, few, at, require("gal.prior").fit(theta:narrow(1, 1, 1200)), { n = 20, steps = 15 })
+  local gained = metrics.summary(found).delta_log_p
+  check.that(gained.low > 0, ("mean Delta log p is %.3f, from %.3f, expected above 0"):format(gained.mean, gained.low))
+  check.that(gained.mean < 3, ("mean Delta log p is %.3f, and the exact posteriors' is 2.2"):format(gained.mean))
+  -- Galaxies with each other's magnitudes: nothing may be left of the gain.
+  local strangers = flow:log_prob(few, at:rows((function()
+    local list = {}
+    for k = 1, 150 do list[k] = k % 150 + 1 end
+    return list
+  end)()), { steps = 15 })
+  check.that(strangers:mean():item() - metrics.moments(found.log_p) < 0, "magnitudes of other galaxies must not help")
+end)
+
 check.case("the same seed makes the same table", function()
   local a, b = analytic.table(50, 9), analytic.table(50, 9)
   check.equal(a:column "a_v", b:column "a_v")
