@@ -1,10 +1,13 @@
 /* Files in C: what is written is read again and matches other programs byte for byte; a failed write of any format leaves the old file.
  * What damaged files do is io_damage.c's. */
+#define _GNU_SOURCE
 #include "check.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define GOLDEN "golden/files/"
@@ -46,6 +49,23 @@ static int leftovers(void)
     return count;
 }
 
+/* In libc's place, so that their order can be seen: f a file is synced, d a folder, r one is renamed. */
+static char order[64];
+int fsync(int fd)
+{
+    struct stat info;
+    if (strlen(order) + 1 < sizeof order && fstat(fd, &info) == 0)
+        strcat(order, S_ISDIR(info.st_mode) ? "d" : "f");
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    if (strlen(order) + 1 < sizeof order)
+        strcat(order, "r");
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
 static void test_file(void)
 {
     char *bytes;
@@ -55,8 +75,13 @@ static void test_file(void)
     IS_OK(gal_file_write(path, "one\0two", 7));
     IS_OK(gal_file_read(&bytes, &n, path));
     IS_INT(n, 7);
-    IS_TRUE(memcmp(bytes, "one\0two", 8) == 0);
+    IS_TRUE(bytes && memcmp(bytes, "one\0two", 8) == 0);
     gal_file_free(bytes);
+
+    CASE("a file's bytes are on the disk before its new name is, and that before the write returns");
+    order[0] = 0;
+    IS_OK(gal_file_write(in_folder("order.txt"), "x", 1));
+    REPORT(strcmp(order, "frd") == 0, "the order is \"%s\", expected \"frd\": sync the file, rename it, sync the folder", order);
 
     CASE("a write that runs out of space leaves the old file and no temporary one");
     struct rlimit old, small;

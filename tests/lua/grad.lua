@@ -31,6 +31,19 @@ case("a tensor used on several paths gets the sum of them", function()
   near(w.grad, { 4 * 8 + 3 * 4 + 2 * 2 + 1 }, 1e-5)
 end)
 
+case("a gradient that both sides of a sum share stays what it was when one side gets more", function()
+  local w = leaf { 1, 2 }
+  local a, b = w * 2, w * 3
+  local more = b * 5
+  ;((a + b + more) * 1):sum():backward() -- 2 w + 3 w + 15 w; b's share comes before that through more
+  equal(w.grad, { 20, 20 })
+  w.grad = nil
+  b, a = w * 3, w * 2
+  more = a * 5
+  ;((a + b + more) * 1):sum():backward()
+  equal(w.grad, { 15, 15 })
+end)
+
 case("gradients of different leaves never share memory", function()
   local a, b = leaf { 1, 2 }, leaf { 3, 4 }
   ;(a + b):sum():backward()
@@ -124,6 +137,24 @@ case("a constant that was changed after its use is noticed by backward", functio
   local u = (w * w):sum()
   gal.no_grad(function() w:set(9, 1) end)
   raises(function() u:backward() end, "was changed in place", true)
+end)
+
+case("a result, or a value that forward saved, is noticed by backward if it was changed", function()
+  local w, g = leaf { 1, 2 }, gal.ones { 2 }
+  local y = w:exp()
+  gal.no_grad(function() y:set(7, 1) end)
+  raises(function() y:backward(g) end, "a tensor {2} that exp needs was changed in place after it was used", true)
+  for place = 1, 2 do
+    local saved = gal.tensor { 3, 4 }
+    local scaled = grad.op("scaled", {
+      forward = function(x) if place == 1 then return x * saved, saved end return x * saved, 0, saved end,
+      backward = function(dy, x, y, first, second) return dy * (place == 1 and first or second) end,
+    })
+    local z = scaled(w)
+    saved:set(9, 2)
+    raises(function() z:backward(g) end, "a tensor {2} that scaled needs was changed in place", true)
+  end
+  equal(w.grad, nil)
 end)
 
 -- ---- ops of the user's own ----
