@@ -161,6 +161,58 @@ check.case("training stops by patience and keeps the best weights", function()
   check.equal(run.history[run.best_epoch].valid_loss, run.best_loss)
 end)
 
+-- The validation loss of a flow as it stands over the validation rows that fit takes of these options.
+local function loss_of(flow, o)
+  local _, valid = require("gal.train.rows").split(flow, o)
+  local theta = (valid.theta - flow.scale.theta_mean) / flow.scale.theta_std
+  return require("gal.train.step").validator(flow, { theta = theta, seen = flow:standard(valid.context), n = valid.n }, o.seed)()
+end
+
+check.case("the flow that comes back, and the one on disk, have the best validation loss, averaged or not", function()
+  for _, average in ipairs { true, false } do
+    local o = options { rows = 60, batch = 60, lr = 0.03, epochs = 60, patience = 3, average = average, decay = 0.9, valid = 0.3, out = folder("best " .. tostring(average)) }
+    local run = fit(o)
+    check.that(run.best_epoch < #run.history, "the last epoch was the best: nothing is tested")
+    check.equal(loss_of(run.flow, o), run.best_loss, "the flow's loss")
+    check.equal(loss_of(flows.load(o.out .. "/flow.safetensors"), o), run.best_loss, "the saved flow's loss")
+  end
+end)
+
+check.case("averaging changes what is validated and nothing of the training", function()
+  local with, without = fit(options { decay = 0.9 }), fit(options { average = false })
+  for i, e in ipairs(with.history) do
+    check.equal(e.train_loss, without.history[i].train_loss, "training loss of epoch " .. i)
+    check.that(e.valid_loss ~= without.history[i].valid_loss, "the validation loss of epoch " .. i .. " is the raw weights'")
+  end
+end)
+
+check.case("a row is trained on or validated, never both", function()
+  for _, valid in ipairs { 0.3, { 1, 2, 600 } } do
+    local o, seen = options { valid = valid }, {}
+    local part, held = require("gal.train.rows").split(o.flow, o)
+    check.equal(part.n + held.n, 600)
+    for _, rows in ipairs { part, held } do
+      for _, row in ipairs(rows.theta:totable()) do
+        check.that(not seen[row[1]], "a row is in both")
+        seen[row[1]] = true
+      end
+    end
+  end
+end)
+
+check.case("validation has eight times for each row, one from each eighth of [0, 1], the same at every call", function()
+  local calls = {}
+  local flow = { d = 2, sigma = 0.05, device = function() return "cpu" end, encode = function(_, seen) return seen end }
+  flow.head = require("gal.nn").module { forward = function(_, x)
+    calls[#calls + 1] = x:clone():keep()
+    return x:narrow(2, 2, 2) * 0
+  end }
+  local validate = require("gal.train.step").validator(flow, { theta = gal.randn { 9, 2 }, n = 9 }, 5)
+  check.equal(validate(), validate())
+  check.equal(calls[1], calls[2])
+  for i, row in ipairs(calls[1]:totable()) do check.equal(math.floor(row[1] * 8), (i - 1) % 8, "the eighth of draw " .. i) end
+end)
+
 check.case("validation rows are a fraction, row numbers, a data object or none", function()
   local theta, x = problem(40, 7)
   local a = fit(options { valid = { theta = theta, context = x } })
