@@ -1,13 +1,13 @@
 #!/bin/sh
 # Are the tests strong enough? Plants the faults of tests/mutations one at a time in a copy of the tree and asks that a ctest fails for each. Too long for ctest itself:
-# about ten seconds a fault on two cores, after one build.
+# ten to twenty minutes on two cores.
 # usage: tests/mutate.sh [--jobs N] [--keep] [--in FOLDER] [--trust] [--list] [NAME ...]
 #   NAME       only these faults (files of tests/mutations without .txt)
 #   --jobs     how many compilers and tests at once (1)
 #   --keep     leaves the copy and its build where they are, and says where
 #   --in       works in this folder and leaves it: the next run with it compiles only what has changed
 #   --trust    does not run the tests without a fault first
-#   --list     says what each fault is, and plants none
+#   --list     says what each fault is and whether it is stale, and plants none
 # Exits with 0 if every fault was caught, 1 if one survived, 2 if one can't be judged: its text is no longer in the file exactly once, it does not build, or a test fails
 # without it.
 #
@@ -47,11 +47,6 @@ planted() {
     }' "$tree/tests/mutations/$1.txt" "$2"
 }
 
-if [ -n "$list" ]; then
-  for fault in $chosen; do printf '%-28s %s\n' "$fault" "$(field why "$fault")"; done
-  exit 0
-fi
-
 broken=0
 for fault in $chosen; do
   if [ ! -f "$tree/tests/mutations/$fault.txt" ]; then
@@ -61,6 +56,10 @@ for fault in $chosen; do
   fi
 done
 [ $broken = 0 ] || exit 2
+if [ -n "$list" ]; then
+  for fault in $chosen; do printf '%-28s %s\n' "$fault" "$(field why "$fault")"; done
+  exit 0
+fi
 
 # ---- the copy, built once ----
 
