@@ -52,7 +52,7 @@ for i, name in ipairs(flow.theta) do
     ("%.4f (%.4f)"):format(d.chance, d.chance_high), ("%.1f %%"):format(100 * coverage[1][i]), ("%.1f %%"):format(100 * coverage[2][i]) }
 end
 print(cli.table(rows, { "Wasserstein-1", "means", "in deviations", "pooled", "in deviations", "by chance (95 %)", "in 68 %", "in 95 %" }))
-print "means: truth against posterior means, above 0 even for perfect posteriors, as means shrink. pooled: truth against all draws; calibrated: what chance gives.\nin 68 %: how often the truth lies in the central 68 % of its draws.\n"
+print "means: truth against posterior means, above 0 even for perfect posteriors, as means shrink.\npooled: truth against all draws; calibrated: what chance gives.\nin 68 %: how often the truth lies in the central 68 % of its draws.\n"
 
 -- One row a galaxy: the scores, and each property's truth beside its posterior's mean and deviation.
 local columns = { id = test.ids, log_q = found.log_q, log_p = found.log_p, log_p_mixture = found.log_p_mixture, delta_log_p = found.delta_log_p, d_kl = found.d_kl,

@@ -14,6 +14,8 @@ local analytic = require "gal.analytic"
 local folder = require "gal.folder"
 local metrics = require "gal.metrics"
 
+local STEPS = 12 -- of Runge-Kutta: within 3e-4 nats of a hundred
+
 print "1. A survey: five properties of each galaxy as spectroscopy would give them, and its ugriz magnitudes.\n"
 local catalogue = folder.make(o.out .. "/survey") .. "/catalog.csv"
 if not folder.kind(catalogue) then analytic.table(o.galaxies, o.seed):save(catalogue) end
@@ -31,7 +33,7 @@ require("gal.train").fit{
 print "\n3. Posteriors of three galaxies that it has never seen: mean +- deviation.\n"
 local test = survey:split "test"
 local some = test:thin(400)
-local samples = flow:sample(some.context, { n = 400, steps = 20 })
+local samples = flow:sample(some.context, { n = 400, steps = STEPS })
 local means, deviations = samples:mean(2), samples:std(2)
 local exact, covariance = analytic.posterior(some.context)
 local labels = { "log M*", "log SFR", "12+log(O/H)", "Dn4000", "A_V" }
@@ -52,11 +54,12 @@ for i, label in ipairs(labels) do
   rows[i] = { label, ("%.1f %%"):format(100 * inside[i]), ("%.2f"):format(off / width), ("%.2f"):format(deviations:select(2, i):mean():item() / width) }
 end
 print(cli.table(rows, { "", "truth in 68 %", "error of the mean", "width" }))
-print "in 68 %: how often the truth lies in the central 68 % of the draws. The others are in units of the exact posterior's width: 0.05 (400 draws) and 1 are perfect.\n"
+print "truth in 68 %: how often it lies in the central 68 % of the draws."
+print "The others are in units of the exact posterior's width: 0.05 (400 draws) and 1 are perfect.\n"
 
 local prior = require("gal.prior").fit(survey:split("train"):thin(4000).theta)
 local function score(posterior)
-  local found = metrics.information(posterior, test.theta, test.context, prior, { n = 10, steps = 20, seed = o.seed })
+  local found = metrics.information(posterior, test.theta, test.context, prior, { n = 10, steps = STEPS, seed = o.seed })
   return metrics.summary(found, { seed = o.seed })
 end
 local learned, best = score(flow), score(analytic.flow)
@@ -67,6 +70,7 @@ for i, entry in ipairs{ { "Delta log p", "delta_log_p" }, { "D_KL - Delta log p"
   rows[i] = { entry[1], ("%.3f"):format(l.mean), ("%.3f to %.3f"):format(l.low, l.high), ("%.3f"):format(e.mean) }
 end
 print(cli.table(rows, { "nats", "learned", "95 % interval", "exact" }))
-print "Delta log p: what the magnitudes tell of a galaxy's properties. D_KL - Delta log p: 0, but for these galaxies' luck, where posteriors are as sure as they may be;\npositive, too sure; negative, not sure enough."
+print "Delta log p: what the magnitudes tell of a galaxy's properties."
+print "D_KL - Delta log p: 0 where posteriors are as sure as they may be, but for these galaxies' luck; above, too sure; below, not sure enough."
 
 print(("\nThe model is in %s/model. Next: your own survey,\n  galrun experiments/train_photometry.lua --survey catalog.csv\n  galrun experiments/evaluate.lua"):format(o.out))
