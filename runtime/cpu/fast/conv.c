@@ -31,16 +31,10 @@ INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_arg
                     int64_t at = r * g->zw + column * pool + s;
                     vec d;
                     sum += activate(activation, load(z + at * width + j), &d);
-                    if (slope && n == VL)
-                        store(slope + at * g->out + j, d);
-                    else if (slope)
-                        store_some(slope + at * g->out + j, d, n);
+                    if (slope)
+                        store_up_to(slope + at * g->out + j, d, n);
                 }
-            float *to = y + column * g->out + j;
-            if (n == VL)
-                store(to, sum * scale);
-            else
-                store_some(to, sum * scale, n);
+            store_up_to(y + column * g->out + j, sum * scale, n);
         }
     }
 }

@@ -10,7 +10,6 @@
 #include "vec.h"
 
 #define WIDE (2 * VL)
-#define SUM_GROUPS 16 /* parts whose dw is summed apart: the order of sums must not depend on the lanes */
 
 /* sum (i, j) = over parts p, segments s, steps k: a[p a_part + s a_segment + i a_row + k a_step] b[(p segments + s) b_segment + k v VL +
  * j], j < v VL. c (i, j) = sum + bias[j], or += sum. */
@@ -52,6 +51,13 @@ INLINE grouping groups_of(int64_t channels)
     int64_t idle = (channels + WIDE - 1) / WIDE * WIDE - channels;
     int vecs = idle >= VL && 5 * idle > channels ? 1 : 2;
     return (grouping){(channels + vecs * VL - 1) / (vecs * VL), vecs * VL, vecs};
+}
+
+/* In how many parts dw is summed apart, a part being one lane's, so that the order of sums does not depend on the lanes: 16, fewer where
+ * they would take more than 64 MiB together, but 4. floats: of one part. */
+INLINE int64_t sum_groups_of(int64_t units, int64_t floats)
+{
+    return least(units, most(4, least(16, (16 << 20) / floats)));
 }
 
 /* ---- the plan: bands of rows that stay in the second-level cache, and where in the scratch everything lies (in floats) ---- */
@@ -97,7 +103,7 @@ static inline conv_plan make_plan(const gal_conv_args *g, int backward)
     p.after = g->dx ? most(0, below(g->w - 1 + g->left, g->stride) - (g->zw - 1)) : 0;
     p.d_columns = p.before + g->zw + p.after;
     /* Bands depend on the shape alone, as the bits of dw do on them. Sizes: tests/bench/w2.md. */
-    int64_t row = g->stride * p.x_columns * g->c + (backward ? p.d_columns * p.out.count * p.out.width : 0);
+    int64_t row = g->stride * p.x_columns * g->c + (backward ? g->zw * p.out.count * p.out.width : 0);
     p.band_rows = least(backward ? 64 : 32, (backward ? 131072 : 65536) / row);
     p.band_rows = most(1, p.band_rows / g->pool) * g->pool;
     p.bands = (g->zh + p.band_rows - 1) / p.band_rows;
@@ -107,11 +113,11 @@ static inline conv_plan make_plan(const gal_conv_args *g, int backward)
         p.d_rows = most(p.d_rows, b.d_end - b.d_row);
     }
     p.x_rows = ((backward ? p.d_rows : p.band_rows) - 1) * g->stride + g->kh;
-    p.sum_groups = least(p.units, SUM_GROUPS);
     p.bias = p.out.count * p.taps * p.out.width;
     p.flipped = p.bias + p.out.count * p.out.width;
     p.sums = p.flipped + (backward && g->dx ? p.in.count * p.in.width * g->kh * g->kw * p.out.count * p.out.width : 0);
     p.sums_size = p.out.count * (p.taps + 1) * p.out.width;
+    p.sum_groups = sum_groups_of(p.units, p.sums_size);
     p.lanes = p.sums + (backward && (g->dw || g->db) ? p.sum_groups * p.sums_size : 0);
     p.lane_z = (p.x_rows * p.x_columns * g->c + 63) / 64 * 64;
     p.lane_dz = p.lane_z + g->pool * g->zw * p.out.width;

@@ -63,11 +63,11 @@ INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g
         int64_t n = most(0, least(VL, outputs - j)), at = 0;
         for (int64_t column = 0; column < g->zw / g->pool; column++) {
             const float *from = dy + column * g->out + j;
-            vec d = (n == VL ? load(from) : load_some(from, n)) * scale;
+            vec d = load_up_to(from, n) * scale;
             for (int64_t s = 0; s < g->pool; s++, at++) {
                 vec f = splat(1);
                 if (stored)
-                    f = n == VL ? load(slope + at * g->out + j) : load_some(slope + at * g->out + j, n);
+                    f = load_up_to(slope + at * g->out + j, n);
                 else if (activation != GAL_IDENTITY)
                     activate(activation, load(z + at * width + j), &f);
                 store(dz + at * width + j, f * d);

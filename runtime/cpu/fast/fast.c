@@ -6,6 +6,8 @@ void FAST(conv)(gal_backend *table);
 void FAST(kde)(gal_backend *table);
 void FAST(linear)(gal_backend *table);
 void FAST(map)(gal_backend *table);
+void FAST(norm)(gal_backend *table);
+void FAST(pool)(gal_backend *table);
 void FAST(random)(gal_backend *table);
 void FAST(step)(gal_backend *table);
 
@@ -15,6 +17,8 @@ void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
     FAST(kde)(table);
     FAST(linear)(table);
     FAST(map)(table);
+    FAST(norm)(table);
+    FAST(pool)(table);
     FAST(random)(table);
     FAST(step)(table);
 }

@@ -133,8 +133,38 @@ static gal_status flow_draw(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
+/* cpu/norm.c's dropout, 64 elements at a time. */
+static gal_status dropout(const gal_lane *lane, const void *args)
+{
+    const gal_dropout_args *g = args;
+    float scale = 1 / (1 - g->p);
+    int64_t from, to;
+    const uint64_t stream[SIDE] = {0};
+    gal_share(lane, gal_blocks_of(g->n), SIDE, &from, &to);
+    for (; from < to; from += SIDE) {
+        uint64_t block[SIDE];
+        blocks words;
+        float keep[4 * SIDE];
+        for (int s = 0; s < SIDE; s++)
+            block[s] = g->state[1] + (uint64_t)(from + s);
+        philox(&words, g->state[0], block, stream);
+        for (int s = 0; s < SIDE; s++)
+            for (int i = 0; i < 4; i++)
+                keep[4 * s + i] = gal_random_uniform(words.word[i][s]);
+        int64_t n = g->n - 4 * from < 4 * SIDE ? g->n - 4 * from : 4 * SIDE;
+        for (int64_t i = 0; i < n; i++)
+            g->y[4 * from + i] = keep[i] >= g->p ? g->x[4 * from + i] * scale : 0;
+    }
+    if (lane->index == 0 && g->used) {
+        g->used[0] = g->state[0];
+        g->used[1] = g->state[1];
+    }
+    return GAL_OK;
+}
+
 void FAST(random)(gal_backend *table)
 {
+    table->dropout = dropout;
     table->uniform = uniform;
     table->normal = normal;
     table->flow_draw = flow_draw;

@@ -144,6 +144,19 @@ INLINE wide multiply_low(wide a, uint32_t m)
 #endif
 }
 
+/* The first n floats for any n >= 0: all of VL where there are as many. */
+INLINE vec load_up_to(const float *p, int64_t n)
+{
+    return n >= VL ? load(p) : load_some(p, n);
+}
+INLINE void store_up_to(float *p, vec v, int64_t n)
+{
+    if (n >= VL)
+        store(p, v);
+    else
+        store_some(p, v, n);
+}
+
 /* yes where the comparison holds, no elsewhere; a comparison of vecs gives an ivec of 0 and -1. */
 INLINE vec choose(ivec holds, vec yes, vec no)
 {

@@ -41,14 +41,6 @@ typedef struct place {
     int64_t rows, columns;
 } place;
 
-INLINE void put(float *to, vec v, int64_t n)
-{
-    if (n == VL)
-        store(to, v);
-    else
-        store_some(to, v, n);
-}
-
 /* A tile and vec of outputs: z = A' m A + bias, then f, its slope and its mean. m: places z_plane apart. */
 INLINE void output_tile(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p, const float *m, vec bias,
                         const place *at, int64_t n)
@@ -72,13 +64,13 @@ INLINE void output_tile(const int activation, const int pool, const gal_conv_arg
         if (k / 2 >= at->rows || k % 2 >= at->columns)
             continue;
         if (at->slope)
-            put(at->slope + offset, d, n);
+            store_up_to(at->slope + offset, d, n);
         if (pool == 1)
-            put(at->y + offset, f, n);
+            store_up_to(at->y + offset, f, n);
         sum += f;
     }
     if (pool == 2)
-        put(at->y, sum * 0.25f, n);
+        store_up_to(at->y, sum * 0.25f, n);
 }
 
 /* One group of outputs of `count` rows of tiles from `row` on of image n, from m {16, tiles, width}. With pool 2 tiles that stick out are

@@ -57,8 +57,8 @@ static inline winograd_plan make_winograd_plan(const gal_conv_args *g, int backw
     int64_t weights = PLACES * (backward ? p.in.count * p.in.width : g->c) * p.out.count * p.out.width;
     p.bias = p.weights + weights;
     p.sums = p.bias + p.out.count * p.out.width;
-    p.sum_groups = least(g->n, SUM_GROUPS);
     p.sums_size = PLACES * p.out.count * g->c * p.out.width + p.out.count * p.out.width;
+    p.sum_groups = sum_groups_of(g->n, p.sums_size);
     p.lanes = p.sums + (backward && (g->dw || g->db) ? p.sum_groups * p.sums_size : 0);
     p.lane_z = PLACES * p.x_plane;
     p.lane_e = p.lane_z + PLACES * p.z_plane * (backward ? p.out.count : 1);
@@ -86,7 +86,7 @@ INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, i
         if (!rows[i] || column < 0 || column >= w)
             continue;
         const float *from = rows[i] + column * c + first;
-        d[i] = n == VL ? load(from) : load_some(from, n);
+        d[i] = load_up_to(from, n);
     }
     transform_input(y, d[0], d[1], d[2], d[3]);
 }

@@ -44,11 +44,11 @@ INLINE void dz_tile(const gal_conv_args *g, int64_t n, int64_t row, int64_t colu
             continue;
         const float *dy = g->dy + ((n * yh + r / g->pool) * yw + c / g->pool) * g->out + first;
         const float *slope = g->slope ? g->slope + ((n * g->zh + r) * g->zw + c) * g->out + first : NULL;
-        vec v = count == VL ? load(dy) : load_some(dy, count);
+        vec v = load_up_to(dy, count);
         if (g->pool == 2)
             v *= 0.25f;
         if (slope)
-            v *= count == VL ? load(slope) : load_some(slope, count);
+            v *= load_up_to(slope, count);
         d[k] = v;
     }
 }
@@ -119,10 +119,7 @@ INLINE void give(const gal_conv_args *g, float *dx, int64_t row, int64_t column,
     if (row < 0 || row >= g->h || column < 0 || column >= g->w)
         return;
     float *to = dx + (row * g->w + column) * g->c + first;
-    if (n == VL)
-        store(to, add ? load(to) + v : v);
-    else
-        store_some(to, add ? load_some(to, n) + v : v, n);
+    store_up_to(to, add ? load_up_to(to, n) + v : v, n);
 }
 
 /* dx of one image += B e B' of `count` rows of tiles, e {16, tiles, width}, inputs from `first` on. Two columns of a tile wait for the next
