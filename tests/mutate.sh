@@ -1,8 +1,9 @@
 #!/bin/sh
 # Are the tests strong enough? Plants the faults of tests/mutations one at a time in a copy of the tree and asks that a ctest fails for each. Too long for ctest itself:
 # ten to twenty minutes on two cores.
-# usage: tests/mutate.sh [--jobs N] [--keep] [--in FOLDER] [--trust] [--list] [NAME ...]
+# usage: tests/mutate.sh [--commit REVISION] [--jobs N] [--keep] [--in FOLDER] [--trust] [--list] [NAME ...]
 #   NAME       only these faults (files of tests/mutations without .txt)
+#   --commit   that commit's files and not those of the working tree, which somebody may be changing
 #   --jobs     how many compilers and tests at once (1)
 #   --keep     leaves the copy and its build where they are, and says where
 #   --in       works in this folder and leaves it: the next run with it compiles only what has changed
@@ -15,9 +16,10 @@
 set -u
 LC_ALL=C
 export LC_ALL
-tree=$(cd "$(dirname "$0")/.." && pwd) jobs=1 keep= work= list= trust= chosen=
+tree=$(cd "$(dirname "$0")/.." && pwd) from='' jobs=1 keep='' work='' list='' trust='' chosen=''
 while [ $# -gt 0 ]; do
   case $1 in
+    --commit) from=$2; shift ;;
     --jobs) jobs=$2; shift ;;
     --keep) keep=yes ;;
     --in) work=$2 keep=yes; shift ;;
@@ -28,7 +30,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$chosen" ] || chosen=$(cd "$tree/tests/mutations" && ls ./*.txt | sed 's|^\./||; s|\.txt$||')
+[ -n "$chosen" ] || chosen=$(for path in "$tree"/tests/mutations/*.txt; do basename "$path" .txt; done)
 
 # field WORD FAULT: what stands behind that word in the fault's file.
 field() { sed -n "/^@@ old\$/q; s/^$1 //p" "$tree/tests/mutations/$2.txt"; }
@@ -47,11 +49,19 @@ planted() {
     }' "$tree/tests/mutations/$1.txt" "$2"
 }
 
+# files: the names of all that is copied; source_of FILE: what is in it.
+files() {
+  if [ -n "$from" ]; then git -C "$tree" ls-tree -r --name-only "$from"; else git -C "$tree" ls-files --cached --others --exclude-standard; fi
+}
+source_of() {
+  if [ -n "$from" ]; then git -C "$tree" cat-file blob "$from:$1"; else cat "$tree/$1"; fi
+}
+
 broken=0
 for fault in $chosen; do
   if [ ! -f "$tree/tests/mutations/$fault.txt" ]; then
     echo "mutate.sh: no fault '$fault' in tests/mutations" >&2; broken=1
-  elif ! planted "$fault" "$tree/$(field file "$fault")" >/dev/null; then
+  elif ! source_of "$(field file "$fault")" | planted "$fault" - >/dev/null; then
     echo "mutate.sh: $fault is stale: its old text is not in $(field file "$fault") exactly once" >&2; broken=1
   fi
 done
@@ -70,12 +80,12 @@ trap 'exit 130' INT TERM
 copy=$work/tree
 mkdir -p "$copy"
 # Only what differs is copied, so that a kept build goes on being good.
-(cd "$tree" && git ls-files) | sort >"$work/files"
+files | sort >"$work/files"
 (cd "$copy" && find . -path ./build -prune -o -type f -print | sed 's|^\./||' | sort | comm -23 - "$work/files" | while read -r file; do rm "$file"; done)
 while read -r file; do
-  [ -f "$tree/$file" ] || continue
-  cmp -s "$tree/$file" "$copy/$file" && continue
-  mkdir -p "$copy/$(dirname "$file")" && cp "$tree/$file" "$copy/$file" || exit 2
+  source_of "$file" >"$work/one" 2>/dev/null || continue
+  cmp -s "$work/one" "$copy/$file" && continue
+  mkdir -p "$copy/$(dirname "$file")" && cp "$work/one" "$copy/$file" || exit 2
 done <"$work/files"
 
 # build TEST ...: what these tests need.

@@ -20,6 +20,7 @@ static const char *check_case = "";
             printf("%s:%d: not so: %s\n    ", __FILE__, __LINE__, check_case);                                                             \
             printf(__VA_ARGS__);                                                                                                           \
             printf("\n");                                                                                                                  \
+            fflush(stdout); /* the next line may crash */                                                                                  \
         }                                                                                                                                  \
     } while (0)
 #define IS_TRUE(condition) REPORT(condition, "%s", #condition)
