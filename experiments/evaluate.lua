@@ -18,8 +18,9 @@ local folder = require "gal.folder"
 local metrics = require "gal.metrics"
 
 local flow = require("gal.flow").load(o.run .. "/flow.safetensors")
-local home = data.reopen(flow.notes, { dereddened = o.dereddened })
-local survey = o.survey and data.reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened }) or home
+local survey = data.reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened })
+-- The prior is that of the run's own training rows: from its survey where that is still there, else from the one given.
+local home = o.survey and folder.kind(flow.notes.survey) and data.reopen(flow.notes) or survey
 local test = survey:split("test"):without(data.read_split(o.run .. "/split.csv"), { "train", "valid" }):thin(o.galaxies)
 print(survey:describe())
 
@@ -43,7 +44,7 @@ for i, entry in ipairs{ { "Delta log p", "delta_log_p" }, { "D_KL", "d_kl" }, { 
     s.systematic and ("%+.3f"):format(s.systematic) or "" }
 end
 print(cli.table(rows, { "", "mean", "interval", "scatter", "systematic" }))
-print "D_KL - Delta log p is 0 when calibrated; positive: posteriors too narrow or off; negative: too wide.\n"
+print "D_KL - Delta log p is 0 when calibrated. If it is not, the coverage below says whether posteriors are too narrow or too wide.\n"
 
 rows = {}
 for i, name in ipairs(flow.theta) do

@@ -22,6 +22,9 @@ local o = require("gal.cli").options{
 local gal = require "gal"
 local data = require "gal.data"
 
+for _, name in ipairs{ "n", "steps" } do -- now, not after the training
+  if o[name] < 1 or o[name] % 1 ~= 0 then error(("--%s is %g, expected a whole number of at least 1"):format(name, o[name]), 0) end
+end
 local pairs_ = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = pairs_ }
 

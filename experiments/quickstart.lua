@@ -71,6 +71,6 @@ for i, entry in ipairs{ { "Delta log p", "delta_log_p" }, { "D_KL - Delta log p"
 end
 print(cli.table(rows, { "nats", "learned", "95 % interval", "exact" }))
 print "Delta log p: what the magnitudes tell of a galaxy's properties."
-print "D_KL - Delta log p: 0 where posteriors are as sure as they may be, but for these galaxies' luck; above, too sure; below, not sure enough."
+print "D_KL - Delta log p: 0 for calibrated posteriors, but for these galaxies' luck."
 
 print(("\nThe model is in %s/model. Next: your own survey,\n  galrun experiments/train_photometry.lua --survey catalog.csv\n  galrun experiments/evaluate.lua"):format(o.out))

@@ -48,7 +48,7 @@ function data.open(path, options)
   local file = columns.find(path)
   local source = gal.table(file)
   local theta, context = {}, {}
-  for i, name in ipairs(options.theta or data.theta) do theta[i] = columns.requested(source, name, dereddened) end
+  for i, name in ipairs(options.theta or data.theta) do theta[i] = columns.requested(source, name, false) end
   for i, name in ipairs(options.context or data.context) do context[i] = columns.requested(source, name, dereddened) end
   local fill = columns.masks(context, { missing = how, fill = options.fill })
   local cuts = columns.sample_cuts(source, options.sample or "none")
@@ -112,6 +112,7 @@ end
 -- A flow that learned from magnitudes of one kind gives wrong answers, and no warning, for those of the other: that is refused.
 function data.reopen(choices, options)
   options = options or {}
+  if not choices then raise "the flow does not say which survey it learned from: it was not trained by train_photometry.lua" end
   if options.dereddened ~= nil and options.dereddened ~= choices.dereddened then
     local kinds = { [true] = "dereddened magnitudes", [false] = "magnitudes as they are, without dereddening" }
     raise("dereddened is %s, but the flow was trained on %s", tostring(options.dereddened), kinds[choices.dereddened])
@@ -176,7 +177,7 @@ end
 
 --- What has to be known to open another survey as this one was: a table that JSON can hold.
 function survey:choices()
-  return { survey = self.path, theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
+  return { survey = require("gal.folder").absolute(self.path), theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
     fill = self.fill }
 end
 

@@ -51,7 +51,7 @@ end
 
 --- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image = {128, 128, 3}, head = nil, rng = nil}: a flow with
 -- fresh weights. theta: names of the properties, or how many (d). context: names, how many (c), or 0 for a density without conditions.
--- sigma: width of the path in standardised units; the learned density is the posterior convolved with N(0, sigma^2).
+-- sigma: width of the path in standardised units; a Gaussian posterior of variance v comes out with (v + sigma^2) / (1 + sigma^2).
 -- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
 -- context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what draws the weights, else the default generator.
 -- flow.notes, a table of what JSON can hold, is saved with the flow and loaded again: how its data were made.

@@ -5,6 +5,17 @@ local C = ffi.C
 
 local folder = {}
 
+ffi.cdef "char *realpath(const char *path, char *resolved); void free(void *memory);"
+
+--- folder.absolute(path): the path from the root, so that it still leads there from another folder; as it is where there is nothing.
+function folder.absolute(path)
+  local resolved = C.realpath(path, nil)
+  if resolved == nil then return path end
+  local text = ffi.string(resolved)
+  C.free(resolved)
+  return text
+end
+
 --- "file", "folder" or nil, what stands at path.
 function folder.kind(path)
   return ({ "file", "folder" })[C.gal_path_exists(path)]

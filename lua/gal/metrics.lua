@@ -129,8 +129,8 @@ function metrics.information(flow, theta, context, prior, options)
   return result
 end
 
---- Means over galaxies of what `information` found, with bootstrap intervals: delta_log_p, d_kl, excess (D_KL - Delta log p: 0 when calibrated, positive for posteriors that
--- are too narrow or off), each with `systematic`, its mean under the mixture less that under the kernels. options as in bootstrap.
+--- Means over galaxies of what `information` found, with bootstrap intervals: delta_log_p, d_kl, excess (D_KL - Delta log p: 0 when calibrated; positive for posteriors that
+-- are too narrow, off, or wider than the prior, negative for those somewhat too wide; 0 too for a flow that only knows the prior), each with `systematic`, its mean under the mixture less that under the kernels. options as in bootstrap.
 function metrics.summary(information, options)
   local excess, excess_mixture = {}, {}
   for k = 1, #information.d_kl do
@@ -173,6 +173,9 @@ end
 --- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}.
 function metrics.coverage(truth, samples, level)
   local count, n, d = samples:size(1), samples:size(2), samples:size(3)
+  if truth:size(1) ~= count or truth:size(2) ~= d then
+    raise("coverage: truth is {%d, %d}, expected {%d, %d} like samples {N, n, d}", truth:size(1), truth:size(2), count, d)
+  end
   local true_values, result = array.read(truth), {}
   for i = 1, d do
     local draws, inside = array.read(samples:select(3, i)), 0

@@ -43,11 +43,14 @@ local function values_of(source, name)
   return source:column(name):totable()
 end
 
+-- SDSS's apparent magnitudes, in lower case: these and no others does Galactic extinction come off.
+local APPARENT = { modelmag = true, cmodelmag = true, petromag = true, psfmag = true, fibermag = true, fiber2mag = true, devmag = true, expmag = true }
+
 --- A requested column: {name, values {rows}, extinction {rows} or nil}. modelMag_u and its like are paired with extinction_u where they are to be dereddened.
 function columns.requested(source, name, dereddened)
   local column = { name = name, values = values_of(source, name) }
-  local band = name:lower():match("mag_(%w+)$")
-  local extinction = band and "extinction_" .. band
+  local kind, band = name:lower():match "^(%w+)_([ugriz])$"
+  local extinction = kind and APPARENT[kind] and "extinction_" .. band
   if dereddened and extinction and columns.spelling(source, extinction) then
     column.extinction_name = columns.spelling(source, extinction)
     column.extinction = source:column(extinction):totable()
