@@ -3,7 +3,7 @@
  * beside the FMA peak measured in the same run, and with --profile each op alone with GF/s and GB/s (of what it has to read and write at
  * least).
  *
- *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N]      each round is one step; the median is printed */
+ *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--json]      each round is one step; the median is printed */
 #include "galrun.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,10 +297,12 @@ static double median(gal_program *program, int rounds, double *fastest)
 
 int main(int argc, char **argv)
 {
-    int rounds = 9, profiled = 0, threads = 0;
+    int rounds = 9, profiled = 0, threads = 0, json = 0;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--profile"))
             profiled = 1;
+        else if (!strcmp(argv[i], "--json"))
+            json = 1;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
             rounds = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--batch") && i + 1 < argc)
@@ -308,7 +310,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
             threads = atoi(argv[++i]);
         else {
-            fprintf(stderr, "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N]\n");
+            fprintf(stderr, "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--json]\n");
             return 2;
         }
     }
@@ -325,6 +327,10 @@ int main(int argc, char **argv)
         total += ops[i].gigaflop;
     gal_program *step = record(0, op_count);
     double ms = median(step, rounds, &fastest);
+    if (json) {
+        printf("{\"ms\": %.3f, \"peak\": %.1f, \"gigaflop\": %.2f}\n", ms, gigaflops, total);
+        return 0;
+    }
     printf("W2 (%s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA peak of %.0f GF/s\n",
            gal_cpu_isa(), threads, (long long)batch, ms, fastest, total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
     double sum = 0;

@@ -329,6 +329,9 @@ static const layer layers[] = {
     {18, 5, 4, 16, 17, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
     {1, 70, 6, 17, 33, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
     {1, 6, 140, 16, 16, 3, 3, 1, GAL_VALID, 2, GAL_SILU, 1},
+    {1, 70, 6, 5, 20, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
+    {1, 140, 5, 3, 8, 3, 3, 2, 1, 1, GAL_GELU, 1},
+    {2, 75, 5, 4, 9, 5, 4, 1, 2, 3, GAL_SILU, 1},
     {1, 2, 3, 130, 2, 2, 3, 1, 1, 1, GAL_RELU, 1},
 };
 

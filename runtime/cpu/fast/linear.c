@@ -1,32 +1,7 @@
 /* linear.c: the products of a linear layer and of gal_matmul, all by product.h. */
 #include "product.h"
+#include "activate.h"
 #include "fast.h"
-#include "vmath.h"
-
-INLINE vec activate(const int activation, vec z, vec *slope)
-{
-    vec s;
-    switch (activation) {
-    case GAL_RELU:
-        *slope = choose(z > 0, splat(1), splat(0));
-        return choose(z <= 0, splat(0), z);
-    case GAL_SILU:
-        s = vsigmoid(z);
-        *slope = vsilu_slope(z, s);
-        return z * s;
-    case GAL_GELU:
-        s = vnormal_cdf(z);
-        *slope = fma_(z, vnormal_density(z), s);
-        return z * s;
-    case GAL_TANH:
-        s = vtanh(z);
-        *slope = fma_(-s, s, splat(1));
-        return s;
-    default:
-        *slope = splat(1);
-        return z;
-    }
-}
 
 INLINE void finish_as(const int activation, const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns)
 {

@@ -1,0 +1,139 @@
+"""One training step of the image model (bench_w2) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
+
+Every contender is a process of its own that waits between its turns, so that no two thread pools are awake at once. The work: four blocks of 3 x 3 convolution
+(32, 64, 128, 256), silu and 2 x 2 means on 128 x 128 x 3, means over all pixels, MLP 267-256-256-256-5, the draws and the path of flow matching, mean squared error,
+AdamW; batch 64, float32, channels last.
+
+usage: w2.py path/to/bench_w2 [--rounds 5] [--steps 2] [--threads 2]      Needs torch and jax; a mode that isn't there is left out."""
+import argparse, json, os, statistics, subprocess, sys, time
+
+BATCH, SIZE, CHANNELS, WIDTHS, SIGMA, RATE, DECAY = 64, 128, (3, 32, 64, 128, 256), (267, 256, 256, 256, 5), 0.05, 5e-4, 1e-2
+PEERS = ("torch fused", "torch compile fused", "jax")
+
+
+def torch_step(mode, threads):
+    import torch
+    torch.set_num_threads(threads)
+    encoder, head = torch.nn.Sequential(), torch.nn.Sequential()
+    for n_in, n_out in zip(CHANNELS, CHANNELS[1:]):
+        encoder.extend([torch.nn.Conv2d(n_in, n_out, 3, padding=1), torch.nn.SiLU(), torch.nn.AvgPool2d(2)])
+    encoder.extend([torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()])
+    for n_in, n_out in zip(WIDTHS, WIDTHS[1:]):
+        head.extend([torch.nn.Linear(n_in, n_out), torch.nn.SiLU()])
+    encoder, head = encoder.to(memory_format=torch.channels_last), head[:-1]
+    optimiser = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=RATE, weight_decay=DECAY, fused=True)
+    images = torch.randn(BATCH, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
+    theta, context = torch.randn(BATCH, 5), torch.randn(BATCH, 5)
+
+    def loss(theta_0, t, eps):
+        theta_t = (1 - t) * theta_0 + t * theta + SIGMA * eps
+        return ((head(torch.cat([t, theta_t, encoder(images), context], 1)) - (theta - theta_0)) ** 2).mean()
+    loss = torch.compile(loss) if "compile" in mode else loss
+
+    def steps(n):
+        for _ in range(n):
+            optimiser.zero_grad(set_to_none=True)
+            loss(torch.randn(BATCH, 5), torch.rand(BATCH, 1), torch.randn(BATCH, 5)).backward()
+            optimiser.step()
+    return steps
+
+
+def jax_step(mode, threads):
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))  # XLA takes the cores it is given
+    import jax, jax.numpy as jnp
+    from jax import lax, random as R
+    key = R.key(0)
+    kernels = [(R.normal(R.fold_in(key, i), (3, 3) + CHANNELS[i:i + 2]) / (9 * CHANNELS[i]) ** 0.5, jnp.zeros(CHANNELS[i + 1])) for i in range(4)]
+    layers = [(R.normal(R.fold_in(key, 9 + i), WIDTHS[i:i + 2]) / WIDTHS[i] ** 0.5, jnp.zeros(WIDTHS[i + 1])) for i in range(4)]
+    images, theta, context = R.normal(key, (BATCH, SIZE, SIZE, 3)), R.normal(R.key(1), (BATCH, 5)), R.normal(R.key(2), (BATCH, 5))
+
+    def loss(net, key):
+        a, b, c = R.split(key, 3)
+        theta_0, t, x = R.normal(a, (BATCH, 5)), R.uniform(b, (BATCH, 1)), images
+        for w, b in net[0]:
+            x = jax.nn.silu(lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b)
+            x = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
+        x = jnp.concatenate([t, (1 - t) * theta_0 + t * theta + SIGMA * R.normal(c, (BATCH, 5)), x.mean((1, 2)), context], 1)
+        for i, (w, b) in enumerate(net[1]):
+            x = x @ w + b
+            x = jax.nn.silu(x) if i < 3 else x
+        return ((x - (theta - theta_0)) ** 2).mean()
+
+    @jax.jit
+    def step(p, m, v, t, key):
+        key, a = R.split(key)
+        g, t = jax.grad(loss)(p, a), t + 1
+        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
+        a, b = 1 - 0.9 ** t, 1 - 0.999 ** t
+        p = jax.tree.map(lambda p, m, v: p * (1 - RATE * DECAY) - RATE * (m / a) / (jnp.sqrt(v / b) + 1e-8), p, m, v)
+        return p, m, v, t, key
+    net = (kernels, layers)
+    zeros = jax.tree.map(jnp.zeros_like, net)
+    state = [net, zeros, zeros, jnp.float32(0), key]
+
+    def steps(n):
+        for _ in range(n):
+            state[:] = step(*state)
+        jax.block_until_ready(state)
+    return steps
+
+
+def serve(mode, threads):
+    """A peer: says ready, then for every number of steps on stdin how many milliseconds one took."""
+    steps = (jax_step if mode == "jax" else torch_step)(mode, threads)
+    steps(3)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        n = int(line)
+        steps(1)
+        start = time.perf_counter()
+        steps(n)
+        print((time.perf_counter() - start) / n * 1e3, flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("bench", nargs="?")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--steps", type=int, default=2)
+    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
+    o = p.parse_args()
+    if o.peer:
+        return serve(o.peer, o.threads)
+    if not o.bench:
+        p.error("where is bench_w2?")
+    peers = {}
+    for mode in PEERS:
+        child = subprocess.Popen([sys.executable, __file__, "--peer", mode, "--threads", str(o.threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, text=True)
+        if child.stdout.readline().strip() == "ready":
+            peers[mode] = child
+        else:
+            print(f"{mode}: not here", flush=True)
+    times = {}
+    try:
+        for _ in range(o.rounds):
+            for mode, child in peers.items():
+                child.stdin.write(f"{o.steps}\n")
+                child.stdin.flush()
+                times.setdefault(mode, []).append(float(child.stdout.readline()))
+            # A replay tries one lane once in a while (cpu/balance.c): the median of seven steps leaves that out.
+            own = json.loads(subprocess.run([o.bench, "--json", "--rounds", "7", "--threads", str(o.threads)], check=True, capture_output=True, text=True).stdout)
+            times.setdefault("galrun", []).append(own["ms"])
+    finally:
+        for child in peers.values():
+            child.kill()
+    median = {k: statistics.median(v) for k, v in times.items()}
+    print(f"W2, {o.threads} threads, {o.rounds} rounds of {o.steps} steps; load {os.getloadavg()[0]:.1f}; FMA peak {own['peak']:.0f} GF/s, "
+          f"{own['gigaflop']:.1f} GF a step by the direct sums")
+    for k, v in times.items():
+        print(f"{k:20s} min {min(v):7.1f}  median {median[k]:7.1f}  max {max(v):7.1f} ms/step  {1e5 * own['gigaflop'] / median[k] / own['peak']:4.0f} % of the FMA peak")
+    if peers:
+        peer = min(peers, key=median.get)
+        print(f"galrun is {median[peer] / median['galrun']:.2f} times as fast as the peer ({peer}); medians")
+
+
+if __name__ == "__main__":
+    main()
