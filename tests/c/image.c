@@ -583,6 +583,20 @@ static void sentences(void)
     sentinels_and_free();
 }
 
+static void notices(void)
+{
+    CASE("a notice is told once, however often it comes up");
+    gal_note("plain kernels for window %d", 3);
+    gal_note("plain kernels for window %d", 3);
+    gal_note("plain kernels for window %d", 4);
+    const char *first = gal_notice(), *second = gal_notice();
+    IS_TRUE(first && !strcmp(first, "plain kernels for window 3"));
+    IS_TRUE(second && !strcmp(second, "plain kernels for window 4"));
+    IS_TRUE(!gal_notice());
+    gal_note("plain kernels for window %d", 3);
+    IS_TRUE(!gal_notice());
+}
+
 /* A recorded step gives the same bits when it is replayed. */
 static void replays(void)
 {
@@ -632,6 +646,7 @@ int main(void)
         printf("notice: %s\n", notice);
     table = gal_cpu_backend();
     sentences();
+    notices();
     replays();
     return finish();
 }
