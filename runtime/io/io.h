@@ -141,6 +141,12 @@ struct gal_table {
     void (*close)(void *source);
     void *source;
     char scratch[40]; /* the text of a number, for gal_table_text */
+    /* What was set by gal_table_set_key, in order; text NULL: number. */
+    struct gal_key {
+        char name[9], *text;
+        int64_t number;
+    } * key; /* {keys} */
+    int keys;
 };
 gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n);
 /* hdu as in gal_table_open. bytes {n}: the whole file where it was gzipped, and then the table's; else NULL and the path is opened. */

@@ -18,7 +18,8 @@ typedef enum gal_mock_purpose {
     GAL_MOCK_LABELS,         /* errors of the five labels */
     GAL_MOCK_MORPHOLOGY,     /* position angle, arms, clumps, seeing, scatter of bulge, gradient and clumpiness */
     GAL_MOCK_PIXELS,         /* noise of the pixels */
-    GAL_MOCK_FIELD           /* stars and neighbours */
+    GAL_MOCK_FIELD,          /* stars and neighbours */
+    GAL_MOCK_SKY             /* position on the sky */
 } gal_mock_purpose;
 
 /* A galaxy of the mock survey. `draw` is its index among all draws, before selection. */
@@ -73,8 +74,8 @@ void gal_mock_donor(gal_mock_galaxy *out, uint64_t seed, int64_t draw);
 typedef struct gal_mock_stream {
     uint64_t key, stream, block;
     uint32_t word[4];
-    int used;     /* words of the block */
-    int spare_is; /* a second normal waits in spare */
+    int used;      /* words of the block */
+    int has_spare; /* a second normal waits in spare */
     float spare;
 } gal_mock_stream;
 gal_mock_stream gal_mock_stream_of(uint64_t seed, int64_t draw, gal_mock_purpose purpose);
