@@ -9,7 +9,7 @@
 
 #define GAL_PLANES 3                                /* g r i */
 #define GAL_CUTOUT_PIXELS (GAL_CUTOUT * GAL_CUTOUT) /* of one plane */
-#define GAL_MOCK_CLUMPS 96                          /* at most */
+#define GAL_MOCK_MOST_CLUMPS 96                          /* at most */
 
 /* What is rendered beside the galaxy itself: photon and sky noise; stars and galaxies of the field; what the sky's subtraction left. */
 enum { GAL_RENDER_NOISE = 1, GAL_RENDER_FIELD = 2, GAL_RENDER_SKY = 4, GAL_RENDER_ALL = 7 };
@@ -31,7 +31,7 @@ typedef struct gal_mock_shape {
     double seeing[GAL_PLANES];                    /* s of the PSF .9 G(s) + .1 G(3s) */
     double shift[GAL_PLANES][2];                  /* where the centre is in each band: the bands' registration */
     int clump_count;
-    gal_mock_clump clump[GAL_MOCK_CLUMPS];
+    gal_mock_clump clump[GAL_MOCK_MOST_CLUMPS];
 } gal_mock_shape;
 
 /* The shape of a galaxy in the survey `seed`. The features in `without` (gal_mock_coupling's) are made from the latents of donor, an

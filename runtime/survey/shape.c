@@ -57,7 +57,7 @@ static int poisson(gal_mock_stream *s, double mean, int most)
 static void draw_clumps(gal_mock_shape *shape, gal_mock_stream *s, double kpc)
 {
     double h = shape->scale[1], sum = 0;
-    shape->clump_count = poisson(s, 30, GAL_MOCK_CLUMPS);
+    shape->clump_count = poisson(s, 30, GAL_MOCK_MOST_CLUMPS);
     for (int i = 0; i < shape->clump_count; i++) {
         gal_mock_clump *k = &shape->clump[i];
         double u = clump_radius(s), angle = 0;

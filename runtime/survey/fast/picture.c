@@ -133,4 +133,4 @@ static void colours(uint8_t *rgb, const float *gri)
     }
 }
 
-const gal_picture_kernels GAL_PASTE(gal, picture, GAL_ISA) = {disc, bulge, blur, noise, colours};
+const gal_picture_kernels GAL_PASTE(gal_, picture, GAL_ISA) = {disc, bulge, blur, noise, colours};
