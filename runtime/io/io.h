@@ -26,6 +26,11 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n);
 /* The values of x in row-major order, from any device and any strides. */
 gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x);
 gal_status gal_writer_commit(gal_writer *writer);
+/* The same without syncing: for one of thousands of files, which gal_folder_sync puts on disk together. A crash before that may lose it or
+ * leave it empty. */
+gal_status gal_writer_commit_unsynced(gal_writer *writer);
+/* All that was written in the file system of the folder `path` is on disk. */
+gal_status gal_folder_sync(const char *path);
 void gal_writer_abandon(gal_writer *writer);
 
 /* Whether name ends in suffix, case ignored. */

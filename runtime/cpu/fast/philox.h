@@ -1,6 +1,7 @@
-/* philox.h: sixteen blocks of Philox side by side, for the kernels that draw. */
-#ifndef GAL_PHILOX_H
-#define GAL_PHILOX_H
+/* philox.h: sixteen blocks of Philox side by side, and normals from them: random.h's own functions in loops that the compiler turns into
+ * vectors, so that the bits are the same. */
+#ifndef GAL_FAST_PHILOX_H
+#define GAL_FAST_PHILOX_H
 #include "../../random.h"
 #include "vec.h"
 

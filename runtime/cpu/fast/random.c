@@ -1,6 +1,4 @@
-/* random.c: sixteen blocks of Philox side by side. The draws are random.h's own functions in loops that the compiler turns into vectors,
- * and Philox is whole numbers, so the bits are those of cpu/random.c. */
-#include "../../random.h"
+/* random.c: draws by sixteen blocks of Philox side by side (philox.h), with the bits of cpu/random.c. */
 #include "../cpu.h"
 #include "fast.h"
 #include "philox.h"
