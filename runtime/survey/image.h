@@ -9,7 +9,7 @@
 
 #define GAL_PLANES 3                                /* g r i */
 #define GAL_CUTOUT_PIXELS (GAL_CUTOUT * GAL_CUTOUT) /* of one plane */
-#define GAL_MOCK_MOST_CLUMPS 96                          /* at most */
+#define GAL_MOCK_MOST_CLUMPS 96                     /* at most */
 
 /* What is rendered beside the galaxy itself: photon and sky noise; stars and galaxies of the field; what the sky's subtraction left. */
 enum { GAL_RENDER_NOISE = 1, GAL_RENDER_FIELD = 2, GAL_RENDER_SKY = 4, GAL_RENDER_ALL = 7 };
