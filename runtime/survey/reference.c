@@ -12,7 +12,7 @@
 #define FIT_FROM 150     /* effective draws that a fit wants */
 #define LAST_FIT 4194304 /* draws after which fewer have to do */
 #define REACH 6.0        /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
-#define CUT 0.01         /* share of the weight that samples may lack */
+#define CUT 0.02         /* share of the weight that samples may lack */
 #define NEGLIGIBLE 16.0  /* so far below the largest logarithm of a weight a draw is forgotten */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
@@ -228,7 +228,7 @@ static int enough(const gal_posterior *p, double ess, double distinct)
 static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, double distinct, int64_t most, round_of *r)
 {
     gal_status status = GAL_OK;
-    int fits = p->fixed ? FITS : p->proposal.fitted;
+    int fits = p->fixed || p->plain ? FITS : p->proposal.fitted;
     while (!status && (fits < FITS || !enough(p, ess, distinct)) && p->draws < most) {
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");
