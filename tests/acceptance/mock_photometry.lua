@@ -15,7 +15,7 @@ local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
   out = "runs/acceptance/mock_photometry", rows = 500000, epochs = 50, batch = 256, lr = 1e-3, decay = 0.999, sigma = 0.02, galaxies = 200, many = 5000,
-  draws = { 40, "draws of each of the many galaxies" }, steps = { 25, "Runge-Kutta steps" }, record = { true, "append the result to RESULTS.md" },
+  draws = { 20, "draws of each of the many galaxies" }, steps = { 25, "Runge-Kutta steps" }, record = { true, "append the result to RESULTS.md" },
 }
 
 local TRAINING, VALIDATION, TEST, REFERENCE, MANY, POPULATION = 101, 102, 103, 104, 105, 106 -- seeds
