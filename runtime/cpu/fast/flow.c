@@ -1,5 +1,6 @@
-/* flow.c: the fused integrator of the velocity net (gal_flow_integrate): weights packed once per call, then tiles of rows that a lane takes one after another and
- * carries from the first instant to the last, all they need in its own second-level cache. The layers are in flow_layer.c, bfloat16 in flow_half.c. */
+/* flow.c: the fused integrator of the velocity net (gal_flow_integrate): weights packed once per call, then tiles of rows that a lane takes
+ * one after another and carries from the first instant to the last, all they need in its own second-level cache. The layers are in
+ * flow_layer.c, bfloat16 in flow_half.c. */
 #include "flow.h"
 #include "../scratch.h"
 #include <math.h>
@@ -50,7 +51,8 @@ static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int
                     *to++ = i < out && l < in ? to_bf16(w[i * in + l]) : 0;
 }
 
-static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b, int64_t stride, int64_t out, int activation, flow_half half)
+static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b, int64_t stride, int64_t out,
+                          int activation, flow_half half)
 {
     *l = (flow_layer){.in = in, .out = out, .activation = activation};
     float *bias = piece(p, round_up(out, AMX_OUTS), sizeof *bias);
@@ -85,8 +87,8 @@ static flow_tile tile_of(int64_t rows, int64_t d, int density)
     return t;
 }
 
-/* Rows of a tile: as many as there are sums for in VECS vecs; with tangents a vec's, more where the tangents are few; fewer where there are not enough rows for
- * the lanes. */
+/* Rows of a tile: as many as there are sums for in VECS vecs; with tangents a vec's, more where the tangents are few; fewer where there are
+ * not enough rows for the lanes. */
 static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
 {
     int64_t each = (g->rows + lanes - 1) / lanes, most = (g->integral && g->d > 3 ? 1 : VECS) * VL;
@@ -201,8 +203,8 @@ INLINE void put(const flow_tile *t, float *row, int v, vec x)
 }
 
 /* y {count, R} = state + h sum_j weights_j k_j over the first `stages`, into rows `apart` floats apart. */
-static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const flow_work *w, float h, const double *weights, int stages, int64_t count, float *y,
-                    int64_t apart)
+static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const flow_work *w, float h, const double *weights, int stages,
+                    int64_t count, float *y, int64_t apart)
 {
     int64_t r = t->values * VL;
     for (int64_t j = 0; j < count; j++)

@@ -1,8 +1,8 @@
 /* flow.h: what the files of the fused integrator share: packed layers and the tile of rows that a lane carries through them.
  *
- * A tile is a matrix of lanes, one vec or more of them side by side; every row of theta is a lane. With the divergence each row has d lanes more, its tangents. A
- * layer's values are {outputs, lanes}: so a weight is broadcast, lanes are vectors, and no number of inputs, outputs or dimensions is padded. The sums of
- * a lane are one chain over the inputs in ascending order: its bits depend on nothing beside it. */
+ * A tile is a matrix of lanes, one vec or more of them side by side; every row of theta is a lane. With the divergence each row has d lanes
+ * more, its tangents. A layer's values are {outputs, lanes}: so a weight is broadcast, lanes are vectors, and no number of inputs, outputs
+ * or dimensions is padded. The sums of a lane are one chain over the inputs in ascending order: its bits depend on nothing beside it. */
 #ifndef GAL_FLOW_H
 #define GAL_FLOW_H
 #include "../cpu.h"
@@ -43,25 +43,26 @@ typedef struct flow_plan {
     flow_layer features; /* b_1 and the features' part of the first layer; 0 inputs where there are none */
     flow_layer layer[GAL_FLOW_LAYERS];
     int64_t widest, vecs; /* of any layer, in outputs; of any tile */
-    char *work;          /* {lanes, work_bytes} */
+    char *work;           /* {lanes, work_bytes} */
     size_t work_bytes;
 } flow_plan;
 
-/* The lanes of a tile. Full: R = values * VL lanes hold rows, then tangent j of all of them follows at lane j R. Narrow (fewer rows than a vec holds, with
- * tangents): row r is lane r, its tangent j lane j R + r, so that one row and its d tangents share a vec. */
+/* The lanes of a tile. Full: R = values * VL lanes hold rows, then tangent j of all of them follows at lane j R. Narrow (fewer rows than a
+ * vec holds, with tangents): row r is lane r, its tangent j lane j R + r, so that one row and its d tangents share a vec. */
 typedef struct flow_tile {
     int64_t rows;     /* of theta */
     int64_t ld;       /* lanes, with padding: vecs * VL */
     int vecs, values; /* vecs that hold lanes; that hold values, 1 where narrow */
     int narrow;
-    ivec holds;       /* -1 where a lane of a vec of values holds a row, all of them unless narrow */
-    ivec *row_of;     /* narrow: {vecs}, the row of each lane */
+    ivec holds;   /* -1 where a lane of a vec of values holds a row, all of them unless narrow */
+    ivec *row_of; /* narrow: {vecs}, the row of each lane */
 } flow_tile;
 
-/* y {out, ld} = f(w x + start), x {in, ld}, for all vecs of the tile or the first `vecs` of them; start: {out, values * VL} in place of b, or NULL. Tangents start
- * from 0 and are multiplied with f'. block {AMX_OUTS, ld}: scratch. to_half: y becomes pairs of bfloat16, {out / 2, ld, 2}. */
-void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y, int to_half,
-                      float *block);
+/* y {out, ld} = f(w x + start), x {in, ld}, for all vecs of the tile or the first `vecs` of them; start: {out, values * VL} in place of b,
+ * or NULL. Tangents start from 0 and are multiplied with f'. block {AMX_OUTS, ld}: scratch. to_half: y becomes pairs of bfloat16, {out / 2,
+ * ld, 2}. */
+void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y,
+                      int to_half, float *block);
 /* trace {values * VL} = sum over j of row j of w with tangent j of x, for a full tile. */
 void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, float *trace);
 /* z {outs, ld}, the first `vecs`: f in place, tangents times f'; b {outs} or NULL is added before. */

@@ -1,9 +1,10 @@
-/* flow_half.c: products of bfloat16 for the fused integrator: by AMX tiles where the processor has them, else by dot products of pairs; and none where it
- * has neither. Chosen at run time, so this file is compiled for both beyond the instruction set of its folder. */
+/* flow_half.c: products of bfloat16 for the fused integrator: by AMX tiles where the processor has them, else by dot products of pairs; and
+ * none where it has neither. Chosen at run time, so this file is compiled for both beyond the instruction set of its folder. */
 #define _GNU_SOURCE
 #include "flow.h"
 
 #if VL == 16
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,18 +19,18 @@ static int amx_is_granted(void)
 
 flow_half FAST(flow_half)(void)
 {
-    static int known = -1;
-    if (known < 0) {
-        __builtin_cpu_init();
-        known = !__builtin_cpu_supports("avx512bf16") ? HALF_NONE : amx_is_granted() ? HALF_AMX : HALF_DOT;
-    }
-    return (flow_half)known;
+    const char *most = getenv("GALRUN_BF16"); /* for tests: "none" or "dot" where there is more */
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx512bf16") || (most && !strcmp(most, "none")))
+        return HALF_NONE;
+    return (most && !strcmp(most, "dot")) || !amx_is_granted() ? HALF_DOT : HALF_AMX;
 }
 
 DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
 {
     /* Lane l of both rows side by side: low halves from the even row. */
-    static const uint16_t order[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     __m512i side_by_side = _mm512_loadu_si512(order);
     for (int64_t o = 0; o < outs; o += 2, z += 2 * t->ld, y += 2 * t->ld)
         for (int v = 0; v < vecs; v++) {
@@ -88,18 +89,16 @@ DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64
     }
 }
 
-/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL, 2}. All are 16 rows of 64 bytes. */
+/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL, 2}. All are 16 rows of 64
+ * bytes. */
 AMX void FAST(flow_amx_begin)(void)
 {
-    struct {
+    /* A constant: the intrinsic's asm claims to read its first 8 bytes only, and stores of the others may be dropped. */
+    static const struct {
         uint8_t palette, start, unused[14];
         uint16_t bytes[16];
         uint8_t rows[16];
-    } config = {.palette = 1};
-    for (int i = 0; i < 7; i++) {
-        config.bytes[i] = 64;
-        config.rows[i] = 16;
-    }
+    } config = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&config);
 }
 

@@ -1,5 +1,5 @@
-/* flow_layer.c: one layer of the velocity net over a tile of lanes: products in blocks of OUTS x VECS sums, then the activation of the block while it is
- * in the first-level cache. */
+/* flow_layer.c: one layer of the velocity net over a tile of lanes: products in blocks of OUTS x VECS sums, then the activation of the
+ * block while it is in the first-level cache. */
 #include "flow.h"
 #include "activate.h"
 
@@ -107,9 +107,9 @@ INLINE vec spread(vec x, ivec row_of)
 }
 
 #if VL == 16
-/* x / (1 + e^-x), and the sigmoid, in two thirds of the instructions of vsigmoid: they share the ports with the products. e^-x = 2^u, u = -x log2 e; of the
- * integer part scalef takes care, and 2^r for 0 <= r < 1 is a polynomial of degree 5, fitted here by least squares with Lawson's weights (relative error
- * 7.5e-8). What the rounding of u costs, 2^-24 |u| of e^-x, is below 1e-7 of max(1, |silu|). */
+/* x / (1 + e^-x), and the sigmoid, in two thirds of the instructions of vsigmoid: they share the ports with the products. e^-x = 2^u, u =
+ * -x log2 e; of the integer part scalef takes care, and 2^r for 0 <= r < 1 is a polynomial of degree 5, fitted here by least squares with
+ * Lawson's weights (relative error 7.5e-8). What the rounding of u costs, 2^-24 |u| of e^-x, is below 1e-7 of max(1, |silu|). */
 INLINE vec sigmoid_of(vec x)
 {
     vec u = at_most(x * -1.44269504f, 126.0f);
@@ -179,8 +179,8 @@ void FAST(flow_activate)(int activation, const flow_tile *t, int vecs, int64_t o
     }
 }
 
-void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y, int to_half,
-                      float *block)
+void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y,
+                      int to_half, float *block)
 {
     int amx = l->half && plan->half == HALF_AMX;
     int64_t step = amx ? AMX_OUTS : OUTS;
