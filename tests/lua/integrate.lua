@@ -59,4 +59,70 @@ for name, head in pairs(heads) do
   end)
 end
 
+-- ---- the fused op against single ops ----
+
+local composed = require "gal.flow.composed"
+local ffi = require "ffi"
+
+-- How far two tensors are apart at most, relative to the largest of the second.
+local function apart(a, b) return (a - b):abs():max():item() / math.max(1e-30, b:abs():max():item()) end
+
+check.case("fused and composed agree to 1e-5 in samples and 1e-4 nats in densities, for nets of any size", function()
+  local r = gal.rng(17)
+  local function pick(low, high) return low + math.floor(gal.rand({ 1 }, { rng = r }):item() * (high - low + 1)) end
+  local names = {}
+  for name in pairs(nn.activations) do names[#names + 1] = name end
+  table.sort(names)
+  for trial = 1, 12 do
+    local hidden, d, c, name = {}, pick(1, 20), trial == 1 and 0 or pick(0, 300), names[trial % #names + 1]
+    for i = 1, pick(1, 5) do hidden[i] = pick(16, trial % 3 == 0 and 512 or 150) end
+    local flow = flows.new { theta = d, context = c, hidden = hidden, activation = name, rng = r }
+    local rows, share = pick(1, 70), pick(1, 9)
+    local features = c > 0 and gal.randn({ math.ceil(rows / share), c }, { rng = r }) or nil
+    local start = gal.randn({ rows, d }, { rng = r })
+    local what = ("trial %d, seed 17: %s {%s}, d = %d, context %d, rows %d"):format(trial, name, table.concat(hidden, ", "), d, c, rows)
+    local times = { 0, 0.2, 0.5, 1 }
+    local a, b = start:clone(), start:clone()
+    integrate.run(flow, a, features, share, { times = times })
+    composed.run(flow, b, features, share, times, integrate.RK4, false)
+    check.that(apart(a, b) < 1e-5, ("%s: samples are apart by %.3g of the largest, tolerance 1e-5"):format(what, apart(a, b)))
+    a, b = start:clone(), start:clone()
+    local x = integrate.run(flow, a, features, share, { times = times, density = true, backward = true })
+    local y = composed.run(flow, b, features, share, { 1, 0.5, 0.2, 0 }, integrate.RK4, true)
+    local off = (x - y):abs():max():item()
+    check.that(off < 1e-4 and apart(a, b) < 1e-5, ("%s: the integrals are apart by %.3g nats, tolerance 1e-4"):format(what, off))
+  end
+end)
+
+check.case("progress is told of rows in ascending order, and changes no bit", function()
+  local flow = flows.new { theta = 3, context = 2, hidden = { 64, 64, 64 }, rng = gal.rng(2) }
+  local start, features, told = gal.randn({ 20000, 3 }, { rng = gal.rng(3) }), gal.randn({ 20000, 2 }, { rng = gal.rng(4) }), {}
+  local once, pieces = start:clone(), start:clone()
+  integrate.run(flow, once, features, 1, { steps = 6 })
+  integrate.run(flow, pieces, features, 1, { steps = 6, progress = function(rows) told[#told + 1] = rows end })
+  check.equal((once - pieces):abs():max():item(), 0)
+  check.that(#told > 0 and told[#told] <= 20000, "progress was not called")
+  for i = 2, #told do check.that(told[i] > told[i - 1], "rows done went from " .. told[i - 1] .. " to " .. told[i]) end
+end)
+
+check.case("a head of other layers goes by single ops, and a notice says so once", function()
+  local said = {}
+  for _ = 1, 3 do
+    integrate.run(flows.new { theta = 1, context = 1, head = heads.opaque }, gal.zeros { 2, 1 }, gal.zeros { 1, 1 }, 1, { steps = 1 })
+    local notice = ffi.C.gal_notice()
+    while notice ~= nil do
+      said[#said + 1] = ffi.string(notice)
+      notice = ffi.C.gal_notice()
+    end
+  end
+  check.equal(#said, 1)
+  check.that(said[1]:find "single ops", said[1])
+end)
+
+check.case("bfloat16 is refused for densities, and nothing but f32 and bf16 is a precision", function()
+  local flow = flows.new { theta = 1, context = 0, hidden = { 8 } }
+  check.raises(function() integrate.run(flow, gal.zeros { 1, 1 }, nil, 1, { steps = 1, precision = "bf16", density = true }) end, "too coarse for densities")
+  check.raises(function() integrate.run(flow, gal.zeros { 1, 1 }, nil, 1, { steps = 1, precision = "f16" }) end, "precision is the string \"f16")
+end)
+
 check.finish()

@@ -1,6 +1,13 @@
--- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows, by explicit Runge-Kutta steps at given instants. No row's result depends
--- on the rows computed with it nor on the threads, so a galaxy gets the same bits alone and in any batch. Which method and which instants is up to the caller.
+-- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows, by explicit Runge-Kutta steps at given instants. One op does it for nets of
+-- linear layers and activations; others go by the ops of tensors (flow/composed.lua). No row's result depends on the rows computed with it nor on the
+-- threads, so a galaxy gets the same bits alone and in any batch. Which method and which instants is up to the caller.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
 local composed = require "gal.flow.composed"
+local velocity = require "gal.flow.velocity"
+local check, raise = core.check, core.raise
 
 local integrate = {}
 
@@ -25,7 +32,7 @@ end
 local function seldom(progress)
   local last = 0
   return progress and function(rows)
-    local now = tonumber(require("ffi").C.gal_now())
+    local now = tonumber(C.gal_now())
     if now - last >= 0.1 then
       last = now
       progress(rows)
@@ -33,15 +40,79 @@ local function seldom(progress)
   end
 end
 
+local tableaux = setmetatable({}, { __mode = "k" }) -- method -> gal_runge_kutta
+
+local function tableau(method)
+  local m = tableaux[method]
+  if m then return m end
+  local stages = #method.b
+  if stages > C.GAL_FLOW_STAGES then raise("integrate: the method has %d stages, expected at most %d", stages, tonumber(C.GAL_FLOW_STAGES)) end
+  m = ffi.new "gal_runge_kutta"
+  m.stages = stages
+  for i = 1, stages do
+    m.b[i - 1], m.c[i - 1] = method.b[i], method.c[i]
+    for j, a in ipairs(method.a[i]) do m.a[i - 1][j - 1] = a end
+  end
+  tableaux[method] = m
+  return m
+end
+
+-- The net as the op takes it, or nil. It holds no reference to the weights: the caller's net does.
+local function net_of(head)
+  local layers = velocity.layers(head)
+  if not layers or #layers > C.GAL_FLOW_LAYERS then return nil end
+  local net = ffi.new "gal_velocity_net"
+  net.layers = #layers
+  for i, l in ipairs(layers) do
+    net.w[i - 1], net.b[i - 1], net.activation[i - 1] = l.weight.h, l.bias and l.bias.h or nil, l.activation
+  end
+  return net
+end
+
+-- A piece of work between two calls of progress takes about so long, seconds.
+local PIECE = 0.1
+
+-- In one call, or for the sake of tell in pieces that are measured as they go.
+local function fused(net, theta, features, share, times, method, density, precision, tell)
+  local total, device = theta:size(1), theta:device()
+  local integral = density and gal.zeros({ total, 1 }, { device = device }) or nil
+  local at = core.new({ #times }, "float64", device)
+  check(C.gal_tensor_write(at.h, ffi.new("double[?]", #times, times), #times))
+  local m, first, rows = tableau(method), 0, tell and 256 or total
+  while first < total do
+    core.poll()
+    rows = math.min(rows, total - first)
+    local start = tonumber(C.gal_now())
+    gal.scope(function()
+      local part, sums = theta:narrow(1, first + 1, rows), integral and integral:narrow(1, first + 1, rows):reshape { rows }
+      check(C.gal_flow_integrate(part.h, sums and sums.h, features and features.h, first, share, net, m, at.h, precision))
+    end)
+    first = first + rows
+    if tell then
+      tell(first)
+      rows = math.max(256, math.floor(rows * math.min(8, PIECE / math.max(1e-6, tonumber(C.gal_now()) - start)) / 192) * 192)
+    end
+  end
+  return integral
+end
+
 --- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, options): carries every row of theta (standardised, contiguous) in place from t = 0 to 1,
 -- or from 1 to 0 where backward; row i (from 0) belongs to feature row floor(i / share), or to the only one. Options:
 --   steps = n              equal steps, or times = {0, ..., 1}: any increasing list, which backward passes from its end
 --   tableau = method       integrate.RK4 unless given; pass the same table for the same method
 --   density, backward      density: returns the integral of the divergence along the way {M, 1} (dt negative where backward); without it nil
+--   precision = "f32"      or "bf16": products between hidden layers in bfloat16, several times faster where the processor has instructions for it
 --   progress = fn          fn(rows done) between pieces of the work, not more than about ten times a second
 -- Ctrl-C raises gal.interrupted, with some rows carried and others not. Memory for work does not depend on M.
 function integrate.run(flow, theta, features, share, options)
-  return composed.run(flow, theta, features, share, instants(options), options.tableau or integrate.RK4, options.density or false, seldom(options.progress))
+  local times, method, density, tell = instants(options), options.tableau or integrate.RK4, options.density or false, seldom(options.progress)
+  local precision = options.precision or "f32"
+  if precision ~= "f32" and precision ~= "bf16" then raise("precision is %s, expected \"f32\" or \"bf16\"", core.kind(precision)) end
+  if precision == "bf16" and density then raise "precision is \"bf16\", too coarse for densities (errors of hundredths of a nat), expected \"f32\"" end
+  local net = net_of(flow.head)
+  if net then return fused(net, theta, features, share, times, method, density, precision == "bf16" and C.GAL_BF16 or C.GAL_EXACT, tell) end
+  C.gal_leave_notice "this flow's head is more than linear layers and activations: it is integrated by single ops, several times slower, in float32"
+  return composed.run(flow, theta, features, share, times, method, density, tell)
 end
 
 return integrate
