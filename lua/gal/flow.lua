@@ -175,7 +175,7 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d}, in theta's units.
 -- x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N = 1). Each galaxy has its own random stream, made of its context and
 -- rng: its draws are the same alone and in any batch, and the first n are the same for every larger n. Options:
---   steps = 100         so many steps of classical Runge-Kutta from noise, or "auto": as many as each galaxy needs, found from its first 16 draws by halving
+--   steps = 100         so many steps of classical Runge-Kutta from noise, or "auto": as many as each galaxy needs, found from its first 32 draws by halving
 --                       steps of Dormand and Prince's rule that are shorter near t = 1. The same noise, so the same draws but for the error
 --   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of the galaxy's posterior deviation
 --   precision = "f32"   or "bf16": faster, its rounding is not part of the error that "auto" knows

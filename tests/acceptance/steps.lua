@@ -12,8 +12,8 @@ local report = dofile(here .. "/report.lua")
 local o = require("gal.cli").options {
   { "catalog", type = "string", required = true, help = "catalog.csv of ECO/RESOLVE" },
   { "out", "runs/acceptance/steps", "folder for the flows and the figures" },
-  { "galaxies", 200, "at most so many of each problem" },
-  { "n", 200, "draws a galaxy" },
+  { "galaxies", 60, "at most so many of each problem" },
+  { "n", 100, "draws a galaxy" },
   { "tolerance", 1e-3, "posterior deviations, and nats" },
   { "record", true, "append the result to RESULTS.md" },
 }

@@ -17,7 +17,7 @@ local draw = {}
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress" }
 
 -- The pilots: a galaxy's first draws, so many however many are asked for, so that the galaxy's steps, and with them the bits of its draws, don't depend on n.
-local PILOTS = 16
+local PILOTS = 32
 
 -- The first m of the draws that the words {key, counter} and the streams {k} have next, standardised, {k * m, d}; the words move on.
 local function noise(flow, streams, words, m)
