@@ -6,7 +6,7 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "run", "runs/photometry", "folder of the run", positional = true },
   { "survey", type = "string", help = "table or folder to take the galaxies from; default: the one that the run was trained on" },
-  { "n", 1000, "draws a galaxy" },
+  { "n", 1000, "draws a galaxy", type = "integer" },
   { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs" },
   { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for their densities" },
   { "precision", "f32", "of the net's products; bf16 is faster and coarser", choices = { "f32", "bf16" } },
@@ -75,7 +75,8 @@ if report then
   local flags = {}
   for k = 1, N do flags[k] = 0 end
   for _, k in ipairs(report.flagged) do flags[k] = 1 end
-  columns:set("steps", report.steps):set("error", report.error):set("flagged", flags)
+  local whole = require("gal.tensor").int64
+  columns:set("steps", whole({ N }, report.steps:totable())):set("error", report.error):set("flagged", whole({ N }, flags))
 end
 draws:commit()
 if densities then densities:commit() end
