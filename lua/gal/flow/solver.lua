@@ -64,9 +64,10 @@ end
 
 -- Step counts to choose from: few enough that galaxies share them.
 local COUNTS = { 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, MOST }
--- A few draws don't show the error of all: it comes from rare ones. With the error of 32 draws kept to a quarter of the tolerance that of 200 or 300 was within it for
--- all of 260 galaxies of three flows, the largest half of it; kept to half, it was not for 4 % of a banana-shaped posterior's (16 draws: 8 %), by up to 2.8 times.
-local SAFETY = 4
+-- A few draws don't show the error of all, which comes from rare ones. With the error of 32 draws kept to an eighth of the tolerance that of a hundred was at most half of
+-- the tolerance for 720 posteriors of three flows; kept to a quarter, for one of the 60 of another draw of them 1.1 times the tolerance; to half, above it for 4 % of a
+-- banana-shaped posterior's. From an eighth to a quarter is a tenth of the evaluations.
+local SAFETY = 8
 -- Between a count and its double the error is taken to fall with this power, one less than the method's order.
 local POWER = 4
 
