@@ -55,13 +55,10 @@ static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float
                           int activation, flow_half half)
 {
     *l = (flow_layer){.in = in, .out = out, .activation = activation};
-    float *bias = piece(p, round_up(out, AMX_OUTS), sizeof *bias);
+    float *bias = piece(p, round_up(out, AMX_OUTS) * VL, sizeof *bias);
     l->b = bias;
-    if (bias) {
-        memset(bias, 0, (size_t)round_up(out, AMX_OUTS) * sizeof *bias);
-        if (b)
-            memcpy(bias, b, (size_t)out * sizeof *bias);
-    }
+    for (int64_t o = 0; bias && o < round_up(out, AMX_OUTS); o++)
+        store(bias + o * VL, splat(b && o < out ? b[o] : 0));
     if (half != HALF_NONE) {
         int64_t outs = half == HALF_AMX ? AMX_OUTS : OUTS, ins = half == HALF_AMX ? AMX_IN : 2;
         uint16_t *packed = piece(p, round_up(out, outs) * round_up(in, ins), sizeof *packed);
