@@ -3,6 +3,7 @@
  * flow_layer.c, bfloat16 in flow_half.c. */
 #include "flow.h"
 #include "../scratch.h"
+#include "transpose.h"
 #include <math.h>
 
 /* ---- prepare: once per call, on the calling thread ---- */
@@ -25,13 +26,20 @@ static int64_t round_up(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it. */
+/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it: VL x VL weights at a time. */
 static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t out)
 {
-    for (int64_t o = 0; o < out; o += OUTS)
-        for (int64_t k = 0; k < in; k++)
-            for (int64_t i = o; i < o + OUTS; i++)
-                *to++ = i < out ? w[i * stride + k] : 0;
+    for (int64_t o = 0; o < out; o += VL)
+        for (int64_t k = 0; k < in; k += VL) {
+            vec r[VL];
+#pragma GCC unroll 16
+            for (int i = 0; i < VL; i++)
+                r[i] = o + i < out ? load_up_to(w + (o + i) * stride + k, in - k) : splat(0);
+            transpose(r);
+            for (int64_t part = 0; part < VL && o + part < out; part += OUTS)
+                for (int l = 0; l < VL && k + l < in; l++)
+                    memcpy(to + (o + part) * in + (k + l) * OUTS, (const float *)&r[l] + part, OUTS * sizeof *to);
+        }
 }
 
 static uint16_t to_bf16(float x)

@@ -87,13 +87,37 @@ static void any_block(int n, int m, int64_t in, const float *w, const float *x, 
     }
 }
 
+/* Two blocks at one vec: the sums of one alone would wait for each other. */
+static void twin_block(int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
+{
+    vec sum[2 * OUTS];
+    const float *second = w + in * OUTS;
+#pragma GCC unroll 16
+    for (int i = 0; i < 2 * OUTS; i++)
+        sum[i] = (vec)((ivec)load(from->at + i * from->row) & from->holds);
+    for (int64_t k = 0; k < in; k++) {
+        vec v = load(x + k * ld);
+#pragma GCC unroll 8
+        for (int i = 0; i < OUTS; i++)
+            sum[i] = fma_(splat(w[i]), v, sum[i]);
+#pragma GCC unroll 8
+        for (int i = 0; i < OUTS; i++)
+            sum[OUTS + i] = fma_(splat(second[i]), v, sum[OUTS + i]);
+        w += OUTS;
+        second += OUTS;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 2 * OUTS; i++)
+        store(z + i * ld, sum[i]);
+}
+
 /* The next group of vecs of `left`: three, but never a single one behind it. */
 static int group_of(int left)
 {
     return left == 4 || left < VECS ? (left < 2 ? left : 2) : VECS;
 }
 
-/* Outputs [o, o + outs) of w x + start. */
+/* Outputs [o, o + outs) of w x + start, up to OUTS of them; of a single vec up to 2 OUTS. */
 static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, int outs, const float *start, const float *x, float *z)
 {
     const float *w = l->w + o * l->in;
@@ -107,7 +131,15 @@ static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o
             from.row = VL;
             from.at = l->b + o * VL;
         }
-        any_block(outs, m, l->in, w, x + at * VL, z + at * VL, t->ld, &from);
+        if (outs == 2 * OUTS) {
+            twin_block(l->in, w, x, z, t->ld, &from);
+            return;
+        }
+        any_block(outs < OUTS ? outs : OUTS, m, l->in, w, x + at * VL, z + at * VL, t->ld, &from);
+        if (outs > OUTS) {
+            from.at += OUTS * from.row;
+            any_block(outs - OUTS, m, l->in, w + OUTS * l->in, x, z + OUTS * t->ld, t->ld, &from);
+        }
     }
 }
 
@@ -199,7 +231,7 @@ void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_til
                       int to_half, float *block)
 {
     int amx = l->half && plan->half == HALF_AMX;
-    int64_t step = amx ? AMX_OUTS : OUTS;
+    int64_t step = amx ? AMX_OUTS : vecs == 1 && !l->half ? 2 * OUTS : OUTS;
     for (int64_t o = 0; o < l->out; o += step) {
         int64_t outs = l->out - o < step ? l->out - o : step;
         float *z = to_half || amx ? block : (float *)y + o * t->ld;
@@ -227,20 +259,17 @@ void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, f
     for (int v = 0; v < t->values; v++) {
         vec all = splat(0);
         for (int64_t from = 0; from < l->out; from += OUTS) {
-            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. */
-            int64_t outs = l->out - from < OUTS ? l->out - from : OUTS;
+            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. Those beyond the last are computed and
+             * left. */
+            int64_t outs = l->out - from < OUTS ? l->out - from : OUTS, lane[OUTS];
             vec sum[OUTS] = {0};
-            const float *w = l->w + from * l->in, *lane = x + (1 + from) * tangent + v * VL;
-            if (outs == OUTS) {
-                for (int64_t k = 0; k < l->in; k++)
+            const float *w = l->w + from * l->in, *row = x + (1 + from) * tangent + v * VL;
+            for (int j = 0; j < OUTS; j++)
+                lane[j] = (j < outs ? j : outs - 1) * tangent;
+            for (int64_t k = 0; k < l->in; k++, row += t->ld)
 #pragma GCC unroll 8
-                    for (int j = 0; j < OUTS; j++)
-                        sum[j] = fma_(splat(w[k * OUTS + j]), load(lane + k * t->ld + j * tangent), sum[j]);
-            } else {
-                for (int64_t k = 0; k < l->in; k++)
-                    for (int j = 0; j < outs; j++)
-                        sum[j] = fma_(splat(w[k * OUTS + j]), load(lane + k * t->ld + j * tangent), sum[j]);
-            }
+                for (int j = 0; j < OUTS; j++)
+                    sum[j] = fma_(splat(w[k * OUTS + j]), load(row + lane[j]), sum[j]);
             for (int j = 0; j < outs; j++)
                 all += sum[j];
         }
