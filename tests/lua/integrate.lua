@@ -137,13 +137,15 @@ check.case("bfloat16 keeps means within .01 and deviations within 1 % of float32
   end
   local mean, deviation, exact = moments "f32"
   check.near(mean * flow.scale.theta_std + flow.scale.theta_mean, { { 0, 0 }, { 0.8, -0.8 }, { -1.6, 0.4 } }, 0.15, "the training did not come near the posterior")
+  local float32_only = false
   ffi.cdef "int setenv(const char *name, const char *value, int replace);"
   for _, way in ipairs { "amx", "dot" } do
     C.setenv("GALRUN_BF16", way, 1)
     local half_mean, half_deviation, rounded = moments "bf16"
     check.near(half_mean, mean, 0.01, way .. ": means")
     check.near(half_deviation / deviation, { { 1, 1 }, { 1, 1 }, { 1, 1 } }, 0.01, way .. ": deviations")
-    if C.gal_notice() == nil then check.that((rounded - exact):abs():max():item() > 1e-4, way .. ": nothing was rounded") end
+    float32_only = float32_only or C.gal_notice() ~= nil
+    if not float32_only then check.that((rounded - exact):abs():max():item() > 1e-4, way .. ": nothing was rounded") end
   end
 end)
 
