@@ -3,6 +3,7 @@
  * flow_layer.c, bfloat16 in flow_half.c. */
 #include "flow.h"
 #include "../scratch.h"
+#include "transpose.h"
 #include <math.h>
 
 /* ---- prepare: once per call, on the calling thread ---- */
@@ -25,13 +26,20 @@ static int64_t round_up(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it. */
+/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it: VL x VL weights at a time. */
 static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t out)
 {
-    for (int64_t o = 0; o < out; o += OUTS)
-        for (int64_t k = 0; k < in; k++)
-            for (int64_t i = o; i < o + OUTS; i++)
-                *to++ = i < out ? w[i * stride + k] : 0;
+    for (int64_t o = 0; o < out; o += VL)
+        for (int64_t k = 0; k < in; k += VL) {
+            vec r[VL];
+#pragma GCC unroll 16
+            for (int i = 0; i < VL; i++)
+                r[i] = o + i < out ? load_up_to(w + (o + i) * stride + k, in - k) : splat(0);
+            transpose(r);
+            for (int64_t part = 0; part < VL && o + part < out; part += OUTS)
+                for (int l = 0; l < VL && k + l < in; l++)
+                    memcpy(to + (o + part) * in + (k + l) * OUTS, (const float *)&r[l] + part, OUTS * sizeof *to);
+        }
 }
 
 static uint16_t to_bf16(float x)
@@ -55,13 +63,10 @@ static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float
                           int activation, flow_half half)
 {
     *l = (flow_layer){.in = in, .out = out, .activation = activation};
-    float *bias = piece(p, round_up(out, AMX_OUTS), sizeof *bias);
+    float *bias = piece(p, round_up(out, AMX_OUTS) * VL, sizeof *bias);
     l->b = bias;
-    if (bias) {
-        memset(bias, 0, (size_t)round_up(out, AMX_OUTS) * sizeof *bias);
-        if (b)
-            memcpy(bias, b, (size_t)out * sizeof *bias);
-    }
+    for (int64_t o = 0; bias && o < round_up(out, AMX_OUTS); o++)
+        store(bias + o * VL, splat(b && o < out ? b[o] : 0));
     if (half != HALF_NONE) {
         int64_t outs = half == HALF_AMX ? AMX_OUTS : OUTS, ins = half == HALF_AMX ? AMX_IN : 2;
         uint16_t *packed = piece(p, round_up(out, outs) * round_up(in, ins), sizeof *packed);

@@ -26,7 +26,7 @@ typedef struct flow_layer {
     int64_t in, out;
     int activation;
     const float *w; /* {ceil(out / OUTS), in, OUTS}; zeros beyond the last output */
-    const float *b; /* {out} padded with zeros to a multiple of AMX_OUTS */
+    const float *b; /* {out, VL}, an output's bias in every lane; padded with zeros to a multiple of AMX_OUTS */
     /* NULL, or the weights as bfloat16, and then x is in pairs of bfloat16: {ceil(out / OUTS), ceil(in / 2), OUTS, 2}, or for AMX
      * {ceil(out / AMX_OUTS), ceil(in / AMX_IN), AMX_OUTS, AMX_IN}; zeros beyond the last. */
     const uint16_t *half;
@@ -65,14 +65,11 @@ void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_til
                       int to_half, float *block);
 /* trace {values * VL} = sum over j of row j of w with tangent j of x, for a full tile. */
 void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, float *trace);
-/* z {outs, ld}, the first `vecs`: f in place, tangents times f'; b {outs} or NULL is added before. */
-void FAST(flow_activate)(int activation, const flow_tile *t, int vecs, int64_t outs, const float *b, float *z);
-
 /* flow_half.c. Whether and how this machine multiplies bfloat16. */
 flow_half FAST(flow_half)(void);
 /* The same as the product in flow_layer, outputs [o, o + outs) for outs <= OUTS, x {ceil(in / 2), ld, 2}. */
 void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z);
-/* AMX_OUTS outputs from o, without b. Between flow_amx_begin and flow_amx_end. */
+/* AMX_OUTS outputs from o. Between flow_amx_begin and flow_amx_end. */
 void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z);
 void FAST(flow_amx_begin)(void);
 void FAST(flow_amx_end)(void);

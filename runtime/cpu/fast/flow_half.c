@@ -48,7 +48,7 @@ DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w,
     for (int i = 0; i < n; i++)
 #pragma GCC unroll 3
         for (int j = 0; j < m; j++)
-            sum[i][j] = _mm512_set1_ps(b[i]);
+            sum[i][j] = _mm512_loadu_ps(b + i * VL);
     for (int64_t k = 0; k < pairs; k++) {
         __m512bh v[VECS];
 #pragma GCC unroll 3
@@ -81,11 +81,11 @@ DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64
     for (int from = 0; from < vecs; from += VECS) {
         const uint16_t *at = x + from * 2 * VL;
         if (vecs - from >= 3)
-            dots(OUTS, 3, pairs, w, at, z + from * VL, t->ld, l->b + o);
+            dots(OUTS, 3, pairs, w, at, z + from * VL, t->ld, l->b + o * VL);
         else if (vecs - from == 2)
-            dots(OUTS, 2, pairs, w, at, z + from * VL, t->ld, l->b + o);
+            dots(OUTS, 2, pairs, w, at, z + from * VL, t->ld, l->b + o * VL);
         else
-            dots(OUTS, 1, pairs, w, at, z + from * VL, t->ld, l->b + o);
+            dots(OUTS, 1, pairs, w, at, z + from * VL, t->ld, l->b + o * VL);
     }
 }
 
@@ -114,9 +114,9 @@ AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64
     for (int from = 0; from < vecs; from += VECS) {
         int m = vecs - from < VECS ? vecs - from : VECS;
         const uint16_t *at = x + from * 2 * VL;
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
+        _tile_loadd(0, l->b + o * VL, 64);
+        _tile_loadd(1, l->b + o * VL, 64);
+        _tile_loadd(2, l->b + o * VL, 64);
         for (int64_t k = 0; k < blocks; k++, at += AMX_IN * t->ld) {
             _tile_loadd(3, w + k * AMX_OUTS * AMX_IN, 64);
             _tile_loadd(4, at, ld);

@@ -3,15 +3,26 @@
 #include "flow.h"
 #include "activate.h"
 
-/* z {n, ld} at m vecs = start + w x: n outputs, w {in, OUTS}. */
-INLINE void block(const int n, const int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const vec *start)
+/* Where the sums of a block start: output i at vec j from at[i * row + j * step + …], for the first `values` vecs; tangents from 0. */
+typedef struct beginning {
+    const float *at;
+    int64_t row, step;
+    int values;
+    ivec holds; /* -1 in the lanes of the first vec that start there, the others from 0 */
+} beginning;
+
+/* z {n, ld} at m vecs = beginning + w x: n outputs, w {in, OUTS}. */
+INLINE void block(const int n, const int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
 {
     vec sum[OUTS][VECS];
+#pragma GCC unroll 3
+    for (int j = 0; j < m; j++)
+#pragma GCC unroll 8
+        for (int i = 0; i < n; i++)
+            sum[i][j] = j < from->values ? load(from->at + i * from->row + j * from->step) : splat(0);
 #pragma GCC unroll 8
     for (int i = 0; i < n; i++)
-#pragma GCC unroll 3
-        for (int j = 0; j < m; j++)
-            sum[i][j] = start[i * VECS + j];
+        sum[i][0] = (vec)((ivec)sum[i][0] & from->holds);
     for (int64_t k = 0; k < in; k++) {
         vec v[VECS];
 #pragma GCC unroll 3
@@ -34,46 +45,70 @@ INLINE void block(const int n, const int m, int64_t in, const float *w, const fl
             store(z + i * ld + j * VL, sum[i][j]);
 }
 
-INLINE void block_of_outs(const int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const vec *start)
+INLINE void block_of_outs(const int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
 {
     if (m == 3)
-        block(n, 3, in, w, x, z, ld, start);
+        block(n, 3, in, w, x, z, ld, from);
     else if (m == 2)
-        block(n, 2, in, w, x, z, ld, start);
+        block(n, 2, in, w, x, z, ld, from);
     else
-        block(n, 1, in, w, x, z, ld, start);
+        block(n, 1, in, w, x, z, ld, from);
 }
 
 /* Blocks at the edge have fewer outputs, and code of their own: no sum is wasted on a network's last layer. */
-static void any_block(int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const vec *start)
+static void any_block(int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
 {
     switch (n) {
     case 1:
-        block_of_outs(1, m, in, w, x, z, ld, start);
+        block_of_outs(1, m, in, w, x, z, ld, from);
         break;
     case 2:
-        block_of_outs(2, m, in, w, x, z, ld, start);
+        block_of_outs(2, m, in, w, x, z, ld, from);
         break;
     case 3:
-        block_of_outs(3, m, in, w, x, z, ld, start);
+        block_of_outs(3, m, in, w, x, z, ld, from);
         break;
 #if OUTS == 8
     case 4:
-        block_of_outs(4, m, in, w, x, z, ld, start);
+        block_of_outs(4, m, in, w, x, z, ld, from);
         break;
     case 5:
-        block_of_outs(5, m, in, w, x, z, ld, start);
+        block_of_outs(5, m, in, w, x, z, ld, from);
         break;
     case 6:
-        block_of_outs(6, m, in, w, x, z, ld, start);
+        block_of_outs(6, m, in, w, x, z, ld, from);
         break;
     case 7:
-        block_of_outs(7, m, in, w, x, z, ld, start);
+        block_of_outs(7, m, in, w, x, z, ld, from);
         break;
 #endif
     default:
-        block_of_outs(OUTS, m, in, w, x, z, ld, start);
+        block_of_outs(OUTS, m, in, w, x, z, ld, from);
     }
+}
+
+/* Two blocks at one vec: the sums of one alone would wait for each other. */
+static void twin_block(int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
+{
+    vec sum[2 * OUTS];
+    const float *second = w + in * OUTS;
+#pragma GCC unroll 16
+    for (int i = 0; i < 2 * OUTS; i++)
+        sum[i] = (vec)((ivec)load(from->at + i * from->row) & from->holds);
+    for (int64_t k = 0; k < in; k++) {
+        vec v = load(x + k * ld);
+#pragma GCC unroll 8
+        for (int i = 0; i < OUTS; i++)
+            sum[i] = fma_(splat(w[i]), v, sum[i]);
+#pragma GCC unroll 8
+        for (int i = 0; i < OUTS; i++)
+            sum[OUTS + i] = fma_(splat(second[i]), v, sum[OUTS + i]);
+        w += OUTS;
+        second += OUTS;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 2 * OUTS; i++)
+        store(z + i * ld, sum[i]);
 }
 
 /* The next group of vecs of `left`: three, but never a single one behind it. */
@@ -82,21 +117,29 @@ static int group_of(int left)
     return left == 4 || left < VECS ? (left < 2 ? left : 2) : VECS;
 }
 
-/* Outputs [o, o + outs) of w x + start. */
+/* Outputs [o, o + outs) of w x + start, up to OUTS of them; of a single vec up to 2 OUTS. */
 static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, int outs, const float *start, const float *x, float *z)
 {
     const float *w = l->w + o * l->in;
-    for (int from = 0, m; from < vecs; from += m) {
-        vec first[OUTS * VECS];
-        m = group_of(vecs - from);
-        for (int i = 0; i < outs; i++)
-            for (int j = 0; j < m; j++) {
-                vec s = splat(0);
-                if (from + j < t->values)
-                    s = start ? load(start + ((o + i) * t->values + from + j) * VL) : splat(l->b[o + i]);
-                first[i * VECS + j] = (vec)((ivec)s & t->holds);
-            }
-        any_block(outs, m, l->in, w, x + from * VL, z + from * VL, t->ld, first);
+    for (int at = 0, m; at < vecs; at += m) {
+        m = group_of(vecs - at);
+        beginning from = {.values = t->values - at, .holds = at ? ~(ivec){0} : t->holds};
+        if (start) {
+            from.row = t->values * VL, from.step = VL;
+            from.at = start + o * from.row + at * VL;
+        } else {
+            from.row = VL;
+            from.at = l->b + o * VL;
+        }
+        if (outs == 2 * OUTS) {
+            twin_block(l->in, w, x, z, t->ld, &from);
+            return;
+        }
+        any_block(outs < OUTS ? outs : OUTS, m, l->in, w, x + at * VL, z + at * VL, t->ld, &from);
+        if (outs > OUTS) {
+            from.at += OUTS * from.row;
+            any_block(outs - OUTS, m, l->in, w + OUTS * l->in, x, z + OUTS * t->ld, t->ld, &from);
+        }
     }
 }
 
@@ -131,6 +174,10 @@ INLINE vec sigmoid_of(vec x)
 
 INLINE vec value_of(const int activation, vec z, vec *slope)
 {
+    if (activation == GAL_RELU) {
+        *slope = choose(z > 0, splat(1), splat(0));
+        return at_least(z, 0);
+    }
     if (activation != GAL_SILU)
         return activate(activation, z, slope);
     vec s = sigmoid_of(z), y = z * s;
@@ -138,11 +185,12 @@ INLINE vec value_of(const int activation, vec z, vec *slope)
     return y;
 }
 
-INLINE void activate_tile(const int activation, const flow_tile *t, int vecs, int64_t outs, const float *b, float *z)
+/* tangents: whether there are any. */
+INLINE void activate_as(const int activation, const int tangents, const flow_tile *t, int vecs, int64_t outs, float *z)
 {
+    vec slope;
     for (int64_t o = 0; o < outs; o++, z += t->ld) {
-        vec bias = splat(b ? b[o] : 0), slope;
-        if (t->narrow) {
+        if (tangents && t->narrow) {
             vec first = load(z), y = value_of(activation, first, &slope);
             store(z, choose(t->holds, y, first * spread(slope, t->row_of[0])));
             for (int v = 1; v < vecs; v++)
@@ -150,32 +198,32 @@ INLINE void activate_tile(const int activation, const flow_tile *t, int vecs, in
             continue;
         }
         for (int v = 0; v < t->values; v++) {
-            vec y = load(z + v * VL);
-            store(z + v * VL, value_of(activation, b ? y + bias : y, &slope));
-            for (int tangent = v + t->values; tangent < vecs; tangent += t->values)
+            store(z + v * VL, value_of(activation, load(z + v * VL), &slope));
+            for (int tangent = v + t->values; tangents && tangent < vecs; tangent += t->values)
                 store(z + tangent * VL, load(z + tangent * VL) * slope);
         }
     }
 }
 
-void FAST(flow_activate)(int activation, const flow_tile *t, int vecs, int64_t outs, const float *b, float *z)
+/* z {outs, ld}, the first `vecs`: f in place, tangents times f'. */
+static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t outs, float *z)
 {
+    int tangents = t->narrow || vecs > t->values;
     switch (activation) {
     case GAL_RELU:
-        activate_tile(GAL_RELU, t, vecs, outs, b, z);
+        tangents ? activate_as(GAL_RELU, 1, t, vecs, outs, z) : activate_as(GAL_RELU, 0, t, vecs, outs, z);
         break;
     case GAL_SILU:
-        activate_tile(GAL_SILU, t, vecs, outs, b, z);
+        tangents ? activate_as(GAL_SILU, 1, t, vecs, outs, z) : activate_as(GAL_SILU, 0, t, vecs, outs, z);
         break;
     case GAL_GELU:
-        activate_tile(GAL_GELU, t, vecs, outs, b, z);
+        tangents ? activate_as(GAL_GELU, 1, t, vecs, outs, z) : activate_as(GAL_GELU, 0, t, vecs, outs, z);
         break;
     case GAL_TANH:
-        activate_tile(GAL_TANH, t, vecs, outs, b, z);
+        tangents ? activate_as(GAL_TANH, 1, t, vecs, outs, z) : activate_as(GAL_TANH, 0, t, vecs, outs, z);
         break;
     default:
-        if (b)
-            activate_tile(GAL_IDENTITY, t, vecs, outs, b, z);
+        break;
     }
 }
 
@@ -183,7 +231,7 @@ void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_til
                       int to_half, float *block)
 {
     int amx = l->half && plan->half == HALF_AMX;
-    int64_t step = amx ? AMX_OUTS : OUTS;
+    int64_t step = amx ? AMX_OUTS : vecs == 1 && !l->half ? 2 * OUTS : OUTS;
     for (int64_t o = 0; o < l->out; o += step) {
         int64_t outs = l->out - o < step ? l->out - o : step;
         float *z = to_half || amx ? block : (float *)y + o * t->ld;
@@ -193,7 +241,7 @@ void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_til
             FAST(flow_dot)(l, t, vecs, o, x, z);
         else
             product(l, t, vecs, o, (int)outs, start, x, z);
-        FAST(flow_activate)(l->activation, t, vecs, outs, amx ? l->b + o : NULL, z);
+        activate_tile(l->activation, t, vecs, outs, z);
         if (to_half)
             FAST(flow_pairs)(t, vecs, outs, z, (uint16_t *)y + o * t->ld);
         else if (amx)
@@ -211,20 +259,17 @@ void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, f
     for (int v = 0; v < t->values; v++) {
         vec all = splat(0);
         for (int64_t from = 0; from < l->out; from += OUTS) {
-            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. */
-            int64_t outs = l->out - from < OUTS ? l->out - from : OUTS;
+            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. Those beyond the last are computed and
+             * left. */
+            int64_t outs = l->out - from < OUTS ? l->out - from : OUTS, lane[OUTS];
             vec sum[OUTS] = {0};
-            const float *w = l->w + from * l->in, *lane = x + (1 + from) * tangent + v * VL;
-            if (outs == OUTS) {
-                for (int64_t k = 0; k < l->in; k++)
+            const float *w = l->w + from * l->in, *row = x + (1 + from) * tangent + v * VL;
+            for (int j = 0; j < OUTS; j++)
+                lane[j] = (j < outs ? j : outs - 1) * tangent;
+            for (int64_t k = 0; k < l->in; k++, row += t->ld)
 #pragma GCC unroll 8
-                    for (int j = 0; j < OUTS; j++)
-                        sum[j] = fma_(splat(w[k * OUTS + j]), load(lane + k * t->ld + j * tangent), sum[j]);
-            } else {
-                for (int64_t k = 0; k < l->in; k++)
-                    for (int j = 0; j < outs; j++)
-                        sum[j] = fma_(splat(w[k * OUTS + j]), load(lane + k * t->ld + j * tangent), sum[j]);
-            }
+                for (int j = 0; j < OUTS; j++)
+                    sum[j] = fma_(splat(w[k * OUTS + j]), load(row + lane[j]), sum[j]);
             for (int j = 0; j < outs; j++)
                 all += sum[j];
         }
