@@ -230,6 +230,11 @@ static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t 
 void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y,
                       int to_half, float *block)
 {
+    if (plan->slim) {
+        FAST(flow_slim)(l, t, start, x, y);
+        activate_tile(l->activation, t, vecs, l->out, y);
+        return;
+    }
     int amx = l->half && plan->half == HALF_AMX;
     int64_t step = amx ? AMX_OUTS : vecs == 1 && !l->half ? 2 * OUTS : OUTS;
     for (int64_t o = 0; o < l->out; o += step) {
