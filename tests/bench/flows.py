@@ -1,14 +1,15 @@
 """Sampling and exact densities (bench_flows) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
 
 W3: one evaluation of the velocity net for one row inside an RK4 loop, photometry (11 inputs) and image model (267), three hidden layers of 256, silu; W4: the same of the
-photometry model with the exact divergence, five tangents. Every row has a context of its own. Every contender is a process of its own that waits between its turns,
-so that no two thread pools are awake at once; of each peer the fastest of three batches is taken, found before the first round. The peer is the fastest float32
+photometry model with the exact divergence, five tangents. Every row has a context of its own. Of each peer the fastest of three batches is taken, found before the
+first round. The peer is the fastest float32
 mode of either, also for galrun's bfloat16.
 
 usage: flows.py path/to/bench_flows [--rounds 7] [--threads 2] [--realtime]
 --realtime: every contender in real-time class while it is measured, so that other processes are kept out (as root; they stand still for half a second at a time).
 Needs torch and jax for the peers; a mode that isn't there is left out."""
-import argparse, json, os, statistics, subprocess, sys, time
+import argparse, json, os, statistics, time
+import contest
 
 WORKS = ("w3p", "w3i", "w4")
 PEERS = ("torch", "torch compile", "jax")
@@ -98,7 +99,7 @@ def seconds(run, batch):
 
 
 def serve(mode, threads, realtime):
-    """A peer: says ready, then for every work on stdin how many microseconds one evaluation of one row took."""
+    """Answers a work's name with how many microseconds one evaluation of one row took."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))  # XLA takes the cores it is given
     best = {}
     for work in WORKS:
@@ -108,23 +109,18 @@ def serve(mode, threads, realtime):
             run()
             tried.append((min(seconds(run, batch) for _ in range(2)), batch, run))
         best[work] = min(tried, key=lambda x: x[0])[1:]
-    if realtime:
-        for thread in os.listdir("/proc/self/task"):
-            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(50))
-    print("ready", json.dumps({w: b for w, (b, _) in best.items()}), flush=True)
-    for line in sys.stdin:
-        batch, run = best[line.strip()]
+
+    def answer(work):
+        batch, run = best[work]
         run()
-        print(seconds(run, batch), flush=True)
+        return seconds(run, batch)
+    contest.serve(answer, realtime, json.dumps({w: b for w, (b, _) in best.items()}))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("bench", nargs="?")
-    p.add_argument("--rounds", type=int, default=7)
-    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    p.add_argument("--realtime", action="store_true")
-    p.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
+    contest.arguments(p, 7, PEERS)
     o = p.parse_args()
     if o.peer:
         return serve(o.peer, o.threads, o.realtime)
@@ -132,23 +128,16 @@ def main():
         p.error("where is bench_flows?")
     peers, batches = {}, {}
     for mode in PEERS:
-        child = subprocess.Popen([sys.executable, __file__, "--peer", mode, "--threads", str(o.threads)] + ["--realtime"] * o.realtime, stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        said = child.stdout.readline()
-        if said.startswith("ready "):
-            peers[mode], batches[mode] = child, json.loads(said[6:])
-        else:
-            print(f"{mode}: not here", flush=True)
+        child = contest.start_peer(__file__, mode, o.threads, o.realtime)
+        if child:
+            peers[mode], batches[mode] = child, json.loads(child.told)
     times, own = {w: {m: [] for m in peers} for w in WORKS}, []
     try:
         for _ in range(o.rounds):
             for work in WORKS:
                 for mode, child in peers.items():
-                    child.stdin.write(work + "\n")
-                    child.stdin.flush()
-                    times[work][mode].append(float(child.stdout.readline()))
-            own.append(json.loads(subprocess.run((["chrt", "-f", "50"] if o.realtime else []) + [o.bench, "--json", "--rounds", "1", "--threads", str(o.threads)], check=True,
-                                                 capture_output=True, text=True).stdout))
+                    times[work][mode].append(contest.ask(child, work))
+            own.append(contest.galrun([o.bench, "--rounds", "1", "--threads", str(o.threads)], o.realtime))
     finally:
         for child in peers.values():
             child.kill()

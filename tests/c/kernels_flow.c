@@ -1,6 +1,7 @@
 /* kernels_flow.c: the fused integrator of the velocity net on every instruction set: against double precision with the divergence by finite
  * differences, against itself in other company, and in bfloat16. */
 #include "kernels.h"
+#include "reference.h"
 
 typedef struct problem {
     gal_flow_integrate_args args;
@@ -57,22 +58,6 @@ static void drop(problem *p)
 
 /* ---- double precision ---- */
 
-static double f(int activation, double z)
-{
-    switch (activation) {
-    case GAL_RELU:
-        return z > 0 ? z : 0;
-    case GAL_SILU:
-        return z / (1 + exp(-z));
-    case GAL_GELU:
-        return z * 0.5 * erfc(-z / sqrt(2));
-    case GAL_TANH:
-        return tanh(z);
-    default:
-        return z;
-    }
-}
-
 static void velocity(const gal_flow_integrate_args *g, double t, const double *theta, const float *features, double *v)
 {
     double x[1024], y[1024];
@@ -88,7 +73,7 @@ static void velocity(const gal_flow_integrate_args *g, double t, const double *t
             double z = l->b ? l->b[o] : 0;
             for (int64_t k = 0; k < l->in; k++)
                 z += (double)l->w[o * l->in + k] * x[k];
-            y[o] = f(l->activation, z);
+            y[o] = activation_of(l->activation, z);
         }
         memcpy(x, y, sizeof x);
     }

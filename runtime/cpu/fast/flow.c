@@ -26,8 +26,9 @@ static int64_t round_up(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it: VL x VL weights at a time. */
-static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t out)
+/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it, `outs` outputs side by side: VL x VL weights at a time.
+ */
+static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t out, int outs)
 {
     for (int64_t o = 0; o < out; o += VL)
         for (int64_t k = 0; k < in; k += VL) {
@@ -36,9 +37,9 @@ static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t 
             for (int i = 0; i < VL; i++)
                 r[i] = o + i < out ? load_up_to(w + (o + i) * stride + k, in - k) : splat(0);
             transpose(r);
-            for (int64_t part = 0; part < VL && o + part < out; part += OUTS)
+            for (int64_t part = 0; part < VL && o + part < out; part += outs)
                 for (int l = 0; l < VL && k + l < in; l++)
-                    memcpy(to + (o + part) * in + (k + l) * OUTS, (const float *)&r[l] + part, OUTS * sizeof *to);
+                    memcpy(to + (o + part) * in + (k + l) * outs, (const float *)&r[l] + part, (size_t)outs * sizeof *to);
         }
 }
 
@@ -60,7 +61,7 @@ static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int
 }
 
 static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b, int64_t stride, int64_t out,
-                          int activation, flow_half half)
+                          int activation, flow_half half, int slim)
 {
     *l = (flow_layer){.in = in, .out = out, .activation = activation};
     float *bias = piece(p, round_up(out, AMX_OUTS) * VL, sizeof *bias);
@@ -75,9 +76,10 @@ static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float
         l->half = packed;
         return;
     }
-    float *packed = piece(p, round_up(out, OUTS) * in, sizeof *packed);
+    int outs = slim ? VL : OUTS;
+    float *packed = piece(p, round_up(out, outs) * in, sizeof *packed);
     if (packed)
-        pack(packed, w, stride, in, out);
+        pack(packed, w, stride, in, out, outs);
     l->w = packed;
 }
 
@@ -86,6 +88,7 @@ static flow_tile tile_of(int64_t rows, int64_t d, int density)
 {
     flow_tile t = {.rows = rows, .values = (int)((rows + VL - 1) / VL), .narrow = density && rows < VL};
     t.vecs = t.narrow ? (int)((rows * (1 + d) + VL - 1) / VL) : t.values * (density ? 1 + (int)d : 1);
+    t.lanes = (int)(rows * (density ? 1 + d : 1));
     t.ld = (int64_t)t.vecs * VL;
     for (int i = 0; i < VL; i++)
         t.holds[i] = !t.narrow || i < rows ? -1 : 0;
@@ -99,19 +102,20 @@ static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
     int64_t each = (g->rows + lanes - 1) / lanes, most = (g->integral && g->d > 3 ? 1 : VECS) * VL;
     if (each >= most)
         return most;
-    return each < VL && g->integral ? each : round_up(each, VL);
+    return each < VL ? each : round_up(each, VL);
 }
 
 static void lay_out(const gal_flow_integrate_args *g, flow_plan *plan, flow_pieces *p)
 {
     plan->half = g->precision == GAL_BF16 ? FAST(flow_half)() : HALF_NONE;
+    plan->slim = plan->half == HALF_NONE && tile_of(plan->most, g->d, g->integral != NULL).lanes <= FEW;
     const gal_flow_layer *first = &g->layer[0];
-    lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out, GAL_IDENTITY, HALF_NONE);
+    lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out, GAL_IDENTITY, HALF_NONE, plan->slim);
     plan->widest = 1;
     for (int i = 0; i < g->layers; i++) {
         const gal_flow_layer *l = &g->layer[i];
         flow_half half = i > 0 && i < g->layers - 1 ? plan->half : HALF_NONE;
-        lay_out_layer(&plan->layer[i], p, i ? l->in : 1 + g->d, l->w, i ? l->b : NULL, l->in, l->out, l->activation, half);
+        lay_out_layer(&plan->layer[i], p, i ? l->in : 1 + g->d, l->w, i ? l->b : NULL, l->in, l->out, l->activation, half, plan->slim);
         plan->widest = l->out > plan->widest ? l->out : plan->widest;
     }
 }
@@ -120,10 +124,10 @@ static void lay_out(const gal_flow_integrate_args *g, flow_plan *plan, flow_piec
 typedef struct flow_work {
     float *input;    /* {1 + d, ld}: [t; theta] and the tangents' seeds */
     float *y[2];     /* {widest, ld}: layers' results in turn */
-    float *start;    /* {outputs of the first layer, R}: b_1 and the features' part of it */
+    float *start;    /* {outputs of the first layer rounded up to VL, R}: b_1 and the features' part of it */
     float *features; /* {width, R} */
     float *block;    /* {AMX_OUTS, ld} */
-    float *out;      /* {d, ld}: the last layer's */
+    float *out;      /* {d rounded up to VL, ld}: the last layer's */
     float *state;    /* {d + 1, R}: theta, and the divergence's integral */
     float *k;        /* {stages, d + 1, R}: velocity and divergence */
     ivec *row_of;    /* {vecs} */
@@ -136,10 +140,10 @@ static flow_work work_of(const gal_flow_integrate_args *g, const flow_plan *plan
     w.input = piece(p, (1 + g->d) * ld, sizeof(float));
     w.y[0] = piece(p, widest * ld, sizeof(float));
     w.y[1] = piece(p, widest * ld, sizeof(float));
-    w.start = piece(p, g->layer[0].out * r, sizeof(float));
+    w.start = piece(p, round_up(g->layer[0].out, VL) * r, sizeof(float));
     w.features = piece(p, g->width * r, sizeof(float));
     w.block = piece(p, AMX_OUTS * ld, sizeof(float));
-    w.out = piece(p, g->d * ld, sizeof(float));
+    w.out = piece(p, round_up(g->d, VL) * ld, sizeof(float));
     w.state = piece(p, (g->d + 1) * r, sizeof(float));
     w.k = piece(p, g->method.stages * (g->d + 1) * r, sizeof(float));
     w.row_of = piece(p, plan->vecs, sizeof(ivec));
@@ -194,7 +198,7 @@ static void begin(const gal_flow_integrate_args *g, const flow_plan *plan, const
             w->input[(1 + j) * t->ld + (1 + j) * apart + i] = 1;
     /* A tile of values alone for the features' part, of one vec where all rows have the same. */
     int alone = g->width == 0 || (galaxy == (g->galaxies > 1 ? (g->first + from) / g->share : 0));
-    flow_tile plain = tile_of(r, g->d, 0);
+    flow_tile plain = tile_of(t->rows, g->d, 0);
     FAST(flow_layer)(plan, &plan->features, &plain, alone ? 1 : t->values, NULL, w->features, w->start, 0, NULL);
     for (int64_t o = 0; alone && o < plan->features.out; o++)
         for (int v = 1; v < t->values; v++)

@@ -17,6 +17,8 @@
 #define OUTS 4
 #endif
 #define VECS 3
+/* Up to so many lanes are few: a tile of a single vec wastes most of it, so outputs are the vectors instead (flow_slim.c). */
+#define FEW (VL < 8 ? VL : 8)
 /* Outputs x vecs of one product by AMX tiles; its inputs come in blocks of AMX_IN. */
 #define AMX_OUTS 16
 #define AMX_IN 32
@@ -25,7 +27,7 @@
 typedef struct flow_layer {
     int64_t in, out;
     int activation;
-    const float *w; /* {ceil(out / OUTS), in, OUTS}; zeros beyond the last output */
+    const float *w; /* {ceil(out / n), in, n}, n = OUTS, or VL in a slim plan; zeros beyond the last output */
     const float *b; /* {out, VL}, an output's bias in every lane; padded with zeros to a multiple of AMX_OUTS */
     /* NULL, or the weights as bfloat16, and then x is in pairs of bfloat16: {ceil(out / OUTS), ceil(in / 2), OUTS, 2}, or for AMX
      * {ceil(out / AMX_OUTS), ceil(in / AMX_IN), AMX_OUTS, AMX_IN}; zeros beyond the last. */
@@ -39,6 +41,7 @@ typedef struct flow_plan {
     atomic_llong next;   /* the first row that no lane has taken */
     int64_t most;        /* rows of a tile */
     int lanes;           /* that there is memory for */
+    int slim;            /* no tile has more than FEW lanes, and layers are multiplied by flow_slim */
     flow_half half;      /* how layers with `half` are multiplied */
     flow_layer features; /* b_1 and the features' part of the first layer; 0 inputs where there are none */
     flow_layer layer[GAL_FLOW_LAYERS];
@@ -52,6 +55,7 @@ typedef struct flow_plan {
 typedef struct flow_tile {
     int64_t rows;     /* of theta */
     int64_t ld;       /* lanes, with padding: vecs * VL */
+    int lanes;        /* without padding */
     int vecs, values; /* vecs that hold lanes; that hold values, 1 where narrow */
     int narrow;
     ivec holds;   /* -1 where a lane of a vec of values holds a row, all of them unless narrow */
@@ -65,6 +69,9 @@ void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_til
                       int to_half, float *block);
 /* trace {values * VL} = sum over j of row j of w with tangent j of x, for a full tile. */
 void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, float *trace);
+/* flow_slim.c. z {out rounded up to VL, VL} = start + w x for a tile of up to FEW lanes, start: {out, VL} in place of b, or NULL. */
+void FAST(flow_slim)(const flow_layer *l, const flow_tile *t, const float *start, const float *x, float *z);
+
 /* flow_half.c. Whether and how this machine multiplies bfloat16. */
 flow_half FAST(flow_half)(void);
 /* The same as the product in flow_layer, outputs [o, o + outs) for outs <= OUTS, x {ceil(in / 2), ld, 2}. */

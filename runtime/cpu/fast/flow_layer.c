@@ -87,37 +87,13 @@ static void any_block(int n, int m, int64_t in, const float *w, const float *x, 
     }
 }
 
-/* Two blocks at one vec: the sums of one alone would wait for each other. */
-static void twin_block(int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
-{
-    vec sum[2 * OUTS];
-    const float *second = w + in * OUTS;
-#pragma GCC unroll 16
-    for (int i = 0; i < 2 * OUTS; i++)
-        sum[i] = (vec)((ivec)load(from->at + i * from->row) & from->holds);
-    for (int64_t k = 0; k < in; k++) {
-        vec v = load(x + k * ld);
-#pragma GCC unroll 8
-        for (int i = 0; i < OUTS; i++)
-            sum[i] = fma_(splat(w[i]), v, sum[i]);
-#pragma GCC unroll 8
-        for (int i = 0; i < OUTS; i++)
-            sum[OUTS + i] = fma_(splat(second[i]), v, sum[OUTS + i]);
-        w += OUTS;
-        second += OUTS;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < 2 * OUTS; i++)
-        store(z + i * ld, sum[i]);
-}
-
 /* The next group of vecs of `left`: three, but never a single one behind it. */
 static int group_of(int left)
 {
     return left == 4 || left < VECS ? (left < 2 ? left : 2) : VECS;
 }
 
-/* Outputs [o, o + outs) of w x + start, up to OUTS of them; of a single vec up to 2 OUTS. */
+/* Outputs [o, o + outs) of w x + start, up to OUTS of them. */
 static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, int outs, const float *start, const float *x, float *z)
 {
     const float *w = l->w + o * l->in;
@@ -131,15 +107,7 @@ static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o
             from.row = VL;
             from.at = l->b + o * VL;
         }
-        if (outs == 2 * OUTS) {
-            twin_block(l->in, w, x, z, t->ld, &from);
-            return;
-        }
-        any_block(outs < OUTS ? outs : OUTS, m, l->in, w, x + at * VL, z + at * VL, t->ld, &from);
-        if (outs > OUTS) {
-            from.at += OUTS * from.row;
-            any_block(outs - OUTS, m, l->in, w + OUTS * l->in, x, z + OUTS * t->ld, t->ld, &from);
-        }
+        any_block(outs, m, l->in, w, x + at * VL, z + at * VL, t->ld, &from);
     }
 }
 
@@ -230,8 +198,13 @@ static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t 
 void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y,
                       int to_half, float *block)
 {
+    if (plan->slim) {
+        FAST(flow_slim)(l, t, start, x, y);
+        activate_tile(l->activation, t, vecs, l->out, y);
+        return;
+    }
     int amx = l->half && plan->half == HALF_AMX;
-    int64_t step = amx ? AMX_OUTS : vecs == 1 && !l->half ? 2 * OUTS : OUTS;
+    int64_t step = amx ? AMX_OUTS : OUTS;
     for (int64_t o = 0; o < l->out; o += step) {
         int64_t outs = l->out - o < step ? l->out - o : step;
         float *z = to_half || amx ? block : (float *)y + o * t->ld;
