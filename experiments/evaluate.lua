@@ -7,7 +7,8 @@ local o = cli.options{
   { "survey", type = "string", help = "table or folder to take the galaxies from; default: the one that the run was trained on" },
   { "galaxies", 1000, "at most so many of the test part's galaxies" },
   { "n", 200, "draws a galaxy" },
-  { "steps", 30, "Runge-Kutta steps; 20 were within 2e-5 nats of 200 on real galaxies" },
+  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs" },
+  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities" },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
   { "out", type = "string", help = "folder for the results; default: the run's" },
   { "seed", 0, "of the draws and the bootstrap" },
@@ -27,9 +28,14 @@ print(survey:describe())
 local prior = require("gal.prior").fit(home:split("train").theta)
 local progress = cli.progress{ total = #test.ids, label = "posteriors", unit = "galaxies" }
 local found = metrics.information(flow, test.theta, test.context, prior, {
-  n = o.n, steps = o.steps, seed = o.seed, progress = function(done) progress:update{ done = done } end,
+  n = o.n, steps = cli.steps(o.steps), tolerance = o.tolerance, seed = o.seed, progress = function(done) progress:update{ done = done } end,
 })
 progress:finish()
+if found.flagged and #found.flagged > 0 then
+  local ids = {}
+  for i = 1, math.min(5, #found.flagged) do ids[i] = test.ids[found.flagged[i]] end
+  print(("%d galaxies are not within the tolerance of %g: %s%s"):format(#found.flagged, o.tolerance, table.concat(ids, ", "), #found.flagged > 5 and ", ..." or ""))
+end
 
 local summary = metrics.summary(found, { seed = o.seed })
 local distances = metrics.wasserstein_table(test.theta, found.samples, flow.scale.theta_std:totable())
@@ -65,7 +71,8 @@ end
 
 local wasserstein, inside = {}, {}
 for i, name in ipairs(flow.theta) do wasserstein[name], inside[name] = distances[i], { coverage[1][i], coverage[2][i] } end
-local results = { run = o.run, survey = survey.path, galaxies = #test.ids, n = o.n, steps = o.steps, seed = o.seed, dereddened = survey.dereddened, wasserstein = wasserstein,
+local results = { run = o.run, survey = survey.path, galaxies = #test.ids, n = o.n, steps = o.steps, tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed, dereddened = survey.dereddened,
+  wasserstein = wasserstein,
   coverage = inside, prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
 for name, entry in pairs(summary) do results[name] = entry end
 

@@ -97,7 +97,7 @@ function data.open(path, options)
     end
     return gal.tensor(flat, { #rows, width })
   end
-  self.theta = gather(theta, self.names.theta)
+  if #theta > 0 then self.theta = gather(theta, self.names.theta) end
   if #context > 0 then self.context = gather(context, self.names.context) end
 
   local id = options.id and (columns.spelling(source, options.id) or options.id)
@@ -108,7 +108,8 @@ function data.open(path, options)
   return self
 end
 
---- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, which must be what was chosen.
+--- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, which must be what was chosen;
+-- theta = false: every row with the context, whose properties nobody needs to know, so that it has no theta, and cuts on properties are left out.
 -- A flow that learned from magnitudes of one kind gives wrong answers, and no warning, for those of the other: that is refused.
 function data.reopen(choices, options)
   options = options or {}
@@ -116,6 +117,11 @@ function data.reopen(choices, options)
   if options.dereddened ~= nil and options.dereddened ~= choices.dereddened then
     local kinds = { [true] = "dereddened magnitudes", [false] = "magnitudes as they are, without dereddening" }
     raise("dereddened is %s, but the flow was trained on %s", tostring(options.dereddened), kinds[choices.dereddened])
+  end
+  if options.theta == false then
+    local told = {}
+    for key, value in pairs(choices) do told[key] = value end
+    told.theta, told.sample, choices = {}, "none", told
   end
   return data.open(options.survey or choices.survey, choices)
 end
@@ -195,7 +201,7 @@ function survey:select(positions)
   setmetatable(part, survey)
   part.ids, part.rows = {}, {}
   for i, k in ipairs(positions) do part.ids[i], part.rows[i] = self.ids[k], self.rows[k] end
-  part.theta = self.theta:rows(positions)
+  part.theta = self.theta and self.theta:rows(positions)
   part.context = self.context and self.context:rows(positions)
   return part
 end
@@ -265,9 +271,11 @@ function survey:describe()
     self:losses(),
     ("%s galaxies kept: %s train, %s valid, %s test (80/10/10 by a hash of %s)"):format(thousands(#self.ids), thousands(counts.train),
       thousands(counts.valid), thousands(counts.test), self.id_column or "the row number"),
-    "theta:   " .. table.concat(self.names.theta or {}, ", "),
-    "context: " .. table.concat(self.names.context or {}, ", "),
   }
+  for _, what in ipairs { "theta", "context" } do
+    local names = self.names[what] or {}
+    if #names > 0 then lines[#lines + 1] = ("%-8s %s"):format(what .. ":", table.concat(names, ", ")) end
+  end
   if #self.corrected > 0 then
     lines[#lines + 1] = "corrected for Galactic extinction: " .. table.concat(self.corrected, ", ")
   elseif self.dereddened then
