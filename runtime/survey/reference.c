@@ -7,11 +7,12 @@
 
 #define ROUND 8192 /* draws between two looks at how far it is */
 /* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they are. */
-#define FIT_FROM 150     /* effective draws that a fit wants */
-#define LAST_FIT 4194304 /* draws after which fewer have to do */
-#define REACH 6.0        /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
-#define CUT 0.02         /* share of the weight that samples may lack */
-#define NEGLIGIBLE 16.0  /* so far below the largest logarithm of a weight a draw is forgotten */
+#define FIT_FROM 150    /* effective draws that a fit wants */
+#define FIT_LAST 262144 /* draws after which fewer have to do */
+#define FIT_LEAST 75    /* draws that share the weight in a fit at least: larger weights are cut */
+#define REACH 6.0       /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
+#define CUT 0.02        /* share of the weight that samples may lack */
+#define NEGLIGIBLE 16.0 /* so far below the largest logarithm of a weight a draw is forgotten */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
 
@@ -211,6 +212,22 @@ static double cap_of(const gal_posterior *p, double *left)
 
 /* ---- the search ---- */
 
+/* The cap on weights that leaves FIT_LEAST draws, or 1 (no cap: weights are relative to the largest) where there are as many anyway. */
+static double fit_cap(const gal_posterior *p)
+{
+    double low = -NEGLIGIBLE, high = 0, cut;
+    if (left_by(p, 1, &cut) >= FIT_LEAST)
+        return 1;
+    for (int halving = 0; halving < 12; halving++) {
+        double middle = (low + high) / 2;
+        if (left_by(p, exp(middle), &cut) < FIT_LEAST)
+            high = middle;
+        else
+            low = middle;
+    }
+    return exp(low);
+}
+
 static int enough(const gal_posterior *p, double ess, double distinct)
 {
     double left;
@@ -227,6 +244,7 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
 {
     gal_status status = GAL_OK;
     int fits = p->fixed ? GAL_FITS : p->proposal.fits;
+    int64_t since = p->draws;
     while (!status && (fits < GAL_FITS || !enough(p, ess, distinct)) && p->draws < most) {
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");
@@ -235,8 +253,9 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
             status = weigh_round(p, r, fits < GAL_FITS ? 1 << (GAL_FITS - 1 - fits) : 1);
         }
         forget_negligible(p);
-        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= LAST_FIT)) {
-            gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest);
+        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= since + FIT_LAST)) {
+            gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest, fit_cap(p));
+            since = p->draws;
             p->kept = 0;
             p->largest = -INFINITY;
             fits++;

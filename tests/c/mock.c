@@ -24,8 +24,10 @@ static void golden(void)
     static const char *const normals[] = {"n0", "n1", "n2", "n3", "n4", "n5", "n6"}, *const fluxes[] = {"u", "g", "r", "i", "z_band"};
     gal_table *t = NULL;
     IS_OK(gal_table_open(&t, "golden/mock_survey.csv", -1));
+    if (!t)
+        return;
     IS_INT(gal_table_rows(t), 20);
-    for (int64_t row = 0; t && row < gal_table_rows(t); row++) {
+    for (int64_t row = 0; row < gal_table_rows(t); row++) {
         gal_mock_latents l = {
             .log_mass = cell(t, "log_mass", row), .z = cell(t, "z", row), .cos_inclination = cell(t, "cos_inclination", row)};
         for (int i = 0; i < 7; i++)
