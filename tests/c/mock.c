@@ -187,7 +187,7 @@ static void only_dust_and_burst(void)
         by_grid(expected, width, g.observed, &latents);
         IS_OK(gal_reference_new(&r, 22, 1, 0, g.observed));
         r->galaxy[0].fixed = &latents;
-        IS_OK(gal_reference_search(r, 0, 1, 80000, 0, (int64_t)1 << 28));
+        IS_OK(gal_reference_search(r, 0, 1, 80000, (int64_t)1 << 28));
         IS_OK(gal_reference_moments(mean, covariance, r, 0));
         for (int k = 0; k < 5; k++) {
             if (width[k] < 1e-9)
@@ -245,7 +245,7 @@ static void proposals(void)
     by_prior(expected, width, &ess, g.observed);
     REPORT(ess > 1000, "draws of the prior are worth %.0f, expected 1,000", ess);
     IS_OK(gal_reference_new(&r, 32, 1, 0, g.observed));
-    IS_OK(gal_reference_search(r, 0, 1, 10000, 0, (int64_t)1 << 24));
+    IS_OK(gal_reference_search(r, 0, 1, 10000, (int64_t)1 << 24));
     IS_OK(gal_reference_moments(mean, covariance, r, 0));
     for (int k = 0; k < 5; k++) { /* four standard errors */
         IS_NEAR((mean[k] - expected[k]) / width[k], 0, 4 * sqrt(1 / ess + 1 / 10000.));
@@ -260,12 +260,13 @@ static void refusals(void)
     gal_mock *survey = NULL;
     double dark[5] = {1, 1, -1, 1, 1}, bright[5] = {20, 50, 90, 120, 150};
     float theta[50];
+    double cut;
     CASE("what can't be asked is refused in a sentence");
     FAILS(gal_mock_new(&survey, 0, 0), GAL_VALUE, "n is 0");
     FAILS(gal_reference_new(&r, 0, 1, 0, dark), GAL_VALUE, "galaxy 1");
     IS_OK(gal_reference_new(&r, 0, 1, 0, bright));
-    FAILS(gal_reference_sample(theta, r, 0, 10), GAL_VALUE, "10 were asked for");
-    FAILS(gal_reference_search(r, 0, 2, 1, 0, 1), GAL_VALUE, "of 1");
+    FAILS(gal_reference_sample(theta, &cut, r, 0, 10), GAL_VALUE, "10 samples of galaxy 1");
+    FAILS(gal_reference_search(r, 0, 2, 1, 1), GAL_VALUE, "of 1");
     gal_reference_free(r);
 }
 
