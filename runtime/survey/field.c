@@ -47,12 +47,12 @@ static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
 
 static void draw_galaxy(struct gal_field_galaxy *galaxy, gal_mock_stream *s)
 {
-    double r = magnitude(s, 17, 22.5, .4);
+    double r = magnitude(s, 17, 24.5, .36);
     galaxy->x = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     galaxy->y = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     double gr = .75 + .35 * gal_mock_normal(s), ri = .1 + .4 * gr + .1 * gal_mock_normal(s);
     colour(galaxy->flux, r, gr, ri);
-    double half_light = 1.4 * pow(10, -.13 * (r - 18) + .15 * gal_mock_normal(s)); /* arcsec */
+    double half_light = 1.4 * pow(10, -.11 * (r - 18) + .15 * gal_mock_normal(s)); /* arcsec */
     galaxy->scale = (float)fmax(half_light / 1.678 / GAL_PIXEL_ARCSEC, .4);
     galaxy->axis_ratio = (float)(.35 + .65 * gal_mock_uniform(s));
     galaxy->angle = (float)(M_PI * gal_mock_uniform(s));
@@ -82,7 +82,7 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
     field->stars = poisson(&s, 1.2);
     for (int i = 0; i < field->stars; i++)
         draw_star(&field->star[i], &s);
-    field->galaxies = poisson(&s, 2.2);
+    field->galaxies = poisson(&s, 9);
     for (int i = 0; i < field->galaxies; i++)
         draw_galaxy(&field->galaxy[i], &s);
 }
