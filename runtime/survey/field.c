@@ -40,7 +40,8 @@ static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
         ri = .36 * gr - .02 + .03 * second;
     } else {
         gr = 1.4 + .08 * first;
-        ri = .5 + 1.2 * (kind - .4) / .6 + .05 * second;
+        double late = (kind - .4) / .6;
+        ri = .5 + late * late + .05 * second;
     }
     colour(star->flux, r, gr, ri);
 }
@@ -65,11 +66,11 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
     double glow = gal_mock_uniform(&s), strength = gal_mock_uniform(&s), direction = 2 * M_PI * gal_mock_uniform(&s);
     for (int b = 0; b < GAL_PLANES; b++)
         for (int i = 0; i < 3; i++)
-            field->sky[b][i] = (float)(.06 * gal_mock_pixel_sigma[b + 1] * gal_mock_normal(&s));
+            field->sky[b][i] = (float)(.08 * gal_mock_pixel_sigma[b + 1] * gal_mock_normal(&s));
     /* One frame in sixteen is near a bright star, whose light is scattered into it, mostly red. */
     static const double red[GAL_PLANES] = {.15, .4, 1};
     for (int b = 0; b < GAL_PLANES && glow < 1 / 16.0; b++) {
-        double level = red[b] * (.02 + .06 * strength);
+        double level = red[b] * (.008 + .022 * strength);
         field->sky[b][0] += (float)level;
         field->sky[b][1] += (float)(.8 * level * cos(direction));
         field->sky[b][2] += (float)(.8 * level * sin(direction));
@@ -140,7 +141,7 @@ void gal_mock_field_galaxies(float *plane, const gal_mock_field *field, int b)
 /* The far wing of a bright star, 2 % of its light as (1 + (r / 10 px)^2)^-1.5, and four spikes. */
 static void draw_wing(float *plane, const struct gal_field_star *star, float flux, float spikes)
 {
-    float c = cosf(spikes), s = sinf(spikes), wing = .02f * flux / (2 * (float)M_PI * 100), spike = .004f * flux / 60;
+    float c = cosf(spikes), s = sinf(spikes), wing = .02f * flux / (2 * (float)M_PI * 100), spike = .002f * flux / 60;
     for (int j = 0; j < GAL_CUTOUT; j++)
         for (int i = 0; i < GAL_CUTOUT; i++) {
             float x = i - (float)CENTRE - star->x, y = j - (float)CENTRE - star->y, t = 1 + (x * x + y * y) * .01f;
