@@ -386,6 +386,9 @@ GAL_API void gal_mock_free(gal_mock *survey); /* NULL is left alone */
 GAL_API gal_status gal_mock_search(int64_t *found, int64_t *drawn, gal_mock *survey, int64_t draws);
 /* The catalogue of the galaxies found: SDSS's columns, true values and latents, with units. objID is the galaxy's number. The caller's, as from gal_table_new. */
 GAL_API gal_status gal_mock_table(gal_table **out, const gal_mock *survey);
+/* Writes folder/<objID>.jpg, 128 x 128, of galaxies from ... to (from 0, to not included; they are found) that are not there yet. without: couplings that are off
+ * (gal_mock_coupling in survey/survey.h); neighbours != 0: with stars and galaxies of the field. GAL_INTERRUPTED after Ctrl-C; no file is ever there in part. */
+GAL_API gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to, int without, int neighbours);
 
 #if defined(__cplusplus) && !defined(GAL_CDEF)
 }

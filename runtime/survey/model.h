@@ -3,6 +3,13 @@
 #ifndef GAL_MODEL_H
 #define GAL_MODEL_H
 #include "survey.h"
+#include <math.h>
+
+/* 10^x; pow takes three times as long. */
+static inline double gal_mock_ten_to(double x)
+{
+    return exp(M_LN10 * x);
+}
 
 #define GAL_METALLICITIES 3 /* Z = .004, .02, .05 */
 
@@ -49,6 +56,10 @@ void gal_mock_history(gal_mock_galaxy *g);                /* mass, log_sfr, dn40
 void gal_mock_spectrum(gal_mock_galaxy *g);               /* stars, flux */
 void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed); /* calibrated, observed, variance */
 void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);  /* label */
+
+void gal_mock_noiseless(gal_mock_galaxy *g, uint64_t seed, int64_t draw); /* the first three */
+/* flux {count}: noiseless, in r, of draws first … first + count, within 0.2 %; many times as fast. */
+void gal_mock_fluxes(float *flux, uint64_t seed, int64_t first, int64_t count);
 
 /* The catalogue's variance of a flux in a band: pixels, photons and, where `floor` is not 0, calibration. */
 double gal_mock_variance(int band, double flux, int floor);

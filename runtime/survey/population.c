@@ -84,7 +84,7 @@ double gal_mock_redshift(double comoving)
 
 double gal_mock_redshift_limit(double log_mass)
 {
-    double modulus = 17.83 - (4.65 - 2.5 * (log_mass + 0.55)), distance = pow(10, (modulus - 25) / 5);
+    double modulus = 17.83 - (4.65 - 2.5 * (log_mass + 0.55)), distance = gal_mock_ten_to((modulus - 25) / 5);
     return distance < gal_mock_distance(GAL_Z_HIGH) ? distance_inverse(distance / HUBBLE_DISTANCE) : GAL_Z_HIGH;
 }
 
@@ -97,9 +97,9 @@ static double cube(double x)
  * a BPT diagram would put among the active ones, times the volume. */
 static double mass_density(double log_mass)
 {
-    double x = pow(10, log_mass - 10.72), z = gal_mock_redshift_limit(log_mass);
+    double x = gal_mock_ten_to(log_mass - 10.72), z = gal_mock_redshift_limit(log_mass);
     double volume = cube(gal_mock_comoving(z)) - cube(gal_mock_comoving(GAL_Z_LOW));
-    return volume <= 0 ? 0 : volume * pow(x, 1 - 1.45) * exp(-x) / (1 + pow(10, 2.2 * (log_mass - 10.85)));
+    return volume <= 0 ? 0 : volume * pow(x, 1 - 1.45) * exp(-x) / (1 + gal_mock_ten_to(2.2 * (log_mass - 10.85)));
 }
 
 /* ---- tables ---- */
@@ -222,17 +222,22 @@ void gal_mock_relations(gal_mock_galaxy *g, double oh_scatter, double metallicit
     g->log_metallicity = clip(1.3 * (g->oh - 8.95) - 0.12 + 0.12 * metallicity_scatter, -0.7, 0.4);
 
     double h_alpha = clip(0.91 + 0.77 * m + 0.11 * m * m - 0.09 * m * m * m, 0.15, 2.2);
-    double face_on = 0.42 * (h_alpha / 0.91) * pow(10, 0.25 * offset) * exp(0.35 * dust_scatter);
+    double face_on = 0.42 * (h_alpha / 0.91) * gal_mock_ten_to(0.25 * offset) * exp(0.35 * dust_scatter);
     g->axis_ratio = sqrt(g->cos_inclination * g->cos_inclination * (1 - 0.04) + 0.04);
     double tilt = log10(g->axis_ratio);
     g->a_v = fmin(4, face_on * (1 + 3.4 * tilt * tilt));
 }
 
+void gal_mock_noiseless(gal_mock_galaxy *g, uint64_t seed, int64_t draw)
+{
+    gal_mock_population(g, seed, draw);
+    gal_mock_history(g);
+    gal_mock_spectrum(g);
+}
+
 void gal_mock_draw(gal_mock_galaxy *out, uint64_t seed, int64_t draw)
 {
-    gal_mock_population(out, seed, draw);
-    gal_mock_history(out);
-    gal_mock_spectrum(out);
+    gal_mock_noiseless(out, seed, draw);
     gal_mock_observe(out, seed);
     gal_mock_labels(out, seed);
 }

@@ -32,18 +32,19 @@ void gal_mock_history(gal_mock_galaxy *g)
 {
     between at = metallicities(g->log_metallicity);
     double oldest = fmin(gal_mock_age(g->z) - 1, 13.4); /* Gyr of lookback time */
-    double y = pow(10, g->log_mass - g->main_sequence - g->smooth_offset) / (0.57e9 * oldest), gamma = gal_mock_history_rate(y) / oldest;
-    double burst = pow(10, g->burst_offset), surviving = 0, before = 0;
+    double y = gal_mock_ten_to(g->log_mass - g->main_sequence - g->smooth_offset) / (0.57e9 * oldest),
+           gamma = gal_mock_history_rate(y) / oldest;
+    double burst = gal_mock_ten_to(g->burst_offset), surviving = 0, before = 0;
     for (int k = 0; k < GAL_AGES; k++) {
         double edge = fmin(gal_mock_edges[k + 1], oldest), formed = fabs(gamma) < 1e-9 ? edge : -expm1(-gamma * edge) / gamma;
         g->mass[k] = (formed - before) * (k < AGES_OF_SFR ? burst : k == AGES_OF_SFR ? sqrt(burst) : 1);
         surviving += g->mass[k] * mix(at.a[k].surviving, at.b[k].surviving, at.weight);
         before = formed;
     }
-    double scale = pow(10, g->log_mass) / surviving, light = 0, weighted = 0;
+    double scale = gal_mock_ten_to(g->log_mass) / surviving, light = 0, weighted = 0;
     for (int k = 0; k < GAL_AGES; k++) {
         g->mass[k] *= scale;
-        double near = g->mass[k] * pow(10, mix(at.a[k].log_4000, at.b[k].log_4000, at.weight));
+        double near = g->mass[k] * gal_mock_ten_to(mix(at.a[k].log_4000, at.b[k].log_4000, at.weight));
         light += near;
         weighted += near / mix(at.a[k].dn4000, at.b[k].dn4000, at.weight);
     }
@@ -90,9 +91,10 @@ static double clip(double x, double low, double high)
  * gas's metallicity. */
 static void line_luminosities(double luminosity[LINES], const gal_mock_galaxy *g)
 {
-    double h_alpha = pow(10, 41.27) * g->mass[0] / 1e7, h_beta = h_alpha / 2.86, x = g->oh - 8.69;
-    double nitrogen = pow(10, clip(-0.55 + 0.9 * (x - 0.2), -1.8, -0.2)), oxygen3 = pow(10, clip(-1.6 * (x - 0.15), -0.7, 0.8));
-    double oxygen2 = pow(10, clip(0.38 - 0.6 * clip(x - 0.05, 0, 1), -0.3, 0.45));
+    double h_alpha = gal_mock_ten_to(41.27) * g->mass[0] / 1e7, h_beta = h_alpha / 2.86, x = g->oh - 8.69;
+    double nitrogen = gal_mock_ten_to(clip(-0.55 + 0.9 * (x - 0.2), -1.8, -0.2)),
+           oxygen3 = gal_mock_ten_to(clip(-1.6 * (x - 0.15), -0.7, 0.8));
+    double oxygen2 = gal_mock_ten_to(clip(0.38 - 0.6 * clip(x - 0.05, 0, 1), -0.3, 0.45));
     const double l[LINES] = {oxygen2 * h_beta, h_beta, oxygen3 * h_beta / 3, oxygen3 * h_beta, h_alpha, nitrogen * h_alpha, 0.28 * h_alpha};
     for (int i = 0; i < LINES; i++)
         luminosity[i] = l[i];
@@ -106,7 +108,7 @@ static void add_lines(gal_mock_galaxy *g)
     for (int i = 0; i < LINES; i++) {
         double wavelength = line_wavelength[i] * (1 + g->z),
                magnitudes = g->a_v / YOUNG_DUST * pow(line_wavelength[i] / V_WAVELENGTH, DUST_SLOPE);
-        double f_nu = luminosity[i] * pow(10, -0.4 * magnitudes) / area * wavelength / 2.99792458e18; /* c in Angstrom/s */
+        double f_nu = luminosity[i] * gal_mock_ten_to(-0.4 * magnitudes) / area * wavelength / 2.99792458e18; /* c in Angstrom/s */
         for (int b = 0; b < GAL_BANDS; b++)
             g->flux[b] += f_nu * transmission(&bandpasses[b], wavelength) / 3.631e-29;
     }
@@ -122,7 +124,7 @@ void gal_mock_spectrum(gal_mock_galaxy *g)
         for (int k = 0; k < GAL_AGES; k++) {
             const double *x = at.a[k].magnitude[b], *y = at.b[k].magnitude[b];
             double magnitude = mix(x[0], y[0], at.weight) + g->z * (mix(x[1], y[1], at.weight) + g->z * mix(x[2], y[2], at.weight));
-            g->stars[b][k] = g->mass[k] * pow(10, -0.4 * (magnitude + modulus + (k == 0 ? dust / YOUNG_DUST : dust) - 22.5));
+            g->stars[b][k] = g->mass[k] * gal_mock_ten_to(-0.4 * (magnitude + modulus + (k == 0 ? dust / YOUNG_DUST : dust) - 22.5));
             g->flux[b] += g->stars[b][k];
         }
     }
