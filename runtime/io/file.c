@@ -182,7 +182,7 @@ gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x)
 }
 
 /* The rename is on disk only when the folder is. */
-static int sync_folder(const char *path)
+int gal_folder_sync(const char *path)
 {
     size_t n = folder_length(path);
     char *folder = n ? strndup(path, n) : strdup(".");
@@ -211,7 +211,7 @@ gal_status gal_writer_commit(gal_writer *writer)
         return cannot_write(writer, "renaming");
     free(writer->temporary);
     writer->temporary = NULL;
-    if (sync_folder(writer->path) != 0)
+    if (gal_folder_sync(writer->path) != 0)
         return cannot_write(writer, "syncing its folder");
     gal_writer_abandon(writer);
     return GAL_OK;

@@ -27,6 +27,8 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n);
 gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x);
 gal_status gal_writer_commit(gal_writer *writer);
 void gal_writer_abandon(gal_writer *writer);
+/* Syncs the folder that path is in; 0, or -1 with errno. */
+int gal_folder_sync(const char *path);
 
 /* Whether name ends in suffix, case ignored. */
 int gal_name_ends(const char *name, const char *suffix);
@@ -87,8 +89,6 @@ gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n);
 /* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the header's length; checked that the values
  * are all there. */
 gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
-/* The header of a .npy file that holds x: its length in bytes, at most 512. */
-int gal_npy_header_text(char text[512], const gal_tensor *x);
 /* By name; GAL_FILE where two are the same. */
 gal_status gal_arrays_sort(gal_arrays *arrays);
 gal_status gal_npy_parse(gal_arrays *arrays);
