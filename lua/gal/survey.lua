@@ -117,6 +117,7 @@ function survey.make(options)
         check(C.gal_mock_cutouts(mock, o.out .. "/cutouts", from, to, mask, settings.neighbours and 1 or 0))
         if pictures then pictures:update{ done = to } end
       end
+      check(C.gal_disk_sync(o.out)) -- before the catalogue says that all is there
       if pictures then pictures:finish() end
     end
     survey.catalogue(mock):save(catalogue)

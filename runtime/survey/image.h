@@ -55,7 +55,10 @@ void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *
 void gal_mock_colours(uint8_t *rgb, const float *gri);
 
 /* A JPEG file of rgb {height, width, 3}, quality 92 and 4:2:0 like SkyServer's; a temporary name, then renamed, but not synced: thousands
- * of files are synced at once by gal_folder_sync. */
+ * of files are synced at once by gal_disk_sync. */
 gal_status gal_jpeg_write(const char *path, const uint8_t *rgb, int width, int height);
+
+/* Whether path is a file that begins and ends as a JPEG does. A crash of the machine may leave a file shorter than it was written. */
+int gal_jpeg_whole(const char *path);
 
 #endif

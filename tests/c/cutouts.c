@@ -444,8 +444,8 @@ static void jpeg(void)
     remove(path);
     CASE("a cutout that can't be written is one sentence with its path");
     FAILS(gal_mock_cutout("no_such_folder/1.jpg", &galaxy[2], NULL, 0, SEED, 1), GAL_FILE, "no_such_folder/1.jpg");
-    FAILS(gal_folder_sync("no_such_folder"), GAL_FILE, "no_such_folder");
-    IS_OK(gal_folder_sync("."));
+    FAILS(gal_disk_sync("no_such_folder"), GAL_FILE, "no_such_folder");
+    IS_OK(gal_disk_sync("."));
 }
 
 int main(void)
