@@ -300,6 +300,8 @@ GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n
 GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
 /* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
+/* All that was written so far in the file system of the folder `path` is on disk when this returns. */
+GAL_API gal_status gal_disk_sync(const char *path);
 /* Whether path is a regular file; its bytes, and when it was changed last, in nanoseconds since 1970. */
 GAL_API int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified);
 /* Renames a file in its file system, and syncs its new folder. */
@@ -421,6 +423,10 @@ GAL_API gal_status gal_table_new(gal_table **out, int64_t rows);
 /* Appends a column, copying values {rows, width}: doubles, int64s, or strings one behind the other, each with its 0. type: all but GAL_COLUMN_OTHER. letter: the FITS
  * type it is saved as ('E' for float32 values, 'B' for uint8), or 0: then D, K or A. */
 GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width, const void *values);
+/* What column i is measured in: "mag", "" for none; written as TUNIT. */
+GAL_API gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
+/* A keyword of the header of the FITS file that the table is written as: name of at most 8 characters, text of at most 60, or NULL and the number. CSV has none. */
+GAL_API gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number);
 /* The last column takes the place, the name and the unit of column i, which is gone. */
 GAL_API gal_status gal_table_replace(gal_table *table, int i);
 GAL_API gal_status gal_table_remove(gal_table *table, int i);
@@ -429,6 +435,19 @@ GAL_API gal_status gal_table_select(gal_table **out, gal_table *table, const int
 /* Writes .csv or .fits, whole or not at all. CSV: numbers so that they read back exactly, missing ones empty; GAL_TYPE for a column of vectors. FITS: loaded columns in the
  * type they had, TUNIT, TNULL and TDIM with them; others as D, K and A; GAL_VALUE for text that is not ASCII (blanks at its end are lost: FITS does not tell them). */
 GAL_API gal_status gal_table_write(const char *path, gal_table *table);
+
+/* ---- the mock survey: galaxies whose true posterior is known; the model is described in survey/README.md ---- */
+/* A survey in the making: galaxies 1 … n are the first n draws of `seed` that it selects, so a galaxy depends neither on n nor on the threads. */
+typedef struct gal_mock gal_mock;
+GAL_API gal_status gal_mock_new(gal_mock **out, int64_t seed, int64_t n);
+GAL_API void gal_mock_free(gal_mock *survey); /* NULL is left alone */
+/* Looks through about the next `draws` draws; *found and *drawn: how many galaxies there are now, at most n, and of how many draws. GAL_INTERRUPTED after Ctrl-C; it can go on then. */
+GAL_API gal_status gal_mock_search(int64_t *found, int64_t *drawn, gal_mock *survey, int64_t draws);
+/* The catalogue of the galaxies found: SDSS's columns, true values and latents, with units. objID is the galaxy's number. The caller's, as from gal_table_new. */
+GAL_API gal_status gal_mock_table(gal_table **out, const gal_mock *survey);
+/* Writes folder/<objID>.jpg, 128 x 128, of galaxies from ... to (from 0, to not included; they are found) that are not there yet. without: couplings that are off
+ * (gal_mock_coupling in survey/survey.h); neighbours != 0: with stars and galaxies of the field. GAL_INTERRUPTED after Ctrl-C; no file is ever there in part. */
+GAL_API gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to, int without, int neighbours);
 
 #if defined(__cplusplus) && !defined(GAL_CDEF)
 }
