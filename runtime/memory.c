@@ -145,8 +145,14 @@ typedef struct bump {
     chunk *first, *last;
 } bump;
 enum { HANDLES, DEVICE, OTHER_DEVICE, BUMPS };
+/* A storage from outside that a handle in the arena is a view of; in the arena itself, the latest first. */
+typedef struct hold {
+    struct hold *next;
+    gal_storage *storage;
+} hold;
 struct gal_arena {
     bump bumps[BUMPS];
+    hold *holds;
 };
 #define CHUNK_SMALLEST (1 << 20)
 #define CHUNK_LARGEST (64 << 20) /* unless one tensor wants more */
@@ -207,6 +213,13 @@ static void bump_rewind(bump *b, chunk *last, size_t used)
     b->last = last;
 }
 
+/* Lets go of the storages held after `first` was; NULL: of all. */
+static void holds_release(gal_arena *arena, const hold *first)
+{
+    for (; arena->holds != first; arena->holds = arena->holds->next)
+        gal_storage_release(arena->holds->storage);
+}
+
 static bump *bump_of(gal_arena *arena, const gal_backend *backend)
 {
     bump *b = &arena->bumps[DEVICE];
@@ -224,6 +237,8 @@ gal_status gal_arena_new(gal_arena **out)
 
 void gal_arena_free(gal_arena *arena)
 {
+    if (arena)
+        holds_release(arena, NULL);
     for (int i = 0; arena && i < BUMPS; i++) {
         bump *b = &arena->bumps[i];
         bump_rewind(b, NULL, 0);
@@ -248,6 +263,7 @@ typedef struct place {
     int is_scope;
     chunk *last[BUMPS];
     size_t used[BUMPS];
+    hold *holds;
 } place;
 static place places[PLACES];
 static int depth; /* of places */
@@ -280,7 +296,7 @@ gal_status gal_scope_open(void)
         arena = scope_arena;
     }
     place *p = &places[depth++];
-    *p = (place){.arena = arena, .is_scope = 1};
+    *p = (place){.arena = arena, .is_scope = 1, .holds = arena->holds};
     for (int i = 0; i < BUMPS; i++) {
         p->last[i] = arena->bumps[i].last;
         p->used[i] = p->last[i] ? p->last[i]->used : 0;
@@ -293,6 +309,7 @@ gal_status gal_scope_close(void)
     if (!depth || !places[depth - 1].is_scope)
         return gal_fail(GAL_STATE, "scope: none is open here");
     const place *p = &places[--depth];
+    holds_release(p->arena, p->holds);
     for (int i = 0; i < BUMPS; i++)
         bump_rewind(&p->arena->bumps[i], p->last[i], p->used[i]);
     return GAL_OK;
@@ -382,6 +399,23 @@ void gal_storage_release(gal_storage *storage)
     counts.live -= (int64_t)storage->bytes;
     block_give(storage->base, storage->backend, storage->bytes);
     free(storage);
+}
+
+gal_status gal_storage_hold(gal_storage *storage)
+{
+    gal_arena *arena = current_arena();
+    if (storage->in_arena)
+        return GAL_OK;
+    if (arena) {
+        hold *h;
+        gal_status status = bump_take((void **)&h, &arena->bumps[HANDLES], sizeof *h);
+        if (status != GAL_OK)
+            return status;
+        *h = (hold){arena->holds, storage};
+        arena->holds = h;
+    }
+    storage->references++;
+    return GAL_OK;
 }
 
 gal_status gal_handle_new(gal_tensor **out)

@@ -33,6 +33,8 @@ void gal_arena_leave(void);
 /* A block of `bytes` on the device: in the current arena, else owned with one reference. */
 gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes);
 void gal_storage_retain(gal_storage *storage);
+/* One reference for a handle that is made now: gal_tensor_free gives it back, or, where the handle is in an arena, the arena's being emptied. */
+gal_status gal_storage_hold(gal_storage *storage);
 void gal_storage_release(gal_storage *storage);
 /* A zeroed handle, in the current arena or owned. */
 gal_status gal_handle_new(gal_tensor **out);

@@ -95,10 +95,14 @@ gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, cons
     status = gal_handle_new(&y);
     if (status != GAL_OK)
         return status;
+    status = gal_storage_hold(x->storage);
+    if (status != GAL_OK) {
+        gal_handle_free(y);
+        return status;
+    }
     view.data = (char *)x->storage->base + first * size;
     view.in_arena = y->in_arena ? 1 : x->storage->in_arena ? 2 : 0;
     *y = view;
-    gal_storage_retain(y->storage);
     *out = y;
     return GAL_OK;
 }

@@ -130,7 +130,7 @@ function data.open(path, options)
 end
 
 --- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, crop and bin, which must be what was
--- chosen; packed, as data.open's images have it. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another: that
+-- chosen; packed, as data.open's images have it; images = false: without them. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another: that
 -- is refused.
 function data.reopen(choices, options)
   options = options or {}
@@ -147,7 +147,11 @@ function data.reopen(choices, options)
       raise("%s is %s, but the flow was trained on %s", name, tostring(options[name]), images and ("images with %s = %d"):format(name, chosen) or "no images")
     end
   end
-  if images then asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil } end
+  if options.images == false then
+    asked.images = nil
+  elseif images then
+    asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil }
+  end
   return data.open(options.survey or choices.survey, asked)
 end
 
@@ -254,6 +258,35 @@ function survey:without(split, parts)
   end
   if #positions == 0 then raise("all %d galaxies are in the run's %s part", #self.ids, table.concat(parts, " or ")) end
   return self:select(positions)
+end
+
+--- Raises where `split` (data.read_split) has one of this survey's galaxies in one of the parts listed; run: whose split it is.
+function survey:refuse(split, parts, run)
+  local known = {}
+  for _, id in ipairs(self.ids) do
+    for _, part in ipairs(parts) do
+      if split[id] == part then known[#known + 1] = id end
+    end
+  end
+  if #known > 0 then
+    raise("%d of the %d galaxies are in the %s part of %s (%s%s), expected none", #known, #self.ids, table.concat(parts, " or "), run, known[1],
+      known[2] and ", " .. known[2] .. (known[3] and ", ..." or "") or "")
+  end
+end
+
+--- The galaxies that have one of these ids, in the order of the ids, as a survey.
+function survey:of(ids)
+  local where, positions = {}, {}
+  for k, id in ipairs(self.ids) do where[id] = k end
+  for _, id in ipairs(ids) do positions[#positions + 1] = where[id] end
+  if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #ids) end
+  return self:select(positions)
+end
+
+--- What a flow is told of the galaxies: context {N, c}, or {context or nil, images} where the survey has images.
+function survey:seen()
+  if not self.images then return self.context end
+  return { self.context, self.images }
 end
 
 --- The galaxies of a part, "train", "valid" or "test", as a survey. Raises where the part is empty.

@@ -1,6 +1,7 @@
 -- images: sets of images that need not be in memory, rows of a .npy file or of a tensor, cropped and binned as they are read. A set stands where a tensor {N, H, W, 3}
 -- would: size, shape, dtype, narrow, rows. The reading is C's (runtime/io/images.c); where survey's cutouts come from is gal.data's business.
 local ffi = require "ffi"
+local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.raise"
 local C = ffi.C
@@ -112,10 +113,12 @@ function methods:fingerprint(h)
     text = table.concat(self.hashes, ",") .. (" %d %d"):format(self.crop, self.bin)
     return C.gal_hash(text, #text, h)
   end
-  for first = 1, self:size(1), 256 do
+  local n, bytes = self:size(1), self.dtype == "uint8" and 1 or 4
+  for _, size in ipairs(self.image) do bytes = bytes * size end
+  for first = 1, n, 64 do
     core.poll()
-    local part = core.read(self:narrow(1, first, math.min(256, self:size(1) - first + 1)))
-    h = C.gal_hash(part, ffi.sizeof(part), h)
+    local count = math.min(64, n - first + 1)
+    h = gal.scope(function() return C.gal_hash(self:narrow(1, first, count).h.data, count * bytes, h) end)
   end
   return h
 end

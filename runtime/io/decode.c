@@ -188,7 +188,7 @@ gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const cha
         !gal_tensor_contiguous(pixels) || strcmp(gal_tensor_device(pixels), "cpu") != 0)
         return gal_fail(GAL_SHAPE, "images_decode: pixels is %s, expected uint8 {n, size, size, 3} on the CPU", gal_shape_text(pixels));
     int failed = 0;
-#pragma omp parallel for schedule(dynamic, 4)
+#pragma omp parallel for schedule(dynamic, 4) if (n > 1)
     for (int64_t i = 0; i < n; i++)
         if (decode_one((uint8_t *)pixels->data + i * size * size * 3, &decoded[i], paths[i], size, scaled) != GAL_OK)
 #pragma omp atomic write

@@ -94,26 +94,26 @@ gal_status gal_images_of(gal_images **out, const gal_tensor *x)
 gal_status gal_images_select(gal_images **out, const gal_images *images, const int64_t *index, int64_t n)
 {
     gal_images *y = calloc(1, sizeof *y);
-    int64_t *rows = index ? malloc((size_t)(n ? n : 1) * sizeof *rows) : NULL;
-    if (!y || (index && !rows)) {
+    n = index ? n : images->count;
+    int64_t *rows = malloc((size_t)(n ? n : 1) * sizeof *rows);
+    gal_status status = y && rows ? GAL_OK : gal_fail(GAL_MEMORY, "images: no memory left for %lld rows", (long long)n);
+    for (int64_t i = 0; i < n && status == GAL_OK; i++) {
+        int64_t k = index ? index[i] : i;
+        if (k < 0 || k >= images->count)
+            status = gal_fail(GAL_VALUE, "images: row %lld is %lld, expected 0 to %lld", (long long)i, (long long)k,
+                              (long long)images->count - 1);
+        else
+            rows[i] = images->rows ? images->rows[k] : k;
+    }
+    if (status != GAL_OK) {
         free(y);
         free(rows);
-        return gal_fail(GAL_MEMORY, "images: no memory left for %lld rows", (long long)n);
-    }
-    for (int64_t i = 0; index && i < n; i++) {
-        if (index[i] < 0 || index[i] >= images->count) {
-            gal_fail(GAL_VALUE, "images: row %lld is %lld, expected 0 to %lld", (long long)i, (long long)index[i],
-                     (long long)images->count - 1);
-            free(y);
-            free(rows);
-            return GAL_VALUE;
-        }
-        rows[i] = images->rows ? images->rows[index[i]] : index[i];
+        return status;
     }
     *y = *images;
     y->source->references++;
     y->rows = rows;
-    y->count = index ? n : images->count;
+    y->count = n;
     *out = y;
     return GAL_OK;
 }

@@ -169,7 +169,8 @@ typedef enum gal_text_kind {
 /* What text {n} is, outer blanks aside; *i for INTEGER, *f for every number (NaN for MISSING). f may be NULL:
  * only the kind is wanted, for a third of the time. */
 gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *f);
-/* The shortest of 15, 16 or 17 digits that reads back as value. size: at least 32. */
-void gal_number_print(char *text, size_t size, double value);
+/* text {GAL_NUMBER_TEXT} = the shortest of 15, 16 or 17 digits that reads back as value. */
+#define GAL_NUMBER_TEXT 32
+void gal_number_print(char *text, double value);
 
 #endif

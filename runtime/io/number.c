@@ -135,14 +135,16 @@ gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *
     return GAL_TEXT_OTHER;
 }
 
-void gal_number_print(char *text, size_t size, double value)
+void gal_number_print(char *text, double value)
 {
+    char shortest[GAL_NUMBER_TEXT];
     locale_t plain = plain_locale(), before = plain ? uselocale(plain) : (locale_t)0;
     for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
+        snprintf(shortest, sizeof shortest, "%.*g", digits, value);
+        if (strtod(shortest, NULL) == value)
             break;
     }
     if (plain)
         uselocale(before);
+    memcpy(text, shortest, sizeof shortest);
 }

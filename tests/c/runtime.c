@@ -101,6 +101,33 @@ static void scopes(void)
     IS_INT(memory().reserved, memory().live);
 }
 
+static void holds(void)
+{
+    int64_t live = memory().live;
+    CASE("a view made in a scope keeps the storage of a tensor from outside until the scope closes, and no longer");
+    gal_tensor *a = TENSOR(GAL_F32, 16), *view = NULL;
+    IS_OK(gal_scope_open());
+    IS_OK(gal_scope_open());
+    IS_OK(gal_tensor_view(&view, a, 1, (int64_t[]){4}, (int64_t[]){1}, 12));
+    IS_OK(gal_scope_close());
+    IS_OK(gal_tensor_view(&view, a, 1, (int64_t[]){4}, (int64_t[]){1}, 12));
+    gal_tensor_free(a);
+    IS_INT(memory().live - live, 64);
+    float last[4] = {1, 2, 3, 4};
+    IS_OK(gal_tensor_write(view, last, 4));
+    IS_OK(gal_scope_close());
+    IS_INT(memory().live, live);
+    CASE("a view made while recording keeps it until the program is freed");
+    gal_program *p = NULL;
+    a = TENSOR(GAL_F32, 16);
+    IS_OK(gal_program_begin(&p, "cpu"));
+    IS_OK(gal_tensor_view(&view, a, 1, (int64_t[]){4}, (int64_t[]){1}, 12));
+    IS_OK(gal_program_end(p));
+    gal_tensor_free(a);
+    gal_program_free(p);
+    IS_INT(memory().live, live);
+}
+
 static void sentences(void)
 {
     gal_tensor *x = TENSOR(GAL_F32, 2, 3), *y = TENSOR(GAL_F32, 3, 2), *i = TENSOR(GAL_I64, 2), *out = NULL;
@@ -195,6 +222,7 @@ int main(void)
 {
     accounting();
     scopes();
+    holds();
     sentences();
     programs();
     streams();
