@@ -89,7 +89,7 @@ local function open(out, settings)
   return lock
 end
 
---- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = false, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
+--- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
 -- what it was made with. without: couplings (survey.couplings) of which the image knows nothing. Stopped, it goes on where it was; the catalogue comes last, and a survey that has it is
 -- finished and left alone. Returns whether anything was to do.
 function survey.make(options)
@@ -99,7 +99,7 @@ function survey.make(options)
   for i, name in ipairs(survey.couplings) do if math.floor(mask / 2 ^ (i - 1)) % 2 == 1 then names[#names + 1] = name end end
   local n, with_cutouts = number("survey", o, "n", nil, 1, 2 ^ 34, true), o.cutouts ~= false
   if not n then raise "survey: n is nil, expected how many galaxies" end
-  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours == true,
+  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours ~= false,
     without = setmetatable(names, json.list), version = require("gal").version or "" }
   local lock = open(o.out, settings)
   local catalogue = o.out .. "/catalog.fits"

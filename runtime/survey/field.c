@@ -31,7 +31,7 @@ static void colour(float flux[GAL_PLANES], double r, double gr, double ri)
 /* On the stellar locus (Covey et al. 2007): two fifths near the turn-off, the rest M dwarfs, all of g - r = 1.4. */
 static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
 {
-    double r = magnitude(s, 12, 22.5, .2), gr, ri;
+    double r = magnitude(s, 13, 22.5, .2), gr, ri;
     star->x = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     star->y = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     double kind = gal_mock_uniform(s), first = gal_mock_normal(s), second = gal_mock_normal(s);
