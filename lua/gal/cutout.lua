@@ -81,7 +81,7 @@ function cutout.radii(image)
     petrosian = petrosian + 0.25
   end
   local all, half, ninety = within(math.min(2 * petrosian, c)), nil, nil
-  for r = 0.25, c, 0.25 do
+  for r = 0.05, c, 0.05 do
     half = half or (within(r) >= 0.5 * all and r) or nil
     ninety = ninety or (within(r) >= 0.9 * all and r) or nil
   end
