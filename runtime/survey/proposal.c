@@ -5,8 +5,8 @@
 
 #define WIDE 0.2 /* share of the first proposal in the second: no weight can exceed 1 / WIDE of what it would be under the first alone */
 /* The second proposal: normal, with a wider one of the same shape for the tails. */
-#define CORE 1.15
-#define TAIL 1.8
+#define CORE 1.2
+#define TAIL 2.0
 #define TAILS 0.3 /* share of the wider one */
 /* The scatter of 12 + log(O/H) that -0.5 rho - 0.5 g + 0.707 xi make together, in units of a unit normal. */
 #define OH_SCATTER sqrt(0.25 + 0.25 + 0.707 * 0.707)

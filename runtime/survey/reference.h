@@ -56,7 +56,7 @@ typedef struct gal_posterior {
 } gal_posterior;
 struct gal_reference {
     uint64_t seed;
-    int64_t n;
+    int64_t n, first;      /* galaxy k draws from the streams of first + k */
     gal_posterior *galaxy; /* {n} */
 };
 
