@@ -119,12 +119,14 @@ typedef struct gal_step_args {
     int64_t count;
 } gal_step_args;
 
-/* y {count} = noiseless flux in r, nanomaggies, of draws first ... first + count of the mock survey `seed` (survey/survey.h). The fast kernels use the tables and are within 0.2 %. */
+/* y {count} = noiseless flux in r, nanomaggies, of draws first ... first + count of the mock survey `seed` (survey/survey.h); or of latents {10, count}, where they are not NULL:
+ * log M*, redshift, cos i and the seven normals of survey/model.h. The fast kernels use the tables and are within 0.2 %. */
 struct gal_mock_quick;
 typedef struct gal_mock_flux_args {
     float *y;
     uint64_t seed;
     int64_t first, count;
+    const float *latents;
     const struct gal_mock_quick *tables;
 } gal_mock_flux_args;
 

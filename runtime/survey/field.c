@@ -66,7 +66,7 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
     double glow = gal_mock_uniform(&s), strength = gal_mock_uniform(&s), direction = 2 * M_PI * gal_mock_uniform(&s);
     for (int b = 0; b < GAL_PLANES; b++)
         for (int i = 0; i < 3; i++)
-            field->sky[b][i] = (float)(.08 * gal_mock_pixel_sigma[b + 1] * gal_mock_normal(&s));
+            field->sky[b][i] = (float)(gal_mock_pixel_sigma[b + 1] * (.08 * gal_mock_normal(&s) + (i == 0 && b == 2 ? .06 : 0)));
     /* One frame in sixteen is near a bright star, whose light is scattered into it, mostly red. */
     static const double red[GAL_PLANES] = {.15, .4, 1};
     for (int b = 0; b < GAL_PLANES && glow < 1 / 16.0; b++) {

@@ -50,7 +50,7 @@ void gal_mock_canvas_free(gal_mock_canvas *canvas);
  * threads. */
 void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *shape, int64_t draw, unsigned parts, uint64_t seed);
 
-/* rgb {128, 128, 3}: SkyServer's colours of gri {3, 128, 128}. X = (2.1 i, 2.5 r, 3.3 g) nanomaggies a pixel, I their mean, RGB = 255 X
+/* rgb {128, 128, 3}: SkyServer's colours of gri {3, 128, 128}. X = (2.0 i, 2.5 r, 3.3 g) nanomaggies a pixel, I their mean, RGB = 255 X
  * asinh(8 I) / (8 I), divided by the largest of the three where that is above 1, and 0 where it is negative. */
 void gal_mock_colours(uint8_t *rgb, const float *gri);
 

@@ -35,6 +35,8 @@ typedef struct gal_mock_tables {
 } gal_mock_tables;
 const gal_mock_tables *gal_mock_tables_ready(void);
 
+#define GAL_MASS_LOW 8.3
+#define GAL_MASS_HIGH 11.8
 #define GAL_Z_LOW 0.02
 #define GAL_Z_HIGH 0.25
 /* Nanomaggies of r = 17.78 and r = 16: 10^(0.4 (22.5 - r)). */
@@ -49,17 +51,25 @@ double gal_mock_redshift_limit(double log_mass);
 /* x = gamma A0 of a history e^(-gamma a) over lookback times a < A0 with (1 - e^-x) / x = y; y is clipped to the table's range. */
 double gal_mock_history_rate(double y);
 
-/* The steps of a draw, each from what those before it filled. */
-void gal_mock_population(gal_mock_galaxy *g, uint64_t seed, int64_t draw); /* latents to a_v */
-void gal_mock_relations(gal_mock_galaxy *g, double oh_scatter, double metallicity_scatter, double dust_scatter);
-void gal_mock_history(gal_mock_galaxy *g);                /* mass, log_sfr, dn4000, truth */
-void gal_mock_spectrum(gal_mock_galaxy *g);               /* stars, flux */
-void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed); /* calibrated, observed, variance */
-void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);  /* label */
+/* What a galaxy is drawn from. Normals are the scatter of: smooth offset, burst offset, size, gas, 12 + log(O/H), stellar metallicity, A_V.
+ */
+typedef struct gal_mock_latents {
+    double log_mass, z, cos_inclination, normal[7];
+} gal_mock_latents;
+void gal_mock_latents_of(gal_mock_latents *latents, uint64_t seed, int64_t draw);
+/* Galaxies per dex of mass and unit of comoving volume, up to a factor. */
+double gal_mock_mass_function(double log_mass);
 
-void gal_mock_noiseless(gal_mock_galaxy *g, uint64_t seed, int64_t draw); /* the first three */
-/* flux {count}: noiseless, in r, of draws first … first + count, within 0.2 %; many times as fast. */
-void gal_mock_fluxes(float *flux, uint64_t seed, int64_t first, int64_t count);
+/* The steps of a draw, each from what those before it filled. */
+void gal_mock_noiseless(gal_mock_galaxy *g, const gal_mock_latents *latents); /* all but draw and what the next two fill */
+void gal_mock_history(gal_mock_galaxy *g);                                    /* mass, log_sfr, dn4000, truth */
+void gal_mock_spectrum(gal_mock_galaxy *g);                                   /* stars, flux */
+void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed);                     /* calibrated, observed, variance */
+void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);                      /* label */
+
+/* flux {count}: noiseless, in r, of draws first … first + count, or of latents {10, count} (gal_mock_flux_args); within 0.2 %, and many
+ * times as fast. */
+void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
 
 /* The catalogue's variance of a flux in a band: pixels, photons and, where `floor` is not 0, calibration. */
 double gal_mock_variance(int band, double flux, int floor);

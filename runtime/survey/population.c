@@ -79,9 +79,6 @@ double gal_mock_redshift(double comoving)
 
 /* ---- masses and distances ---- */
 
-#define MASS_LOW 8.3
-#define MASS_HIGH 11.8
-
 double gal_mock_redshift_limit(double log_mass)
 {
     double modulus = 17.83 - (4.65 - 2.5 * (log_mass + 0.55)), distance = gal_mock_ten_to((modulus - 25) / 5);
@@ -93,13 +90,18 @@ static double cube(double x)
     return x * x * x;
 }
 
-/* Number of galaxies per dex of mass that could be in the survey: the mass function of blue galaxies (Baldry et al. 2012), less those that
- * a BPT diagram would put among the active ones, times the volume. */
+/* The mass function of blue galaxies (Baldry et al. 2012), less those that a BPT diagram would put among the active ones. */
+double gal_mock_mass_function(double log_mass)
+{
+    double x = gal_mock_ten_to(log_mass - 10.72);
+    return pow(x, 1 - 1.45) * exp(-x) / (1 + gal_mock_ten_to(2.2 * (log_mass - 10.85)));
+}
+
+/* Number of galaxies per dex of mass that could be in the survey. */
 static double mass_density(double log_mass)
 {
-    double x = gal_mock_ten_to(log_mass - 10.72), z = gal_mock_redshift_limit(log_mass);
-    double volume = cube(gal_mock_comoving(z)) - cube(gal_mock_comoving(GAL_Z_LOW));
-    return volume <= 0 ? 0 : volume * pow(x, 1 - 1.45) * exp(-x) / (1 + gal_mock_ten_to(2.2 * (log_mass - 10.85)));
+    return gal_mock_mass_function(log_mass) *
+           (cube(gal_mock_comoving(gal_mock_redshift_limit(log_mass))) - cube(gal_mock_comoving(GAL_Z_LOW)));
 }
 
 /* ---- tables ---- */
@@ -111,20 +113,20 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void fill_masses(void)
 {
     enum { CELLS = 70000 };
-    double width = (MASS_HIGH - MASS_LOW) / CELLS, total = 0, sum = 0, before = mass_density(MASS_LOW);
+    double width = (GAL_MASS_HIGH - GAL_MASS_LOW) / CELLS, total = 0, sum = 0, before = mass_density(GAL_MASS_LOW);
     for (int pass = 0, node = 0; pass < 2; pass++) {
-        before = mass_density(MASS_LOW);
+        before = mass_density(GAL_MASS_LOW);
         for (int i = 1; i <= CELLS; i++) {
-            double here = mass_density(MASS_LOW + i * width), cell = (before + here) / 2;
+            double here = mass_density(GAL_MASS_LOW + i * width), cell = (before + here) / 2;
             if (pass == 0)
                 total += cell;
             for (; pass == 1 && node < GAL_MASS_NODES && node * total <= (sum + cell) * GAL_MASS_NODES; node++)
-                tables.log_mass[node] = MASS_LOW + (i - 1 + (node * total / GAL_MASS_NODES - sum) / cell) * width;
+                tables.log_mass[node] = GAL_MASS_LOW + (i - 1 + (node * total / GAL_MASS_NODES - sum) / cell) * width;
             sum += pass ? cell : 0;
             before = here;
         }
     }
-    tables.log_mass[GAL_MASS_NODES] = MASS_HIGH;
+    tables.log_mass[GAL_MASS_NODES] = GAL_MASS_HIGH;
 }
 
 /* ln ((1 - e^-x) / x), and its slope. */
@@ -184,60 +186,61 @@ static double clip(double x, double low, double high)
     return fmin(fmax(x, low), high);
 }
 
-/* README.md, section 1, line by line. Order of the stream: three uniforms and one unused, then normals. */
-void gal_mock_population(gal_mock_galaxy *g, uint64_t seed, int64_t draw)
+/* Order of the stream: three uniforms and one unused, then normals. */
+void gal_mock_latents_of(gal_mock_latents *l, uint64_t seed, int64_t draw)
 {
     const gal_mock_tables *t = gal_mock_tables_ready();
     gal_mock_stream s = gal_mock_stream_of(seed, draw, GAL_MOCK_POPULATION);
-    double u_mass = gal_mock_uniform(&s), u_volume = gal_mock_uniform(&s), u_inclination = gal_mock_uniform(&s);
-    (void)gal_mock_uniform(&s);
-    double normal[7];
-    for (int i = 0; i < 7; i++)
-        normal[i] = gal_mock_normal(&s);
-
-    *g = (gal_mock_galaxy){.draw = draw};
-    double at = u_mass * GAL_MASS_NODES;
+    double u_mass = gal_mock_uniform(&s), u_volume = gal_mock_uniform(&s), at = u_mass * GAL_MASS_NODES;
     int node = (int)at;
-    g->log_mass = t->log_mass[node] + (at - node) * (t->log_mass[node + 1] - t->log_mass[node]);
-    double near = cube(gal_mock_comoving(GAL_Z_LOW)), far = cube(gal_mock_comoving(gal_mock_redshift_limit(g->log_mass)));
-    g->z = gal_mock_redshift(cbrt(near + u_volume * (far - near)));
-    g->cos_inclination = u_inclination;
-    g->smooth_offset = 0.24 * normal[0];
-    g->burst_offset = 0.22 * normal[1];
-    g->size_residual = normal[2];
-    g->gas = normal[3];
-    gal_mock_relations(g, normal[4], normal[5], normal[6]);
+    l->log_mass = t->log_mass[node] + (at - node) * (t->log_mass[node + 1] - t->log_mass[node]);
+    double near = cube(gal_mock_comoving(GAL_Z_LOW)), far = cube(gal_mock_comoving(gal_mock_redshift_limit(l->log_mass)));
+    l->z = gal_mock_redshift(cbrt(near + u_volume * (far - near)));
+    l->cos_inclination = gal_mock_uniform(&s);
+    (void)gal_mock_uniform(&s);
+    for (int i = 0; i < 7; i++)
+        l->normal[i] = gal_mock_normal(&s);
 }
 
-/* What the population's relations make of mass, redshift, inclination and offsets, with the scatter (unit normals) of 12 + log(O/H),
- * stellar metallicity and A_V. */
-void gal_mock_relations(gal_mock_galaxy *g, double oh_scatter, double metallicity_scatter, double dust_scatter)
+/* README.md, section 1, line by line: what the population's relations make of the latents. */
+static void relations(gal_mock_galaxy *g, const gal_mock_latents *x)
 {
+    g->log_mass = x->log_mass;
+    g->z = x->z;
+    g->cos_inclination = x->cos_inclination;
+    g->smooth_offset = 0.24 * x->normal[0];
+    g->burst_offset = 0.22 * x->normal[1];
+    g->size_residual = x->normal[2];
+    g->gas = x->normal[3];
     double m = g->log_mass - 10, offset = g->smooth_offset + g->burst_offset, bend = fmax(0, m - 0.3);
     g->main_sequence = -0.03 + 0.80 * m - 0.2 * bend * bend + 2.5 * log10((1 + g->z) / 1.07);
 
     double l = clip(g->log_mass, 8.5, 11.5), mean = -1.492 + 1.847 * l - 0.08026 * l * l + 0.48 * fmin(g->log_mass - 8.5, 0);
     double slope = 0.5 * clip(-0.14 + 0.12 * m - 0.108 * g->main_sequence, -0.35, 0), sigma = clip(0.095 - 0.06 * m, 0.06, 0.16);
-    g->oh = fmin(mean + slope * offset + sigma * (-0.5 * g->size_residual - 0.5 * g->gas + 0.707 * oh_scatter), 9.45);
-    g->log_metallicity = clip(1.3 * (g->oh - 8.95) - 0.12 + 0.12 * metallicity_scatter, -0.7, 0.4);
+    g->oh = fmin(mean + slope * offset + sigma * (-0.5 * g->size_residual - 0.5 * g->gas + 0.707 * x->normal[4]), 9.45);
+    g->log_metallicity = clip(1.3 * (g->oh - 8.95) - 0.12 + 0.12 * x->normal[5], -0.7, 0.4);
 
     double h_alpha = clip(0.91 + 0.77 * m + 0.11 * m * m - 0.09 * m * m * m, 0.15, 2.2);
-    double face_on = 0.42 * (h_alpha / 0.91) * gal_mock_ten_to(0.25 * offset) * exp(0.35 * dust_scatter);
+    double face_on = 0.42 * (h_alpha / 0.91) * gal_mock_ten_to(0.25 * offset) * exp(0.35 * x->normal[6]);
     g->axis_ratio = sqrt(g->cos_inclination * g->cos_inclination * (1 - 0.04) + 0.04);
     double tilt = log10(g->axis_ratio);
     g->a_v = fmin(4, face_on * (1 + 3.4 * tilt * tilt));
 }
 
-void gal_mock_noiseless(gal_mock_galaxy *g, uint64_t seed, int64_t draw)
+void gal_mock_noiseless(gal_mock_galaxy *g, const gal_mock_latents *latents)
 {
-    gal_mock_population(g, seed, draw);
+    *g = (gal_mock_galaxy){.draw = 0};
+    relations(g, latents);
     gal_mock_history(g);
     gal_mock_spectrum(g);
 }
 
 void gal_mock_draw(gal_mock_galaxy *out, uint64_t seed, int64_t draw)
 {
-    gal_mock_noiseless(out, seed, draw);
+    gal_mock_latents latents;
+    gal_mock_latents_of(&latents, seed, draw);
+    gal_mock_noiseless(out, &latents);
+    out->draw = draw;
     gal_mock_observe(out, seed);
     gal_mock_labels(out, seed);
 }

@@ -42,9 +42,10 @@ const gal_mock_quick *gal_mock_quick_ready(void)
     return &quick;
 }
 
-void gal_mock_fluxes(float *flux, uint64_t seed, int64_t first, int64_t count)
+void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count)
 {
     const gal_lane alone = {.index = 0, .count = 1};
-    const gal_mock_flux_args args = {.y = flux, .seed = seed, .first = first, .count = count, .tables = gal_mock_quick_ready()};
+    const gal_mock_flux_args args = {
+        .y = flux, .seed = seed, .first = first, .count = count, .latents = latents, .tables = gal_mock_quick_ready()};
     gal_cpu_backend()->mock_flux(&alone, &args); /* has no way to fail */
 }

@@ -53,13 +53,12 @@ static int search_chunk(int32_t selected[CHUNK], uint64_t seed, int64_t first, d
 {
     float flux[CHUNK];
     int count = 0;
-    gal_mock_fluxes(flux, seed, first, CHUNK);
+    gal_mock_fluxes(flux, NULL, seed, first, CHUNK);
     for (int i = 0; i < CHUNK; i++) {
         if (!(flux[i] > low && flux[i] < high))
             continue;
         gal_mock_galaxy g;
-        gal_mock_noiseless(&g, seed, first + i);
-        gal_mock_observe(&g, seed);
+        gal_mock_draw(&g, seed, first + i);
         if (gal_mock_selected(&g))
             selected[count++] = i;
     }

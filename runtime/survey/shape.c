@@ -8,8 +8,8 @@ static double pixels_of(double kpc, double z)
     return kpc / (gal_mock_distance(z) * 1e3 / ((1 + z) * (1 + z))) * (180 * 3600 / M_PI) / GAL_PIXEL_ARCSEC;
 }
 
-/* The half-light radius of late types, kpc: Shen et al. 2003, equations 18 and 19, with .8 of their scatter and 11 % smaller, which gives the
- * surface brightnesses of real cutouts (IMAGES.md). */
+/* The half-light radius of late types, kpc: Shen et al. 2003, equations 18 and 19, with .8 of their scatter and 11 % smaller, which gives
+ * the surface brightnesses of real cutouts (IMAGES.md). */
 static double half_light_kpc(double log_mass, double residual)
 {
     double mass = pow(10, log_mass), ratio = mass / 3.98e10;

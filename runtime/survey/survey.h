@@ -19,7 +19,9 @@ typedef enum gal_mock_purpose {
     GAL_MOCK_MORPHOLOGY,     /* position angle, arms, clumps, seeing, scatter of bulge, gradient and clumpiness */
     GAL_MOCK_PIXELS,         /* noise of the pixels */
     GAL_MOCK_FIELD,          /* stars and neighbours */
-    GAL_MOCK_SKY             /* position on the sky */
+    GAL_MOCK_SKY,            /* position on the sky */
+    GAL_MOCK_PROPOSAL,       /* the reference posterior's draws */
+    GAL_MOCK_CHOICE          /* which of them are samples, and their labels' errors */
 } gal_mock_purpose;
 
 /* A galaxy of the mock survey. `draw` is its index among all draws, before selection. */

@@ -163,7 +163,7 @@ static void colours(void)
             gri[b * PIXELS + i] = i < 8 ? 0 : (float)(pow(10, (i * (b + 1) * 37 % 4096) / 4096.0 * 7.5 - 5) - .1 * ((i >> b) % 3 == 0));
     gal_mock_colours(rgb, gri);
     for (int i = 0; i < PIXELS; i++) {
-        double x[3] = {2.1 * gri[2 * PIXELS + i], 2.5 * gri[PIXELS + i], 3.3 * gri[i]}, mean = (x[0] + x[1] + x[2]) / 3;
+        double x[3] = {2.0 * gri[2 * PIXELS + i], 2.5 * gri[PIXELS + i], 3.3 * gri[i]}, mean = (x[0] + x[1] + x[2]) / 3;
         double factor = mean != 0 ? asinh(8 * mean) / (8 * mean) : 1, largest = 1;
         for (int c = 0; c < 3; c++)
             largest = fmax(largest, x[c] * factor);

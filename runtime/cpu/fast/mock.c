@@ -70,25 +70,29 @@ INLINE vec lines(vec oh, vec a_v, vec stretch, const gal_mock_quick *t)
 }
 
 typedef struct latents {
-    vec log_mass, volume;   /* volume: cube of the distance to which that mass is seen, in Hubble distances */
-    vec place, inclination; /* uniforms: where in the volume, cos i */
-    vec normal[7];          /* as population.c draws them */
+    vec log_mass, z, inclination; /* inclination: cos i */
+    vec normal[7];                /* as population.c draws them */
 } latents;
 
 /* What is worked out of them on the way to the light. */
 typedef struct galaxy {
-    vec z, log_stretch, sequence, oh, below, above,
+    vec log_stretch, sequence, oh, below, above,
         a_v; /* log_stretch: ln (1 + z); below, above: log Z / 0.02 where negative, where positive, else 0 */
 } galaxy;
 
-INLINE void relations(galaxy *g, const latents *l, const gal_mock_quick *t)
+/* Redshift of a place, uniform in the volume to which that mass is seen (the cube of the distance, in Hubble distances). */
+INLINE vec redshift(vec place, vec volume, float nearest)
 {
-    vec m = l->log_mass - 10, offset = fma_(l->normal[0], splat(0.24f), l->normal[1] * 0.22f);
-    vec x = vexp(vlog(fma_(l->place, l->volume - t->nearest, splat(t->nearest))) * (1 / 3.0f)), z = x;
+    vec x = vexp(vlog(fma_(place, volume - nearest, splat(nearest))) * (1 / 3.0f)), z = x;
     for (int step = 0; step < 5; step++)
         z = x * (1 + z) * reciprocal(fma_(z, fma_(z, splat(-0.27375f), splat(0.775f)), splat(1)));
-    g->z = z;
-    g->log_stretch = vlog(1 + z);
+    return z;
+}
+
+INLINE void relations(galaxy *g, const latents *l)
+{
+    vec m = l->log_mass - 10, offset = fma_(l->normal[0], splat(0.24f), l->normal[1] * 0.22f);
+    g->log_stretch = vlog(1 + l->z);
 
     vec bend = at_least(m - 0.3f, 0);
     g->sequence = fma_(m, splat(0.80f), splat(-0.03f)) - bend * bend * 0.2f + (g->log_stretch - 0.0676586485f) * (2.5f / LN10);
@@ -117,7 +121,7 @@ INLINE vec oldest_stars(vec log_stretch)
 INLINE vec flux(const latents *l, const gal_mock_quick *t)
 {
     galaxy g;
-    relations(&g, l, t);
+    relations(&g, l);
     vec smooth = l->normal[0] * 0.24f, burst = ten_to(l->normal[1] * 0.22f), oldest = oldest_stars(g.log_stretch);
     /* 10^8.755874856 years = 0.57 Gyr */
     vec log_y = (l->log_mass - g.sequence - smooth - 8.755874856f) * LN10 - vlog(oldest);
@@ -130,15 +134,41 @@ INLINE vec flux(const latents *l, const gal_mock_quick *t)
     vec dust = g.a_v * vexp((g.log_stretch - 0.1158580f) * 0.7f); /* ln (6175.6 / 5500) */
     for (int k = 0; k < GAL_AGES; k++) {
         vec c0 = bent(t->r[k][0], g.below, g.above), c1 = bent(t->r[k][1], g.below, g.above), c2 = bent(t->r[k][2], g.below, g.above);
-        vec magnitude = fma_(g.z, fma_(g.z, c2, c1), c0) + dust * (k == 0 ? 1 / 0.44f : 1);
+        vec magnitude = fma_(l->z, fma_(l->z, c2, c1), c0) + dust * (k == 0 ? 1 / 0.44f : 1);
         light = fma_(mass[k], ten_to(magnitude * -0.4f), light);
         surviving = fma_(mass[k], bent(t->surviving[k], g.below, g.above), surviving);
     }
     /* Per square of the distance in Hubble distances: 10^9 / (H 10^5)^2, and for the lines 10^34.27 / (4 pi (H 3.0857e24)^2 c 3.631e-29),
      * as in spectrum.c. */
-    light = light * 5.451985e-9f + lines(g.oh, g.a_v, 1 + g.z, t) * mass[0] * 7.794539e-14f;
-    vec distance = g.z * fma_(g.z, fma_(g.z, splat(-0.27375f), splat(0.775f)), splat(1));
+    light = light * 5.451985e-9f + lines(g.oh, g.a_v, 1 + l->z, t) * mass[0] * 7.794539e-14f;
+    vec distance = l->z * fma_(l->z, fma_(l->z, splat(-0.27375f), splat(0.775f)), splat(1));
     return light * ten_to(l->log_mass) / (surviving * distance * distance);
+}
+
+/* Latents {SIDE} of draws first, first + 1, … from their streams, as population.c draws them. */
+INLINE void from_streams(float latents[10][SIDE], const gal_mock_flux_args *g, int64_t first)
+{
+    uint64_t block[SIDE], stream[SIDE];
+    blocks words[3];
+    float normal[8][SIDE];
+    for (int b = 0; b < 3; b++) {
+        for (int s = 0; s < SIDE; s++) {
+            block[s] = (uint64_t)b;
+            stream[s] = (uint64_t)(first + s) << 8 | GAL_MOCK_POPULATION;
+        }
+        philox(&words[b], g->seed, block, stream);
+    }
+    for (int i = 0; i < 8; i += 2)
+        normals(words[1 + i / 4].word[i % 4], words[1 + i / 4].word[i % 4 + 1], normal[i], normal[i + 1]);
+    memcpy(latents[3], normal, 7 * sizeof *normal);
+    for (int i = 0; i < 3; i++)
+        for (int s = 0; s < SIDE; s++)
+            latents[i][s] = ((float)(words[0].word[i][s] >> 8) + 0.5f) * 0x1p-24f;
+    for (int s = 0; s < SIDE; s += VL) {
+        vec at = load(&latents[0][s]) * GAL_MASS_NODES, place = load(&latents[1][s]);
+        store(&latents[0][s], look_up(g->tables->log_mass, GAL_MASS_NODES, at));
+        store(&latents[1][s], redshift(place, look_up(g->tables->volume, GAL_MASS_NODES, at), g->tables->nearest));
+    }
 }
 
 static gal_status mock_flux(const gal_lane *lane, const void *args)
@@ -147,34 +177,24 @@ static gal_status mock_flux(const gal_lane *lane, const void *args)
     int64_t from, to;
     gal_share(lane, g->count, SIDE, &from, &to);
     for (; from < to; from += SIDE) {
-        uint64_t block[SIDE], stream[SIDE];
-        blocks words[3];
-        float normal[8][SIDE], y[SIDE];
-        for (int b = 0; b < 3; b++) {
-            for (int s = 0; s < SIDE; s++) {
-                block[s] = (uint64_t)b;
-                stream[s] = (uint64_t)(g->first + from + s) << 8 | GAL_MOCK_POPULATION;
+        float latent[10][SIDE], y[SIDE];
+        size_t n = (size_t)(to - from < SIDE ? to - from : SIDE);
+        if (g->latents) {
+            for (int i = 0; i < 10; i++) {
+                for (size_t s = n; s < SIDE; s++)
+                    latent[i][s] = i == 0 ? 10 : 0.1f; /* any galaxy: it is not stored */
+                memcpy(latent[i], g->latents + i * g->count + from, n * sizeof **latent);
             }
-            philox(&words[b], g->seed, block, stream);
+        } else {
+            from_streams(latent, g, g->first + from);
         }
-        for (int i = 0; i < 8; i += 2)
-            normals(words[1 + i / 4].word[i % 4], words[1 + i / 4].word[i % 4 + 1], normal[i], normal[i + 1]);
         for (int s = 0; s < SIDE; s += VL) {
-            float uniform[3][VL];
-            latents l;
-            for (int i = 0; i < 3; i++)
-                for (int k = 0; k < VL; k++)
-                    uniform[i][k] = ((float)(words[0].word[i][s + k] >> 8) + 0.5f) * 0x1p-24f;
-            vec at = load(uniform[0]) * GAL_MASS_NODES;
-            l.log_mass = look_up(g->tables->log_mass, GAL_MASS_NODES, at);
-            l.volume = look_up(g->tables->volume, GAL_MASS_NODES, at);
-            l.place = load(uniform[1]);
-            l.inclination = load(uniform[2]);
+            latents l = {.log_mass = load(&latent[0][s]), .z = load(&latent[1][s]), .inclination = load(&latent[2][s])};
             for (int i = 0; i < 7; i++)
-                l.normal[i] = load(&normal[i][s]);
+                l.normal[i] = load(&latent[3 + i][s]);
             store(&y[s], flux(&l, g->tables));
         }
-        memcpy(g->y + from, y, (size_t)(to - from < SIDE ? to - from : SIDE) * sizeof *y);
+        memcpy(g->y + from, y, n * sizeof *y);
     }
     return GAL_OK;
 }

@@ -112,7 +112,7 @@ static void noise(float *out, const float *plane, float variance, float per_ligh
 static void colours(uint8_t *rgb, const float *gri)
 {
     for (int at = 0; at < GAL_PLANE; at += VL) {
-        vec x[3] = {2.1f * load(gri + 2 * GAL_PLANE + at), 2.5f * load(gri + GAL_PLANE + at), 3.3f * load(gri + at)};
+        vec x[3] = {2.0f * load(gri + 2 * GAL_PLANE + at), 2.5f * load(gri + GAL_PLANE + at), 3.3f * load(gri + at)};
         vec t = absolute((x[0] + x[1] + x[2]) * (8 / 3.0f));
         /* asinh(t) / t, near 0 by its series. */
         vec far = vlog(t + square_root(fma_(t, t, splat(1)))) / at_least(t, 1e-3f), z = t * t;
