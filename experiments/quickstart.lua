@@ -17,6 +17,7 @@ local data = require "gal.data"
 local flows = require "gal.flow"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
+local plot = require "gal.plot"
 
 local galaxies, epochs, photometry_epochs, channels = o.galaxies, o.epochs, o.photometry_epochs, { 16, 32, 64, 128 }
 if o.tiny then galaxies, epochs, photometry_epochs, channels = 240, 2, 2, { 4, 4, 4, 4 } end
@@ -27,7 +28,6 @@ local home = o.out .. "/survey"
 require("gal.survey").make{ out = home, n = 1.5 * galaxies, seed = o.seed }
 local survey = data.open(home, { images = { crop = 64 } })
 local train, test = survey:fold(0, 3)
-print(survey:describe())
 print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(#train.ids, #test.ids))
 
 local function fit(name, encoder, options)
@@ -61,3 +61,30 @@ print "D_KL - Delta log p: 0 when calibrated. Wasserstein-1: between the truth a
 
 local gain = scores.delta_log_p
 print(("\nThe image adds %.2f nats (%.2f to %.2f) to what the magnitudes tell."):format(gain.mean, gain.low, gain.high))
+
+-- Eight of them: the cutout, and beneath it what each model says of two of its properties.
+local X, Y, SHOWN = 2, 5, 8 -- log SFR and A_V: dust is what an inclined disc shows
+local some = test:thin(SHOWN)
+local draws = { image:sample(some:seen(), { n = 2000, steps = STEPS }), photometry:sample(some.context, { n = 2000, steps = STEPS }) }
+local ranges = {}
+for _, i in ipairs{ X, Y } do
+  local edges = metrics.quantile(draws[2]:select(3, i):reshape{ -1 }, { 0.001, 0.999 })
+  ranges[i] = { edges[1], edges[2] }
+end
+local function posterior(k)
+  local layers = { x = k > SHOWN / 2 and "log SFR, M⊙ / yr" or nil, y = k % 4 == 1 and "A_V, mag" or nil, xrange = ranges[X], yrange = ranges[Y] }
+  for m, how in ipairs{ "#D55E00", "#0072B2" } do
+    local own = draws[m]:select(1, k)
+    layers[m] = plot.contours(own:select(2, X), own:select(2, Y), { colour = how, xrange = ranges[X], yrange = ranges[Y], width = 1.8 })
+  end
+  layers[3] = plot.points({ some.theta:get(k, X) }, { some.theta:get(k, Y) }, { colour = "#000000", size = 1.2 })
+  return plot.panel(layers)
+end
+local panels = {}
+for first = 1, SHOWN, 4 do
+  for k = first, first + 3 do panels[#panels + 1] = plot.panel{ plot.picture(some.images:narrow(1, k, 1):select(1, 1)), title = "galaxy " .. some.ids[k] } end
+  for k = first, first + 3 do panels[#panels + 1] = posterior(k) end
+end
+local picture = plot.figure(o.out .. "/posteriors.png", { panels = panels, columns = 4, width = 1280, height = 1280,
+  title = "Eight galaxies: 68 and 95 % of the posterior from image and magnitudes (orange) and from magnitudes alone (blue), and the truth (dot)" })
+print(("drawn: %s. Next: your own survey,\n  galrun experiments/train_image.lua --survey FOLDER\n  galrun experiments/evaluate.lua runs/image"):format(picture))
