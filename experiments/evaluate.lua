@@ -112,7 +112,7 @@ if not other then return end
 local beside = score("posteriors of " .. o.against, other, others)
 local scores, shifts = compare.scores(found, beside, { seed = o.seed }), compare.wasserstein(test.theta, found.samples, beside.samples, { seed = o.seed })
 print(("\n%s less %s, the same %d galaxies; intervals: 95 %% of bootstraps over galaxies.\n"):format(o.run, o.against, #test.ids))
-print(compare.table(scores, shifts, flow.theta))
+print(compare.table(scores, shifts, flow.theta, { "run", "against" }))
 gal.table{ id = test.ids, log_q = found.log_q, log_q_against = beside.log_q, d_kl = found.d_kl, d_kl_against = beside.d_kl }:save(out .. "/against.csv")
 local by_name = {}
 for i, name in ipairs(flow.theta) do by_name[name] = shifts[i] end

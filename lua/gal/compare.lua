@@ -96,8 +96,8 @@ function compare.wasserstein(truth, a, b, options)
   return result
 end
 
---- compare.table(scores, distances, names): what the two functions above found, as the text of a table; names {d} of the properties.
-function compare.table(scores, distances, names)
+--- compare.table(scores, distances, names, models): what the two functions above found, as the text of a table; names {d} of the properties, models {2} of what is compared.
+function compare.table(scores, distances, names, models)
   local rows = {}
   local function add(label, digits, entry, difference)
     local number = "%." .. digits .. "f"
@@ -109,7 +109,7 @@ function compare.table(scores, distances, names)
   add("D_KL - Delta log p", 3, scores.excess, scores.excess.mean)
   for i, name in ipairs(names) do add("Wasserstein-1 of means, " .. name, 4, distances[i].means, distances[i].means.difference) end
   for i, name in ipairs(names) do add("of pooled draws, " .. name, 4, distances[i].pooled, distances[i].pooled.difference) end
-  return require("gal.cli").table(rows, { "", "first", "second", "difference", "interval", "first is higher" })
+  return require("gal.cli").table(rows, { "", models[1], models[2], "difference", "interval", models[1] .. " higher" })
 end
 
 return compare
