@@ -457,7 +457,7 @@ GAL_API gal_status gal_reference_search(gal_reference *reference, int64_t from, 
 GAL_API gal_status gal_reference_state(double *ess, double *distinct, int64_t *draws, const gal_reference *reference, int64_t k);
 /* mean {5} and covariance {5, 5} of theta. */
 GAL_API gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *reference, int64_t k);
-/* theta {n, 5}: independent draws, each from another galaxy drawn, by rejection with the largest 1 % of the weight cut off. GAL_VALUE where there are fewer. */
+/* theta {n, 5}: independent draws, each from another galaxy drawn, by rejection with the largest 2 % of the weight cut off. GAL_VALUE where there are fewer. */
 GAL_API gal_status gal_reference_sample(float *theta, const gal_reference *reference, int64_t k, int64_t n);
 /* *log_prob: ln p(theta | ugriz) at theta {5}, nats per product of theta's units: the labels' errors, normal, around every weighed draw. */
 GAL_API gal_status gal_reference_log_prob(double *log_prob, const gal_reference *reference, int64_t k, const double *theta);

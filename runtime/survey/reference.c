@@ -6,13 +6,11 @@
 #include <string.h>
 
 #define ROUND 8192 /* draws between two looks at how far it is */
-#define FITS                                                                                                                             \
-    3 /* times that the second proposal is fitted, to draws that are not used again: errors of the photometry 4, 2 and 1 times what they \
-         are */
+/* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they are. */
 #define FIT_FROM 150     /* effective draws that a fit wants */
 #define LAST_FIT 4194304 /* draws after which fewer have to do */
 #define REACH 6.0        /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
-#define CUT 0.01         /* share of the weight that samples may lack */
+#define CUT 0.02         /* share of the weight that samples may lack */
 #define NEGLIGIBLE 16.0  /* so far below the largest logarithm of a weight a draw is forgotten */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
@@ -128,14 +126,14 @@ static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
         gal_mock_latents *l = &r->draw[i].latents;
         gal_proposal_draw(&r->draw[i], &p->proposal, seed, (uint64_t)k << 8 | GAL_MOCK_PROPOSAL, (uint64_t)(p->draws + i));
         if (p->fixed) { /* the two that are free come from the prior: a draw by r has them so */
-            double burst = l->normal[1], dust = l->normal[6];
+            double burst = l->normal[1];
             *l = *p->fixed;
             l->normal[1] = burst;
-            l->normal[6] = dust;
+            l->normal[6] = r->draw[i].dust_scatter;
         }
     }
     brightness(r);
-    if (p->proposal.fitted) {
+    if (p->proposal.fits) {
         for (int i = 0; i < ROUND; i++)
             gal_proposal_settle(&r->draw[i], &p->proposal, r->flux[i]);
         brightness(r);
@@ -228,16 +226,16 @@ static int enough(const gal_posterior *p, double ess, double distinct)
 static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, double distinct, int64_t most, round_of *r)
 {
     gal_status status = GAL_OK;
-    int fits = p->fixed ? FITS : p->proposal.fitted;
-    while (!status && (fits < FITS || !enough(p, ess, distinct)) && p->draws < most) {
+    int fits = p->fixed || p->plain ? GAL_FITS : p->proposal.fits;
+    while (!status && (fits < GAL_FITS || !enough(p, ess, distinct)) && p->draws < most) {
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");
-        for (int round = fits < FITS ? 7 : 0; !status && round < 8; round++) {
+        for (int round = fits < GAL_FITS ? 7 : 0; !status && round < 8; round++) {
             draw_round(p, seed, k, r);
-            status = weigh_round(p, r, fits < FITS ? 1 << (FITS - 1 - fits) : 1);
+            status = weigh_round(p, r, fits < GAL_FITS ? 1 << (GAL_FITS - 1 - fits) : 1);
         }
         forget_negligible(p);
-        if (fits < FITS && (effective(p) >= FIT_FROM || p->draws >= LAST_FIT)) {
+        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= LAST_FIT)) {
             gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest);
             p->kept = 0;
             p->largest = -INFINITY;

@@ -160,5 +160,19 @@ check.case("sky level and noise of a picture are those it was made with, and a s
   end
 end)
 
+check.case("show_survey draws a sheet and a page of a survey, alone and beside other cutouts", function()
+  require("gal.survey").make{ out = home .. "/survey", n = 60, seed = 4, progress = false }
+  local host = require "gal.host"
+  local command = ("'%s' '%s/experiments/show_survey.lua' --survey '%s/survey' --n 8 --compare 12 --out '%s/%%s' %%s > '%s/said' 2>&1"):format(host.executable, host.root, home, home, home)
+  check.equal(os.execute(command:format("alone", "")), 0)
+  check.equal({ png_size "alone/cutouts.png" }, { 8 * 130, 128 + 2 + 24 })
+  check.equal(os.execute(command:format("beside", ("--real '%s/survey/cutouts'"):format(home))), 0)
+  check.equal({ png_size "beside/cutouts.png" }, { 8 * 130, 2 * 130 + 24 })
+  for _, name in ipairs{ "alone/survey.gp", "alone/survey.dat", "beside/profiles.png", "beside/survey.png" } do check.equal(folder.kind(home .. "/" .. name), "file") end
+  check.equal(text "said":match "sky noise, red" ~= nil, true)
+  check.equal(os.execute(command:format("none", "--real /nowhere")) ~= 0, true)
+  check.equal(text "said":match "/nowhere has no .jpg files" ~= nil, true)
+end)
+
 os.execute(("rm -rf '%s'"):format(home))
 check.finish()
