@@ -226,7 +226,7 @@ static int enough(const gal_posterior *p, double ess, double distinct)
 static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, double distinct, int64_t most, round_of *r)
 {
     gal_status status = GAL_OK;
-    int fits = p->fixed || p->plain ? GAL_FITS : p->proposal.fits;
+    int fits = p->fixed ? GAL_FITS : p->proposal.fits;
     while (!status && (fits < GAL_FITS || !enough(p, ess, distinct)) && p->draws < most) {
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");

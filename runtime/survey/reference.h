@@ -53,7 +53,6 @@ void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, doubl
 typedef struct gal_posterior {
     double observed[GAL_BANDS];    /* nanomaggies */
     const gal_mock_latents *fixed; /* all latents but the scatter of the burst's offset and of A_V, or NULL: none is fixed (tests) */
-    int plain;                     /* no second proposal (tests) */
     gal_proposal proposal;
     int64_t draws, kept, room;
     gal_weighed *draw; /* {room}, kept of them there */
