@@ -37,7 +37,13 @@ elseif o.real == "" then
   local images = plot.montage(cutout.read(some(paths, o.n), 128))
   drawn[1] = plot.figure(o.out .. "/cutouts.png", { panels = { plot.panel{ plot.picture(images), title = ("%d cutouts of %s"):format(math.min(o.n, #paths), o.survey) } } })
 else
-  local mock = cutout.by_size(cutout.read(some(paths, math.ceil(1.3 * math.max(o.n, o.compare))), 128))
+  local chosen = some(paths, math.ceil(1.3 * math.max(o.n, o.compare)))
+  local progress, measured = cli.progress{ total = #chosen + 2 * o.compare, label = "measuring cutouts", unit = "cutouts" }, 0
+  local function tick()
+    measured = measured + 1
+    progress:update{ done = measured }
+  end
+  local mock = cutout.by_size(cutout.read(chosen, 128), tick)
   local found, real = folder.list(o.real, ".jpg"), {}
   if #found == 0 then error(o.real .. " has no .jpg files, expected real cutouts", 0) end
   local pixels = cutout.read(some(found, math.max(o.n, o.compare)), 128)
@@ -48,8 +54,9 @@ else
   end
   drawn[1] = plot.figure(o.out .. "/cutouts.png", { panels = { plot.panel{ plot.picture(plot.montage(both)),
     title = ("above: %d of %s; below: %d of %s"):format(o.n, o.survey, o.n, o.real) } } })
-  print(cli.table(cutout.compare({ { "survey", some(mock, o.compare) }, { "real", some(real, o.compare) } }, { 0.1, 0.25, 0.5, 0.75, 0.9 }),
-    { "counts of 255", "", "10 %", "25 %", "50 %", "75 %", "90 %" }))
+  local rows = cutout.compare({ { "survey", some(mock, o.compare) }, { "real", some(real, o.compare) } }, { 0.1, 0.25, 0.5, 0.75, 0.9 }, tick)
+  progress:finish()
+  print(cli.table(rows, { "counts of 255", "", "10 %", "25 %", "50 %", "75 %", "90 %" }))
   local ring, curves = {}, { x = "pixels from the centre", y = "median, counts of 255" }
   for i, set in ipairs{ { "survey", mock, 1 }, { "real", real, 2 } } do
     local profile = cutout.median_profile(some(set[2], o.compare), 4)

@@ -445,18 +445,19 @@ GAL_API void gal_mock_free(gal_mock *survey); /* NULL is left alone */
 GAL_API gal_status gal_mock_search(int64_t *found, int64_t *drawn, gal_mock *survey, int64_t draws);
 /* The catalogue of the galaxies found: SDSS's columns, true values and latents, with units. objID is the galaxy's number. The caller's, as from gal_table_new. */
 GAL_API gal_status gal_mock_table(gal_table **out, const gal_mock *survey);
-/* p(theta | ugriz) of n galaxies by importance sampling, without any network; theta are the five labels, errors included. observed {n, 5}: fluxes in nanomaggies. */
+/* p(theta | ugriz) of n galaxies by importance sampling, without any network; theta are the five labels, errors included. observed {n, 5}: fluxes in nanomaggies. first: galaxy k, from 0,
+ * takes the random numbers of number first + k. */
 typedef struct gal_reference gal_reference;
-GAL_API gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, const double *observed);
+GAL_API gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first, const double *observed);
 GAL_API void gal_reference_free(gal_reference *reference); /* NULL is left alone */
 /* Draws for galaxies from ... to (from 0, to not included) until each has that effective sample size and that many distinct independent draws, or `most` were drawn for it.
- * GAL_INTERRUPTED after Ctrl-C; it can go on then. A galaxy's draws depend on seed and k only. */
+ * GAL_INTERRUPTED after Ctrl-C; it can go on then. A galaxy's draws depend on seed and first + k only. */
 GAL_API gal_status gal_reference_search(gal_reference *reference, int64_t from, int64_t to, double ess, int64_t distinct, int64_t most);
 /* Of galaxy k, from 0: effective sample size, about how many distinct independent draws gal_reference_sample has, and how many galaxies were drawn for it. */
 GAL_API gal_status gal_reference_state(double *ess, double *distinct, int64_t *draws, const gal_reference *reference, int64_t k);
 /* mean {5} and covariance {5, 5} of theta. */
 GAL_API gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *reference, int64_t k);
-/* theta {n, 5}: independent draws, each from another draw of the prior (by rejection). GAL_VALUE where there are fewer. */
+/* theta {n, 5}: independent draws, each from another galaxy drawn, by rejection with the largest 2 % of the weight cut off. GAL_VALUE where there are fewer. */
 GAL_API gal_status gal_reference_sample(float *theta, const gal_reference *reference, int64_t k, int64_t n);
 /* *log_prob: ln p(theta | ugriz) at theta {5}, nats per product of theta's units: the labels' errors, normal, around every weighed draw. */
 GAL_API gal_status gal_reference_log_prob(double *log_prob, const gal_reference *reference, int64_t k, const double *theta);

@@ -81,7 +81,7 @@ function cutout.radii(image)
     petrosian = petrosian + 0.25
   end
   local all, half, ninety = within(math.min(2 * petrosian, c)), nil, nil
-  for r = 0.25, c, 0.25 do
+  for r = 0.05, c, 0.05 do
     half = half or (within(r) >= 0.5 * all and r) or nil
     ninety = ninety or (within(r) >= 0.9 * all and r) or nil
   end
@@ -167,10 +167,12 @@ end
 -- Width of a cutout in Petrosian 90 % radii, where each was cut at 2 R90 / (0.396 x 128) arcsec a pixel.
 local FRAME = 2 / 0.396
 
---- by_size(images): a list of those images {N, size, size, 3} in which their galaxy's frame of 5.05 Petrosian 90 % radii has room, cut to that frame.
-function cutout.by_size(images)
+--- by_size(images[, tick]): a list of those images {N, size, size, 3} in which their galaxy's frame of 5.05 Petrosian 90 % radii has room, cut to that frame. tick is called for each.
+function cutout.by_size(images, tick)
   local cut = {}
   for k = 1, images:size(1) do
+    errors.poll()
+    if tick then tick() end
     local image = images:select(1, k)
     local _, ninety = cutout.radii(image)
     if FRAME * ninety <= image:size(1) then cut[#cut + 1] = cutout.rescale(image, FRAME * ninety) end
@@ -192,12 +194,17 @@ end
 SHOWN[14] = { "90 % radius, pixels", function(v) return v.ninety end }
 SHOWN[15] = { "half-light over 90 % radius", function(v) return v.half / v.ninety end }
 
---- compare(sets, quantiles): rows of a table, for every number of cutouts and each of the sets {{name, list of images}, …} its quantiles over the set.
-function cutout.compare(sets, quantiles)
+--- compare(sets, quantiles[, tick]): rows of a table, for every number of cutouts and each of the sets {{name, list of images}, …} its quantiles over the set. tick is
+-- called for each image.
+function cutout.compare(sets, quantiles, tick)
   local rows, all = {}, {}
   for i, set in ipairs(sets) do
     all[i] = {}
-    for k, image in ipairs(set[2]) do all[i][k] = cutout.numbers(image) end
+    for k, image in ipairs(set[2]) do
+      errors.poll()
+      if tick then tick() end
+      all[i][k] = cutout.numbers(image)
+    end
   end
   for _, shown in ipairs(SHOWN) do
     for i, set in ipairs(sets) do

@@ -105,7 +105,7 @@ local function script_of(name, spec, panels, columns, rows, width, height)
   add "set palette defined (0 'white', 0.15 '#cfe3f2', 0.5 '#4f9bd0', 1 '#08306b')"
   add "unset colorbox"
   local alone = #panels == 1 and panels[1] and panels[1][1] and panels[1][1].kind == "picture"
-  if alone then -- a pixel of the picture is a pixel of the figure, or a whole number of them
+  if alone then -- with the pixel that gnuplot keeps free on each side, a pixel of the picture is one of the figure, or scale of them
     local top = panels[1].title and 24 or 0
     add(("set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set tmargin at screen %.9f"):format(1 - top / height))
     if top > 0 then add(("set label 1 %s at screen 0.5, screen %.9f center"):format(quoted(panels[1].title), 1 - 0.5 * top / height)) end
@@ -154,7 +154,7 @@ function plot.figure(path, spec)
   local rows = math.ceil(#panels / columns)
   local first = panels[1] and panels[1][1]
   local width, height = columns * 420, rows * 360 + (spec.title and 30 or 0)
-  if #panels == 1 and first and first.kind == "picture" then width, height = first.width, first.height + (panels[1].title and 24 or 0) end
+  if #panels == 1 and first and first.kind == "picture" then width, height = first.width + 2, first.height + 2 + (panels[1].title and 24 or 0) end
   width = arguments.number("figure", spec, "width", width, 50, 20000, true)
   height = arguments.number("figure", spec, "height", height, 50, 20000, true)
 

@@ -89,7 +89,28 @@ local function open(out, settings)
   return lock
 end
 
---- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = false, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
+-- Makes what is not there yet of a survey; the catalogue comes last.
+local function build(out, settings, mask, progress)
+  local n = settings.n
+  local function line(label) return progress and require "gal.progress" { total = n, label = label, unit = label } or { update = function() end, finish = function() end } end
+  local search = line "galaxies"
+  local mock = survey.search{ n = n, seed = settings.seed, progress = function(found) search:update{ done = found } end }
+  search:finish()
+  if settings.cutouts then
+    folder.make(out .. "/cutouts")
+    local pictures = line "cutouts"
+    for from = 0, n - 1, TOGETHER do
+      local to = math.min(n, from + TOGETHER)
+      check(C.gal_mock_cutouts(mock, out .. "/cutouts", from, to, mask, settings.neighbours and 1 or 0))
+      pictures:update{ done = to }
+    end
+    check(C.gal_disk_sync(out)) -- before the catalogue says that all is there
+    pictures:finish()
+  end
+  survey.catalogue(mock):save(out .. "/catalog.fits")
+end
+
+--- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
 -- what it was made with. without: couplings (survey.couplings) of which the image knows nothing. Stopped, it goes on where it was; the catalogue comes last, and a survey that has it is
 -- finished and left alone. Returns whether anything was to do.
 function survey.make(options)
@@ -99,30 +120,14 @@ function survey.make(options)
   for i, name in ipairs(survey.couplings) do if math.floor(mask / 2 ^ (i - 1)) % 2 == 1 then names[#names + 1] = name end end
   local n, with_cutouts = number("survey", o, "n", nil, 1, 2 ^ 34, true), o.cutouts ~= false
   if not n then raise "survey: n is nil, expected how many galaxies" end
-  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours == true,
+  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours ~= false,
     without = setmetatable(names, json.list), version = require("gal").version or "" }
   local lock = open(o.out, settings)
-  local catalogue = o.out .. "/catalog.fits"
-  local finished = folder.kind(catalogue) == "file"
-  if not finished then
-    local line = o.progress ~= false and require "gal.progress"
-    local search = line and line{ total = n, label = "galaxies", unit = "galaxies" }
-    local mock = survey.search{ n = n, seed = settings.seed, progress = search and function(found) search:update{ done = found } end }
-    if search then search:finish() end
-    if with_cutouts then
-      folder.make(o.out .. "/cutouts")
-      local pictures = line and line{ total = n, label = "cutouts", unit = "cutouts" }
-      for from = 0, n - 1, TOGETHER do
-        local to = math.min(n, from + TOGETHER)
-        check(C.gal_mock_cutouts(mock, o.out .. "/cutouts", from, to, mask, settings.neighbours and 1 or 0))
-        if pictures then pictures:update{ done = to } end
-      end
-      check(C.gal_disk_sync(o.out)) -- before the catalogue says that all is there
-      if pictures then pictures:finish() end
-    end
-    survey.catalogue(mock):save(catalogue)
-  end
+  local finished = folder.kind(o.out .. "/catalog.fits") == "file"
+  local ok, err = true, nil
+  if not finished then ok, err = pcall(build, o.out, settings, mask, o.progress ~= false) end
   C.gal_lock_release(ffi.gc(lock, nil))
+  if not ok then error(err, 0) end
   return not finished
 end
 

@@ -5,15 +5,6 @@
 
 #define CENTRE ((GAL_CUTOUT - 1) / 2.0)
 
-static int poisson(gal_mock_stream *s, double mean)
-{
-    double limit = exp(-mean), product = gal_mock_uniform(s);
-    int n = 0;
-    for (; product > limit && n < GAL_FIELD_MOST; n++)
-        product *= gal_mock_uniform(s);
-    return n;
-}
-
 /* A magnitude between bright and faint whose counts grow as 10^(slope m). */
 static double magnitude(gal_mock_stream *s, double bright, double faint, double slope)
 {
@@ -31,7 +22,7 @@ static void colour(float flux[GAL_PLANES], double r, double gr, double ri)
 /* On the stellar locus (Covey et al. 2007): two fifths near the turn-off, the rest M dwarfs, all of g - r = 1.4. */
 static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
 {
-    double r = magnitude(s, 12, 22.5, .2), gr, ri;
+    double r = magnitude(s, 13, 22.5, .2), gr, ri;
     star->x = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     star->y = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     double kind = gal_mock_uniform(s), first = gal_mock_normal(s), second = gal_mock_normal(s);
@@ -80,10 +71,10 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
     if (!(parts & GAL_RENDER_FIELD))
         return;
     field->spikes = (float)(M_PI / 2 * gal_mock_uniform(&s));
-    field->stars = poisson(&s, 1.2);
+    field->stars = gal_mock_poisson(&s, 1.7, GAL_FIELD_MOST);
     for (int i = 0; i < field->stars; i++)
         draw_star(&field->star[i], &s);
-    field->galaxies = poisson(&s, 9);
+    field->galaxies = gal_mock_poisson(&s, 10, GAL_FIELD_MOST);
     for (int i = 0; i < field->galaxies; i++)
         draw_galaxy(&field->galaxy[i], &s);
 }

@@ -40,6 +40,9 @@ typedef struct gal_mock_shape {
  * is 0. */
 void gal_mock_shape_of(gal_mock_shape *shape, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor, unsigned without, uint64_t seed);
 
+/* A Poisson number, at most `most`, by multiplication of uniforms (Knuth 1969). */
+int gal_mock_poisson(gal_mock_stream *s, double mean, int most);
+
 /* Memory to render in, for one thread at a time. */
 typedef struct gal_mock_canvas gal_mock_canvas;
 gal_status gal_mock_canvas_new(gal_mock_canvas **out);

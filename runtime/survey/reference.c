@@ -5,20 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUND 8192       /* draws between two looks at how far it is */
-#define FITS 2           /* times that the second proposal is fitted: to draws by r alone, then to its own. They are not used again */
-#define FIT_FROM 100     /* effective draws that a fit wants */
+#define ROUND 8192 /* draws between two looks at how far it is */
+/* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they are. */
+#define FIT_FROM 150     /* effective draws that a fit wants */
 #define LAST_FIT 4194304 /* draws after which fewer have to do */
 #define REACH 6.0        /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
+#define CUT 0.02         /* share of the weight that samples may lack */
 #define NEGLIGIBLE 16.0  /* so far below the largest logarithm of a weight a draw is forgotten */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
 
-gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, const double *observed)
+gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first, const double *observed)
 {
     *out = NULL;
-    if (n < 1 || n > MOST_GALAXIES)
-        return gal_fail(GAL_VALUE, "reference: %lld galaxies, expected 1 to %lld", (long long)n, (long long)MOST_GALAXIES);
+    if (n < 1 || first < 0 || first + n > MOST_GALAXIES)
+        return gal_fail(GAL_VALUE, "reference: %lld galaxies, expected 1 to %lld", (long long)(first + n), (long long)MOST_GALAXIES);
     for (int64_t k = 0; k < n; k++) {
         int good = observed[k * GAL_BANDS + 2] > 0;
         for (int b = 0; b < GAL_BANDS; b++)
@@ -34,6 +35,7 @@ gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, const
     }
     r->seed = (uint64_t)seed;
     r->n = n;
+    r->first = first;
     for (int64_t k = 0; k < n; k++) {
         memcpy(r->galaxy[k].observed, observed + k * GAL_BANDS, sizeof r->galaxy[k].observed);
         r->galaxy[k].largest = -INFINITY;
@@ -56,12 +58,12 @@ void gal_reference_free(gal_reference *r)
 /* ---- weighing ---- */
 
 /* ln p(observed | noiseless): normal in each band, the variance that of the noiseless flux, calibration included. */
-static double log_likelihood(const double *observed /* {GAL_BANDS} */, const gal_mock_galaxy *g)
+static double log_likelihood(const double *observed /* {GAL_BANDS} */, const gal_mock_galaxy *g, double errors)
 {
     double sum = 0, product = 1;
     for (int b = 0; b < GAL_BANDS; b++) {
         double variance = gal_mock_variance(b, g->flux[b], 1), off = observed[b] - g->flux[b];
-        sum -= 0.5 * off * off / variance;
+        sum -= 0.5 * off * off / variance / (errors * errors);
         product *= variance;
     }
     return sum - 0.5 * log(product);
@@ -124,14 +126,14 @@ static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
         gal_mock_latents *l = &r->draw[i].latents;
         gal_proposal_draw(&r->draw[i], &p->proposal, seed, (uint64_t)k << 8 | GAL_MOCK_PROPOSAL, (uint64_t)(p->draws + i));
         if (p->fixed) { /* the two that are free come from the prior: a draw by r has them so */
-            double burst = l->normal[1], dust = l->normal[6];
+            double burst = l->normal[1];
             *l = *p->fixed;
             l->normal[1] = burst;
-            l->normal[6] = dust;
+            l->normal[6] = r->draw[i].dust_scatter;
         }
     }
     brightness(r);
-    if (p->proposal.fitted) {
+    if (p->proposal.fits) {
         for (int i = 0; i < ROUND; i++)
             gal_proposal_settle(&r->draw[i], &p->proposal, r->flux[i]);
         brightness(r);
@@ -139,10 +141,12 @@ static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
     p->draws += ROUND;
 }
 
-static gal_status weigh_round(gal_posterior *p, const round_of *r)
+/* errors: by how much the photometry's are taken larger than they are. */
+static gal_status weigh_round(gal_posterior *p, const round_of *r, double errors)
 {
-    double f = p->observed[2], low = f / (1 + REACH * gal_mock_floor[2]), high = f / (1 - REACH * gal_mock_floor[2]);
-    double pixels = REACH * sqrt(gal_mock_variance(2, high, 0));
+    double f = p->observed[2], reach = REACH * errors, low = f / (1 + reach * gal_mock_floor[2]),
+           high = f / (1 - reach * gal_mock_floor[2]);
+    double pixels = reach * sqrt(gal_mock_variance(2, high, 0));
     gal_status status = GAL_OK;
     for (int i = 0; !status && i < ROUND; i++) {
         if (!(r->flux[i] > 0.995 * (low - pixels) && r->flux[i] < 1.005 * (high + pixels)))
@@ -152,43 +156,90 @@ static gal_status weigh_round(gal_posterior *p, const round_of *r)
         if (log_weight == -INFINITY)
             continue;
         gal_mock_noiseless(&g, &r->draw[i].latents);
-        status = keep(p, &g, r->draw[i].coordinate, log_weight + log_likelihood(p->observed, &g));
+        status = keep(p, &g, r->draw[i].coordinate, log_weight + log_likelihood(p->observed, &g, errors));
     }
     return status;
 }
 
-/* Effective sample size (sum w)^2 / sum w^2 (Kong 1992), and how many draws rejection at the largest weight would leave: sum w / max w. */
-static void worth(const gal_posterior *p, double *ess, double *distinct)
+static double weight(const gal_posterior *p, int64_t d)
+{
+    return exp(p->draw[d].log_weight - p->largest);
+}
+
+/* Effective sample size: (sum w)^2 / sum w^2 (Kong 1992). */
+static double effective(const gal_posterior *p)
 {
     double sum = 0, squares = 0;
-    for (int64_t i = 0; i < p->kept; i++) {
-        double w = exp(p->draw[i].log_weight - p->largest);
+    for (int64_t d = 0; d < p->kept; d++) {
+        double w = weight(p, d);
         sum += w;
         squares += w * w;
     }
-    *ess = squares > 0 ? sum * sum / squares : 0;
-    *distinct = sum;
+    return squares > 0 ? sum * sum / squares : 0;
+}
+
+/* How many draws are left of each being kept with probability min(1, w / cap), and what share of the weight the cap cuts off. */
+static double left_by(const gal_posterior *p, double cap, double *cut)
+{
+    double left = 0, sum = 0, over = 0;
+    for (int64_t d = 0; d < p->kept; d++) {
+        double w = weight(p, d);
+        sum += w;
+        left += fmin(1, w / cap);
+        over += fmax(0, w - cap);
+    }
+    *cut = sum > 0 ? over / sum : 0;
+    return left;
+}
+
+/* The smallest cap that cuts off no more than CUT of the weight: so far are samples from the posterior in total variation. *left: how many
+ * there are. */
+static double cap_of(const gal_posterior *p, double *left)
+{
+    double low = -NEGLIGIBLE, high = 0, cut;
+    for (int halving = 0; halving < 12; halving++) {
+        double middle = (low + high) / 2;
+        left_by(p, exp(middle), &cut);
+        if (cut > CUT)
+            low = middle;
+        else
+            high = middle;
+    }
+    *left = left_by(p, exp(high), &cut);
+    return exp(high);
 }
 
 /* ---- the search ---- */
 
+static int enough(const gal_posterior *p, double ess, double distinct)
+{
+    double left;
+    if (effective(p) < ess)
+        return 0;
+    if (distinct <= 0)
+        return 1;
+    cap_of(p, &left);
+    return left - 5 * sqrt(left) >= distinct; /* gal_reference_sample keeps them by chance */
+}
+
 /* Draws for galaxy k until it has enough, or `most` were drawn. */
-static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double enough, double enough_distinct, int64_t most, round_of *r)
+static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, double distinct, int64_t most, round_of *r)
 {
     gal_status status = GAL_OK;
-    double ess, distinct;
-    worth(p, &ess, &distinct);
-    while (!status && (ess < enough || distinct < enough_distinct || (p->proposal.fitted < FITS && !p->fixed)) && p->draws < most) {
+    int fits = p->fixed ? GAL_FITS : p->proposal.fits;
+    while (!status && (fits < GAL_FITS || !enough(p, ess, distinct)) && p->draws < most) {
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");
-        draw_round(p, seed, k, r);
-        status = weigh_round(p, r);
+        for (int round = fits < GAL_FITS ? 7 : 0; !status && round < 8; round++) {
+            draw_round(p, seed, k, r);
+            status = weigh_round(p, r, fits < GAL_FITS ? 1 << (GAL_FITS - 1 - fits) : 1);
+        }
         forget_negligible(p);
-        worth(p, &ess, &distinct);
-        if (!p->fixed && p->proposal.fitted < FITS && (ess >= FIT_FROM || p->draws >= LAST_FIT)) {
+        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= LAST_FIT)) {
             gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest);
             p->kept = 0;
             p->largest = -INFINITY;
+            fits++;
         }
     }
     return status;
@@ -206,7 +257,7 @@ static gal_status search_lane(const gal_lane *lane, const void *args)
     round_of *r = malloc(sizeof *r);
     gal_status status = r ? GAL_OK : gal_fail(GAL_MEMORY, "reference: no memory to draw");
     for (int64_t k = a->from + lane->index; !status && k < a->to; k += lane->count)
-        status = search(&a->reference->galaxy[k], a->reference->seed, k, a->ess, a->distinct, a->most, r);
+        status = search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->distinct, a->most, r);
     free(r);
     return status;
 }
@@ -231,7 +282,8 @@ gal_status gal_reference_state(double *ess, double *distinct, int64_t *draws, co
     gal_status status = check_galaxy(r, k);
     if (status)
         return status;
-    worth(&r->galaxy[k], ess, distinct);
+    *ess = effective(&r->galaxy[k]);
+    cap_of(&r->galaxy[k], distinct);
     *draws = r->galaxy[k].draws;
     return GAL_OK;
 }
@@ -249,7 +301,7 @@ gal_status gal_reference_moments(double *mean, double *covariance, const gal_ref
     memset(covariance, 0, 25 * sizeof *covariance);
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t d = 0; d < p->kept; d++) {
-            double w = exp(p->draw[d].log_weight - p->largest);
+            double w = weight(p, d);
             sum += pass == 0 ? w : 0;
             for (int i = 0; i < 5; i++) {
                 if (pass == 0)
@@ -272,10 +324,11 @@ gal_status gal_reference_sample(float *theta, const gal_reference *r, int64_t k,
     if (status)
         return status;
     const gal_posterior *p = &r->galaxy[k];
-    gal_mock_stream s = gal_mock_stream_of(r->seed, k, GAL_MOCK_CHOICE);
+    gal_mock_stream s = gal_mock_stream_of(r->seed, r->first + k, GAL_MOCK_CHOICE);
     int64_t taken = 0;
+    double left, cap = cap_of(p, &left);
     for (int64_t d = 0; d < p->kept && taken < n; d++) {
-        if (gal_mock_uniform(&s) >= exp(p->draw[d].log_weight - p->largest))
+        if (gal_mock_uniform(&s) >= weight(p, d) / cap)
             continue;
         for (int i = 0; i < 5; i++)
             theta[5 * taken + i] = p->draw[d].truth[i] + (float)(gal_mock_label_error[i] * gal_mock_normal(&s));
@@ -298,7 +351,7 @@ gal_status gal_reference_log_prob(double *log_prob, const gal_reference *r, int6
     for (int i = 0; i < 5; i++)
         unit -= log(gal_mock_label_error[i]) + 0.5 * log(2 * M_PI);
     for (int64_t d = 0; d < p->kept; d++) {
-        double w = exp(p->draw[d].log_weight - p->largest), distance = 0;
+        double w = weight(p, d), distance = 0;
         for (int i = 0; i < 5; i++) {
             double off = (theta[i] - p->draw[d].truth[i]) / gal_mock_label_error[i];
             distance += off * off;

@@ -45,8 +45,7 @@ static double clump_radius(gal_mock_stream *s)
     return 1;
 }
 
-/* Poisson, by multiplication of uniforms (Knuth 1969), at most `most`. */
-static int poisson(gal_mock_stream *s, double mean, int most)
+int gal_mock_poisson(gal_mock_stream *s, double mean, int most)
 {
     double limit = exp(-mean), product = gal_mock_uniform(s);
     int n = 0;
@@ -58,7 +57,7 @@ static int poisson(gal_mock_stream *s, double mean, int most)
 static void draw_clumps(gal_mock_shape *shape, gal_mock_stream *s, double kpc)
 {
     double h = shape->scale[1], sum = 0;
-    shape->clump_count = poisson(s, 30, GAL_MOCK_MOST_CLUMPS);
+    shape->clump_count = gal_mock_poisson(s, 30, GAL_MOCK_MOST_CLUMPS);
     for (int i = 0; i < shape->clump_count; i++) {
         gal_mock_clump *k = &shape->clump[i];
         double u = clump_radius(s), angle = 0;

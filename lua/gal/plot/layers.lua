@@ -241,7 +241,8 @@ function public.label(text, x, y, given)
     how = ("%s front textcolor rgb '%s' font 'Sans,%d'"):format(o.align or "left", o.colour or "#000000", arguments.number("label", o, "size", 10, 1, 100, true)) }
 end
 
---- plot.picture(pixels, {scale = 1}): an image, a tensor {height, width, 3} of uint8, row 1 at the top. Alone in a figure, each of its pixels is scale x scale of the figure's. Places of
+--- plot.picture(pixels, {scale = 1}): an image, a tensor {height, width, 3} of uint8, row 1 at the top. Alone in a figure, each of its pixels is scale x scale of
+--- the figure's, which has a white rim of 1. Places of
 --- labels on it are in its pixels: x from 0 at the left, y from 0 at the bottom.
 function public.picture(pixels, given)
   local o = options("picture", given, { "scale" })

@@ -21,10 +21,11 @@ INLINE vec bent(gal_mock_bend b, vec below, vec above)
     return fma_(below, splat(b.below), fma_(above, splat(b.above), splat(b.at)));
 }
 
-/* Value of a table at position `at` {VL}, linear between nodes. */
+/* Value of a table at position `at` {VL}, linear between nodes; at the first one where `at` is not a number, as it is for latents beyond all sense. */
 INLINE vec look_up(const float *table, int nodes, vec at)
 {
     vec y;
+    at = choose(at >= splat(0), at, splat(0));
     for (int s = 0; s < VL; s++) {
         int node = (int)at[s];
         node = node < nodes ? node : nodes - 1;
