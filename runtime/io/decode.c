@@ -1,6 +1,6 @@
-/* decode.c: JPEG and PNG files to pixels, many at once on all cores. The decoders are stb_image's, and only these two; what stb_image lets
- * pass (a file that was cut short, a PNG whose checksums are wrong) is looked for here, since a galaxy with half a picture must not be
- * learned from. */
+/* decode.c: JPEG and PNG files to pixels, many at once on all cores. The decoders are stb_image's, and only these two, within limits of
+ * ours. stb_image refuses a JPEG that was cut short; a PNG's checksums, which it passes over, are looked at here, since a galaxy with half
+ * a picture must not be learned from. */
 #include "io.h"
 #include <math.h>
 #include <stdio.h>
@@ -18,28 +18,6 @@
 #define STBI_NO_LINEAR
 #define STBI_MAX_DIMENSIONS LARGEST_SIDE
 #include <stb_image.h>
-
-/* Whether a JPEG's markers lead to its end (ITU-T T.81, B.1.1): stb_image paints the missing part of a shorter one in grey. */
-static int jpeg_ends(const uint8_t *b, int64_t n)
-{
-    for (int64_t at = 2; at < n;) {
-        while (at < n && b[at] != 0xff) /* coded pixels, between a scan's header and the next marker */
-            at++;
-        while (at < n && b[at] == 0xff)
-            at++;
-        if (at >= n)
-            break;
-        int marker = b[at++];
-        if (marker == 0xd9)
-            return 1;
-        if (marker <= 1 || (marker >= 0xd0 && marker <= 0xd8)) /* a stuffed 0xff, restarts: no length follows */
-            continue;
-        if (at + 2 > n)
-            break;
-        at += b[at] << 8 | b[at + 1];
-    }
-    return 0;
-}
 
 static uint32_t big_endian(const uint8_t *b)
 {
@@ -72,9 +50,7 @@ static const char *fault(const uint8_t *b, int64_t n)
         return "is larger than 64 MiB";
     if (n >= 8 && !memcmp(b, png, 8))
         return png_fault(b, n);
-    if (n >= 2 && b[0] == 0xff && b[1] == 0xd8)
-        return jpeg_ends(b, n) ? NULL : "is truncated";
-    return "is neither JPEG nor PNG";
+    return n >= 2 && b[0] == 0xff && b[1] == 0xd8 ? NULL : "is neither JPEG nor PNG";
 }
 
 /* *pixels {*height, *width, 3} of the file, freed by the caller with stbi_image_free. GAL_FILE, the sentence without the path, where there
@@ -95,7 +71,7 @@ static gal_status decode_file(uint8_t **pixels, int *width, int *height, const c
     if (why)
         status = gal_fail(GAL_FILE, "%s", why);
     else if (!(*pixels = stbi_load_from_memory((uint8_t *)bytes, (int)n, width, height, &channels, 3)))
-        status = gal_fail(GAL_FILE, "is damaged: %s", stbi_failure_reason());
+        status = gal_fail(GAL_FILE, "is truncated or damaged: %s", stbi_failure_reason());
     gal_file_free(bytes);
     return status;
 }

@@ -119,7 +119,7 @@ check.case("a damaged cutout is told by id, its galaxy dropped and counted, and 
   local s = open(home)
   check.equal(s:losses(), "4 of 30 rows dropped: 1 without a cutout, 3 with a damaged cutout (a row counts once, under the first that holds)")
   local text = s:describe()
-  for _, sentence in ipairs{ "cutouts/4.jpg is truncated", "cutouts/13.jpg is empty", "cutouts/15.jpg is neither JPEG nor PNG" } do
+  for _, sentence in ipairs{ "cutouts/4.jpg is truncated or damaged", "cutouts/13.jpg is empty", "cutouts/15.jpg is neither JPEG nor PNG" } do
     check.that(text:find(sentence, 1, true), ("describe() lacks '%s':\n%s"):format(sentence, text))
   end
   for k, id in ipairs(s.ids) do
