@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
+local handle = require "gal.handle"
 local program = require "gal.program"
 local velocity = require "gal.flow.velocity"
 local check = core.check
@@ -103,7 +104,7 @@ local function engine(flow, rows, method, density)
     end
   end
   if not e and #list >= KEPT then table.remove(list, 1) end
-  e = e or build(flow, rows, method, density, key)
+  e = e or handle.outside(build, flow, rows, method, density, key) -- the scope that may be open ends before the engine does
   list[#list + 1] = e
   return e
 end
