@@ -92,8 +92,14 @@ function metrics.bootstrap(values, options)
   return { mean = mean, low = interval[1], high = interval[2], deviation = deviation, n = n }
 end
 
+-- What a flow is told of galaxies [first, first + size).
+local function narrowed(x, first, size)
+  if core.is_tensor(x) then return x:narrow(1, first, size) end
+  return { x[1] and x[1]:narrow(1, first, size), x[2]:narrow(1, first, size) }
+end
+
 --- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
--- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}, context {N, c}; prior as in gal.prior.
+-- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in gal.prior.
 -- options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000: draws that are worked on at once), progress (called with galaxies
 -- done and N).
 -- Returns lists {N} log_q, log_p, log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by the
@@ -116,7 +122,7 @@ function metrics.information(flow, theta, context, prior, options)
   for first = 1, count, together do
     local size = math.min(together, count - first + 1)
     -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show in the draws.
-    local draws, log_q, own = flow:sample_and_log_prob(context:narrow(1, first, size), {
+    local draws, log_q, own = flow:sample_and_log_prob(narrowed(context, first, size), {
       n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0), progress = false,
     })
     for _, k in ipairs(own and own.flagged or {}) do known[first + k - 1] = true end

@@ -276,6 +276,9 @@ local function make(columns)
   return wrap(h)
 end
 
+--- adopt(h): the table that owns the C table h from here on.
+module.adopt = wrap
+
 --- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a FITS file, or that in HDU n (0 is the primary, 1 the
 --- first extension). gal.table{z = values, objID = {"12", …}} --> a table of columns as t:set takes them; ids first, then by name.
 --- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:drop(name),

@@ -16,7 +16,7 @@
                     X(batch_rows) X(mse) X(mse_backward) X(count_step) X(adamw) X(sgd) X(average) X(clip) X(sum_squares) X(accumulate)     \
                         X(kde_log_density) X(conv2d) X(conv2d_backward_prepare) X(conv2d_backward) X(conv2d_backward_finish) X(avg_pool2d) \
                             X(avg_pool2d_backward) X(max_pool2d) X(max_pool2d_backward) X(layer_norm) X(layer_norm_backward)               \
-                                X(layer_norm_backward_scale) X(dropout)
+                                X(layer_norm_backward_scale) X(dropout) X(mock_flux)
 #define GAL_CPU_DECLARE(name) gal_kernel gal_cpu_##name;
 GAL_CPU_KERNELS(GAL_CPU_DECLARE)
 

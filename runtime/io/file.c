@@ -1,4 +1,5 @@
 /* file.c: whole files in and out. Reading is by pread with the path in every sentence; writing is all or nothing. */
+#define _GNU_SOURCE /* syncfs */
 #include "io.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +183,7 @@ gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x)
 }
 
 /* The rename is on disk only when the folder is. */
-static int sync_folder(const char *path)
+int gal_folder_sync(const char *path)
 {
     size_t n = folder_length(path);
     char *folder = n ? strndup(path, n) : strdup(".");
@@ -199,9 +200,9 @@ static int sync_folder(const char *path)
     return failed ? -1 : 0;
 }
 
-gal_status gal_writer_commit(gal_writer *writer)
+static gal_status commit(gal_writer *writer, int sync)
 {
-    if (fsync(writer->fd) != 0)
+    if (sync && fsync(writer->fd) != 0)
         return cannot_write(writer, "syncing");
     int closed = close(writer->fd);
     writer->fd = -1;
@@ -211,10 +212,30 @@ gal_status gal_writer_commit(gal_writer *writer)
         return cannot_write(writer, "renaming");
     free(writer->temporary);
     writer->temporary = NULL;
-    if (sync_folder(writer->path) != 0)
+    if (sync && gal_folder_sync(writer->path) != 0)
         return cannot_write(writer, "syncing its folder");
     gal_writer_abandon(writer);
     return GAL_OK;
+}
+
+gal_status gal_writer_commit(gal_writer *writer)
+{
+    return commit(writer, 1);
+}
+
+gal_status gal_writer_commit_unsynced(gal_writer *writer)
+{
+    return commit(writer, 0);
+}
+
+gal_status gal_disk_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || syncfs(fd) != 0;
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    return failed ? gal_fail(GAL_FILE, "%s: can't be synced: %s", path, strerror(reason)) : GAL_OK;
 }
 
 void gal_writer_abandon(gal_writer *writer)

@@ -177,6 +177,13 @@ static void write_keys(fitsfile *fits, const gal_table *table, const plan *plans
         if (*plans[i].shape)
             fits_write_key(fits, TSTRING, key, (char *)plans[i].shape, "shape of each value", status);
     }
+    for (int k = 0; k < table->keys; k++) {
+        LONGLONG number = table->key[k].number;
+        if (table->key[k].text)
+            fits_write_key(fits, TSTRING, table->key[k].name, table->key[k].text, NULL, status);
+        else
+            fits_write_key(fits, TLONGLONG, table->key[k].name, &number, NULL, status);
+    }
     LONGLONG rows = table->rows;
     fits_update_key(fits, TLONGLONG, "NAXIS2", &rows, NULL, status);
 }

@@ -26,7 +26,12 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n);
 /* The values of x in row-major order, from any device and any strides. */
 gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x);
 gal_status gal_writer_commit(gal_writer *writer);
+/* The same without syncing: for one of thousands of files, which gal_disk_sync puts on disk together. A crash before that may lose it or
+ * leave it empty. */
+gal_status gal_writer_commit_unsynced(gal_writer *writer);
 void gal_writer_abandon(gal_writer *writer);
+/* Syncs the folder that path is in; 0, or -1 with errno. */
+int gal_folder_sync(const char *path);
 
 /* Whether name ends in suffix, case ignored. */
 int gal_name_ends(const char *name, const char *suffix);
@@ -84,16 +89,15 @@ typedef struct gal_bytes {
 } gal_bytes;
 /* The next n. GAL_FILE where there are fewer. */
 gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n);
-/* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the header's length; checked that the values
- * are all there. */
+/* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the header's length; checked that
+ * the values are all there. */
 gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
-/* The header of a .npy file that holds x: its length in bytes, at most 512. */
-int gal_npy_header_text(char text[512], const gal_tensor *x);
 /* By name; GAL_FILE where two are the same. */
 gal_status gal_arrays_sort(gal_arrays *arrays);
 gal_status gal_npy_parse(gal_arrays *arrays);
 gal_status gal_npz_parse(gal_arrays *arrays);
-/* Array a's entry, unpacked from its first value on. Closed by gal_npz_finish, which tells whether its checksum was right (only where status is GAL_OK). */
+/* Array a's entry, unpacked from its first value on. Closed by gal_npz_finish, which tells whether its checksum was right (only where
+ * status is GAL_OK). */
 gal_status gal_npz_begin(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a);
 gal_status gal_npz_finish(gal_bytes *bytes, gal_status status);
 gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n);
@@ -135,6 +139,12 @@ struct gal_table {
     void (*close)(void *source);
     void *source;
     char scratch[40]; /* the text of a number, for gal_table_text */
+    /* What was set by gal_table_set_key, in order; text NULL: number. */
+    struct gal_key {
+        char name[9], *text;
+        int64_t number;
+    } * key; /* {keys} */
+    int keys;
 };
 gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n);
 /* hdu as in gal_table_open. bytes {n}: the whole file where it was gzipped, and then the table's; else NULL and the path is opened. */

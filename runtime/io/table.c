@@ -126,6 +126,9 @@ void gal_table_free(gal_table *table)
         table->close(table->source);
     for (int i = 0; i < table->columns && table->column; i++)
         gal_column_free(&table->column[i]);
+    for (int k = 0; k < table->keys; k++)
+        free(table->key[k].text);
+    free(table->key);
     free(table->column);
     free(table->line);
     free(table->path);

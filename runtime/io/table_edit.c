@@ -69,6 +69,37 @@ gal_status gal_table_add(gal_table *table, const char *name, int type, int lette
     return GAL_OK;
 }
 
+gal_status gal_table_set_unit(gal_table *table, int i, const char *unit)
+{
+    if (i < 0 || i >= table->columns)
+        return gal_fail(GAL_VALUE, "%s: column %d of %d", table->path, i, table->columns);
+    char *copy = strdup(unit);
+    if (!copy)
+        return gal_fail(GAL_MEMORY, "%s: no memory for a unit", table->path);
+    free(table->column[i].unit);
+    table->column[i].unit = copy;
+    return GAL_OK;
+}
+
+gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number)
+{
+    struct gal_key *more = realloc(table->key, (size_t)(table->keys + 1) * sizeof *more), *key;
+    if (strlen(name) > 8 || (text && strlen(text) > 60)) {
+        table->key = more ? more : table->key;
+        return gal_fail(GAL_VALUE, "%s: the key \"%s\" or its text is too long, expected at most 8 and 60 characters", table->path, name);
+    }
+    if (!more)
+        return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);
+    table->key = more;
+    key = &more[table->keys];
+    *key = (struct gal_key){.text = text ? strdup(text) : NULL, .number = number};
+    memcpy(key->name, name, strlen(name) + 1);
+    if (text && !key->text)
+        return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);
+    table->keys++;
+    return GAL_OK;
+}
+
 gal_status gal_table_replace(gal_table *table, int i)
 {
     int last = table->columns - 1;

@@ -7,6 +7,7 @@ void FAST(flow)(gal_backend *table);
 void FAST(kde)(gal_backend *table);
 void FAST(linear)(gal_backend *table);
 void FAST(map)(gal_backend *table);
+void FAST(mock)(gal_backend *table);
 void FAST(norm)(gal_backend *table);
 void FAST(pool)(gal_backend *table);
 void FAST(random)(gal_backend *table);
@@ -19,6 +20,7 @@ void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
     FAST(kde)(table);
     FAST(linear)(table);
     FAST(map)(table);
+    FAST(mock)(table);
     FAST(norm)(table);
     FAST(pool)(table);
     FAST(random)(table);

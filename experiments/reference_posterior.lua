@@ -1,0 +1,29 @@
+-- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling of the model that made them (runtime/survey/README.md, section 4): what a flow that
+-- was trained on such a survey should say. Writes reference.npz into --out: mean {N, 5}, covariance {N, 5, 5} and, with --samples, samples {N, samples, 5} of the labels log M*, log SFR,
+-- 12 + log(O/H), Dn4000, A_V; log_prob {N}, ln p(labels | ugriz) at each galaxy's own; ess {N} and draws {N}. Stopped, the same command goes on where it was.
+
+local cli = require "gal.cli"
+local o = cli.options{
+  { "survey", "survey", "mock survey: a table or a folder with catalog.fits" },
+  { "out", "runs/reference", "folder for the results" },
+  { "n", 200, "galaxies, spread evenly over the survey" },
+  { "ess", 3000, "effective sample size that each galaxy gets" },
+  { "samples", 0, "independent draws of each posterior to write" },
+  { "seed", 1, "of the draws" },
+}
+local metrics = require "gal.metrics"
+
+local survey = require("gal.data").open(o.survey):thin(o.n)
+local r = require("gal.reference").run{ magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples, seed = o.seed }
+
+local rows = {}
+for _, name in ipairs{ "ess", "draws", "log_prob" } do
+  local q = metrics.quantile(r[name], { 0, 0.1, 0.5, 0.9, 1 })
+  rows[#rows + 1] = { ({ ess = "effective sample size", draws = "galaxies drawn", log_prob = "ln p(labels | ugriz), nats" })[name] }
+  for i = 1, 5 do rows[#rows][i + 1] = name == "log_prob" and ("%.2f"):format(q[i]) or ("%.0f"):format(q[i]) end
+end
+print(cli.table(rows, { ("%d galaxies"):format(#survey.ids), "least", "10 %", "median", "90 %", "most" }))
+local names, widths = { "log M*", "log SFR", "12+log(O/H)", "Dn4000", "A_V" }, {}
+for i = 1, 5 do widths[i] = { names[i], ("%.3f"):format(r.covariance:select(2, i):select(2, i):pow(0.5):mean():item()), ("%.3f"):format(survey.theta:select(2, i):std():item()) } end
+print("\n" .. cli.table(widths, { "mean deviation", "posterior", "all of them" }))
+print(("\nln p(labels | ugriz): mean %.3f nats. Everything is in %s/reference.npz"):format(r.log_prob:mean():item(), o.out))

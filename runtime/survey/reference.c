@@ -1,0 +1,364 @@
+/* reference.c: p(theta | ugriz) of mock galaxies without any network, by importance sampling (README.md, section 4): galaxies are drawn
+ * from about where the posterior is (proposal.c), and the weights put right that it is not the prior. */
+#include "reference.h"
+#include "cpu/cpu.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUND 8192 /* draws between two looks at how far it is */
+/* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they are. */
+#define FIT_FROM 150     /* effective draws that a fit wants */
+#define LAST_FIT 4194304 /* draws after which fewer have to do */
+#define REACH 6.0        /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
+#define CUT 0.02         /* share of the weight that samples may lack */
+#define NEGLIGIBLE 16.0  /* so far below the largest logarithm of a weight a draw is forgotten */
+#define MOST_GALAXIES ((int64_t)1 << 18)
+#define MOST_DRAWS ((int64_t)1 << 32)
+
+gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first, const double *observed)
+{
+    *out = NULL;
+    if (n < 1 || first < 0 || first + n > MOST_GALAXIES)
+        return gal_fail(GAL_VALUE, "reference: %lld galaxies, expected 1 to %lld", (long long)(first + n), (long long)MOST_GALAXIES);
+    for (int64_t k = 0; k < n; k++) {
+        int good = observed[k * GAL_BANDS + 2] > 0;
+        for (int b = 0; b < GAL_BANDS; b++)
+            good = good && isfinite(observed[k * GAL_BANDS + b]);
+        if (!good)
+            return gal_fail(GAL_VALUE, "reference: galaxy %lld has no flux in some band, expected finite ones and that in r above 0",
+                            (long long)k + 1);
+    }
+    gal_reference *r = calloc(1, sizeof *r);
+    if (!r || !(r->galaxy = calloc((size_t)n, sizeof *r->galaxy))) {
+        free(r);
+        return gal_fail(GAL_MEMORY, "reference: no memory for %lld galaxies", (long long)n);
+    }
+    r->seed = (uint64_t)seed;
+    r->n = n;
+    r->first = first;
+    for (int64_t k = 0; k < n; k++) {
+        memcpy(r->galaxy[k].observed, observed + k * GAL_BANDS, sizeof r->galaxy[k].observed);
+        r->galaxy[k].largest = -INFINITY;
+        gal_proposal_of(&r->galaxy[k].proposal, observed[k * GAL_BANDS + 2]);
+    }
+    *out = r;
+    return GAL_OK;
+}
+
+void gal_reference_free(gal_reference *r)
+{
+    if (!r)
+        return;
+    for (int64_t k = 0; k < r->n; k++)
+        free(r->galaxy[k].draw);
+    free(r->galaxy);
+    free(r);
+}
+
+/* ---- weighing ---- */
+
+/* ln p(observed | noiseless): normal in each band, the variance that of the noiseless flux, calibration included. */
+static double log_likelihood(const double *observed /* {GAL_BANDS} */, const gal_mock_galaxy *g, double errors)
+{
+    double sum = 0, product = 1;
+    for (int b = 0; b < GAL_BANDS; b++) {
+        double variance = gal_mock_variance(b, g->flux[b], 1), off = observed[b] - g->flux[b];
+        sum -= 0.5 * off * off / variance / (errors * errors);
+        product *= variance;
+    }
+    return sum - 0.5 * log(product);
+}
+
+static void forget_negligible(gal_posterior *p)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < p->kept; i++)
+        if (p->draw[i].log_weight > p->largest - NEGLIGIBLE)
+            p->draw[kept++] = p->draw[i];
+    p->kept = kept;
+}
+
+static gal_status keep(gal_posterior *p, const gal_mock_galaxy *g, const double coordinate[GAL_COORDINATES], double log_weight)
+{
+    if (!(log_weight > p->largest - NEGLIGIBLE))
+        return GAL_OK;
+    if (p->kept == p->room) {
+        int64_t room = p->room ? 2 * p->room : 1024;
+        gal_weighed *more = realloc(p->draw, (size_t)room * sizeof *more);
+        if (!more)
+            return gal_fail(GAL_MEMORY, "reference: no memory for %lld draws of a galaxy", (long long)room);
+        p->draw = more;
+        p->room = room;
+    }
+    gal_weighed *w = &p->draw[p->kept++];
+    w->log_weight = (float)log_weight;
+    for (int i = 0; i < 5; i++)
+        w->truth[i] = (float)g->truth[i];
+    for (int i = 0; i < GAL_COORDINATES; i++)
+        w->coordinate[i] = (float)coordinate[i];
+    p->largest = fmax(p->largest, log_weight);
+    return GAL_OK;
+}
+
+typedef struct round_of {
+    gal_proposed draw[ROUND];
+    float flat[10][ROUND], flux[ROUND];
+} round_of;
+
+/* r->flux of the draws as they are now. */
+static void brightness(round_of *r)
+{
+    for (int i = 0; i < ROUND; i++) {
+        const gal_mock_latents *l = &r->draw[i].latents;
+        r->flat[0][i] = (float)l->log_mass;
+        r->flat[1][i] = (float)l->z;
+        r->flat[2][i] = (float)l->cos_inclination;
+        for (int n = 0; n < 7; n++)
+            r->flat[3 + n][i] = (float)l->normal[n];
+    }
+    gal_mock_fluxes(r->flux, *r->flat, 0, 0, ROUND);
+}
+
+/* ROUND more draws of galaxy k into r, and their flux in r, by which most are sorted out. */
+static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
+{
+    for (int i = 0; i < ROUND; i++) {
+        gal_mock_latents *l = &r->draw[i].latents;
+        gal_proposal_draw(&r->draw[i], &p->proposal, seed, (uint64_t)k << 8 | GAL_MOCK_PROPOSAL, (uint64_t)(p->draws + i));
+        if (p->fixed) { /* the two that are free come from the prior: a draw by r has them so */
+            double burst = l->normal[1];
+            *l = *p->fixed;
+            l->normal[1] = burst;
+            l->normal[6] = r->draw[i].dust_scatter;
+        }
+    }
+    brightness(r);
+    if (p->proposal.fits) {
+        for (int i = 0; i < ROUND; i++)
+            gal_proposal_settle(&r->draw[i], &p->proposal, r->flux[i]);
+        brightness(r);
+    }
+    p->draws += ROUND;
+}
+
+/* errors: by how much the photometry's are taken larger than they are. */
+static gal_status weigh_round(gal_posterior *p, const round_of *r, double errors)
+{
+    double f = p->observed[2], reach = REACH * errors, low = f / (1 + reach * gal_mock_floor[2]),
+           high = f / (1 - reach * gal_mock_floor[2]);
+    double pixels = reach * sqrt(gal_mock_variance(2, high, 0));
+    gal_status status = GAL_OK;
+    for (int i = 0; !status && i < ROUND; i++) {
+        if (!(r->flux[i] > 0.995 * (low - pixels) && r->flux[i] < 1.005 * (high + pixels)))
+            continue;
+        gal_mock_galaxy g;
+        double log_weight = p->fixed ? 0 : gal_proposal_log_weight(&p->proposal, &r->draw[i]);
+        if (log_weight == -INFINITY)
+            continue;
+        gal_mock_noiseless(&g, &r->draw[i].latents);
+        status = keep(p, &g, r->draw[i].coordinate, log_weight + log_likelihood(p->observed, &g, errors));
+    }
+    return status;
+}
+
+static double weight(const gal_posterior *p, int64_t d)
+{
+    return exp(p->draw[d].log_weight - p->largest);
+}
+
+/* Effective sample size: (sum w)^2 / sum w^2 (Kong 1992). */
+static double effective(const gal_posterior *p)
+{
+    double sum = 0, squares = 0;
+    for (int64_t d = 0; d < p->kept; d++) {
+        double w = weight(p, d);
+        sum += w;
+        squares += w * w;
+    }
+    return squares > 0 ? sum * sum / squares : 0;
+}
+
+/* How many draws are left of each being kept with probability min(1, w / cap), and what share of the weight the cap cuts off. */
+static double left_by(const gal_posterior *p, double cap, double *cut)
+{
+    double left = 0, sum = 0, over = 0;
+    for (int64_t d = 0; d < p->kept; d++) {
+        double w = weight(p, d);
+        sum += w;
+        left += fmin(1, w / cap);
+        over += fmax(0, w - cap);
+    }
+    *cut = sum > 0 ? over / sum : 0;
+    return left;
+}
+
+/* The smallest cap that cuts off no more than CUT of the weight: so far are samples from the posterior in total variation. *left: how many
+ * there are. */
+static double cap_of(const gal_posterior *p, double *left)
+{
+    double low = -NEGLIGIBLE, high = 0, cut;
+    for (int halving = 0; halving < 12; halving++) {
+        double middle = (low + high) / 2;
+        left_by(p, exp(middle), &cut);
+        if (cut > CUT)
+            low = middle;
+        else
+            high = middle;
+    }
+    *left = left_by(p, exp(high), &cut);
+    return exp(high);
+}
+
+/* ---- the search ---- */
+
+static int enough(const gal_posterior *p, double ess, double distinct)
+{
+    double left;
+    if (effective(p) < ess)
+        return 0;
+    if (distinct <= 0)
+        return 1;
+    cap_of(p, &left);
+    return left - 5 * sqrt(left) >= distinct; /* gal_reference_sample keeps them by chance */
+}
+
+/* Draws for galaxy k until it has enough, or `most` were drawn. */
+static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, double distinct, int64_t most, round_of *r)
+{
+    gal_status status = GAL_OK;
+    int fits = p->fixed ? GAL_FITS : p->proposal.fits;
+    while (!status && (fits < GAL_FITS || !enough(p, ess, distinct)) && p->draws < most) {
+        if (gal_interrupted())
+            return gal_fail(GAL_INTERRUPTED, "interrupted");
+        for (int round = fits < GAL_FITS ? 7 : 0; !status && round < 8; round++) {
+            draw_round(p, seed, k, r);
+            status = weigh_round(p, r, fits < GAL_FITS ? 1 << (GAL_FITS - 1 - fits) : 1);
+        }
+        forget_negligible(p);
+        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= LAST_FIT)) {
+            gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest);
+            p->kept = 0;
+            p->largest = -INFINITY;
+            fits++;
+        }
+    }
+    return status;
+}
+
+typedef struct search_args {
+    gal_reference *reference;
+    int64_t from, to, most;
+    double ess, distinct;
+} search_args;
+
+static gal_status search_lane(const gal_lane *lane, const void *args)
+{
+    const search_args *a = args;
+    round_of *r = malloc(sizeof *r);
+    gal_status status = r ? GAL_OK : gal_fail(GAL_MEMORY, "reference: no memory to draw");
+    for (int64_t k = a->from + lane->index; !status && k < a->to; k += lane->count)
+        status = search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->distinct, a->most, r);
+    free(r);
+    return status;
+}
+
+static gal_status check_galaxy(const gal_reference *r, int64_t k)
+{
+    if (k < 0 || k >= r->n)
+        return gal_fail(GAL_VALUE, "reference: galaxy %lld of %lld", (long long)k + 1, (long long)r->n);
+    return GAL_OK;
+}
+
+gal_status gal_reference_search(gal_reference *r, int64_t from, int64_t to, double ess, int64_t distinct, int64_t most)
+{
+    if (from < 0 || from > to || to > r->n)
+        return gal_fail(GAL_VALUE, "reference: galaxies %lld to %lld of %lld", (long long)from + 1, (long long)to, (long long)r->n);
+    const search_args args = {r, from, to, most < MOST_DRAWS ? most : MOST_DRAWS - 8 * ROUND, ess, (double)distinct};
+    return gal_cpu_issue(&(gal_call){.kernel = search_lane, .args = &args, .work = (to - from) << 20});
+}
+
+gal_status gal_reference_state(double *ess, double *distinct, int64_t *draws, const gal_reference *r, int64_t k)
+{
+    gal_status status = check_galaxy(r, k);
+    if (status)
+        return status;
+    *ess = effective(&r->galaxy[k]);
+    cap_of(&r->galaxy[k], distinct);
+    *draws = r->galaxy[k].draws;
+    return GAL_OK;
+}
+
+/* ---- what it says ---- */
+
+gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *r, int64_t k)
+{
+    gal_status status = check_galaxy(r, k);
+    if (status)
+        return status;
+    const gal_posterior *p = &r->galaxy[k];
+    double sum = 0;
+    memset(mean, 0, 5 * sizeof *mean);
+    memset(covariance, 0, 25 * sizeof *covariance);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t d = 0; d < p->kept; d++) {
+            double w = weight(p, d);
+            sum += pass == 0 ? w : 0;
+            for (int i = 0; i < 5; i++) {
+                if (pass == 0)
+                    mean[i] += w * p->draw[d].truth[i];
+                for (int j = 0; pass == 1 && j < 5; j++)
+                    covariance[5 * i + j] += w * (p->draw[d].truth[i] - mean[i]) * (p->draw[d].truth[j] - mean[j]) / sum;
+            }
+        }
+        for (int i = 0; pass == 0 && i < 5; i++)
+            mean[i] /= sum;
+    }
+    for (int i = 0; i < 5; i++)
+        covariance[6 * i] += gal_mock_label_error[i] * gal_mock_label_error[i];
+    return GAL_OK;
+}
+
+gal_status gal_reference_sample(float *theta, const gal_reference *r, int64_t k, int64_t n)
+{
+    gal_status status = check_galaxy(r, k);
+    if (status)
+        return status;
+    const gal_posterior *p = &r->galaxy[k];
+    gal_mock_stream s = gal_mock_stream_of(r->seed, r->first + k, GAL_MOCK_CHOICE);
+    int64_t taken = 0;
+    double left, cap = cap_of(p, &left);
+    for (int64_t d = 0; d < p->kept && taken < n; d++) {
+        if (gal_mock_uniform(&s) >= weight(p, d) / cap)
+            continue;
+        for (int i = 0; i < 5; i++)
+            theta[5 * taken + i] = p->draw[d].truth[i] + (float)(gal_mock_label_error[i] * gal_mock_normal(&s));
+        taken++;
+    }
+    if (taken < n)
+        return gal_fail(GAL_VALUE,
+                        "reference: galaxy %lld has %lld draws that are distinct and independent, %lld were asked for; search for more",
+                        (long long)k + 1, (long long)taken, (long long)n);
+    return GAL_OK;
+}
+
+gal_status gal_reference_log_prob(double *log_prob, const gal_reference *r, int64_t k, const double *theta)
+{
+    gal_status status = check_galaxy(r, k);
+    if (status)
+        return status;
+    const gal_posterior *p = &r->galaxy[k];
+    double sum = 0, density = 0, unit = 0;
+    for (int i = 0; i < 5; i++)
+        unit -= log(gal_mock_label_error[i]) + 0.5 * log(2 * M_PI);
+    for (int64_t d = 0; d < p->kept; d++) {
+        double w = weight(p, d), distance = 0;
+        for (int i = 0; i < 5; i++) {
+            double off = (theta[i] - p->draw[d].truth[i]) / gal_mock_label_error[i];
+            distance += off * off;
+        }
+        sum += w;
+        density += w * exp(-0.5 * distance);
+    }
+    *log_prob = log(density / sum) + unit;
+    return GAL_OK;
+}
