@@ -10,7 +10,8 @@ local o = cli.options{
   { "part", "test", "test: a tenth of the survey, by its ids' hash; all: every galaxy that the run was not trained on", choices = { "test", "all" } },
   { "galaxies", 1000, "at most so many of them" },
   { "n", 200, "draws a galaxy" },
-  { "steps", 30, "Runge-Kutta steps; 20 were within 2e-5 nats of 200 on real galaxies" },
+  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs" },
+  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities" },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
   { "crop", type = "integer", help = "must be what the run was trained with" },
   { "bin", type = "integer", help = "must be what the run was trained with" },
@@ -58,9 +59,14 @@ local prior = require("gal.prior").fit(known.theta)
 local function score(label, posterior, galaxies)
   local progress = cli.progress{ total = #galaxies.ids, label = label, unit = "galaxies" }
   local found = metrics.information(posterior, galaxies.theta, galaxies:seen(), prior, {
-    n = o.n, steps = o.steps, seed = o.seed, progress = function(done) progress:update{ done = done } end,
+    n = o.n, steps = cli.steps(o.steps), tolerance = o.tolerance, seed = o.seed, progress = function(done) progress:update{ done = done } end,
   })
   progress:finish()
+  if found.flagged and #found.flagged > 0 then
+    local ids = {}
+    for i = 1, math.min(5, #found.flagged) do ids[i] = galaxies.ids[found.flagged[i]] end
+    print(("%d galaxies are not within the tolerance of %g: %s%s"):format(#found.flagged, o.tolerance, table.concat(ids, ", "), #found.flagged > 5 and ", ..." or ""))
+  end
   return found
 end
 local found = score("posteriors", flow, test)
@@ -99,8 +105,9 @@ end
 
 local wasserstein, inside = {}, {}
 for i, name in ipairs(flow.theta) do wasserstein[name], inside[name] = distances[i], { coverage[1][i], coverage[2][i] } end
-local results = { run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, n = o.n, steps = o.steps, seed = o.seed, dereddened = survey.dereddened,
-  images = survey.prepared, wasserstein = wasserstein, coverage = inside, prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
+local results = { run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, n = o.n, steps = o.steps, tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed,
+  dereddened = survey.dereddened, images = survey.prepared, wasserstein = wasserstein, coverage = inside,
+  prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
 for name, entry in pairs(summary) do results[name] = entry end
 
 local out = folder.make(o.out or o.run)

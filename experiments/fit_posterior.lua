@@ -1,7 +1,8 @@
 -- Any conditional posterior from arrays: learns p(theta | x) from pairs in .npy files, then draws from it at new x and, where their theta is known, says its density.
 -- Writes samples.npy {N, n, d} and, with --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself.
 
-local o = require("gal.cli").options{
+local cli = require "gal.cli"
+local o = cli.options{
   { "theta", type = "string", required = true, help = "training parameters, .npy {rows, d}" },
   { "x", type = "string", required = true, help = "training observations, .npy {rows, c}" },
   { "x-test", type = "string", required = true, help = "observations to infer from, .npy {N, c}" },
@@ -15,16 +16,17 @@ local o = require("gal.cli").options{
   { "weight_decay", 0.01, "weight decay of AdamW" },
   { "epochs", 200, "epochs at most" },
   { "patience", 20, "epochs without a better validation loss before it stops" },
-  { "steps", 100, "Runge-Kutta steps" },
+  { "steps", "100", "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs" },
+  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities" },
   { "seed", 0, "of the weights, the batches, the noise and the draws" },
   { "resume", false, "go on with the run in --out" },
 }
 local gal = require "gal"
 local data = require "gal.data"
 
-for _, name in ipairs{ "n", "steps" } do -- now, not after the training
-  if o[name] < 1 or o[name] % 1 ~= 0 then error(("--%s is %g, expected a whole number of at least 1"):format(name, o[name]), 0) end
-end
+-- Now, not after the training.
+if o.n < 1 or o.n % 1 ~= 0 then error(("--n is %g, expected a whole number of at least 1"):format(o.n), 0) end
+local steps = cli.steps(o.steps)
 local pairs_ = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = pairs_ }
 
@@ -35,10 +37,17 @@ local run = require("gal.train").fit{
 }
 print(("best validation loss %.4f in epoch %d; stopped by %s"):format(run.best_loss, run.best_epoch, run.stopped))
 
-gal.save(o.out .. "/samples.npy", flow:sample(new.context, { n = o.n, steps = o.steps, rng = gal.rng(o.seed) }))
+local function told(report)
+  if report then print(tostring(report)) end
+end
+local samples, report = flow:sample(new.context, { n = o.n, steps = steps, tolerance = o.tolerance, rng = gal.rng(o.seed), progress = true })
+gal.save(o.out .. "/samples.npy", samples)
 print(("%s/samples.npy: %d draws for each of %d rows"):format(o.out, o.n, new.context:size(1)))
+told(report)
 if new.theta then
-  local log_prob = flow:log_prob(new.theta, new.context, { steps = o.steps })
+  local log_prob
+  log_prob, report = flow:log_prob(new.theta, new.context, { steps = steps, tolerance = o.tolerance, progress = true })
   gal.save(o.out .. "/log_prob.npy", log_prob)
   print(("%s/log_prob.npy: mean %.3f nats"):format(o.out, log_prob:mean():item()))
+  told(report)
 end

@@ -97,6 +97,22 @@ typedef struct gal_flow_draw_args {
     float sigma;
 } gal_flow_draw_args;
 
+/* flow_integrate; the formulas stand in galrun.h. */
+typedef struct gal_flow_layer {
+    const float *w, *b; /* {out, in}, {out} or NULL */
+    int64_t in, out;
+    int32_t activation;
+} gal_flow_layer;
+typedef struct gal_flow_integrate_args {
+    float *theta, *integral; /* {rows, d}, {rows} or NULL */
+    const float *features;   /* {galaxies, width} or NULL */
+    const double *times;     /* {steps + 1} */
+    int64_t rows, galaxies, width, first, share, steps, d;
+    int32_t layers, precision;
+    gal_flow_layer layer[GAL_FLOW_LAYERS]; /* the first has 1 + d + width inputs, the last d outputs */
+    gal_runge_kutta method;
+} gal_flow_integrate_args;
+
 typedef struct gal_batch_args {
     int64_t *index, *cursor; /* {batch}, {} */
     const int64_t *order;    /* {rows} */
@@ -200,6 +216,7 @@ typedef struct gal_backend {
     gal_kernel *linear, *linear_backward_input, *linear_backward_weight;                                     /* gal_linear_args */
     gal_kernel *uniform, *normal, *permutation, *random_advance;                                             /* gal_random_args */
     gal_kernel *flow_draw;                                                                                   /* gal_flow_draw_args */
+    gal_kernel *flow_integrate_prepare, *flow_integrate; /* gal_flow_integrate_args; prepare (GAL_WHOLE) may be NULL, and comes before the lanes */
     gal_kernel *batch_rows;                                                                                  /* gal_batch_args */
     gal_kernel *mse, *mse_backward;                                                                          /* gal_mse_args */
     gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate;                        /* gal_step_args */

@@ -49,6 +49,11 @@ const char *gal_notice(void)
     return told < noted ? notes[told++] : NULL;
 }
 
+void gal_leave_notice(const char *sentence)
+{
+    gal_note("%s", sentence);
+}
+
 const char *gal_version(void)
 {
     return GAL_VERSION;

@@ -52,6 +52,7 @@ typedef enum gal_activation { GAL_IDENTITY = 0, GAL_RELU, GAL_SILU, GAL_GELU, GA
 GAL_API const char *gal_error(void);
 /* The next sentence about how something is done that the user should know (that it is slow here, and why), each once; NULL when there is none. The library never prints. */
 GAL_API const char *gal_notice(void);
+GAL_API void gal_leave_notice(const char *sentence); /* one more, unless it was left before */
 GAL_API const char *gal_version(void);
 
 /* ---- interrupts: the host's SIGINT handler sets the flag, long loops poll it ---- */
@@ -229,6 +230,30 @@ GAL_API gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const
 /* dprediction = dloss {} * 2 (prediction - target) / count. */
 GAL_API gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss, const gal_tensor *prediction, const gal_tensor *target);
 
+/* A velocity net as layers in a row: y_0 = [t; theta; features], y_i = f_i(w_i y_{i-1} + b_i), w {out, in}, b {out} or NULL, f one of gal_activation; the last y is
+ * the velocity {d}. */
+enum { GAL_FLOW_LAYERS = 32, GAL_FLOW_STAGES = 16 };
+typedef struct gal_velocity_net {
+    int32_t layers;
+    int32_t activation[GAL_FLOW_LAYERS];
+    const gal_tensor *w[GAL_FLOW_LAYERS], *b[GAL_FLOW_LAYERS];
+} gal_velocity_net;
+/* An explicit Runge-Kutta method (Hairer, Norsett & Wanner 1993, II.1, definition 1.1): stage i at t + c_i h takes theta + h sum_j a_ij k_j over j < i, and a step
+ * ends at theta + h sum_i b_i k_i. */
+typedef struct gal_runge_kutta {
+    int32_t stages;
+    double a[GAL_FLOW_STAGES][GAL_FLOW_STAGES], b[GAL_FLOW_STAGES], c[GAL_FLOW_STAGES];
+} gal_runge_kutta;
+/* GAL_BF16: the products between hidden layers take both factors rounded to bfloat16 (8 bits), on processors with instructions for it; elsewhere the same as
+ * GAL_EXACT, and gal_notice() says so. State, stages, sums, the first and the last layer stay float32. */
+typedef enum gal_precision { GAL_EXACT = 0, GAL_BF16 } gal_precision;
+/* Carries theta {rows, d} in place along dtheta/dt = velocity(t, theta, features) from times[0] to times[steps] by a step of the method between any two that follow
+ * each other; times float64 {steps + 1}, descending or ascending. Row r belongs to row (first + r) / share of features {galaxies, width}, or to the only one;
+ * NULL for a net of [t; theta] alone. integral {rows} or NULL gets the integral of the divergence of the velocity by theta, exact, along dt (negative
+ * where times descend); it needs GAL_EXACT. The features' part of the first layer is computed once. A row's bits don't depend on the rows computed with
+ * it nor on the threads. Interrupted, GAL_INTERRUPTED: some rows are carried and others as they were. */
+GAL_API gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features, int64_t first, int64_t share,
+                                      const gal_velocity_net *net, const gal_runge_kutta *method, const gal_tensor *times, int precision);
 /* ---- optimisers. parameter, gradient, first, second: contiguous, the same count. ---- */
 /* step int64 {} += 1. */
 GAL_API gal_status gal_count_step(gal_tensor *step);
@@ -339,6 +364,13 @@ GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t 
 GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
 /* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are looked at. */
 GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
+/* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order. The file has its name from commit on, which fails while values
+ * are missing; freed before, it was never there. A put that fails ends it. */
+typedef struct gal_npy_stream gal_npy_stream;
+GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank, const int64_t *shape);
+GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
+GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
+GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL is left alone */
 /* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal bytes. */
 GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors);
 /* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal contents give equal bytes whatever their order. */

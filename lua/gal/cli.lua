@@ -267,6 +267,13 @@ function cli.options(spec)
   host.exit(2)
 end
 
+--- The value of an option --steps: "auto", or a whole number. Raises, without a line, for anything else, so that it is said before a training and not after it.
+function cli.steps(text)
+  local number = tonumber(text)
+  if text == "auto" or number and number >= 1 and number % 1 == 0 then return number or text end
+  error(("--steps is %s, expected a whole number of at least 1, or auto"):format(tostring(text)), 0)
+end
+
 -- ---- tables ----
 
 local function cell_text(v)

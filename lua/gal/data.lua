@@ -113,7 +113,7 @@ function data.open(path, options)
     end
     return gal.tensor(flat, { #rows, width })
   end
-  self.theta = gather(theta, self.names.theta)
+  if #theta > 0 then self.theta = gather(theta, self.names.theta) end
   if #context > 0 then self.context = gather(context, self.names.context) end
 
   for r, k in ipairs(rows) do self.ids[r] = all[k] end
@@ -130,8 +130,8 @@ function data.open(path, options)
 end
 
 --- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, crop and bin, which must be what was
--- chosen; packed, as data.open's images have it; images = false: without them. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another: that
--- is refused.
+-- chosen; packed, as data.open's images have it; images = false: without them; theta = false: every row with the context, whose properties nobody needs to know, so that it has
+-- no theta, and cuts on properties are left out. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another: that is refused.
 function data.reopen(choices, options)
   options = options or {}
   if not choices then raise "the flow does not say which survey it learned from: it was not trained by an experiment" end
@@ -152,6 +152,7 @@ function data.reopen(choices, options)
   elseif images then
     asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil }
   end
+  if options.theta == false then asked.theta, asked.sample = {}, "none" end
   return data.open(options.survey or choices.survey, asked)
 end
 
@@ -230,7 +231,7 @@ function survey:select(positions)
   setmetatable(part, survey)
   part.ids, part.rows = {}, {}
   for i, k in ipairs(positions) do part.ids[i], part.rows[i] = self.ids[k], self.rows[k] end
-  part.theta = self.theta:rows(positions)
+  part.theta = self.theta and self.theta:rows(positions)
   part.context = self.context and self.context:rows(positions)
   part.images = self.images and self.images:rows(positions)
   return part
@@ -330,9 +331,11 @@ function survey:describe()
     self:losses(),
     ("%s galaxies kept: %s train, %s valid, %s test (80/10/10 by a hash of %s)"):format(thousands(#self.ids), thousands(counts.train),
       thousands(counts.valid), thousands(counts.test), self.id_column or "the row number"),
-    "theta:   " .. table.concat(self.names.theta or {}, ", "),
-    "context: " .. (self.context and table.concat(self.names.context or {}, ", ") or "none"),
   }
+  for _, what in ipairs { "theta", "context" } do
+    local names = self.names[what] or {}
+    if #names > 0 then lines[#lines + 1] = ("%-8s %s"):format(what .. ":", table.concat(names, ", ")) end
+  end
   for _, line in ipairs(self.images and columns.describe_images(self) or {}) do lines[#lines + 1] = line end
   if #self.corrected > 0 then
     lines[#lines + 1] = "corrected for Galactic extinction: " .. table.concat(self.corrected, ", ")

@@ -1,4 +1,4 @@
--- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors. Formats are C's (runtime/io); here they become tensors and tables by name.
+-- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that are written in pieces. Formats are C's (runtime/io); here they become tensors and tables by name.
 local ffi = require "ffi"
 local errors = require "gal.raise"
 local handle = require "gal.handle"
@@ -97,6 +97,42 @@ function file.save(path, value, metadata)
   if metadata ~= nil then raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension) end
   if extension == "npz" then return save_npz(path, value) end
   check(C.gal_npy_write(path, handle.live(value, "save", "value").h))
+end
+
+-- ---- arrays that are written piece after piece ----
+
+local Stream = {}
+Stream.__index = Stream
+local stream = ffi.new "gal_npy_stream *[1]"
+
+--- file.stream(path, shape) --> s, a .npy file of that shape, float32, whose values come in pieces in row-major order: s:put(tensor) adds one, s:commit() ends it. Only
+--- then has the file its name; s:abandon(), or that s is forgotten, leaves nothing behind.
+function file.stream(path, shape)
+  if format_of("stream", path) ~= "npy" then raise("stream: %s is no .npy, the only format that is written in pieces", path) end
+  if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
+  for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
+  check(C.gal_npy_stream_open(stream, path, C.GAL_F32, #shape, ffi.new("int64_t[?]", #shape + 1, shape)))
+  return setmetatable({ h = ffi.gc(stream[0], C.gal_npy_stream_free), path = path }, Stream)
+end
+
+local function open_stream(s, op)
+  return s.h or raise("%s: %s is written and closed, or was abandoned", op, s.path)
+end
+
+function Stream:put(x)
+  local h = open_stream(self, "put")
+  check(C.gal_npy_stream_put(h, handle.live(x, "put", "x").h))
+  return self
+end
+
+function Stream:commit()
+  check(C.gal_npy_stream_commit(open_stream(self, "commit")))
+  self:abandon()
+end
+
+function Stream:abandon()
+  if self.h then C.gal_npy_stream_free(ffi.gc(self.h, nil)) end
+  self.h = nil
 end
 
 return file

@@ -1,17 +1,15 @@
 -- flow: p(theta | context) by conditional flow matching (Lipman et al. 2023; Tong et al. 2024): a velocity net carries N(0, I) at t = 0 to the posterior at
 -- t = 1. Everything a user gives or gets is in physical units; inside, each column has mean 0 and deviation 1 over the training rows. Training is
--- gal.train's; the integration is in flow/integrate.lua, files in flow/file.lua, checks of what users pass in flow/inputs.lua.
-local ffi = require "ffi"
-local C = ffi.C
+-- gal.train's; draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of what users pass in flow/inputs.lua.
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.raise"
 local arguments = require "gal.arguments"
 local nn = require "gal.nn"
 local inputs = require "gal.flow.inputs"
-local integrate = require "gal.flow.integrate"
-local random = require "gal.random"
-local raise, check = errors.raise, errors.check
+local draw = require "gal.flow.draw"
+local density = require "gal.flow.density"
+local raise = errors.raise
 
 local M = {}
 local Flow = {}
@@ -161,10 +159,6 @@ function Flow:standardise(theta, context, images)
   end)
 end
 
-local function scale_of(flow, where)
-  return flow.scale or raise("%s: the flow has not been trained: it has no units yet", where)
-end
-
 --- flow:encode(seen {N, c} or nil, images or nil): what the velocity net is told of N galaxies, {N, E + c}: the encoded images, then the standardised
 -- context `seen`; nil for an unconditional flow. Taped.
 function Flow:encode(seen, images)
@@ -176,86 +170,42 @@ end
 --- flow:standard(context {N, c}): the context in deviations from the training rows' mean.
 function Flow:standard(context) return (context - self.scale.context_mean) / self.scale.context_std end
 
--- The same for inputs.conditions(), {N, E + c} or nil, without gradients; images in pieces.
-local function features_of(flow, x)
-  return gal.no_grad(function()
-    local seen = x.context and flow:standard(x.context)
-    if not x.images then return seen end
-    local out, piece = {}, 64
-    for first = 1, x.rows, piece do
-      core.poll()
-      local count = math.min(piece, x.rows - first + 1)
-      out[#out + 1] = gal.scope(function()
-        return flow:encode(seen and seen:narrow(1, first, count), x.images:narrow(1, first, count)):keep()
-      end)
-    end
-    return #out == 1 and out[1] or gal.cat(out, 1)
-  end)
-end
-
 -- ---- drawing and density ----
 
--- log N(z; 0, I) of each row of z {M, d} -> {M}.
-local function log_normal(z)
-  return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
-end
-
--- The logarithm of the product of theta's deviations: densities per unit of theta are smaller by it than standardised ones.
-local function log_scale(flow)
-  local sum = 0
-  for _, v in ipairs(flow.scale.theta_std:totable()) do sum = sum + math.log(v) end
-  return sum
-end
-
--- Draws, standardised, in place of the noise they start from: theta {N * n, d}, and log densities {N * n} where asked for.
-local function draw(where, flow, x, options, density)
-  options = arguments.known(where, options, { "n", "steps", "rng" })
-  scale_of(flow, where)
-  local n = arguments.number(where, options, "n", 1000, 1, nil, true)
-  local steps = arguments.number(where, options, "steps", 100, 1, nil, true)
-  x = inputs.conditions(where, flow, x)
-  return gal.no_grad(function()
-    local theta = gal.zeros({ x.rows, n * flow.d }, { device = flow:device() })
-    local rng = options.rng or random.default()
-    check(C.gal_normal_streams(theta.h, inputs.streams(x).h, rng:tensor(theta:device()).h))
-    theta = theta:reshape { x.rows * n, flow.d }
-    local log_prob = density and log_normal(theta)
-    local integral = integrate.run(flow, theta, features_of(flow, x), n, { steps = steps, density = density })
-    if density then log_prob = (log_prob - integral:reshape { -1 } - log_scale(flow)):reshape { x.rows, n } end
-    check(C.gal_mul(theta.h, theta.h, flow.scale.theta_std.h))
-    check(C.gal_add(theta.h, theta.h, flow.scale.theta_mean.h))
-    return theta:reshape { x.rows, n, flow.d }, log_prob or nil
-  end)
-end
-
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d}, in theta's units.
--- x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N = 1). steps of classical Runge-Kutta from noise. Each galaxy has
--- its own random stream, made of its context and rng: its draws are the same alone and in any batch, and the first n are the same for every larger n.
+-- x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N = 1). Each galaxy has its own random stream, made of its context and
+-- rng: its draws are the same alone and in any batch, and the first n are the same for every larger n. Options:
+--   steps = 100         so many steps of classical Runge-Kutta from noise, or "auto": as many as each galaxy needs, found from its first 32 draws by halving
+--                       steps of Dormand and Prince's rule that are shorter near t = 1. The same noise, so the same draws but for the error
+--   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of the galaxy's posterior deviation
+--   precision = "f32"   or "bf16": faster, its rounding is not part of the error that "auto" knows
+--   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw) with one part of the draws after the other, those of k galaxies
+--                       from `first` on, and their m draws from `draw` on, so that memory does not grow with N or n; nothing is returned then
+--   progress            true: a line with the time left where it takes over two seconds (at the prompt it need not be asked for); or a function (done, total)
+-- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N}, error {N} as estimated, flagged = the galaxies whose
+-- error is not within the tolerance, drawn with the most steps, tolerance, galaxies}. Ctrl-C raises gal.interrupted; rng is then where it was.
 function Flow:sample(x, options)
-  local theta = draw("sample", self, x, options, false)
-  return theta
+  local samples, _, report = draw.run("sample", self, x, options, false)
+  if report then return samples, report end
+  return samples
 end
 
---- flow:sample_and_log_prob(x[, {n = 1000, steps = 100, rng = r}]): the draws {N, n, d} and their log densities {N, n}, in one integration.
-function Flow:sample_and_log_prob(x, options) return draw("sample_and_log_prob", self, x, options, true) end
+--- flow:sample_and_log_prob(x[, {n = 1000, steps = 100, rng = r}]): the draws {N, n, d} and their log densities {N, n}, in one integration. Options as for sample (but
+-- precision); with steps = "auto" the tolerance is also one in nats, for the rms over draws, and the report comes third.
+function Flow:sample_and_log_prob(x, options)
+  local samples, log_prob, report = draw.run("sample_and_log_prob", self, x, options, true)
+  if report then return samples, log_prob, report end
+  return samples, log_prob
+end
 
 --- flow:log_prob(theta, x[, {steps = 100}]): log p(theta | x) in nats per product of theta's units, exact for the flow: {N} for theta {N, d}, {N, m} for
--- theta {N, m, d}. x as for sample; one row of x goes with all of theta. The ODE backwards with the exact divergence.
+-- theta {N, m, d}. x as for sample; one row of x goes with all of theta. The ODE backwards with the exact divergence. steps = "auto" solves each point with two
+-- step counts, and twice as many where they differ by more than the tolerance (1e-3 nats) allows; a report comes second then, as sample's, but steps and error
+-- have the result's shape, and flagged are the galaxies that have a point beyond the tolerance. progress as for sample.
 function Flow:log_prob(theta, x, options)
-  options = arguments.known("log_prob", options, { "steps" })
-  local scale = scale_of(self, "log_prob")
-  local steps = arguments.number("log_prob", options, "steps", 100, 1, nil, true)
-  x = inputs.conditions("log_prob", self, x)
-  local rows, each, shape
-  theta, rows, each, shape = inputs.points("log_prob", self, theta)
-  if x.rows ~= 1 and x.rows ~= rows then
-    raise("log_prob: x has %d rows and theta %d, expected as many, or one row of x for all", x.rows, rows)
-  end
-  return gal.no_grad(function()
-    local z = (theta - scale.theta_mean) / scale.theta_std
-    local integral = integrate.run(self, z, features_of(self, x), each, { steps = steps, density = true, backward = true })
-    return (log_normal(z) + integral:reshape { -1 } - log_scale(self)):reshape(shape)
-  end)
+  local log_prob, report = density.run("log_prob", self, theta, x, options)
+  if report then return log_prob, report end
+  return log_prob
 end
 
 -- ---- files ----

@@ -59,6 +59,15 @@ function M.create(dtype, rank, shape, device, outside)
   return wrap(false)
 end
 
+--- outside(fn, ...): fn's one result; tensors that it makes live beyond every open scope. For what the library keeps from one call to the next.
+function M.outside(fn, ...)
+  C.gal_scope_pause()
+  local ok, result = pcall(fn, ...)
+  C.gal_scope_resume()
+  if not ok then error(result, 0) end
+  return result
+end
+
 --- like(x): a new tensor with x's shape, dtype and device, contiguous, contents undefined.
 function M.like(x, outside)
   local h = x.h

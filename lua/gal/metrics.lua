@@ -100,14 +100,19 @@ end
 
 --- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
 -- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in gal.prior.
--- options: n (200 draws a galaxy), steps (100), seed (0), rows (5,000: draws that are worked on at once), progress (called with galaxies done and N).
+-- options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000: draws that are worked on at once), progress (called with galaxies
+-- done and N).
 -- Returns lists {N} log_q, log_p, log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by the
--- mixture; and the draws, samples {N, n, d}. A galaxy's draws are the same whatever its neighbours.
+-- mixture; the draws, samples {N, n, d}; and with steps = "auto" evaluations (of the net, per draw) and flagged, the galaxies of which a density or the draws are not within
+-- the tolerance. A galaxy's draws are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
   options = options or {}
   local n, count, d = options.n or 200, theta:size(1), theta:size(2)
   local result = { delta_log_p = {}, d_kl = {}, delta_log_p_mixture = {}, d_kl_mixture = {} }
-  result.log_q = flow:log_prob(theta, context, { steps = options.steps }):totable()
+  local log_q, report = flow:log_prob(theta, context, { steps = options.steps, tolerance = options.tolerance, progress = false })
+  result.log_q = log_q:totable()
+  local known, evaluations = {}, 0
+  for _, k in ipairs(report and report.flagged or {}) do known[k] = true end
   result.log_p, result.log_p_mixture = prior:log_density(theta)
   for k = 1, count do
     result.delta_log_p[k] = result.log_q[k] - result.log_p[k]
@@ -117,7 +122,11 @@ function metrics.information(flow, theta, context, prior, options)
   for first = 1, count, together do
     local size = math.min(together, count - first + 1)
     -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show in the draws.
-    local draws, log_q = flow:sample_and_log_prob(narrowed(context, first, size), { n = n, steps = options.steps, rng = gal.rng(options.seed or 0) })
+    local draws, log_q, own = flow:sample_and_log_prob(narrowed(context, first, size), {
+      n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0), progress = false,
+    })
+    for _, k in ipairs(own and own.flagged or {}) do known[first + k - 1] = true end
+    evaluations = evaluations + (own and own.evaluations or 0) * size / count
     local log_p, log_p_mixture = prior:log_density(draws:reshape{ size * n, d })
     local q = array.read(log_q)
     for k = 0, size - 1 do
@@ -132,6 +141,12 @@ function metrics.information(flow, theta, context, prior, options)
     if options.progress then options.progress(first + size - 1, count) end
   end
   result.samples = #parts == 1 and parts[1] or gal.cat(parts, 1)
+  if report then
+    result.evaluations, result.flagged = evaluations, {}
+    for k = 1, count do
+      if known[k] then table.insert(result.flagged, k) end
+    end
+  end
   return result
 end
 

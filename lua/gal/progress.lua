@@ -102,6 +102,7 @@ function Progress:update(fields)
     end
     if name ~= "done" then self.fields[name] = v end
   end
+  if now - self.started < self.after then return end
   if not self.terminal then
     self:log(now)
   elseif not self.drawn or now - self.drawn >= REDRAWS then
@@ -119,15 +120,15 @@ end
 
 --- Ends with the last figures and the time that the work took. Once; later calls do nothing.
 function Progress:finish()
-  if self.finished or self.updates == 0 then return end
+  if self.finished or self.updates == 0 or self.clock() - self.started < self.after then return end
   self.finished = true
   if self.terminal then return self:draw(self.clock(), true) end
   self.out:write(self:text(self.clock(), true), "\n")
   self.out:flush()
 end
 
---- progress{total =, label =, unit = "steps", first = 0}: total is how many units (epochs, galaxies) the work has, without it `done` is a fraction; first is
---- how many were done before, in a run that goes on. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
+--- progress{total =, label =, unit = "steps", first = 0, after = 0}: total is how many units (epochs, galaxies) the work has, without it `done` is a fraction; first is
+--- how many were done before, in a run that goes on; nothing is shown of work that takes less than `after` seconds. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
 local function progress(o)
   o = o or {}
   local terminal = o.terminal
@@ -135,7 +136,7 @@ local function progress(o)
   local clock = o.clock or C.gal_now
   local total, first = o.total or 1, o.first or 0
   return setmetatable({ total = total, counted = o.total ~= nil, label = o.label, unit = o.unit or "steps", origin = first, done = first, updates = 0,
-    step = math.floor(o.total and first or 10 * first), fields = {}, others = {}, started = clock(), clock = clock, terminal = terminal, columns = o.columns,
+    step = math.floor(o.total and first or 10 * first), fields = {}, others = {}, started = clock(), clock = clock, after = o.after or 0, terminal = terminal, columns = o.columns,
     out = o.out or io.stdout }, Progress)
 end
 

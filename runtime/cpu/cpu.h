@@ -12,7 +12,7 @@
     X(mul) X(div) X(pow) X(maximum) X(minimum) X(eq) X(lt) X(le) X(affine) X(power) X(exp) X(log) X(sqrt) X(abs) X(sin) X(cos) X(sigmoid)  \
         X(tanh) X(relu) X(silu) X(gelu) X(relu_backward) X(silu_backward) X(gelu_backward) X(tanh_backward) X(sigmoid_backward) X(copy)    \
             X(fill) X(arange) X(gather_rows) X(scatter_add_rows) X(sum) X(mean) X(max) X(min) X(std) X(sort) X(matmul) X(linear)           \
-                X(linear_backward_input) X(linear_backward_weight) X(uniform) X(normal) X(permutation) X(random_advance) X(flow_draw)      \
+                X(linear_backward_input) X(linear_backward_weight) X(uniform) X(normal) X(permutation) X(random_advance) X(flow_draw) X(flow_integrate) \
                     X(batch_rows) X(mse) X(mse_backward) X(count_step) X(adamw) X(sgd) X(average) X(clip) X(sum_squares) X(accumulate)     \
                         X(kde_log_density) X(conv2d) X(conv2d_backward_prepare) X(conv2d_backward) X(conv2d_backward_finish) X(avg_pool2d) \
                             X(avg_pool2d_backward) X(max_pool2d) X(max_pool2d_backward) X(layer_norm) X(layer_norm_backward)               \

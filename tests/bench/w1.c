@@ -5,7 +5,7 @@
  *   bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]
  *
  * R interleaved rounds of S steps; medians are printed; --json: for w1.py */
-#include "galrun.h"
+#include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,49 +231,6 @@ static double timed(gal_program *program, int steps)
     return (gal_now() - start) / steps * 1e6;
 }
 
-/* ---- the FMA peak of one core: twelve independent chains of the widest vectors ---- */
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
-typedef float vec __attribute__((vector_size(LANES * 4)));
-
-static double peak(void)
-{
-    vec a[12], x = {0}, y = {0};
-    x += 0.999999f, y += 1e-9f;
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; i++)
-        a[i] = x * (float)i; /* no two chains alike, or the compiler makes them one */
-    double best = 0;
-    for (int r = 0; r < 10; r++) {
-        const int times = 100000;
-        double start = gal_now();
-        for (int k = 0; k < times; k++) {
-#pragma GCC unroll 12
-            for (int i = 0; i < 12; i++)
-                a[i] = a[i] * x + y;
-            __asm__ volatile("" ::: "memory");
-        }
-        double rate = 2e-9 * times * 12 * LANES / (gal_now() - start);
-        best = rate > best ? rate : best;
-    }
-    vec sum = a[0];
-#pragma GCC unroll 12
-    for (int i = 1; i < 12; i++)
-        sum += a[i];
-    return sum[0] == 12345 ? 0 : best;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void profile(int threads, double gigaflops)
 {
     printf("each op alone, the fastest of 100 runs of 30; us\n%-20s %8s %8s  share of the peak of 1 and %d\n", "", "1", "all", threads);
@@ -335,7 +292,7 @@ int main(int argc, char **argv)
     set_up();
     list_ops(average);
     gal_program *program = record();
-    double gigaflops = peak(), megaflop = 0, us[2][1000];
+    double gigaflops = peak(1), megaflop = 0, us[2][1000];
     for (int i = 0; i < op_count; i++)
         megaflop += ops[i].megaflop;
     for (int r = 0; r < rounds; r++)

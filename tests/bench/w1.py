@@ -1,12 +1,12 @@
 """One training step of the photometry model (bench_w1) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
 
-Every contender is a process of its own that waits between its turns, so that no two thread pools are awake at once. The peer is the fastest of all of their
-modes, with all threads and with one (on two cores that share no cache, one is the faster). The work: MLP 11-256-256-256-5 with silu, batch 64, draws of theta_0, t and eps, the flow-matching path, mean squared error, AdamW. bench_w1 also picks
+The peer is the fastest of all of their modes, with all threads and with one (on two cores that share no cache, one is the faster). The work: MLP 11-256-256-256-5 with silu, batch 64, draws of theta_0, t and eps, the flow-matching path, mean squared error, AdamW. bench_w1 also picks
 its batch from a table of 65,536 rows, which the peers don't have to.
 
-usage: w1.py path/to/bench_w1 [--rounds 7] [--steps 500] [--threads 2] [--busy]
---busy: another process computes all the while, so that one core of two is taken. Needs torch and jax; a mode that isn't there is left out."""
-import argparse, json, os, statistics, subprocess, sys, time
+usage: w1.py path/to/bench_w1 [--rounds 7] [--steps 500] [--threads 2] [--busy] [--realtime]
+--busy: another process computes all the while, so that one core of two is taken. --realtime: contenders in real-time class while they are measured (as root). Needs torch and jax; a mode that isn't there is left out."""
+import argparse, os, statistics, subprocess, sys, time
+import contest
 
 BATCH, WIDTHS, SIGMA, RATE, DECAY = 64, (11, 256, 256, 256, 5), 0.05, 5e-4, 1e-2
 PEERS = ("torch", "torch fused", "torch compile fused", "jax")
@@ -71,51 +71,43 @@ def jax_step(mode, threads):
     return steps
 
 
-def serve(mode, threads):
-    """A peer: says ready, then for every number of steps on stdin how many microseconds one took."""
+def serve(mode, threads, realtime):
+    """Answers a number of steps with how many microseconds one took."""
     steps = (jax_step if mode == "jax" else torch_step)(mode, threads)
     steps(50)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        n = int(line)
+
+    def answer(n):
         steps(10)
         start = time.perf_counter()
-        steps(n)
-        print((time.perf_counter() - start) / n * 1e6, flush=True)
+        steps(int(n))
+        return (time.perf_counter() - start) / int(n) * 1e6
+    contest.serve(answer, realtime)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("bench", nargs="?")
-    p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--steps", type=int, default=500)
-    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--busy", action="store_true")
-    p.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
+    contest.arguments(p, 7, PEERS)
     o = p.parse_args()
     if o.peer:
-        return serve(o.peer, o.threads)
+        return serve(o.peer, o.threads, o.realtime)
     if not o.bench:
         p.error("where is bench_w1?")
     peers = {}
     for mode in PEERS:
         for threads in sorted({1, o.threads}):
-            child = subprocess.Popen([sys.executable, __file__, "--peer", mode, "--threads", str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.DEVNULL, text=True)
-            if child.stdout.readline().strip() == "ready":
+            child = contest.start_peer(__file__, mode, threads, o.realtime)
+            if child:
                 peers[f"{mode}, {threads}"] = child
-            else:
-                print(f"{mode}: not here", flush=True)
     hog = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if o.busy else None
     times = {}
     try:
         for _ in range(o.rounds):
             for mode, child in peers.items():
-                child.stdin.write(f"{o.steps}\n")
-                child.stdin.flush()
-                times.setdefault(mode, []).append(float(child.stdout.readline()))
-            own = json.loads(subprocess.run([o.bench, "--json", "--rounds", "1", "--steps", str(o.steps), "--threads", str(o.threads)], check=True,
-                                            capture_output=True, text=True).stdout)
+                times.setdefault(mode, []).append(contest.ask(child, o.steps))
+            own = contest.galrun([o.bench, "--rounds", "1", "--steps", str(o.steps), "--threads", str(o.threads)], o.realtime)
             times.setdefault("galrun, 1", []).append(own["one"])
             times.setdefault(f"galrun, {o.threads}", []).append(own["all"])
     finally:

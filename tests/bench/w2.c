@@ -4,7 +4,7 @@
  * least).
  *
  *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--json]      each round is one step; the median is printed */
-#include "galrun.h"
+#include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,51 +232,6 @@ static gal_program *record(int from, int to)
         ops[i].run(ops[i].layer);
     must(gal_program_end(program));
     return program;
-}
-
-/* ---- the FMA peak of all threads together: independent chains of the widest vectors ---- */
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
-typedef float vec __attribute__((vector_size(LANES * 4)));
-
-static double peak(int threads)
-{
-    double best = 0;
-    for (int r = 0; r < 10; r++) {
-        const int times = 400000;
-        double start = gal_now(), sink = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : sink)
-        {
-            vec a[12], x = {0}, y = {0};
-            x += 0.999999f, y += 1e-9f;
-#pragma GCC unroll 12
-            for (int i = 0; i < 12; i++)
-                a[i] = x * (float)i; /* no two chains alike, or the compiler makes them one */
-            for (int k = 0; k < times; k++) {
-#pragma GCC unroll 12
-                for (int i = 0; i < 12; i++)
-                    a[i] = a[i] * x + y;
-                __asm__ volatile("" ::: "memory");
-            }
-#pragma GCC unroll 12
-            for (int i = 0; i < 12; i++)
-                sink += a[i][0];
-        }
-        double rate = 2e-9 * times * 12 * LANES * threads / (gal_now() - start);
-        best = rate > best && sink != 12345 ? rate : best;
-    }
-    return best;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static double median(gal_program *program, int rounds, double *fastest)

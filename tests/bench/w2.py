@@ -1,11 +1,12 @@
 """One training step of the image model (bench_w2) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
 
-Every contender is a process of its own that waits between its turns, so that no two thread pools are awake at once. The work: four blocks of 3 x 3 convolution
+The work: four blocks of 3 x 3 convolution
 (32, 64, 128, 256), silu and 2 x 2 means on 128 x 128 x 3, means over all pixels, MLP 267-256-256-256-5, the draws and the path of flow matching, mean squared error,
 AdamW; batch 64, float32, channels last.
 
-usage: w2.py path/to/bench_w2 [--rounds 5] [--steps 2] [--threads 2]      Needs torch and jax; a mode that isn't there is left out."""
-import argparse, json, os, statistics, subprocess, sys, time
+usage: w2.py path/to/bench_w2 [--rounds 5] [--steps 2] [--threads 2] [--realtime]      Needs torch and jax; a mode that isn't there is left out."""
+import argparse, os, statistics, time
+import contest
 
 BATCH, SIZE, CHANNELS, WIDTHS, SIGMA, RATE, DECAY = 64, 128, (3, 32, 64, 128, 256), (267, 256, 256, 256, 5), 0.05, 5e-4, 1e-2
 PEERS = ("torch fused", "torch compile fused", "jax")
@@ -79,48 +80,41 @@ def jax_step(mode, threads):
     return steps
 
 
-def serve(mode, threads):
-    """A peer: says ready, then for every number of steps on stdin how many milliseconds one took."""
+def serve(mode, threads, realtime):
+    """Answers a number of steps with how many milliseconds one took."""
     steps = (jax_step if mode == "jax" else torch_step)(mode, threads)
     steps(3)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        n = int(line)
+
+    def answer(n):
         steps(1)
         start = time.perf_counter()
-        steps(n)
-        print((time.perf_counter() - start) / n * 1e3, flush=True)
+        steps(int(n))
+        return (time.perf_counter() - start) / int(n) * 1e3
+    contest.serve(answer, realtime)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("bench", nargs="?")
-    p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--steps", type=int, default=2)
-    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    p.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
+    contest.arguments(p, 5, PEERS)
     o = p.parse_args()
     if o.peer:
-        return serve(o.peer, o.threads)
+        return serve(o.peer, o.threads, o.realtime)
     if not o.bench:
         p.error("where is bench_w2?")
     peers = {}
     for mode in PEERS:
-        child = subprocess.Popen([sys.executable, __file__, "--peer", mode, "--threads", str(o.threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                 stderr=subprocess.DEVNULL, text=True)
-        if child.stdout.readline().strip() == "ready":
+        child = contest.start_peer(__file__, mode, o.threads, o.realtime)
+        if child:
             peers[mode] = child
-        else:
-            print(f"{mode}: not here", flush=True)
     times = {}
     try:
         for _ in range(o.rounds):
             for mode, child in peers.items():
-                child.stdin.write(f"{o.steps}\n")
-                child.stdin.flush()
-                times.setdefault(mode, []).append(float(child.stdout.readline()))
+                times.setdefault(mode, []).append(contest.ask(child, o.steps))
             # A replay tries one lane once in a while (cpu/balance.c): the median of seven steps leaves that out.
-            own = json.loads(subprocess.run([o.bench, "--json", "--rounds", "7", "--threads", str(o.threads)], check=True, capture_output=True, text=True).stdout)
+            own = contest.galrun([o.bench, "--rounds", "7", "--threads", str(o.threads)], o.realtime)
             times.setdefault("galrun", []).append(own["ms"])
     finally:
         for child in peers.values():

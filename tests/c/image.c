@@ -2,6 +2,7 @@
  * scattering), the reference's gradients against finite differences, and the claims of galrun.h: bits that depend neither on the other
  * images nor on the threads. */
 #include "image.h"
+#include "reference.h"
 
 /* ---- convolution in double precision, by scattering: for each pixel of x and tap, what it gives to z ---- */
 typedef struct layer {
@@ -22,21 +23,6 @@ static geometry geometry_of(const layer *l)
     g.zw = (l->w + before_w + after_w - l->kw) / l->stride + 1;
     g.yh = g.zh / l->pool, g.yw = g.zw / l->pool, g.top = before_h, g.left = before_w;
     return g;
-}
-
-static double activation_of(int activation, double z)
-{
-    switch (activation) {
-    case GAL_RELU:
-        return z > 0 ? z : 0;
-    case GAL_SILU:
-        return z / (1 + exp(-z));
-    case GAL_GELU:
-        return z * 0.5 * erfc(-z * sqrt(0.5));
-    case GAL_TANH:
-        return tanh(z);
-    }
-    return z;
 }
 
 static double slope_of(int activation, double z)

@@ -1,6 +1,7 @@
 -- galrun still writes the files that numpy, astropy and safetensors were seen to open (golden/files/galrun.*, copy.fits; by open.py beside them): the same bytes
 -- where the format is galrun's own work, the same cards and values where CFITSIO and libzip word the headers, which differ between their versions.
 local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
 local gal = require "gal"
 local golden = "golden/files/"
 
@@ -53,6 +54,47 @@ check.case("galrun.npz holds the .npy files that were opened, not packed", funct
     check.equal(gal.load(folder .. "galrun.npz")[name], x, name)
   end
   check.equal(count, 6)
+end)
+
+check.case("a .npy written in pieces has the bytes of one written at once, and its name only then", function()
+  local x = gal.arange(60):reshape { 5, 4, 3 }
+  gal.save(folder .. "whole.npy", x)
+  local path = folder .. "pieces.npy"
+  local s = require("gal.file").stream(path, { 5, 4, 3 })
+  s:put(x:narrow(1, 1, 2)):put(x:narrow(1, 3, 1)):put(gal.zeros { 0, 4, 3 })
+  check.equal(ffi.C.gal_path_exists(path), 0)
+  check.raises(function() s:commit() end, "pieces.npy: 24 values of shape {5, 4, 3} are missing", true)
+  check.raises(function() s:put(x) end, "pieces.npy: the piece has 60 values, but the file of shape {5, 4, 3} has room for 24 more", true)
+  check.raises(function() s:put(require("gal.tensor").int64({ 1 }, { 1 })) end, "pieces.npy: the piece is int64, expected float32 as the file", true)
+  s:put(x:narrow(1, 4, 2))
+  s:commit()
+  check.that(read(path) == read(folder .. "whole.npy"), "the bytes differ")
+  check.raises(function() s:put(x) end, "put: .*pieces.npy is written and closed", true)
+end)
+
+check.case("a .npy in pieces that is abandoned or forgotten leaves nothing, and the old file stays", function()
+  local path = folder .. "kept.npy"
+  gal.save(path, gal.arange(3))
+  local function count()
+    local pipe = io.popen(("ls -A %q | wc -l"):format(folder))
+    local n = tonumber(pipe:read "*a")
+    pipe:close()
+    return n
+  end
+  local before = count()
+  local s = require("gal.file").stream(path, { 1000 })
+  s:put(gal.zeros { 500 })
+  check.equal(count(), before + 1)
+  s:abandon()
+  check.equal(count(), before)
+  require("gal.file").stream(path, { 2 })
+  collectgarbage()
+  collectgarbage()
+  check.equal(count(), before)
+  check.equal(gal.load(path), { 1, 2, 3 })
+  check.raises(function() require("gal.file").stream(folder .. "a.npz", { 2 }) end, "stream: .*a.npz is no .npy", true)
+  check.raises(function() require("gal.file").stream(folder .. "a.npy", { -1 }) end, "stream: shape%[1%] is %-1", true)
+  check.raises(function() require("gal.file").stream(folder .. "no/a.npy", { 1 }) end, "no/a.npy: can't be written", true)
 end)
 
 os.execute(("rm -rf %q"):format(folder))

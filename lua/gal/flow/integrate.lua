@@ -1,167 +1,119 @@
--- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows: in chunks of one size, each chunk advanced by classical Runge-Kutta
--- steps that are recorded once and replayed by one call. No row's result depends on the rows computed with it, so a galaxy gets the same bits alone and in
--- any batch.
+-- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows, by explicit Runge-Kutta steps at given instants. One op does it for nets of
+-- linear layers and activations; others go by the ops of tensors (flow/composed.lua). No row's result depends on the rows computed with it nor on the
+-- threads, so a galaxy gets the same bits alone and in any batch. Which method and which instants is up to the caller.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
-local program = require "gal.program"
+local composed = require "gal.flow.composed"
 local velocity = require "gal.flow.velocity"
-local check = core.check
+local check, raise = core.check, core.raise
 
 local integrate = {}
 
--- Rows of a chunk, and with the divergence rows and tangents together. Processor time per row-evaluation of the photometry net (Zen 4, one thread) is flat
--- from 256 to 1,024 rows and from 384 to 1,536 with tangents, 3 to 20 % more at four times that; more rows mean fewer barriers.
-local ROWS, TANGENT_ROWS = 1024, 768
--- Engines kept per flow: the shapes of a few calls in turn, such as the chunks of a sampling and of a density.
-local KEPT = 4
+--- integrate.RK4: the classical rule of fourth order (Hairer, Norsett & Wanner 1993, II.1, table 1.2). A method is its tableau: stage i at t + c_i h takes
+-- theta + h sum_j a_ij k_j, and a step ends at theta + h sum_i b_i k_i. Up to 16 stages, explicit: a[i] has at most i - 1 entries.
+integrate.RK4 = { a = { {}, { 1 / 2 }, { 0, 1 / 2 }, { 0, 0, 1 } }, b = { 1 / 6, 1 / 3, 1 / 3, 1 / 6 }, c = { 0, 1 / 2, 1 / 2, 1 } }
 
-local engines = setmetatable({}, { __mode = "k" }) -- flow -> list of engines, latest last
-
--- One Runge-Kutta step over the buffers of e, by explicit calls on fixed memory: c h k is added to theta on the way into the input's columns.
-local function stepper(e, d, h, t0, density)
-  local evaluate = velocity.evaluator(e.net, e.parameters, e.input, e.hoisted, d, density)
-  local rows, device = e.rows, e.input:device()
-  local function buffers(columns)
-    local list = {}
-    for i = 1, 4 do list[i] = gal.zeros({ rows, columns }, { device = device }) end
-    return list
+-- The instants in the order in which they are passed.
+local function instants(options)
+  local times = options.times
+  if not times then
+    times = {}
+    for i = 0, options.steps do times[i + 1] = i / options.steps end
   end
-  local k, g = buffers(d), density and buffers(1) or {}
-  local moved = gal.zeros({ rows, d }, { device = device })
-  local index, t = gal.zeros({ 1, 1 }, { device = device }), gal.zeros({ 1, 1 }, { device = device })
-  local count = e.count:reshape { 1, 1 }
-  local t_column, theta_columns = e.input:narrow(2, 1, 1), e.input:narrow(2, 2, d)
-  local function stage(i, c)
-    check(C.gal_affine(t.h, index.h, h, t0 + c * h))
-    check(C.gal_copy(t_column.h, t.h))
-    if c == 0 then
-      check(C.gal_copy(theta_columns.h, e.theta.h))
-    else
-      check(C.gal_affine(moved.h, k[i - 1].h, c * h, 0))
-      check(C.gal_add(theta_columns.h, e.theta.h, moved.h))
-    end
-    evaluate(k[i], g[i])
-  end
-  -- y += h (k1 + 2 k2 + 2 k3 + k4) / 6 (Hairer, Norsett & Wanner 1993, II.1, table 1.2); k is used up.
-  local function advance(y, s)
-    check(C.gal_add(s[2].h, s[2].h, s[3].h))
-    check(C.gal_add(s[1].h, s[1].h, s[4].h))
-    check(C.gal_affine(s[2].h, s[2].h, h / 3, 0))
-    check(C.gal_affine(s[1].h, s[1].h, h / 6, 0))
-    check(C.gal_add(y.h, y.h, s[1].h))
-    check(C.gal_add(y.h, y.h, s[2].h))
-  end
-  return function()
-    check(C.gal_copy(index.h, count.h))
-    stage(1, 0)
-    stage(2, 0.5)
-    stage(3, 0.5)
-    stage(4, 1)
-    advance(e.theta, k)
-    if density then advance(e.divergence, g) end
-    check(C.gal_count_step(e.count.h))
-  end
+  if not options.backward then return times end
+  local turned = {}
+  for i = 1, #times do turned[i] = times[#times + 1 - i] end
+  return turned
 end
 
--- Addresses of the weights: a program holds them, so that a net that was moved needs a new one.
-local function addresses(parameters)
-  local list = {}
-  for i, p in ipairs(parameters) do list[i] = tostring(p.h.data) end
-  return table.concat(list, " ")
-end
-
-local function build(flow, rows, steps, backward, density, key)
-  local device, d = flow:device(), flow.d
-  local outputs = velocity.hoists(flow.head, flow.width)
-  local input = gal.zeros({ rows, 1 + d + (outputs and 0 or flow.width) }, { device = device })
-  local hoisted = outputs and gal.zeros({ rows, outputs }, { device = device }) or nil
-  local e = {
-    key = key, rows = rows, net = flow.head, parameters = flow.head:parameters(), theta = gal.zeros({ rows, d }, { device = device }),
-    input = input, hoisted = hoisted, told = hoisted or flow.width > 0 and input:narrow(2, 2 + d, flow.width) or nil, -- told: where features go
-    divergence = density and gal.zeros({ rows, 1 }, { device = device }) or nil, count = core.int64({}, { 0 }, device),
-  }
-  local step = stepper(e, d, (backward and -1 or 1) / steps, backward and 1 or 0, density)
-  -- A head written by the user may read values on the host, which can't be recorded: then every step is run as it stands.
-  local p = program.try(step, device)
-  e.recorded = p ~= nil
-  if p then
-    e.run = function() p:replay(steps) end
-  else
-    e.run = function()
-      for _ = 1, steps do
-        core.poll()
-        gal.scope(step)
-      end
+-- progress, called not more than about ten times a second.
+local function seldom(progress)
+  local last = 0
+  return progress and function(rows)
+    local now = tonumber(C.gal_now())
+    if now - last >= 0.1 then
+      last = now
+      progress(rows)
     end
   end
-  return e
 end
 
-local function engine(flow, rows, steps, backward, density)
-  local list = engines[flow] or {}
-  engines[flow] = list
-  local key = ("%d %d %s %s %s"):format(rows, steps, tostring(backward), tostring(density), addresses(flow.head:parameters()))
-  local e
-  for i = 1, #list do
-    if list[i].key == key then
-      e = table.remove(list, i)
-      break
+local tableaux = setmetatable({}, { __mode = "k" }) -- method -> gal_runge_kutta
+
+local function tableau(method)
+  local m = tableaux[method]
+  if m then return m end
+  local stages = #method.b
+  if stages > C.GAL_FLOW_STAGES then raise("integrate: the method has %d stages, expected at most %d", stages, tonumber(C.GAL_FLOW_STAGES)) end
+  m = ffi.new "gal_runge_kutta"
+  m.stages = stages
+  for i = 1, stages do
+    m.b[i - 1], m.c[i - 1] = method.b[i], method.c[i]
+    for j, a in ipairs(method.a[i]) do m.a[i - 1][j - 1] = a end
+  end
+  tableaux[method] = m
+  return m
+end
+
+-- The net as the op takes it, or nil. It holds no reference to the weights: the caller's net does.
+local function net_of(head)
+  local layers = velocity.layers(head)
+  if not layers or #layers > C.GAL_FLOW_LAYERS then return nil end
+  local net = ffi.new "gal_velocity_net"
+  net.layers = #layers
+  for i, l in ipairs(layers) do
+    net.w[i - 1], net.b[i - 1], net.activation[i - 1] = l.weight.h, l.bias and l.bias.h or nil, l.activation
+  end
+  return net
+end
+
+-- A piece of work between two calls of progress takes about so long, seconds.
+local PIECE = 0.1
+
+-- In one call, or for the sake of tell in pieces that are measured as they go.
+local function fused(net, theta, features, share, times, method, density, precision, tell)
+  local total, device = theta:size(1), theta:device()
+  local integral = density and gal.zeros({ total, 1 }, { device = device }) or nil
+  local at = core.new({ #times }, "float64", device)
+  check(C.gal_tensor_write(at.h, ffi.new("double[?]", #times, times), #times))
+  local m, first, rows = tableau(method), 0, tell and 256 or total
+  while first < total do
+    core.poll()
+    rows = math.min(rows, total - first)
+    local start = tonumber(C.gal_now())
+    gal.scope(function()
+      local part, sums = theta:narrow(1, first + 1, rows), integral and integral:narrow(1, first + 1, rows):reshape { rows }
+      check(C.gal_flow_integrate(part.h, sums and sums.h, features and features.h, first, share, net, m, at.h, precision))
+    end)
+    first = first + rows
+    if tell then
+      tell(first)
+      rows = math.max(256, math.floor(rows * math.min(8, PIECE / math.max(1e-6, tonumber(C.gal_now()) - start)) / 192) * 192)
     end
   end
-  if not e and #list >= KEPT then table.remove(list, 1) end
-  e = e or build(flow, rows, steps, backward, density, key)
-  list[#list + 1] = e
-  return e
-end
-
--- Fills e.told with the features of rows first .. first + count - 1 (from 0), each of which belongs to feature row floor(row / share).
-local function place_features(e, features, first, count, share)
-  if features:size(1) == 1 then
-    check(C.gal_copy(e.told.h, features.h))
-    return
-  end
-  local index = ffi.new("int64_t[?]", count)
-  for i = 0, count - 1 do index[i] = math.floor((first + i) / share) end
-  local at = core.new({ count }, "int64", features:device())
-  check(C.gal_tensor_write(at.h, index, count))
-  local part = e.told:narrow(1, 1, count)
-  check(C.gal_copy(part.h, features:gather(at).h))
-end
-
---- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, {steps, backward, density}): carries every row of theta (standardised, contiguous)
--- in place from t = 0 to 1, or from 1 to 0 where backward; row i (from 0) belongs to feature row floor(i / share), or to the only one. Where density is
--- true it returns the integral of the divergence along the way {M, 1} (dt negative where backward).
-function integrate.run(flow, theta, features, share, options)
-  local total = theta:size(1)
-  local most = options.density and math.max(1, math.floor(TANGENT_ROWS / (1 + flow.d))) or ROWS
-  -- Chunks of equal size: one program serves all, and the last one is padded by a few rows only.
-  local chunks = math.ceil(total / most)
-  local rows = math.ceil(total / chunks)
-  local integral = options.density and gal.zeros({ total, 1 }, { device = theta:device() }) or nil
-  gal.no_grad(function()
-    local e = engine(flow, rows, options.steps, options.backward or false, options.density or false)
-    if e.hoisted then features = velocity.hoist(flow.head, features) end
-    for first = 0, total - 1, rows do
-      core.poll()
-      gal.scope(function()
-        local count = math.min(rows, total - first)
-        local part, own = theta:narrow(1, first + 1, count), e.theta:narrow(1, 1, count)
-        check(C.gal_copy(own.h, part.h))
-        if features then place_features(e, features, first, count, share) end
-        check(C.gal_fill(e.count.h, 0))
-        if integral then check(C.gal_fill(e.divergence.h, 0)) end
-        e.run()
-        check(C.gal_copy(part.h, own.h))
-        if integral then
-          local to, from = integral:narrow(1, first + 1, count), e.divergence:narrow(1, 1, count)
-          check(C.gal_copy(to.h, from.h))
-        end
-      end)
-    end
-  end)
   return integral
+end
+
+--- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, options): carries every row of theta (standardised, contiguous) in place from t = 0 to 1,
+-- or from 1 to 0 where backward; row i (from 0) belongs to feature row floor(i / share), or to the only one. Options:
+--   steps = n              equal steps, or times = {0, ..., 1}: any increasing list, which backward passes from its end
+--   tableau = method       integrate.RK4 unless given; pass the same table for the same method
+--   density, backward      density: returns the integral of the divergence along the way {M, 1} (dt negative where backward); without it nil
+--   precision = "f32"      or "bf16": products between hidden layers in bfloat16 (8 bits), two to four times as fast where the processor has instructions for it.
+--                          Draws of a linear-Gaussian posterior moved by 5e-4 posterior deviations (rms; at most .003), its means by 8e-4. Not for densities
+--   progress = fn          fn(rows done) between pieces of the work, not more than about ten times a second
+-- Ctrl-C raises gal.interrupted, with some rows carried and others not. Memory for work does not depend on M.
+function integrate.run(flow, theta, features, share, options)
+  local times, method, density, tell = instants(options), options.tableau or integrate.RK4, options.density or false, seldom(options.progress)
+  local precision = options.precision or "f32"
+  if precision ~= "f32" and precision ~= "bf16" then raise("precision is %s, expected \"f32\" or \"bf16\"", core.kind(precision)) end
+  if precision == "bf16" and density then raise "precision is \"bf16\", too coarse for densities (errors of hundredths of a nat), expected \"f32\"" end
+  local net = net_of(flow.head)
+  if net then return fused(net, theta, features, share, times, method, density, precision == "bf16" and C.GAL_BF16 or C.GAL_EXACT, tell) end
+  C.gal_leave_notice "this flow's head is more than linear layers and activations: it is integrated by single ops, several times slower, in float32"
+  return composed.run(flow, theta, features, share, times, method, density, tell)
 end
 
 return integrate

@@ -37,6 +37,10 @@ local function layers_of(net, list)
   return #list > 0 and list or nil
 end
 
+--- velocity.layers(net): the list of its {weight, bias or nil, activation (a gal_activation), inputs, outputs} where it is linear layers in a row, each with at most
+-- one activation after it (dropout, which does nothing here, may stand between); else nil.
+function velocity.layers(net) return layers_of(net) end
+
 -- Two blocks to be written in turn, each seen with any number of columns up to the widest.
 local function pair(rows, width, device)
   local blocks = { gal.zeros({ rows * width }, { device = device }), gal.zeros({ rows * width }, { device = device }) }

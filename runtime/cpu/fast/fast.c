@@ -3,6 +3,7 @@
 #include "vec.h"
 
 void FAST(conv)(gal_backend *table);
+void FAST(flow)(gal_backend *table);
 void FAST(kde)(gal_backend *table);
 void FAST(linear)(gal_backend *table);
 void FAST(map)(gal_backend *table);
@@ -15,6 +16,7 @@ void FAST(step)(gal_backend *table);
 void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
 {
     FAST(conv)(table);
+    FAST(flow)(table);
     FAST(kde)(table);
     FAST(linear)(table);
     FAST(map)(table);

@@ -6,7 +6,7 @@
 #ifndef GAL_PRODUCT_H
 #define GAL_PRODUCT_H
 #include "../cpu.h"
-#include "vec.h"
+#include "transpose.h"
 
 #if VL == 16
 #define ROWS 12
@@ -33,53 +33,6 @@ typedef struct product {
     const gal_linear_args *finish; /* what is done with finished parts of y, or NULL */
 } product;
 typedef void finish_part(const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns);
-
-/* r[i][l] and r[l][i] exchanged, in log VL rounds. */
-INLINE void transpose(vec *r)
-{
-#if VL == 16
-#define LANES(f) {f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)}
-#elif VL == 8
-#define LANES(f)                                       \
-    {                                                  \
-        f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7) \
-    }
-#else
-#define LANES(f)               \
-    {                          \
-        f(0), f(1), f(2), f(3) \
-    }
-#endif
-#define LOW(l) ((l)&STEP ? (l)-STEP + VL : (l))
-#define HIGH(l) ((l)&STEP ? (l) + VL : (l) + STEP)
-#define ROUND()                                                                    \
-    for (int i = 0; i < VL; i++)                                                   \
-        if (!(i & STEP)) {                                                         \
-            vec low = __builtin_shuffle(r[i], r[i + STEP], (ivec)LANES(LOW));      \
-            r[i + STEP] = __builtin_shuffle(r[i], r[i + STEP], (ivec)LANES(HIGH)); \
-            r[i] = low;                                                            \
-        }
-#if VL == 16
-#define STEP 8
-#pragma GCC unroll 16
-    ROUND()
-#undef STEP
-#endif
-#if VL >= 8
-#define STEP 4
-#pragma GCC unroll 16
-    ROUND()
-#undef STEP
-#endif
-#define STEP 2
-#pragma GCC unroll 16
-    ROUND()
-#undef STEP
-#define STEP 1
-#pragma GCC unroll 16
-    ROUND()
-#undef STEP
-}
 
 /* panel {k, WIDTH} = b[from .. from + k, column .. column + columns), zeros beyond columns. */
 INLINE void pack(float *panel, const product *p, int64_t from, int64_t k, int64_t column, int64_t columns, int width)

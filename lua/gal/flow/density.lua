@@ -1,0 +1,124 @@
+-- flow/density: exact log densities of a flow, tile by tile: the ODE backwards with the divergence of its field. With steps = "auto" each point is solved with
+-- steps that are halved until its own two last solutions agree.
+local core = require "gal.tensor"
+local gal = require "gal"
+local arguments = require "gal.arguments"
+local inputs = require "gal.flow.inputs"
+local integrate = require "gal.flow.integrate"
+local solver = require "gal.flow.solver"
+local tiles = require "gal.flow.tiles"
+local raise = core.raise
+
+local density = {}
+
+local OPTIONS = { "steps", "tolerance", "progress" }
+
+-- The points z {M, d}, which it uses up and of which `each` belong to one row of features, solved in `steps` steps: log N(noise) and the integral of the
+-- divergence, {M} each on the host.
+local function solved(job, z, features, each, steps, progress)
+  return gal.scope(function()
+    local integral = integrate.run(job.flow, z, features, each, {
+      times = solver.times(steps), tableau = solver.method, density = true, backward = true, progress = progress,
+    })
+    job.cost = job.cost + z:size(1) * steps * solver.stages
+    return { normal = core.read(tiles.log_normal(z)), integral = core.read(integral) }
+  end)
+end
+
+-- The same with steps = "auto": lists {M} of the values, the steps and the errors estimated for them. at: points done before.
+local function chosen(job, z, features, each, at)
+  local points = z:size(1)
+  local values, counts, errors, solutions = {}, {}, {}, 0
+  local function run(list, steps)
+    local own, told, share = z, features, each
+    if list then
+      own, share = z:rows(list), 1
+      if features and features:size(1) > 1 then
+        local rows = {}
+        for i, point in ipairs(list) do rows[i] = math.floor((point - 1) / each) + 1 end
+        told = features:rows(rows)
+      end
+    else
+      own = z:clone()
+    end
+    -- The first two solutions, of one and two parts of work, are nearly all of it.
+    solutions = solutions + 1
+    local progress
+    if solutions == 1 then progress = tiles.part(job.progress, at, 1 / 3) end
+    if solutions == 2 then progress = tiles.part(job.progress, at + points / 3, 2 / 3) end
+    return solved(job, own, told, share, steps, progress)
+  end
+  solver.halve(points, run, function(point, coarse, i, fine, j, steps, last)
+    -- The two parts' differences by themselves: their sum may be 0 by chance.
+    local difference = math.abs(coarse.normal[i - 1] - fine.normal[j - 1]) + math.abs(coarse.integral[i - 1] - fine.integral[j - 1])
+    local error = solver.halved_error(difference)
+    if not (error <= job.tolerance) and not last then return false end
+    values[point] = fine.normal[j - 1] + fine.integral[j - 1]
+    counts[point], errors[point] = 2 * steps, error
+    return true
+  end)
+  return values, counts, errors
+end
+
+-- One tile with steps = "auto", points z {k * m} of galaxies from `first` on, `at` points before it: log densities in units of z, and the report's part.
+local function tile(job, z, features, m, first, at)
+  local values, counts, errors = chosen(job, z, features, m, at)
+  local report, points = job.report, #values
+  core.assign(report.steps:narrow(1, at + 1, points), gal.tensor(counts, { points }))
+  core.assign(report.error:narrow(1, at + 1, points), gal.tensor(errors, { points }))
+  for point, error in ipairs(errors) do
+    local galaxy = first + math.floor((point - 1) / m)
+    if error > job.tolerance and report.flagged[#report.flagged] ~= galaxy then table.insert(report.flagged, galaxy) end
+  end
+  return gal.tensor(values, { points }):to(z:device())
+end
+
+--- density.run(where, flow, theta, x, options): see Flow:log_prob. Returns log densities and the report, nil unless steps is "auto".
+function density.run(where, flow, theta, x, options)
+  options = arguments.known(where, options, OPTIONS)
+  local job = { flow = flow, cost = 0, scale = tiles.scale(where, flow) }
+  local steps, tolerance = tiles.solver(where, options)
+  x = inputs.conditions(where, flow, x)
+  local rows, each, shape
+  theta, rows, each, shape = inputs.points(where, flow, theta)
+  if x.rows ~= 1 and x.rows ~= rows then raise("%s: x has %d rows and theta %d, expected as many, or one row of x for all", where, x.rows, rows) end
+  local finish
+  job.progress, finish = tiles.progress(where, options, rows * each, "points")
+  job.tolerance = tolerance
+  if steps == "auto" then
+    job.report = { galaxies = rows, tolerance = tolerance, steps = gal.zeros { rows * each }, error = gal.zeros { rows * each }, flagged = {} }
+  end
+  local result = gal.zeros({ rows * each }, { device = flow:device() })
+  local ok, err = pcall(gal.no_grad, function()
+    local log_scale = tiles.log_scale(flow)
+    tiles.each(rows, each, 1, function(first, k, from, m)
+      gal.scope(function()
+        local at = (first - 1) * each + from - 1
+        local z = (theta:narrow(1, at + 1, k * m) - job.scale.theta_mean) / job.scale.theta_std
+        local features = x.rows == 1 and tiles.features(flow, x, 1, 1) or tiles.features(flow, x, first, k)
+        local values
+        if steps == "auto" then
+          values = tile(job, z, features, m, first, at)
+        else
+          local integral = integrate.run(flow, z, features, m, {
+            steps = steps, density = true, backward = true, progress = tiles.part(job.progress, at),
+          })
+          values = tiles.log_normal(z) + integral:reshape { -1 }
+        end
+        core.assign(result:narrow(1, at + 1, k * m), values - log_scale)
+        if job.progress then job.progress(at + k * m) end
+      end)
+    end)
+  end)
+  finish()
+  if not ok then error(err, 0) end
+  local report = job.report
+  if report then
+    report.steps, report.error = report.steps:reshape(shape), report.error:reshape(shape)
+    report.evaluations = job.cost / (rows * each)
+    report = solver.report(report)
+  end
+  return result:reshape(shape), report
+end
+
+return density

@@ -1,0 +1,218 @@
+-- flow/draw: draws from a flow's posteriors, with their densities where asked for, tile by tile, from each galaxy's own random stream. With steps = "auto" some
+-- draws of each galaxy, integrated with steps that are halved until it is enough, say how many steps that galaxy needs.
+local ffi = require "ffi"
+local C = ffi.C
+local gal = require "gal"
+local core = require "gal.tensor"
+local arguments = require "gal.arguments"
+local inputs = require "gal.flow.inputs"
+local integrate = require "gal.flow.integrate"
+local random = require "gal.random"
+local solver = require "gal.flow.solver"
+local tiles = require "gal.flow.tiles"
+local raise, check = core.raise, core.check
+
+local draw = {}
+
+local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress" }
+
+-- The pilots: a galaxy's first draws, so many however many are asked for, so that the galaxy's steps, and with them the bits of its draws, don't depend on n.
+local PILOTS = 32
+
+-- The first m of the draws that the words {key, counter} and the streams {k} have next, standardised, {k * m, d}; the words move on.
+local function noise(flow, streams, words, m)
+  local theta = gal.zeros({ streams:size(1), m * flow.d }, { device = flow:device() })
+  check(C.gal_normal_streams(theta.h, streams.h, words.h))
+  return theta:reshape { -1, flow.d }
+end
+
+-- The rows of x {k, ...} that are listed, or all of them.
+local function some(x, list)
+  if not x or not list or x:size(1) == 1 then return x end
+  return x:rows(list)
+end
+
+-- How far two solutions of a galaxy's pilots are apart: the largest over the properties of the rms over draws in units of the property's deviation, or, where
+-- densities are asked for, the rms of their logarithms' difference in nats, if larger. coarse and fine: {theta (from 0), integral or nil}; i and j: the galaxy's
+-- place in each, from 1.
+local function apart(coarse, i, fine, j, d)
+  local a, b, largest = coarse.theta, fine.theta, 0
+  local from, to = (i - 1) * PILOTS * d, (j - 1) * PILOTS * d
+  for c = 0, d - 1 do
+    local sum, squares, error = 0, 0, 0
+    for r = c, (PILOTS - 1) * d + c, d do
+      sum = sum + b[to + r]
+      error = error + (a[from + r] - b[to + r]) ^ 2
+    end
+    for r = c, (PILOTS - 1) * d + c, d do squares = squares + (b[to + r] - sum / PILOTS) ^ 2 end
+    local share = error == 0 and 0 or error / squares
+    if not (share <= largest) then largest = share end -- NaN stays
+  end
+  if fine.integral then
+    local error = 0
+    for r = 0, PILOTS - 1 do error = error + (coarse.integral[(i - 1) * PILOTS + r] - fine.integral[(j - 1) * PILOTS + r]) ^ 2 end
+    if not (error / PILOTS <= largest) then largest = error / PILOTS end
+  end
+  return math.sqrt(largest)
+end
+
+-- How many steps each of k galaxies needs, and the error that is to be expected: lists {k}; then the rows times evaluations that it cost.
+local function plan(flow, features, pilots, k, tolerance, density)
+  local steps, errors, cost = {}, {}, 0
+  local function run(list, n)
+    return gal.scope(function()
+      local theta = some(pilots:reshape { k, PILOTS * flow.d }, list):clone():reshape { -1, flow.d }
+      local integral = integrate.run(flow, theta, some(features, list), PILOTS, { times = solver.times(n), tableau = solver.method, density = density })
+      cost = cost + theta:size(1) * n * solver.stages
+      return { theta = core.read(theta), integral = integral and core.read(integral) }
+    end)
+  end
+  solver.halve(k, run, function(galaxy, coarse, i, fine, j, n, last)
+    local difference = apart(coarse, i, fine, j, flow.d)
+    steps[galaxy], errors[galaxy] = solver.count(difference, n, tolerance)
+    if steps[galaxy] or not last then return steps[galaxy] ~= nil end
+    steps[galaxy], errors[galaxy] = solver.most, solver.halved_error(difference)
+    return true
+  end)
+  return steps, errors, cost
+end
+
+-- Carries theta {k * m, d} in place, galaxies of one step count together; returns the integral {k * m, 1} where density, and rows times evaluations.
+local function carry(flow, theta, features, k, m, steps, options)
+  local groups, counts, cost = {}, {}, 0
+  for galaxy = 1, k do
+    local n = steps[galaxy]
+    if not groups[n] then
+      groups[n] = {}
+      counts[#counts + 1] = n
+    end
+    table.insert(groups[n], galaxy)
+  end
+  local integral = options.density and gal.zeros({ k * m, 1 }, { device = theta:device() }) or nil
+  local before = 0
+  for _, n in ipairs(counts) do
+    local list = groups[n]
+    gal.scope(function()
+      local all = #list == k
+      local own = all and theta or theta:reshape({ k, m * flow.d }):rows(list):reshape { -1, flow.d }
+      local own_integral = integrate.run(flow, own, all and features or some(features, list), m, {
+        times = solver.times(n), tableau = solver.method, density = options.density, precision = options.precision,
+        progress = options.progress and tiles.part(options.progress, options.before + before),
+      })
+      if integral and all then core.assign(integral, own_integral) end
+      for place, galaxy in ipairs(all and {} or list) do
+        core.assign(theta:narrow(1, (galaxy - 1) * m + 1, m), own:narrow(1, (place - 1) * m + 1, m))
+        if integral then core.assign(integral:narrow(1, (galaxy - 1) * m + 1, m), own_integral:narrow(1, (place - 1) * m + 1, m)) end
+      end
+    end)
+    before, cost = before + #list * m, cost + #list * m * n * solver.stages
+  end
+  return integral, cost
+end
+
+-- Everything that the tiles of one call have in common.
+local function prepare(where, flow, x, options, density)
+  options = arguments.known(where, options, OPTIONS)
+  local job = { flow = flow, density = density, scale = tiles.scale(where, flow), n = arguments.number(where, options, "n", 1000, 1, nil, true) }
+  job.steps, job.tolerance, job.precision = tiles.solver(where, options, { f32 = true, bf16 = not density or nil })
+  job.into = options.into
+  if job.into ~= nil and type(job.into) ~= "function" then raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, core.kind(job.into)) end
+  job.rng = options.rng or random.default()
+  if not random.is_rng(job.rng) then raise("%s: rng is %s, expected a generator made by gal.rng", where, core.kind(job.rng)) end
+  job.x = inputs.conditions(where, flow, x)
+  job.progress, job.finish = tiles.progress(where, options, job.x.rows * job.n, "draws")
+  return gal.no_grad(function()
+    job.streams, job.start = inputs.streams(job.x), job.rng:tensor(flow:device()):clone()
+    job.words, job.log_scale = job.start:clone(), tiles.log_scale(flow)
+    if job.steps == "auto" then
+      job.report = { galaxies = job.x.rows, tolerance = job.tolerance, cost = 0, steps = gal.zeros { job.x.rows }, error = gal.zeros { job.x.rows }, flagged = {} }
+    end
+    return job
+  end)
+end
+
+-- The steps of k galaxies from `first` on, found or known; what was found goes into the report.
+local function steps_of(job, features, streams, first, k)
+  local report = job.report
+  if not report then
+    local same = {}
+    for i = 1, k do same[i] = job.steps end
+    return same
+  end
+  core.assign(job.words, job.start)
+  local steps, errors, cost = plan(job.flow, features, noise(job.flow, streams, job.words, PILOTS), k, job.tolerance, job.density)
+  report.cost = report.cost + cost
+  core.assign(report.steps:narrow(1, first, k), gal.tensor(steps, { k }))
+  core.assign(report.error:narrow(1, first, k), gal.tensor(errors, { k }))
+  for i = 1, k do
+    if not (errors[i] <= job.tolerance) then table.insert(report.flagged, first + i - 1) end
+  end
+  return steps
+end
+
+-- One tile: samples {k, m, d} in theta's units and log densities {k, m} or nil.
+local function tile(job, first, k, from, m)
+  local flow = job.flow
+  local streams = job.streams:narrow(1, first, k)
+  local features = tiles.features(flow, job.x, first, k)
+  if from == 1 then
+    job.planned = steps_of(job, features, streams, first, k)
+    core.assign(job.words, job.start)
+  end
+  local theta, integral = noise(flow, streams, job.words, m), nil
+  local log_prob = job.density and tiles.log_normal(theta)
+  local before = (first - 1) * job.n + k * (from - 1)
+  if job.report then
+    local cost
+    integral, cost = carry(flow, theta, features, k, m, job.planned, {
+      density = job.density, precision = job.precision, progress = job.progress, before = before,
+    })
+    job.report.cost = job.report.cost + cost
+  else
+    integral = integrate.run(flow, theta, features, m, {
+      steps = job.steps, density = job.density, precision = job.precision, progress = tiles.part(job.progress, before),
+    })
+  end
+  if log_prob then log_prob = (log_prob - integral:reshape { -1 } - job.log_scale):reshape { k, m } end
+  check(C.gal_mul(theta.h, theta.h, job.scale.theta_std.h))
+  check(C.gal_add(theta.h, theta.h, job.scale.theta_mean.h))
+  if job.progress then job.progress(before + k * m) end
+  return theta:reshape { k, m, flow.d }, log_prob or nil
+end
+
+-- All tiles of the job; without `into`, samples {N, n, d} and log densities {N, n} or nil.
+local function run(job)
+  local flow, rows, n, streamed = job.flow, job.x.rows, job.n, job.into
+  local device = { device = flow:device() }
+  local samples = not streamed and gal.zeros({ rows, n, flow.d }, device) or nil
+  local densities = not streamed and job.density and gal.zeros({ rows, n }, device) or nil
+  tiles.each(rows, n, PILOTS, function(first, k, from, m)
+    local part, log_prob = gal.scope(gal.no_grad, function()
+      local part, log_prob = tile(job, first, k, from, m)
+      if streamed then return part:keep(), log_prob and log_prob:keep() end
+      core.assign(samples:narrow(1, first, k):narrow(2, from, m), part)
+      if log_prob then core.assign(densities:narrow(1, first, k):narrow(2, from, m), log_prob) end
+    end)
+    if streamed then streamed(first, part, log_prob, from) end
+  end)
+  return samples, densities
+end
+
+--- draw.run(where, flow, x, options, density): see Flow:sample. Returns samples, log densities and the report, nil what was not asked for or streamed.
+function draw.run(where, flow, x, options, density)
+  local job = prepare(where, flow, x, options, density)
+  local ok, samples, densities = pcall(run, job)
+  job.finish()
+  if not ok then error(samples, 0) end
+  -- All galaxies' streams have moved by what one of them used, as if nothing had been drawn twice.
+  core.assign(job.rng:tensor(flow:device()), job.words)
+  local report = job.report
+  if report then
+    report.evaluations = report.cost / (job.x.rows * job.n)
+    report.cost = nil
+    report = solver.report(report)
+  end
+  return samples, densities, report
+end
+
+return draw

@@ -1,0 +1,104 @@
+-- flow/tiles: what draws and densities share. Work of any size goes in tiles of galaxies and draws, so that memory for it does not grow with either; beside
+-- that the features of a tile's galaxies, the units of densities, the options, and progress.
+local C = require("ffi").C
+local gal = require "gal"
+local core = require "gal.tensor"
+local arguments = require "gal.arguments"
+local raise = core.raise
+
+local tiles = {}
+
+-- Draws of a tile, at most: five properties of so many are 1.3 MB, and the integration is past 50 ms, beside which what a tile costs is nothing.
+local MOST = 65536
+
+--- tiles.each(galaxies, n, least, fn): calls fn(first, k, draw, m) for tiles that cover `galaxies` times n draws: those from galaxy `first` on, k of them, and of each
+-- the draws from `draw` on, m of them. m is n unless one galaxy's draws are more than a tile; then it is a multiple of 4. least: draws a galaxy that are worked on
+-- at least, however few n is.
+function tiles.each(galaxies, n, least, fn)
+  local together, m = math.max(1, math.floor(MOST / math.max(n, least))), math.min(n, MOST)
+  for first = 1, galaxies, together do
+    for draw = 1, n, m do
+      core.poll()
+      fn(first, math.min(together, galaxies - first + 1), draw, math.min(m, n - draw + 1))
+    end
+  end
+end
+
+--- tiles.features(flow, x, first, count): what the velocity net is told of these galaxies of inputs.conditions()'s x, {count, width}, or nil. Images are encoded
+-- 64 at a time.
+function tiles.features(flow, x, first, count)
+  local seen = x.context and flow:standard(x.context:narrow(1, first, count))
+  if not x.images then return seen end
+  local out, piece = {}, 64
+  for at = 1, count, piece do
+    core.poll()
+    local m = math.min(piece, count - at + 1)
+    out[#out + 1] = gal.scope(function()
+      return flow:encode(seen and seen:narrow(1, at, m), x.images:narrow(1, first + at - 1, m)):keep()
+    end)
+  end
+  return #out == 1 and out[1] or gal.cat(out, 1)
+end
+
+--- tiles.scale(where, flow): the flow's units; raises where it was not trained.
+function tiles.scale(where, flow)
+  return flow.scale or raise("%s: the flow has not been trained: it has no units yet", where)
+end
+
+--- tiles.log_scale(flow): the logarithm of the product of theta's deviations: densities per unit of theta are smaller by it than standardised ones.
+function tiles.log_scale(flow)
+  local sum = 0
+  for _, v in ipairs(flow.scale.theta_std:totable()) do sum = sum + math.log(v) end
+  return sum
+end
+
+--- tiles.log_normal(z {M, d}): log N(z; 0, I) of each row, {M}.
+function tiles.log_normal(z)
+  return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
+end
+
+--- tiles.solver(where, options): steps (a whole number or "auto"), tolerance and precision, checked.
+function tiles.solver(where, options, precisions)
+  local steps = options.steps
+  if type(steps) == "string" and steps ~= "auto" then
+    raise("%s: steps is the string \"%s\", expected a whole number of at least 1, or \"auto\"", where, steps)
+  end
+  if steps ~= "auto" then steps = arguments.number(where, options, "steps", 100, 1, nil, true) end
+  local tolerance = arguments.number(where, options, "tolerance", 1e-3, 0)
+  if tolerance == 0 then raise("%s: tolerance is 0, expected a number above it", where) end
+  local precision = options.precision
+  if precision ~= nil and not precisions[precision] then
+    local names = {}
+    for name in pairs(precisions) do names[#names + 1] = ("%q"):format(name) end
+    table.sort(names, function(a, b) return a > b end)
+    raise("%s: precision is %s, expected %s", where, core.kind(precision), table.concat(names, " or "))
+  end
+  return steps, tolerance, precision
+end
+
+-- A job is that much longer than a glance when its progress line appears, seconds.
+local PATIENCE = 2
+
+--- tiles.progress(where, options, total, unit): what to call with the work done so far, or nil where nobody wants to know, and a function that ends it.
+-- options.progress: a function is called with (done, total); true makes a line that appears when the work takes more than two seconds; nil is true at the
+-- prompt, else false.
+function tiles.progress(where, options, total, unit)
+  local wanted = options.progress
+  if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end
+  if wanted ~= nil and type(wanted) ~= "boolean" then raise("%s: progress is %s, expected true, false or a function", where, core.kind(wanted)) end
+  if wanted == nil then
+    local known, host = pcall(require, "gal.host")
+    wanted = known and host.interactive
+  end
+  if not wanted then return nil, function() end end
+  local line = require("gal.progress") { total = total, unit = unit, after = PATIENCE }
+  return function(done) line:update { done = done } end, function() line:finish() end
+end
+
+--- tiles.part(progress, before[, share]): what to call with the rows done of a part of the work, before which `before` was done and of whose rows each counts as
+-- `share` (1) of one; nil where progress is.
+function tiles.part(progress, before, share)
+  return progress and function(rows) progress(before + (share or 1) * rows) end
+end
+
+return tiles

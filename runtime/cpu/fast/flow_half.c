@@ -1,0 +1,167 @@
+/* flow_half.c: products of bfloat16 for the fused integrator: by AMX tiles where the processor has them, else by dot products of pairs; and
+ * none where it has neither. Chosen at run time, so this file is compiled for both beyond the instruction set of its folder. */
+#define _GNU_SOURCE
+#include "flow.h"
+
+#if VL == 16
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DOT __attribute__((target("avx512bf16")))
+#define AMX __attribute__((target("avx512bf16,amx-tile,amx-bf16")))
+
+/* Linux gives the tiles' registers to a process that asks for them (arch/x86: ARCH_REQ_XCOMP_PERM, feature 18). */
+static int amx_is_granted(void)
+{
+    return __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+
+flow_half FAST(flow_half)(void)
+{
+    const char *most = getenv("GALRUN_BF16"); /* for tests: "none" or "dot" where there is more */
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx512bf16") || (most && !strcmp(most, "none")))
+        return HALF_NONE;
+    return (most && !strcmp(most, "dot")) || !amx_is_granted() ? HALF_DOT : HALF_AMX;
+}
+
+DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
+{
+    /* Lane l of both rows side by side: low halves from the even row. */
+    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    __m512i side_by_side = _mm512_loadu_si512(order);
+    for (int64_t o = 0; o < outs; o += 2, z += 2 * t->ld, y += 2 * t->ld)
+        for (int v = 0; v < vecs; v++) {
+            vec even = load(z + v * VL), odd = o + 1 < outs ? load(z + t->ld + v * VL) : splat(0);
+            __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
+            _mm512_storeu_si512(y + v * 2 * VL, _mm512_permutexvar_epi16(side_by_side, both));
+        }
+}
+
+/* n outputs x m vecs. */
+DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w, const uint16_t *x, float *z, int64_t ld, const float *b)
+{
+    __m512 sum[OUTS][VECS];
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < m; j++)
+            sum[i][j] = _mm512_loadu_ps(b + i * VL);
+    for (int64_t k = 0; k < pairs; k++) {
+        __m512bh v[VECS];
+#pragma GCC unroll 3
+        for (int j = 0; j < m; j++)
+            v[j] = (__m512bh)_mm512_loadu_si512(x + j * 2 * VL);
+#pragma GCC unroll 8
+        for (int i = 0; i < n; i++) {
+            int32_t pair;
+            memcpy(&pair, w + 2 * i, 4);
+            __m512bh weight = (__m512bh)_mm512_set1_epi32(pair);
+#pragma GCC unroll 3
+            for (int j = 0; j < m; j++)
+                sum[i][j] = _mm512_dpbf16_ps(sum[i][j], weight, v[j]);
+        }
+        x += 2 * ld;
+        w += 2 * OUTS;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++)
+#pragma GCC unroll 3
+        for (int j = 0; j < m; j++)
+            _mm512_storeu_ps(z + i * ld + j * VL, sum[i][j]);
+}
+
+/* Always OUTS of them: weights and b are padded, and z has the room. */
+DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+{
+    int64_t pairs = (l->in + 1) / 2;
+    const uint16_t *w = l->half + o * 2 * pairs;
+    for (int from = 0; from < vecs; from += VECS) {
+        const uint16_t *at = x + from * 2 * VL;
+        if (vecs - from >= 3)
+            dots(OUTS, 3, pairs, w, at, z + from * VL, t->ld, l->b + o * VL);
+        else if (vecs - from == 2)
+            dots(OUTS, 2, pairs, w, at, z + from * VL, t->ld, l->b + o * VL);
+        else
+            dots(OUTS, 1, pairs, w, at, z + from * VL, t->ld, l->b + o * VL);
+    }
+}
+
+/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL, 2}. All are 16 rows of 64
+ * bytes. */
+AMX void FAST(flow_amx_begin)(void)
+{
+    /* A constant: the intrinsic's asm claims to read its first 8 bytes only, and stores of the others may be dropped. */
+    static const struct {
+        uint8_t palette, start, unused[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&config);
+}
+
+AMX void FAST(flow_amx_end)(void)
+{
+    _tile_release();
+}
+
+AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+{
+    int64_t blocks = (l->in + AMX_IN - 1) / AMX_IN, ld = t->ld * 4;
+    const uint16_t *w = l->half + o * blocks * AMX_IN;
+    for (int from = 0; from < vecs; from += VECS) {
+        int m = vecs - from < VECS ? vecs - from : VECS;
+        const uint16_t *at = x + from * 2 * VL;
+        _tile_loadd(0, l->b + o * VL, 64);
+        _tile_loadd(1, l->b + o * VL, 64);
+        _tile_loadd(2, l->b + o * VL, 64);
+        for (int64_t k = 0; k < blocks; k++, at += AMX_IN * t->ld) {
+            _tile_loadd(3, w + k * AMX_OUTS * AMX_IN, 64);
+            _tile_loadd(4, at, ld);
+            _tile_dpbf16ps(0, 3, 4);
+            if (m > 1) {
+                _tile_loadd(5, at + 2 * VL, ld);
+                _tile_dpbf16ps(1, 3, 5);
+            }
+            if (m > 2) {
+                _tile_loadd(6, at + 4 * VL, ld);
+                _tile_dpbf16ps(2, 3, 6);
+            }
+        }
+        _tile_stored(0, z + from * VL, ld);
+        if (m > 1)
+            _tile_stored(1, z + (from + 1) * VL, ld);
+        if (m > 2)
+            _tile_stored(2, z + (from + 2) * VL, ld);
+    }
+}
+
+#else
+
+/* No bfloat16 in this instruction set: layers never have `half`, and nothing of this is called. */
+flow_half FAST(flow_half)(void)
+{
+    return HALF_NONE;
+}
+void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
+{
+    (void)t, (void)vecs, (void)outs, (void)z, (void)y;
+}
+void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+{
+    (void)l, (void)t, (void)vecs, (void)o, (void)x, (void)z;
+}
+void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+{
+    (void)l, (void)t, (void)vecs, (void)o, (void)x, (void)z;
+}
+void FAST(flow_amx_begin)(void)
+{
+}
+void FAST(flow_amx_end)(void)
+{
+}
+
+#endif

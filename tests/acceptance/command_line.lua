@@ -1,0 +1,58 @@
+-- Acceptance: the posteriors of 1,000 galaxies, 1,000 draws each with steps = "auto", from the command line: experiments/sample.lua on a run of the photometry model that is
+-- trained here on an analytic survey. Asked for: under a minute on two cores, anonymous memory under 300 MiB (RssAnon of /proc, twenty times a second), all files there.
+-- usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]      Goes on where it was stopped.
+local ffi = require "ffi"
+local folder = require "gal.folder"
+local gal = require "gal"
+local host = require "gal.host"
+local here = arg[0]:match "^(.*)/" or "."
+local report = dofile(here .. "/report.lua")
+
+local o = require("gal.cli").options {
+  { "out", "runs/acceptance/command_line", "folder for the survey, the run and the draws" },
+  { "galaxies", 1000, "to draw for" }, { "n", 1000, "draws of each" }, { "epochs", 30, "of training" },
+  { "log-prob", false, "with the densities of the draws" },
+  { "record", true, "append the result to RESULTS.md" },
+}
+
+local function galrun(words)
+  local command = ("'%s' '%s/experiments/%s"):format(host.executable, host.root, words)
+  print(command)
+  return command
+end
+
+folder.make(o.out)
+local function survey(name, n, seed)
+  local path = ("%s/%s.csv"):format(o.out, name)
+  if not folder.kind(path) then require("gal.analytic").table(n, seed):save(path) end
+  return path
+end
+local training, fresh = survey("train", 10000, 1), survey("fresh", o.galaxies, 2)
+if not folder.kind(o.out .. "/run/flow.safetensors") then
+  if os.execute(galrun(("train_photometry.lua' --survey '%s' --out '%s/run' --epochs %d"):format(training, o.out, o.epochs))) ~= 0 then error("the training failed", 0) end
+end
+
+local results = o.out .. "/draws"
+os.execute(("rm -rf '%s'"):format(results))
+local command = galrun(("sample.lua' '%s/run' --survey '%s' --n %d --steps auto%s --out '%s'"):format(o.out, fresh, o.n, o.log_prob and " --log-prob" or "", results))
+local start = tonumber(ffi.C.gal_now())
+local pipe = io.popen(command .. " & p=$!; while kill -0 $p 2>/dev/null; do grep RssAnon /proc/$p/status 2>/dev/null; sleep 0.05; done; wait $p; echo code $?")
+local peak, code = 0, nil
+for line in pipe:lines() do
+  local kilobytes = line:match "^RssAnon:%s*(%d+)"
+  if kilobytes then peak = math.max(peak, kilobytes / 1024) else print(line) end
+  code = line:match "^code (%d+)$" or code
+end
+pipe:close()
+local seconds = tonumber(ffi.C.gal_now()) - start
+
+local verdict = report.new("command_line", o.record)
+verdict:bar("exit code", tonumber(code), 0)
+verdict:bar(("seconds for %d galaxies of %d draws"):format(o.galaxies, o.n), seconds, 60)
+verdict:bar("MiB of anonymous memory", peak, 300)
+local samples = gal.load(results .. "/samples.npy")
+local summary = gal.table(results .. "/summary.csv")
+verdict:bar("galaxies without draws", o.galaxies - math.min(samples:size(1), summary.rows), 0)
+verdict:bar("flagged", summary:column("flagged"):sum():item(), 0.01 * o.galaxies)
+verdict:finish()
+os.exit(verdict.short == 0 and 0 or 1)
