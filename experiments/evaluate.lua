@@ -106,8 +106,7 @@ end
 local wasserstein, inside = {}, {}
 for i, name in ipairs(flow.theta) do wasserstein[name], inside[name] = distances[i], { coverage[1][i], coverage[2][i] } end
 local results = { run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, n = o.n, steps = o.steps, tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed,
-  dereddened = survey.dereddened, images = survey.prepared, wasserstein = wasserstein, coverage = inside,
-  prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
+  dereddened = survey.dereddened, images = survey.prepared, wasserstein = wasserstein, coverage = inside, prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
 for name, entry in pairs(summary) do results[name] = entry end
 
 local out = folder.make(o.out or o.run)

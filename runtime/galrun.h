@@ -362,8 +362,6 @@ GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i)
 GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i);
 /* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as gal_file_write does. */
 GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
-/* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are looked at. */
-GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
 /* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order. The file has its name from commit on, which fails while values
  * are missing; freed before, it was never there. A put that fails ends it. */
 typedef struct gal_npy_stream gal_npy_stream;
@@ -371,6 +369,8 @@ GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, i
 GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
 GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
 GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL is left alone */
+/* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are looked at. */
+GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
 /* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal bytes. */
 GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors);
 /* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal contents give equal bytes whatever their order. */

@@ -130,8 +130,9 @@ function data.open(path, options)
 end
 
 --- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, crop and bin, which must be what was
--- chosen; packed, as data.open's images have it; images = false: without them; theta = false: every row with the context, whose properties nobody needs to know, so that it has
--- no theta, and cuts on properties are left out. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another: that is refused.
+-- chosen; packed, as data.open's images have it; images = false: without them; theta = false: every row with the context, whose properties nobody needs to know, so that
+-- it has no theta, and cuts on properties are left out. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another:
+-- that is refused.
 function data.reopen(choices, options)
   options = options or {}
   if not choices then raise "the flow does not say which survey it learned from: it was not trained by an experiment" end
@@ -147,6 +148,7 @@ function data.reopen(choices, options)
       raise("%s is %s, but the flow was trained on %s", name, tostring(options[name]), images and ("images with %s = %d"):format(name, chosen) or "no images")
     end
   end
+  if options.theta == false then asked.theta, asked.sample = {}, "none" end
   if options.images == false then
     asked.images = nil
   elseif images then
@@ -333,9 +335,9 @@ function survey:describe()
       thousands(counts.valid), thousands(counts.test), self.id_column or "the row number"),
   }
   for _, what in ipairs { "theta", "context" } do
-    local names = self.names[what] or {}
-    if #names > 0 then lines[#lines + 1] = ("%-8s %s"):format(what .. ":", table.concat(names, ", ")) end
+    if self[what] then lines[#lines + 1] = ("%-8s %s"):format(what .. ":", table.concat(self.names[what] or {}, ", ")) end
   end
+  if not self.context then lines[#lines + 1] = "context: none" end
   for _, line in ipairs(self.images and columns.describe_images(self) or {}) do lines[#lines + 1] = line end
   if #self.corrected > 0 then
     lines[#lines + 1] = "corrected for Galactic extinction: " .. table.concat(self.corrected, ", ")

@@ -6,6 +6,7 @@
 local array = require "gal.array"
 local core = require "gal.tensor"
 local gal = require "gal"
+local linalg = require "gal.linalg"
 local raise = core.raise
 
 local metrics = {}
@@ -211,6 +212,23 @@ function metrics.coverage(truth, samples, level)
     result[i] = inside / count
   end
   return result
+end
+
+--- metrics.path_excess(c {d, d}, p {d, d}, sigma): what a path of width sigma makes of D_KL - Delta log p, nats, for normal posteriors of covariance c under a normal prior of
+-- covariance p, both of standardised theta, as lists of rows: the flow's covariance is c' = (c + sigma^2) / (1 + sigma^2), and the mean of ln q - ln p over c' less that
+-- over c is -tr(1 - c c'^-1) / 2 + tr((c' - c) p^-1) / 2.
+function metrics.path_excess(c, p, sigma)
+  local wide, change = {}, {}
+  for i = 1, #c do
+    wide[i], change[i] = {}, {}
+    for j = 1, #c do
+      wide[i][j] = (c[i][j] + (i == j and sigma ^ 2 or 0)) / (1 + sigma ^ 2)
+      change[i][j] = wide[i][j] - c[i][j]
+    end
+  end
+  local shrunk, moved, sum = linalg.product(c, linalg.invert(wide)), linalg.product(change, linalg.invert(p)), 0
+  for i = 1, #c do sum = sum - 0.5 * (1 - shrunk[i][i]) + 0.5 * moved[i][i] end
+  return sum
 end
 
 return metrics
