@@ -6,7 +6,7 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "out", "runs/quickstart", "folder for the survey and the runs; a second start goes on from there" },
   { "galaxies", 6000, "galaxies to train on; half as many more are tested on" },
-  { "epochs", 80, "epochs of the image model" },
+  { "epochs", 60, "epochs of the image model" },
   { "photometry-epochs", 120, "epochs of the photometry model" },
   { "seed", 1, "of the survey, the weights and the noise" },
   { "tiny", false, "a few seconds of everything, to see that it works; its numbers mean nothing" },
@@ -21,7 +21,7 @@ local plot = require "gal.plot"
 
 local galaxies, epochs, photometry_epochs, channels = o.galaxies, o.epochs, o.photometry_epochs, { 16, 32, 64, 128 }
 if o.tiny then galaxies, epochs, photometry_epochs, channels = 240, 2, 2, { 4, 4, 4, 4 } end
-local DRAWS, STEPS = 20, 12 -- a galaxy; of Runge-Kutta: within 3e-4 nats of a hundred
+local DRAWS, STEPS = 20, "auto" -- a galaxy; of the solver, as many as each posterior needs
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
 local home = o.out .. "/survey"

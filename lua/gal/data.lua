@@ -154,6 +154,7 @@ function data.reopen(choices, options)
   elseif images then
     asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil }
   end
+  if options.theta == false then asked.theta, asked.sample = {}, "none" end
   return data.open(options.survey or choices.survey, asked)
 end
 
