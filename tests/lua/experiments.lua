@@ -254,6 +254,8 @@ check.case("train_image says how its images were prepared, and evaluate takes th
   check.that(text:find("Delta log p", 1, true), text)
   check.equal(json.decode(read "image/evaluation.json").images.crop, 16)
   refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image", "--crop", "32")
+  succeeds("sample", "image", "--n", "6", "--steps", "4", "--out", "image_draws")
+  check.equal(gal.load(path "image_draws/samples.npy").shape, { 149, 6, 5 })
   refuses(1, "crop is 129 pixels, expected 1 to 128", "train_image", "--survey", "mock", "--crop", "129", "--out", "none")
   refuses(1, "has no cutouts", "train_image", "--survey", "folder", "--theta", "oh_p50", "--photometry", "modelMag_r", "--out", "none")
 end)
