@@ -482,15 +482,16 @@ GAL_API gal_status gal_mock_table(gal_table **out, const gal_mock *survey);
 typedef struct gal_reference gal_reference;
 GAL_API gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first, const double *observed);
 GAL_API void gal_reference_free(gal_reference *reference); /* NULL is left alone */
-/* Draws for galaxies from ... to (from 0, to not included) until each has that effective sample size and that many distinct independent draws, or `most` were drawn for it.
- * GAL_INTERRUPTED after Ctrl-C; it can go on then. A galaxy's draws depend on seed and first + k only. */
-GAL_API gal_status gal_reference_search(gal_reference *reference, int64_t from, int64_t to, double ess, int64_t distinct, int64_t most);
-/* Of galaxy k, from 0: effective sample size, about how many distinct independent draws gal_reference_sample has, and how many galaxies were drawn for it. */
-GAL_API gal_status gal_reference_state(double *ess, double *distinct, int64_t *draws, const gal_reference *reference, int64_t k);
+/* Draws for galaxies from ... to (from 0, to not included) until each has that effective sample size, or `most` were drawn for it. GAL_INTERRUPTED after Ctrl-C; it can go on
+ * then. A galaxy's draws depend on seed and first + k only. */
+GAL_API gal_status gal_reference_search(gal_reference *reference, int64_t from, int64_t to, double ess, int64_t most);
+/* Of galaxy k, from 0: effective sample size, and how many galaxies were drawn for it. */
+GAL_API gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference *reference, int64_t k);
 /* mean {5} and covariance {5, 5} of theta. */
 GAL_API gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *reference, int64_t k);
-/* theta {n, 5}: independent draws, each from another galaxy drawn, by rejection with the largest 2 % of the weight cut off. GAL_VALUE where there are fewer. */
-GAL_API gal_status gal_reference_sample(float *theta, const gal_reference *reference, int64_t k, int64_t n);
+/* theta {n, 5}: distinct draws, by rejection with the largest weights cut down; *cut: the share of the weight that this takes off. GAL_VALUE for n above a third of the effective
+ * sample size. */
+GAL_API gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *reference, int64_t k, int64_t n);
 /* *log_prob: ln p(theta | ugriz) at theta {5}, nats per product of theta's units: the labels' errors, normal, around every weighed draw. */
 GAL_API gal_status gal_reference_log_prob(double *log_prob, const gal_reference *reference, int64_t k, const double *theta);
 /* Writes folder/<objID>.jpg, 128 x 128, of galaxies from ... to (from 0, to not included; they are found) that are not there yet. without: couplings that are off

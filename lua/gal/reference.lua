@@ -15,7 +15,7 @@ local D, BANDS = 5, 5
 local TOGETHER = 4 -- galaxies between two looks at the progress
 local PIECE = 20   -- galaxies that are written together
 local out, mean, covariance = ffi.new "gal_reference *[1]", ffi.new("double[?]", D), ffi.new("double[?]", D * D)
-local ess, distinct, draws = ffi.new "double[1]", ffi.new "double[1]", ffi.new "int64_t[1]"
+local ess, cut, draws = ffi.new "double[1]", ffi.new "double[1]", ffi.new "int64_t[1]"
 
 -- Raises unless x is a tensor {rows, columns}; returns its values, from 0, and its rows.
 local function matrix(name, x, columns, rows)
@@ -27,10 +27,10 @@ local function matrix(name, x, columns, rows)
   return core.read(x), shape[1]
 end
 
---- What is known of galaxy k: ess (effective sample size, (sum w)^2 / sum w^2), distinct (how many independent draws there are, each from another draw of the prior), draws.
+--- What is known of galaxy k: ess (effective sample size, (sum w)^2 / sum w^2), draws (galaxies drawn for it).
 function Reference:state(k)
-  check(C.gal_reference_state(ess, distinct, draws, self.h, errors.integer("reference", "k", k, 1, self.n) - 1))
-  return { ess = ess[0], distinct = math.floor(distinct[0]), draws = tonumber(draws[0]) }
+  check(C.gal_reference_state(ess, draws, self.h, errors.integer("reference", "k", k, 1, self.n) - 1))
+  return { ess = ess[0], draws = tonumber(draws[0]) }
 end
 
 --- Mean {5} and covariance {5, 5} of galaxy k's posterior, Lua lists. They are of the labels: measurement errors are in them.
@@ -44,12 +44,16 @@ function Reference:moments(k)
   return m, c
 end
 
---- n independent draws of each posterior: a tensor {N, n, 5}. Raises where a galaxy has fewer (state's distinct, within a few deviations of chance).
+--- n draws of each posterior, at most a third of the effective sample size, each from another galaxy drawn: a tensor {N, n, 5}. Second: a list {N}, what share of the weight was cut
+--- off to have no draw twice; so far is each sample from its posterior in total variation.
 function Reference:sample(n)
   errors.integer("reference", "n", n, 1, 2 ^ 31)
-  local y = core.new({ self.n, n, D }, "float32", "cpu")
-  for k = 0, self.n - 1 do check(C.gal_reference_sample(ffi.cast("float *", y.h.data) + k * n * D, self.h, k, n)) end
-  return y
+  local y, cuts = core.new({ self.n, n, D }, "float32", "cpu"), {}
+  for k = 0, self.n - 1 do
+    check(C.gal_reference_sample(ffi.cast("float *", y.h.data) + k * n * D, cut, self.h, k, n))
+    cuts[k + 1] = cut[0]
+  end
+  return y, cuts
 end
 
 --- ln p(theta | ugriz) at theta {N, 5}, a row a galaxy: a Lua list {N}, nats per product of theta's units.
@@ -64,23 +68,23 @@ function Reference:log_prob(theta)
 end
 
 --- reference(magnitudes, options): the posteriors of galaxies from their ugriz model magnitudes {N, 5}, a tensor. options: ess (3000, the effective sample size that each galaxy
---- gets), distinct (0: how many independent draws it gets), seed (0), first (0: of galaxies before these, so that parts of a set are like the whole), most (2^30 draws a galaxy), progress (called with galaxies done and N). Raises where a galaxy doesn't get there:
+--- gets), seed (0), first (0: of galaxies before these, so that parts of a set are like the whole), most (2^30 draws a galaxy), progress (called with galaxies done and N). Raises where a galaxy doesn't get there:
 --- the model has hardly any like it.
 local function new(magnitudes, options)
-  local o = arguments.known("reference", options, { "ess", "distinct", "seed", "first", "most", "progress" })
+  local o = arguments.known("reference", options, { "ess", "seed", "first", "most", "progress" })
   local values, n = matrix("magnitudes", magnitudes, BANDS)
   local flux = ffi.new("double[?]", n * BANDS)
   for i = 0, n * BANDS - 1 do flux[i] = 10 ^ (0.4 * (22.5 - values[i])) end
-  local wanted, wanted_distinct = number("reference", o, "ess", 3000, 1), number("reference", o, "distinct", 0, 0, 2 ^ 40, true)
+  local wanted = number("reference", o, "ess", 3000, 1)
   local most = number("reference", o, "most", 2 ^ 30, 1, 2 ^ 32, true)
   check(C.gal_reference_new(out, number("reference", o, "seed", 0, 0, 2 ^ 53, true), n, number("reference", o, "first", 0, 0, 2 ^ 18, true), flux))
   local self = setmetatable({ h = ffi.gc(out[0], C.gal_reference_free), n = n }, Reference)
   for from = 0, n - 1, TOGETHER do
     local to = math.min(n, from + TOGETHER)
-    check(C.gal_reference_search(self.h, from, to, wanted, wanted_distinct, most))
+    check(C.gal_reference_search(self.h, from, to, wanted, most))
     for k = from + 1, to do
       local s = self:state(k)
-      if s.ess < wanted or s.distinct < wanted_distinct then
+      if s.ess < wanted then
         raise("reference: galaxy %d has an effective sample size of %.0f after %.3g draws, expected %.0f: the model has hardly any galaxy of its magnitudes", k, s.ess, s.draws, wanted)
       end
     end
@@ -91,20 +95,23 @@ end
 
 -- What survey.reference.run keeps of one piece, by name.
 local function piece_of(magnitudes, theta, o, first, progress)
-  local r = new(magnitudes, { ess = o.ess, distinct = o.samples, seed = o.seed, first = first, most = o.most, progress = progress })
+  local r = new(magnitudes, { ess = math.max(o.ess, 3 * o.samples), seed = o.seed, first = first, most = o.most, progress = progress })
   local means, covariances, sizes, drawn = {}, {}, {}, {}
   for k = 1, r.n do
     local state = r:state(k)
     sizes[k], drawn[k] = state.ess, state.draws
     means[k], covariances[k] = r:moments(k)
   end
+  local samples, cuts
+  if o.samples > 0 then samples, cuts = r:sample(o.samples) end
   return { mean = core.tensor(means), covariance = core.tensor(covariances), ess = core.tensor(sizes), draws = core.tensor(drawn), log_prob = theta and core.tensor(r:log_prob(theta)),
-    samples = o.samples > 0 and r:sample(o.samples) or nil }
+    samples = samples, cut = cuts and core.tensor(cuts) }
 end
 
 --- reference.run{magnitudes =, theta =, out =, ess = 3000, samples = 0, seed = 0, most =, progress = true}: the posteriors of galaxies from their magnitudes {N, 5}, in pieces that are
 --- kept in the folder `out`: stopped, it goes on there. Returns tensors, as reference.npz in `out` has them: mean {N, 5}, covariance {N, 5, 5}, ess {N}, draws {N} (galaxies drawn),
---- log_prob {N} at theta {N, 5} where that is given, samples {N, samples, 5} where they are asked for.
+--- log_prob {N} at theta {N, 5} where that is given, samples {N, samples, 5} and what was cut for them, cut {N}, where they are asked for (then the effective sample size is three times as
+--- many at least).
 function M.run(options)
   local gal, folder, json = require "gal", require "gal.folder", require "gal.json"
   local o = arguments.known("reference", options, { "magnitudes", "theta", "out", "ess", "samples", "seed", "most", "progress" })

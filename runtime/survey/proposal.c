@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define WIDE 0.15 /* share of the first proposal in the second: no weight can exceed 1 / WIDE of what it would be under the first alone */
-/* The second proposal: the fits, wider by CORE, and by TAIL for a share TAILS of the draws. Of four settings tried on a galaxy with a curved posterior these were the only ones under
- * which no single draw came to outweigh thousands (1.8 million draws: effective 23,800; with 1.2, 2.0, 0.3, narrowest 0.6: 1,760). */
+/* The second proposal: the fits, wider by CORE, and by TAIL for a share TAILS of the draws. Of four settings tried on a galaxy with a
+ * curved posterior these were the only ones under which no single draw came to outweigh thousands (1.8 million draws: effective 23,800;
+ * with 1.2, 2.0, 0.3, narrowest 0.6: 1,760). */
 #define CORE 1.3
 #define TAIL 3.0
 #define TAILS 0.25
@@ -223,12 +224,12 @@ double gal_proposal_log_weight(const gal_proposal *p, const gal_proposed *d)
     return scatter <= 0 ? -INFINITY : log(gal_mock_mass_function(log_mass) * distance * distance * distance * scatter / density);
 }
 
-void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, double largest)
+void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, double largest, double cap)
 {
     double sum = 0, mean[GAL_COORDINATES] = {0}, c[GAL_COORDINATES][GAL_COORDINATES] = {{0}},
            lower[GAL_COORDINATES][GAL_COORDINATES] = {{0}};
     for (int64_t i = 0; i < n; i++) {
-        double w = exp(draw[i].log_weight - largest);
+        double w = fmin(cap, exp(draw[i].log_weight - largest));
         sum += w;
         for (int a = 0; a < GAL_COORDINATES; a++)
             mean[a] += w * draw[i].coordinate[a];
@@ -236,7 +237,7 @@ void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, doubl
     for (int a = 0; a < GAL_COORDINATES; a++)
         mean[a] /= sum;
     for (int64_t i = 0; i < n; i++) {
-        double w = exp(draw[i].log_weight - largest) / sum;
+        double w = fmin(cap, exp(draw[i].log_weight - largest)) / sum;
         for (int a = 0; a < GAL_COORDINATES; a++)
             for (int b = 0; b <= a; b++)
                 c[a][b] += w * (draw[i].coordinate[a] - mean[a]) * (draw[i].coordinate[b] - mean[b]);

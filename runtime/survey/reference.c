@@ -7,11 +7,11 @@
 
 #define ROUND 8192 /* draws between two looks at how far it is */
 /* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they are. */
-#define FIT_FROM 150     /* effective draws that a fit wants */
-#define LAST_FIT 4194304 /* draws after which fewer have to do */
-#define REACH 6.0        /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
-#define CUT 0.02         /* share of the weight that samples may lack */
-#define NEGLIGIBLE 16.0  /* so far below the largest logarithm of a weight a draw is forgotten */
+#define FIT_FROM 150    /* effective draws that a fit wants */
+#define FIT_LAST 262144 /* draws after which fewer have to do */
+#define FIT_LEAST 75    /* draws that share the weight in a fit at least: larger weights are cut */
+#define REACH 6.0       /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
+#define NEGLIGIBLE 16.0 /* so far below the largest logarithm of a weight a draw is forgotten */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
 
@@ -192,42 +192,33 @@ static double left_by(const gal_posterior *p, double cap, double *cut)
     return left;
 }
 
-/* The smallest cap that cuts off no more than CUT of the weight: so far are samples from the posterior in total variation. *left: how many
- * there are. */
-static double cap_of(const gal_posterior *p, double *left)
+/* The largest cap, relative to the largest weight and at most 1, that leaves `wanted` draws. */
+static double cap_for(const gal_posterior *p, double wanted, double *cut)
 {
-    double low = -NEGLIGIBLE, high = 0, cut;
-    for (int halving = 0; halving < 12; halving++) {
+    double low = -NEGLIGIBLE, high = 0;
+    if (left_by(p, 1, cut) >= wanted)
+        return 1;
+    for (int halving = 0; halving < 30; halving++) {
         double middle = (low + high) / 2;
-        left_by(p, exp(middle), &cut);
-        if (cut > CUT)
-            low = middle;
-        else
+        if (left_by(p, exp(middle), cut) < wanted)
             high = middle;
+        else
+            low = middle;
     }
-    *left = left_by(p, exp(high), &cut);
-    return exp(high);
+    left_by(p, exp(low), cut);
+    return exp(low);
 }
 
 /* ---- the search ---- */
 
-static int enough(const gal_posterior *p, double ess, double distinct)
-{
-    double left;
-    if (effective(p) < ess)
-        return 0;
-    if (distinct <= 0)
-        return 1;
-    cap_of(p, &left);
-    return left - 5 * sqrt(left) >= distinct; /* gal_reference_sample keeps them by chance */
-}
-
 /* Draws for galaxy k until it has enough, or `most` were drawn. */
-static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, double distinct, int64_t most, round_of *r)
+static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, int64_t most, round_of *r)
 {
     gal_status status = GAL_OK;
     int fits = p->fixed ? GAL_FITS : p->proposal.fits;
-    while (!status && (fits < GAL_FITS || !enough(p, ess, distinct)) && p->draws < most) {
+    int64_t since = p->draws;
+    double cut;
+    while (!status && (fits < GAL_FITS || effective(p) < ess) && p->draws < most) {
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");
         for (int round = fits < GAL_FITS ? 7 : 0; !status && round < 8; round++) {
@@ -235,8 +226,9 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
             status = weigh_round(p, r, fits < GAL_FITS ? 1 << (GAL_FITS - 1 - fits) : 1);
         }
         forget_negligible(p);
-        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= LAST_FIT)) {
-            gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest);
+        if (fits < GAL_FITS && (effective(p) >= FIT_FROM || p->draws >= since + FIT_LAST)) {
+            gal_proposal_fit(&p->proposal, p->draw, p->kept, p->largest, cap_for(p, FIT_LEAST, &cut));
+            since = p->draws;
             p->kept = 0;
             p->largest = -INFINITY;
             fits++;
@@ -248,7 +240,7 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
 typedef struct search_args {
     gal_reference *reference;
     int64_t from, to, most;
-    double ess, distinct;
+    double ess;
 } search_args;
 
 static gal_status search_lane(const gal_lane *lane, const void *args)
@@ -257,7 +249,7 @@ static gal_status search_lane(const gal_lane *lane, const void *args)
     round_of *r = malloc(sizeof *r);
     gal_status status = r ? GAL_OK : gal_fail(GAL_MEMORY, "reference: no memory to draw");
     for (int64_t k = a->from + lane->index; !status && k < a->to; k += lane->count)
-        status = search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->distinct, a->most, r);
+        status = search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->most, r);
     free(r);
     return status;
 }
@@ -269,21 +261,20 @@ static gal_status check_galaxy(const gal_reference *r, int64_t k)
     return GAL_OK;
 }
 
-gal_status gal_reference_search(gal_reference *r, int64_t from, int64_t to, double ess, int64_t distinct, int64_t most)
+gal_status gal_reference_search(gal_reference *r, int64_t from, int64_t to, double ess, int64_t most)
 {
     if (from < 0 || from > to || to > r->n)
         return gal_fail(GAL_VALUE, "reference: galaxies %lld to %lld of %lld", (long long)from + 1, (long long)to, (long long)r->n);
-    const search_args args = {r, from, to, most < MOST_DRAWS ? most : MOST_DRAWS - 8 * ROUND, ess, (double)distinct};
+    const search_args args = {r, from, to, most < MOST_DRAWS ? most : MOST_DRAWS - 8 * ROUND, ess};
     return gal_cpu_issue(&(gal_call){.kernel = search_lane, .args = &args, .work = (to - from) << 20});
 }
 
-gal_status gal_reference_state(double *ess, double *distinct, int64_t *draws, const gal_reference *r, int64_t k)
+gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference *r, int64_t k)
 {
     gal_status status = check_galaxy(r, k);
     if (status)
         return status;
     *ess = effective(&r->galaxy[k]);
-    cap_of(&r->galaxy[k], distinct);
     *draws = r->galaxy[k].draws;
     return GAL_OK;
 }
@@ -318,15 +309,20 @@ gal_status gal_reference_moments(double *mean, double *covariance, const gal_ref
     return GAL_OK;
 }
 
-gal_status gal_reference_sample(float *theta, const gal_reference *r, int64_t k, int64_t n)
+gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *r, int64_t k, int64_t n)
 {
     gal_status status = check_galaxy(r, k);
     if (status)
         return status;
     const gal_posterior *p = &r->galaxy[k];
+    double ess = effective(p);
+    if (n < 1 || 3 * (double)n > ess)
+        return gal_fail(GAL_VALUE,
+                        "reference: %lld samples of galaxy %lld, expected 1 to a third of its effective sample size, %.0f; search for more",
+                        (long long)n, (long long)k + 1, ess);
     gal_mock_stream s = gal_mock_stream_of(r->seed, r->first + k, GAL_MOCK_CHOICE);
+    double cap = cap_for(p, (double)n + 5 * sqrt((double)n), cut); /* as many are left by chance, and some more */
     int64_t taken = 0;
-    double left, cap = cap_of(p, &left);
     for (int64_t d = 0; d < p->kept && taken < n; d++) {
         if (gal_mock_uniform(&s) >= weight(p, d) / cap)
             continue;
@@ -334,11 +330,9 @@ gal_status gal_reference_sample(float *theta, const gal_reference *r, int64_t k,
             theta[5 * taken + i] = p->draw[d].truth[i] + (float)(gal_mock_label_error[i] * gal_mock_normal(&s));
         taken++;
     }
-    if (taken < n)
-        return gal_fail(GAL_VALUE,
-                        "reference: galaxy %lld has %lld draws that are distinct and independent, %lld were asked for; search for more",
-                        (long long)k + 1, (long long)taken, (long long)n);
-    return GAL_OK;
+    return taken == n ? GAL_OK
+                      : gal_fail(GAL_VALUE, "reference: galaxy %lld has %lld distinct draws, %lld were asked for; search for more",
+                                 (long long)k + 1, (long long)taken, (long long)n);
 }
 
 gal_status gal_reference_log_prob(double *log_prob, const gal_reference *r, int64_t k, const double *theta)

@@ -45,9 +45,9 @@ double gal_proposal_log_weight(const gal_proposal *p, const gal_proposed *draw);
 typedef struct gal_weighed {
     float log_weight, truth[5], coordinate[GAL_COORDINATES];
 } gal_weighed;
-/* Adds a normal distribution fitted to n weighed draws, the largest logarithm of a weight `largest`. Leaves things as they are where their
- * covariance is singular. */
-void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, double largest);
+/* Adds a normal distribution fitted to n weighed draws, the largest logarithm of a weight `largest`; weights relative to it count as `cap`
+ * at most. Leaves things as they are where their covariance is singular. */
+void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, double largest, double cap);
 
 /* The posterior of one galaxy. */
 typedef struct gal_posterior {

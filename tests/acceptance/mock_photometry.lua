@@ -166,7 +166,8 @@ local reference = require("gal.reference").run {
 }
 local prior = population(100000)
 local ess = metrics.quantile(reference.ess, { 0, 0.5 })
-print(("reference: effective sample sizes from %.0f, median %.0f, of %.3g galaxies drawn"):format(ess[1], ess[2], reference.draws:sum():item()))
+print(("reference: effective sample sizes from %.0f, median %.0f, of %.3g galaxies drawn; samples lack %.2f %% of the weight in the median"):format(ess[1], ess[2],
+  reference.draws:sum():item(), 100 * metrics.quantile(reference.cut, .5)))
 
 local drawn = flow:sample(test.context, { n = 2 * HALF, steps = o.steps, rng = gal.rng(1) })
 local log_q, log_p = flow:log_prob(test.theta, test.context, { steps = 2 * o.steps }):totable(), reference.log_prob:totable()
