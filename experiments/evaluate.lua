@@ -1,41 +1,75 @@
 -- Scores a run's posteriors on the galaxies of its survey's test part, which it has never seen: Delta log p at the truth, D_KL from the prior, whether the two agree as they
 -- must for calibrated posteriors, and whether the population comes out right (Wasserstein-1). Writes evaluation.json and galaxies.csv into the run's folder.
+-- With --against another run, both are scored on the same galaxies and compared galaxy by galaxy: against.json and against.csv.
 
 local cli = require "gal.cli"
 local o = cli.options{
   { "run", "runs/photometry", "folder of the run", positional = true },
+  { "against", type = "string", help = "folder of another run, to compare with on the same galaxies" },
   { "survey", type = "string", help = "table or folder to take the galaxies from; default: the one that the run was trained on" },
-  { "galaxies", 1000, "at most so many of the test part's galaxies" },
+  { "part", "test", "test: a tenth of the survey, by its ids' hash; all: every galaxy that the run was not trained on", choices = { "test", "all" } },
+  { "galaxies", 1000, "at most so many of them" },
   { "n", 200, "draws a galaxy" },
   { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs" },
   { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities" },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
+  { "crop", type = "integer", help = "must be what the run was trained with" },
+  { "bin", type = "integer", help = "must be what the run was trained with" },
+  { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
   { "out", type = "string", help = "folder for the results; default: the run's" },
   { "seed", 0, "of the draws and the bootstrap" },
 }
 local gal = require "gal"
+local compare = require "gal.compare"
 local data = require "gal.data"
 local folder = require "gal.folder"
+local json = require "gal.json"
 local metrics = require "gal.metrics"
 
 local flow = require("gal.flow").load(o.run .. "/flow.safetensors")
-local survey = data.reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened })
+local survey = data.reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened, crop = o.crop, bin = o.bin, packed = o.packed })
+local split = data.read_split(o.run .. "/split.csv")
 -- The prior is that of the run's own training rows: from its survey where that is still there, else from the one given.
-local home = o.survey and folder.kind(flow.notes.survey) and data.reopen(flow.notes) or survey
-local test = survey:split("test"):without(data.read_split(o.run .. "/split.csv"), { "train", "valid" }):thin(o.galaxies)
+local home = o.survey and folder.kind(flow.notes.survey) and data.reopen(flow.notes, { images = false }) or survey
+local trained = {}
+for id, part in pairs(split) do
+  if part == "train" then trained[#trained + 1] = id end
+end
+table.sort(trained)
+local known = home == survey and o.survey and survey:split "train" or home:of(trained)
+local test = (o.part == "all" and survey or survey:split("test")):without(split, { "train", "valid" })
 print(survey:describe())
 
-local prior = require("gal.prior").fit(home:split("train").theta)
-local progress = cli.progress{ total = #test.ids, label = "posteriors", unit = "galaxies" }
-local found = metrics.information(flow, test.theta, test.context, prior, {
-  n = o.n, steps = cli.steps(o.steps), tolerance = o.tolerance, seed = o.seed, progress = function(done) progress:update{ done = done } end,
-})
-progress:finish()
-if found.flagged and #found.flagged > 0 then
-  local ids = {}
-  for i = 1, math.min(5, #found.flagged) do ids[i] = test.ids[found.flagged[i]] end
-  print(("%d galaxies are not within the tolerance of %g: %s%s"):format(#found.flagged, o.tolerance, table.concat(ids, ", "), #found.flagged > 5 and ", ..." or ""))
+-- The other run sees the same galaxies, as it was trained to see them; those that it can't see are left out for both.
+local other, others
+if o.against then
+  other = require("gal.flow").load(o.against .. "/flow.safetensors")
+  if table.concat(other.theta, ", ") ~= table.concat(flow.theta, ", ") then
+    error(("--against %s infers %s, expected %s like %s"):format(o.against, table.concat(other.theta, ", "), table.concat(flow.theta, ", "), o.run), 0)
+  end
+  others = data.reopen(other.notes, { survey = o.survey or survey.path, packed = o.packed }):of(test.ids)
+  test = test:of(others.ids):thin(o.galaxies)
+  others = others:of(test.ids)
+  others:refuse(data.read_split(o.against .. "/split.csv"), { "train", "valid" }, o.against)
+else
+  test = test:thin(o.galaxies)
 end
+
+local prior = require("gal.prior").fit(known.theta)
+local function score(label, posterior, galaxies)
+  local progress = cli.progress{ total = #galaxies.ids, label = label, unit = "galaxies" }
+  local found = metrics.information(posterior, galaxies.theta, galaxies:seen(), prior, {
+    n = o.n, steps = cli.steps(o.steps), tolerance = o.tolerance, seed = o.seed, progress = function(done) progress:update{ done = done } end,
+  })
+  progress:finish()
+  if found.flagged and #found.flagged > 0 then
+    local ids = {}
+    for i = 1, math.min(5, #found.flagged) do ids[i] = galaxies.ids[found.flagged[i]] end
+    print(("%d galaxies are not within the tolerance of %g: %s%s"):format(#found.flagged, o.tolerance, table.concat(ids, ", "), #found.flagged > 5 and ", ..." or ""))
+  end
+  return found
+end
+local found = score("posteriors", flow, test)
 
 local summary = metrics.summary(found, { seed = o.seed })
 local distances = metrics.wasserstein_table(test.theta, found.samples, flow.scale.theta_std:totable())
@@ -71,12 +105,22 @@ end
 
 local wasserstein, inside = {}, {}
 for i, name in ipairs(flow.theta) do wasserstein[name], inside[name] = distances[i], { coverage[1][i], coverage[2][i] } end
-local results = { run = o.run, survey = survey.path, galaxies = #test.ids, n = o.n, steps = o.steps, tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed, dereddened = survey.dereddened,
-  wasserstein = wasserstein,
-  coverage = inside, prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
+local results = { run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, n = o.n, steps = o.steps, tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed,
+  dereddened = survey.dereddened, images = survey.prepared, wasserstein = wasserstein, coverage = inside, prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
 for name, entry in pairs(summary) do results[name] = entry end
 
 local out = folder.make(o.out or o.run)
 gal.table(columns):save(out .. "/galaxies.csv")
-folder.write(out .. "/evaluation.json", require("gal.json").encode(results, true) .. "\n")
+folder.write(out .. "/evaluation.json", json.encode(results, true) .. "\n")
 print(("written: %s/evaluation.json, %s/galaxies.csv"):format(out, out))
+if not other then return end
+
+local beside = score("posteriors of " .. o.against, other, others)
+local scores, shifts = compare.scores(found, beside, { seed = o.seed }), compare.wasserstein(test.theta, found.samples, beside.samples, { seed = o.seed })
+print(("\n%s less %s, the same %d galaxies; intervals: 95 %% of bootstraps over galaxies.\n"):format(o.run, o.against, #test.ids))
+print(compare.table(scores, shifts, flow.theta, { "run", "against" }))
+gal.table{ id = test.ids, log_q = found.log_q, log_q_against = beside.log_q, d_kl = found.d_kl, d_kl_against = beside.d_kl }:save(out .. "/against.csv")
+local by_name = {}
+for i, name in ipairs(flow.theta) do by_name[name] = shifts[i] end
+folder.write(out .. "/against.json", json.encode({ run = o.run, against = o.against, survey = survey.path, galaxies = #test.ids, scores = scores, wasserstein = by_name }, true) .. "\n")
+print(("written: %s/against.json, %s/against.csv"):format(out, out))

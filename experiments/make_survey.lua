@@ -9,7 +9,7 @@ local o = require("gal.cli").options{
   { "seed", 0, "another seed, other galaxies" },
   { "cutouts", true, "draw the images" },
   { "without", {}, "couplings of which the images are to know nothing", choices = survey.couplings },
-  { "neighbours", false, "stars and galaxies of the field in the images" },
+  { "neighbours", true, "stars and galaxies of the field in the images" },
 }
 
 local new = survey.make{ out = o.out, n = o.n, seed = o.seed, cutouts = o.cutouts, without = o.without, neighbours = o.neighbours }

@@ -1,6 +1,6 @@
 -- Draws the posterior of every galaxy of a table from a run's flow. Writes samples.npy {N, n, d}, with --log-prob log_prob.npy {N, n} (nats per product of theta's units), and
 -- summary.csv (or .fits): of each galaxy and property mean, deviation and the 16th, 50th and 84th percentiles, and with --steps auto how many steps it took, the error
--- estimated, and whether that is beyond the tolerance. The table needs the context only. Draws go to the disk as they come: memory does not grow with their number.
+-- estimated, and whether that is beyond the tolerance. The table needs the context only, and cutouts for a run on images. Draws go to the disk as they come: memory does not grow with their number.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -13,6 +13,9 @@ local o = cli.options{
   { "seed", 0, "of the draws" },
   { "log-prob", false, "write the density of each draw, too" },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
+  { "crop", type = "integer", help = "must be what the run was trained with" },
+  { "bin", type = "integer", help = "must be what the run was trained with" },
+  { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
   { "format", "csv", "of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
 }
@@ -24,7 +27,7 @@ local metrics = require "gal.metrics"
 local steps = cli.steps(o.steps)
 if o.log_prob and o.precision == "bf16" then error("--precision is bf16, too coarse for densities, expected f32 with --log-prob", 0) end
 local flow = require("gal.flow").load(o.run .. "/flow.safetensors")
-local survey = require("gal.data").reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened, theta = false })
+local survey = require("gal.data").reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened, crop = o.crop, bin = o.bin, packed = o.packed, theta = false })
 print(survey:describe())
 local N, d = #survey.ids, flow.d
 
@@ -62,9 +65,9 @@ local options = {
 }
 local report
 if densities then
-  report = select(3, flow:sample_and_log_prob(survey.context, options))
+  report = select(3, flow:sample_and_log_prob(survey:seen(), options))
 else
-  report = select(2, flow:sample(survey.context, options))
+  report = select(2, flow:sample(survey:seen(), options))
 end
 
 local columns = gal.table{ id = survey.ids }

@@ -325,6 +325,20 @@ GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n
 GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
 /* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
+/* All that was written so far in the file system of the folder `path` is on disk when this returns. */
+GAL_API gal_status gal_disk_sync(const char *path);
+/* Whether path is a regular file; its bytes, and when it was changed last, in nanoseconds since 1970. */
+GAL_API int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified);
+/* Renames a file in its file system, and syncs its new folder. */
+GAL_API gal_status gal_file_rename(const char *from, const char *to);
+GAL_API gal_status gal_file_remove(const char *path); /* one that is absent is no error */
+/* A file that grows at its end over a long time: its first `keep` bytes stay (GAL_FILE where there are fewer), what comes behind them is cut off. What was put is on disk
+ * once synced. Closing leaves it where it is. */
+typedef struct gal_growing gal_growing;
+GAL_API gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep);
+GAL_API gal_status gal_growing_put(gal_growing *file, const void *bytes, int64_t n);
+GAL_API gal_status gal_growing_sync(gal_growing *file);
+GAL_API void gal_growing_close(gal_growing *file); /* NULL is left alone */
 /* Takes the lock of the file (made where it is absent), or fails with GAL_STATE naming the process and host that hold it. It goes with its holder, however that ends. */
 typedef struct gal_lock gal_lock;
 GAL_API gal_status gal_lock_take(gal_lock **out, const char *path);
@@ -355,11 +369,56 @@ GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, i
 GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
 GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
 GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL is left alone */
+/* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are looked at. */
+GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
 /* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal bytes. */
 GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors);
 /* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal contents give equal bytes whatever their order. */
 GAL_API gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors, int64_t pairs,
                                          const char *const *keys, const char *const *values);
+
+/* ---- images in files ----
+ * JPEG and PNG, up to 4,096 pixels a side and 64 MiB. */
+
+/* What became of one file. */
+typedef struct gal_decoded {
+    int32_t status;        /* GAL_OK; GAL_FILE: missing, cut short or damaged; GAL_SHAPE: of another size */
+    int32_t width, height; /* as it was in the file */
+    uint64_t hash;         /* of the pixels (gal_hash, seed 0) */
+    char problem[160];     /* the sentence, without the path */
+} gal_decoded;
+/* pixels uint8 {n, size, size, 3}, decoded {n} from the files at paths {n}, on all cores; grey gets three equal channels, transparency is dropped. scaled != 0: an image of
+ * another size is resampled to size x size. An image that can't be had is all zeros, and no failure of the call. */
+GAL_API gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths, int scaled);
+GAL_API gal_status gal_image_size(int64_t *width, int64_t *height, const char *path);
+
+/* Images that need not be in memory. A set is made once and then only read. Free it with gal_images_free; sets made of one another may go in any order. */
+typedef struct gal_images gal_images;
+/* Of a .npy file, uint8 {N, height, width, 3}. The file is read by pread when images are wanted and may be cut or replaced meanwhile: that is GAL_FILE then. */
+GAL_API gal_status gal_images_open(gal_images **out, const char *path);
+/* The rows of x {N, ...}, any dtype, contiguous, on the CPU, which is held. */
+GAL_API gal_status gal_images_of(gal_images **out, const gal_tensor *x);
+/* The images at index {n}, from 0, in that order; index NULL: all of them. */
+GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images, const int64_t *index, int64_t n);
+/* From here on images are their central crop x crop pixels (0: all), then means over bin x bin pixels, rounded to whole numbers. Replaces what was said before. */
+GAL_API gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin);
+GAL_API void gal_images_free(gal_images *images); /* NULL is left alone */
+GAL_API int64_t gal_images_count(const gal_images *images);
+GAL_API int64_t gal_images_side(const gal_images *images, int which); /* 0 height, 1 width, in pixels as given out */
+/* y {n, ...} = images [first, first + n), or those at index {n} where it is not NULL. turns {n} or NULL: 4 mirrors left for right, then turns & 3 quarter turns anticlockwise:
+ * the eight symmetries of a square. */
+GAL_API gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t first, const int64_t *index, const uint8_t *turns);
+/* Of uint8 images: sums {channels} of all pixels' values, 0 to 255, and squares {channels} of their squares. */
+GAL_API gal_status gal_images_moments(double *sums, double *squares, const gal_images *images, int64_t channels);
+
+/* A thread that reads the next batches of images while this one is used. */
+typedef struct gal_loader gal_loader;
+GAL_API gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch);
+GAL_API void gal_loader_free(gal_loader *loader); /* NULL is left alone; after the programs that take from it have run for the last time */
+/* A new epoch: batch k is the images at order int64 {rows}[k batch ...), turned by turns uint8 {rows} or NULL. Both are copied. */
+GAL_API gal_status gal_loader_start(gal_loader *loader, const gal_tensor *order, const gal_tensor *turns);
+/* An op: y {batch, ...} = the batch that ends at cursor int64 {}, as gal_batch_rows leaves it. Batches taken in their order are ready; another is read first. */
+GAL_API gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *cursor);
 
 /* Tables: .csv (RFC 4180; a leading #Table1 line is skipped; empty and null are missing) and FITS binary tables, each plain or gzipped. Rows and columns
  * count from 0 here; sentences say lines (CSV) and rows from 1. A table of no rows is an error. */

@@ -37,13 +37,14 @@ static gal_status check_net(gal_flow_integrate_args *args, const gal_velocity_ne
     return GAL_OK;
 }
 
-/* About how many operations an evaluation of one row takes. */
+/* About how many operations it takes; no more than fit in an int64_t. */
 static int64_t work_of(const gal_flow_integrate_args *args)
 {
-    int64_t products = 0, blocks = args->integral ? 1 + args->d : 1;
+    double evaluation = 0, rows = (double)args->rows * (args->integral ? 1 + (double)args->d : 1);
     for (int i = 0; i < args->layers; i++)
-        products += args->layer[i].out * (2 * args->layer[i].in + 20);
-    return products * blocks;
+        evaluation += (double)args->layer[i].out * (2 * (double)args->layer[i].in + 20);
+    double all = rows * (double)args->steps * args->method.stages * evaluation;
+    return all < 1e18 ? (int64_t)all : (int64_t)1e18;
 }
 
 gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features, int64_t first, int64_t share,
@@ -81,5 +82,5 @@ gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal
         status = gal_issue(backend, backend->flow_integrate_prepare, &args, GAL_WHOLE);
     if (status != GAL_OK || rows == 0)
         return status;
-    return gal_issue(backend, backend->flow_integrate, &args, rows * args.steps * method->stages * work_of(&args));
+    return gal_issue(backend, backend->flow_integrate, &args, work_of(&args));
 }

@@ -5,6 +5,7 @@
 local ffi = require "ffi"
 local columns = require "gal.data.columns"
 local core = require "gal.tensor"
+local folder = require "gal.folder"
 local gal = require "gal"
 local raise = require("gal.raise").raise
 
@@ -30,15 +31,26 @@ local function thousands(n)
   end
 end
 
+-- The ids of a table's rows, and the column that has them; without one they are the rows' numbers.
+local function ids_of(source, asked)
+  local id = asked and (columns.spelling(source, asked) or asked)
+  for _, name in ipairs(ID_COLUMNS) do id = id or columns.spelling(source, name) end
+  if id then return source:ids(id), id end
+  local numbers = {}
+  for k = 1, source.rows do numbers[k] = ("%d"):format(k) end
+  return numbers
+end
+
 --- Opens a survey: path is a table file or a folder with catalog.fits or catalog.csv. options:
 --   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do; "a_v" is 1.086 tauv_cont where it is absent.
 --   dereddened      true: every magnitude …Mag_b less extinction_b, where the table has that column
 --   sample          "none", or "paper": the cuts of Yunus, Wu & Holwerda (2025), with `unphysical` as design notes have it
 --   missing         "drop": rows without all values fall out (-9999, NaN, infinite);  "mask": a missing context value is filled, and a column `…_missing`, 1 or 0, added
 --   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill` has it
+--   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
 --   id              the column of ids; else objID, specObjID or name, whichever comes first, else the row's number
--- Returns a survey: theta {N, d}, context {N, c} (tensors), names.theta and names.context, ids {N} (strings), rows {N} (in the file, from 1),
--- total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds), dereddened, sample, missing, fill, path.
+-- Returns a survey: theta {N, d}, context {N, c} (tensors), images {N} (a set, gal.images), names.theta and names.context, ids {N} (strings), rows {N} (in the file, from 1),
+-- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds), dereddened, sample, missing, fill, path.
 -- Raises where the file or a column is missing, and where no row is left.
 function data.open(path, options)
   options = options or {}
@@ -53,6 +65,10 @@ function data.open(path, options)
   local fill = columns.masks(context, { missing = how, fill = options.fill })
   local cuts = columns.sample_cuts(source, options.sample or "none")
   for _, cut in ipairs(columns.missing_cuts(theta, context, fill)) do cuts[#cuts + 1] = cut end
+  local all, id_column = ids_of(source, options.id)
+  local images = options.images
+  local found = images and require("gal.data.cutouts").open(file:match "^(.*)/[^/]*$" or ".", all, images)
+  for _, cut in ipairs(found and columns.image_cuts(all, found) or {}) do cuts[#cuts + 1] = cut end
 
   local rows, counts = {}, {}
   for k = 1, source.rows do
@@ -63,7 +79,7 @@ function data.open(path, options)
     if reason then counts[reason] = (counts[reason] or 0) + 1 else rows[#rows + 1] = k end
   end
   local self = setmetatable({ path = file, total = source.rows, rows = rows, dropped = {}, dereddened = dereddened, sample = options.sample or "none",
-    missing = how, fill = how == "mask" and fill or nil, corrected = {}, names = { theta = {}, context = {} },
+    missing = how, fill = how == "mask" and fill or nil, id_column = id_column, ids = {}, corrected = {}, names = { theta = {}, context = {} },
     asked = { theta = options.theta or data.theta, context = options.context or data.context } }, survey)
   for i = 1, #cuts do
     if counts[i] then self.dropped[#self.dropped + 1] = { reason = cuts[i][1], count = counts[i] } end
@@ -100,30 +116,46 @@ function data.open(path, options)
   if #theta > 0 then self.theta = gather(theta, self.names.theta) end
   if #context > 0 then self.context = gather(context, self.names.context) end
 
-  local id = options.id and (columns.spelling(source, options.id) or options.id)
-  for _, name in ipairs(ID_COLUMNS) do id = id or columns.spelling(source, name) end
-  local all = id and source:ids(id)
-  self.id_column, self.ids = id, {}
-  for r, k in ipairs(rows) do self.ids[r] = all and all[k] or ("%d"):format(k) end
+  for r, k in ipairs(rows) do self.ids[r] = all[k] end
+  if found then
+    local places = {}
+    for r, id in ipairs(self.ids) do places[r] = found.row[id] end
+    self.images, self.damaged = found.images:rows(places), {}
+    self.prepared = { crop = images.crop or 0, bin = images.bin or 1, resize = images.resize or 0, packed = images.packed and folder.absolute(images.packed) }
+    for _, id in ipairs(all) do
+      if found.problem[id] then self.damaged[#self.damaged + 1] = { id = id, problem = found.problem[id] } end
+    end
+  end
   return self
 end
 
---- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, which must be what was chosen;
--- theta = false: every row with the context, whose properties nobody needs to know, so that it has no theta, and cuts on properties are left out.
--- A flow that learned from magnitudes of one kind gives wrong answers, and no warning, for those of the other: that is refused.
+--- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, crop and bin, which must be what was
+-- chosen; packed, as data.open's images have it; images = false: without them; theta = false: every row with the context, whose properties nobody needs to know, so that
+-- it has no theta, and cuts on properties are left out. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another:
+-- that is refused.
 function data.reopen(choices, options)
   options = options or {}
-  if not choices then raise "the flow does not say which survey it learned from: it was not trained by train_photometry.lua" end
+  if not choices then raise "the flow does not say which survey it learned from: it was not trained by an experiment" end
   if options.dereddened ~= nil and options.dereddened ~= choices.dereddened then
     local kinds = { [true] = "dereddened magnitudes", [false] = "magnitudes as they are, without dereddening" }
     raise("dereddened is %s, but the flow was trained on %s", tostring(options.dereddened), kinds[choices.dereddened])
   end
-  if options.theta == false then
-    local told = {}
-    for key, value in pairs(choices) do told[key] = value end
-    told.theta, told.sample, choices = {}, "none", told
+  local asked, images = {}, choices.images
+  for key, value in pairs(choices) do asked[key] = value end
+  for _, name in ipairs{ "crop", "bin", "resize" } do
+    local chosen = images and images[name]
+    if options[name] ~= nil and options[name] ~= chosen then
+      raise("%s is %s, but the flow was trained on %s", name, tostring(options[name]), images and ("images with %s = %d"):format(name, chosen) or "no images")
+    end
   end
-  return data.open(options.survey or choices.survey, choices)
+  if options.theta == false then asked.theta, asked.sample = {}, "none" end
+  if options.images == false then
+    asked.images = nil
+  elseif images then
+    asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil }
+  end
+  if options.theta == false then asked.theta, asked.sample = {}, "none" end
+  return data.open(options.survey or choices.survey, asked)
 end
 
 --- The part of each galaxy that a run's split.csv lists: {id = "train" | "valid" | "test"}.
@@ -183,8 +215,8 @@ end
 
 --- What has to be known to open another survey as this one was: a table that JSON can hold.
 function survey:choices()
-  return { survey = require("gal.folder").absolute(self.path), theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
-    fill = self.fill }
+  return { survey = folder.absolute(self.path), theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
+    fill = self.fill, images = self.prepared }
 end
 
 --- At most n galaxies, spread evenly over the survey, as a survey.
@@ -203,6 +235,7 @@ function survey:select(positions)
   for i, k in ipairs(positions) do part.ids[i], part.rows[i] = self.ids[k], self.rows[k] end
   part.theta = self.theta and self.theta:rows(positions)
   part.context = self.context and self.context:rows(positions)
+  part.images = self.images and self.images:rows(positions)
   return part
 end
 
@@ -228,6 +261,35 @@ function survey:without(split, parts)
   end
   if #positions == 0 then raise("all %d galaxies are in the run's %s part", #self.ids, table.concat(parts, " or ")) end
   return self:select(positions)
+end
+
+--- Raises where `split` (data.read_split) has one of this survey's galaxies in one of the parts listed; run: whose split it is.
+function survey:refuse(split, parts, run)
+  local known = {}
+  for _, id in ipairs(self.ids) do
+    for _, part in ipairs(parts) do
+      if split[id] == part then known[#known + 1] = id end
+    end
+  end
+  if #known > 0 then
+    raise("%d of the %d galaxies are in the %s part of %s (%s%s), expected none", #known, #self.ids, table.concat(parts, " or "), run, known[1],
+      known[2] and ", " .. known[2] .. (known[3] and ", ..." or "") or "")
+  end
+end
+
+--- The galaxies that have one of these ids, in the order of the ids, as a survey.
+function survey:of(ids)
+  local where, positions = {}, {}
+  for k, id in ipairs(self.ids) do where[id] = k end
+  for _, id in ipairs(ids) do positions[#positions + 1] = where[id] end
+  if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #ids) end
+  return self:select(positions)
+end
+
+--- What a flow is told of the galaxies: context {N, c}, or {context or nil, images} where the survey has images.
+function survey:seen()
+  if not self.images then return self.context end
+  return { self.context, self.images }
 end
 
 --- The galaxies of a part, "train", "valid" or "test", as a survey. Raises where the part is empty.
@@ -273,9 +335,10 @@ function survey:describe()
       thousands(counts.valid), thousands(counts.test), self.id_column or "the row number"),
   }
   for _, what in ipairs { "theta", "context" } do
-    local names = self.names[what] or {}
-    if #names > 0 then lines[#lines + 1] = ("%-8s %s"):format(what .. ":", table.concat(names, ", ")) end
+    if self[what] then lines[#lines + 1] = ("%-8s %s"):format(what .. ":", table.concat(self.names[what] or {}, ", ")) end
   end
+  if not self.context then lines[#lines + 1] = "context: none" end
+  for _, line in ipairs(self.images and columns.describe_images(self) or {}) do lines[#lines + 1] = line end
   if #self.corrected > 0 then
     lines[#lines + 1] = "corrected for Galactic extinction: " .. table.concat(self.corrected, ", ")
   elseif self.dereddened then

@@ -32,4 +32,14 @@ function folder.write(path, text)
   check(C.gal_file_write(path, text, #text))
 end
 
+--- The paths of a folder's files whose names end in `ending`, case ignored, in order of their names.
+function folder.list(path, ending)
+  local pipe, list = io.popen(("ls -A '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))), {}
+  for name in pipe:lines() do
+    if name:lower():sub(-#ending) == ending then list[#list + 1] = path .. "/" .. name end
+  end
+  pipe:close()
+  return list
+end
+
 return folder

@@ -6,6 +6,7 @@
 local array = require "gal.array"
 local core = require "gal.tensor"
 local gal = require "gal"
+local linalg = require "gal.linalg"
 local raise = core.raise
 
 local metrics = {}
@@ -92,8 +93,14 @@ function metrics.bootstrap(values, options)
   return { mean = mean, low = interval[1], high = interval[2], deviation = deviation, n = n }
 end
 
+-- What a flow is told of galaxies [first, first + size).
+local function narrowed(x, first, size)
+  if core.is_tensor(x) then return x:narrow(1, first, size) end
+  return { x[1] and x[1]:narrow(1, first, size), x[2]:narrow(1, first, size) }
+end
+
 --- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
--- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}, context {N, c}; prior as in gal.prior.
+-- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in gal.prior.
 -- options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000: draws that are worked on at once), progress (called with galaxies
 -- done and N).
 -- Returns lists {N} log_q, log_p, log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by the
@@ -116,7 +123,7 @@ function metrics.information(flow, theta, context, prior, options)
   for first = 1, count, together do
     local size = math.min(together, count - first + 1)
     -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show in the draws.
-    local draws, log_q, own = flow:sample_and_log_prob(context:narrow(1, first, size), {
+    local draws, log_q, own = flow:sample_and_log_prob(narrowed(context, first, size), {
       n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0), progress = false,
     })
     for _, k in ipairs(own and own.flagged or {}) do known[first + k - 1] = true end
@@ -205,6 +212,23 @@ function metrics.coverage(truth, samples, level)
     result[i] = inside / count
   end
   return result
+end
+
+--- metrics.path_excess(c {d, d}, p {d, d}, sigma): what a path of width sigma makes of D_KL - Delta log p, nats, for normal posteriors of covariance c under a normal prior of
+-- covariance p, both of standardised theta, as lists of rows: the flow's covariance is c' = (c + sigma^2) / (1 + sigma^2), and the mean of ln q - ln p over c' less that
+-- over c is -tr(1 - c c'^-1) / 2 + tr((c' - c) p^-1) / 2.
+function metrics.path_excess(c, p, sigma)
+  local wide, change = {}, {}
+  for i = 1, #c do
+    wide[i], change[i] = {}, {}
+    for j = 1, #c do
+      wide[i][j] = (c[i][j] + (i == j and sigma ^ 2 or 0)) / (1 + sigma ^ 2)
+      change[i][j] = wide[i][j] - c[i][j]
+    end
+  end
+  local shrunk, moved, sum = linalg.product(c, linalg.invert(wide)), linalg.product(change, linalg.invert(p)), 0
+  for i = 1, #c do sum = sum - 0.5 * (1 - shrunk[i][i]) + 0.5 * moved[i][i] end
+  return sum
 end
 
 return metrics

@@ -1,5 +1,5 @@
 -- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a (nested) table of numbers; the last two
--- are integrated in double precision. gal.flow has its own recorded loop for the velocity net (flow/evaluate.lua); this one is for everything else.
+-- are integrated in double precision. gal.flow has its own for the velocity net (flow/integrate.lua); this one is for everything else.
 local core = require "gal.tensor"
 local arguments = require "gal.arguments"
 

@@ -104,12 +104,13 @@ local function build(out, settings, mask, progress)
       check(C.gal_mock_cutouts(mock, out .. "/cutouts", from, to, mask, settings.neighbours and 1 or 0))
       pictures:update{ done = to }
     end
+    check(C.gal_disk_sync(out)) -- before the catalogue says that all is there
     pictures:finish()
   end
   survey.catalogue(mock):save(out .. "/catalog.fits")
 end
 
---- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = false, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
+--- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
 -- what it was made with. without: couplings (survey.couplings) of which the image knows nothing. Stopped, it goes on where it was; the catalogue comes last, and a survey that has it is
 -- finished and left alone. Returns whether anything was to do.
 function survey.make(options)
@@ -119,7 +120,7 @@ function survey.make(options)
   for i, name in ipairs(survey.couplings) do if math.floor(mask / 2 ^ (i - 1)) % 2 == 1 then names[#names + 1] = name end end
   local n, with_cutouts = number("survey", o, "n", nil, 1, 2 ^ 34, true), o.cutouts ~= false
   if not n then raise "survey: n is nil, expected how many galaxies" end
-  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours == true,
+  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours ~= false,
     without = setmetatable(names, json.list), version = require("gal").version or "" }
   local lock = open(o.out, settings)
   local finished = folder.kind(o.out .. "/catalog.fits") == "file"

@@ -11,24 +11,28 @@ local optim = require "gal.optim"
 local rows = require "gal.train.rows"
 local step = require "gal.train.step"
 local files = require "gal.train.files"
+local sets = require "gal.images"
 local raise, number = errors.raise, arguments.number
 
 local train = {}
 
 local OPTIONS = {
   "flow", "data", "theta", "context", "images", "ids", "valid", "test", "batch", "lr", "epochs", "patience", "seed", "out", "resume", "weight_decay",
-  "schedule", "clip", "average", "decay", "draws", "progress", "recorded",
+  "schedule", "clip", "average", "decay", "draws", "augment", "progress", "recorded",
 }
 
 -- The numbers of a run, defaults filled in.
 local function settings_of(o)
   local average = o.average ~= false
-  if o.average ~= nil and type(o.average) ~= "boolean" then raise("fit: average is %s, expected true or false", core.kind(o.average)) end
+  for _, name in ipairs { "average", "augment" } do
+    if o[name] ~= nil and type(o[name]) ~= "boolean" then raise("fit: %s is %s, expected true or false", name, core.kind(o[name])) end
+  end
   return {
     batch = number("fit", o, "batch", 64, 1, nil, true), lr = number("fit", o, "lr", 5e-4, 0), epochs = number("fit", o, "epochs", 200, 1, nil, true),
     patience = number("fit", o, "patience", 20, 1, nil), seed = number("fit", o, "seed", 0, 0, 2 ^ 53, true),
     weight_decay = number("fit", o, "weight_decay", 0.01, 0), clip = number("fit", o, "clip", nil, 0),
     average = average and number("fit", o, "decay", 0.999, 0, 1) or false, draws = number("fit", o, "draws", 1, 1, nil, true),
+    augment = o.augment or nil,
   }
 end
 
@@ -194,6 +198,9 @@ end
 local function prepare(self, o)
   local flow, s = o.flow, settings_of(o)
   local part, valid = rows.split(flow, o)
+  if s.augment and not (part.images and sets.of(part.images):square()) then
+    raise("fit: augment is true, but %s; expected square ones {N, H, H, channels}", part.images and "images is " .. core.shape_text(part.images) or "there are no images")
+  end
   local saved
   self.flow, self.settings, self.out, self.epoch, self.history = flow, s, o.out, 0, {}
   if o.out then saved, self.lock = files.open(o.out, o.resume) end
@@ -208,7 +215,9 @@ local function prepare(self, o)
   self.opt = optim.adamw(flow:parameters(), { lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil })
   self.best = self.opt.block:clone()
   if valid then self.validate = step.validator(flow, standardised(flow, valid), s.seed) end
-  self.stepper = step.stepper(flow, self.opt, standardised(flow, part), { batch = s.batch, draws = s.draws, seed = s.seed, recorded = o.recorded ~= false })
+  self.stepper = step.stepper(flow, self.opt, standardised(flow, part), {
+    batch = s.batch, draws = s.draws, seed = s.seed, augment = s.augment, recorded = o.recorded ~= false,
+  })
   if saved then
     restore(self, saved)
   elseif o.out then
@@ -232,12 +241,13 @@ end
 
 --- train.fit{flow =, ...}: trains the flow in place and returns {flow, history, best_epoch, best_loss, stopped = "patience" | "epochs" | "interrupt", out}; the flow has
 -- its best weights then, and `recorded` says whether its steps could be replayed. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity.
--- Rows: theta {N, d}, context {N, c}, images {N, H, W, 3} and ids in physical units, or data = a part of gal.data's surveys (or any table with these fields).
+-- Rows: theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or a set of gal.images, which need not fit in memory) and ids in physical units, or data = a part of gal.data's surveys (or any table with these fields).
 --   valid = .1       a fraction of the rows (by a hash of id or row number), row numbers, a data object, or false: no validation, the last weights are kept
 --   batch = 64, lr = 5e-4, weight_decay = .01, epochs = 200, patience = 20 (epochs without a better validation loss), seed = 0
 --   schedule         "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim's or a function of the step
 --   clip             the largest norm of the gradient; none if nil
 --   average = true   validate and keep an exponential moving average of the weights, of decay = .999
+--   augment = false  every image of every epoch in one of its eight flips and quarter turns, drawn from the run's generator
 --   draws = 1        (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   out, resume      a folder for the run, nil writes nothing; resume = true goes on from its checkpoint, bit for bit, if there is one
 --   test             a data object that is only listed in split.csv

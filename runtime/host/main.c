@@ -64,12 +64,22 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
+/* What the library had to say about how it did something; it prints nothing itself. */
+static void print_notices(void)
+{
+    for (const char *notice = gal_notice(); notice; notice = gal_notice()) {
+        fflush(stdout);
+        fprintf(stderr, "galrun: %s\n", notice);
+    }
+}
+
 bool host_call(lua_State *L, int arguments, int results)
 {
     int function = lua_gettop(L) - arguments;
     lua_pushcfunction(L, add_traceback);
     lua_insert(L, function);
     bool done = lua_pcall(L, arguments, results, function) == 0;
+    print_notices();
     lua_remove(L, function);
     return done;
 }

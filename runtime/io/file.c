@@ -183,7 +183,7 @@ gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x)
 }
 
 /* The rename is on disk only when the folder is. */
-static int sync_folder(const char *path)
+int gal_folder_sync(const char *path)
 {
     size_t n = folder_length(path);
     char *folder = n ? strndup(path, n) : strdup(".");
@@ -212,7 +212,7 @@ static gal_status commit(gal_writer *writer, int sync)
         return cannot_write(writer, "renaming");
     free(writer->temporary);
     writer->temporary = NULL;
-    if (sync && sync_folder(writer->path) != 0)
+    if (sync && gal_folder_sync(writer->path) != 0)
         return cannot_write(writer, "syncing its folder");
     gal_writer_abandon(writer);
     return GAL_OK;
@@ -228,7 +228,7 @@ gal_status gal_writer_commit_unsynced(gal_writer *writer)
     return commit(writer, 0);
 }
 
-gal_status gal_folder_sync(const char *path)
+gal_status gal_disk_sync(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 || syncfs(fd) != 0;

@@ -26,12 +26,12 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n);
 /* The values of x in row-major order, from any device and any strides. */
 gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x);
 gal_status gal_writer_commit(gal_writer *writer);
-/* The same without syncing: for one of thousands of files, which gal_folder_sync puts on disk together. A crash before that may lose it or
+/* The same without syncing: for one of thousands of files, which gal_disk_sync puts on disk together. A crash before that may lose it or
  * leave it empty. */
 gal_status gal_writer_commit_unsynced(gal_writer *writer);
-/* All that was written in the file system of the folder `path` is on disk. */
-gal_status gal_folder_sync(const char *path);
 void gal_writer_abandon(gal_writer *writer);
+/* Syncs the folder that path is in; 0, or -1 with errno. */
+int gal_folder_sync(const char *path);
 
 /* Whether name ends in suffix, case ignored. */
 int gal_name_ends(const char *name, const char *suffix);
@@ -92,8 +92,6 @@ gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n);
 /* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the header's length; checked that
  * the values are all there. */
 gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
-/* The header of a .npy file that holds x: its length in bytes, at most 512. */
-int gal_npy_header_text(char text[512], const gal_tensor *x);
 /* By name; GAL_FILE where two are the same. */
 gal_status gal_arrays_sort(gal_arrays *arrays);
 gal_status gal_npy_parse(gal_arrays *arrays);

@@ -207,7 +207,7 @@ gal_status gal_npy_parse(gal_arrays *arrays)
     return gal_npy_header(a, &(gal_bytes){.file = &arrays->file, .label = arrays->path}, arrays->file.size);
 }
 
-int gal_npy_header_text(char text[512], const gal_tensor *x)
+int gal_npy_header_text(char *text, const gal_tensor *x)
 {
     static const char *const descr[] = {[GAL_F32] = "<f4", [GAL_U8] = "|u1", [GAL_I64] = "<i8", [GAL_F64] = "<f8"};
     int n = 10 + snprintf(text + 10, 502, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[x->dtype]);

@@ -1,5 +1,6 @@
 /* cutouts.c: the pictures of a survey's galaxies, several at a time. What is on them is image.c's. */
 #include "cpu/cpu.h"
+#include "image.h"
 #include "search.h"
 #include <stdio.h>
 
@@ -11,8 +12,7 @@ typedef struct cutouts_args {
     int neighbours;
 } cutouts_args;
 
-/* One lane's part: galaxies from + index, from + index + count, …; those whose file exists are left as they are, since no file is ever
- * there in part. */
+/* One lane's part: galaxies from + index, from + index + count, …; those whose file is there and whole are left as they are. */
 static gal_status cutouts(const gal_lane *lane, const void *args)
 {
     const cutouts_args *a = args;
@@ -24,7 +24,7 @@ static gal_status cutouts(const gal_lane *lane, const void *args)
             return gal_fail(GAL_FILE, "%s: the path is too long", a->folder);
         if (gal_interrupted())
             return gal_fail(GAL_INTERRUPTED, "interrupted");
-        if (gal_path_exists(path))
+        if (gal_jpeg_whole(path))
             continue;
         gal_mock_galaxy galaxy, donor;
         gal_mock_draw(&galaxy, seed, a->survey->draw[k]);

@@ -5,15 +5,6 @@
 
 #define CENTRE ((GAL_CUTOUT - 1) / 2.0)
 
-static int poisson(gal_mock_stream *s, double mean)
-{
-    double limit = exp(-mean), product = gal_mock_uniform(s);
-    int n = 0;
-    for (; product > limit && n < GAL_FIELD_MOST; n++)
-        product *= gal_mock_uniform(s);
-    return n;
-}
-
 /* A magnitude between bright and faint whose counts grow as 10^(slope m). */
 static double magnitude(gal_mock_stream *s, double bright, double faint, double slope)
 {
@@ -31,7 +22,7 @@ static void colour(float flux[GAL_PLANES], double r, double gr, double ri)
 /* On the stellar locus (Covey et al. 2007): two fifths near the turn-off, the rest M dwarfs, all of g - r = 1.4. */
 static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
 {
-    double r = magnitude(s, 12, 22.5, .2), gr, ri;
+    double r = magnitude(s, 13, 22.5, .2), gr, ri;
     star->x = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     star->y = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     double kind = gal_mock_uniform(s), first = gal_mock_normal(s), second = gal_mock_normal(s);
@@ -40,19 +31,20 @@ static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
         ri = .36 * gr - .02 + .03 * second;
     } else {
         gr = 1.4 + .08 * first;
-        ri = .5 + 1.2 * (kind - .4) / .6 + .05 * second;
+        double late = (kind - .4) / .6;
+        ri = .5 + late * late + .05 * second;
     }
     colour(star->flux, r, gr, ri);
 }
 
 static void draw_galaxy(struct gal_field_galaxy *galaxy, gal_mock_stream *s)
 {
-    double r = magnitude(s, 17, 22.5, .4);
+    double r = magnitude(s, 17, 24.5, .36);
     galaxy->x = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     galaxy->y = (float)(GAL_CUTOUT * (gal_mock_uniform(s) - .5));
     double gr = .75 + .35 * gal_mock_normal(s), ri = .1 + .4 * gr + .1 * gal_mock_normal(s);
     colour(galaxy->flux, r, gr, ri);
-    double half_light = 1.4 * pow(10, -.13 * (r - 18) + .15 * gal_mock_normal(s)); /* arcsec */
+    double half_light = 1.4 * pow(10, -.11 * (r - 18) + .15 * gal_mock_normal(s)); /* arcsec */
     galaxy->scale = (float)fmax(half_light / 1.678 / GAL_PIXEL_ARCSEC, .4);
     galaxy->axis_ratio = (float)(.35 + .65 * gal_mock_uniform(s));
     galaxy->angle = (float)(M_PI * gal_mock_uniform(s));
@@ -65,11 +57,11 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
     double glow = gal_mock_uniform(&s), strength = gal_mock_uniform(&s), direction = 2 * M_PI * gal_mock_uniform(&s);
     for (int b = 0; b < GAL_PLANES; b++)
         for (int i = 0; i < 3; i++)
-            field->sky[b][i] = (float)(.06 * gal_mock_pixel_sigma[b + 1] * gal_mock_normal(&s));
+            field->sky[b][i] = (float)(gal_mock_pixel_sigma[b + 1] * (.08 * gal_mock_normal(&s) + (i == 0 && b == 2 ? .06 : 0)));
     /* One frame in sixteen is near a bright star, whose light is scattered into it, mostly red. */
     static const double red[GAL_PLANES] = {.15, .4, 1};
     for (int b = 0; b < GAL_PLANES && glow < 1 / 16.0; b++) {
-        double level = red[b] * (.02 + .06 * strength);
+        double level = red[b] * (.008 + .022 * strength);
         field->sky[b][0] += (float)level;
         field->sky[b][1] += (float)(.8 * level * cos(direction));
         field->sky[b][2] += (float)(.8 * level * sin(direction));
@@ -79,10 +71,10 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
     if (!(parts & GAL_RENDER_FIELD))
         return;
     field->spikes = (float)(M_PI / 2 * gal_mock_uniform(&s));
-    field->stars = poisson(&s, 1.2);
+    field->stars = gal_mock_poisson(&s, 1.7, GAL_FIELD_MOST);
     for (int i = 0; i < field->stars; i++)
         draw_star(&field->star[i], &s);
-    field->galaxies = poisson(&s, 2.2);
+    field->galaxies = gal_mock_poisson(&s, 10, GAL_FIELD_MOST);
     for (int i = 0; i < field->galaxies; i++)
         draw_galaxy(&field->galaxy[i], &s);
 }
@@ -140,7 +132,7 @@ void gal_mock_field_galaxies(float *plane, const gal_mock_field *field, int b)
 /* The far wing of a bright star, 2 % of its light as (1 + (r / 10 px)^2)^-1.5, and four spikes. */
 static void draw_wing(float *plane, const struct gal_field_star *star, float flux, float spikes)
 {
-    float c = cosf(spikes), s = sinf(spikes), wing = .02f * flux / (2 * (float)M_PI * 100), spike = .004f * flux / 60;
+    float c = cosf(spikes), s = sinf(spikes), wing = .02f * flux / (2 * (float)M_PI * 100), spike = .002f * flux / 60;
     for (int j = 0; j < GAL_CUTOUT; j++)
         for (int i = 0; i < GAL_CUTOUT; i++) {
             float x = i - (float)CENTRE - star->x, y = j - (float)CENTRE - star->y, t = 1 + (x * x + y * y) * .01f;

@@ -122,11 +122,35 @@ static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b, 
         v->light[at] *= scale;
 }
 
+/* plane += noise of sky and photons as the camera has it, smoothed by the resampling onto the cutout's grid; at the frame's edge, where
+ * half of the smoothing's neighbours are missing, scaled to the same variance. */
+static void add_noise(gal_mock_canvas *v, float *plane, int b, gal_mock_stream pixels)
+{
+    const gal_picture_kernels *fast = kernels();
+    int band = b + 1; /* of ugriz */
+    double sigma = gal_mock_pixel_sigma[band];
+    float weight[GAL_TAPS], edge[GAL_CUTOUT], whole = 0;
+    int taps = gaussian(weight, GAL_RESAMPLED, 1, 4);
+    for (int k = 0; k < taps; k++)
+        whole += (k ? 2 : 1) * weight[k] * weight[k];
+    for (int i = 0; i < GAL_CUTOUT; i++) {
+        float part = 0;
+        for (int k = 1 - taps; k < taps; k++)
+            part += i + k >= 0 && i + k < GAL_CUTOUT ? weight[abs(k)] * weight[abs(k)] : 0;
+        edge[i] = sqrtf(whole / part);
+    }
+    fast->noise(v->disc, plane, (float)(sigma * sigma), (float)(gal_mock_dn[band] / gal_mock_gain[band]), pixels.key,
+                pixels.block + (uint64_t)b * (GAL_CUTOUT_PIXELS / 4), pixels.stream);
+    fast->blur(v->bulge, v->disc, weight, taps, NULL, 0, v->work);
+    for (int row = 0; row < GAL_CUTOUT; row++)
+        for (int col = 0; col < GAL_CUTOUT; col++)
+            plane[row * GAL_CUTOUT + col] += edge[row] * edge[col] * v->bulge[row * GAL_CUTOUT + col];
+}
+
 void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *shape, int64_t draw, unsigned parts, uint64_t seed)
 {
     const gal_picture_kernels *fast = kernels();
     gal_mock_field_draw(&canvas->field, draw, parts, seed);
-    gal_mock_stream pixels = gal_mock_stream_of(seed, draw, GAL_MOCK_PIXELS);
     for (int b = 0; b < GAL_PLANES; b++) {
         float *plane = gri + b * GAL_CUTOUT_PIXELS;
         float near[GAL_TAPS], far[GAL_TAPS], seen[2][GAL_CUTOUT];
@@ -137,11 +161,8 @@ void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *
         gal_mock_field_galaxies(canvas->light, &canvas->field, b);
         fast->blur(plane, canvas->light, near, near_taps, far, far_taps, canvas->work);
         gal_mock_field_stars(plane, &canvas->field, b, shape->seeing[b]);
-        int band = b + 1; /* of ugriz */
-        double sigma = gal_mock_pixel_sigma[band];
         if (parts & GAL_RENDER_NOISE)
-            fast->noise(plane, (float)(sigma * sigma), (float)(gal_mock_dn[band] / gal_mock_gain[band]), pixels.key,
-                        pixels.block + (uint64_t)b * (GAL_CUTOUT_PIXELS / 4), pixels.stream);
+            add_noise(canvas, plane, b, gal_mock_stream_of(seed, draw, GAL_MOCK_PIXELS));
     }
 }
 

@@ -9,6 +9,7 @@
 
 #define GAL_PLANES 3                                /* g r i */
 #define GAL_CUTOUT_PIXELS (GAL_CUTOUT * GAL_CUTOUT) /* of one plane */
+#define GAL_RESAMPLED 0.9                           /* pixels: the Gaussian that resampling smooths noise by */
 #define GAL_MOCK_MOST_CLUMPS 96                     /* at most */
 
 /* What is rendered beside the galaxy itself: photon and sky noise; stars and galaxies of the field; what the sky's subtraction left. */
@@ -39,6 +40,9 @@ typedef struct gal_mock_shape {
  * is 0. */
 void gal_mock_shape_of(gal_mock_shape *shape, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor, unsigned without, uint64_t seed);
 
+/* A Poisson number, at most `most`, by multiplication of uniforms (Knuth 1969). */
+int gal_mock_poisson(gal_mock_stream *s, double mean, int most);
+
 /* Memory to render in, for one thread at a time. */
 typedef struct gal_mock_canvas gal_mock_canvas;
 gal_status gal_mock_canvas_new(gal_mock_canvas **out);
@@ -49,12 +53,15 @@ void gal_mock_canvas_free(gal_mock_canvas *canvas);
  * threads. */
 void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *shape, int64_t draw, unsigned parts, uint64_t seed);
 
-/* rgb {128, 128, 3}: SkyServer's colours of gri {3, 128, 128}. X = (1.0 i, 1.2 r, 1.8 g) nanomaggies a pixel, I their mean, RGB = 255 X
- * asinh(5 I) / (5 I), divided by the largest of the three where that is above 1, and 0 where it is negative. */
+/* rgb {128, 128, 3}: SkyServer's colours of gri {3, 128, 128}. X = (2.0 i, 2.5 r, 3.3 g) nanomaggies a pixel, I their mean, RGB = 255 X
+ * asinh(8 I) / (8 I), divided by the largest of the three where that is above 1, and 0 where it is negative. */
 void gal_mock_colours(uint8_t *rgb, const float *gri);
 
 /* A JPEG file of rgb {height, width, 3}, quality 92 and 4:2:0 like SkyServer's; a temporary name, then renamed, but not synced: thousands
- * of files are synced at once by gal_folder_sync. */
+ * of files are synced at once by gal_disk_sync. */
 gal_status gal_jpeg_write(const char *path, const uint8_t *rgb, int width, int height);
+
+/* Whether path is a file that begins and ends as a JPEG does. A crash of the machine may leave a file shorter than it was written. */
+int gal_jpeg_whole(const char *path);
 
 #endif

@@ -157,22 +157,6 @@ end
 
 local function correlation(c, i, j) return c[i][j] / math.sqrt(c[i][i] * c[j][j]) end
 
--- What a path of that width makes of D_KL - Delta log p for normal posteriors of covariance c under a normal prior of covariance p, both standardised: the flow's is
--- c' = (c + s^2) / (1 + s^2), and the mean of ln q - ln p over c' less that over c is -tr(1 - c c'^-1) / 2 + tr((c' - c) p^-1) / 2.
-local function path_term(c, p, sigma)
-  local wide, change = {}, {}
-  for i = 1, D do
-    wide[i], change[i] = {}, {}
-    for j = 1, D do
-      wide[i][j] = (c[i][j] + (i == j and sigma ^ 2 or 0)) / (1 + sigma ^ 2)
-      change[i][j] = wide[i][j] - c[i][j]
-    end
-  end
-  local shrunk, moved, sum = linalg.product(c, linalg.invert(wide)), linalg.product(change, linalg.invert(p)), 0
-  for i = 1, D do sum = sum - 0.5 * (1 - shrunk[i][i]) + 0.5 * moved[i][i] end
-  return sum
-end
-
 -- ---- the run ----
 
 local flow = trained()
@@ -217,7 +201,7 @@ for k = 1, o.galaxies do
     standard[i] = {}
     for j = 1, D do standard[i][j] = c[i][j] / std[i] / std[j] end
   end
-  path[k] = path_term(standard, prior_covariance, o.sigma)
+  path[k] = metrics.path_excess(standard, prior_covariance, o.sigma)
   line:update { done = k }
 end
 line:finish()

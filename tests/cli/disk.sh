@@ -3,6 +3,7 @@
 # once more under a limit on file sizes, which is all there is where namespaces are not allowed. disk.sh GALRUN; exits 1 if a case failed. Each case's name is
 # a sentence that can be false.
 galrun=$1
+golden=$(cd "$(dirname "$0")/../golden/cutouts" && pwd)/colour.jpg
 work=${2:-}
 if [ -z "$work" ]; then
   work=$(mktemp -d) || exit 1
@@ -18,6 +19,7 @@ if [ -z "$work" ]; then
   exit $result
 fi
 how=$3
+experiments=$(cd "$(dirname "$0")/../../experiments" && pwd)
 cd "$work" || exit 1
 rm -rf disk/* disk/.[!.]*
 passed=0 failed=0
@@ -98,6 +100,27 @@ check "a run on a full disk leaves no temporary file" -z "$(find disk -name '*.t
 "$galrun" train.lua 4 2>err; code=$?; err=$(cat err)
 check "with room again the run goes on to its end" "$code" = 0
 check "the history then has its four epochs" "$(grep -c '^[0-9]' disk/run/history.csv)" -eq 4
+
+# Packing 100 cutouts of 24 x 24, 169 KiB, into a folder on the full disk.
+rm -rf disk/* survey
+mkdir -p survey/cutouts
+echo objID,oh_p50 >survey/catalog.csv
+for k in $(seq 100); do cp "$golden" survey/cutouts/$k.jpg; echo $k,8.$k >>survey/catalog.csv; done
+cat >pack.lua <<'LUA'
+require("gal.data").open("survey", { theta = { "oh_p50" }, context = {}, images = { packed = "disk/packed", progress = false } })
+LUA
+mkdir disk/packed
+full "$galrun" pack.lua
+told disk/packed/cutouts.
+check "a full disk leaves no cutouts.npy and no cutouts.csv" ! -e disk/packed/cutouts.npy -a ! -e disk/packed/cutouts.csv
+"$galrun" pack.lua 2>err; code=$?; err=$(cat err)
+check "with room again the packing ends" "$code" = 0
+check "the packing then holds every cutout" "$(wc -c <disk/packed/cutouts.npy)" -eq $((128 + 100 * 24 * 24 * 3))
+
+rm -rf disk/*
+some "$galrun" "$experiments/make_survey.lua" --n 3000 --out disk/survey --no-cutouts
+told catalog.fits
+check "a survey on a full disk has no catalogue, in whole or part" -z "$(find disk -name '*.fits*')"
 
 echo "$how: $passed passed, $failed failed"
 [ "$failed" = 0 ]

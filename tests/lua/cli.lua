@@ -107,6 +107,22 @@ end
 
 local function count_lines(text) return select(2, text:gsub("\n", "")) end
 
+check.case("work that is shorter than `after` shows nothing, longer work a line from then on", function()
+  for _, terminal in ipairs { false, true } do
+    local p, text, wait = recorded { total = 10, unit = "draws", after = 2, terminal = terminal, columns = 80 }
+    p:update { done = 1 }
+    wait(1.5)
+    p:update { done = 9 }
+    p:finish()
+    check.equal(text(), "")
+    wait(1)
+    p:update { done = 9 }
+    p:update { done = 10 }
+    p:finish()
+    check.that(text():find "10/10, .*in 2.5 s", text())
+  end
+end)
+
 check.case("a log gets a line an epoch, with losses, rate and time left", function()
   local p, text, wait = recorded { total = 10, unit = "epochs" }
   for epoch = 1, 3 do

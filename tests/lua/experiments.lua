@@ -236,13 +236,70 @@ check.case("sample leaves nothing half-written when it is stopped or goes wrong"
   check.equal(left "stopped", "")
 end)
 
-check.case("quickstart runs from any folder, and again on what it left", function()
-  local text = succeeds("quickstart", "--galaxies", "600", "--epochs", "2")
-  for _, sentence in ipairs{ "truth", "learned", "exact", "truth in 68 %", "D_KL - Delta log p" } do
+-- A mock survey of 150 galaxies with cutouts; the smallest image model on it, and photometry on the same.
+local IMAGE = { "--survey", "mock", "--crop", "16", "--channels", "4,4", "--draws", "2", "--out", "image" }
+
+check.case("train_image says how its images were prepared, and evaluate takes them so and no other way", function()
+  require("gal.survey").make{ out = path "mock", n = 150, seed = 2, progress = false }
+  local file = assert(io.open(path "mock/cutouts/17.jpg", "wb"))
+  file:write "\255\216 cut short"
+  file:close()
+  local text = succeeds("train_image", small(unpack(IMAGE)))
+  for _, sentence in ipairs{ "1 of 150 rows dropped: 1 with a damaged cutout", "cutouts/17.jpg is truncated", "images:  16 x 16 pixels, the central 16 x 16", "the run is in image" } do
     check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
   end
-  check.equal(ffi.C.gal_path_exists(path "runs/quickstart/model"), 2)
-  succeeds("quickstart", "--galaxies", "600", "--epochs", "2")
+  local config = json.decode(read "image/config.json")
+  check.equal({ config.draws, config.augment, config.notes.images.crop, config.architecture.encoder.type }, { 2, true, 16, "sequential" })
+  text = succeeds("evaluate", "image", "--n", "5", "--steps", "4")
+  check.that(text:find("Delta log p", 1, true), text)
+  check.equal(json.decode(read "image/evaluation.json").images.crop, 16)
+  refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image", "--crop", "32")
+  succeeds("sample", "image", "--n", "6", "--steps", "4", "--out", "image_draws")
+  check.equal(gal.load(path "image_draws/samples.npy").shape, { 149, 6, 5 })
+  refuses(1, "crop is 129 pixels, expected 1 to 128", "train_image", "--survey", "mock", "--crop", "129", "--out", "none")
+  refuses(1, "has no cutouts", "train_image", "--survey", "folder", "--theta", "oh_p50", "--photometry", "modelMag_r", "--out", "none")
+end)
+
+check.case("images alone are enough to train on and to evaluate", function()
+  local text = succeeds("train_image", small("--survey", "mock", "--crop", "32", "--bin", "2", "--channels", "4,4", "--photometry", "none", "--theta", "oh_p50,a_v", "--no-augment", "--out", "alone"))
+  check.that(text:find("context: none", 1, true) and text:find("16 x 16 pixels, the central 32 x 32, means over 2 x 2", 1, true), text)
+  succeeds("evaluate", "alone", "--n", "5", "--steps", "4")
+  check.equal(#json.decode(read "alone/config.json").theta, 2)
+end)
+
+check.case("evaluate --against scores two runs on the same galaxies, whose differences are those of their own scores", function()
+  succeeds("train_photometry", small("--survey", "mock", "--out", "magnitudes"))
+  local text = succeeds("evaluate", "image", "--against", "magnitudes", "--n", "5", "--steps", "4", "--part", "all", "--out", "both")
+  check.that(text:find("run higher", 1, true) and text:find("of pooled draws, a_v", 1, true), text)
+  local found, pairs_ = json.decode(read "both/against.json"), gal.table(path "both/against.csv")
+  local parts = { require("gal.data").read_split(path "image/split.csv"), require("gal.data").read_split(path "magnitudes/split.csv") }
+  local ids, first, second, sum, higher = pairs_:ids "id", pairs_:column("log_q"):totable(), pairs_:column("log_q_against"):totable(), 0, 0
+  for k, id in ipairs(ids) do
+    check.equal({ parts[1][id], parts[2][id] }, { "test", "test" }, "galaxy " .. id)
+    sum, higher = sum + first[k] - second[k], higher + (first[k] > second[k] and 1 or 0)
+  end
+  check.equal(#ids, found.galaxies)
+  check.near(found.scores.delta_log_p.mean, sum / #ids, 1e-4)
+  check.near(found.scores.delta_log_p.higher, higher / #ids, 1e-9)
+  refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
+end)
+
+check.case("evaluate --against refuses galaxies that the other run was trained on", function()
+  local file = assert(io.open(path "magnitudes/split.csv"))
+  local text = file:read "*a"
+  file:close()
+  write("magnitudes/split.csv", (text:gsub(",test\n", ",train\n", 1)))
+  refuses(1, "1 of the %d+ galaxies are in the train or valid part of magnitudes", "evaluate", "image", "--against", "magnitudes")
+end)
+
+check.case("quickstart runs from any folder, and again on what it left", function()
+  for _ = 1, 2 do
+    local text = succeeds("quickstart", "--tiny")
+    for _, sentence in ipairs{ "120 others to test on", "Delta log p, nats", "D_KL, nats", "of pooled draws, a_v", "image higher", "The image adds", "posteriors.png" } do
+      check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
+    end
+  end
+  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"), ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
 end)
 
 os.execute("rm -r " .. scratch)

@@ -147,4 +147,14 @@ check.case("coverage is the level for the exact posterior and falls short for a 
   check.near(metrics.coverage(theta, posterior(0.5, 0):draws(x, 100), 0.68), { 0.38, 0.38 }, 0.045)
 end)
 
+check.case("path_excess is what posteriors widened by the path measure, and 0 for a path of no width", function()
+  local l, s = S * S / (1 + S * S), 0.2 -- the exact posterior's variance; prior 1
+  local wide = (l + s * s) / (1 + s * s)
+  check.near(metrics.path_excess({ { l, 0 }, { 0, l } }, { { 1, 0 }, { 0, 1 } }, 0), 0, 1e-12)
+  check.near(metrics.path_excess({ { l, 0 }, { 0, l } }, { { 1, 0 }, { 0, 1 } }, s), D * 0.5 * ((l / wide - 1) + (wide - l)), 1e-12)
+  -- Turned axes change nothing.
+  local a, b = 0.5 * (l + 1), 0.5 * (l - 1)
+  check.near(metrics.path_excess({ { a, b }, { b, a } }, { { 1, 0 }, { 0, 1 } }, s), 0.5 * ((l / wide - 1) + (wide - l)), 1e-9)
+end)
+
 check.finish()

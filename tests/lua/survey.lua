@@ -115,11 +115,15 @@ check.case("a survey that was stopped goes on where it was, and ends as if it ha
   local whole, picture = read(out .. "/catalog.fits"), read(out .. "/cutouts/7.jpg")
   os.remove(out .. "/catalog.fits")
   os.remove(out .. "/cutouts/7.jpg")
-  os.execute(("printf mine > %s/cutouts/8.jpg"):format(out))
+  -- 8 is another whole picture; 9 is cut short, as a crash of the machine can leave it.
+  local other, short = read(out .. "/cutouts/1.jpg"), read(out .. "/cutouts/9.jpg")
+  require("gal.folder").write(out .. "/cutouts/8.jpg", other)
+  require("gal.folder").write(out .. "/cutouts/9.jpg", short:sub(1, 900))
   survey.make { out = out, n = 30, seed = 9, progress = false }
   check.equal(read(out .. "/catalog.fits") == whole, true, "the catalogue is the same")
   check.equal(read(out .. "/cutouts/7.jpg") == picture, true, "the cutout that was missing is the same")
-  check.equal(read(out .. "/cutouts/8.jpg"), "mine", "a cutout that was there")
+  check.equal(read(out .. "/cutouts/8.jpg") == other, true, "a cutout that was there is left alone")
+  check.equal(read(out .. "/cutouts/9.jpg") == short, true, "a cutout that was cut short is made anew")
 end)
 
 check.case("Ctrl-C stops it, and what is there is whole", function()

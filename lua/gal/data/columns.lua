@@ -23,6 +23,27 @@ function columns.find(path)
   raise("no catalogue in the folder %s: expected catalog.fits or catalog.csv", path)
 end
 
+--- Reasons to drop a galaxy for want of its image: ids {rows}, found as gal.data.cutouts has it.
+function columns.image_cuts(ids, found)
+  return {
+    { "without a cutout", function(k) return found.row[ids[k]] ~= nil or found.problem[ids[k]] ~= nil end },
+    { "with a damaged cutout", function(k) return found.row[ids[k]] ~= nil end },
+  }
+end
+
+--- How a survey's images were prepared, and which could not be decoded, in lines.
+function columns.describe_images(survey)
+  local p, image = survey.prepared, survey.images.image
+  local how = { ("images:  %d x %d pixels"):format(image[1], image[2]) }
+  if p.resize > 0 then how[#how + 1] = ("cutouts scaled to %d x %d"):format(p.resize, p.resize) end
+  if p.crop > 0 then how[#how + 1] = ("the central %d x %d"):format(p.crop, p.crop) end
+  if p.bin > 1 then how[#how + 1] = ("means over %d x %d"):format(p.bin, p.bin) end
+  local lines = { table.concat(how, ", ") }
+  for i = 1, math.min(#survey.damaged, 5) do lines[#lines + 1] = "damaged: " .. survey.damaged[i].problem end
+  if #survey.damaged > 5 then lines[#lines + 1] = ("damaged: %d more, listed in cutouts.csv"):format(#survey.damaged - 5) end
+  return lines
+end
+
 --- Whether the table has a column of that name, case ignored; returns the name as the table spells it.
 function columns.spelling(table_, name)
   local wanted = name:lower()

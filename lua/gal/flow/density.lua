@@ -13,19 +13,37 @@ local density = {}
 
 local OPTIONS = { "steps", "tolerance", "progress" }
 
--- The points z {M, d}, which it uses up and of which `each` belong to one row of features, solved in `steps` steps: log N(noise) and the integral of the
--- divergence, {M} each on the host.
+-- The points z {M, d}, which it uses up and of which `each` belong to one row of features, solved in `steps` steps: the noise that they come from, {M * d}, and the
+-- integral of the divergence, {M}, on the host.
 local function solved(job, z, features, each, steps, progress)
   return gal.scope(function()
     local integral = integrate.run(job.flow, z, features, each, {
       times = solver.times(steps), tableau = solver.method, density = true, backward = true, progress = progress,
     })
     job.cost = job.cost + z:size(1) * steps * solver.stages
-    return { normal = core.read(tiles.log_normal(z)), integral = core.read(integral) }
+    return { noise = core.read(z), integral = core.read(integral) }
   end)
 end
 
--- The same with steps = "auto": lists {M} of the values, the steps and the errors estimated for them. at: points done before.
+-- How far two solutions of a point are apart, nats: the integrals' difference, and what each component of the noise adds by itself, even where log N(noise) is flat: sums of
+-- differences with signs are now and then 0 by chance. i and j: the point's places in each, from 1.
+local function apart(coarse, i, fine, j, d)
+  local sum = math.abs(coarse.integral[i - 1] - fine.integral[j - 1])
+  for c = 0, d - 1 do
+    local z = fine.noise[(j - 1) * d + c]
+    sum = sum + math.abs(coarse.noise[(i - 1) * d + c] - z) * math.max(1, math.abs(z))
+  end
+  return sum
+end
+
+-- The log density of solution j, standardised.
+local function value_of(solution, j, d)
+  local squares = 0
+  for c = (j - 1) * d, j * d - 1 do squares = squares + solution.noise[c] ^ 2 end
+  return solution.integral[j - 1] - 0.5 * squares - 0.5 * d * math.log(2 * math.pi)
+end
+
+-- Points z {M, d} with steps = "auto": lists {M} of the values, the steps and the errors estimated for them. at: points done before.
 local function chosen(job, z, features, each, at)
   local points = z:size(1)
   local values, counts, errors, solutions = {}, {}, {}, 0
@@ -49,11 +67,9 @@ local function chosen(job, z, features, each, at)
     return solved(job, own, told, share, steps, progress)
   end
   solver.halve(points, run, function(point, coarse, i, fine, j, steps, last)
-    -- The two parts' differences by themselves: their sum may be 0 by chance.
-    local difference = math.abs(coarse.normal[i - 1] - fine.normal[j - 1]) + math.abs(coarse.integral[i - 1] - fine.integral[j - 1])
-    local error = solver.halved_error(difference)
+    local error = solver.halved_error(apart(coarse, i, fine, j, job.flow.d))
     if not (error <= job.tolerance) and not last then return false end
-    values[point] = fine.normal[j - 1] + fine.integral[j - 1]
+    values[point] = value_of(fine, j, job.flow.d)
     counts[point], errors[point] = 2 * steps, error
     return true
   end)

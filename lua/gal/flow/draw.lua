@@ -71,14 +71,17 @@ local function plan(flow, features, pilots, k, tolerance, density)
     local difference = apart(coarse, i, fine, j, flow.d)
     steps[galaxy], errors[galaxy] = solver.count(difference, n, tolerance)
     if steps[galaxy] or not last then return steps[galaxy] ~= nil end
-    steps[galaxy], errors[galaxy] = solver.most, solver.halved_error(difference)
+    -- With the most steps it is less than this; how much less, nobody has seen.
+    steps[galaxy], errors[galaxy] = solver.most, difference - difference == 0 and difference or math.huge
     return true
   end)
   return steps, errors, cost
 end
 
--- Carries theta {k * m, d} in place, galaxies of one step count together; returns the integral {k * m, 1} where density, and rows times evaluations.
-local function carry(flow, theta, features, k, m, steps, options)
+-- Carries theta {k * m, d} in place, galaxies of one step count together; returns the integral {k * m, 1} where densities are asked for, and rows times evaluations.
+-- before: draws done before.
+local function carry(job, theta, features, k, m, before)
+  local flow, steps = job.flow, job.planned
   local groups, counts, cost = {}, {}, 0
   for galaxy = 1, k do
     local n = steps[galaxy]
@@ -88,16 +91,14 @@ local function carry(flow, theta, features, k, m, steps, options)
     end
     table.insert(groups[n], galaxy)
   end
-  local integral = options.density and gal.zeros({ k * m, 1 }, { device = theta:device() }) or nil
-  local before = 0
+  local integral = job.density and gal.zeros({ k * m, 1 }, { device = theta:device() }) or nil
   for _, n in ipairs(counts) do
     local list = groups[n]
     gal.scope(function()
       local all = #list == k
       local own = all and theta or theta:reshape({ k, m * flow.d }):rows(list):reshape { -1, flow.d }
       local own_integral = integrate.run(flow, own, all and features or some(features, list), m, {
-        times = solver.times(n), tableau = solver.method, density = options.density, precision = options.precision,
-        progress = options.progress and tiles.part(options.progress, options.before + before),
+        times = solver.times(n), tableau = solver.method, density = job.density, precision = job.precision, progress = tiles.part(job.progress, before),
       })
       if integral and all then core.assign(integral, own_integral) end
       for place, galaxy in ipairs(all and {} or list) do
@@ -131,14 +132,9 @@ local function prepare(where, flow, x, options, density)
   end)
 end
 
--- The steps of k galaxies from `first` on, found or known; what was found goes into the report.
+-- The steps that k galaxies from `first` on need; what was found goes into the report.
 local function steps_of(job, features, streams, first, k)
   local report = job.report
-  if not report then
-    local same = {}
-    for i = 1, k do same[i] = job.steps end
-    return same
-  end
   core.assign(job.words, job.start)
   local steps, errors, cost = plan(job.flow, features, noise(job.flow, streams, job.words, PILOTS), k, job.tolerance, job.density)
   report.cost = report.cost + cost
@@ -156,7 +152,7 @@ local function tile(job, first, k, from, m)
   local streams = job.streams:narrow(1, first, k)
   local features = tiles.features(flow, job.x, first, k)
   if from == 1 then
-    job.planned = steps_of(job, features, streams, first, k)
+    job.planned = job.report and steps_of(job, features, streams, first, k)
     core.assign(job.words, job.start)
   end
   local theta, integral = noise(flow, streams, job.words, m), nil
@@ -164,9 +160,7 @@ local function tile(job, first, k, from, m)
   local before = (first - 1) * job.n + k * (from - 1)
   if job.report then
     local cost
-    integral, cost = carry(flow, theta, features, k, m, job.planned, {
-      density = job.density, precision = job.precision, progress = job.progress, before = before,
-    })
+    integral, cost = carry(job, theta, features, k, m, before)
     job.report.cost = job.report.cost + cost
   else
     integral = integrate.run(flow, theta, features, m, {

@@ -5,6 +5,7 @@ local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.raise"
 local arguments = require "gal.arguments"
+local sets = require "gal.images"
 local raise, check = errors.raise, errors.check
 
 local inputs = {}
@@ -69,12 +70,12 @@ local function check_pixels(where, images)
   end)
 end
 
---- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or float32, on the flow's device.
+--- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or float32, on the flow's device; or a set (gal.images) of such.
 function inputs.images(where, flow, v)
-  if not core.is_tensor(v) then raise("%s: images is %s, expected a tensor", where, core.kind(v)) end
+  if not core.is_tensor(v) and not sets.is_set(v) then raise("%s: images is %s, expected a tensor", where, core.kind(v)) end
   if v.dtype ~= "uint8" and v.dtype ~= "float32" then raise("%s: images is %s, expected uint8 or float32", where, v.dtype) end
   local shape, fits = v.shape, true
-  if #shape == #flow.image then
+  if #shape == #flow.image and not sets.is_set(v) then
     table.insert(shape, 1, 1)
     v = v:reshape(shape)
   end
@@ -83,6 +84,7 @@ function inputs.images(where, flow, v)
     raise("%s: images is %s, expected {N, %s}", where, core.shape_text(v), table.concat(flow.image, ", "))
   end
   if shape[1] == 0 then raise("%s: images has no rows", where) end
+  if sets.is_set(v) then return v end
   v = core.dense(v:detach():to(flow:device()))
   if v.dtype == "float32" then gal.no_grad(check_pixels, where, v) end
   return v
@@ -126,46 +128,56 @@ local function no_streams(shape)
   return y
 end
 
+local function on_host(t) return t:device() == "cpu" and t or t:to("cpu") end
+
+-- One number for each image, made of its bytes: of a set they are read in pieces.
+local function of_images(images)
+  local numbers = no_streams { images:size(1) }
+  pieces(images, function(part, first) check(C.gal_row_streams(numbers:narrow(1, first, part:size(1)).h, on_host(part).h, 0)) end)
+  return numbers
+end
+
 --- inputs.streams(x): the random stream of each galaxy, int64 {N}, from the bytes of its context and image: the same in every batch.
 function inputs.streams(x)
-  local host = function(t) return t:device() == "cpu" and t or t:to("cpu") end
-  local streams = no_streams { x.rows }
-  if not x.context and not x.images then return streams end
-  check(C.gal_row_streams(streams.h, host(x.context or x.images).h, 0))
-  if x.context and x.images then
-    local both, of_images = no_streams { x.rows, 2 }, no_streams { x.rows }
-    check(C.gal_row_streams(of_images.h, host(x.images).h, 0))
-    core.assign(both:select(2, 1), streams)
-    core.assign(both:select(2, 2), of_images)
-    check(C.gal_row_streams(streams.h, both.h, 0))
+  local streams, seen = no_streams { x.rows }, x.context and on_host(x.context)
+  if not seen and not x.images then return streams end
+  if x.images then
+    local both = no_streams { x.rows, 2 }
+    if seen then
+      check(C.gal_row_streams(streams.h, seen.h, 0))
+      core.assign(both:select(2, 1), streams)
+    end
+    core.assign(both:select(2, 2), of_images(x.images))
+    seen = both
   end
+  check(C.gal_row_streams(streams.h, seen.h, 0))
   return streams:to((x.context or x.images):device())
 end
 
--- uint8 as [0, 1].
-local function unit_range(images)
-  if images.dtype == "uint8" then return images:float() / 255 end
-  return images
+-- Means and mean squares per channel of float32 images: two lists.
+local function moments(images)
+  local channels, rows = images:size(-1), images:size(1)
+  local mean, square = {}, {}
+  for c = 1, channels do mean[c], square[c] = 0, 0 end
+  pieces(images, function(part)
+    local share = part:size(1) / rows
+    part = part:reshape { -1, channels }
+    local m, s = part:mean(1):totable(), (part * part):mean(1):totable()
+    for c = 1, channels do mean[c], square[c] = mean[c] + share * m[c], square[c] + share * s[c] end
+  end)
+  return mean, square
 end
 
---- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over all rows; float32 in [0, 1] or uint8.
+--- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over all rows; float32 in [0, 1] or uint8, a tensor or a set.
 function inputs.image_statistics(images)
-  local channels, rows = images:size(-1), images:size(1)
-  local sum, squares = {}, {}
-  for c = 1, channels do sum[c], squares[c] = 0, 0 end
-  pieces(images, function(part)
-    local count = part:size(1)
-    part = unit_range(part):reshape { -1, channels }
-    local mean, square = part:mean(1):totable(), (part * part):mean(1):totable()
-    for c = 1, channels do sum[c], squares[c] = sum[c] + count * mean[c], squares[c] + count * square[c] end
-  end)
+  local mean, square
+  if images.dtype == "uint8" then mean, square = sets.of(images):moments() else mean, square = moments(images) end
   local deviation = {}
-  for c = 1, channels do
-    sum[c] = sum[c] / rows
-    deviation[c] = math.sqrt(math.max(0, squares[c] / rows - sum[c] ^ 2))
+  for c = 1, #mean do
+    deviation[c] = math.sqrt(math.max(0, square[c] - mean[c] ^ 2))
     if deviation[c] == 0 then deviation[c] = 1 end
   end
-  return gal.tensor(sum, { channels }, { device = images:device() }), gal.tensor(deviation, { channels }, { device = images:device() })
+  return gal.tensor(mean, { #mean }, { device = images:device() }), gal.tensor(deviation, { #mean }, { device = images:device() })
 end
 
 --- inputs.standard_images(images {N, ..., channels}, scale): float32 images with mean 0 and deviation 1 per channel over the training rows; not taped.

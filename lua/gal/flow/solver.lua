@@ -82,10 +82,10 @@ function solver.count(difference, steps, tolerance)
   end
 end
 
---- solver.halved_error(difference, steps): the error of the solution with 2 steps, from its difference to that with `steps`: at most a quarter of it on 99 % of the
--- draws and points of the flows above (on half of them below 1/30); infinite where the solution is no number.
+--- solver.halved_error(difference): the error of the solution with 2 steps, from its difference to that with `steps`: a third of it. Mostly it is less than a thirtieth,
+-- but not always: of 10,800 points of three flows that this let pass at 1e-3 nats the worst was 4.5e-4 off. Infinite where the solution is no number.
 function solver.halved_error(difference)
-  return difference - difference == 0 and difference / 4 or math.huge
+  return difference - difference == 0 and difference / 3 or math.huge
 end
 
 -- ---- what the user is told ----

@@ -6,6 +6,7 @@ local core = require "gal.tensor"
 local errors = require "gal.raise"
 local arguments = require "gal.arguments"
 local inputs = require "gal.flow.inputs"
+local sets = require "gal.images"
 local raise = errors.raise
 
 local rows = {}
@@ -126,12 +127,7 @@ function rows.fingerprint(p)
       h = C.gal_hash(host, 4 * count, h)
     end
   end
-  if p.images then
-    inputs.pieces(p.images, function(images)
-      local host, count = core.read(images)
-      h = C.gal_hash(host, (images.dtype == "uint8" and 1 or 4) * count, h)
-    end)
-  end
+  if p.images then h = sets.of(p.images):fingerprint(h) end
   return (tostring(h):gsub("ULL$", ""))
 end
 

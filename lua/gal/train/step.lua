@@ -6,6 +6,7 @@ local gal = require "gal"
 local core = require "gal.tensor"
 local nn = require "gal.nn"
 local program = require "gal.program"
+local sets = require "gal.images"
 local mse = require("gal.grad").mse
 local check = core.check
 
@@ -45,7 +46,7 @@ local function step(self)
   local n = self.batch * self.draws
   local t, theta_t, target = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device), core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
-  local features = flow:encode(rows.seen and rows_of(rows.seen, index), rows.images and rows_of(rows.images, index))
+  local features = flow:encode(rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor))
   if features and self.repeats then features = features:gather(self.repeats) end
   local loss = mse(predict(flow, t, theta_t, features), target)
   self.opt:zero_grad()
@@ -71,7 +72,8 @@ local function record(self)
   return p
 end
 
---- stepper(flow, opt, rows, {batch, draws, seed, recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images or nil, n = N}.
+--- stepper(flow, opt, rows, {batch, draws, seed, augment, recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a tensor or a set) or nil,
+-- n = N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's generator.
 -- The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every step through Lua: the reference that
 -- replaying is tested against. A network that can't be recorded, because it reads values on the host, is run so too.
 local function new(flow, opt, rows, options)
@@ -84,16 +86,23 @@ local function new(flow, opt, rows, options)
   }, Stepper)
   self.at0 = self.at:reshape {}
   self.rates = gal.zeros({ self.steps }, { device = device })
+  if rows.images then self.loader = sets.of(rows.images):loader(batch) end
+  if options.augment then self.turns, self.uniform = core.new({ rows.n }, "uint8", "cpu"), gal.zeros({ rows.n }, { device = device }) end
   self.recorded = options.recorded
   return self
 end
 
---- stepper:start_epoch(): a fresh order of the rows, and the rates of the steps to come.
+--- stepper:start_epoch(): a fresh order of the rows and fresh turns of their images, and the rates of the steps to come.
 function Stepper:start_epoch()
   local rates = {}
   for i = 1, self.steps do rates[i] = self.opt:rate(self.opt.steps + i) end
   core.assign(self.rates, gal.tensor(rates, { self.steps }))
   check(C.gal_permutation(self.order.h, self.rng.h))
+  if self.turns then
+    check(C.gal_uniform(self.uniform.h, self.rng.h))
+    core.assign(self.turns, self.uniform * 8) -- in [0, 8), and the copy truncates
+  end
+  if self.loader then self.loader:start(self.order, self.turns) end
   check(C.gal_fill(self.cursor.h, 0))
   check(C.gal_fill(self.at.h, 0))
   check(C.gal_fill(self.total.h, 0))

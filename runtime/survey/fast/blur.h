@@ -22,7 +22,7 @@ static float blur(float *out, const float *in, const float *near, int near_taps,
     memset(work, 0, GAL_PICTURE_WORK * sizeof *work);
     for (int row = 0; row < GAL_SIDE; row++)
         memcpy(wide + row * GAL_PICTURE_ROW + GAL_TAPS, in + row * GAL_SIDE, GAL_SIDE * sizeof *in);
-    for (int part = 0; part < 2; part++) {
+    for (int part = 0; part < 2 && (part ? far_taps : near_taps); part++) {
         const float *weight = part ? far : near;
         int taps = part ? far_taps : near_taps;
         for (int row = 0; row < GAL_SIDE; row++) {
@@ -35,7 +35,7 @@ static float blur(float *out, const float *in, const float *near, int near_taps,
                 float *to = out + row * GAL_SIDE + i * VL;
                 vec value = part ? load(to) + line[i] : line[i];
                 store(to, value);
-                if (part)
+                if (part || !far_taps)
                     sum += value;
             }
         }

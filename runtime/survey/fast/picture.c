@@ -87,7 +87,7 @@ static float bulge(float *plane, float cosine, float sine, float axis_ratio, flo
 }
 
 /* Pixel 16 i + s of each 64 has normal i of block s: as the vectors leave them. */
-static void noise(float *plane, float variance, float per_light, uint64_t key, uint64_t block, uint64_t stream)
+static void noise(float *out, const float *plane, float variance, float per_light, uint64_t key, uint64_t block, uint64_t stream)
 {
     uint64_t streams[SIDE];
     for (int s = 0; s < SIDE; s++)
@@ -104,7 +104,7 @@ static void noise(float *plane, float variance, float per_light, uint64_t key, u
         for (int i = 0; i < 4 * SIDE; i += VL) {
             vec light = load(plane + at + i);
             vec deviation = square_root(fma_(at_least(light, 0.0f), splat(per_light), splat(variance)));
-            store(plane + at + i, fma_(load(normal[0] + i), deviation, light));
+            store(out + at + i, load(normal[0] + i) * deviation);
         }
     }
 }
@@ -112,8 +112,8 @@ static void noise(float *plane, float variance, float per_light, uint64_t key, u
 static void colours(uint8_t *rgb, const float *gri)
 {
     for (int at = 0; at < GAL_PLANE; at += VL) {
-        vec x[3] = {load(gri + 2 * GAL_PLANE + at), 1.2f * load(gri + GAL_PLANE + at), 1.8f * load(gri + at)};
-        vec t = absolute((x[0] + x[1] + x[2]) * (5 / 3.0f));
+        vec x[3] = {2.0f * load(gri + 2 * GAL_PLANE + at), 2.5f * load(gri + GAL_PLANE + at), 3.3f * load(gri + at)};
+        vec t = absolute((x[0] + x[1] + x[2]) * (8 / 3.0f));
         /* asinh(t) / t, near 0 by its series. */
         vec far = vlog(t + square_root(fma_(t, t, splat(1)))) / at_least(t, 1e-3f), z = t * t;
         vec near = fma_(z, fma_(z, splat(0.075f), splat(-1 / 6.0f)), splat(1));

@@ -26,8 +26,8 @@ typedef struct gal_picture_kernels {
     /* out = in * (near, then far, each separable and symmetric): weights of distance 0 ... taps - 1, at most GAL_TAPS; zero beyond the
      * frame. work: gal_picture_work floats. Returns the sum of out. */
     float (*blur)(float *out, const float *in, const float *near, int near_taps, const float *far, int far_taps, float *work);
-    /* plane += N(0, 1) sqrt(variance + per_light max(plane, 0)), from the blocks of the stream from `block` on: GAL_PLANE / 4 of them. */
-    void (*noise)(float *plane, float variance, float per_light, uint64_t key, uint64_t block, uint64_t stream);
+    /* out = N(0, 1) sqrt(variance + per_light max(plane, 0)), from the blocks of the stream from `block` on: GAL_PLANE / 4 of them. */
+    void (*noise)(float *out, const float *plane, float variance, float per_light, uint64_t key, uint64_t block, uint64_t stream);
     /* rgb {128, 128, 3} of planes g, r, i. */
     void (*colours)(uint8_t *rgb, const float *gri);
 } gal_picture_kernels;

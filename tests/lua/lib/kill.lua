@@ -15,12 +15,12 @@ end
 
 local function run(command) return os.execute(command .. " >/dev/null 2>&1") end
 
---- kill.compare{folder =, kills =, epochs =, seed =}: true, or false and what differs; then how many of the kills found the training under way.
+--- kill.compare{folder =, kills =, epochs =, seed =, train = a command that a folder's name completes; default: the photometry model on an analytic survey}: true, or false and what differs; then how many of the kills found the training under way.
 function kill.compare(o)
   local survey, root = o.folder .. "/survey.csv", host.root
   local random = require("gal").rng(o.seed)
-  if not io.open(survey) then require("gal.analytic").table(3000, 1):save(survey) end
-  local train = ("%q --threads 1 %q --survey %q --epochs %d --patience %d --hidden 64,64 --seed 3 --resume --out "):format(host.executable,
+  if not o.train and not io.open(survey) then require("gal.analytic").table(3000, 1):save(survey) end
+  local train = o.train or ("%q --threads 1 %q --survey %q --epochs %d --patience %d --hidden 64,64 --seed 3 --resume --out "):format(host.executable,
     root .. "/experiments/train_photometry.lua", survey, o.epochs, o.epochs)
   if run(train .. o.folder .. "/alone") ~= 0 then return false, "the undisturbed training failed", 0 end
   local seconds = 0

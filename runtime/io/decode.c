@@ -1,0 +1,173 @@
+/* decode.c: JPEG and PNG files to pixels, many at once on all cores. The decoders are stb_image's, and only these two, within limits of
+ * ours. stb_image refuses a JPEG that was cut short; a PNG's checksums, which it passes over, are looked at here, since a galaxy with half
+ * a picture must not be learned from. */
+#include "io.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+/* A cutout has some kilobytes; what is larger by far is no cutout, and a few bytes of PNG may claim gigabytes of pixels. */
+#define LARGEST_FILE (64 << 20)
+#define LARGEST_SIDE 4096
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#define STBI_NO_LINEAR
+#define STBI_MAX_DIMENSIONS LARGEST_SIDE
+#include <stb_image.h>
+
+static uint32_t big_endian(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* NULL, or what is wrong with a PNG's chunks: length, type, content, CRC of the last two (RFC 2083, 3.2). */
+static const char *png_fault(const uint8_t *b, int64_t n)
+{
+    for (int64_t at = 8; at + 12 <= n;) {
+        int64_t length = big_endian(b + at);
+        if (length > n - at - 12)
+            break;
+        if (crc32(0, b + at + 4, (uInt)length + 4) != big_endian(b + at + 8 + length))
+            return "is damaged: a checksum is wrong";
+        if (!memcmp(b + at + 4, "IEND", 4))
+            return NULL;
+        at += 12 + length;
+    }
+    return "is truncated";
+}
+
+/* NULL, or why bytes {n} are no whole image of a kind that is read here. */
+static const char *fault(const uint8_t *b, int64_t n)
+{
+    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    if (n == 0)
+        return "is empty";
+    if (n > LARGEST_FILE)
+        return "is larger than 64 MiB";
+    if (n >= 8 && !memcmp(b, png, 8))
+        return png_fault(b, n);
+    return n >= 2 && b[0] == 0xff && b[1] == 0xd8 ? NULL : "is neither JPEG nor PNG";
+}
+
+/* *pixels {*height, *width, 3} of the file, freed by the caller with stbi_image_free. GAL_FILE, the sentence without the path, where there
+ * are none. */
+static gal_status decode_file(uint8_t **pixels, int *width, int *height, const char *path)
+{
+    char *bytes;
+    int64_t n;
+    int channels;
+    *pixels = NULL;
+    gal_status status = gal_file_read(&bytes, &n, path);
+    if (status != GAL_OK) {
+        const char *sentence = gal_error();
+        size_t begins = strlen(path) + 2;
+        return gal_fail(status, "%s", strlen(sentence) > begins ? sentence + begins : sentence);
+    }
+    const char *why = fault((uint8_t *)bytes, n);
+    if (why)
+        status = gal_fail(GAL_FILE, "%s", why);
+    else if (!(*pixels = stbi_load_from_memory((uint8_t *)bytes, (int)n, width, height, &channels, 3)))
+        status = gal_fail(GAL_FILE, "is truncated or damaged: %s", stbi_failure_reason());
+    gal_file_free(bytes);
+    return status;
+}
+
+/* y {outer, to, inner} = x {outer, from, inner} resampled along the middle by a triangle as wide as the larger of both pixels: means when
+ * it shrinks, linear interpolation when it grows (what Pillow calls BILINEAR). */
+static void resample(float *y, const float *x, int64_t outer, int64_t from, int64_t to, int64_t inner)
+{
+    float scale = (float)from / (float)to, reach = scale > 1 ? scale : 1;
+    memset(y, 0, (size_t)(outer * to * inner) * sizeof *y);
+    for (int64_t i = 0; i < to; i++) {
+        float centre = ((float)i + 0.5f) * scale, sum = 0;
+        int64_t first = (int64_t)(centre - reach + 0.5f), last = (int64_t)(centre + reach + 0.5f);
+        first = first < 0 || centre < reach - 0.5f ? 0 : first;
+        last = last > from ? from : last;
+        for (int64_t k = first; k < last; k++)
+            sum += fmaxf(0, 1 - fabsf((float)k + 0.5f - centre) / reach);
+        for (int64_t k = first; k < last; k++) {
+            float weight = fmaxf(0, 1 - fabsf((float)k + 0.5f - centre) / reach) / sum;
+            for (int64_t o = 0; o < outer; o++)
+                for (int64_t c = 0; c < inner; c++)
+                    y[(o * to + i) * inner + c] += weight * x[(o * from + k) * inner + c];
+        }
+    }
+}
+
+/* y {size, size, 3} = x {height, width, 3} at another size. */
+static gal_status resize(uint8_t *y, const uint8_t *x, int64_t height, int64_t width, int64_t size)
+{
+    float *a = malloc((size_t)(height * width * 3) * sizeof *a), *b = malloc((size_t)(height * size * 3) * sizeof *b),
+          *c = malloc((size_t)(size * size * 3) * sizeof *c);
+    gal_status status = a && b && c ? GAL_OK : gal_fail(GAL_MEMORY, "no memory to resize an image");
+    if (status == GAL_OK) {
+        for (int64_t i = 0; i < height * width * 3; i++)
+            a[i] = x[i];
+        resample(b, a, height, width, size, 3);
+        resample(c, b, 1, height, size, size * 3);
+        for (int64_t i = 0; i < size * size * 3; i++)
+            y[i] = (uint8_t)fminf(255, c[i] + 0.5f);
+    }
+    free(a);
+    free(b);
+    free(c);
+    return status;
+}
+
+/* One file into y {size, size, 3}; out says what became of it. */
+static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int64_t size, int scaled)
+{
+    uint8_t *pixels;
+    int width, height;
+    *out = (gal_decoded){0};
+    gal_status status = decode_file(&pixels, &width, &height, path);
+    if (status == GAL_OK) {
+        out->width = width, out->height = height;
+        if (scaled && (width != size || height != size))
+            status = resize(y, pixels, height, width, size);
+        else if (width == size && height == size)
+            memcpy(y, pixels, (size_t)(size * size * 3));
+        else
+            status = gal_fail(GAL_SHAPE, "is %d x %d pixels, expected %d x %d", width, height, (int)size, (int)size);
+        stbi_image_free(pixels);
+    }
+    if (status == GAL_OK)
+        out->hash = gal_hash(y, size * size * 3, 0);
+    else
+        memset(y, 0, (size_t)(size * size * 3));
+    out->status = (int32_t)status;
+    if (status != GAL_OK)
+        snprintf(out->problem, sizeof out->problem, "%s", gal_error());
+    return status == GAL_MEMORY ? status : GAL_OK;
+}
+
+gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
+{
+    uint8_t *pixels;
+    int w, h;
+    gal_status status = decode_file(&pixels, &w, &h, path);
+    if (status != GAL_OK)
+        return status;
+    stbi_image_free(pixels);
+    *width = w, *height = h;
+    return GAL_OK;
+}
+
+gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths, int scaled)
+{
+    int64_t n = pixels->shape[0], size = pixels->shape[1];
+    if (pixels->dtype != GAL_U8 || pixels->rank != 4 || pixels->shape[2] != size || pixels->shape[3] != 3 ||
+        !gal_tensor_contiguous(pixels) || strcmp(gal_tensor_device(pixels), "cpu") != 0)
+        return gal_fail(GAL_SHAPE, "images_decode: pixels is %s, expected uint8 {n, size, size, 3} on the CPU", gal_shape_text(pixels));
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic, 4) if (n > 1)
+    for (int64_t i = 0; i < n; i++)
+        if (decode_one((uint8_t *)pixels->data + i * size * size * 3, &decoded[i], paths[i], size, scaled) != GAL_OK)
+#pragma omp atomic write
+            failed = 1;
+    return failed ? gal_fail(GAL_MEMORY, "images_decode: no memory left to decode images") : GAL_OK;
+}

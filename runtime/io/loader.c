@@ -1,0 +1,257 @@
+/* loader.c: one plain thread that gathers the next batches of images while this one trains: reads them, crops, bins and turns them. No
+ * OpenMP in it: a second pool of threads would fight with the first for the cores. A step takes its batch by a call like any other, so that
+ * a recorded program holds it too. */
+#define _POSIX_C_SOURCE 200809L
+#include "images.h"
+#include "ops.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Batches ready at most: one that is taken and one behind it. */
+#define AHEAD 2
+
+/* Everything below the lock is read and written under it, but for a slot's pixels: the thread's while `busy`, the taker's once `ready`
+ * counts them; and order and turns, which change only while the thread is not busy. */
+struct gal_loader {
+    gal_images *images;
+    int64_t batch, bytes;            /* images in a batch, bytes of one image */
+    uint8_t *scratch, *slots[AHEAD]; /* {gal_images_scratch}; {batch, bytes} each, batch k in slot k % AHEAD */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t *order;             /* {rows}: the images of an epoch in their order */
+    uint8_t *turns;             /* {rows} or NULL */
+    int64_t rows, first, ready; /* batches [first, first + ready) are in their slots */
+    int stop, busy;
+    int64_t plan; /* counts starts and leaps: what was loaded for an older plan is dropped */
+    gal_status status;
+    char sentence[1024];
+};
+
+/* Batch k into its slot. */
+static gal_status gather(gal_loader *l, int64_t k)
+{
+    uint8_t *y = l->slots[k % AHEAD];
+    for (int64_t i = k * l->batch; i < (k + 1) * l->batch; i++, y += l->bytes) {
+        gal_status status = gal_images_at(y, l->images, l->order[i], l->turns ? l->turns[i] & 7 : 0, l->scratch);
+        if (status != GAL_OK)
+            return status;
+    }
+    return GAL_OK;
+}
+
+static int has_work(const gal_loader *l)
+{
+    return l->status == GAL_OK && l->ready < AHEAD && (l->first + l->ready + 1) * l->batch <= l->rows;
+}
+
+static void *work(void *loader)
+{
+    gal_loader *l = loader;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        if (!has_work(l)) {
+            pthread_cond_wait(&l->changed, &l->lock);
+            continue;
+        }
+        int64_t k = l->first + l->ready, plan = l->plan;
+        l->busy = 1;
+        pthread_mutex_unlock(&l->lock);
+        gal_status status = gather(l, k);
+        pthread_mutex_lock(&l->lock);
+        l->busy = 0;
+        if (plan == l->plan) {
+            l->ready += status == GAL_OK;
+            l->status = status;
+            if (status != GAL_OK)
+                snprintf(l->sentence, sizeof l->sentence, "%s", gal_error());
+        }
+        pthread_cond_broadcast(&l->changed);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* The thread, with every signal blocked: Ctrl-C is the main thread's. */
+static int start_thread(gal_loader *l)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&l->thread, NULL, work, l);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static void free_parts(gal_loader *l)
+{
+    gal_images_free(l->images);
+    for (int i = 0; i < AHEAD; i++)
+        free(l->slots[i]);
+    free(l->scratch);
+    free(l->order);
+    free(l->turns);
+    free(l);
+}
+
+gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch)
+{
+    if (batch < 1)
+        return gal_fail(GAL_VALUE, "loader: batch is %lld, expected at least 1", (long long)batch);
+    gal_loader *l = calloc(1, sizeof *l);
+    if (!l)
+        return gal_fail(GAL_MEMORY, "loader: no memory left");
+    l->batch = batch;
+    l->bytes = gal_images_bytes(images);
+    int whole = gal_images_select(&l->images, images, NULL, 0) == GAL_OK;
+    whole = whole && (l->scratch = malloc((size_t)gal_images_scratch(images)));
+    for (int i = 0; i < AHEAD; i++)
+        whole = whole && (l->slots[i] = malloc((size_t)(batch * l->bytes + 1)));
+    if (!whole) {
+        free_parts(l);
+        return gal_fail(GAL_MEMORY, "loader: no memory left for batches of %lld images", (long long)batch);
+    }
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    int reason = start_thread(l);
+    if (reason) {
+        free_parts(l);
+        return gal_fail(GAL_STATE, "loader: its thread can't be started: %s", strerror(reason));
+    }
+    *out = l;
+    return GAL_OK;
+}
+
+void gal_loader_free(gal_loader *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = 1;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->thread, NULL);
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->lock);
+    free_parts(l);
+}
+
+/* From batch k on, under the lock: what is loaded or being loaded for another place is dropped. */
+static void leap(gal_loader *l, int64_t k)
+{
+    l->plan++;
+    l->first = k;
+    l->ready = 0;
+    l->status = GAL_OK;
+    while (l->busy)
+        pthread_cond_wait(&l->changed, &l->lock);
+    pthread_cond_broadcast(&l->changed);
+}
+
+gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_tensor *turns)
+{
+    int64_t rows = gal_tensor_count(order), count = gal_images_count(l->images);
+    if (turns && gal_tensor_count(turns) != rows)
+        return gal_fail(GAL_SHAPE, "loader: turns is %s, expected one for each of %lld rows", gal_shape_text(turns), (long long)rows);
+    int64_t *new_order = malloc((size_t)(rows ? rows : 1) * sizeof *new_order);
+    uint8_t *new_turns = turns ? malloc((size_t)(rows ? rows : 1)) : NULL;
+    gal_status status =
+        new_order && (!turns || new_turns) ? GAL_OK : gal_fail(GAL_MEMORY, "loader: no memory for %lld rows", (long long)rows);
+    if (status == GAL_OK && (order->dtype != GAL_I64 || (turns && turns->dtype != GAL_U8)))
+        status = gal_fail(GAL_TYPE, "loader: order is %s and turns %s, expected int64 and uint8", gal_dtype_name(order->dtype),
+                          turns ? gal_dtype_name(turns->dtype) : "missing");
+    if (status == GAL_OK)
+        status = gal_tensor_read(order, new_order, rows);
+    if (status == GAL_OK && turns)
+        status = gal_tensor_read(turns, new_turns, rows);
+    for (int64_t i = 0; i < rows && status == GAL_OK; i++)
+        if (new_order[i] < 0 || new_order[i] >= count)
+            status = gal_fail(GAL_VALUE, "loader: order[%lld] is %lld, expected 0 to %lld", (long long)i, (long long)new_order[i],
+                              (long long)count - 1);
+    if (status != GAL_OK) {
+        free(new_order);
+        free(new_turns);
+        return status;
+    }
+    pthread_mutex_lock(&l->lock);
+    l->rows = 0; /* nothing to do until the new order is in its place */
+    leap(l, 0);
+    free(l->order);
+    free(l->turns);
+    l->order = new_order;
+    l->turns = new_turns;
+    l->rows = rows;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+    return GAL_OK;
+}
+
+typedef struct take_args {
+    gal_loader *loader;
+    uint8_t *y; /* {batch, bytes} */
+    const int64_t *cursor;
+} take_args;
+
+/* Waits under the lock until batch `first` is ready; Ctrl-C ends the wait. */
+static gal_status wait_ready(gal_loader *l)
+{
+    while (l->ready == 0 && l->status == GAL_OK) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += 50000000;
+        if (until.tv_nsec >= 1000000000)
+            until.tv_sec++, until.tv_nsec -= 1000000000;
+        if (pthread_cond_timedwait(&l->changed, &l->lock, &until) == ETIMEDOUT && gal_interrupted())
+            return gal_fail(GAL_INTERRUPTED, "interrupted");
+    }
+    return l->ready ? GAL_OK : gal_fail(l->status, "%s", l->sentence);
+}
+
+/* The kernel: the batch that ends at the cursor. */
+static gal_status take(const gal_lane *lane, const void *args)
+{
+    const take_args *g = args;
+    gal_loader *l = g->loader;
+    int64_t k = *g->cursor / l->batch - 1;
+    if (lane->index)
+        return GAL_OK;
+    pthread_mutex_lock(&l->lock);
+    gal_status status = GAL_OK;
+    if (k < 0 || *g->cursor % l->batch || (k + 1) * l->batch > l->rows)
+        status = gal_fail(GAL_VALUE, "loader: the cursor is %lld, expected the end of a batch of %lld from %lld rows",
+                          (long long)*g->cursor, (long long)l->batch, (long long)l->rows);
+    else if (k != l->first)
+        leap(l, k);
+    if (status == GAL_OK)
+        status = wait_ready(l);
+    if (status == GAL_OK) {
+        const uint8_t *slot = l->slots[k % AHEAD];
+        pthread_mutex_unlock(&l->lock);
+        memcpy(g->y, slot, (size_t)(l->batch * l->bytes));
+        pthread_mutex_lock(&l->lock);
+        l->first++;
+        l->ready--;
+        pthread_cond_broadcast(&l->changed);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return status;
+}
+
+gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *cursor)
+{
+    CHECK("loader_take", {"y", y, y->dtype, 1}, INTEGER(cursor));
+    RANK("loader_take", cursor, 0);
+    if ((int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != loader->batch * loader->bytes || gal_backend_of(y) != gal_cpu_backend())
+        return gal_fail(GAL_SHAPE, "loader_take: y is %s of %s on %s, expected %lld images of %lld bytes on cpu", gal_shape_text(y),
+                        gal_dtype_name(y->dtype), gal_tensor_device(y), (long long)loader->batch, (long long)loader->bytes);
+    return gal_issue(gal_backend_of(y), take, (&(take_args){loader, y->data, cursor->data}), GAL_SERIAL);
+}
