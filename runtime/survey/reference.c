@@ -234,6 +234,10 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
             fits++;
         }
     }
+    if (!status && fits < GAL_FITS) { /* `most` came first: what there is was weighed with errors that are too large */
+        p->kept = 0;
+        p->largest = -INFINITY;
+    }
     return status;
 }
 
@@ -281,9 +285,17 @@ gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference 
 
 /* ---- what it says ---- */
 
-gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *r, int64_t k)
+static gal_status check_draws(const gal_reference *r, int64_t k)
 {
     gal_status status = check_galaxy(r, k);
+    if (!status && r->galaxy[k].kept == 0)
+        status = gal_fail(GAL_STATE, "reference: galaxy %lld has no draws yet; search for some first", (long long)k + 1);
+    return status;
+}
+
+gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *r, int64_t k)
+{
+    gal_status status = check_draws(r, k);
     if (status)
         return status;
     const gal_posterior *p = &r->galaxy[k];
@@ -311,7 +323,7 @@ gal_status gal_reference_moments(double *mean, double *covariance, const gal_ref
 
 gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *r, int64_t k, int64_t n)
 {
-    gal_status status = check_galaxy(r, k);
+    gal_status status = check_draws(r, k);
     if (status)
         return status;
     const gal_posterior *p = &r->galaxy[k];
@@ -337,7 +349,7 @@ gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *
 
 gal_status gal_reference_log_prob(double *log_prob, const gal_reference *r, int64_t k, const double *theta)
 {
-    gal_status status = check_galaxy(r, k);
+    gal_status status = check_draws(r, k);
     if (status)
         return status;
     const gal_posterior *p = &r->galaxy[k];

@@ -254,6 +254,19 @@ static void proposals(void)
     gal_reference_free(r);
 }
 
+static void stopped_early(void)
+{
+    CASE("a search that ends before its proposal is fitted leaves no draws that were weighed otherwise");
+    double bright[5] = {20, 50, 90, 120, 150}, ess = -1;
+    int64_t draws;
+    gal_reference *r = NULL;
+    IS_OK(gal_reference_new(&r, 0, 1, 0, bright));
+    IS_OK(gal_reference_search(r, 0, 1, 1, 1));
+    IS_OK(gal_reference_state(&ess, &draws, r, 0));
+    IS_NEAR(ess, 0, 0);
+    gal_reference_free(r);
+}
+
 static void refusals(void)
 {
     gal_reference *r = NULL;
@@ -265,8 +278,10 @@ static void refusals(void)
     FAILS(gal_mock_new(&survey, 0, 0), GAL_VALUE, "n is 0");
     FAILS(gal_reference_new(&r, 0, 1, 0, dark), GAL_VALUE, "galaxy 1");
     IS_OK(gal_reference_new(&r, 0, 1, 0, bright));
-    FAILS(gal_reference_sample(theta, &cut, r, 0, 10), GAL_VALUE, "10 samples of galaxy 1");
+    FAILS(gal_reference_sample(theta, &cut, r, 0, 10), GAL_STATE, "galaxy 1 has no draws yet");
     FAILS(gal_reference_search(r, 0, 2, 1, 1), GAL_VALUE, "of 1");
+    IS_OK(gal_reference_search(r, 0, 1, 100, (int64_t)1 << 20));
+    FAILS(gal_reference_sample(theta, &cut, r, 0, 10000000), GAL_VALUE, "10000000 samples of galaxy 1");
     gal_reference_free(r);
 }
 
@@ -278,6 +293,7 @@ int main(void)
     search_is_complete();
     only_dust_and_burst();
     proposals();
+    stopped_early();
     refusals();
     return finish();
 }
