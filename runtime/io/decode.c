@@ -1,7 +1,7 @@
-/* decode.c: JPEG and PNG files to pixels, many at once on all cores. The decoders are stb_image's, and only these two, within limits of
- * ours. stb_image refuses a JPEG that was cut short; a PNG's checksums, which it passes over, are looked at here, since a galaxy with half
- * a picture must not be learned from. */
+/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of ours. JPEGs are libjpeg's (jpeg.c), PNGs stb_image's,
+ * whose checksums it passes over and which are looked at here: a galaxy with half a picture must not be learned from. */
 #include "io.h"
+#include "jpeg.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 #define LARGEST_FILE (64 << 20)
 #define LARGEST_SIDE 4096
 #define STB_IMAGE_IMPLEMENTATION
-#define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
@@ -40,26 +39,36 @@ static const char *png_fault(const uint8_t *b, int64_t n)
     return "is truncated";
 }
 
-/* NULL, or why bytes {n} are no whole image of a kind that is read here. */
-static const char *fault(const uint8_t *b, int64_t n)
+/* As gal_jpeg_decode does. */
+static gal_status png_decode(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
+{
+    int channels;
+    const char *why = png_fault(b, n);
+    if (why)
+        return gal_fail(GAL_FILE, "%s", why);
+    *pixels = stbi_load_from_memory(b, (int)n, width, height, &channels, 3);
+    return *pixels ? GAL_OK : gal_fail(GAL_FILE, "is truncated or damaged: %s", stbi_failure_reason());
+}
+
+static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     if (n == 0)
-        return "is empty";
+        return gal_fail(GAL_FILE, "is empty");
     if (n > LARGEST_FILE)
-        return "is larger than 64 MiB";
+        return gal_fail(GAL_FILE, "is larger than 64 MiB");
     if (n >= 8 && !memcmp(b, png, 8))
-        return png_fault(b, n);
-    return n >= 2 && b[0] == 0xff && b[1] == 0xd8 ? NULL : "is neither JPEG nor PNG";
+        return png_decode(pixels, width, height, b, n);
+    if (n >= 2 && b[0] == 0xff && b[1] == 0xd8)
+        return gal_jpeg_decode(pixels, width, height, b, n, LARGEST_SIDE);
+    return gal_fail(GAL_FILE, "is neither JPEG nor PNG");
 }
 
-/* *pixels {*height, *width, 3} of the file, freed by the caller with stbi_image_free. GAL_FILE, the sentence without the path, where there
- * are none. */
+/* *pixels {*height, *width, 3} of the file, freed by the caller. GAL_FILE, the sentence without the path, where there are none. */
 static gal_status decode_file(uint8_t **pixels, int *width, int *height, const char *path)
 {
     char *bytes;
     int64_t n;
-    int channels;
     *pixels = NULL;
     gal_status status = gal_file_read(&bytes, &n, path);
     if (status != GAL_OK) {
@@ -67,11 +76,7 @@ static gal_status decode_file(uint8_t **pixels, int *width, int *height, const c
         size_t begins = strlen(path) + 2;
         return gal_fail(status, "%s", strlen(sentence) > begins ? sentence + begins : sentence);
     }
-    const char *why = fault((uint8_t *)bytes, n);
-    if (why)
-        status = gal_fail(GAL_FILE, "%s", why);
-    else if (!(*pixels = stbi_load_from_memory((uint8_t *)bytes, (int)n, width, height, &channels, 3)))
-        status = gal_fail(GAL_FILE, "is truncated or damaged: %s", stbi_failure_reason());
+    status = decode_bytes(pixels, width, height, (uint8_t *)bytes, n);
     gal_file_free(bytes);
     return status;
 }
@@ -133,7 +138,7 @@ static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int
             memcpy(y, pixels, (size_t)(size * size * 3));
         else
             status = gal_fail(GAL_SHAPE, "is %d x %d pixels, expected %d x %d", width, height, (int)size, (int)size);
-        stbi_image_free(pixels);
+        free(pixels);
     }
     if (status == GAL_OK)
         out->hash = gal_hash(y, size * size * 3, 0);
@@ -152,7 +157,7 @@ gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
     gal_status status = decode_file(&pixels, &w, &h, path);
     if (status != GAL_OK)
         return status;
-    stbi_image_free(pixels);
+    free(pixels);
     *width = w, *height = h;
     return GAL_OK;
 }

@@ -1,41 +1,24 @@
 /* jpeg.c: cutouts as JPEG files, by libjpeg. */
 #include "image.h"
 #include "io/io.h"
-#include <stdio.h>
+#include "io/jpeg.h"
 #include <stdlib.h>
-#include <setjmp.h>
-#include <jpeglib.h>
-
-/* libjpeg reports an error by a call that must not return; it ends in gal_jpeg_write, no further. */
-typedef struct failure {
-    struct jpeg_error_mgr manager;
-    jmp_buf back;
-    char sentence[JMSG_LENGTH_MAX];
-} failure;
-
-static void fail(j_common_ptr jpeg)
-{
-    failure *f = (failure *)jpeg->err;
-    f->manager.format_message(jpeg, f->sentence);
-    longjmp(f->back, 1);
-}
 
 gal_status gal_jpeg_write(const char *path, const uint8_t *rgb, int width, int height)
 {
     struct jpeg_compress_struct jpeg;
-    failure error;
+    gal_jpeg_failure failure;
     /* More than any JPEG of so many pixels, so that libjpeg keeps to it and it is ours to free. */
     unsigned long size = 6ul * (unsigned long)(width + 16) * (unsigned long)(height + 16) + 4096;
     unsigned char *const buffer = malloc(size);
     if (!buffer)
         return gal_fail(GAL_MEMORY, "%s: no memory for a JPEG", path);
     unsigned char *made = buffer;
-    jpeg.err = jpeg_std_error(&error.manager);
-    error.manager.error_exit = fail;
-    if (setjmp(error.back)) {
+    jpeg.err = gal_jpeg_errors(&failure);
+    if (setjmp(failure.back)) {
         jpeg_destroy_compress(&jpeg);
         free(buffer);
-        return gal_fail(GAL_FILE, "%s: can't be made a JPEG: %s", path, error.sentence);
+        return gal_fail(GAL_FILE, "%s: can't be made a JPEG: %s", path, failure.sentence);
     }
     jpeg_create_compress(&jpeg);
     jpeg_mem_dest(&jpeg, &made, &size);

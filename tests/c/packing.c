@@ -101,11 +101,11 @@ static void damage(const char *path)
 
 static void decoding(void)
 {
-    CASE("a JPEG is decoded as Pillow does, to the roundings of another inverse cosine transform and chroma interpolation");
-    like_pillow(GOLDEN "full.jpg", GOLDEN "full_jpg.npy", 24, 0, 2);
+    CASE("a JPEG is decoded as Pillow does, which uses a libjpeg too, to one step for the sake of others");
+    like_pillow(GOLDEN "full.jpg", GOLDEN "full_jpg.npy", 24, 0, 1);
     like_pillow(GOLDEN "grey.jpg", GOLDEN "grey_jpg.npy", 24, 0, 1);
-    like_pillow(GOLDEN "colour.jpg", GOLDEN "colour_jpg.npy", 24, 0, 3);
-    like_pillow(GOLDEN "progressive.jpg", GOLDEN "progressive_jpg.npy", 24, 0, 3);
+    like_pillow(GOLDEN "colour.jpg", GOLDEN "colour_jpg.npy", 24, 0, 1);
+    like_pillow(GOLDEN "progressive.jpg", GOLDEN "progressive_jpg.npy", 24, 0, 1);
     CASE("a PNG is decoded exactly, its transparency dropped");
     like_pillow(GOLDEN "colour.png", GOLDEN "colour_png.npy", 24, 0, 0);
     like_pillow(GOLDEN "alpha.png", GOLDEN "alpha_png.npy", 24, 0, 0);
@@ -139,7 +139,7 @@ static void decoding(void)
     IS_OK(gal_file_read(&bytes, &n, GOLDEN "colour.jpg"));
     for (int64_t k = 2; k + 9 < n; k++) /* the frame header: height and width, 2 bytes each, behind marker, length and precision */
         if ((uint8_t)bytes[k] == 0xff && (uint8_t)bytes[k + 1] == 0xc0) {
-            bytes[k + 5] = bytes[k + 6] = bytes[k + 7] = bytes[k + 8] = (char)0xff;
+            bytes[k + 5] = bytes[k + 7] = 0x20;
             break;
         }
     write_quickly(copy, bytes, n);

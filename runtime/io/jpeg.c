@@ -1,0 +1,81 @@
+/* jpeg.c: JPEG bytes to pixels by libjpeg. It goes on where data are missing or wrong and fills the rest with grey, with a warning; here a
+ * warning is an error, since a galaxy with half a picture must not be learned from. */
+#include "io.h"
+#include "jpeg.h"
+#include <jerror.h>
+#include <stdlib.h>
+
+/* A progressive JPEG may repeat its scans for ever; real ones have about ten. */
+#define SCANS 200
+/* An 8 x 8 block takes at least a bit of each of its channels: no byte holds more pixels than this. */
+#define PIXELS_OF_A_BYTE 512
+
+static void fail(j_common_ptr jpeg)
+{
+    gal_jpeg_failure *f = (gal_jpeg_failure *)jpeg->err;
+    f->manager.format_message(jpeg, f->sentence);
+    longjmp(f->back, 1);
+}
+
+/* level < 0: data that are damaged or missing; but for oddities that cost no pixel. */
+static void message(j_common_ptr jpeg, int level)
+{
+    int code = jpeg->err->msg_code;
+    if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR)
+        fail(jpeg);
+}
+
+struct jpeg_error_mgr *gal_jpeg_errors(gal_jpeg_failure *failure)
+{
+    jpeg_std_error(&failure->manager);
+    failure->manager.error_exit = fail;
+    failure->manager.emit_message = message;
+    return &failure->manager;
+}
+
+static void scanned(j_common_ptr jpeg)
+{
+    if (((j_decompress_ptr)jpeg)->input_scan_number > SCANS)
+        ERREXIT(jpeg, JERR_BAD_PROGRESSION);
+}
+
+gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n, int most)
+{
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_progress_mgr progress = {.progress_monitor = scanned};
+    gal_jpeg_failure failure;
+    uint8_t *volatile made = NULL; /* set between setjmp and longjmp */
+    jpeg.err = gal_jpeg_errors(&failure);
+    if (setjmp(failure.back)) {
+        jpeg_destroy_decompress(&jpeg);
+        free(made);
+        return gal_fail(GAL_FILE, "is truncated or damaged: %s", failure.sentence);
+    }
+    jpeg_create_decompress(&jpeg);
+    jpeg_mem_src(&jpeg, bytes, (unsigned long)n);
+    jpeg.progress = &progress;
+    jpeg_read_header(&jpeg, TRUE);
+    int64_t w = jpeg.image_width, h = jpeg.image_height;
+    if (w > most || h > most || w * h > n * PIXELS_OF_A_BYTE) {
+        jpeg_destroy_decompress(&jpeg);
+        return w > most || h > most
+                   ? gal_fail(GAL_FILE, "is too large: %lld x %lld pixels, expected at most %d a side", (long long)w, (long long)h, most)
+                   : gal_fail(GAL_FILE, "is truncated or damaged: %lld bytes can't hold %lld x %lld pixels", (long long)n, (long long)w,
+                              (long long)h);
+    }
+    made = malloc((size_t)(w * h * 3));
+    if (!made) {
+        jpeg_destroy_decompress(&jpeg);
+        return gal_fail(GAL_MEMORY, "no memory for an image of %lld x %lld pixels", (long long)w, (long long)h);
+    }
+    jpeg.out_color_space = JCS_RGB;
+    jpeg_start_decompress(&jpeg);
+    while (jpeg.output_scanline < jpeg.output_height) {
+        JSAMPROW row = made + (size_t)jpeg.output_scanline * (size_t)w * 3;
+        jpeg_read_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_decompress(&jpeg);
+    jpeg_destroy_decompress(&jpeg);
+    *pixels = made, *width = (int)w, *height = (int)h;
+    return GAL_OK;
+}
