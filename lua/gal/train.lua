@@ -87,6 +87,7 @@ local function restore(self, saved)
   self.epoch, self.history, self.opt.steps = small.epoch, small.history, small.steps
   self.best_epoch, self.best_loss = small.best_epoch, small.best_loss
   self.stopped = small.stopped == "patience" and "patience" or nil
+  files.save_history(self.out, self.history) -- whoever was killed behind the checkpoint of the last epoch had not come to it
 end
 
 -- ---- one epoch ----

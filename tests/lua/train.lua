@@ -115,6 +115,18 @@ check.case("a run that has finished returns at once", function()
   check.that(weights(again.flow) == weights(first.flow), "the weights are not the run's best")
 end)
 
+check.case("a run that was killed behind its last checkpoint gets its history whole when it is resumed", function()
+  local whole = fit(options { out = folder "last" })
+  local text = text_of(folder "last/history.csv")
+  local file = assert(io.open(folder "last/history.csv", "w"))
+  file:write((text:gsub("[^\n]+\n$", ""))) -- the checkpoint is written first, and then this
+  file:close()
+  local o = options { out = folder "last", resume = true }
+  o.flow = small(5)
+  check.equal(fit(o).history, whole.history)
+  check.equal(text_of(folder "last/history.csv"), text)
+end)
+
 check.case("a resumed run with other settings is refused, naming them", function()
   fit(options { out = folder "settings" })
   check.raises(function() fit(options { out = folder "settings", resume = true, lr = 1e-3, batch = 60 }) end,
