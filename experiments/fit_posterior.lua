@@ -27,6 +27,7 @@ local data = require "gal.data"
 -- Now, not after the training.
 if o.n < 1 or o.n % 1 ~= 0 then error(("--n is %g, expected a whole number of at least 1"):format(o.n), 0) end
 local steps = cli.steps(o.steps)
+if not (o.tolerance > 0) then error(("--tolerance is %g, expected a number above 0"):format(o.tolerance), 0) end
 local pairs_ = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = pairs_ }
 

@@ -1,4 +1,4 @@
--- The first thing to run, ten minutes on two cores without a network: makes a mock survey of galaxies with ugriz magnitudes and cutouts, trains two models on it, one that sees
+-- The first thing to run, a few minutes on two cores without a network: makes a mock survey of galaxies with ugriz magnitudes and cutouts, trains two models on it, one that sees
 -- the magnitudes and one that sees the image too, and shows what the images add. It ends in a table and a picture. Everything is made smaller than the paper's
 -- model for that: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher learning rate that falls to 0. Stopped, the same command goes on where it was.
 
@@ -25,7 +25,7 @@ local DRAWS, STEPS = 20, "auto" -- a galaxy; of the solver, as many as each post
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
 local home = o.out .. "/survey"
-require("gal.survey").make{ out = home, n = 1.5 * galaxies, seed = o.seed }
+require("gal.survey").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
 local survey = data.open(home, { images = { crop = 64 } })
 local train, test = survey:fold(0, 3)
 print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(#train.ids, #test.ids))
@@ -33,6 +33,7 @@ print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %
 local function fit(name, encoder, options)
   local flow = flows.new{ theta = survey.names.theta, context = survey.names.context, image = encoder and survey.images.image, encoder = encoder, rng = gal.rng(o.seed) }
   flow.notes = survey:choices()
+  if not encoder then flow.notes.images = nil end
   options.flow, options.theta, options.context, options.images, options.ids = flow, train.theta, train.context, encoder and train.images, train.ids
   options.schedule, options.seed, options.out, options.resume, options.patience = "cosine", o.seed, o.out .. "/" .. name, true, options.epochs
   return require("gal.train").fit(options).flow

@@ -82,7 +82,8 @@ if report then
   columns:set("steps", whole({ N }, report.steps:totable())):set("error", report.error):set("flagged", whole({ N }, flags))
 end
 draws:commit()
-if densities then densities:commit() end
+if densities then densities:commit() else os.remove(o.out .. "/log_prob.npy") end -- an earlier call's are not of these draws
+os.remove(("%s/summary.%s"):format(o.out, o.format == "csv" and "fits" or "csv"))
 local path = ("%s/summary.%s"):format(o.out, o.format)
 columns:save(path)
 

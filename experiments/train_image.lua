@@ -33,6 +33,9 @@ local o = cli.options{
 local gal = require "gal"
 local nn = require "gal.nn"
 
+for _, name in ipairs(o.photometry) do
+  if name == "none" and #o.photometry > 1 then error("--photometry has none beside other columns, expected one or the other", 0) end
+end
 local survey = data.open(o.survey, {
   theta = o.theta, context = o.photometry[1] == "none" and {} or o.photometry, sample = o.sample, missing = o.missing, dereddened = o.dereddened,
   images = { crop = o.crop, bin = o.bin, resize = o.resize, packed = o.packed },

@@ -155,7 +155,15 @@ function data.reopen(choices, options)
     asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil }
   end
   if options.theta == false then asked.theta, asked.sample = {}, "none" end
-  return data.open(options.survey or choices.survey, asked)
+  local opened = data.open(options.survey or choices.survey, asked)
+  local here = {}
+  for _, name in ipairs(opened.corrected) do here[name] = true end
+  for _, name in ipairs(options.dereddened == nil and choices.corrected or {}) do
+    if not here[name] then
+      raise("%s has no extinction_%s, which came off %s where the flow was trained; --dereddened says that its magnitudes are corrected already", opened.path, name:match "%a$", name)
+    end
+  end
+  return opened
 end
 
 --- The part of each galaxy that a run's split.csv lists: {id = "train" | "valid" | "test"}.
@@ -216,11 +224,12 @@ end
 --- What has to be known to open another survey as this one was: a table that JSON can hold.
 function survey:choices()
   return { survey = folder.absolute(self.path), theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
-    fill = self.fill, images = self.prepared }
+    fill = self.fill, images = self.prepared, corrected = setmetatable(self.corrected, require("gal.json").list) }
 end
 
 --- At most n galaxies, spread evenly over the survey, as a survey.
 function survey:thin(n)
+  if type(n) ~= "number" or n < 1 or n % 1 ~= 0 then raise("the number of galaxies is %s, expected a whole number of at least 1", tostring(n)) end
   local positions, all = {}, #self.ids
   for i = 1, math.min(n, all) do positions[i] = math.floor((i - 1) * all / math.min(n, all)) + 1 end
   return self:select(positions)
@@ -341,10 +350,9 @@ function survey:describe()
   for _, line in ipairs(self.images and columns.describe_images(self) or {}) do lines[#lines + 1] = line end
   if #self.corrected > 0 then
     lines[#lines + 1] = "corrected for Galactic extinction: " .. table.concat(self.corrected, ", ")
-  elseif self.dereddened then
-    lines[#lines + 1] = "no extinction column in the table: magnitudes as they are"
-  else
-    lines[#lines + 1] = "magnitudes as they are, not corrected for Galactic extinction"
+  elseif self.context and table.concat(self.names.context, " "):lower():find "mag_" then
+    lines[#lines + 1] = self.dereddened and "no extinction column in the table: magnitudes as they are"
+      or "magnitudes as they are, not corrected for Galactic extinction"
   end
   return table.concat(lines, "\n")
 end

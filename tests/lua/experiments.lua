@@ -284,6 +284,13 @@ check.case("evaluate --against scores two runs on the same galaxies, whose diffe
   refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
 end)
 
+check.case("a table without the extinctions that came off in training is refused, unless it is said that it needs none", function()
+  local catalogue = gal.table(path "mock/catalog.fits")
+  catalogue:drop "extinction_r":save(path "reddened.fits")
+  refuses(1, "reddened.fits has no extinction_r, which came off modelMag_r where the flow was trained; %-%-dereddened says", "sample", "magnitudes", "--survey", "reddened.fits", "--out", "none")
+  succeeds("sample", "magnitudes", "--survey", "reddened.fits", "--dereddened", "--n", "4", "--steps", "4", "--out", "reddened")
+end)
+
 check.case("evaluate --against refuses galaxies that the other run was trained on", function()
   local file = assert(io.open(path "magnitudes/split.csv"))
   local text = file:read "*a"
@@ -300,6 +307,7 @@ check.case("quickstart runs from any folder, and again on what it left", functio
     end
   end
   check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"), ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
+  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all", "--galaxies", "20", "--n", "5", "--steps", "4", "--out", "quick")
 end)
 
 os.execute("rm -r " .. scratch)

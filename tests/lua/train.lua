@@ -140,6 +140,11 @@ check.case("the folder of another run is left alone", function()
   check.equal(text_of(folder "taken/history.csv"), before)
 end)
 
+check.case("the folder of a run that failed in its first epoch can be used again", function()
+  check.that(not pcall(fit, options { out = folder "failed", lr = 1e30 }), "a learning rate of 1e30 diverges")
+  check.equal(#fit(options { out = folder "failed", epochs = 1 }).history, 1)
+end)
+
 check.case("a run's folder holds its files", function()
   local theta, x = problem(300, 4)
   local ids = {}

@@ -30,11 +30,13 @@ function files.unlock(held)
 end
 
 --- files.open(out, resume): the state of checkpoint.safetensors in the folder `out` as {tensors, small}, or nil where a run is to begin. Raises where the folder
--- exists and resume is not true. Second: the folder's lock, for files.unlock.
+-- exists, holds more than a run that failed in its first epoch, and resume is not true. Second: the folder's lock, for files.unlock.
 function files.open(out, resume)
   local kind = C.gal_path_exists(out)
   if kind == 1 then raise("fit: out is '%s', which is a file, expected a folder", out) end
-  if kind == 2 and not resume then
+  local function has(name) return C.gal_path_exists(out .. "/" .. name) == 1 end
+  local failed = has "config.json" and has "lock" and not has "checkpoint.safetensors" -- a run that came to no epoch: nothing is lost
+  if kind == 2 and not resume and not failed then
     raise("fit: out is '%s', which exists; pass resume = true to go on with the run in it, or name another folder", out)
   end
   check(C.gal_make_folder(out))
