@@ -25,6 +25,13 @@ end
 
 -- ---- cutouts ----
 
+-- The cutouts that can be read; the others are named.
+local function read(list)
+  local pixels, problems = cutout.read(list, 128)
+  for _, problem in ipairs(problems) do print("left out: " .. problem) end
+  return pixels
+end
+
 local paths = {}
 for i, id in ipairs(t:ids(t:has "objID" and "objID" or "name")) do
   local path = ("%s/cutouts/%s.jpg"):format(o.survey, id)
@@ -34,7 +41,7 @@ local drawn = {}
 if #paths == 0 then
   print "the survey has no cutouts"
 elseif o.real == "" then
-  local images = plot.montage(cutout.read(some(paths, o.n), 128))
+  local images = plot.montage(read(some(paths, o.n)))
   drawn[1] = plot.figure(o.out .. "/cutouts.png", { panels = { plot.panel{ plot.picture(images), title = ("%d cutouts of %s"):format(math.min(o.n, #paths), o.survey) } } })
 else
   local chosen = some(paths, math.ceil(1.3 * math.max(o.n, o.compare)))
@@ -43,10 +50,10 @@ else
     measured = measured + 1
     progress:update{ done = measured }
   end
-  local mock = cutout.by_size(cutout.read(chosen, 128), tick)
+  local mock = cutout.by_size(read(chosen), tick)
   local found, real = folder.list(o.real, ".jpg"), {}
   if #found == 0 then error(o.real .. " has no .jpg files, expected real cutouts", 0) end
-  local pixels = cutout.read(some(found, math.max(o.n, o.compare)), 128)
+  local pixels = read(some(found, math.max(o.n, o.compare)))
   for k = 1, pixels:size(1) do real[k] = pixels:select(1, k) end
   local both = {}
   for _, set in ipairs{ mock, real } do

@@ -7,16 +7,21 @@ local raise, check = errors.raise, errors.check
 
 local cutout = {}
 
---- read(paths, size): the JPEG or PNG files at a list of paths, each size x size pixels, as a tensor {N, size, size, 3} of uint8. Raises with the path of one that can't be read.
+--- read(paths, size): the JPEG or PNG files at a list of paths, each size x size pixels, as a tensor {N, size, size, 3} of uint8, and a list of what is wrong with those that
+-- can't be read, which are left out. Raises where none can.
 function cutout.read(paths, size)
-  local n = #paths
+  local n, whole, problems = #paths, {}, {}
   local pixels, decoded, list = core.new({ n, size, size, 3 }, "uint8", "cpu"), ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, paths)
   check(C.gal_images_decode(pixels.h, decoded, list, 0))
-  for i = 0, n - 1 do
-    if decoded[i].status == C.GAL_SHAPE then raise("%s is %d x %d pixels, expected %d x %d", paths[i + 1], decoded[i].width, decoded[i].height, size, size) end
-    if decoded[i].status ~= 0 then raise("%s %s", paths[i + 1], ffi.string(decoded[i].problem)) end
+  for i = 1, n do
+    if decoded[i - 1].status == 0 then
+      whole[#whole + 1] = i
+    else
+      problems[#problems + 1] = ("%s %s"):format(paths[i], ffi.string(decoded[i - 1].problem))
+    end
   end
-  return pixels
+  if #whole == 0 then raise("none of %d cutouts can be read: %s", n, problems[1]) end
+  return #whole == n and pixels or pixels:rows(whole), problems
 end
 
 --- light(values): the brightness I that SkyServer's colours show, from the mean of red, green and blue: I = sinh(8 mean / 255) / 8 (runtime/survey/IMAGES.md); in about 0.4
