@@ -25,10 +25,18 @@ function kill.compare(o)
   if run(train .. o.folder .. "/alone") ~= 0 then return false, "the undisturbed training failed", 0 end
   local seconds = 0
   for line in io.lines(o.folder .. "/alone/timing.csv") do seconds = seconds + (tonumber(line:match "^%d+,(.*)$") or 0) end
-  local met, longest = 0, 0.3 + 1.5 * seconds / o.kills -- start-up, and on average three quarters of the training spread over the kills
+  -- A quarter of the kills come while it starts, the others within seconds / kills of its first new epoch, whatever the machine's speed: so about half of the
+  -- training is left behind the last one.
+  local met, history = 0, o.folder .. "/killed/history.csv"
+  local function draw() return require("gal").rand({ 1 }, { rng = random }):item() end
   for _ = 1, o.kills do
-    local delay = 0.05 + longest * require("gal").rand({ 1 }, { rng = random }):item()
-    local status = os.execute(("sh -c '%s%s/killed >/dev/null 2>&1 & p=$!; sleep %.3f; kill -9 $p 2>/dev/null; wait $p' 2>/dev/null"):format(train, o.folder, delay))
+    local file = io.open(history)
+    local lines = file and select(2, file:read("*a"):gsub("\n", "")) or 0
+    if file then file:close() end
+    local early, share = draw() < 0.25, draw()
+    local wait = early and "" or ('until [ "$(cat %s 2>/dev/null | wc -l)" -gt %d ] || ! kill -0 $p 2>/dev/null; do sleep 0.005; done;'):format(history, math.max(1, lines))
+    local delay = share * (early and 0.1 or seconds / o.kills)
+    local status = os.execute(("sh -c '%s%s/killed >/dev/null 2>&1 & p=$!; %s sleep %.4f; kill -9 $p 2>/dev/null; wait $p' 2>/dev/null"):format(train, o.folder, wait, delay))
     if status ~= 0 then met = met + 1 end
   end
   if run(train .. o.folder .. "/killed") ~= 0 then return false, "the killed training could not be resumed", met end
