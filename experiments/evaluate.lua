@@ -47,7 +47,7 @@ if o.against then
   if table.concat(other.theta, ", ") ~= table.concat(flow.theta, ", ") then
     error(("--against %s infers %s, expected %s like %s"):format(o.against, table.concat(other.theta, ", "), table.concat(flow.theta, ", "), o.run), 0)
   end
-  others = data.reopen(other.notes, { survey = o.survey or survey.path, packed = o.packed }):of(test.ids)
+  others = data.reopen(other.notes, { survey = o.survey or survey.path, dereddened = o.dereddened, packed = o.packed }):of(test.ids)
   test = test:of(others.ids):thin(o.galaxies)
   others = others:of(test.ids)
   others:refuse(data.read_split(o.against .. "/split.csv"), { "train", "valid" }, o.against)
