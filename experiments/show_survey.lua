@@ -41,8 +41,8 @@ local drawn = {}
 if #paths == 0 then
   print "the survey has no cutouts"
 elseif o.real == "" then
-  local images = plot.montage(read(some(paths, o.n)))
-  drawn[1] = plot.figure(o.out .. "/cutouts.png", { panels = { plot.panel{ plot.picture(images), title = ("%d cutouts of %s"):format(math.min(o.n, #paths), o.survey) } } })
+  local pixels = read(some(paths, o.n))
+  drawn[1] = plot.figure(o.out .. "/cutouts.png", { panels = { plot.panel{ plot.picture(plot.montage(pixels)), title = ("%d cutouts of %s"):format(pixels:size(1), o.survey) } } })
 else
   local chosen = some(paths, math.ceil(1.3 * math.max(o.n, o.compare)))
   local progress, measured = cli.progress{ total = #chosen + 2 * o.compare, label = "measuring cutouts", unit = "cutouts" }, 0
