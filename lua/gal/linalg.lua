@@ -1,4 +1,4 @@
--- Linear algebra of a few dimensions, in double precision and plain Lua: what the density estimators and the analytic survey need
+-- Linear algebra of a few dimensions, in double precision and plain Lua: what the density estimators need
 -- of a covariance. Products of data belong to the tensors.
 -- A vector is {x1, …, xd}, a matrix a table of rows; nothing given is changed.
 

@@ -24,7 +24,7 @@ end
 folder.make(o.out)
 local function survey(name, n, seed)
   local path = ("%s/%s.csv"):format(o.out, name)
-  if not folder.kind(path) then require("gal.analytic").table(n, seed):save(path) end
+  if not folder.kind(path) then dofile(here .. "/../lua/lib/analytic.lua").table(n, seed):save(path) end
   return path
 end
 local training, fresh = survey("train", 10000, 1), survey("fresh", o.galaxies, 2)

@@ -15,7 +15,7 @@ if o.flow then
   flow, x, theta = require("gal.flow").load(o.flow), gal.load(o.context), gal.load(o.theta)
 else
   local path = os.tmpname()
-  require("gal.analytic").table(5000, 1):save(path .. ".csv")
+  dofile((arg[0]:match "^(.*)/" or ".") .. "/../lua/lib/analytic.lua").table(5000, 1):save(path .. ".csv")
   local survey = require("gal.data").open(path .. ".csv")
   os.remove(path)
   os.remove(path .. ".csv")

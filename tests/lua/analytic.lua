@@ -1,7 +1,7 @@
 -- The analytic survey: its galaxies are spread around its posteriors as the posteriors say.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local analytic = require "gal.analytic"
+local analytic = dofile "lua/lib/analytic.lua"
 local data = require "gal.data"
 local linalg = require "gal.linalg"
 

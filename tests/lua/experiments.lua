@@ -1,6 +1,7 @@
 -- The experiments as a user runs them: a process of their own, what they print, what they write, and one sentence for each thing that may be wrong. Small nets
 -- and few epochs: whether posteriors are good is for the acceptance runs.
 local check = dofile "lua/lib/check.lua"
+local analytic = dofile "lua/lib/analytic.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local host = require "gal.host"
@@ -51,7 +52,7 @@ local function refuses(code, pattern, ...)
   check.that(text:find(pattern), ("%q is not in what it said: %s"):format(pattern, text))
 end
 
-require("gal.analytic").table(400, 3):save(path "catalog.csv")
+analytic.table(400, 3):save(path "catalog.csv")
 local HEADER = "objID,oh_p50,modelMag_r,modelMag_i\n"
 local broken = {}
 for k = 1, 60 do broken[k] = ("%d,%g,%g,%g\n"):format(k, 8.5 + k % 7 / 10, 17 + k % 5 / 10, 16.5 + k % 4 / 10) end
@@ -102,7 +103,7 @@ check.case("evaluate scores only galaxies of the test part, on the screen, in JS
 end)
 
 check.case("evaluate takes other surveys, and refuses magnitudes of the other kind", function()
-  require("gal.analytic").table(150, 8):save(path "other.csv")
+  analytic.table(150, 8):save(path "other.csv")
   succeeds("evaluate", "run", "--survey", "other.csv", "--n", "5", "--steps", "4", "--out", "elsewhere")
   read "elsewhere/evaluation.json"
   refuses(1, "dereddened is false, but the flow was trained on dereddened magnitudes", "evaluate", "run", "--no-dereddened")

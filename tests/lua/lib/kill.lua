@@ -19,7 +19,7 @@ local function run(command) return os.execute(command .. " >/dev/null 2>&1") end
 function kill.compare(o)
   local survey, root = o.folder .. "/survey.csv", host.root
   local random = require("gal").rng(o.seed)
-  if not o.train and not io.open(survey) then require("gal.analytic").table(3000, 1):save(survey) end
+  if not o.train and not io.open(survey) then dofile(root .. "/tests/lua/lib/analytic.lua").table(3000, 1):save(survey) end
   local train = o.train or ("%q --threads 1 %q --survey %q --epochs %d --patience %d --hidden 64,64 --seed 3 --resume --out "):format(host.executable,
     root .. "/experiments/train_photometry.lua", survey, o.epochs, o.epochs)
   if run(train .. o.folder .. "/alone") ~= 0 then return false, "the undisturbed training failed", 0 end
