@@ -10,12 +10,11 @@
 
 /* A cutout has some kilobytes; what is larger by far is no cutout, and a few bytes of PNG may claim gigabytes of pixels. */
 #define LARGEST_FILE (64 << 20)
-#define LARGEST_SIDE 4096
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
-#define STBI_MAX_DIMENSIONS LARGEST_SIDE
+#define STBI_MAX_DIMENSIONS GAL_LARGEST_SIDE
 #include <stb_image.h>
 
 static uint32_t big_endian(const uint8_t *b)
@@ -60,7 +59,7 @@ static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const 
     if (n >= 8 && !memcmp(b, png, 8))
         return png_decode(pixels, width, height, b, n);
     if (n >= 2 && b[0] == 0xff && b[1] == 0xd8)
-        return gal_jpeg_decode(pixels, width, height, b, n, LARGEST_SIDE);
+        return gal_jpeg_decode(pixels, width, height, b, n, GAL_LARGEST_SIDE);
     return gal_fail(GAL_FILE, "is neither JPEG nor PNG");
 }
 

@@ -152,6 +152,11 @@ gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu);
 /* Writes a .fits file, checked to have columns and rows. */
 gal_status gal_fits_write(const char *path, gal_table *table);
 gal_status gal_csv_write(const char *path, gal_table *table);
+/* What column i is measured in: "mag", "" for none; written as TUNIT. */
+gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
+/* A keyword of the header of the FITS file that the table is written as: name of at most 8 characters, text of at most 60, or NULL and the
+ * number. CSV has none. */
+gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number);
 /* Column i with its values in memory. */
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
 void gal_column_free(gal_column *column); /* what it owns */

@@ -1,5 +1,6 @@
 /* catalogue.c: a mock survey's galaxies as a table: SDSS's columns, the truth, the latents. */
 #include "runtime.h"
+#include "io/io.h"
 #include "search.h"
 #include <stdlib.h>
 

@@ -138,6 +138,7 @@ check.case("cutouts of other sizes are refused with the file's name, or scaled",
   raises("cutouts/8.jpg is 20 x 16", open, home)
   check.equal(open(home, { resize = 16, crop = 8, bin = 2 }).images.shape, { 20, 4, 4, 3 })
   raises("crop is 17 pixels, expected 1 to 16", open, home, { resize = 16, crop = 17 })
+  raises("resize is 4097, expected a whole number of pixels from 1 to 4096", open, home, { resize = 4097 })
   os.execute("rm -r " .. home .. "/cutouts*")
   raises("has no cutouts", open, home)
 end)

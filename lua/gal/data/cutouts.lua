@@ -39,11 +39,10 @@ local function listed(home, ids)
   return list
 end
 
-local LARGEST = 4096 -- as runtime/io/decode.c has it
-
 -- The side of the images to be made: `resize`, or that of the first file that can be read, which has to be square.
 local function side_of(list, resize)
-  if resize < 0 or resize > LARGEST or resize % 1 ~= 0 then raise("resize is %g, expected a whole number of pixels from 1 to %d, or 0: as they are", resize, LARGEST) end
+  local largest = tonumber(C.GAL_LARGEST_SIDE)
+  if resize < 0 or resize > largest or resize % 1 ~= 0 then raise("resize is %g, expected a whole number of pixels from 1 to %d, or 0: as they are", resize, largest) end
   if resize > 0 then return resize end
   local width, height, problem = ffi.new "int64_t[1]", ffi.new "int64_t[1]", nil
   for _, entry in ipairs(list) do
