@@ -16,6 +16,8 @@ GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n
 GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
 /* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
+/* Removes what killed processes left in the folder of files that they were writing; those of living ones stay, on whatever machine they are. Where it can't, it leaves all as it is. */
+GAL_API void gal_folder_sweep(const char *path);
 /* All that was written so far in the file system of the folder `path` is on disk when this returns. */
 GAL_API gal_status gal_disk_sync(const char *path);
 /* Whether path is a regular file; its bytes, and when it was changed last, in nanoseconds since 1970. */

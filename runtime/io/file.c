@@ -129,6 +129,8 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
         errno = reason;
         return cannot_write(writer, "making a temporary file in its folder");
     }
+    /* The sign, for gal_folder_sweep, that somebody is writing it: the lock goes with its holder, however that ends. */
+    (void)!fcntl(writer->fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET});
     return GAL_OK;
 }
 

@@ -2,12 +2,14 @@
  * What damaged files do is io_damage.c's. */
 #define _GNU_SOURCE
 #include "check.h"
+#include "io/io.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define GOLDEN "golden/files/"
@@ -130,6 +132,38 @@ static void test_file(void)
     FAILS(gal_make_folder(in_folder("a.txt/b")), GAL_FILE, "the folder can't be made: Not a directory");
 }
 
+static void leave(const char *name, const char *text, long age)
+{
+    int fd = open(in_folder(name), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    IS_TRUE(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    struct timespec times[2] = {{.tv_sec = time(NULL) - age}, {.tv_sec = time(NULL) - age}};
+    futimens(fd, times);
+    close(fd);
+}
+
+static void test_sweep(void)
+{
+    gal_writer writer;
+    CASE("sweeping takes what nobody writes any more, and neither what somebody writes, nor what was made this moment, nor anything else");
+    leave(".galrun-1-0.tmp", "half", 0); /* process 1 lives, but did not write it */
+    leave(".galrun-999999999-3.tmp", "", 3600);
+    leave(".galrun-999999999-4.tmp", "", 0);
+    leave(".galrun-notes", "kept", 3600);
+    leave("x.tmp", "kept", 3600);
+    IS_OK(gal_writer_open(&writer, in_folder("growing.txt")));
+    IS_OK(gal_writer_put(&writer, "part", 4));
+    gal_folder_sweep(folder);
+    IS_INT(gal_path_exists(in_folder(".galrun-1-0.tmp")), 0);
+    IS_INT(gal_path_exists(in_folder(".galrun-999999999-3.tmp")), 0);
+    IS_INT(gal_path_exists(in_folder(".galrun-999999999-4.tmp")), 1);
+    IS_INT(gal_path_exists(in_folder(".galrun-notes")), 1);
+    IS_INT(gal_path_exists(in_folder("x.tmp")), 1);
+    IS_INT(gal_path_exists(writer.temporary), 1);
+    IS_OK(gal_writer_commit(&writer));
+    IS_INT(gal_path_exists(in_folder("growing.txt")), 1);
+    gal_folder_sweep(in_folder("absent"));
+}
+
 static gal_tensor *tensor(int dtype, int rank, const int64_t *shape, const void *values)
 {
     gal_tensor *x = NULL;
@@ -183,6 +217,7 @@ int main(void)
     if (!mkdtemp(folder))
         return 1;
     test_file();
+    test_sweep();
     test_written();
     char command[96];
     snprintf(command, sizeof command, "rm -rf %s", folder);

@@ -4,6 +4,7 @@ local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
+local folder = require "gal.folder"
 local json = require "gal.json"
 local nn = require "gal.nn"
 local errors = require "gal.raise"
@@ -39,7 +40,7 @@ function files.open(out, resume)
   if kind == 2 and not resume and not failed then
     raise("fit: out is '%s', which exists; pass resume = true to go on with the run in it, or name another folder", out)
   end
-  check(C.gal_make_folder(out))
+  folder.make(out)
   local held = lock(out)
   local path = out .. "/checkpoint.safetensors"
   if C.gal_path_exists(path) == 0 then return nil, held end

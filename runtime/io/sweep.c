@@ -1,0 +1,40 @@
+/* sweep.c: the temporary files (file.c) that nobody is writing any more: their writer was killed. Whose they are is told by the kernel's
+ * lock and not by the process's number in the name, which means nothing on another machine or in another container that shares the folder.
+ */
+#define _GNU_SOURCE
+#include "io.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* An empty file may have been made this moment and not be locked yet: it has so many seconds for that. */
+#define JUST_MADE 60
+
+static int forsaken(int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || (info.st_size == 0 && time(NULL) - info.st_mtime < JUST_MADE))
+        return 0;
+    return fcntl(fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET}) == 0;
+}
+
+void gal_folder_sweep(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (strncmp(entry->d_name, ".galrun-", 8) != 0 || !gal_name_ends(entry->d_name, ".tmp"))
+            continue;
+        int fd = openat(dirfd(folder), entry->d_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+            continue;
+        if (forsaken(fd))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+        close(fd);
+    }
+    closedir(folder);
+}
