@@ -78,6 +78,7 @@ end
 
 local function restore(self, saved)
   local small = saved.small
+  if not small.settings.valid_data then self.settings.valid_data = nil end -- runs that were begun before it was written down
   files.compare(small.settings, self.settings)
   for name, tensor in pairs(tensors_of(self)) do
     local from = saved.tensors[name]
@@ -210,6 +211,7 @@ local function prepare(self, o)
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
   local rate, described = schedule_of(o, s, steps)
   s.schedule, s.rows, s.valid_rows, s.data = described, part.n, valid and valid.n or 0, rows.fingerprint(part)
+  s.valid_data = valid and rows.fingerprint(valid) or nil
   s.notes = flow.notes
   s.theta, s.context, s.sigma = flow.theta, setmetatable(flow.context, require("gal.json").list), flow.sigma
   s.architecture = { head = nn.spec(flow.head) or "written by the user", encoder = flow.encoder and (nn.spec(flow.encoder) or "written by the user") or nil }

@@ -133,6 +133,20 @@ check.case("a resumed run with other settings is refused, naming them", function
     "other settings: batch was 50 and is 60; lr was 0.0005 and is 0.001%. Give those again", true)
 end)
 
+check.case("a run is not resumed on other validation rows, and one that does not tell of them is", function()
+  local function given(shift)
+    local theta, x = problem(60, 8)
+    return options { out = folder "validated", valid = { theta = theta + shift, context = x }, resume = true }
+  end
+  fit(given(0))
+  check.raises(function() fit(given(1e-3)) end, "other settings: valid_data was %d+ and is %d+%. Give those again", true)
+  local path = folder "validated/checkpoint.safetensors"
+  local tensors, metadata = gal.load(path)
+  metadata.state = metadata.state:gsub('"valid_data":"%d+",?', "", 1):gsub(",}", "}")
+  gal.save(path, tensors, metadata)
+  check.equal(#fit(given(1e-3)).history, 4)
+end)
+
 check.case("the folder of another run is left alone", function()
   fit(options { out = folder "taken" })
   local before = text_of(folder "taken/history.csv")
