@@ -213,6 +213,31 @@ end)
 
 -- ---- forms of the arguments ----
 
+check.case("values far from the training's are told once for a flow, by column and count, and a deeper survey's are not", function()
+  local path = os.tmpname() .. ".safetensors"
+  flow:save(path)
+  local fresh = flows.load(path)
+  os.remove(path)
+  local function said()
+    local list, notice = {}, ffi.C.gal_notice()
+    while notice ~= nil do
+      list[#list + 1] = ffi.string(notice)
+      notice = ffi.C.gal_notice()
+    end
+    return list
+  end
+  said()
+  -- The context's deviation is .01.
+  local function draw(values) fresh:sample(gal.tensor(values):reshape { #values, 1 }, { n = 1, steps = 1 }) end
+  draw { 0.01, -0.19, 0.15 }
+  check.equal(said(), {})
+  draw { 0.01, 99, 0.005, -0.5 }
+  fresh:log_prob(gal.zeros { 1, 2 }, gal.tensor { 99 }, { steps = 1 })
+  local list = said()
+  check.equal(#list, 1)
+  check.that(list[1]:find "^x of 2 of 4 galaxies is more than 20 deviations from what the flow was trained on %(99; there ", list[1])
+end)
+
 check.case("shapes go in and out as stated", function()
   local one, three = gal.tensor { 0.01 }, gal.tensor { { 0.01 }, { 0 }, { -0.01 } }
   local options = { n = 7, steps = 2 }

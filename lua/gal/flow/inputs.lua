@@ -90,6 +90,30 @@ function inputs.images(where, flow, v)
   return v
 end
 
+-- Beyond so many deviations from the training rows' mean a value is none that the flow could know. A magnitude's deviation over a survey is .5 to 4 mag, so that the faintest galaxies
+-- of deeper surveys are within (10 mag and more), and what stands for "no magnitude", 99 or -9999, is not.
+local FAR = 20
+
+-- Leaves a notice of each column of context {N, c} that has values so far off, once for a flow.
+local function tell_far(flow, context)
+  local largest = gal.no_grad(function() return flow:standard(context):abs():max(1):totable() end)
+  flow.told = flow.told or {}
+  for i, name in ipairs(flow.context) do
+    -- gal.data's marks of missing values are 0 and 1, and their deviation says how rare they are.
+    if largest[i] > FAR and not flow.told[name] and not name:find "_missing$" then
+      flow.told[name] = true
+      local values, count, mean, deviation, most = context:select(2, i):totable(), 0, flow.scale.context_mean:get(i), flow.scale.context_std:get(i), 0
+      for _, v in ipairs(values) do
+        local off = math.abs(v - mean)
+        if off > FAR * deviation then count = count + 1 end
+        if off > math.abs(most) then most = v - mean end
+      end
+      C.gal_leave_notice(("%s of %d of %d galaxies is more than %d deviations from what the flow was trained on (%.6g; there %.4g +- %.2g): what it says of them means nothing"):format(
+        name, count, #values, FAR, mean + most, mean, deviation))
+    end
+  end
+end
+
 --- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil, images = {N, ...} or nil}.
 function inputs.conditions(where, flow, x)
   local context, images = x, nil
@@ -105,6 +129,7 @@ function inputs.conditions(where, flow, x)
   end
   context = inputs.matrix(where, "x", flow.context, context, flow:device())
   if images and context:size(1) ~= rows then raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows) end
+  tell_far(flow, context)
   return { rows = context:size(1), context = context, images = images }
 end
 
