@@ -17,6 +17,9 @@ survey.__index = survey
 data.theta = { "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
 data.context = { "modelMag_u", "modelMag_g", "modelMag_r", "modelMag_i", "modelMag_z" }
 
+--- data.find(path): the table file at path: path itself, or the catalogue in the folder of that name; raises where there is none.
+data.find = columns.find
+
 -- The first of them that the table has names its galaxies.
 local ID_COLUMNS = { "objID", "specObjID", "name" }
 local PARTS = { "train", "valid", "test" }
@@ -41,6 +44,21 @@ local function ids_of(source, asked)
   return numbers
 end
 
+-- Raises where an id names two of the rows: what a model learns from one of them it would be asked about the other.
+local function refuse_twins(file, id_column, ids, rows)
+  local row, first, again = {}, nil, 0
+  for _, k in ipairs(rows) do
+    if row[ids[k]] then
+      first, again = first or k, again + 1
+    else
+      row[ids[k]] = k
+    end
+  end
+  if not first then return end
+  raise("%s: %s %s is in row %d and in row %d%s; expected each galaxy once", file, id_column, ids[first], row[ids[first]], first,
+    again > 1 and (" (%s rows repeat an id)"):format(thousands(again)) or "")
+end
+
 --- Opens a survey: path is a table file or a folder with catalog.fits or catalog.csv. options:
 --   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do; "a_v" is 1.086 tauv_cont where it is absent.
 --   dereddened      true: every magnitude …Mag_b less extinction_b, where the table has that column
@@ -51,7 +69,7 @@ end
 --   id              the column of ids; else objID, specObjID or name, whichever comes first, else the row's number
 -- Returns a survey: theta {N, d}, context {N, c} (tensors), images {N} (a set, gal.images), names.theta and names.context, ids {N} (strings), rows {N} (in the file, from 1),
 -- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds), dereddened, sample, missing, fill, path.
--- Raises where the file or a column is missing, and where no row is left.
+-- Raises where the file or a column is missing, where no row is left, and where two have the same id.
 function data.open(path, options)
   options = options or {}
   local dereddened = options.dereddened ~= false
@@ -85,6 +103,7 @@ function data.open(path, options)
     if counts[i] then self.dropped[#self.dropped + 1] = { reason = cuts[i][1], count = counts[i] } end
   end
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
+  refuse_twins(file, id_column, all, rows)
 
   local function gather(list, names)
     local width, flat = 0, {}
@@ -164,6 +183,20 @@ function data.reopen(choices, options)
     end
   end
   return opened
+end
+
+-- The seed of the mock survey that a catalogue is, by its FITS header; nil for any other.
+local function mock_seed(path)
+  local file = io.open(path, "rb")
+  local head = file and file:read(2 ^ 16) or ""
+  if file then file:close() end
+  return head:match "^SIMPLE .*MOCKSEED= *(%d+)"
+end
+
+--- Whether equal ids in two catalogues (files) mean the same galaxy. Yes, but for mock surveys of different seeds, each of which numbers its own from 1.
+function data.same_ids(a, b)
+  local first, second = mock_seed(a), mock_seed(b)
+  return first == second or not first or not second
 end
 
 --- The part of each galaxy that a run's split.csv lists: {id = "train" | "valid" | "test"}.

@@ -158,6 +158,22 @@ check.case("a survey may be a folder with catalog.csv", function()
   os.remove(folder)
 end)
 
+check.case("an id that names two rows is refused, unless all but one of them fell out", function()
+  local path = write(HEADER .. row "7" .. row "5" .. row "8" .. row "5" .. row "7" .. row("8", (GOOD:gsub("8.9", "-9999"))))
+  check.raises(function() data.open(path) end, ": objID 5 is in row 2 and in row 4 %(2 rows repeat an id%); expected each galaxy once", true)
+  check.equal(data.open(write(HEADER .. row "8" .. row("8", (GOOD:gsub("8.9", "-9999"))))).ids, { "8" })
+end)
+
+check.case("equal ids are equal galaxies, but not in mock surveys of different seeds", function()
+  local paths = { write(HEADER .. row "1") }
+  for _, seed in ipairs{ 5, 6, 6 } do
+    paths[#paths + 1] = write("", ".fits")
+    require("gal.survey").mock{ n = 20 + #paths, seed = seed }:save(paths[#paths])
+  end
+  local function same(a, b) return data.same_ids(paths[a], paths[b]) end
+  check.equal({ same(2, 3), same(3, 2), same(3, 4), same(1, 2), same(2, 1), data.same_ids("gone.fits", paths[2]) }, { false, false, true, true, true, true })
+end)
+
 check.case("what is wrong with a survey is said in one sentence", function()
   check.raises(function() data.open "nowhere/at/all" end, "no survey at nowhere/at/all: expected a table", true)
   check.raises(function() data.open(write(HEADER)) end, "the table has no rows", true)
