@@ -192,9 +192,12 @@ function metrics.wasserstein_table(truth, samples, scale)
   return result
 end
 
---- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}.
+--- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}; raises where n is so small that not
+-- even the two outermost of the n + 1 ranks are outside it.
 function metrics.coverage(truth, samples, level)
   local count, n, d = samples:size(1), samples:size(2), samples:size(3)
+  local least = math.ceil(2 / (1 - level) - 1e-9) - 1
+  if n < least then raise("coverage: samples has %d draws of each galaxy, expected at least %d for the central %g %%", n, least, 100 * level) end
   if truth:size(1) ~= count or truth:size(2) ~= d then
     raise("coverage: truth is {%d, %d}, expected {%d, %d} like samples {N, n, d}", truth:size(1), truth:size(2), count, d)
   end

@@ -147,6 +147,12 @@ check.case("coverage is the level for the exact posterior and falls short for a 
   check.near(metrics.coverage(theta, posterior(0.5, 0):draws(x, 100), 0.68), { 0.38, 0.38 }, 0.045)
 end)
 
+check.case("coverage wants as many draws as its level needs, and with those is the level", function()
+  local draws = posterior(1, 0):draws(x, 39)
+  check.near(metrics.coverage(theta, draws, 0.95), { 0.95, 0.95 }, 0.02)
+  check.raises(function() metrics.coverage(theta, draws:narrow(2, 1, 38), 0.95) end, "coverage: samples has 38 draws of each galaxy, expected at least 39 for the central 95 %%", true)
+end)
+
 check.case("path_excess is what posteriors widened by the path measure, and 0 for a path of no width", function()
   local l, s = S * S / (1 + S * S), 0.2 -- the exact posterior's variance; prior 1
   local wide = (l + s * s) / (1 + s * s)
