@@ -8,13 +8,13 @@ local o = cli.options{
   { "against", type = "string", help = "folder of another run, to compare with on the same galaxies" },
   { "survey", type = "string", help = "table or folder to take the galaxies from; default: the one that the run was trained on" },
   { "part", "test", "test: a tenth of the survey, by its ids' hash; all: every galaxy that the run was not trained on", choices = { "test", "all" } },
-  { "galaxies", 1000, "at most so many of them" },
-  { "n", 200, "draws a galaxy" },
-  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs" },
-  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities" },
+  { "galaxies", 1000, "at most so many of them", type = "integer", least = 1 },
+  { "n", 200, "draws a galaxy; fewer than 39 can't tell the central 95 %", type = "integer", least = 39 },
+  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs", type = "steps" },
+  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities", above = 0 },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
-  { "crop", type = "integer", help = "must be what the run was trained with" },
-  { "bin", type = "integer", help = "must be what the run was trained with" },
+  { "crop", type = "integer", least = 0, help = "must be what the run was trained with" },
+  { "bin", type = "integer", least = 1, help = "must be what the run was trained with" },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
   { "out", type = "string", help = "folder for the results; default: the run's" },
   { "seed", 0, "of the draws and the bootstrap" },
@@ -26,9 +26,22 @@ local folder = require "gal.folder"
 local json = require "gal.json"
 local metrics = require "gal.metrics"
 
-local flow = require("gal.flow").load(o.run .. "/flow.safetensors")
+local function load(run)
+  local flow = require("gal.flow").load(run .. "/flow.safetensors")
+  if not flow.notes then cli.refuse("%s does not say which survey it learned from, expected a run of train_photometry or train_image", run) end
+  return flow, data.read_split(run .. "/split.csv")
+end
+local flow, split = load(o.run)
+-- The other run sees the same galaxies, as it was trained to see them; those that it can't see are left out for both.
+local other, other_split, others
+if o.against then
+  other, other_split = load(o.against)
+  if table.concat(other.theta, ", ") ~= table.concat(flow.theta, ", ") then
+    cli.refuse("--against %s infers %s, expected %s like %s", o.against, table.concat(other.theta, ", "), table.concat(flow.theta, ", "), o.run)
+  end
+end
+
 local survey = data.reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened, crop = o.crop, bin = o.bin, packed = o.packed })
-local split = data.read_split(o.run .. "/split.csv")
 -- The prior is that of the run's own training rows: from its survey where that is still there, else from the one given.
 local home = o.survey and folder.kind(flow.notes.survey) and data.reopen(flow.notes, { images = false }) or survey
 local trained = {}
@@ -37,20 +50,16 @@ for id, part in pairs(split) do
 end
 table.sort(trained)
 local known = home == survey and o.survey and survey:split "train" or home:of(trained)
-local test = (o.part == "all" and survey or survey:split("test")):without(split, { "train", "valid" })
+local test = o.part == "all" and survey or survey:split "test"
+if data.same_ids(flow.notes.survey, survey.path) then test = test:without(split, { "train", "valid" }) end
 print(survey:describe())
+local out = folder.ready(o.out or o.run) -- now, and not when all is worked out
 
--- The other run sees the same galaxies, as it was trained to see them; those that it can't see are left out for both.
-local other, others
-if o.against then
-  other = require("gal.flow").load(o.against .. "/flow.safetensors")
-  if table.concat(other.theta, ", ") ~= table.concat(flow.theta, ", ") then
-    error(("--against %s infers %s, expected %s like %s"):format(o.against, table.concat(other.theta, ", "), table.concat(flow.theta, ", "), o.run), 0)
-  end
+if other then
   others = data.reopen(other.notes, { survey = o.survey or survey.path, dereddened = o.dereddened, packed = o.packed }):of(test.ids)
   test = test:of(others.ids):thin(o.galaxies)
   others = others:of(test.ids)
-  others:refuse(data.read_split(o.against .. "/split.csv"), { "train", "valid" }, o.against)
+  if data.same_ids(other.notes.survey, survey.path) then others:refuse(other_split, { "train", "valid" }, o.against) end
 else
   test = test:thin(o.galaxies)
 end
@@ -59,7 +68,7 @@ local prior = require("gal.prior").fit(known.theta)
 local function score(label, posterior, galaxies)
   local progress = cli.progress{ total = #galaxies.ids, label = label, unit = "galaxies" }
   local found = metrics.information(posterior, galaxies.theta, galaxies:seen(), prior, {
-    n = o.n, steps = cli.steps(o.steps), tolerance = o.tolerance, seed = o.seed, progress = function(done) progress:update{ done = done } end,
+    n = o.n, steps = o.steps, tolerance = o.tolerance, seed = o.seed, progress = function(done) progress:update{ done = done } end,
   })
   progress:finish()
   if found.flagged and #found.flagged > 0 then
@@ -109,7 +118,7 @@ local results = { run = o.run, survey = survey.path, part = o.part, galaxies = #
   dereddened = survey.dereddened, images = survey.prepared, wasserstein = wasserstein, coverage = inside, prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components } }
 for name, entry in pairs(summary) do results[name] = entry end
 
-local out = folder.make(o.out or o.run)
+for _, name in ipairs{ "against.json", "against.csv" } do os.remove(out .. "/" .. name) end -- an earlier call's are not of these scores
 gal.table(columns):save(out .. "/galaxies.csv")
 folder.write(out .. "/evaluation.json", json.encode(results, true) .. "\n")
 print(("written: %s/evaluation.json, %s/galaxies.csv"):format(out, out))

@@ -7,27 +7,23 @@ local o = cli.options{
   { "x", type = "string", required = true, help = "training observations, .npy {rows, c}" },
   { "x-test", type = "string", required = true, help = "observations to infer from, .npy {N, c}" },
   { "theta-test", type = "string", help = "parameters to score at x-test, .npy {N, d}" },
-  { "n", 1000, "draws for each row of x-test" },
+  { "n", 1000, "draws for each row of x-test", type = "integer", least = 1 },
   { "out", type = "string", required = true, help = "folder for the results and the run" },
-  { "sigma", 0.05, "width of the path, in deviations; 0 where posteriors are very narrow" },
-  { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers" },
-  { "batch", 64, "rows a step" },
-  { "lr", 5e-4, "learning rate of AdamW" },
-  { "weight_decay", 0.01, "weight decay of AdamW" },
-  { "epochs", 200, "epochs at most" },
-  { "patience", 20, "epochs without a better validation loss before it stops" },
-  { "steps", "100", "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs" },
-  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities" },
+  { "sigma", 0.05, "width of the path, in deviations; 0 where posteriors are very narrow", least = 0 },
+  { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers", type = "integers", least = 1 },
+  { "batch", 64, "rows a step", type = "integer", least = 1 },
+  { "lr", 5e-4, "learning rate of AdamW", above = 0 },
+  { "weight_decay", 0.01, "weight decay of AdamW", least = 0 },
+  { "epochs", 200, "epochs at most", type = "integer", least = 1 },
+  { "patience", 20, "epochs without a better validation loss before it stops", type = "integer", least = 1 },
+  { "steps", 100, "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs", type = "steps" },
+  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities", above = 0 },
   { "seed", 0, "of the weights, the batches, the noise and the draws" },
   { "resume", false, "go on with the run in --out" },
 }
 local gal = require "gal"
 local data = require "gal.data"
 
--- Now, not after the training.
-if o.n < 1 or o.n % 1 ~= 0 then error(("--n is %g, expected a whole number of at least 1"):format(o.n), 0) end
-local steps = cli.steps(o.steps)
-if not (o.tolerance > 0) then error(("--tolerance is %g, expected a number above 0"):format(o.tolerance), 0) end
 local pairs_ = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = pairs_ }
 
@@ -41,13 +37,13 @@ print(("best validation loss %.4f in epoch %d; stopped by %s"):format(run.best_l
 local function told(report)
   if report then print(tostring(report)) end
 end
-local samples, report = flow:sample(new.context, { n = o.n, steps = steps, tolerance = o.tolerance, rng = gal.rng(o.seed), progress = true })
+local samples, report = flow:sample(new.context, { n = o.n, steps = o.steps, tolerance = o.tolerance, rng = gal.rng(o.seed), progress = true })
 gal.save(o.out .. "/samples.npy", samples)
 print(("%s/samples.npy: %d draws for each of %d rows"):format(o.out, o.n, new.context:size(1)))
 told(report)
 if new.theta then
   local log_prob
-  log_prob, report = flow:log_prob(new.theta, new.context, { steps = steps, tolerance = o.tolerance, progress = true })
+  log_prob, report = flow:log_prob(new.theta, new.context, { steps = o.steps, tolerance = o.tolerance, progress = true })
   gal.save(o.out .. "/log_prob.npy", log_prob)
   print(("%s/log_prob.npy: mean %.3f nats"):format(o.out, log_prob:mean():item()))
   told(report)

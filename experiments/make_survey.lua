@@ -4,7 +4,7 @@
 
 local survey = require "gal.survey"
 local o = require("gal.cli").options{
-  { "n", 50000, "galaxies" },
+  { "n", 50000, "galaxies", type = "integer", least = 1 },
   { "out", "survey", "folder for the survey" },
   { "seed", 0, "another seed, other galaxies" },
   { "cutouts", true, "draw the images" },

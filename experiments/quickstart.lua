@@ -5,9 +5,9 @@
 local cli = require "gal.cli"
 local o = cli.options{
   { "out", "runs/quickstart", "folder for the survey and the runs; a second start goes on from there" },
-  { "galaxies", 6000, "galaxies to train on; half as many more are tested on" },
-  { "epochs", 60, "epochs of the image model" },
-  { "photometry-epochs", 120, "epochs of the photometry model" },
+  { "galaxies", 6000, "galaxies to train on; half as many more are tested on, and eight of those are shown", type = "integer", least = 16 },
+  { "epochs", 60, "epochs of the image model", type = "integer", least = 1 },
+  { "photometry-epochs", 120, "epochs of the photometry model", type = "integer", least = 1 },
   { "seed", 1, "of the survey, the weights and the noise" },
   { "tiny", false, "a few seconds of everything, to see that it works; its numbers mean nothing" },
 }

@@ -6,9 +6,9 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "survey", "mock survey: a table or a folder with catalog.fits" },
   { "out", "runs/reference", "folder for the results" },
-  { "n", 200, "galaxies, spread evenly over the survey" },
-  { "ess", 3000, "effective sample size that each galaxy gets" },
-  { "samples", 0, "independent draws of each posterior to write" },
+  { "n", 200, "galaxies, spread evenly over the survey", type = "integer", least = 1 },
+  { "ess", 3000, "effective sample size that each galaxy gets", least = 1 },
+  { "samples", 0, "independent draws of each posterior to write", type = "integer", least = 0 },
   { "seed", 1, "of the draws" },
 }
 local metrics = require "gal.metrics"

@@ -6,15 +6,15 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "run", "runs/photometry", "folder of the run", positional = true },
   { "survey", type = "string", help = "table or folder to take the galaxies from; default: the one that the run was trained on" },
-  { "n", 1000, "draws a galaxy", type = "integer" },
-  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs" },
-  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for their densities" },
+  { "n", 1000, "draws a galaxy", type = "integer", least = 1 },
+  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs", type = "steps" },
+  { "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for their densities", above = 0 },
   { "precision", "f32", "of the net's products; bf16 is faster and coarser", choices = { "f32", "bf16" } },
   { "seed", 0, "of the draws" },
   { "log-prob", false, "write the density of each draw, too" },
   { "dereddened", type = "boolean", help = "must be what the run was trained with" },
-  { "crop", type = "integer", help = "must be what the run was trained with" },
-  { "bin", type = "integer", help = "must be what the run was trained with" },
+  { "crop", type = "integer", least = 0, help = "must be what the run was trained with" },
+  { "bin", type = "integer", least = 1, help = "must be what the run was trained with" },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
   { "format", "csv", "of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
@@ -24,14 +24,13 @@ local file = require "gal.file"
 local folder = require "gal.folder"
 local metrics = require "gal.metrics"
 
-local steps = cli.steps(o.steps)
-if o.log_prob and o.precision == "bf16" then error("--precision is bf16, too coarse for densities, expected f32 with --log-prob", 0) end
+if o.log_prob and o.precision == "bf16" then cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob" end
 local flow = require("gal.flow").load(o.run .. "/flow.safetensors")
 local survey = require("gal.data").reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened, crop = o.crop, bin = o.bin, packed = o.packed, theta = false })
 print(survey:describe())
 local N, d = #survey.ids, flow.d
 
-folder.make(o.out)
+folder.ready(o.out)
 local draws = file.stream(o.out .. "/samples.npy", { N, o.n, d })
 local densities = o.log_prob and file.stream(o.out .. "/log_prob.npy", { N, o.n }) or nil
 
@@ -53,7 +52,7 @@ end
 
 local parts = {} -- of one galaxy whose draws come in several
 local options = {
-  n = o.n, steps = steps, tolerance = o.tolerance, precision = not o.log_prob and o.precision or nil, rng = gal.rng(o.seed), progress = true,
+  n = o.n, steps = o.steps, tolerance = o.tolerance, precision = not o.log_prob and o.precision or nil, rng = gal.rng(o.seed), progress = true,
   into = function(_, samples, log_prob, first)
     draws:put(samples)
     if densities then densities:put(log_prob) end
@@ -87,5 +86,5 @@ os.remove(("%s/summary.%s"):format(o.out, o.format == "csv" and "fits" or "csv")
 local path = ("%s/summary.%s"):format(o.out, o.format)
 columns:save(path)
 
-print(("%d draws of each of %d galaxies; %s"):format(o.n, N, report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * steps)))
+print(("%d draws of each of %d galaxies; %s"):format(o.n, N, report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)))
 print(("written: %s/samples.npy%s, %s"):format(o.out, densities and (", %s/log_prob.npy"):format(o.out) or "", path))

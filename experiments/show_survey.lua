@@ -4,15 +4,16 @@
 local gal, plot, cutout = require "gal", require "gal.plot", require "gal.cutout"
 local cli, folder = require "gal.cli", require "gal.folder"
 local o = cli.options{
-  { "survey", "survey", "folder with catalog.fits or catalog.csv and cutouts/" },
+  { "survey", "survey", "table, or folder with catalog.fits or catalog.csv; cutouts/ beside it" },
   { "out", "figures", "folder for the figures" },
-  { "n", 32, "cutouts on the sheet" },
+  { "n", 32, "cutouts on the sheet", type = "integer", least = 1 },
   { "real", "", "folder of real cutouts (.jpg) to compare with" },
-  { "compare", 400, "how many of each are compared in numbers" },
+  { "compare", 400, "how many of each are compared in numbers", type = "integer", least = 1 },
   { "seed", 0, "of the choice of galaxies" },
 }
 
-local t = gal.table(o.survey .. (folder.kind(o.survey .. "/catalog.fits") and "/catalog.fits" or "/catalog.csv"))
+local catalogue = require("gal.data").find(o.survey)
+local t = gal.table(catalogue)
 
 -- At most n of a list, chosen by the seed.
 local function some(list, n)
@@ -34,7 +35,7 @@ end
 
 local paths = {}
 for i, id in ipairs(t:ids(t:has "objID" and "objID" or "name")) do
-  local path = ("%s/cutouts/%s.jpg"):format(o.survey, id)
+  local path = ("%s/cutouts/%s.jpg"):format(catalogue:match "^(.*)/[^/]*$" or ".", id)
   if folder.kind(path) then paths[#paths + 1] = path end
 end
 local drawn = {}
@@ -52,7 +53,7 @@ else
   end
   local mock = cutout.by_size(read(chosen), tick)
   local found, real = folder.list(o.real, ".jpg"), {}
-  if #found == 0 then error(o.real .. " has no .jpg files, expected real cutouts", 0) end
+  if #found == 0 then cli.refuse("--real %s has no .jpg files, expected real cutouts", o.real) end
   local pixels = read(some(found, math.max(o.n, o.compare)))
   for k = 1, pixels:size(1) do real[k] = pixels:select(1, k) end
   local both = {}

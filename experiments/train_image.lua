@@ -12,21 +12,21 @@ local o = cli.options{
   { "sample", "none", "none: every complete row; paper: the paper's cuts", choices = { "none", "paper" } },
   { "missing", "drop", "rows without all of the photometry: drop them, or fill it and mask it", choices = { "drop", "mask" } },
   { "dereddened", true, "take each band's Galactic extinction off its magnitude" },
-  { "crop", 0, "of each cutout only the central N x N pixels; 0: all of it" },
-  { "bin", 1, "means over N x N pixels, after the crop" },
-  { "resize", 0, "scale every cutout to N x N pixels first, where they are not of one size; 0: refuse that" },
+  { "crop", 0, "of each cutout only the central N x N pixels; 0: all of it", type = "integer", least = 0 },
+  { "bin", 1, "means over N x N pixels, after the crop", type = "integer", least = 1 },
+  { "resize", 0, "scale every cutout to N x N pixels first, where they are not of one size; 0: refuse that", type = "integer", least = 0 },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
-  { "channels", { 32, 64, 128, 256 }, "channels of the encoder's blocks, each of which halves the image" },
+  { "channels", { 32, 64, 128, 256 }, "channels of the encoder's blocks, each of which halves the image", type = "integers", least = 1 },
   { "augment", true, "flip and turn the images by quarters: a galaxy has no up" },
-  { "draws", 8, "draws of time and noise for each image and step: the encoder runs once for all of them" },
-  { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers" },
-  { "sigma", 0.05, "width of the path, in deviations of each property" },
-  { "batch", 64, "galaxies a step" },
-  { "lr", 5e-4, "learning rate of AdamW" },
+  { "draws", 8, "draws of time and noise for each image and step: the encoder runs once for all of them", type = "integer", least = 1 },
+  { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers", type = "integers", least = 1 },
+  { "sigma", 0.05, "width of the path, in deviations of each property", least = 0 },
+  { "batch", 64, "galaxies a step", type = "integer", least = 1 },
+  { "lr", 5e-4, "learning rate of AdamW", above = 0 },
   { "schedule", "constant", "constant, or cosine: the rate falls to 0 over all epochs", choices = { "constant", "cosine" } },
-  { "weight_decay", 0.01, "weight decay of AdamW" },
-  { "epochs", 200, "epochs at most" },
-  { "patience", 20, "epochs without a better validation loss before it stops" },
+  { "weight_decay", 0.01, "weight decay of AdamW", least = 0 },
+  { "epochs", 200, "epochs at most", type = "integer", least = 1 },
+  { "patience", 20, "epochs without a better validation loss before it stops", type = "integer", least = 1 },
   { "seed", 0, "of the weights, the batches, the turns and the noise" },
   { "resume", false, "go on with the run in --out" },
 }
@@ -34,13 +34,22 @@ local gal = require "gal"
 local nn = require "gal.nn"
 
 for _, name in ipairs(o.photometry) do
-  if name == "none" and #o.photometry > 1 then error("--photometry has none beside other columns, expected one or the other", 0) end
+  if name == "none" and #o.photometry > 1 then cli.refuse "--photometry has none beside other columns, expected one or the other" end
 end
+
+-- Raises where images of so many pixels a side don't outlast the encoder's blocks.
+local function check_side(side)
+  if side >= 2 ^ #o.channels then return end
+  cli.refuse("images of %d x %d pixels are too small for the %d blocks of --channels, each of which halves them; expected at least %d x %d: see --crop, --bin and --resize",
+    side, side, #o.channels, 2 ^ #o.channels, 2 ^ #o.channels)
+end
+if o.crop > 0 then check_side(math.floor(o.crop / o.bin)) end -- now, and not when all cutouts are decoded
 local survey = data.open(o.survey, {
   theta = o.theta, context = o.photometry[1] == "none" and {} or o.photometry, sample = o.sample, missing = o.missing, dereddened = o.dereddened,
   images = { crop = o.crop, bin = o.bin, resize = o.resize, packed = o.packed },
 })
 print(survey:describe())
+check_side(survey.images.image[1])
 
 local rng = gal.rng(o.seed)
 local flow = require("gal.flow").new{

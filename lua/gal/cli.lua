@@ -1,7 +1,8 @@
 -- cli: what experiments say to the person at the command line: their options, the progress of long work (gal.progress), aligned tables. Of the library
 -- only this and gal.progress print, and only this ends the process: because an experiment asked it to read the command line.
 local host = require "gal.host"
-local raise = require("gal.raise").raise
+local errors = require "gal.raise"
+local raise = errors.raise
 
 local cli = {}
 
@@ -16,8 +17,10 @@ local TYPES = {
   boolean = { wants = "true or false" },
   list = { word = "A,B", wants = "names with commas between them" },
   numbers = { word = "N,N", wants = "numbers with commas between them" },
+  integers = { word = "N,N", wants = "whole numbers with commas between them" },
+  steps = { word = "N", wants = "a whole number of at least 1, or auto" },
 }
-local FIELDS = { type = true, required = true, choices = true, positional = true, name = true, default = true, help = true }
+local FIELDS = { type = true, required = true, choices = true, positional = true, name = true, default = true, help = true, least = true, most = true, above = true }
 
 local function type_of(default)
   if type(default) ~= "table" then return TYPES[type(default)] and type(default) or nil end
@@ -26,18 +29,19 @@ local function type_of(default)
   return kind
 end
 
--- One option from its declaration: a default, or {default, help, type =, required =, choices =}.
+-- One option from its declaration: a default, or {default, help, type =, required =, choices =, least =, most =, above =}.
 local function declared(name, d)
   if type(d) ~= "table" then d = { d } end
   for key in pairs(d) do
-    if type(key) == "string" and not FIELDS[key] then raise("options: %s has the field '%s', expected type, required, choices or positional", name, key) end
+    if type(key) == "string" and not FIELDS[key] then raise("options: %s has the field '%s', expected type, required, choices, least, most, above or positional", name, key) end
   end
   local default, help = d[1], d[2]
   if default == nil then default = d.default end
-  local o = { name = (name:gsub("%-", "_")), default = default, help = help or d.help or "", required = d.required, choices = d.choices, positional = d.positional }
+  local o = { name = (name:gsub("%-", "_")), default = default, help = help or d.help or "", required = d.required, choices = d.choices, positional = d.positional,
+    least = d.least, most = d.most, above = d.above }
   o.type = d.type or type_of(o.default) or (o.choices and "string")
   if not TYPES[o.type] then
-    raise("options: %s has %s, expected a default, or type = \"string\", \"number\", \"integer\", \"boolean\", \"list\" or \"numbers\"", name,
+    raise("options: %s has %s, expected a default, or type = \"string\", \"number\", \"integer\", \"boolean\", \"list\", \"numbers\", \"integers\" or \"steps\"", name,
       o.type and "the type '" .. tostring(o.type) .. "'" or "neither a default nor a type")
   end
   o.flag = "--" .. o.name:gsub("_", "-")
@@ -70,25 +74,48 @@ end
 
 -- ---- reading ----
 
+-- What an option takes, in words: "a whole number of at least 1".
+local function wanted_of(o)
+  local limits = {}
+  if o.above then limits[1] = ("above %g"):format(o.above) end
+  if o.least then limits[#limits + 1] = (o.most and "from %g" or "of at least %g"):format(o.least) end
+  if o.most then limits[#limits + 1] = (o.least and "to %g" or "of at most %g"):format(o.most) end
+  if #limits == 0 then return TYPES[o.type].wants end
+  if o.type == "numbers" or o.type == "integers" then return ("%s, each %s"):format(TYPES[o.type].wants, table.concat(limits, " ")) end
+  return TYPES[o.type].wants .. " " .. table.concat(limits, " ")
+end
+
+-- The number that `word` spells, if it is one that the option takes, or one of a list of such.
+local function read_number(o, word, whole)
+  local v = tonumber(word)
+  if not v or v ~= v or whole and not (v % 1 == 0 and math.abs(v) < 2 ^ 53) then return nil end
+  if o.least and v < o.least or o.most and v > o.most or o.above and v <= o.above then return nil end
+  return v
+end
+
 -- The value of option o that `text` spells; or nil and what was expected.
 local function read_value(o, text)
   if o.type == "string" then return text end
   if o.type == "boolean" then
     if text == "true" or text == "false" then return text == "true" end
-  elseif o.type == "list" or o.type == "numbers" then
+  elseif o.type == "list" or o.type == "numbers" or o.type == "integers" then
     local values = {}
     for word in (text .. ","):gmatch("%s*([^,]-)%s*,") do
       local v = word
-      if o.type == "numbers" then v = tonumber(word) end
-      if v == nil or v ~= v or v == "" then return nil, TYPES[o.type].wants end
+      if o.type ~= "list" then v = read_number(o, word, o.type == "integers") end
+      if v == nil or v == "" then return nil, wanted_of(o) end
       values[#values + 1] = v
     end
     return values
+  elseif o.type == "steps" then
+    if text == "auto" then return text end
+    local v = read_number({ least = 1 }, text, true)
+    if v then return v end
   else
-    local v = tonumber(text)
-    if v and v == v and (o.type == "number" or (v % 1 == 0 and math.abs(v) < 2 ^ 53)) then return v end
+    local v = read_number(o, text, o.type == "integer")
+    if v then return v end
   end
-  return nil, TYPES[o.type].wants
+  return nil, wanted_of(o)
 end
 
 local function refused_choice(o, values)
@@ -143,7 +170,7 @@ local function next_option(words, i, list, by_name, taken)
   if value then return o, value, 1 end
   if o.type == "boolean" then return o, "true", 1 end
   value = words[i + 1]
-  if not value or value:match("^%-%-%a") then return nil, ("%s is without its value, expected %s"):format(o.flag, TYPES[o.type].wants) end
+  if not value or value:match("^%-%-%a") then return nil, ("%s is without its value, expected %s"):format(o.flag, wanted_of(o)) end
   return o, value, 2
 end
 
@@ -168,7 +195,7 @@ function cli.parse(spec, words)
     i = i + used
   end
   for _, o in ipairs(list) do
-    if o.required and values[o.name] == nil then return nil, ("%s is missing, expected %s"):format(o.flag, TYPES[o.type].wants) end
+    if o.required and values[o.name] == nil then return nil, ("%s is missing, expected %s"):format(o.flag, wanted_of(o)) end
   end
   return setmetatable(values, { __index = function(_, key)
     if not by_name[key] then raise("options: '%s' was not declared", tostring(key)) end
@@ -248,17 +275,20 @@ end
 --- The options of the running script, from the command line: {name = value}.
 --- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...}, positional = true}; or, in the order in which
 --- --help is to show them, {{"name", default, "help", ...}, ...}. The type is that of the default, else of `type`: "string", "number", "integer", "boolean",
---- "list" (names with commas between them) or "numbers". A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value
+--- "list" (names with commas between them), "numbers", "integers", or "steps": a whole number of at least 1, or "auto". least, most and above bound a number, or each of a list.
+--- A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value
 --- is nil where the option is not given. positional: a word without -- in front is this option's value, the next such word the next one's.
 --- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints the comment that the script opens with and the
 --- options, and ends the process with 0; a wrong command line is told in one sentence and ends it with 2. `seed`, `threads` and `device` get galrun's own
---- where those were given.
+--- where those were given. In galrun's own experiments what the library raises from here on is told as a sentence alone; in other scripts with the line and a traceback.
 function cli.options(spec)
   local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
+  local source = debug.getinfo(2, "S").source
+  local home = host.root .. "/experiments/"
+  if require("gal.folder").absolute(source:sub(2)):sub(1, #home) == home then errors.refuses_for(source) end
   local values, message = cli.parse(spec, arg or {})
   if values then return values end
   if not message then
-    local source = debug.getinfo(2, "S").source
     io.stdout:write(cli.usage(spec, arg[0], header_of(source)), "\n")
     host.exit(0)
   end
@@ -267,12 +297,8 @@ function cli.options(spec)
   host.exit(2)
 end
 
---- The value of an option --steps: "auto", or a whole number. Raises, without a line, for anything else, so that it is said before a training and not after it.
-function cli.steps(text)
-  local number = tonumber(text)
-  if text == "auto" or number and number >= 1 and number % 1 == 0 then return number or text end
-  error(("--steps is %s, expected a whole number of at least 1, or auto"):format(tostring(text)), 0)
-end
+--- cli.refuse(format, ...): ends the script with this sentence about what was asked of it, without line and traceback, and exit code 1. Never returns.
+function cli.refuse(format, ...) errors.refuse(format:format(...)) end
 
 -- ---- tables ----
 

@@ -48,7 +48,7 @@ end
 function program.try(fn, device)
   local ok, p = pcall(program.record, fn, device)
   if ok then return p end
-  if type(p) == "string" and p:find("while a program is recorded", 1, true) then return nil end
+  if tostring(p):find("while a program is recorded", 1, true) then return nil end
   error(p, 0)
 end
 

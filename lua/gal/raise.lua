@@ -20,6 +20,17 @@ local function is_library(source)
   return known
 end
 
+-- What refuse raises. galrun prints it without a traceback, by the metafield `refusal`.
+local Refusal = { refusal = true, __tostring = function(self) return self.sentence end }
+
+--- refuse(sentence): an error that is the fault of what somebody said at the command line: the sentence is all that there is to tell, neither line nor traceback. Never returns.
+function M.refuse(sentence) error(setmetatable({ sentence = sentence }, Refusal), 0) end
+
+local spoken_to = {} -- sources of scripts whose lines say nothing to those who run them
+
+--- refuses_for(source): from here on what is raised at a line of that chunk is refused: an experiment of galrun's own, whose user did not write it.
+function M.refuses_for(source) spoken_to[source] = true end
+
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never returns.
 function M.raise(format, ...)
   local message = select("#", ...) > 0 and string.format(format, ...) or format
@@ -30,6 +41,7 @@ function M.raise(format, ...)
       level = 0
       break
     end
+    if spoken_to[info.source] then M.refuse(message) end
     if info.what ~= "C" and not is_library(info.source) then break end
     level = level + 1
   end

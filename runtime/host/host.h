@@ -38,7 +38,7 @@ extern const char host_help[];
 struct lua_State;
 
 /* Calls the function below its `arguments` on the stack, leaving `results` (or the error value). True when it returned. Errors that are
- * strings come back with a traceback; Ctrl-C comes back as the value gal.interrupted. */
+ * strings come back with a traceback, refusals (gal.raise) as their sentence; Ctrl-C comes back as the value gal.interrupted. */
 bool host_call(struct lua_State *L, int arguments, int results);
 /* Pops the error value of a failed host_call or load and prints it on stderr, after all that stdout holds. Returns the exit code that it
  * means. */

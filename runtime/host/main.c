@@ -53,9 +53,13 @@ static int add_traceback(lua_State *L)
             lua_settop(L, 1);
             return 1;
         }
+        lua_settop(L, 1);
+        bool refusal = luaL_getmetafield(L, 1, "refusal"); /* gal.raise: the sentence says it all */
         push_value_text(L, 1);
         lua_replace(L, 1);
         lua_settop(L, 1);
+        if (refusal)
+            return 1;
     }
     luaL_traceback(L, L, lua_tostring(L, 1), 1);
     const char *text = lua_tostring(L, -1), *host_frame = strstr(text, "\n\t[C]: at 0x");

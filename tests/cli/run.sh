@@ -108,6 +108,8 @@ out "an experiment takes --name value and --name=value" "/data	3	0.001	true	dn+m
 run experiment.lua --help; code "an experiment's --help exits with 0" 0
 has "an experiment's --help tells what it does" "Trains on a survey folder." "$out"; has "an experiment's --help shows defaults" "default: 200" "$out"
 run experiment.lua --epoch 3; code "an experiment refuses unknown options with 2" 2; has "and names the near miss" "--epochs" "$err"; lines "in one sentence" 1
+echo 'local cli = require "gal.cli" cli.options{} if arg[1] == nil then cli.refuse("--real %s holds no images", "here") end' >refuse.lua
+run refuse.lua; code "what a script refuses exits with 1" 1; first "it is told in its words" "--real here holds no images"; lines "and in nothing else" 1
 run experiment.lua --epochs many; code "an experiment refuses a text for a number" 2; has "and names what it was" "'many'" "$err"
 
 # ---- piped ----

@@ -56,6 +56,21 @@ check.case("wrong words are refused in a sentence that names them", function()
   refused("%-%-epochs is without its value", "--epochs", "--resume")
   refused("'survey' is no option", "survey")
 end)
+check.case("numbers keep to the limits that were declared, each of a list too", function()
+  local limits = { n = { 200, "draws", type = "integer", least = 39 }, lr = { 5e-4, "rate", above = 0 }, size = { 8, "pixels", least = 1, most = 16 },
+    widths = { { 8 }, "layers", type = "integers", least = 1 }, steps = { "auto", "steps", type = "steps" } }
+  local function one(...) return cli.parse(limits, { ... }) end
+  local function wrong(sentence, ...) check.equal(select(2, one(...)), sentence) end
+  local o = one("--n", "39", "--lr", "1e-9", "--size", "16", "--widths", "1,64", "--steps", "4")
+  check.equal({ o.n, o.lr, o.size, o.widths, o.steps, one("--steps", "auto").steps }, { 39, 1e-9, 16, { 1, 64 }, 4, "auto" })
+  wrong("--n is '38', expected a whole number of at least 39", "--n", "38")
+  wrong("--lr is '0', expected a number above 0", "--lr", "0")
+  wrong("--size is '17', expected a number from 1 to 16", "--size", "17")
+  wrong("--widths is '8,0', expected whole numbers with commas between them, each of at least 1", "--widths", "8,0")
+  wrong("--widths is '8,2.5', expected whole numbers with commas between them, each of at least 1", "--widths", "8,2.5")
+  for _, text in ipairs{ "fast", "0", "2.5" } do wrong(("--steps is '%s', expected a whole number of at least 1, or auto"):format(text), "--steps", text) end
+  check.raises(function() cli.parse({ n = { 1, "draws", lest = 1 } }, {}) end, "n has the field 'lest'")
+end)
 check.case("what is required must be given", function()
   local required = { out = { nil, "a folder", type = "string", required = true } }
   local _, message = cli.parse(required, {})

@@ -45,11 +45,13 @@ local function succeeds(...)
   return text
 end
 
--- The experiment must end with this code and say a sentence that matches the pattern.
+-- The experiment must end with this code and, as its last line, a sentence that matches the pattern: no line of code, no traceback.
 local function refuses(code, pattern, ...)
   local got, text = run(...)
   check.equal(got, code, "exit code of: " .. text)
-  check.that(text:find(pattern), ("%q is not in what it said: %s"):format(pattern, text))
+  local sentence = text:match "([^\n]*)\n$" or ""
+  check.that(sentence:find(pattern), ("%q is not in the last line that it said: %s"):format(pattern, text))
+  check.that(not text:find "%.lua:%d" and not text:find "traceback", "it shows code: " .. text)
 end
 
 analytic.table(400, 3):save(path "catalog.csv")
@@ -79,12 +81,12 @@ check.case("a folder is a survey, and gaps in the context may be masked", functi
   local text = succeeds("train_photometry", small("--survey", "folder", "--theta", "oh_p50", "--context", "modelMag_r,modelMag_i", "--missing", "mask", "--out", "masked"))
   check.that(text:find("2 of 63 rows dropped: 2 without oh_p50", 1, true), text)
   check.that(text:find("modelMag_r, modelMag_i, modelMag_r_missing", 1, true), text)
-  succeeds("evaluate", "masked", "--n", "5", "--steps", "4")
+  succeeds("evaluate", "masked", "--n", "39", "--steps", "4")
 end)
 
 check.case("evaluate scores only galaxies of the test part, on the screen, in JSON and galaxy by galaxy", function()
   succeeds("train_photometry", small("--survey", "catalog.csv", "--out", "run"))
-  local text = succeeds("evaluate", "run", "--n", "10", "--steps", "5")
+  local text = succeeds("evaluate", "run", "--n", "39", "--steps", "5")
   for _, sentence in ipairs{ "Delta log p", "D_KL - Delta log p", "systematic", "Wasserstein-1", "lgm_tot_p50" } do
     check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
   end
@@ -104,9 +106,11 @@ end)
 
 check.case("evaluate takes other surveys, and refuses magnitudes of the other kind", function()
   analytic.table(150, 8):save(path "other.csv")
-  succeeds("evaluate", "run", "--survey", "other.csv", "--n", "5", "--steps", "4", "--out", "elsewhere")
+  succeeds("evaluate", "run", "--survey", "other.csv", "--n", "39", "--steps", "4", "--out", "elsewhere")
   read "elsewhere/evaluation.json"
   refuses(1, "dereddened is false, but the flow was trained on dereddened magnitudes", "evaluate", "run", "--no-dereddened")
+  refuses(1, "^other.csv: is a file, expected a folder", "evaluate", "run", "--out", "other.csv")
+  if os.execute "test -w /sys" ~= 0 then refuses(1, "^/sys: nothing can be written into this folder", "evaluate", "run", "--out", "/sys") end
   refuses(1, "nowhere", "evaluate", "nowhere")
 end)
 
@@ -132,6 +136,28 @@ check.case("what is wrong with a survey is said in one sentence", function()
     "--context", "modelMag_r")
   write("few.csv", HEADER .. "1,8.9,17,16\n2,8.8,17.5,16\n")
   refuses(1, "part is empty: the survey has 2 galaxies", "train_photometry", "--survey", "few.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+end)
+
+check.case("an option's value that can't be is refused by the option's name, before anything is read", function()
+  for _, wrong in ipairs{
+    { "evaluate", "n", "38", "a whole number of at least 39" }, { "evaluate", "galaxies", "0", "a whole number of at least 1" }, { "evaluate", "tolerance", "0", "a number above 0" },
+    { "evaluate", "steps", "0", "a whole number of at least 1, or auto" }, { "train_image", "channels", "4,0", "whole numbers with commas between them, each of at least 1" },
+    { "train_image", "crop", "-1", "a whole number of at least 0" }, { "train_photometry", "hidden", "0", "whole numbers with commas between them, each of at least 1" },
+    { "train_photometry", "epochs", "2.5", "a whole number of at least 1" }, { "quickstart", "galaxies", "15", "a whole number of at least 16" }, { "make_survey", "n", "0", "a whole number of at least 1" },
+  } do
+    refuses(2, ("^%s.lua: %%-%%-%s is '%s', expected %s$"):format(wrong[1], wrong[2], wrong[3]:gsub("%-", "%%-"), wrong[4]), wrong[1], "--" .. wrong[2], wrong[3])
+  end
+  refuses(1, "^images of 2 x 2 pixels are too small for the 4 blocks of %-%-channels.*expected at least 16 x 16: see %-%-crop", "train_image", "--survey", "nowhere", "--crop", "4", "--bin", "2")
+end)
+
+check.case("a copy of an experiment, whose user may have written the line, keeps line and traceback", function()
+  local file = assert(io.open(host.root .. "/experiments/evaluate.lua"))
+  write("mine.lua", file:read "*a")
+  file:close()
+  local pipe = io.popen(("cd %s && '%s' mine.lua nowhere 2>&1"):format(scratch, host.executable))
+  local text = pipe:read "*a"
+  pipe:close()
+  check.that(text:find "^mine.lua:%d+: nowhere/flow.safetensors" and text:find "traceback", text)
 end)
 
 check.case("a mistyped option is refused with its near miss", function()
@@ -188,11 +214,10 @@ check.case("fit_posterior and evaluate take --steps auto, and refuse other words
   local text = succeeds("fit_posterior", small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--theta-test", "theta_test.npy", "--n", "11",
     "--out", "fit3", "--steps", "auto"))
   check.that(text:find("Dormand%-Prince 5, [%d.]+ evaluations a draw, all within 0.001"), text)
-  text = succeeds("evaluate", "run", "--n", "10", "--out", "auto")
+  text = succeeds("evaluate", "run", "--n", "39", "--out", "auto")
   check.equal(json.decode(read "auto/evaluation.json").tolerance, 1e-3)
-  refuses(1, "^%-%-steps is fast, expected a whole number of at least 1, or auto", "fit_posterior", "--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--out", "refused",
+  refuses(2, "%-%-steps is 'fast', expected a whole number of at least 1, or auto", "fit_posterior", "--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--out", "refused",
     "--steps", "fast")
-  refuses(1, "%-%-steps is 0, expected", "evaluate", "run", "--steps", "0")
 end)
 
 check.case("sample draws from a table that has the context only, and summarises its own draws", function()
@@ -218,6 +243,17 @@ check.case("sample draws from a table that has the context only, and summarises 
   check.equal({ gal.table(path "plain/summary.fits").rows, gal.table(path "plain/summary.fits"):has "flagged" }, { 400, false })
 end)
 
+check.case("magnitudes that stand for none are told once, by column and count, and faint galaxies are not", function()
+  local catalogue = gal.table(path "magnitudes.csv")
+  local u, r = catalogue:column("modelMag_u"):totable(), catalogue:column("modelMag_r"):totable()
+  u[3], u[9], r[4], r[5] = 99, 99, -999, 24
+  catalogue:set("modelMag_u", gal.tensor(u)):set("modelMag_r", gal.tensor(r)):save(path "marks.csv")
+  local text = succeeds("sample", "run", "--survey", "marks.csv", "--n", "4", "--steps", "4", "--out", "marks")
+  check.that(text:find("galrun: modelMag_u of 2 of 400 galaxies is more than 20 deviations from what the flow was trained on (", 1, true), text)
+  check.that(text:find("galrun: modelMag_r of 1 of 400 galaxies is more than 20 deviations", 1, true), text)
+  check.equal(select(2, text:gsub("galrun: ", "")), 2)
+end)
+
 check.case("sample leaves nothing half-written when it is stopped or goes wrong", function()
   local function left(folder)
     local pipe = io.popen(("ls -A %s 2>&1"):format(path(folder)))
@@ -225,16 +261,24 @@ check.case("sample leaves nothing half-written when it is stopped or goes wrong"
     pipe:close()
     return names
   end
-  refuses(1, "n is 0, expected a whole number", "sample", "run", "--n", "0", "--out", "empty")
+  refuses(2, "n is '0', expected a whole number", "sample", "run", "--n", "0", "--out", "empty")
   refuses(1, "precision is bf16, too coarse for densities", "sample", "run", "--log-prob", "--precision", "bf16", "--out", "empty2")
-  check.equal(left "empty", "")
+  check.equal({ ffi.C.gal_path_exists(path "empty"), ffi.C.gal_path_exists(path "empty2") }, { 0, 0 })
   local command = ("cd %s && { '%s' '%s/experiments/sample.lua' run --steps 100000 --out stopped >said 2>&1 & p=$!; for i in $(seq 200); do ls -A stopped 2>/dev/null | grep -q tmp && break; sleep 0.05; done; "
-    .. "sleep 0.3; ls -A stopped; kill -INT $p; wait $p; echo exit $?; }"):format(scratch, host.executable, host.root)
-  local pipe = io.popen(command)
-  local text = pipe:read "*a"
-  pipe:close()
+    .. "sleep 0.3; ls -A stopped; kill -%s $p; wait $p; echo exit $?; } 2>/dev/null")
+  local function ended(signal)
+    local pipe = io.popen(command:format(scratch, host.executable, host.root, signal))
+    local text = pipe:read "*a"
+    pipe:close()
+    return text
+  end
+  local text = ended "INT"
   check.that(text:find "%.tmp\nexit 130\n$", text .. read "said")
   check.equal(left "stopped", "")
+  text = ended "KILL"
+  check.that(text:find "%.tmp\nexit 137\n$" and left "stopped":find "%.tmp", text .. read "said")
+  succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "2", "--steps", "2", "--out", "stopped")
+  check.equal(left "stopped", "samples.npy\nsummary.csv\n")
 end)
 
 -- A mock survey of 150 galaxies with cutouts; the smallest image model on it, and photometry on the same.
@@ -251,7 +295,7 @@ check.case("train_image says how its images were prepared, and evaluate takes th
   end
   local config = json.decode(read "image/config.json")
   check.equal({ config.draws, config.augment, config.notes.images.crop, config.architecture.encoder.type }, { 2, true, 16, "sequential" })
-  text = succeeds("evaluate", "image", "--n", "5", "--steps", "4")
+  text = succeeds("evaluate", "image", "--n", "39", "--steps", "4")
   check.that(text:find("Delta log p", 1, true), text)
   check.equal(json.decode(read "image/evaluation.json").images.crop, 16)
   refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image", "--crop", "32")
@@ -264,13 +308,13 @@ end)
 check.case("images alone are enough to train on and to evaluate", function()
   local text = succeeds("train_image", small("--survey", "mock", "--crop", "32", "--bin", "2", "--channels", "4,4", "--photometry", "none", "--theta", "oh_p50,a_v", "--no-augment", "--out", "alone"))
   check.that(text:find("context: none", 1, true) and text:find("16 x 16 pixels, the central 32 x 32, means over 2 x 2", 1, true), text)
-  succeeds("evaluate", "alone", "--n", "5", "--steps", "4")
+  succeeds("evaluate", "alone", "--n", "39", "--steps", "4")
   check.equal(#json.decode(read "alone/config.json").theta, 2)
 end)
 
 check.case("evaluate --against scores two runs on the same galaxies, whose differences are those of their own scores", function()
   succeeds("train_photometry", small("--survey", "mock", "--out", "magnitudes"))
-  local text = succeeds("evaluate", "image", "--against", "magnitudes", "--n", "5", "--steps", "4", "--part", "all", "--out", "both")
+  local text = succeeds("evaluate", "image", "--against", "magnitudes", "--n", "39", "--steps", "4", "--part", "all", "--out", "both")
   check.that(text:find("run higher", 1, true) and text:find("of pooled draws, a_v", 1, true), text)
   local found, pairs_ = json.decode(read "both/against.json"), gal.table(path "both/against.csv")
   local parts = { require("gal.data").read_split(path "image/split.csv"), require("gal.data").read_split(path "magnitudes/split.csv") }
@@ -283,6 +327,29 @@ check.case("evaluate --against scores two runs on the same galaxies, whose diffe
   check.near(found.scores.delta_log_p.mean, sum / #ids, 1e-4)
   check.near(found.scores.delta_log_p.higher, higher / #ids, 1e-9)
   refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
+  succeeds("evaluate", "image", "--n", "39", "--steps", "4", "--out", "both")
+  check.equal({ ffi.C.gal_path_exists(path "both/galaxies.csv"), ffi.C.gal_path_exists(path "both/against.json"), ffi.C.gal_path_exists(path "both/against.csv") }, { 1, 0, 0 })
+end)
+
+check.case("galaxies of another mock survey are none that a run was trained on, those of a copy are", function()
+  require("gal.survey").make{ out = path "seed3", n = 60, seed = 3, cutouts = false, progress = false }
+  assert(os.execute(("cp %s %s"):format(path "mock/catalog.fits", path "copy.fits")) == 0)
+  local function scored(survey, ...)
+    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4", "--out", "scored", ...)
+    return gal.table(path "scored/galaxies.csv"):ids "id"
+  end
+  check.equal(#scored "seed3", 60)
+  check.equal(#scored("seed3", "--against", "magnitudes"), 60)
+  local parts = require("gal.data").read_split(path "magnitudes/split.csv")
+  for _, id in ipairs(scored "copy.fits") do check.equal(parts[id], "test", "galaxy " .. id) end
+end)
+
+check.case("show_survey takes a table, with the cutouts beside it, or a folder", function()
+  for _, survey in ipairs{ "mock/catalog.fits", "mock" } do
+    local text = succeeds("show_survey", "--survey", survey, "--n", "4", "--out", "figures")
+    check.that(text:find("drawn: figures/cutouts.png, figures/survey.png", 1, true), text)
+  end
+  refuses(1, "^no survey at nowhere: expected a table", "show_survey", "--survey", "nowhere")
 end)
 
 check.case("a table without the extinctions that came off in training is refused, unless it is said that it needs none", function()
@@ -308,7 +375,7 @@ check.case("quickstart runs from any folder, and again on what it left", functio
     end
   end
   check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"), ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
-  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all", "--galaxies", "20", "--n", "5", "--steps", "4", "--out", "quick")
+  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all", "--galaxies", "20", "--n", "39", "--steps", "4", "--out", "quick")
 end)
 
 os.execute("rm -r " .. scratch)
