@@ -17,6 +17,9 @@ def main():
     o = p.parse_args()
     if o.rounds < 7:
         p.error(f"--rounds is {o.rounds}, expected at least 7")
+    for program in ("bench_w1", "bench_w2", "bench_flows"):
+        if not os.access(os.path.join(o.folder, program), os.X_OK):
+            p.error(f"{program} is not in {o.folder}, expected it built: ninja -C build {program}")
     here, options = os.path.dirname(os.path.abspath(__file__)), ["--rounds", str(o.rounds), "--threads", str(o.threads)]
     for script, program in (("w1.py", "bench_w1"), ("w2.py", "bench_w2"), ("flows.py", "bench_flows")):
         print(f"\n---- {script}", flush=True)
