@@ -33,6 +33,8 @@ local function read(list)
   return pixels
 end
 
+local found = o.real == "" and {} or folder.list(o.real, ".jpg")
+if o.real ~= "" and #found == 0 then cli.refuse("--real %s has no .jpg files, expected real cutouts", o.real) end
 local paths = {}
 for i, id in ipairs(t:ids(t:has "objID" and "objID" or "name")) do
   local path = ("%s/cutouts/%s.jpg"):format(catalogue:match "^(.*)/[^/]*$" or ".", id)
@@ -52,8 +54,7 @@ else
     progress:update{ done = measured }
   end
   local mock = cutout.by_size(read(chosen), tick)
-  local found, real = folder.list(o.real, ".jpg"), {}
-  if #found == 0 then cli.refuse("--real %s has no .jpg files, expected real cutouts", o.real) end
+  local real = {}
   local pixels = read(some(found, math.max(o.n, o.compare)))
   for k = 1, pixels:size(1) do real[k] = pixels:select(1, k) end
   local both = {}
