@@ -51,8 +51,13 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
         return gal_fail(GAL_VALUE, "%s: activation %d is none", op, activation);
     if (precision != GAL_EXACT && precision != GAL_BF16)
         return gal_fail(GAL_VALUE, "%s: precision is %d, expected GAL_EXACT or GAL_BF16", op, precision);
-    *g = (gal_conv_args){
-        .x = x->data, .weight = w->data, .bias = b ? b->data : NULL, .stride = stride, .pool = pool, .activation = activation, .precision = precision};
+    *g = (gal_conv_args){.x = x->data,
+                         .weight = w->data,
+                         .bias = b ? b->data : NULL,
+                         .stride = stride,
+                         .pool = pool,
+                         .activation = activation,
+                         .precision = precision};
     g->n = x->shape[0], g->h = x->shape[1], g->w = x->shape[2], g->c = x->shape[3];
     g->out = w->shape[0], g->kh = w->shape[1], g->kw = w->shape[2];
     g->zh = gal_window_count(g->h, g->kh, stride, padding), g->zw = gal_window_count(g->w, g->kw, stride, padding);

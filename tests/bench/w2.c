@@ -290,7 +290,8 @@ int main(int argc, char **argv)
         return 0;
     }
     printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA peak of %.0f GF/s\n",
-           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest, total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
+           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest, total / ms * 1e3,
+           1e5 * total / ms / gigaflops, gigaflops);
     double sum = 0;
     for (int i = 0; profiled && i < op_count; i++) {
         gal_program *alone = record(i, i + 1);

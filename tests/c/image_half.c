@@ -95,7 +95,8 @@ static void half_case(const layer *l, const char *way)
     double flips = exact ? 0 : 2 * 0x1p-8 * largest(dz, nz);
     for (int stored = 1; stored >= 0; stored--) {
         CASE("the backward equals the reference of rounded factors, with the slope stored and worked out again");
-        IS_OK(gal_conv2d_backward(dx, dw, db, dy, stored ? slope : NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_BF16, 0));
+        IS_OK(gal_conv2d_backward(dx, dw, db, dy, stored ? slope : NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_BF16,
+                                  0));
         is_near_to("dx", where, dx, dx_ref, dx_terms, flips * largest(wd, nw));
         is_near_to("dw", where, dw, dw_ref, dw_terms, flips * largest(xd, nx));
         is_close("db", where, db, db_ref, db_terms);

@@ -194,7 +194,8 @@ static void sentences(void)
     CASE("a failure names the argument, what it was and what was expected");
     gal_tensor *x = TENSOR(2, 6, 6, 3), *w = TENSOR(4, 3, 3, 3), *w2 = TENSOR(4, 3, 3, 2), *y = TENSOR(2, 6, 6, 4), *b = TENSOR(3),
                *flat = TENSOR(6, 6);
-    FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE, "conv2d: x is {6, 6}, expected images {N, H, W, channels}");
+    FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: x is {6, 6}, expected images {N, H, W, channels}");
     FAILS(gal_conv2d(y, NULL, x, w2, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
           "conv2d: w is {4, 3, 3, 2}, expected {out, height, width, in} with in = 3");
     FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE, "conv2d: b is {3}, expected {4} for {out}");

@@ -21,8 +21,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     return status;
 }
 
-INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y,
-                    float *slope, int64_t outputs)
+INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z, int64_t width, int64_t pitch,
+                    float *y, float *slope, int64_t outputs)
 {
     float scale = 1 / (float)(pool * pool);
     for (int64_t j = 0; j < outputs; j += VL) {
@@ -45,14 +45,14 @@ INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_arg
 void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y, float *slope, int64_t outputs)
 {
     switch (g->activation * 4 + (g->pool < 3 ? g->pool : 0)) {
-#define POOL_CASE(activation)                                         \
-    case activation * 4:                                              \
+#define POOL_CASE(activation)                                                \
+    case activation * 4:                                                     \
         pool_as(activation, g->pool, g, z, width, pitch, y, slope, outputs); \
-        break;                                                        \
-    case activation * 4 + 1:                                          \
+        break;                                                               \
+    case activation * 4 + 1:                                                 \
         pool_as(activation, 1, g, z, width, pitch, y, slope, outputs);       \
-        break;                                                        \
-    case activation * 4 + 2:                                          \
+        break;                                                               \
+    case activation * 4 + 2:                                                 \
         pool_as(activation, 2, g, z, width, pitch, y, slope, outputs);       \
         break;
         POOL_CASE(GAL_IDENTITY)
@@ -87,8 +87,9 @@ static gal_status conv2d(const gal_lane *lane, const void *args)
                 int64_t first = group * width;
                 for (int64_t i = 0; i < g->pool; i++)
                     z_row(g, &p, scratch, x + (r + i - row) * g->stride * distance, distance, z + i * g->zw * width, group);
-                FAST(pool_row)(g, z, width, g->zw, g->y + (n * yh + r / g->pool) * yw * g->out + first,
-                         g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL, least(width, g->out - first));
+                FAST(pool_row)
+                (g, z, width, g->zw, g->y + (n * yh + r / g->pool) * yw * g->out + first,
+                 g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL, least(width, g->out - first));
             }
     }
     return GAL_OK;

@@ -116,8 +116,9 @@ static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band 
             if (!g->slope && g->activation != GAL_IDENTITY)
                 z_row(g, p, scratch, x + (r - x_row) * g->stride * distance, distance, z, group);
             memset(line, 0, (size_t)(p->before * width) * 4);
-            FAST(dz_row)(g, line + p->before * width, width, g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
-                   g->dy + ((n * yh + r / g->pool) * yw) * g->out + first, least(width, g->out - first));
+            FAST(dz_row)
+            (g, line + p->before * width, width, g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
+             g->dy + ((n * yh + r / g->pool) * yw) * g->out + first, least(width, g->out - first));
             memset(line + (p->before + g->zw) * width, 0, (size_t)(p->after * width) * 4);
         }
 }

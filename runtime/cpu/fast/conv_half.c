@@ -127,9 +127,9 @@ gal_status FAST(conv_half)(const gal_lane *lane, const void *args)
                 int64_t rows = least(p.strip, end - strip), first = group * PAIR;
                 FAST(conv_half_z)(way, g, &p, x16 + (strip - row) * p.pitch * g->c, z, rows * p.pitch, group);
                 for (int64_t r = 0; r < rows; r += g->pool)
-                    FAST(pool_row)(g, z + r * p.pitch * PAIR, PAIR, p.pitch, g->y + (n * yh + (strip + r) / g->pool) * yw * g->out + first,
-                                   g->slope ? g->slope + (n * g->zh + strip + r) * g->zw * g->out + first : NULL,
-                                   least(PAIR, g->out - first));
+                    FAST(pool_row)
+                (g, z + r * p.pitch * PAIR, PAIR, p.pitch, g->y + (n * yh + (strip + r) / g->pool) * yw * g->out + first,
+                 g->slope ? g->slope + (n * g->zh + strip + r) * g->zw * g->out + first : NULL, least(PAIR, g->out - first));
             }
     }
     FAST(half_end)(way);

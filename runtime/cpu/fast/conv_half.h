@@ -2,8 +2,8 @@
  * cache, sums, activations and everything in memory stay float32.
  *
  * A band of an image lies flat: its padded rows one behind the other, `pitch` pixels each. Pixel p of z is then the sum over the window's
- * rows of kw * c consecutive values from pixel p + ky * pitch on, whatever row p is in: any 16 consecutive pixels make a square of sums, and
- * those that fall on the padding between two rows are not looked at. dx is the same sum over padded dz. dw is a product over pixels:
+ * rows of kw * c consecutive values from pixel p + ky * pitch on, whatever row p is in: any 16 consecutive pixels make a square of sums,
+ * and those that fall on the padding between two rows are not looked at. dx is the same sum over padded dz. dw is a product over pixels:
  * channels of x as rows, so x is transposed, and pixels of dz in pairs. */
 #ifndef GAL_CONV_HALF_H
 #define GAL_CONV_HALF_H
@@ -21,14 +21,14 @@ INLINE half_way half_of(const gal_conv_args *g)
 
 /* Offsets in floats, each part on a cache line of its own. */
 typedef struct half_plan {
-    conv_plan bands;      /* bands, band_rows, units, d_rows, before, d_columns: who works where */
-    int64_t groups;       /* of PAIR outputs */
-    int64_t pitch;        /* of x and of dz in pairs: pixels of a padded row, an even number */
-    int64_t blocks;       /* of TERMS along a row of the window, kw c of them */
-    int64_t pixels;       /* of a band of dz, to the next block of TERMS */
-    int64_t strip;        /* rows of z or dx that are summed before they are looked at */
-    int64_t plane;        /* from one channel of transposed x to the next */
-    int64_t tiles;        /* of dw's rows, SQUARE channels at one tap each */
+    conv_plan bands;                                  /* bands, band_rows, units, d_rows, before, d_columns: who works where */
+    int64_t groups;                                   /* of PAIR outputs */
+    int64_t pitch;                                    /* of x and of dz in pairs: pixels of a padded row, an even number */
+    int64_t blocks;                                   /* of TERMS along a row of the window, kw c of them */
+    int64_t pixels;                                   /* of a band of dz, to the next block of TERMS */
+    int64_t strip;                                    /* rows of z or dx that are summed before they are looked at */
+    int64_t plane;                                    /* from one channel of transposed x to the next */
+    int64_t tiles;                                    /* of dw's rows, SQUARE channels at one tap each */
     int64_t in_groups, in_pitch, in_blocks, in_strip; /* the same for dx, whose terms are kw PAIR groups */
     int64_t weights, bias, flipped, sums, sums_size, sum_groups, lanes, lane_size; /* of the scratch */
     int64_t lane_z, lane_line, lane_rows, lane_pairs, lane_plane;                  /* of a lane; x is first */

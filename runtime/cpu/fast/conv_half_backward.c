@@ -58,7 +58,8 @@ typedef struct half_band {
  * sums. */
 static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h, int64_t group, float *db)
 {
-    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, first = group * PAIR, outputs = least(PAIR, g->out - first), step = p->groups * PAIR;
+    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, first = group * PAIR, outputs = least(PAIR, g->out - first),
+            step = p->groups * PAIR;
     int again = !g->slope && g->activation != GAL_IDENTITY;
     int64_t strip = 0; /* the row that z begins with; it holds p->strip of them */
     for (int64_t r = h->b.d_row; r < h->b.d_end; r++) {
@@ -68,13 +69,15 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
         if (used && again) {
             if (r == most(h->b.d_row, 0) || r >= strip + p->strip) {
                 strip = r;
-                FAST(conv_half_z)(way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z,
-                                  least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch, group);
+                FAST(conv_half_z)
+                (way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z,
+                 least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch, group);
             }
         }
         if (used)
-            FAST(dz_row)(g, h->line, PAIR, g->slope ? g->slope + ((h->n * g->zh + r) * g->zw) * g->out + first : NULL,
-                         h->z + (r - strip) * p->pitch * PAIR, g->dy + ((h->n * yh + r / g->pool) * yw) * g->out + first, outputs);
+            FAST(dz_row)
+        (g, h->line, PAIR, g->slope ? g->slope + ((h->n * g->zh + r) * g->zw) * g->out + first : NULL, h->z + (r - strip) * p->pitch * PAIR,
+         g->dy + ((h->n * yh + r / g->pool) * yw) * g->out + first, outputs);
         if (g->dx) {
             int64_t until = used ? p->bands.before : p->in_pitch;
             for (int64_t i = 0; i < until; i++)
@@ -88,7 +91,8 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
                 memset(pairs + q * p->pixels * SQUARE + pairs_of_z * PAIR, 0, (size_t)((p->pitch / 2 - pairs_of_z) * PAIR) * 2);
         }
         if (used)
-            FAST(half_line)(g->dx ? to + p->bands.before * step : NULL, step, own && g->dw ? pairs : NULL, p->pixels * SQUARE, h->line, g->zw);
+            FAST(half_line)
+        (g->dx ? to + p->bands.before * step : NULL, step, own && g->dw ? pairs : NULL, p->pixels * SQUARE, h->line, g->zw);
         if (used && own && db)
             add_db(db + first, h->line, g->zw);
     }
@@ -107,8 +111,8 @@ static void add_dw(half_way way, const gal_conv_args *g, const half_plan *p, con
     int64_t last = (f.blocks * TERMS + (g->kh - 1) * p->pitch + g->kw - 1 + TERMS - 1) / TERMS;
     for (int64_t i = 0; i < squares; i++)
         for (int64_t k = 0; k < last; k++)
-            FAST(half_transpose)(planes + i * SQUARE * p->plane + k * TERMS, p->plane, x16 + k * TERMS * g->c + i * SQUARE, g->c,
-                                 least(SQUARE, g->c - i * SQUARE));
+            FAST(half_transpose)
+    (planes + i * SQUARE * p->plane + k * TERMS, p->plane, x16 + k * TERMS * g->c + i * SQUARE, g->c, least(SQUARE, g->c - i * SQUARE));
     for (int64_t group = 0; group < p->groups; group++) {
         f.b[0] = h->pairs + group * p->pixels * PAIR, f.b[1] = f.b[0] + p->pixels * SQUARE;
         for (int64_t t = 0; t < p->tiles; t += 2) {
@@ -170,8 +174,8 @@ gal_status FAST(conv_half_backward)(const gal_lane *lane, const void *args)
             h.n = u / p.bands.bands, h.b = band_of(g, &p.bands, u % p.bands.bands);
             h.x_row = most(h.b.d_row, 0);
             if (needs_x)
-                FAST(conv_half_rows)(g, &p, (uint16_t *)mine, g->x + h.n * g->h * g->w * g->c, h.x_row - g->top,
-                                     least(h.b.d_end, g->zh) - h.x_row + g->kh - 1);
+                FAST(conv_half_rows)
+            (g, &p, (uint16_t *)mine, g->x + h.n * g->h * g->w * g->c, h.x_row - g->top, least(h.b.d_end, g->zh) - h.x_row + g->kh - 1);
             for (int64_t group = 0; group < p.groups; group++)
                 make_dz(way, g, &p, &h, group, db);
             if (g->dw)

@@ -13,10 +13,10 @@ void FAST(half_end)(half_way way);
 
 enum { SQUARE = 16, TERMS = 32, HALF_TILE = SQUARE * TERMS };
 
-/* c (i, j) = start (i, j) + sum over segments s, blocks k, terms t < TERMS of a (i; s, k, t) b (s, k; t, j), m x n squares, m and n up to 2:
- * square p of rows at a[p], start[p] and c[p], square q of columns at b[q] and SQUARE floats behind the first in start and c.
- * a (i; s, k, t) = a[p][s a_segment + k TERMS + i a_row + t]; b (s, k) is a tile {TERMS / 2, SQUARE, 2} at b[q] + s b_segment + k b_step.
- * The order of the sum depends on nothing else. start may be c, and start_row 0. */
+/* c (i, j) = start (i, j) + sum over segments s, blocks k, terms t < TERMS of a (i; s, k, t) b (s, k; t, j), m x n squares, m and n up to
+ * 2: square p of rows at a[p], start[p] and c[p], square q of columns at b[q] and SQUARE floats behind the first in start and c. a (i; s,
+ * k, t) = a[p][s a_segment + k TERMS + i a_row + t]; b (s, k) is a tile {TERMS / 2, SQUARE, 2} at b[q] + s b_segment + k b_step. The order
+ * of the sum depends on nothing else. start may be c, and start_row 0. */
 typedef struct half_factors {
     const uint16_t *a[2], *b[2];
     const float *start[2];
