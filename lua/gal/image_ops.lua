@@ -96,7 +96,7 @@ function ops.conv2d(x, w, b, options)
 end
 
 --- with_precision(name, fn, ...): fn(...), with the convolutions in it, and their gradients later, of this precision: "f32", or "bf16": both factors of every product rounded to
--- bfloat16 (8 bits), several times as fast where the processor has instructions for it and float32 elsewhere.
+-- bfloat16 (8 bits), about twice as fast where the processor has fast instructions for it and float32 elsewhere.
 function ops.with_precision(name, fn, ...)
   local wanted, before = PRECISIONS[name], precision
   if not wanted then raise("precision is %s, expected \"f32\" or \"bf16\"", errors.kind(name)) end

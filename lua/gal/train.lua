@@ -255,7 +255,7 @@ end
 --   average = true   validate and keep an exponential moving average of the weights, of decay = .999
 --   augment = false  every image of every epoch in one of its eight flips and quarter turns, drawn from the run's generator
 --   precision = "f32"  or "bf16": the encoder's convolutions multiply in bfloat16 while it trains (8 bits; sums, weights, validation and the flow stay float32), about twice as fast where
---                    the processor has instructions for it, and the same as f32 elsewhere, which a notice says
+--                    the processor has fast instructions for it, and the same as f32 elsewhere, which a notice says
 --   draws = 1        (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   out, resume      a folder for the run, nil writes nothing; resume = true goes on from its checkpoint, bit for bit, if there is one
 --   test             a data object that is only listed in split.csv

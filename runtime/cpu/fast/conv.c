@@ -11,7 +11,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     if (half_of(g) != HALF_NONE)
         return FAST(conv_half_prepare)(lane, args);
     if (g->precision == GAL_BF16 && g->stride == 1)
-        gal_note("this processor multiplies no bfloat16: precision \"bf16\" is computed in float32");
+        gal_note("this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     if (winograd_fits(g))
         return FAST(winograd_prepare)(lane, args);
     const conv_plan p = make_plan(g, 0);

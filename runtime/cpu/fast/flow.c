@@ -165,7 +165,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     plan.work = all.base + all.used;
     memcpy(kept, &plan, sizeof plan);
     if (g->precision == GAL_BF16 && plan.half == HALF_NONE)
-        gal_note("this processor multiplies no bfloat16: precision \"bf16\" is computed in float32");
+        gal_note("this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     return GAL_OK;
 }
 

@@ -4,7 +4,7 @@
 #define GAL_HALF_H
 #include "vec.h"
 
-/* No products of bfloat16; dot products of pairs (AVX512_BF16); tiles of 16 x 32 (AMX). */
+/* No products of bfloat16 that are faster than float32's; dot products of pairs (AVX512_BF16); tiles of 16 x 32 (AMX). */
 typedef enum { HALF_NONE, HALF_DOT, HALF_AMX } half_way;
 half_way FAST(half)(void);
 /* A thread's products by AMX stand between these two; the other ways need neither. */
