@@ -26,9 +26,9 @@ local function cut(positions, keys, slices, level, cells)
   for _, part in ipairs(parts) do cut(part, keys, slices, level + 1, cells) end
 end
 
---- controls.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of positions from 1, each once, none its own. keys: a list of tensors {n}; slices: of each
--- key into how many slices of equal numbers the galaxies are cut, within those of the keys before it. Partners are of one cell. Raises
--- where a cell would have a single galaxy.
+--- controls.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of positions from 1, each once, none its own. keys: a list of tensors
+-- {n}; slices: into how many slices of equal numbers each key cuts the galaxies, within the slices of the keys before it. Partners are of one such cell. Raises where a cell
+-- would have a single galaxy.
 function controls.partners(keys, slices, rng)
   local values, n, cells, count, positions = {}, keys[1]:size(1), {}, 1, {}
   for i, key in ipairs(keys) do

@@ -90,10 +90,11 @@ local exchanged = each(full, function(part) return controls.exchanged(part, COLU
 
 local rows, found = {}, {}
 local function entry(key, label, log_p)
-  local gain = difference(log_p, photometry)
-  found[key] = { log_p = log_p, gain = gain, less = found.full and difference(found.full.log_p, log_p) }
-  rows[#rows + 1] = { label, ("%.3f"):format(gain.mean), ("%.3f to %.3f"):format(gain.low, gain.high), found.full and key ~= "full" and ("%+.3f"):format(found[key].less.mean) or "",
-    found.full and key ~= "full" and ("%.3f to %.3f"):format(found[key].less.low, found[key].less.high) or "" }
+  local gain, less = difference(log_p, photometry), found.full and difference(found.full.log_p, log_p)
+  found[key] = { log_p = log_p, gain = gain, less = less }
+  rows[#rows + 1] = { label, ("%.3f"):format(gain.mean), ("%.3f to %.3f"):format(gain.low, gain.high), less and ("%+.3f"):format(less.mean) or "",
+    less and ("%.3f to %.3f"):format(less.low, less.high) or "" }
+  print(("%s: gain %s"):format(label, interval(gain)))
 end
 
 local flow = train("full", full)
@@ -110,8 +111,7 @@ entry("seed", "all, trained from another seed", score("another seed", train("ful
 
 print(("\nMean log p of %d test galaxies less that of the photometry model, and how much less than with all that images tell; nats, 95 %% of resampled galaxies:\n"):format(#full.test.ids))
 print(cli.table(rows, { "images", "gain", "interval", "all less this", "interval" }))
-local spread = math.abs(found.seed.less.mean)
-print(("Two trainings of the same images differ by %.3f nats: differences are to be read beside that."):format(spread))
+print(("Two trainings of the same images differ by %.3f nats: differences are to be read beside that."):format(math.abs(found.seed.less.mean)))
 
 local r = report.new("image_source", o.record)
 r:bar(("exchanged in training and test: gain, nats (%.3f to %.3f)"):format(found.exchanged.gain.low, found.exchanged.gain.high), found.exchanged.gain.mean, 0.05)
