@@ -20,6 +20,7 @@ local o = cli.options{
   { "augment", true, "flip and turn the images by quarters: a galaxy has no up" },
   { "draws", 8, "draws of time and noise for each image and step: the encoder runs once for all of them" },
   { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers" },
+  { "precision", "f32", "of the convolutions while training; bf16 is faster and coarser", choices = { "f32", "bf16" } },
   { "sigma", 0.05, "width of the path, in deviations of each property" },
   { "batch", 64, "galaxies a step" },
   { "lr", 5e-4, "learning rate of AdamW" },
@@ -49,7 +50,7 @@ local flow = require("gal.flow").new{
 }
 flow.notes = survey:choices()
 local run = require("gal.train").fit{
-  flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test", augment = o.augment, draws = o.draws, batch = o.batch, lr = o.lr,
+  flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test", augment = o.augment, draws = o.draws, precision = o.precision, batch = o.batch, lr = o.lr,
   schedule = o.schedule, weight_decay = o.weight_decay, epochs = o.epochs, patience = o.patience, seed = o.seed, out = o.out, resume = o.resume,
 }
 

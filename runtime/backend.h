@@ -159,7 +159,7 @@ typedef struct gal_conv_args {
     float *y, *slope, *dx, *dw, *db;
     const float *x, *weight, *bias, *dy;
     int64_t n, h, w, c, zh, zw, out, kh, kw, stride, top, left, pool;
-    int32_t activation, accumulate;
+    int32_t activation, accumulate, precision; /* gal_precision */
 } gal_conv_args;
 
 /* y {n, yh, yw, c}, x {n, h, w, c}; backward: dx is written, x is NULL for means. */

@@ -244,7 +244,7 @@ typedef struct gal_runge_kutta {
     int32_t stages;
     double a[GAL_FLOW_STAGES][GAL_FLOW_STAGES], b[GAL_FLOW_STAGES], c[GAL_FLOW_STAGES];
 } gal_runge_kutta;
-/* GAL_BF16: the products between hidden layers take both factors rounded to bfloat16 (8 bits), on processors with instructions for it; elsewhere the same as
+/* GAL_BF16: the products between hidden layers take both factors rounded to bfloat16 (8 bits), on processors with fast instructions for it; elsewhere the same as
  * GAL_EXACT, and gal_notice() says so. State, stages, sums, the first and the last layer stay float32. */
 typedef enum gal_precision { GAL_EXACT = 0, GAL_BF16 } gal_precision;
 /* Carries theta {rows, d} in place along dtheta/dt = velocity(t, theta, features) from times[0] to times[steps] by a step of the method between any two that follow
@@ -276,13 +276,15 @@ GAL_API int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, i
 
 /* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f one of gal_activation;
  * y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z) itself; rows and columns left over are not computed).
- * slope {N, h, w, out} or NULL gets f'(z) for the backward. */
+ * slope {N, h, w, out} or NULL gets f'(z) for the backward. precision: GAL_BF16 (stride 1 only; other strides are exact) takes both factors of every product of the forward and
+ * the backward (x, w, dz) rounded to bfloat16, on processors with fast instructions for it; elsewhere the same as GAL_EXACT, and gal_notice() says so. Sums, b, f and db stay float32. */
 GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding,
-                              int activation, int64_t pool);
+                              int activation, int64_t pool, int precision);
 /* From dy like y: dx like x, dw like w, db like b, each of them or NULL; dw and db += where accumulate != 0, and their bits don't depend on the threads either.
  * slope as the forward left it, or NULL: then it is worked out again from x, w and b (not needed for GAL_IDENTITY). */
 GAL_API gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy, const gal_tensor *slope, const gal_tensor *x,
-                                       const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding, int activation, int64_t pool, int accumulate);
+                                       const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding, int activation, int64_t pool, int precision,
+                                       int accumulate);
 /* Whether storing the slope pays (1), or the backward had better work it out again (0: no activation, or a window of few inputs such as the first layer's). */
 GAL_API int gal_conv2d_stores_slope(const gal_tensor *w, int activation);
 

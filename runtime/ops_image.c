@@ -37,7 +37,7 @@ int gal_conv2d_stores_slope(const gal_tensor *w, int activation)
 /* The geometry, checked; y_name and x_name say which arguments the result and the image are. */
 static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *y, const char *y_name, const gal_tensor *slope,
                             const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding, int activation,
-                            int64_t pool)
+                            int64_t pool, int precision)
 {
     if (x->rank != 4)
         return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, channels}", op, gal_shape_text(x));
@@ -49,8 +49,15 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
         return status;
     if (activation < GAL_IDENTITY || activation > GAL_TANH)
         return gal_fail(GAL_VALUE, "%s: activation %d is none", op, activation);
-    *g = (gal_conv_args){
-        .x = x->data, .weight = w->data, .bias = b ? b->data : NULL, .stride = stride, .pool = pool, .activation = activation};
+    if (precision != GAL_EXACT && precision != GAL_BF16)
+        return gal_fail(GAL_VALUE, "%s: precision is %d, expected GAL_EXACT or GAL_BF16", op, precision);
+    *g = (gal_conv_args){.x = x->data,
+                         .weight = w->data,
+                         .bias = b ? b->data : NULL,
+                         .stride = stride,
+                         .pool = pool,
+                         .activation = activation,
+                         .precision = precision};
     g->n = x->shape[0], g->h = x->shape[1], g->w = x->shape[2], g->c = x->shape[3];
     g->out = w->shape[0], g->kh = w->shape[1], g->kw = w->shape[2];
     g->zh = gal_window_count(g->h, g->kh, stride, padding), g->zw = gal_window_count(g->w, g->kw, stride, padding);
@@ -83,11 +90,11 @@ static gal_status stages(const gal_backend *backend, const gal_conv_args *g, gal
 }
 
 gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride,
-                      int64_t padding, int activation, int64_t pool)
+                      int64_t padding, int activation, int64_t pool, int precision)
 {
     CHECK("conv2d", FLAT(y), FLAT(x), FLAT(w), {"b", b ? b : w, GAL_F32, 1}, {"slope", slope ? slope : y, GAL_F32, 1});
     gal_conv_args g;
-    gal_status status = conv_args(&g, "conv2d", y, "y", slope, x, w, b, stride, padding, activation, pool);
+    gal_status status = conv_args(&g, "conv2d", y, "y", slope, x, w, b, stride, padding, activation, pool, precision);
     if (status != GAL_OK || g.n == 0)
         return status;
     g.y = y->data;
@@ -97,12 +104,12 @@ gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
 
 gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy, const gal_tensor *slope,
                                const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding,
-                               int activation, int64_t pool, int accumulate)
+                               int activation, int64_t pool, int precision, int accumulate)
 {
     CHECK("conv2d_backward", FLAT(dy), FLAT(x), FLAT(w), {"dx", dx ? dx : x, GAL_F32, 1}, {"dw", dw ? dw : w, GAL_F32, 1},
           {"db", db ? db : w, GAL_F32, 1}, {"slope", slope ? slope : dy, GAL_F32, 1}, {"b", b ? b : w, GAL_F32, 1});
     gal_conv_args g;
-    gal_status status = conv_args(&g, "conv2d_backward", dy, "dy", slope, x, w, b, stride, padding, activation, pool);
+    gal_status status = conv_args(&g, "conv2d_backward", dy, "dy", slope, x, w, b, stride, padding, activation, pool, precision);
     if (status == GAL_OK && dx)
         status = gal_check_shape("conv2d_backward", "dx", dx, "the shape of x", 4, x->shape);
     if (status == GAL_OK && dw)

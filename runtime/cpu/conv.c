@@ -2,8 +2,15 @@
  * computes the same from tiles. */
 #include "cpu.h"
 #include "activation.h"
+#include "bf16.h"
 #include "scratch.h"
 #include <math.h>
+
+/* x, or x as a product takes it. */
+static float factor(const gal_conv_args *g, float x)
+{
+    return g->precision == GAL_BF16 && g->stride == 1 ? gal_as_bf16(x) : x;
+}
 
 /* z at one pixel for output o: bias + sum over the window's pixels inside x {h, w, c}, one image. */
 static float convolved(const gal_conv_args *g, const float *x, int64_t row, int64_t column, int64_t o)
@@ -16,7 +23,7 @@ static float convolved(const gal_conv_args *g, const float *x, int64_t row, int6
                 continue;
             const float *pixel = x + (i * g->w + j) * g->c, *weight = g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c;
             for (int64_t c = 0; c < g->c; c++)
-                z = fmaf(pixel[c], weight[c], z);
+                z = fmaf(factor(g, pixel[c]), factor(g, weight[c]), z);
         }
     return z + (g->bias ? g->bias[o] : 0);
 }
@@ -84,7 +91,7 @@ static float spread(const gal_conv_args *g, const float *dz, int64_t i, int64_t 
                 continue;
             const float *pixel = dz + (row / g->stride * g->zw + column / g->stride) * g->out;
             for (int64_t o = 0; o < g->out; o++)
-                dx = fmaf(pixel[o], g->weight[((o * g->kh + ky) * g->kw + kx) * g->c + c], dx);
+                dx = fmaf(factor(g, pixel[o]), factor(g, g->weight[((o * g->kh + ky) * g->kw + kx) * g->c + c]), dx);
         }
     return dx;
 }
@@ -103,7 +110,7 @@ static float gathered(const gal_conv_args *g, float start, const float *dz, cons
                 if (!x)
                     chain += d;
                 else if (i >= 0 && i < g->h && j >= 0 && j < g->w)
-                    chain = fmaf(d, x[((n * g->h + i) * g->w + j) * g->c + c], chain);
+                    chain = fmaf(factor(g, d), factor(g, x[((n * g->h + i) * g->w + j) * g->c + c]), chain);
             }
             start += chain;
         }

@@ -1,20 +1,9 @@
 /* flow_integrate.c: the velocity net's ODE, one row after another: the specification. fast/flow.c does the same in tiles of rows. */
 #include "activation.h"
+#include "bf16.h"
 #include "cpu.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* To bfloat16 and back: the upper half of a float, rounded to nearest, ties to even; NaN stays one. */
-static float to_bf16(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    if (x == x)
-        bits += 0x7fff + (bits >> 16 & 1);
-    bits &= 0xffff0000u;
-    memcpy(&x, &bits, 4);
-    return x != x ? NAN : x;
-}
 
 /* What one row needs. values {layers + 1, widest}: y_0, y_1, …; tangents {d, widest} twice: dy_i / dtheta_j, and the layer before it. */
 typedef struct row_work {
@@ -30,7 +19,7 @@ static void layer_of(const gal_flow_layer *l, const float *start, int64_t in, in
         const float *w = l->w + o * l->in;
         float z = start ? start[o] : 0, slope;
         for (int64_t i = 0; i < in; i++)
-            z = half ? fmaf(to_bf16(w[i]), to_bf16(k->x[i]), z) : fmaf(w[i], k->x[i], z);
+            z = half ? fmaf(gal_as_bf16(w[i]), gal_as_bf16(k->x[i]), z) : fmaf(w[i], k->x[i], z);
         k->y[o] = gal_activate(l->activation, z, &slope);
         for (int64_t j = 0; j < d; j++) {
             float t = 0;

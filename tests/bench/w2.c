@@ -3,7 +3,7 @@
  * beside the FMA peak measured in the same run, and with --profile each op alone with GF/s and GB/s (of what it has to read and write at
  * least).
  *
- *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--json]      each round is one step; the median is printed */
+ *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]      each round is one step; the median is printed */
 #include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ enum {
 };
 static const int64_t channels[BLOCKS + 1] = {3, 32, 64, 128, FEATURES}, width[LAYERS + 1] = {IN, HIDDEN, HIDDEN, HIDDEN, D};
 static int64_t batch = 64;
+static int precision = GAL_EXACT;
 
 static void must(gal_status status)
 {
@@ -138,12 +139,12 @@ static void do_draw(int l)
 }
 static void do_conv(int l)
 {
-    must(gal_conv2d(now.a[l + 1], now.conv_slope[l], now.a[l], net.kernel[l], net.bias[l], 1, GAL_SAME, GAL_SILU, 2));
+    must(gal_conv2d(now.a[l + 1], now.conv_slope[l], now.a[l], net.kernel[l], net.bias[l], 1, GAL_SAME, GAL_SILU, 2, precision));
 }
 static void do_conv_backward(int l)
 {
     must(gal_conv2d_backward(l ? now.da[l] : NULL, net.dkernel[l], net.dbias[l], now.da[l + 1], now.conv_slope[l], now.a[l], net.kernel[l],
-                             net.bias[l], 1, GAL_SAME, GAL_SILU, 2, 0));
+                             net.bias[l], 1, GAL_SAME, GAL_SILU, 2, precision, 0));
 }
 static void do_features(int l)
 {
@@ -256,6 +257,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--profile"))
             profiled = 1;
+        else if (!strcmp(argv[i], "--bf16"))
+            precision = GAL_BF16;
         else if (!strcmp(argv[i], "--json"))
             json = 1;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
@@ -265,7 +268,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
             threads = atoi(argv[++i]);
         else {
-            fprintf(stderr, "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--json]\n");
+            fprintf(stderr, "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]\n");
             return 2;
         }
     }
@@ -286,8 +289,9 @@ int main(int argc, char **argv)
         printf("{\"ms\": %.3f, \"peak\": %.1f, \"gigaflop\": %.2f}\n", ms, gigaflops, total);
         return 0;
     }
-    printf("W2 (%s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA peak of %.0f GF/s\n",
-           gal_cpu_isa(), threads, (long long)batch, ms, fastest, total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
+    printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA peak of %.0f GF/s\n",
+           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest, total / ms * 1e3,
+           1e5 * total / ms / gigaflops, gigaflops);
     double sum = 0;
     for (int i = 0; profiled && i < op_count; i++) {
         gal_program *alone = record(i, i + 1);

@@ -2,14 +2,14 @@
 
 The work: four blocks of 3 x 3 convolution
 (32, 64, 128, 256), silu and 2 x 2 means on 128 x 128 x 3, means over all pixels, MLP 267-256-256-256-5, the draws and the path of flow matching, mean squared error,
-AdamW; batch 64, float32, channels last.
+AdamW; batch 64, float32, channels last. --bf16: the same with convolutions (the peers: all products) of bfloat16.
 
-usage: w2.py path/to/bench_w2 [--rounds 5] [--steps 2] [--threads 2] [--realtime]      Needs torch and jax; a mode that isn't there is left out."""
+usage: w2.py path/to/bench_w2 [--bf16] [--rounds 5] [--steps 2] [--threads 2] [--realtime]      Needs torch and jax; a mode that isn't there is left out."""
 import argparse, os, statistics, time
 import contest
 
 BATCH, SIZE, CHANNELS, WIDTHS, SIGMA, RATE, DECAY = 64, 128, (3, 32, 64, 128, 256), (267, 256, 256, 256, 5), 0.05, 5e-4, 1e-2
-PEERS = ("torch fused", "torch compile fused", "jax")
+PEERS = {False: ("torch fused", "torch compile fused", "jax"), True: ("torch fused bf16", "torch compile fused bf16", "jax bf16")}
 
 
 def torch_step(mode, threads):
@@ -34,7 +34,9 @@ def torch_step(mode, threads):
     def steps(n):
         for _ in range(n):
             optimiser.zero_grad(set_to_none=True)
-            loss(torch.randn(BATCH, 5), torch.rand(BATCH, 1), torch.randn(BATCH, 5)).backward()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in mode):
+                value = loss(torch.randn(BATCH, 5), torch.rand(BATCH, 1), torch.randn(BATCH, 5))
+            value.backward()
             optimiser.step()
     return steps
 
@@ -46,13 +48,15 @@ def jax_step(mode, threads):
     key = R.key(0)
     kernels = [(R.normal(R.fold_in(key, i), (3, 3) + CHANNELS[i:i + 2]) / (9 * CHANNELS[i]) ** 0.5, jnp.zeros(CHANNELS[i + 1])) for i in range(4)]
     layers = [(R.normal(R.fold_in(key, 9 + i), WIDTHS[i:i + 2]) / WIDTHS[i] ** 0.5, jnp.zeros(WIDTHS[i + 1])) for i in range(4)]
+    product = jnp.bfloat16 if "bf16" in mode else jnp.float32
     images, theta, context = R.normal(key, (BATCH, SIZE, SIZE, 3)), R.normal(R.key(1), (BATCH, 5)), R.normal(R.key(2), (BATCH, 5))
 
     def loss(net, key):
         a, b, c = R.split(key, 3)
         theta_0, t, x = R.normal(a, (BATCH, 5)), R.uniform(b, (BATCH, 1)), images
         for w, b in net[0]:
-            x = jax.nn.silu(lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b)
+            z = lax.conv_general_dilated(x.astype(product), w.astype(product), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            x = jax.nn.silu(z.astype(jnp.float32) + b)
             x = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
         x = jnp.concatenate([t, (1 - t) * theta_0 + t * theta + SIGMA * R.normal(c, (BATCH, 5)), x.mean((1, 2)), context], 1)
         for i, (w, b) in enumerate(net[1]):
@@ -82,7 +86,7 @@ def jax_step(mode, threads):
 
 def serve(mode, threads, realtime):
     """Answers a number of steps with how many milliseconds one took."""
-    steps = (jax_step if mode == "jax" else torch_step)(mode, threads)
+    steps = (jax_step if mode.startswith("jax") else torch_step)(mode, threads)
     steps(3)
 
     def answer(n):
@@ -97,14 +101,15 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("bench", nargs="?")
     p.add_argument("--steps", type=int, default=2)
-    contest.arguments(p, 5, PEERS)
+    p.add_argument("--bf16", action="store_true")
+    contest.arguments(p, 5, PEERS[False] + PEERS[True])
     o = p.parse_args()
     if o.peer:
         return serve(o.peer, o.threads, o.realtime)
     if not o.bench:
         p.error("where is bench_w2?")
     peers = {}
-    for mode in PEERS:
+    for mode in PEERS[o.bf16]:
         child = contest.start_peer(__file__, mode, o.threads, o.realtime)
         if child:
             peers[mode] = child
@@ -114,13 +119,13 @@ def main():
             for mode, child in peers.items():
                 times.setdefault(mode, []).append(contest.ask(child, o.steps))
             # A replay tries one lane once in a while (cpu/balance.c): the median of seven steps leaves that out.
-            own = contest.galrun([o.bench, "--rounds", "7", "--threads", str(o.threads)], o.realtime)
+            own = contest.galrun([o.bench, "--rounds", "7", "--threads", str(o.threads)] + ["--bf16"] * o.bf16, o.realtime)
             times.setdefault("galrun", []).append(own["ms"])
     finally:
         for child in peers.values():
             child.kill()
     median = {k: statistics.median(v) for k, v in times.items()}
-    print(f"W2, {o.threads} threads, {o.rounds} rounds of {o.steps} steps; load {os.getloadavg()[0]:.1f}; FMA peak {own['peak']:.0f} GF/s, "
+    print(f"W2{' in bf16' if o.bf16 else ''}, {o.threads} threads, {o.rounds} rounds of {o.steps} steps; load {os.getloadavg()[0]:.1f}; FMA peak {own['peak']:.0f} GF/s, "
           f"{own['gigaflop']:.1f} GF a step by the direct sums")
     for k, v in times.items():
         print(f"{k:20s} min {min(v):7.1f}  median {median[k]:7.1f}  max {max(v):7.1f} ms/step  {1e5 * own['gigaflop'] / median[k] / own['peak']:4.0f} % of the FMA peak")

@@ -1,115 +1,7 @@
 /* Convolutions in every table of kernels (specification, plain, avx2, avx512, onednn) against double precision written another way (by
  * scattering), the reference's gradients against finite differences, and the claims of galrun.h: bits that depend neither on the other
  * images nor on the threads. */
-#include "image.h"
-#include "reference.h"
-
-/* ---- convolution in double precision, by scattering: for each pixel of x and tap, what it gives to z ---- */
-typedef struct layer {
-    int64_t n, h, w, c, out, kh, kw, stride, padding, pool;
-    int activation, bias;
-} layer;
-
-typedef struct geometry {
-    int64_t zh, zw, yh, yw, top, left;
-} geometry;
-
-static geometry geometry_of(const layer *l)
-{
-    geometry g;
-    int64_t before_h = l->padding >= 0 ? l->padding : (l->kh - 1) / 2, after_h = l->padding >= 0 ? l->padding : l->kh - 1 - before_h;
-    int64_t before_w = l->padding >= 0 ? l->padding : (l->kw - 1) / 2, after_w = l->padding >= 0 ? l->padding : l->kw - 1 - before_w;
-    g.zh = (l->h + before_h + after_h - l->kh) / l->stride + 1;
-    g.zw = (l->w + before_w + after_w - l->kw) / l->stride + 1;
-    g.yh = g.zh / l->pool, g.yw = g.zw / l->pool, g.top = before_h, g.left = before_w;
-    return g;
-}
-
-static double slope_of(int activation, double z)
-{
-    double h = 1e-5;
-    if (activation == GAL_RELU)
-        return z > 0;
-    return (activation_of(activation, z + h) - activation_of(activation, z - h)) / (2 * h);
-}
-
-/* Every (image, z pixel, tap) inside x: body sees z_at, x_at (first channels) and w_at (output 0). */
-#define EACH_TAP(l, g, body)                                                                                          \
-    for (int64_t n = 0; n < (l)->n; n++)                                                                              \
-        for (int64_t ky = 0; ky < (l)->kh; ky++)                                                                      \
-            for (int64_t kx = 0; kx < (l)->kw; kx++)                                                                  \
-                for (int64_t i = 0; i < (l)->h; i++)                                                                  \
-                    for (int64_t j = 0; j < (l)->w; j++) {                                                            \
-                        int64_t r = i + (g).top - ky, s = j + (g).left - kx;                                          \
-                        if (r < 0 || s < 0 || r % (l)->stride || s % (l)->stride || r / (l)->stride >= (g).zh ||      \
-                            s / (l)->stride >= (g).zw)                                                                \
-                            continue;                                                                                 \
-                        int64_t z_at = ((n * (g).zh + r / (l)->stride) * (g).zw + s / (l)->stride) * (l)->out;        \
-                        int64_t x_at = ((n * (l)->h + i) * (l)->w + j) * (l)->c, w_at = (ky * (l)->kw + kx) * (l)->c; \
-                        int64_t w_step = (l)->kh * (l)->kw * (l)->c;                                                  \
-                        for (int64_t o = 0; o < (l)->out; o++)                                                        \
-                            for (int64_t c = 0; c < (l)->c; c++)                                                      \
-                                body;                                                                                 \
-                    }
-
-/* z {n, zh, zw, out} */
-static double *z_of(const layer *l, const double *x, const double *w, const double *b)
-{
-    geometry g = geometry_of(l);
-    double *z = zeros(l->n * g.zh * g.zw * l->out);
-    EACH_TAP(l, g, z[z_at + o] += x[x_at + c] * w[w_at + o * w_step + c]);
-    for (int64_t k = 0; b && k < l->n * g.zh * g.zw * l->out; k++)
-        z[k] += b[k % l->out];
-    return z;
-}
-
-/* y = means of f(z). */
-static double *y_of(const layer *l, const double *z, int activation)
-{
-    geometry g = geometry_of(l);
-    double *y = zeros(l->n * g.yh * g.yw * l->out);
-    for (int64_t k = 0; k < l->n * g.zh * g.zw * l->out; k++) {
-        int64_t o = k % l->out, s = k / l->out % g.zw / l->pool, r = k / l->out / g.zw % g.zh / l->pool, n = k / l->out / g.zw / g.zh;
-        if (r < g.yh && s < g.yw)
-            y[((n * g.yh + r) * g.yw + s) * l->out + o] += activation_of(activation, z[k]) / (double)(l->pool * l->pool);
-    }
-    return y;
-}
-
-/* dz = slope dy / pool^2; with z_terms what an error of z in units of its terms does to it. */
-static double *dz_of(const layer *l, const double *z, const double *dy, const double *z_terms)
-{
-    geometry g = geometry_of(l);
-    double *dz = zeros(l->n * g.zh * g.zw * l->out);
-    for (int64_t k = 0; k < l->n * g.zh * g.zw * l->out; k++) {
-        int64_t o = k % l->out, s = k / l->out % g.zw / l->pool, r = k / l->out / g.zw % g.zh / l->pool, n = k / l->out / g.zw / g.zh;
-        if (r >= g.yh || s >= g.yw)
-            continue;
-        double d = dy[((n * g.yh + r) * g.yw + s) * l->out + o] / (double)(l->pool * l->pool);
-        dz[k] = z_terms ? fabs(d) * (1 + z_terms[k]) : d * slope_of(l->activation, z[k]);
-    }
-    return dz;
-}
-
-static double *absolutes(const double *x, int64_t n)
-{
-    double *y = zeros(n);
-    for (int64_t i = 0; x && i < n; i++)
-        y[i] = fabs(x[i]);
-    return y;
-}
-
-/* L = sum of dy y, for finite differences. */
-static double loss_of(const layer *l, const double *x, const double *w, const double *b, const double *dy)
-{
-    geometry g = geometry_of(l);
-    double *z = z_of(l, x, w, b), *y = y_of(l, z, l->activation), sum = 0;
-    for (int64_t k = 0; k < l->n * g.yh * g.yw * l->out; k++)
-        sum += y[k] * dy[k];
-    free(z);
-    free(y);
-    return sum;
-}
+#include "convolution.h"
 
 static void conv_case(const layer *l, const char *isa)
 {
@@ -134,7 +26,7 @@ static void conv_case(const layer *l, const char *isa)
            *y_terms = y_of(l, z_terms, GAL_IDENTITY);
 
     CASE("the forward equals the double-precision reference");
-    IS_OK(gal_conv2d(y, slope, x, w, b, l->stride, l->padding, l->activation, l->pool));
+    IS_OK(gal_conv2d(y, slope, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT));
     is_close("y", where, y, y_ref, y_terms);
     int slopes_off = 0;
     for (int64_t k = 0; k < nz; k++) {
@@ -145,7 +37,7 @@ static void conv_case(const layer *l, const char *isa)
     REPORT(slopes_off == 0, "%d of the slopes of %s are off", slopes_off, where);
     CASE("the forward without a slope gives the same bits");
     gal_tensor *again = TENSOR(l->n, g.yh, g.yw, l->out);
-    IS_OK(gal_conv2d(again, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool));
+    IS_OK(gal_conv2d(again, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT));
     REPORT(!memcmp(again->data, y->data, (size_t)gal_tensor_count(y) * 4), "%s", where);
 
     double *dz = dz_of(l, z, dyd, NULL), *dz_terms = dz_of(l, z, dyd, z_terms);
@@ -174,19 +66,19 @@ static void conv_case(const layer *l, const char *isa)
     }
 
     CASE("the backward equals the double-precision reference, with the slope stored");
-    IS_OK(gal_conv2d_backward(dx, dw, db, dy, slope, x, w, b, l->stride, l->padding, l->activation, l->pool, 0));
+    IS_OK(gal_conv2d_backward(dx, dw, db, dy, slope, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT, 0));
     is_close("dx", where, dx, dx_ref, dx_terms);
     is_close("dw", where, dw, dw_ref, dw_terms);
     is_close("db", where, db, db_ref, db_terms);
     CASE("the backward equals the double-precision reference, with the slope worked out again");
-    IS_OK(gal_conv2d_backward(dx, NULL, NULL, dy, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, 0));
-    IS_OK(gal_conv2d_backward(NULL, dw, NULL, dy, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, 0));
-    IS_OK(gal_conv2d_backward(NULL, NULL, db, dy, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, 0));
+    IS_OK(gal_conv2d_backward(dx, NULL, NULL, dy, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT, 0));
+    IS_OK(gal_conv2d_backward(NULL, dw, NULL, dy, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT, 0));
+    IS_OK(gal_conv2d_backward(NULL, NULL, db, dy, NULL, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT, 0));
     is_close("dx", where, dx, dx_ref, dx_terms);
     is_close("dw", where, dw, dw_ref, dw_terms);
     is_close("db", where, db, db_ref, db_terms);
     CASE("accumulating adds to what was there");
-    IS_OK(gal_conv2d_backward(NULL, dw, db, dy, slope, x, w, b, l->stride, l->padding, l->activation, l->pool, 1));
+    IS_OK(gal_conv2d_backward(NULL, dw, db, dy, slope, x, w, b, l->stride, l->padding, l->activation, l->pool, GAL_EXACT, 1));
     for (int64_t k = 0; k < nw; k++)
         dw_ref[k] *= 2, dw_terms[k] *= 2;
     for (int64_t k = 0; k < l->out; k++)
@@ -199,42 +91,6 @@ static void conv_case(const layer *l, const char *isa)
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         free(all[k]);
 }
-
-/* n h w c | out kh kw stride padding pool | activation bias */
-static const layer layers[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, GAL_SAME, 1, GAL_IDENTITY, 1},
-    {2, 5, 7, 3, 4, 3, 3, 1, GAL_SAME, 1, GAL_IDENTITY, 0},
-    {1, 1, 1, 5, 3, 3, 3, 1, GAL_SAME, 1, GAL_SILU, 1},
-    {3, 9, 8, 3, 32, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {2, 6, 30, 32, 64, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 7, 5, 17, 33, 3, 3, 1, GAL_SAME, 2, GAL_GELU, 1},
-    {2, 8, 8, 4, 6, 2, 2, 1, GAL_SAME, 1, GAL_TANH, 1},
-    {1, 9, 11, 2, 5, 4, 2, 1, GAL_SAME, 3, GAL_SILU, 0},
-    {2, 11, 9, 3, 7, 5, 5, 1, GAL_VALID, 1, GAL_RELU, 1},
-    {2, 13, 12, 3, 18, 7, 7, 2, 3, 1, GAL_SILU, 1},
-    {1, 10, 10, 6, 9, 3, 3, 3, 1, 1, GAL_TANH, 1},
-    {3, 7, 7, 20, 40, 1, 1, 1, 0, 1, GAL_SILU, 1},
-    {1, 6, 9, 8, 12, 1, 1, 2, 0, 1, GAL_IDENTITY, 1},
-    {2, 5, 5, 3, 4, 1, 5, 1, GAL_SAME, 1, GAL_SILU, 1},
-    {1, 4, 4, 2, 3, 3, 3, 1, 5, 1, GAL_SILU, 1},
-    {1, 4, 70, 1, 16, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {18, 4, 4, 3, 5, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 12, 5, 4, 50, 3, 2, 2, 1, 2, GAL_GELU, 1},
-    {2, 16, 16, 64, 48, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 5, 5, 3, 4, 2, 2, 4, 0, 1, GAL_SILU, 1},
-    {1, 33, 4, 16, 16, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 9, 7, 16, 18, 3, 3, 1, GAL_VALID, 1, GAL_IDENTITY, 0},
-    {2, 7, 10, 21, 16, 3, 3, 1, 2, 1, GAL_RELU, 1},
-    {1, 1, 1, 16, 16, 3, 3, 1, GAL_SAME, 1, GAL_TANH, 1},
-    {1, 2, 5, 16, 16, 3, 3, 1, 4, 2, GAL_GELU, 1},
-    {18, 5, 4, 16, 17, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 70, 6, 17, 33, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 6, 140, 16, 16, 3, 3, 1, GAL_VALID, 2, GAL_SILU, 1},
-    {1, 70, 6, 5, 20, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1},
-    {1, 140, 5, 3, 8, 3, 3, 2, 1, 1, GAL_GELU, 1},
-    {2, 75, 5, 4, 9, 5, 4, 1, 2, 3, GAL_SILU, 1},
-    {1, 2, 3, 130, 2, 2, 3, 1, 1, 1, GAL_RELU, 1},
-};
 
 /* ---- the claims about bits ---- */
 static void bits(void)
@@ -251,20 +107,20 @@ static void bits(void)
         gal_tensor *filled[] = {x, weight, b, dy};
         for (int i = 0; i < 4; i++)
             random_fill(filled[i]);
-        IS_OK(gal_conv2d(y, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2));
-        IS_OK(gal_conv2d_backward(dx, dw, db, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+        IS_OK(gal_conv2d(y, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT));
+        IS_OK(gal_conv2d_backward(dx, dw, db, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT, 0));
         CASE("an image's y and dx have the same bits alone and in a batch");
         memcpy(x1->data, (float *)x->data + 3 * x_count, (size_t)x_count * 4);
         memcpy(dy1->data, (float *)dy->data + 3 * y_count, (size_t)y_count * 4);
-        IS_OK(gal_conv2d(y1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2));
-        IS_OK(gal_conv2d_backward(dx1, NULL, NULL, dy1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+        IS_OK(gal_conv2d(y1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT));
+        IS_OK(gal_conv2d_backward(dx1, NULL, NULL, dy1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT, 0));
         IS_TRUE(!memcmp(y1->data, (float *)y->data + 3 * y_count, (size_t)y_count * 4));
         IS_TRUE(!memcmp(dx1->data, (float *)dx->data + 3 * x_count, (size_t)x_count * 4));
         CASE("dw and db have the same bits with one, two and three threads");
         int threads = gal_threads(0);
         for (int t = 1; t <= 3; t++) {
             gal_threads(t);
-            IS_OK(gal_conv2d_backward(NULL, dw1, db1, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+            IS_OK(gal_conv2d_backward(NULL, dw1, db1, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT, 0));
             IS_TRUE(!memcmp(dw1->data, dw->data, (size_t)gal_tensor_count(dw) * 4));
             IS_TRUE(!memcmp(db1->data, db->data, (size_t)gal_tensor_count(db) * 4));
         }
@@ -286,12 +142,12 @@ static void replays(void)
         random_fill(filled[i]);
     gal_program *p = NULL;
     IS_OK(gal_program_begin(&p, "cpu"));
-    IS_OK(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2));
-    IS_OK(gal_conv2d_backward(dx, dw, db, dy, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+    IS_OK(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT));
+    IS_OK(gal_conv2d_backward(dx, dw, db, dy, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT, 0));
     IS_OK(gal_program_end(p));
     random_fill(x);
-    IS_OK(gal_conv2d(y2, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2));
-    IS_OK(gal_conv2d_backward(dx2, dw2, db, dy, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2, 0));
+    IS_OK(gal_conv2d(y2, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT));
+    IS_OK(gal_conv2d_backward(dx2, dw2, db, dy, NULL, x, w, b, 1, GAL_SAME, GAL_SILU, 2, GAL_EXACT, 0));
     IS_TRUE(memcmp(y->data, y2->data, (size_t)gal_tensor_count(y) * 4) != 0);
     IS_OK(gal_program_replay(p, 2));
     IS_TRUE(!memcmp(y->data, y2->data, (size_t)gal_tensor_count(y) * 4));

@@ -119,6 +119,37 @@ check.case("a resumed run is the undisturbed one, bit for bit, dropout's stream 
   end
 end)
 
+check.case("precision = bf16 rounds the convolutions of the training and nothing else", function()
+  local layer, image = nn.conv2d(3, 8, 3, { rng = gal.rng(1) }), gal.rand({ 1, 4, 4, 3 }, { rng = gal.rng(2) })
+  local before = bits(layer(image))
+  -- With a rate of 0 the weights stay what they were: the training's loss shows the rounding, the validation's, of the same weights, must not.
+  local exact, rounded = fit(options { lr = 0, weight_decay = 0, epochs = 1 }), fit(options { lr = 0, weight_decay = 0, epochs = 1, precision = "bf16" })
+  check.equal(rounded.history[1].valid_loss, exact.history[1].valid_loss)
+  local off = math.abs(rounded.history[1].train_loss / exact.history[1].train_loss - 1)
+  check.that(off < 1.5e-2, ("the training's loss is off by %.3g, relative"):format(off))
+  check.that(off > 1e-8 or C.gal_notice() ~= nil, "nothing was rounded, and no notice says so")
+  check.that(bits(layer(image)) == before, "float32 is not back after the training")
+end)
+
+check.case("replayed steps of bf16 are the eager steps to the last bit, and are resumed so", function()
+  local one, two = options { precision = "bf16", out = folder "half" }, options { precision = "bf16" }
+  two.recorded = false
+  local a, b = fit(one), fit(two)
+  check.equal({ a.recorded, b.recorded }, { true, false })
+  check.that(state_bits(a.flow) == state_bits(b.flow), "the states differ")
+  local whole = fit(options { precision = "bf16", epochs = 4 })
+  local on = fit(options { precision = "bf16", epochs = 4, out = folder "half", resume = true })
+  check.that(state_bits(whole.flow) == state_bits(on.flow), "the resumed state differs")
+  check.raises(function() fit(options { epochs = 5, out = folder "half", resume = true }) end, "other settings: precision was \"?bf16", true)
+end)
+
+check.case("only f32 and bf16 are precisions, and bf16 needs an encoder", function()
+  check.raises(function() fit(options { precision = "f16" }) end, "fit: precision is the string \"f16\", expected \"f32\" or \"bf16\"")
+  check.raises(function()
+    fit { flow = flows.new { theta = 1, context = 0, hidden = { 4 } }, theta = gal.zeros { 20, 1 }, precision = "bf16" }
+  end, "fit: precision is \"bf16\", but the flow has no encoder")
+end)
+
 check.case("a run is not resumed on other images", function()
   local o = options { out = folder "other" }
   fit(o)

@@ -101,7 +101,7 @@ end
 --   steps = n              equal steps, or times = {0, ..., 1}: any increasing list, which backward passes from its end
 --   tableau = method       integrate.RK4 unless given; pass the same table for the same method
 --   density, backward      density: returns the integral of the divergence along the way {M, 1} (dt negative where backward); without it nil
---   precision = "f32"      or "bf16": products between hidden layers in bfloat16 (8 bits), two to four times as fast where the processor has instructions for it.
+--   precision = "f32"      or "bf16": products between hidden layers in bfloat16 (8 bits), two to four times as fast where the processor has fast instructions for it.
 --                          Draws of a linear-Gaussian posterior moved by 5e-4 posterior deviations (rms; at most .003), its means by 8e-4. Not for densities
 --   progress = fn          fn(rows done) between pieces of the work, not more than about ten times a second
 -- Ctrl-C raises gal.interrupted, with some rows carried and others not. Memory for work does not depend on M.

@@ -8,6 +8,7 @@ local nn = require "gal.nn"
 local program = require "gal.program"
 local sets = require "gal.images"
 local mse = require("gal.grad").mse
+local with_precision = require("gal.image_ops").with_precision
 local check = core.check
 
 local Stepper = {}
@@ -46,7 +47,7 @@ local function step(self)
   local n = self.batch * self.draws
   local t, theta_t, target = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device), core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
-  local features = flow:encode(rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor))
+  local features = with_precision(self.precision, flow.encode, flow, rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor))
   if features and self.repeats then features = features:gather(self.repeats) end
   local loss = mse(predict(flow, t, theta_t, features), target)
   self.opt:zero_grad()
@@ -72,7 +73,7 @@ local function record(self)
   return p
 end
 
---- stepper(flow, opt, rows, {batch, draws, seed, augment, recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a tensor or a set) or nil,
+--- stepper(flow, opt, rows, {batch, draws, seed, augment, precision = "f32", recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a tensor or a set) or nil,
 -- n = N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's generator.
 -- The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every step through Lua: the reference that
 -- replaying is tested against. A network that can't be recorded, because it reads values on the host, is run so too.
@@ -88,7 +89,7 @@ local function new(flow, opt, rows, options)
   self.rates = gal.zeros({ self.steps }, { device = device })
   if rows.images then self.loader = sets.of(rows.images):loader(batch) end
   if options.augment then self.turns, self.uniform = core.new({ rows.n }, "uint8", "cpu"), gal.zeros({ rows.n }, { device = device }) end
-  self.recorded = options.recorded
+  self.precision, self.recorded = options.precision or "f32", options.recorded
   return self
 end
 

@@ -1,6 +1,6 @@
 /* conv.c: the forward of a convolution with its activation and mean pool, in tiles (conv.h). An image goes through band by band; z never
  * leaves the cache. */
-#include "conv.h"
+#include "conv_half.h"
 #include "activate.h"
 #include "fast.h"
 #include "winograd.h"
@@ -8,6 +8,10 @@
 static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (half_of(g) != HALF_NONE)
+        return FAST(conv_half_prepare)(lane, args);
+    if (g->precision == GAL_BF16 && g->stride == 1)
+        gal_note("this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     if (winograd_fits(g))
         return FAST(winograd_prepare)(lane, args);
     const conv_plan p = make_plan(g, 0);
@@ -17,9 +21,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     return status;
 }
 
-/* One row of y, `outputs` of it: y = means of f(z), z {pool, zw, width}; slope where it is wanted. */
-INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z, int64_t width, float *y, float *slope,
-                    int64_t outputs)
+INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z, int64_t width, int64_t pitch,
+                    float *y, float *slope, int64_t outputs)
 {
     float scale = 1 / (float)(pool * pool);
     for (int64_t j = 0; j < outputs; j += VL) {
@@ -28,29 +31,29 @@ INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_arg
             vec sum = splat(0);
             for (int64_t r = 0; r < pool; r++)
                 for (int64_t s = 0; s < pool; s++) {
-                    int64_t at = r * g->zw + column * pool + s;
+                    int64_t x = column * pool + s;
                     vec d;
-                    sum += activate(activation, load(z + at * width + j), &d);
+                    sum += activate(activation, load(z + (r * pitch + x) * width + j), &d);
                     if (slope)
-                        store_up_to(slope + at * g->out + j, d, n);
+                        store_up_to(slope + (r * g->zw + x) * g->out + j, d, n);
                 }
             store_up_to(y + column * g->out + j, sum * scale, n);
         }
     }
 }
 
-static void pool_row(const gal_conv_args *g, const float *z, int64_t width, float *y, float *slope, int64_t outputs)
+void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y, float *slope, int64_t outputs)
 {
     switch (g->activation * 4 + (g->pool < 3 ? g->pool : 0)) {
-#define POOL_CASE(activation)                                         \
-    case activation * 4:                                              \
-        pool_as(activation, g->pool, g, z, width, y, slope, outputs); \
-        break;                                                        \
-    case activation * 4 + 1:                                          \
-        pool_as(activation, 1, g, z, width, y, slope, outputs);       \
-        break;                                                        \
-    case activation * 4 + 2:                                          \
-        pool_as(activation, 2, g, z, width, y, slope, outputs);       \
+#define POOL_CASE(activation)                                                \
+    case activation * 4:                                                     \
+        pool_as(activation, g->pool, g, z, width, pitch, y, slope, outputs); \
+        break;                                                               \
+    case activation * 4 + 1:                                                 \
+        pool_as(activation, 1, g, z, width, pitch, y, slope, outputs);       \
+        break;                                                               \
+    case activation * 4 + 2:                                                 \
+        pool_as(activation, 2, g, z, width, pitch, y, slope, outputs);       \
         break;
         POOL_CASE(GAL_IDENTITY)
         POOL_CASE(GAL_RELU)
@@ -64,6 +67,8 @@ static void pool_row(const gal_conv_args *g, const float *z, int64_t width, floa
 static gal_status conv2d(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (half_of(g) != HALF_NONE)
+        return FAST(conv_half)(lane, args);
     if (winograd_fits(g))
         return FAST(winograd)(lane, args);
     const conv_plan p = make_plan(g, 0);
@@ -82,8 +87,9 @@ static gal_status conv2d(const gal_lane *lane, const void *args)
                 int64_t first = group * width;
                 for (int64_t i = 0; i < g->pool; i++)
                     z_row(g, &p, scratch, x + (r + i - row) * g->stride * distance, distance, z + i * g->zw * width, group);
-                pool_row(g, z, width, g->y + (n * yh + r / g->pool) * yw * g->out + first,
-                         g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL, least(width, g->out - first));
+                FAST(pool_row)
+                (g, z, width, g->zw, g->y + (n * yh + r / g->pool) * yw * g->out + first,
+                 g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL, least(width, g->out - first));
             }
     }
     return GAL_OK;

@@ -25,6 +25,12 @@ typedef struct factors {
 void FAST(pixels_strip)(const factors *f, int64_t rows, int v);
 void FAST(taps_strip)(const factors *f, int64_t rows, int v);
 
+/* conv.c. One row of y, `outputs` of it: y = means of f(z), z {pool, pitch, width}, of which zw columns count; slope where it is wanted. */
+void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y, float *slope, int64_t outputs);
+/* conv_backward.c. dz {zw, width} = slope dy / pool^2, `outputs` of it and zeros beyond. slope as stored, a row of it; or NULL and z {zw,
+ * width}. */
+void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z, const float *dy, int64_t outputs);
+
 INLINE int64_t most(int64_t a, int64_t b)
 {
     return a > b ? a : b;

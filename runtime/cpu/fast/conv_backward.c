@@ -1,6 +1,6 @@
 /* conv_backward.c: the backward of a convolution, band by band (conv.h): dz = f'(z) dy is made where it is used, in the cache, then dw and
  * dx come from it. */
-#include "conv.h"
+#include "conv_half.h"
 #include "activate.h"
 #include "fast.h"
 #include "winograd.h"
@@ -41,6 +41,8 @@ static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
 static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (half_of(g) != HALF_NONE)
+        return FAST(conv_half_backward_prepare)(lane, args);
     if (winograd_backward_fits(g))
         return FAST(winograd_backward_prepare)(lane, args);
     const conv_plan p = make_plan(g, 1);
@@ -54,7 +56,6 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* dz {zw, width} = slope dy / pool^2, `outputs` of it and zeros beyond. slope at {zw, slope_step}, or z {zw, width} with slope NULL. */
 INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g, float *dz, int64_t width, const float *slope,
                   const float *z, const float *dy, int64_t outputs)
 {
@@ -78,7 +79,7 @@ INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g
     }
 }
 
-static void dz_row(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z, const float *dy, int64_t outputs)
+void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z, const float *dy, int64_t outputs)
 {
     if (slope) {
         dz_as(GAL_IDENTITY, 1, g, dz, width, slope, z, dy, outputs);
@@ -115,8 +116,9 @@ static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band 
             if (!g->slope && g->activation != GAL_IDENTITY)
                 z_row(g, p, scratch, x + (r - x_row) * g->stride * distance, distance, z, group);
             memset(line, 0, (size_t)(p->before * width) * 4);
-            dz_row(g, line + p->before * width, width, g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
-                   g->dy + ((n * yh + r / g->pool) * yw) * g->out + first, least(width, g->out - first));
+            FAST(dz_row)
+            (g, line + p->before * width, width, g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
+             g->dy + ((n * yh + r / g->pool) * yw) * g->out + first, least(width, g->out - first));
             memset(line + (p->before + g->zw) * width, 0, (size_t)(p->after * width) * 4);
         }
 }
@@ -197,6 +199,8 @@ static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band 
 static gal_status backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (half_of(g) != HALF_NONE)
+        return FAST(conv_half_backward)(lane, args);
     if (winograd_backward_fits(g))
         return FAST(winograd_backward)(lane, args);
     const conv_plan p = make_plan(g, 1);
@@ -232,6 +236,8 @@ static gal_status backward(const gal_lane *lane, const void *args)
 static gal_status finish(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
+    if (half_of(g) != HALF_NONE)
+        return FAST(conv_half_finish)(lane, args);
     if (winograd_backward_fits(g))
         return FAST(winograd_backward_finish)(lane, args);
     const conv_plan p = make_plan(g, 1);

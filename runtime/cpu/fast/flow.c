@@ -2,6 +2,7 @@
  * one after another and carries from the first instant to the last, all they need in its own second-level cache. The layers are in
  * flow_layer.c, bfloat16 in flow_half.c. */
 #include "flow.h"
+#include "../bf16.h"
 #include "../scratch.h"
 #include "transpose.h"
 #include <math.h>
@@ -43,13 +44,6 @@ static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t 
         }
 }
 
-static uint16_t to_bf16(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    return x != x ? 0x7fc0 : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 /* The same as bfloat16: blocks of `outs` outputs and `ins` inputs, the inputs of an output side by side. */
 static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int64_t outs, int64_t ins)
 {
@@ -57,11 +51,11 @@ static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int
         for (int64_t k = 0; k < in; k += ins)
             for (int64_t i = o; i < o + outs; i++)
                 for (int64_t l = k; l < k + ins; l++)
-                    *to++ = i < out && l < in ? to_bf16(w[i * in + l]) : 0;
+                    *to++ = i < out && l < in ? gal_to_bf16(w[i * in + l]) : 0;
 }
 
 static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b, int64_t stride, int64_t out,
-                          int activation, flow_half half, int slim)
+                          int activation, half_way half, int slim)
 {
     *l = (flow_layer){.in = in, .out = out, .activation = activation};
     float *bias = piece(p, round_up(out, AMX_OUTS) * VL, sizeof *bias);
@@ -107,14 +101,14 @@ static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
 
 static void lay_out(const gal_flow_integrate_args *g, flow_plan *plan, flow_pieces *p)
 {
-    plan->half = g->precision == GAL_BF16 ? FAST(flow_half)() : HALF_NONE;
+    plan->half = g->precision == GAL_BF16 ? FAST(half)() : HALF_NONE;
     plan->slim = plan->half == HALF_NONE && tile_of(plan->most, g->d, g->integral != NULL).lanes <= FEW;
     const gal_flow_layer *first = &g->layer[0];
     lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out, GAL_IDENTITY, HALF_NONE, plan->slim);
     plan->widest = 1;
     for (int i = 0; i < g->layers; i++) {
         const gal_flow_layer *l = &g->layer[i];
-        flow_half half = i > 0 && i < g->layers - 1 ? plan->half : HALF_NONE;
+        half_way half = i > 0 && i < g->layers - 1 ? plan->half : HALF_NONE;
         lay_out_layer(&plan->layer[i], p, i ? l->in : 1 + g->d, l->w, i ? l->b : NULL, l->in, l->out, l->activation, half, plan->slim);
         plan->widest = l->out > plan->widest ? l->out : plan->widest;
     }
@@ -171,7 +165,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     plan.work = all.base + all.used;
     memcpy(kept, &plan, sizeof plan);
     if (g->precision == GAL_BF16 && plan.half == HALF_NONE)
-        gal_note("this processor multiplies no bfloat16: precision \"bf16\" is computed in float32");
+        gal_note("this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     return GAL_OK;
 }
 
@@ -287,8 +281,7 @@ static gal_status run(const gal_lane *lane, const void *args)
     flow_pieces p = {plan->work + (size_t)lane->index * plan->work_bytes, 0};
     flow_work w = work_of(g, plan, &p);
     gal_status status = GAL_OK;
-    if (plan->half == HALF_AMX)
-        FAST(flow_amx_begin)();
+    FAST(half_begin)(plan->half);
     for (;;) {
         int64_t from = atomic_fetch_add(&plan->next, plan->most);
         if (from >= g->rows || status != GAL_OK)
@@ -308,8 +301,7 @@ static gal_status run(const gal_lane *lane, const void *args)
                 g->integral[from + i] = w.state[g->d * r + i];
         }
     }
-    if (plan->half == HALF_AMX)
-        FAST(flow_amx_end)();
+    FAST(half_end)(plan->half);
     return status;
 }
 

@@ -7,7 +7,7 @@
 #define GAL_FLOW_H
 #include "../cpu.h"
 #include "fast.h"
-#include "vec.h"
+#include "half.h"
 #include <stdatomic.h>
 
 /* Sums that stay in registers while the inputs run: OUTS outputs x VECS vecs of lanes. */
@@ -34,15 +34,13 @@ typedef struct flow_layer {
     const uint16_t *half;
 } flow_layer;
 
-typedef enum { HALF_NONE, HALF_DOT, HALF_AMX } flow_half;
-
 /* What prepare leaves for the lanes, at the start of the scratch block. */
 typedef struct flow_plan {
     atomic_llong next;   /* the first row that no lane has taken */
     int64_t most;        /* rows of a tile */
     int lanes;           /* that there is memory for */
     int slim;            /* no tile has more than FEW lanes, and layers are multiplied by flow_slim */
-    flow_half half;      /* how layers with `half` are multiplied */
+    half_way half;       /* how layers with `half` are multiplied */
     flow_layer features; /* b_1 and the features' part of the first layer; 0 inputs where there are none */
     flow_layer layer[GAL_FLOW_LAYERS];
     int64_t widest, vecs; /* of any layer, in outputs; of any tile */
@@ -72,14 +70,10 @@ void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, f
 /* flow_slim.c. z {out rounded up to VL, VL} = start + w x for a tile of up to FEW lanes, start: {out, VL} in place of b, or NULL. */
 void FAST(flow_slim)(const flow_layer *l, const flow_tile *t, const float *start, const float *x, float *z);
 
-/* flow_half.c. Whether and how this machine multiplies bfloat16. */
-flow_half FAST(flow_half)(void);
-/* The same as the product in flow_layer, outputs [o, o + outs) for outs <= OUTS, x {ceil(in / 2), ld, 2}. */
+/* flow_half.c. The same as the product in flow_layer, outputs [o, o + outs) for outs <= OUTS, x {ceil(in / 2), ld, 2}. */
 void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z);
-/* AMX_OUTS outputs from o. Between flow_amx_begin and flow_amx_end. */
+/* AMX_OUTS outputs from o. Between half_begin and half_end. */
 void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z);
-void FAST(flow_amx_begin)(void);
-void FAST(flow_amx_end)(void);
 /* y {ceil(outs / 2), ld, 2} bfloat16 from z {outs, ld}, rounded to nearest even; an odd last row gets zeros beside it. */
 void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y);
 

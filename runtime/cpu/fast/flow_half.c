@@ -1,30 +1,10 @@
-/* flow_half.c: products of bfloat16 for the fused integrator: by AMX tiles where the processor has them, else by dot products of pairs; and
- * none where it has neither. Chosen at run time, so this file is compiled for both beyond the instruction set of its folder. */
-#define _GNU_SOURCE
+/* flow_half.c: products of bfloat16 for the fused integrator, by AMX tiles or by dot products of pairs (half.h). Compiled for both beyond
+ * the instruction set of its folder. */
 #include "flow.h"
 
 #if VL == 16
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #define DOT __attribute__((target("avx512bf16")))
 #define AMX __attribute__((target("avx512bf16,amx-tile,amx-bf16")))
-
-/* Linux gives the tiles' registers to a process that asks for them (arch/x86: ARCH_REQ_XCOMP_PERM, feature 18). */
-static int amx_is_granted(void)
-{
-    return __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
-}
-
-flow_half FAST(flow_half)(void)
-{
-    const char *most = getenv("GALRUN_BF16"); /* for tests: "none" or "dot" where there is more */
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx512bf16") || (most && !strcmp(most, "none")))
-        return HALF_NONE;
-    return (most && !strcmp(most, "dot")) || !amx_is_granted() ? HALF_DOT : HALF_AMX;
-}
 
 DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
 {
@@ -91,22 +71,6 @@ DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64
 
 /* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL, 2}. All are 16 rows of 64
  * bytes. */
-AMX void FAST(flow_amx_begin)(void)
-{
-    /* A constant: the intrinsic's asm claims to read its first 8 bytes only, and stores of the others may be dropped. */
-    static const struct {
-        uint8_t palette, start, unused[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16}};
-    _tile_loadconfig(&config);
-}
-
-AMX void FAST(flow_amx_end)(void)
-{
-    _tile_release();
-}
-
 AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
 {
     int64_t blocks = (l->in + AMX_IN - 1) / AMX_IN, ld = t->ld * 4;
@@ -141,10 +105,6 @@ AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64
 #else
 
 /* No bfloat16 in this instruction set: layers never have `half`, and nothing of this is called. */
-flow_half FAST(flow_half)(void)
-{
-    return HALF_NONE;
-}
 void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
 {
     (void)t, (void)vecs, (void)outs, (void)z, (void)y;
@@ -156,12 +116,6 @@ void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o
 void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
 {
     (void)l, (void)t, (void)vecs, (void)o, (void)x, (void)z;
-}
-void FAST(flow_amx_begin)(void)
-{
-}
-void FAST(flow_amx_end)(void)
-{
 }
 
 #endif
