@@ -58,6 +58,18 @@ static int cpu_has(int isa)
     return isa < 2;
 }
 
+/* The set that the user wants at most, or NULL: GALRUN_ISA, for tests and for a machine whose best set is slow; and what oneDNN is limited to
+ * limits these kernels too. */
+static const char *wanted_isa(void)
+{
+    const char *wanted = getenv("GALRUN_ISA"), *dnnl = getenv("DNNL_MAX_CPU_ISA");
+    if (wanted || !dnnl)
+        return wanted;
+    if (!strncmp(dnnl, "AVX2", 4))
+        return "avx2";
+    return !strcmp(dnnl, "SSE41") || !strcmp(dnnl, "AVX") ? "plain" : NULL;
+}
+
 #define ENTRY(kernel) .kernel = gal_cpu_##kernel,
 static void make_tables(void)
 {
@@ -71,7 +83,7 @@ static void make_tables(void)
                                        .replay = gal_cpu_replay,
                                        .forget = gal_cpu_forget,
                                        GAL_CPU_KERNELS(ENTRY)};
-    const char *wanted = getenv("GALRUN_ISA"); /* for tests, and for a machine whose best set is slow */
+    const char *wanted = wanted_isa();
     for (int i = 0; i < 4; i++) {
         if (!cpu_has(i))
             continue;

@@ -5,6 +5,7 @@ local o = cli.options{
   { "survey", type = "string", required = true, positional = true, help = "a survey folder with cutouts" },
   { "crop", 0, "central pixels" },
   { "channels", { 32, 64, 128, 256 }, "channels of the encoder's blocks" },
+  { "precision", "f32", "of the convolutions", choices = { "f32", "bf16" } },
   { "rounds", 15, "pairs of measurements" },
   { "steps", 4, "steps in each" },
   { "profile", false, "how long the thread needs for a batch, too" },
@@ -24,7 +25,7 @@ local function stepper(cached)
     encoder = nn.galaxy_cnn{ channels = o.channels, rng = rng }, rng = rng }
   flow:standardise(survey.theta, survey.context, survey.images)
   local rows = { n = #survey.ids, theta = (survey.theta - flow.scale.theta_mean) / flow.scale.theta_std, seen = flow:standard(survey.context), images = survey.images }
-  local s = step.stepper(flow, optim.adamw(flow:parameters(), { lr = 1e-4, average = 0.999 }), rows, { batch = BATCH, draws = 8, seed = 1, augment = true, recorded = true })
+  local s = step.stepper(flow, optim.adamw(flow:parameters(), { lr = 1e-4, average = 0.999 }), rows, { batch = BATCH, draws = 8, seed = 1, augment = true, precision = o.precision, recorded = true })
   if cached then
     local batch = survey.images:narrow(1, 1, BATCH)
     s.loader = { start = function() end, take = function() return batch end }

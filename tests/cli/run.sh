@@ -22,6 +22,12 @@ has() { case $3 in *"$2"*) ok ;; *) fail "$1" "'$3' has no '$2'" ;; esac; }
 first() { line=$(head -n 1 err); [ "$line" = "$2" ] && ok || fail "$1" "stderr begins with '$line', expected '$2'"; }
 lines() { n=$(wc -l <err); [ "$n" -eq "$2" ] && ok || fail "$1" "$n lines on stderr, expected $2: $err"; }
 
+# ---- instruction sets ----
+isa='require "gal" print(require("ffi").string(require("ffi").C.gal_cpu_isa()))'
+for name in SSE41 AVX; do DNNL_MAX_CPU_ISA=$name run -e "$isa"; out "a limit to oneDNN's instructions limits galrun's: $name" plain; done
+DNNL_MAX_CPU_ISA=AVX2 run -e "$isa"; case $out in avx2 | plain) ok ;; *) fail "DNNL_MAX_CPU_ISA=AVX2 leaves AVX-512" "$out" ;; esac
+DNNL_MAX_CPU_ISA=AVX2 GALRUN_ISA=plain run -e "$isa"; out "GALRUN_ISA stands above it" plain
+
 # ---- scripts and errors ----
 echo 'print("hello", ...)' >hello.lua
 run hello.lua a 'b c'
