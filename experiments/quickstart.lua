@@ -14,7 +14,7 @@ local o = cli.options{
 local gal = require "gal"
 local compare = require "gal.compare"
 local data = require "gal.data"
-local flows = require "gal.flow"
+local learn = require "gal.learn"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
 local plot = require "gal.plot"
@@ -30,20 +30,12 @@ local survey = data.open(home, { images = { crop = 64 } })
 local train, test = survey:fold(0, 3)
 print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(#train.ids, #test.ids))
 
-local function fit(name, encoder, options)
-  local flow = flows.new{ theta = survey.names.theta, context = survey.names.context, image = encoder and survey.images.image, encoder = encoder, rng = gal.rng(o.seed) }
-  flow.notes = survey:choices()
-  if not encoder then flow.notes.images = nil end
-  options.flow, options.theta, options.context, options.images, options.ids = flow, train.theta, train.context, encoder and train.images, train.ids
-  options.schedule, options.seed, options.out, options.resume, options.patience = "cosine", o.seed, o.out .. "/" .. name, true, options.epochs
-  return require("gal.train").fit(options).flow
-end
-
 print "\n2. The photometry model: p(properties | magnitudes).\n"
-local photometry = fit("photometry", nil, { lr = 1e-3, epochs = photometry_epochs })
+local photometry = learn(train:blind(), { out = o.out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs }).flow
 
 print "\n3. The image model: p(properties | magnitudes, image).\n"
-local image = fit("image", nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }, { lr = 1.5e-3, epochs = epochs, draws = 8, augment = true })
+local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
+local image = learn(train, { out = o.out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8, augment = true }).flow
 
 print(("\n4. Both on the %d galaxies that neither has seen.\n"):format(#test.ids))
 local prior = require("gal.prior").fit(train.theta)

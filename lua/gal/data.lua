@@ -328,6 +328,13 @@ function survey:of(ids)
   return self:select(positions)
 end
 
+--- The same galaxies without their images, as a survey.
+function survey:blind()
+  local part = self:thin(#self.ids)
+  part.images, part.damaged, part.prepared = nil, nil, nil
+  return part
+end
+
 --- What a flow is told of the galaxies: context {N, c}, or {context or nil, images} where the survey has images.
 function survey:seen()
   if not self.images then return self.context end

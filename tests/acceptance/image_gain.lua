@@ -6,6 +6,7 @@ local gal = require "gal"
 local cli = require "gal.cli"
 local compare = require "gal.compare"
 local data = require "gal.data"
+local learn = require "gal.learn"
 local linalg = require "gal.linalg"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
@@ -25,22 +26,20 @@ local first, rest = {}, {}
 for k = 1, #all.ids do table.insert(k <= o.galaxies and first or rest, k) end
 local train, test = all:select(first), all:select(rest)
 
-local function fit(name, rows, encoder, options)
-  local flow = require("gal.flow").new { theta = all.names.theta, context = all.names.context, image = encoder and all.images.image, encoder = encoder, rng = gal.rng(o.seed) }
-  options.flow, options.theta, options.context, options.images, options.ids = flow, rows.theta, rows.context, encoder and rows.images, rows.ids
-  options.schedule, options.seed, options.out, options.resume, options.patience = "cosine", o.seed, o.out .. "/" .. name, true, options.epochs
-  return require("gal.train").fit(options).flow
+local function fit(name, part, options)
+  options.out, options.seed = o.out .. "/" .. name, o.seed
+  return learn(part, options).flow
 end
 
-local photometry = fit("photometry", train, nil, { lr = 1e-3, epochs = o.photometry_epochs })
+local photometry = fit("photometry", train:blind(), { lr = 1e-3, epochs = o.photometry_epochs })
 local table_ = survey.mock { n = o.many, seed = MANY }
 local function columns(names)
   local list = {}
   for i, name in ipairs(names) do list[i] = table_:column(name):reshape { o.many, 1 } end
   return gal.cat(list, 2)
 end
-local more = fit("photometry_many", { theta = columns(data.theta), context = columns(data.context) }, nil, { lr = 1e-3, epochs = o.many_epochs, batch = 256 })
-local image = fit("image", train, nn.galaxy_cnn { channels = o.channels, rng = gal.rng(o.seed) }, { lr = o.lr, epochs = o.epochs, draws = 8, augment = true })
+local more = fit("photometry_many", data.arrays(columns(data.theta), columns(data.context), all.names), { lr = 1e-3, epochs = o.many_epochs, batch = 256 })
+local image = fit("image", train, { encoder = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(o.seed) }, lr = o.lr, epochs = o.epochs, draws = 8, augment = true })
 
 local prior = require("gal.prior").fit(train.theta)
 local function score(label, flow, x)

@@ -45,6 +45,9 @@ function Report:least(what, value, least)
   self.figures[#self.figures + 1] = ("%s %.4g (>= %.4g)"):format(what, value, least)
 end
 
+--- r:figure(what): a figure without a bar, a text.
+function Report:figure(what) self.figures[#self.figures + 1] = what end
+
 --- r:finish(): the verdict, and the line in RESULTS.md.
 function Report:finish()
   local verdict = self.short == 0 and "pass" or ("falls short in %d"):format(self.short)
