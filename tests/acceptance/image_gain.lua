@@ -1,7 +1,8 @@
 -- Acceptance: what images add to photometry on the mock survey, 20,000 galaxies to train on and 5,000 more to test on, 64 x 64 crops, half the channels. Asked for: in mean test log p, image
 -- less photometry on the same galaxies, at least .45 nats; calibrated: mean D_KL - Delta log p less what the path's width makes of it within .1 + 2 standard errors of 0. Printed beside it:
 -- photometry trained on 100,000 galaxies, and the Wasserstein distances of both.
--- usage: galrun tests/acceptance/image_gain.lua [--out runs/acceptance/image_gain]      Goes on where it was stopped.
+-- --full: the whole 128 x 128 pixels and the paper's channels; aimed at is .65 nats, and more than the other.
+-- usage: galrun tests/acceptance/image_gain.lua [--out runs/acceptance/image_gain] [--full] [--precision bf16]      Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local compare = require "gal.compare"
@@ -15,9 +16,10 @@ local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
   out = "runs/acceptance/image_gain", galaxies = 20000, tested = 5000, many = 100000, crop = 64, channels = { { 16, 32, 64, 128 }, "of the encoder" }, epochs = 80, lr = 1.5e-3, photometry_epochs = 120,
-  many_epochs = 60, draws = { 50, "draws of each galaxy" }, seed = 1, record = { true, "append the result to RESULTS.md" },
+  many_epochs = 60, draws = { 50, "draws of each galaxy" }, seed = 1, full = { false, "whole frames, all channels" }, precision = { "f32", "of the convolutions while training" }, record = { true, "append the result to RESULTS.md" },
 }
 
+if o.full then o.crop, o.channels = 0, { 32, 64, 128, 256 } end
 local SURVEY, MANY = 11, 12 -- seeds
 local total = o.galaxies + o.tested
 survey.make { out = o.out .. "/survey", n = total, seed = SURVEY }
@@ -39,7 +41,7 @@ local function columns(names)
   return gal.cat(list, 2)
 end
 local more = fit("photometry_many", data.arrays(columns(data.theta), columns(data.context), all.names), { lr = 1e-3, epochs = o.many_epochs, batch = 256 })
-local image = fit("image", train, { encoder = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(o.seed) }, lr = o.lr, epochs = o.epochs, draws = 8, augment = true })
+local image = fit("image", train, { encoder = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(o.seed) }, lr = o.lr, epochs = o.epochs, draws = 8, augment = true, precision = o.precision })
 
 local prior = require("gal.prior").fit(train.theta)
 local function score(label, flow, x)
@@ -74,7 +76,7 @@ local function path_excess(flow, found)
   return metrics.path_excess(sum, p, flow.sigma)
 end
 
-local r = report.new("image_gain", o.record)
+local r = report.new(o.full and "image_gain_full" or "image_gain", o.record)
 for _, entry in ipairs { { "image", image, by_image }, { "photometry", photometry, by_photometry } } do
   local found, path = entry[3], path_excess(entry[2], entry[3])
   local excess = metrics.summary(found, { seed = o.seed }).excess
@@ -82,5 +84,5 @@ for _, entry in ipairs { { "image", image, by_image }, { "photometry", photometr
   print(("%s: D_KL - Delta log p %.4f +- %.4f, of which the path's width %.4f"):format(entry[1], excess.mean, error_, path))
   r:bar(entry[1] .. ": |D_KL - Delta log p - path's| - 2 standard errors", math.abs(excess.mean - path) - 2 * error_, 0.1)
 end
-r:least(("image less photometry on %d galaxies, nats (%.3f to %.3f)"):format(#test.ids, pairs_.delta_log_p.low, pairs_.delta_log_p.high), pairs_.delta_log_p.mean, 0.45)
+r:least(("image less photometry on %d galaxies, nats (%.3f to %.3f)"):format(#test.ids, pairs_.delta_log_p.low, pairs_.delta_log_p.high), pairs_.delta_log_p.mean, o.full and 0.65 or 0.45)
 r:finish()
