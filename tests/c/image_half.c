@@ -134,46 +134,6 @@ static int is_float32(void)
     return same;
 }
 
-static void bits(const char *way)
-{
-    const int64_t sizes[][5] = {{24, 20, 3, 32, 0}, {12, 14, 32, 40, 0}, {70, 14, 20, 40, 1}}; /* the last: slope stored */
-    for (int k = 0; k < 3; k++) {
-        int64_t n = 5, h = sizes[k][0], w = sizes[k][1], c = sizes[k][2], out = sizes[k][3];
-        int64_t x_count = h * w * c, y_count = h / 2 * (w / 2) * out;
-        gal_tensor *x = TENSOR(n, h, w, c), *x1 = TENSOR(1, h, w, c), *dx = TENSOR(n, h, w, c), *dx1 = TENSOR(1, h, w, c);
-        gal_tensor *y = TENSOR(n, h / 2, w / 2, out), *y1 = TENSOR(1, h / 2, w / 2, out), *dy = TENSOR(n, h / 2, w / 2, out);
-        gal_tensor *dy1 = TENSOR(1, h / 2, w / 2, out), *weight = TENSOR(out, 3, 3, c), *b = TENSOR(out);
-        gal_tensor *dw = TENSOR(out, 3, 3, c), *db = TENSOR(out), *dw1 = TENSOR(out, 3, 3, c), *db1 = TENSOR(out);
-        gal_tensor *slope = sizes[k][4] ? TENSOR(n, h, w, out) : NULL, *slope1 = sizes[k][4] ? TENSOR(1, h, w, out) : NULL;
-        gal_tensor *filled[] = {x, weight, b, dy};
-        for (int i = 0; i < 4; i++)
-            random_fill(filled[i]);
-        IS_OK(gal_conv2d(y, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_BF16));
-        IS_OK(gal_conv2d_backward(dx, dw, db, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_BF16, 0));
-        CASE("an image's y and dx have the same bits alone and in a batch");
-        memcpy(x1->data, (float *)x->data + 3 * x_count, (size_t)x_count * 4);
-        memcpy(dy1->data, (float *)dy->data + 3 * y_count, (size_t)y_count * 4);
-        IS_OK(gal_conv2d(y1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_BF16));
-        IS_OK(gal_conv2d_backward(dx1, NULL, NULL, dy1, slope1, x1, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_BF16, 0));
-        REPORT(!memcmp(y1->data, (float *)y->data + 3 * y_count, (size_t)y_count * 4), "y by %s", way);
-        REPORT(!memcmp(dx1->data, (float *)dx->data + 3 * x_count, (size_t)x_count * 4), "dx by %s", way);
-        CASE("y, dx, dw and db have the same bits with one, two and three threads");
-        int threads = gal_threads(0);
-        gal_tensor *y2 = TENSOR(n, h / 2, w / 2, out), *dx2 = TENSOR(n, h, w, c);
-        for (int t = 1; t <= 3; t++) {
-            gal_threads(t);
-            IS_OK(gal_conv2d(y2, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_BF16));
-            IS_OK(gal_conv2d_backward(dx2, dw1, db1, dy, slope, x, weight, b, 1, GAL_SAME, GAL_SILU, 2, GAL_BF16, 0));
-            REPORT(!memcmp(y2->data, y->data, (size_t)gal_tensor_count(y) * 4), "y by %s, %d threads", way, t);
-            REPORT(!memcmp(dx2->data, dx->data, (size_t)gal_tensor_count(dx) * 4), "dx by %s, %d threads", way, t);
-            REPORT(!memcmp(dw1->data, dw->data, (size_t)gal_tensor_count(dw) * 4), "dw by %s, %d threads", way, t);
-            REPORT(!memcmp(db1->data, db->data, (size_t)gal_tensor_count(db) * 4), "db by %s, %d threads", way, t);
-        }
-        gal_threads(threads);
-        sentinels_and_free();
-    }
-}
-
 /* One set of kernels with GALRUN_BF16 = way. */
 static void by(const char *isa, const char *way)
 {
@@ -197,7 +157,7 @@ static void by(const char *isa, const char *way)
     REPORT(strcmp(way, "none") || !strcmp(isa, "specification"), "%s rounds all the same", name);
     for (size_t k = 0; k < sizeof layers / sizeof *layers; k++)
         half_case(&layers[k], name);
-    bits(name);
+    bits(GAL_BF16, name);
 }
 
 int main(void)
