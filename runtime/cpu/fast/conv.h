@@ -31,6 +31,15 @@ void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64
  * width}. */
 void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z, const float *dy, int64_t outputs);
 
+/* The sum of a vec over a line of pixels `width` floats apart, in four chains. */
+INLINE vec line_sum(const float *line, int64_t columns, int64_t width)
+{
+    vec chain[4] = {splat(0), splat(0), splat(0), splat(0)};
+    for (int64_t i = 0; i < columns; i++)
+        chain[i % 4] += load(line + i * width);
+    return (chain[0] + chain[1]) + (chain[2] + chain[3]);
+}
+
 INLINE int64_t most(int64_t a, int64_t b)
 {
     return a > b ? a : b;

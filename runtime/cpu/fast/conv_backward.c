@@ -155,10 +155,7 @@ static void add_db(const gal_conv_args *g, const conv_plan *p, const conv_band *
             vec total = load(sums + group * width + j);
             for (int64_t r = b->row; r < b->end; r++) {
                 const float *line = dz + ((group * p->d_rows + r - b->d_row) * p->d_columns + p->before) * width + j;
-                vec chain[4] = {splat(0), splat(0), splat(0), splat(0)};
-                for (int64_t i = 0; i < g->zw; i++)
-                    chain[i % 4] += load(line + i * width);
-                total += (chain[0] + chain[1]) + (chain[2] + chain[3]);
+                total += line_sum(line, g->zw, width);
             }
             store(sums + group * width + j, total);
         }

@@ -34,17 +34,6 @@ gal_status FAST(conv_half_backward_prepare)(const gal_lane *lane, const void *ar
     return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c}) : status;
 }
 
-/* db {PAIR} += the sum of a line {columns, PAIR}. */
-static void add_db(float *db, const float *line, int64_t columns)
-{
-    for (int64_t j = 0; j < PAIR; j += VL) {
-        vec chain[4] = {splat(0), splat(0), splat(0), splat(0)};
-        for (int64_t i = 0; i < columns; i++)
-            chain[i % 4] += load(line + i * PAIR + j);
-        store(db + j, load(db + j) + ((chain[0] + chain[1]) + (chain[2] + chain[3])));
-    }
-}
-
 /* What one band is worked on with. x16 begins at the row of x under z's row x_row. */
 typedef struct half_band {
     conv_band b;
@@ -66,24 +55,20 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
         int used = r >= 0 && r < yh * g->pool, own = r >= h->b.row && r < h->b.end;
         uint16_t *to = h->rows + ((r - h->b.d_row) * p->in_pitch) * step + first;
         uint16_t *pairs = h->pairs + group * p->pixels * PAIR + (r - h->b.row) * p->pitch * SQUARE;
-        if (used && again) {
-            if (r == most(h->b.d_row, 0) || r >= strip + p->strip) {
-                strip = r;
-                FAST(conv_half_z)
-                (way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z,
-                 least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch, group);
-            }
+        if (used && again && (r == most(h->b.d_row, 0) || r >= strip + p->strip)) {
+            strip = r;
+            FAST(conv_half_z)
+            (way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z, least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch,
+             group);
         }
         if (used)
             FAST(dz_row)
         (g, h->line, PAIR, g->slope ? g->slope + ((h->n * g->zh + r) * g->zw) * g->out + first : NULL, h->z + (r - strip) * p->pitch * PAIR,
          g->dy + ((h->n * yh + r / g->pool) * yw) * g->out + first, outputs);
         if (g->dx) {
-            int64_t until = used ? p->bands.before : p->in_pitch;
-            for (int64_t i = 0; i < until; i++)
-                memset(to + i * step, 0, PAIR * 2);
-            for (int64_t i = p->bands.before + g->zw; i < p->in_pitch; i++)
-                memset(to + i * step, 0, PAIR * 2);
+            for (int64_t i = 0; i < p->in_pitch; i++)
+                if (!used || i < p->bands.before || i >= p->bands.before + g->zw)
+                    memset(to + i * step, 0, PAIR * 2);
         }
         if (own && g->dw) {
             int64_t pairs_of_z = used ? (g->zw + 1) / 2 : 0;
@@ -93,8 +78,8 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
         if (used)
             FAST(half_line)
         (g->dx ? to + p->bands.before * step : NULL, step, own && g->dw ? pairs : NULL, p->pixels * SQUARE, h->line, g->zw);
-        if (used && own && db)
-            add_db(db + first, h->line, g->zw);
+        for (int64_t j = 0; used && own && db && j < PAIR; j += VL)
+            store(db + first + j, load(db + first + j) + line_sum(h->line + j, g->zw, PAIR));
     }
     int64_t pixels = (h->b.end - h->b.row) * p->pitch, rest = (TERMS - pixels % TERMS) % TERMS;
     for (int q = 0; q < 2 && g->dw; q++)
