@@ -24,21 +24,35 @@ struct gal_storage {
     int64_t references; /* handles and programs that hold it; arena storage is freed by its arena, never by count */
     int32_t in_arena;
 };
-/* An arena: chunks of device memory handed out from the start, and of host memory for handles. */
-typedef struct gal_arena gal_arena;
-gal_status gal_arena_new(gal_arena **out);
-void gal_arena_free(gal_arena *arena);
-void gal_arena_enter(gal_arena *arena); /* allocations go there until left; nests */
-void gal_arena_leave(void);
 /* A block of `bytes` on the device: in the current arena, else owned with one reference. */
 gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes);
 void gal_storage_retain(gal_storage *storage);
-/* One reference for a handle that is made now: gal_tensor_free gives it back, or, where the handle is in an arena, the arena's being emptied. */
+/* One reference for a handle that is made now: gal_tensor_free gives it back, or, where the handle is in an arena, the arena's being
+ * emptied. */
 gal_status gal_storage_hold(gal_storage *storage);
 void gal_storage_release(gal_storage *storage);
 /* A zeroed handle, in the current arena or owned. */
 gal_status gal_handle_new(gal_tensor **out);
 void gal_handle_free(gal_tensor *x);
+
+/* To the bytes that tensors take and that are reserved for them, or off them. */
+void gal_memory_count(int64_t live, int64_t reserved);
+
+/* arena.c */
+/* Chunks of device memory handed out from the start, and of host memory for handles. */
+typedef struct gal_arena gal_arena;
+gal_status gal_arena_new(gal_arena **out);
+void gal_arena_free(gal_arena *arena);
+void gal_arena_enter(gal_arena *arena); /* allocations go there until left; nests */
+void gal_arena_leave(void);
+gal_arena *gal_arena_current(void); /* NULL: what is made now is owned */
+/* Bytes of the arena on a device; backend NULL: of the host, for handles. */
+gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backend, size_t bytes);
+/* The arena gives back one reference to the storage when it is emptied to before this call. */
+gal_status gal_arena_hold(gal_arena *arena, gal_storage *storage);
+void gal_scope_trim(void); /* with no scope open, frees what scopes allocate from */
+/* Rounded up to whole cache lines, at least one. */
+size_t gal_aligned(size_t bytes);
 
 /* program.c */
 /* Runs a call on the tensor's device now and, while a program is recorded, appends it with a copy of its arguments. */

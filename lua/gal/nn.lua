@@ -10,7 +10,7 @@ local is_module, call = module.is_module, module.call
 
 local nn = {
   is_module = is_module, call = call, module = module.new,
-  linear = layers.linear, silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh, activations = layers.activations,
+  linear = layers.linear, silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh, activations = layers.activations, gains = layers.gains,
   layer_norm = layers.layer_norm, dropout = layers.dropout,
   conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, flatten = image.flatten,
   evaluate = tape.evaluate,

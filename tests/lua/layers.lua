@@ -251,6 +251,29 @@ check.case("galaxy_cnn is the encoder of the paper", function()
   check.equal(require("gal.nn.galaxy_cnn")({ channels = { 4 }, inputs = 1, activation = "relu" })(gal.zeros { 1, 6, 5, 1 }).shape, { 1, 4 })
 end)
 
+-- The mean of f(z)^2 over z ~ N(0, 1), by the trapezium rule.
+local function mean_square(f)
+  local sum, step = 0, 1e-3
+  for i = -12000, 12000 do sum = sum + f(i * step) ^ 2 * math.exp(-(i * step) ^ 2 / 2) * step / math.sqrt(2 * math.pi) end
+  return sum
+end
+
+check.case("gains keep the variance from layer to layer, in galaxy_cnn too", function()
+  local rng = gal.rng(3)
+  local function variance(x) return (x * x):mean():item() end
+  for name in pairs(nn.activations) do
+    check.near(nn.gains[name] ^ 2 * mean_square(FUNCTIONS[name]), 1, 1e-5, name)
+    local x = gal.randn({ 500, 1, 1, 400 }, { rng = rng })
+    -- The activation's mean, a third of relu's mean square, gives each of the 300 outputs one draw: a standard error of .32 sqrt(2 / 300) = 2.6 %.
+    check.near(variance(nn.conv2d(400, 300, 1, { gain = nn.gains[name], bias = false, rng = rng })(x[name](x))), 1, 0.1, "conv2d after " .. name)
+    check.near(variance(nn.linear(400, 300, { gain = nn.gains[name], bias = false, rng = rng })(x[name](x):reshape { 500, 400 })), 1, 0.1, "linear after " .. name)
+  end
+  local wide = nn.galaxy_cnn { channels = { 200, 300 }, activation = "gelu", rng = rng }
+  check.near(variance(wide[4].weight) * 9 * 200, nn.gains.gelu ^ 2, 0.01, "galaxy_cnn")
+  check.near(variance(nn.conv2d(200, 300, 3, { rng = rng }).weight) * 9 * 200, 1 / 3, 0.003, "PyTorch's start")
+  check.raises(function() nn.conv2d(3, 4, 3, { gain = "silu" }) end, "conv2d: gain is the string 'silu', expected a number of at least 0", true)
+end)
+
 check.case("spec and build make every layer again, and load_state its weights", function()
   local net = everything()
   local again = nn.build(json.decode(json.encode(nn.spec(net))))

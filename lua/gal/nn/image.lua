@@ -33,11 +33,12 @@ function Conv:spec()
   }
 end
 
---- nn.conv2d(inputs, outputs, k[, {stride = 1, padding = "same", bias = true, rng = r, device = d}]): convolves images {N, H, W, inputs} to {N, h, w, outputs} with a
+--- nn.conv2d(inputs, outputs, k[, {stride = 1, padding = "same", bias = true, gain = g, rng = r, device = d}]): convolves images {N, H, W, inputs} to {N, h, w, outputs} with a
 -- window of k x k pixels, or k = {height, width}. padding: "same" keeps the size (stride 1 only), a number adds that many zeros on each side. weight {outputs, kh, kw,
--- inputs}, bias {outputs}; both start uniform in +-1/sqrt(kh kw inputs), as PyTorch's, drawn from rng or the default generator.
+-- inputs}, bias {outputs}; both start uniform in +-1/sqrt(kh kw inputs), as PyTorch's, drawn from rng or the default generator; with gain (nn.gains has one for each
+-- activation) the weights start with the variance gain^2 / (kh kw inputs) instead.
 function image.conv2d(inputs, outputs, k, options)
-  options = arguments.known("conv2d", options, { "stride", "padding", "bias", "rng", "device" })
+  options = arguments.known("conv2d", options, { "stride", "padding", "bias", "gain", "rng", "device" })
   whole("conv2d", "inputs", inputs)
   whole("conv2d", "outputs", outputs)
   local window, stride, padding = window_of("conv2d", k), whole("conv2d", "stride", options.stride or 1), options.padding
@@ -53,7 +54,7 @@ function image.conv2d(inputs, outputs, k, options)
     inputs = inputs, outputs = outputs, window = window, stride = stride, padding = padding, pools = true,
     forward = Conv.forward, activate = Conv.activate, spec = Conv.spec,
   }
-  m.weight = layers.uniform({ outputs, window[1], window[2], inputs }, fan, options)
+  m.weight = layers.uniform({ outputs, window[1], window[2], inputs }, fan, options, arguments.number("conv2d", options, "gain", nil, 0))
   if options.bias ~= false then m.bias = layers.uniform({ outputs }, fan, options) end
   return module.new(m)
 end

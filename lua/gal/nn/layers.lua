@@ -20,10 +20,14 @@ function layers.whole(where, name, v)
 end
 local whole = layers.whole
 
---- uniform(shape, n, options): U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills a layer whose outputs have n inputs each (kaiming_uniform with a = sqrt 5 comes to
---- the same). options: {rng, device}.
-function layers.uniform(shape, n, options)
-  local bound = 1 / math.sqrt(n)
+--- gains[activation] = 1 / sqrt(E f(z)^2), z ~ N(0, 1): with weights of variance gain^2 / inputs a layer's outputs have the variance of its inputs when these come
+-- from that activation (He et al. 2015, eq. 10, there for relu).
+layers.gains = { relu = math.sqrt(2), silu = 1.676532, gelu = 1.533530, tanh = 1.592537 }
+
+--- uniform(shape, n, options): weights, or biases, of a layer whose outputs have n inputs each: U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills both (kaiming_uniform
+-- with a = sqrt 5 comes to the same), or with the variance gain^2 / n. options: {rng, device}.
+function layers.uniform(shape, n, options, gain)
+  local bound = (gain and math.sqrt(3) * gain or 1) / math.sqrt(n)
   return (gal.rand(shape, { rng = options.rng, device = options.device }) * (2 * bound) - bound):requires_grad()
 end
 local uniform = layers.uniform
@@ -39,14 +43,15 @@ function Linear:activate(x, activation) return linear(x, self.weight, self.bias,
 
 function Linear:spec() return { type = "linear", inputs = self.inputs, outputs = self.outputs, bias = self.bias ~= nil } end
 
---- nn.linear(inputs, outputs[, {bias = true, rng = r, device = d}]): y = x W' + b for x {..., inputs}; weight {outputs, inputs}, bias {outputs}.
--- Both start uniform in +-1/sqrt(inputs), drawn from rng or the default generator.
+--- nn.linear(inputs, outputs[, {bias = true, gain = g, rng = r, device = d}]): y = x W' + b for x {..., inputs}; weight {outputs, inputs}, bias {outputs}.
+-- Both start uniform in +-1/sqrt(inputs), as PyTorch's, drawn from rng or the default generator; with gain (nn.gains has one for each activation) the weights
+-- start with the variance gain^2 / inputs instead.
 function layers.linear(inputs, outputs, options)
-  options = arguments.known("linear", options, { "bias", "rng", "device" })
+  options = arguments.known("linear", options, { "bias", "gain", "rng", "device" })
   whole("linear", "inputs", inputs)
   whole("linear", "outputs", outputs)
   local m = { inputs = inputs, outputs = outputs, forward = Linear.forward, activate = Linear.activate, spec = Linear.spec }
-  m.weight = uniform({ outputs, inputs }, inputs, options)
+  m.weight = uniform({ outputs, inputs }, inputs, options, arguments.number("linear", options, "gain", nil, 0))
   if options.bias ~= false then m.bias = uniform({ outputs }, inputs, options) end
   return module.new(m)
 end

@@ -3,20 +3,12 @@
 #include "flow.h"
 
 #if VL == 16
-#define DOT __attribute__((target("avx512bf16")))
-#define AMX __attribute__((target("avx512bf16,amx-tile,amx-bf16")))
-
 DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
 {
-    /* Lane l of both rows side by side: low halves from the even row. */
-    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    __m512i side_by_side = _mm512_loadu_si512(order);
     for (int64_t o = 0; o < outs; o += 2, z += 2 * t->ld, y += 2 * t->ld)
         for (int v = 0; v < vecs; v++) {
             vec even = load(z + v * VL), odd = o + 1 < outs ? load(z + t->ld + v * VL) : splat(0);
-            __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
-            _mm512_storeu_si512(y + v * 2 * VL, _mm512_permutexvar_epi16(side_by_side, both));
+            _mm512_storeu_si512(y + v * 2 * VL, side_by_side((__m512)even, (__m512)odd));
         }
 }
 

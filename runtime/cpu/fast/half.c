@@ -9,9 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define DOT __attribute__((target("avx512bf16")))
-#define AMX __attribute__((target("avx512bf16,amx-tile,amx-bf16")))
-
 /* Linux gives the tiles' registers to a process that asks for them (arch/x86: ARCH_REQ_XCOMP_PERM, feature 18). */
 static int amx_is_granted(void)
 {
@@ -184,10 +181,6 @@ DOT void FAST(half_round)(uint16_t *to, const float *from, int64_t n)
 
 DOT void FAST(half_line)(uint16_t *rows, int64_t row_step, uint16_t *pairs, int64_t apart, const float *line, int64_t columns)
 {
-    /* Lane l of both columns side by side: low halves from the even one. */
-    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    const __m512i side_by_side = _mm512_loadu_si512(order);
     for (int64_t i = 0; i < columns; i += 2) {
         __m512 v[2][2]; /* column, square */
         for (int k = 0; k < 2; k++)
@@ -195,23 +188,19 @@ DOT void FAST(half_line)(uint16_t *rows, int64_t row_step, uint16_t *pairs, int6
                 v[k][q] = i + k < columns ? _mm512_loadu_ps(line + (i + k) * 2 * SQUARE + q * SQUARE) : _mm512_setzero_ps();
         for (int k = 0; rows && k < 2 && i + k < columns; k++)
             _mm512_storeu_si512(rows + (i + k) * row_step, (__m512i)_mm512_cvtne2ps_pbh(v[k][1], v[k][0]));
-        for (int q = 0; pairs && q < 2; q++) {
-            __m512i both = (__m512i)_mm512_cvtne2ps_pbh(v[1][q], v[0][q]);
-            _mm512_storeu_si512(pairs + q * apart + i * SQUARE, _mm512_permutexvar_epi16(side_by_side, both));
-        }
+        for (int q = 0; pairs && q < 2; q++)
+            _mm512_storeu_si512(pairs + q * apart + i * SQUARE, side_by_side(v[0][q], v[1][q]));
     }
 }
 
 void FAST(half_transpose)(uint16_t *to, int64_t to_row, const uint16_t *from, int64_t step, int64_t n)
 {
     /* Pairs of pixels as one word of 32 bits each value; then words are transposed. */
-    const __m512i spread = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
-                                            18, 2, 17, 1, 16, 0);
     const __mmask16 some = (__mmask16)((1u << n) - 1);
     vec pair[VL];
     for (int i = 0; i < VL; i++) {
         __m256i even = _mm256_maskz_loadu_epi16(some, from + 2 * i * step), odd = _mm256_maskz_loadu_epi16(some, from + (2 * i + 1) * step);
-        pair[i] = (vec)_mm512_permutexvar_epi16(spread, _mm512_inserti64x4(_mm512_castsi256_si512(even), odd, 1));
+        pair[i] = (vec)halves_side_by_side(_mm512_inserti64x4(_mm512_castsi256_si512(even), odd, 1));
     }
     transpose(pair);
     for (int i = 0; i < VL; i++)

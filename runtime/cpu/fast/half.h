@@ -4,6 +4,24 @@
 #define GAL_HALF_H
 #include "vec.h"
 
+#if VL == 16
+/* For functions beyond the instruction set of their folder. */
+#define DOT __attribute__((target("avx512bf16")))
+#define AMX __attribute__((target("avx512bf16,amx-tile,amx-bf16")))
+
+/* What dot products and tiles take: lane l of the low and of the high half side by side, for every l. */
+static inline __m512i halves_side_by_side(__m512i halves)
+{
+    return _mm512_permutexvar_epi16(_mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
+                                                     4, 19, 3, 18, 2, 17, 1, 16, 0),
+                                    halves);
+}
+DOT static inline __m512i side_by_side(__m512 even, __m512 odd)
+{
+    return halves_side_by_side((__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
+#endif
+
 /* No products of bfloat16 that are faster than float32's; dot products of pairs (AVX512_BF16); tiles of 16 x 32 (AMX). */
 typedef enum { HALF_NONE, HALF_DOT, HALF_AMX } half_way;
 half_way FAST(half)(void);
