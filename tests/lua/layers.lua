@@ -271,7 +271,7 @@ check.case("gains keep the variance from layer to layer, in galaxy_cnn too", fun
   local wide = nn.galaxy_cnn { channels = { 200, 300 }, activation = "gelu", rng = rng }
   check.near(variance(wide[4].weight) * 9 * 200, nn.gains.gelu ^ 2, 0.01, "galaxy_cnn")
   check.near(variance(nn.conv2d(200, 300, 3, { rng = rng }).weight) * 9 * 200, 1 / 3, 0.003, "PyTorch's start")
-  check.raises(function() nn.conv2d(3, 4, 3, { gain = "silu" }) end, "conv2d: gain is the string 'silu', expected a number of at least 0", true)
+  check.raises(function() nn.conv2d(3, 4, 3, { gain = "silu" }) end, "conv2d: gain is the string \"silu\", expected a number of at least 0", true)
 end)
 
 check.case("spec and build make every layer again, and load_state its weights", function()
