@@ -68,7 +68,7 @@ end
 --   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
 --   id              the column of ids; else objID, specObjID or name, whichever comes first, else the row's number
 -- Returns a survey: theta {N, d}, context {N, c} (tensors), images {N} (a set, gal.images), names.theta and names.context, ids {N} (strings), rows {N} (in the file, from 1),
--- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds), dereddened, sample, missing, fill, path.
+-- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds), suspects (sentences on values that may stand for missing ones), dereddened, sample, missing, fill, path.
 -- Raises where the file or a column is missing, where no row is left, and where two have the same id.
 function data.open(path, options)
   options = options or {}
@@ -97,13 +97,16 @@ function data.open(path, options)
     if reason then counts[reason] = (counts[reason] or 0) + 1 else rows[#rows + 1] = k end
   end
   local self = setmetatable({ path = file, total = source.rows, rows = rows, dropped = {}, dereddened = dereddened, sample = options.sample or "none",
-    missing = how, fill = how == "mask" and fill or nil, id_column = id_column, ids = {}, corrected = {}, names = { theta = {}, context = {} },
+    missing = how, fill = how == "mask" and fill or nil, id_column = id_column, ids = {}, corrected = {}, suspects = {}, names = { theta = {}, context = {} },
     asked = { theta = options.theta or data.theta, context = options.context or data.context } }, survey)
   for i = 1, #cuts do
     if counts[i] then self.dropped[#self.dropped + 1] = { reason = cuts[i][1], count = counts[i] } end
   end
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
   refuse_twins(file, id_column, all, rows)
+  for _, list in ipairs { theta, context } do
+    for _, column in ipairs(list) do self.suspects[#self.suspects + 1] = columns.suspect(column, rows) end
+  end
 
   local function gather(list, names)
     local width, flat = 0, {}
@@ -173,7 +176,6 @@ function data.reopen(choices, options)
   elseif images then
     asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = options.packed or not options.survey and images.packed or nil }
   end
-  if options.theta == false then asked.theta, asked.sample = {}, "none" end
   local opened = data.open(options.survey or choices.survey, asked)
   local here = {}
   for _, name in ipairs(opened.corrected) do here[name] = true end
@@ -243,7 +245,7 @@ end
 --- A survey of tensors: theta {N, d} and context {N, c} (or nil); ids are row numbers. names: {theta = {…}, context = {…}}, optional.
 function data.arrays(theta, context, names)
   local n = theta:size(1)
-  local self = setmetatable({ total = n, rows = {}, ids = {}, dropped = {}, theta = theta, context = context, names = names or {}, corrected = {} }, survey)
+  local self = setmetatable({ total = n, rows = {}, ids = {}, dropped = {}, theta = theta, context = context, names = names or {}, corrected = {}, suspects = {} }, survey)
   for k = 1, n do self.rows[k], self.ids[k] = k, ("%d"):format(k) end
   return self
 end
@@ -394,6 +396,7 @@ function survey:describe()
     lines[#lines + 1] = self.dereddened and "no extinction column in the table: magnitudes as they are"
       or "magnitudes as they are, not corrected for Galactic extinction"
   end
+  for _, sentence in ipairs(self.suspects) do lines[#lines + 1] = sentence end
   return table.concat(lines, "\n")
 end
 

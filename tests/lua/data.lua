@@ -53,6 +53,17 @@ check.case("rows fall out for -9999, an empty cell, NaN and infinity, each count
     .. " (a row counts once, under the first that holds)")
 end)
 
+check.case("a value far from all others that stands several times is told of, and nothing else is", function()
+  local lines = {}
+  for k = 1, 200 do
+    local r = k % 40 == 7 and "99" or ("%.3f"):format(17.5 + math.sin(k))
+    lines[k] = row(("%d"):format(k), (GOOD:gsub("17.5", r):gsub("0.5,19", k % 2 == 0 and "0,19.2" or (k == 9 and "40,19.3" or "0.4,19.4"))))
+  end
+  local s = data.open(write(HEADER .. table.concat(lines)))
+  check.equal(#s.suspects, 1)
+  check.that(s:describe():find("suspicious: modelMag_r is 99 in 5 galaxies, half of all are within 1", 1, true), s:describe())
+end)
+
 check.case("zero is a value", function()
   local s = data.open(write(HEADER .. row("1", (GOOD:gsub("0.5", "0")))))
   check.equal(s.theta:get(1, 5), 0)

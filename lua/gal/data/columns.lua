@@ -139,6 +139,35 @@ function columns.value_at(column, k)
   return value - extinction
 end
 
+-- Twenty deviations: no magnitude of any survey is so far from the others (2 to 40 mag), and what stands for "no magnitude", 99 or -999, is.
+local FAR, SAMPLED = 20, 10000
+
+--- A sentence on a column whose largest or smallest value, of the rows listed, stands many times and far from all others, as a mark for "missing" that nobody told us of does;
+-- else nil. Far: in units of the deviation that the quartiles of a normal distribution would have.
+function columns.suspect(column, rows)
+  local values, known, some = {}, 0, {}
+  for _, k in ipairs(rows) do
+    if not missing(column.values[k]) then
+      known = known + 1
+      values[known] = column.values[k]
+    end
+  end
+  for i = 1, known, math.max(1, math.floor(known / SAMPLED)) do some[#some + 1] = values[i] end
+  table.sort(some)
+  local low, middle, high = some[math.ceil(#some / 4)], some[math.ceil(#some / 2)], some[math.ceil(#some * 3 / 4)]
+  for _, beyond in ipairs{ function(a, b) return a > b end, function(a, b) return a < b end } do
+    local extreme, count = nil, 0
+    for i = 1, known do
+      if values[i] == extreme then count = count + 1 end
+      if i == 1 or beyond(values[i], extreme) then extreme, count = values[i], 1 end
+    end
+    if count > 1 and math.abs(extreme - middle) > FAR * (high - low) / 1.349 and high > low then
+      return ("suspicious: %s is %.6g in %d galaxies, half of all are within %.4g to %.4g; if that stands for a missing value, it has to be -9999 or empty"):format(column.name, extreme, count, low,
+        high)
+    end
+  end
+end
+
 --- Which context columns are masked, and with what their gaps are filled: given by a flow that was trained so, else every column with gaps in a kept row and its mean.
 function columns.masks(context, options)
   if options.missing ~= "mask" then return {} end
