@@ -35,7 +35,7 @@ void gal_storage_release(gal_storage *storage);
 gal_status gal_handle_new(gal_tensor **out);
 void gal_handle_free(gal_tensor *x);
 
-/* To the bytes that tensors take and that are reserved for them, or off them. */
+/* Adds to the bytes that tensors take, and to those reserved for them; negative: takes off. */
 void gal_memory_count(int64_t live, int64_t reserved);
 
 /* arena.c */
@@ -48,7 +48,7 @@ void gal_arena_leave(void);
 gal_arena *gal_arena_current(void); /* NULL: what is made now is owned */
 /* Bytes of the arena on a device; backend NULL: of the host, for handles. */
 gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backend, size_t bytes);
-/* The arena gives back one reference to the storage when it is emptied to before this call. */
+/* The arena releases the storage, one reference that the caller adds, when it is emptied to before this call; not where this fails. */
 gal_status gal_arena_hold(gal_arena *arena, gal_storage *storage);
 void gal_scope_trim(void); /* with no scope open, frees what scopes allocate from */
 /* Rounded up to whole cache lines, at least one. */

@@ -68,7 +68,8 @@ end
 --   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
 --   id              the column of ids; else objID, specObjID or name, whichever comes first, else the row's number
 -- Returns a survey: theta {N, d}, context {N, c} (tensors), images {N} (a set, gal.images), names.theta and names.context, ids {N} (strings), rows {N} (in the file, from 1),
--- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds), suspects (sentences on values that may stand for missing ones), dereddened, sample, missing, fill, path.
+-- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds),
+-- suspects (sentences on values that may stand for missing ones), dereddened, sample, missing, fill, path.
 -- Raises where the file or a column is missing, where no row is left, and where two have the same id.
 function data.open(path, options)
   options = options or {}

@@ -54,14 +54,30 @@ check.case("rows fall out for -9999, an empty cell, NaN and infinity, each count
 end)
 
 check.case("a value far from all others that stands several times is told of, and nothing else is", function()
-  local lines = {}
-  for k = 1, 200 do
-    local r = k % 40 == 7 and "99" or ("%.3f"):format(17.5 + math.sin(k))
-    lines[k] = row(("%d"):format(k), (GOOD:gsub("17.5", r):gsub("0.5,19", k % 2 == 0 and "0,19.2" or (k == 9 and "40,19.3" or "0.4,19.4"))))
+  -- 400 galaxies; every so-manieth has r = mark, a_v is 0 in half of them, and one galaxy's is odd.
+  local function suspects(mark, share, options)
+    local lines = {}
+    for k = 1, 400 do
+      local r = k * share % 1 < share and k > 1 and mark or ("%.3f"):format(17.5 + math.sin(k))
+      lines[k] = row(("%d"):format(k), (GOOD:gsub("17.5", r):gsub("0.5,19", k % 2 == 0 and "0,19.2" or (k == 9 and "40,19.3" or "0.4,19.4"))))
+    end
+    return data.open(write(HEADER .. table.concat(lines)), options)
   end
-  local s = data.open(write(HEADER .. table.concat(lines)))
-  check.equal(#s.suspects, 1)
-  check.that(s:describe():find("suspicious: modelMag_r is 99 in 5 galaxies, half of all are within 1", 1, true), s:describe())
+  for _, share in ipairs { 0.02, 0.3, 0.7 } do
+    for _, mark in ipairs { "99", "-999" } do
+      for _, options in ipairs { {}, { missing = "mask" } } do
+        local s = suspects(mark, share, options)
+        check.equal(#s.suspects, 1, mark .. " in " .. share)
+        check.that(s:describe():find("suspicious: modelMag_r is " .. mark:gsub("%-", "%%-") .. " in %d+ galaxies, half of the others are within 1[67]"), s:describe())
+      end
+    end
+  end
+  check.equal(suspects("20", 0.3).suspects, {})
+  check.equal(suspects("-9999", 0.3).suspects, {})
+  check.equal(suspects("-9999", 0.3, { missing = "mask" }).suspects, {})
+  check.equal(suspects("99", 0.002).suspects, {}) -- once
+  check.equal(suspects("17.5", 1).suspects, {})
+  check.equal(data.open(write(HEADER .. row "1")).suspects, {})
 end)
 
 check.case("zero is a value", function()

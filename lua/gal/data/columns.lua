@@ -139,30 +139,37 @@ function columns.value_at(column, k)
   return value - extinction
 end
 
--- Twenty deviations: no magnitude of any survey is so far from the others (2 to 40 mag), and what stands for "no magnitude", 99 or -999, is.
-local FAR, SAMPLED = 20, 10000
+-- So many deviations off, and so often: a galaxy or two may be that odd, and a survey's faintest are within it (a magnitude deviates by .3 to 2 mag), where 99 and -999 are not.
+local FAR, OFTEN, SAMPLED = 20, 3, 10000
 
---- A sentence on a column whose largest or smallest value, of the rows listed, stands many times and far from all others, as a mark for "missing" that nobody told us of does;
--- else nil. Far: in units of the deviation that the quartiles of a normal distribution would have.
+--- A sentence on a column whose largest or smallest value, of the rows listed, stands OFTEN and far from all others, as a mark for "missing" that nobody told us of does; else nil.
+-- Far: in units of the deviation that a normal distribution with the others' quartiles has.
 function columns.suspect(column, rows)
-  local values, known, some = {}, 0, {}
+  local values = {}
   for _, k in ipairs(rows) do
-    if not missing(column.values[k]) then
-      known = known + 1
-      values[known] = column.values[k]
-    end
+    if not missing(column.values[k]) then values[#values + 1] = column.values[k] end
   end
-  for i = 1, known, math.max(1, math.floor(known / SAMPLED)) do some[#some + 1] = values[i] end
-  table.sort(some)
-  local low, middle, high = some[math.ceil(#some / 4)], some[math.ceil(#some / 2)], some[math.ceil(#some * 3 / 4)]
-  for _, beyond in ipairs{ function(a, b) return a > b end, function(a, b) return a < b end } do
-    local extreme, count = nil, 0
-    for i = 1, known do
-      if values[i] == extreme then count = count + 1 end
-      if i == 1 or beyond(values[i], extreme) then extreme, count = values[i], 1 end
+  local ends = {} -- {value, how often}: the smallest and the largest
+  for i, beyond in ipairs{ function(x, y) return x < y end, function(x, y) return x > y end } do
+    local value, count = values[1], 0
+    for k = 1, #values do
+      if values[k] == value then count = count + 1 end
+      if beyond(values[k], value) then value, count = values[k], 1 end
     end
-    if count > 1 and math.abs(extreme - middle) > FAR * (high - low) / 1.349 and high > low then
-      return ("suspicious: %s is %.6g in %d galaxies, half of all are within %.4g to %.4g; if that stands for a missing value, it has to be -9999 or empty"):format(column.name, extreme, count, low,
+    ends[i] = { value, count }
+  end
+  local others, step = {}, math.ceil(#values / SAMPLED) -- quartiles of so many are good enough
+  for k = 1, #values, step do
+    if values[k] ~= ends[1][1] and values[k] ~= ends[2][1] then others[#others + 1] = values[k] end
+  end
+  if #others < 4 then return nil end
+  table.sort(others)
+  local low, high = others[math.ceil(#others / 4)], others[math.ceil(#others * 3 / 4)]
+  for _, found in ipairs(ends) do
+    local value, count = found[1], found[2]
+    local off = math.max(value - high, low - value)
+    if count >= OFTEN and high > low and off > FAR * (high - low) / 1.349 then
+      return ("suspicious: %s is %.6g in %d galaxies, half of the others are within %.4g to %.4g; if that stands for a missing value, it has to be -9999 or empty"):format(column.name, value, count, low,
         high)
     end
   end

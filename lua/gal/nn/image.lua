@@ -54,7 +54,7 @@ function image.conv2d(inputs, outputs, k, options)
     inputs = inputs, outputs = outputs, window = window, stride = stride, padding = padding, pools = true,
     forward = Conv.forward, activate = Conv.activate, spec = Conv.spec,
   }
-  m.weight = layers.uniform({ outputs, window[1], window[2], inputs }, fan, options, arguments.number("conv2d", options, "gain", nil, 0))
+  m.weight = layers.uniform({ outputs, window[1], window[2], inputs }, fan, options, arguments.number("conv2d", options, "gain", nil, 0, 100))
   if options.bias ~= false then m.bias = layers.uniform({ outputs }, fan, options) end
   return module.new(m)
 end

@@ -20,11 +20,11 @@ function layers.whole(where, name, v)
 end
 local whole = layers.whole
 
---- gains[activation] = 1 / sqrt(E f(z)^2), z ~ N(0, 1): with weights of variance gain^2 / inputs a layer's outputs have the variance of its inputs when these come
--- from that activation (He et al. 2015, eq. 10, there for relu).
+--- gains[activation] = 1 / sqrt(E f(z)^2), z ~ N(0, 1): weights of variance gain^2 / inputs make of f(z) sums of variance 1 again, so that what the activations take
+-- neither fades nor grows from layer to layer (He et al. 2015, eq. 10, there for relu).
 layers.gains = { relu = math.sqrt(2), silu = 1.676532, gelu = 1.533530, tanh = 1.592537 }
 
---- uniform(shape, n, options): weights, or biases, of a layer whose outputs have n inputs each: U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills both (kaiming_uniform
+--- uniform(shape, n, options[, gain]): weights, or biases, of a layer whose outputs have n inputs each: U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills both (kaiming_uniform
 -- with a = sqrt 5 comes to the same), or with the variance gain^2 / n. options: {rng, device}.
 function layers.uniform(shape, n, options, gain)
   local bound = (gain and math.sqrt(3) * gain or 1) / math.sqrt(n)
@@ -51,7 +51,7 @@ function layers.linear(inputs, outputs, options)
   whole("linear", "inputs", inputs)
   whole("linear", "outputs", outputs)
   local m = { inputs = inputs, outputs = outputs, forward = Linear.forward, activate = Linear.activate, spec = Linear.spec }
-  m.weight = uniform({ outputs, inputs }, inputs, options, arguments.number("linear", options, "gain", nil, 0))
+  m.weight = uniform({ outputs, inputs }, inputs, options, arguments.number("linear", options, "gain", nil, 0, 100))
   if options.bias ~= false then m.bias = uniform({ outputs }, inputs, options) end
   return module.new(m)
 end
