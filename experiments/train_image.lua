@@ -17,7 +17,7 @@ local o = cli.options{
   { "resize", 0, "scale every cutout to N x N pixels first, where they are not of one size; 0: refuse that", type = "integer", least = 0 },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
   { "channels", { 32, 64, 128, 256 }, "channels of the encoder's blocks, each of which halves the image", type = "integers", least = 1 },
-  { "augment", true, "flip and turn the images by quarters: a galaxy has no up" },
+  { "augment", true, "flip and turn the images by quarters, and average over the eight ways that one can lie when it is evaluated: a galaxy has no up" },
   { "draws", 8, "draws of time and noise for each image and step: the encoder runs once for all of them", type = "integer", least = 1 },
   { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers", type = "integers", least = 1 },
   { "precision", "f32", "of the convolutions while training; bf16 is faster and coarser", choices = { "f32", "bf16" } },
@@ -55,7 +55,7 @@ check_side(survey.images.image[1])
 local rng = gal.rng(o.seed)
 local flow = require("gal.flow").new{
   theta = survey.names.theta, context = survey.context and survey.names.context or 0, image = survey.images.image, encoder = nn.galaxy_cnn{ channels = o.channels, rng = rng },
-  hidden = o.hidden, sigma = o.sigma, rng = rng,
+  symmetric = o.augment, hidden = o.hidden, sigma = o.sigma, rng = rng,
 }
 flow.notes = survey:choices()
 local run = require("gal.train").fit{

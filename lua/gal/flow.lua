@@ -47,14 +47,16 @@ local function encoded_width(encoder, image, device)
   return size[2]
 end
 
---- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image = {128, 128, 3}, head = nil, rng = nil}: a flow with
+--- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image = {128, 128, 3}, symmetric = false, head = nil, rng = nil}: a flow with
 -- fresh weights. theta: names of the properties, or how many (d). context: names, how many (c), or 0 for a density without conditions.
 -- sigma: width of the path in standardised units; a Gaussian posterior of variance v comes out with (v + sigma^2) / (1 + sigma^2).
--- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
+-- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. symmetric = true: where draws and densities are asked for, the encoded image is the mean over the
+-- image's eight flips and quarter turns, so that the posterior is the same however the cutout lies (Dieleman et al. 2015, section 4.3, average over viewpoints so). It goes
+-- with train.fit's `augment`, and costs eight encodings; training and its validation encode each image once. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
 -- context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what draws the weights, else the default generator.
 -- flow.notes, a table of what JSON can hold, is saved with the flow and loaded again: how its data were made.
 function M.new(options)
-  arguments.known("flow", options, { "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "head", "rng", "device" })
+  arguments.known("flow", options, { "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "symmetric", "head", "rng", "device" })
   if not options then raise("flow: the options are missing, expected at least theta and context") end
   local self = setmetatable({
     theta = names_of("theta", options.theta, 1), context = names_of("context", options.context or 0, 0),
@@ -66,6 +68,14 @@ function M.new(options)
     if options[part] ~= nil and not nn.is_module(options[part]) then
       raise("flow: %s is %s, expected a module (see gal.nn)", part, core.kind(options[part]))
     end
+  end
+  if options.symmetric ~= nil and type(options.symmetric) ~= "boolean" then raise("flow: symmetric is %s, expected true or false", core.kind(options.symmetric)) end
+  if options.symmetric then
+    if not self.encoder then raise "flow: symmetric is true, but there is no encoder of images" end
+    if #self.image ~= 3 or self.image[1] ~= self.image[2] then
+      raise("flow: symmetric is true, but image is {%s}; expected a square one {H, H, channels}", table.concat(self.image, ", "))
+    end
+    self.symmetric = true
   end
   self.e = self.encoder and encoded_width(self.encoder, self.image, device) or 0
   self.width = self.e + self.c

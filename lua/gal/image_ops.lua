@@ -7,7 +7,7 @@ local core = require "gal.tensor"
 local tape = require "gal.tape"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
-local dims = handle.dims
+local dims, strides = handle.dims, handle.strides
 local like, live, dense, shaped = handle.real_like, handle.live, handle.dense, handle.real_shaped
 local tracked, into = tape.tracked, tape.into
 
@@ -218,5 +218,28 @@ ops.dropout = tape.op("dropout", {
     return dx
   end,
 })
+
+-- ---- the symmetries of a square ----
+
+--- turned(x {N, H, H, C}, turn): a copy of images of any type in one of their eight orientations, not taped. turn as images:read has it: 4 mirrors left for right, then the rest
+-- is quarter turns anticlockwise.
+function ops.turned(x, turn)
+  local h = images("turned", x)
+  if h.shape[1] ~= h.shape[2] then raise("turned: x is %s, expected square images {N, H, H, C}", x:shape_text()) end
+  local last, down, right, first = h.shape[1] - 1, h.stride[1], h.stride[2], 0
+  if turn >= 4 then first, right = last * right, -right end
+  -- Where pixel (0, 0) of the turned image was, and the ways down and right from it.
+  local quarter = turn % 4
+  if quarter == 1 then
+    first, down, right = first + last * right, -right, down
+  elseif quarter == 2 then
+    first, down, right = first + last * (down + right), -down, -right
+  elseif quarter == 3 then
+    first, down, right = first + last * down, right, -down
+  end
+  for i = 0, 3 do dims[i], strides[i] = h.shape[i], h.stride[i] end
+  strides[1], strides[2] = down, right
+  return dense(handle.view(x, 4, dims, strides, first))
+end
 
 return ops

@@ -219,6 +219,7 @@ local function prepare(self, o)
   s.valid_data = valid and rows.fingerprint(valid) or nil
   s.notes = flow.notes
   s.theta, s.context, s.sigma = flow.theta, setmetatable(flow.context, require("gal.json").list), flow.sigma
+  s.symmetric = flow.symmetric
   s.architecture = { head = nn.spec(flow.head) or "written by the user", encoder = flow.encoder and (nn.spec(flow.encoder) or "written by the user") or nil }
   self.opt = optim.adamw(flow:parameters(), { lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil })
   self.best = self.opt.block:clone()

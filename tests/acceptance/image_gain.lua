@@ -15,7 +15,7 @@ local survey = require "gal.survey"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
-  out = "runs/acceptance/image_gain", galaxies = 20000, tested = 5000, many = 100000, crop = 64, channels = { { 16, 32, 64, 128 }, "of the encoder" }, epochs = 36, lr = 3e-3, photometry_epochs = 120,
+  out = "runs/acceptance/image_gain", galaxies = 20000, tested = 5000, many = 100000, crop = 64, channels = { { 16, 32, 64, 128 }, "of the encoder" }, epochs = 48, lr = 3e-3, photometry_epochs = 120,
   many_epochs = 60, draws = { 50, "draws of each galaxy" }, seed = 1, full = { false, "whole frames, all channels" }, precision = { "f32", "of the convolutions while training" }, record = { true, "append the result to RESULTS.md" },
 }
 

@@ -15,7 +15,7 @@ local result = report.new("sdss_cutouts", o.record)
 local survey = require("gal.data").open(o.survey, { theta = { "oh_p50" }, context = {}, images = { bin = 2, packed = o.out .. "/packed" } })
 print(survey:describe())
 local rng = gal.rng(0)
-local flow = require("gal.flow").new{ theta = survey.names.theta, context = 0, image = survey.images.image, encoder = nn.galaxy_cnn{ channels = { 16, 32, 64, 128 }, rng = rng }, rng = rng }
+local flow = require("gal.flow").new{ theta = survey.names.theta, context = 0, image = survey.images.image, symmetric = true, encoder = nn.galaxy_cnn{ channels = { 16, 32, 64, 128 }, rng = rng }, rng = rng }
 flow = require("gal.train").fit{ flow = flow, data = survey:split "train", valid = survey:split "valid", augment = true, draws = 8, lr = 1e-3, schedule = "cosine", epochs = 150,
   patience = 150, out = o.out .. "/run", resume = true }.flow
 local test = survey:split "test"

@@ -7,6 +7,9 @@ local core = require "gal.tensor"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local fit = require("gal.train").fit
+local ops = require "gal.image_ops"
+local sets = require "gal.images"
+local tiles = require "gal.flow.tiles"
 
 local scratch = os.tmpname()
 os.remove(scratch)
@@ -227,6 +230,41 @@ check.case("an image is encoded once for all draws, steps and points, and dropou
   fit { flow = flow, theta = theta, context = context, images = images, valid = { 1, 2 }, batch = 8, epochs = 3, draws = 5, recorded = false, progress = false }
   -- Three epochs of one step on 8 images and a validation of 2.
   check.equal({ calls, images_seen, noisy }, { 6, 30, 3 })
+end)
+
+check.case("turned images are those that a set reads with the same turns, uint8 and float32, whole and parts of others", function()
+  local x = bytes_of(gal.rand({ 2, 5, 5, 3 }, { rng = gal.rng(1) }))
+  local set = sets.of(x)
+  for turn = 0, 7 do
+    local expected = set:read({ 1, 2 }, { turn, turn })
+    check.equal(ops.turned(x, turn), expected)
+    check.equal(ops.turned(x:float(), turn), expected:float())
+    check.equal(ops.turned(x:narrow(4, 2, 2), turn), expected:narrow(4, 2, 2):contiguous())
+  end
+  check.raises(function() ops.turned(x:narrow(2, 1, 3), 1) end, "turned: x is {2, 3, 5, 3}, expected square images {N, H, H, C}", true)
+end)
+
+check.case("a symmetric flow says the same of an image however it lies: of the mean of its eight encodings, also when it is loaded again", function()
+  local theta, context, images = problem(6, 3)
+  local lying, symmetric = small(), small(1, { symmetric = true })
+  for _, flow in ipairs { lying, symmetric } do flow:standardise(theta, context, images) end
+  local path = folder "symmetric.safetensors"
+  symmetric:save(path)
+  local again = flows.load(path)
+  local said, off, mean = symmetric:log_prob(theta, { context, images }, { steps = 4 }), 0, 0
+  check.equal(again:log_prob(theta, { context, images }, { steps = 4 }), said)
+  gal.no_grad(function()
+    for turn = 0, 7 do
+      local turned = ops.turned(images, turn)
+      mean = mean + lying:encode(lying:standard(context), turned) / 8
+      check.near(symmetric:log_prob(theta, { context, turned }, { steps = 4 }), said, 1e-5)
+      off = math.max(off, (lying:log_prob(theta, { context, turned }, { steps = 4 }) - said):abs():max():item())
+    end
+    check.near(tiles.features(symmetric, { context = context, images = images }, 1, 6), mean, 1e-6)
+  end)
+  check.that(off > 1e-3, ("a flow that is not symmetric turns with the image too, by %.3g"):format(off))
+  check.raises(function() small(1, { symmetric = true, image = { 8, 6, 3 }, encoder = nn.flatten() }) end, "flow: symmetric is true, but image is {8, 6, 3}; expected a square one", true)
+  check.raises(function() flows.new { theta = 1, context = 1, symmetric = true } end, "flow: symmetric is true, but there is no encoder of images", true)
 end)
 
 check.case("a flow of images alone has no context", function()

@@ -25,7 +25,7 @@ function file.save(flow, path)
   for name, tensor in pairs(flow.scale) do tensors["scale." .. name] = tensor end
   local architecture = {
     theta = flow.theta, context = setmetatable({ unpack(flow.context) }, json.list), sigma = flow.sigma, head = described(flow.head),
-    encoder = flow.encoder and described(flow.encoder) or nil, image = flow.encoder and flow.image or nil, notes = flow.notes,
+    encoder = flow.encoder and described(flow.encoder) or nil, image = flow.encoder and flow.image or nil, symmetric = flow.symmetric, notes = flow.notes,
   }
   gal.save(path, tensors, { format = FORMAT, flow = json.encode(architecture) })
 end
@@ -50,7 +50,7 @@ function file.load(path, options)
     errors.kind(type(metadata) == "table" and metadata.format or nil), FORMAT) end
   local a = json.decode(metadata.flow)
   local flow = require("gal.flow").new {
-    theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image, device = "cpu",
+    theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image, symmetric = a.symmetric, device = "cpu",
     head = module_of(path, "head", a.head, options.head), encoder = module_of(path, "encoder", a.encoder, options.encoder),
   }
   flow.notes = a.notes

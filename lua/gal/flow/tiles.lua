@@ -4,6 +4,7 @@ local C = require("ffi").C
 local gal = require "gal"
 local core = require "gal.tensor"
 local arguments = require "gal.arguments"
+local ops = require "gal.image_ops"
 local raise = core.raise
 
 local tiles = {}
@@ -24,6 +25,16 @@ function tiles.each(galaxies, n, least, fn)
   end
 end
 
+-- What the velocity net is told of a few galaxies; over all turns of their images where the flow is symmetric.
+local function encoded(flow, seen, images)
+  if not flow.symmetric then return flow:encode(seen, images) end
+  local sum = 0
+  for turn = 0, 7 do
+    sum = sum + gal.scope(function() return flow:encode(seen, ops.turned(images, turn)):keep() end)
+  end
+  return sum / 8
+end
+
 --- tiles.features(flow, x, first, count): what the velocity net is told of these galaxies of inputs.conditions()'s x, {count, width}, or nil. Images are encoded
 -- 64 at a time.
 function tiles.features(flow, x, first, count)
@@ -34,7 +45,7 @@ function tiles.features(flow, x, first, count)
     core.poll()
     local m = math.min(piece, count - at + 1)
     out[#out + 1] = gal.scope(function()
-      return flow:encode(seen and seen:narrow(1, at, m), x.images:narrow(1, first + at - 1, m)):keep()
+      return encoded(flow, seen and seen:narrow(1, at, m), x.images:narrow(1, first + at - 1, m)):keep()
     end)
   end
   return #out == 1 and out[1] or gal.cat(out, 1)
