@@ -16,7 +16,7 @@ local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
   out = "runs/acceptance/image_gain", galaxies = 20000, tested = 5000, many = 100000, crop = 64, channels = { { 16, 32, 64, 128 }, "of the encoder" }, epochs = 48, lr = 3e-3, photometry_epochs = 120,
-  many_epochs = 60, draws = { 50, "draws of each galaxy" }, seed = 1, full = { false, "whole frames, all channels" }, precision = { "f32", "of the convolutions while training" }, record = { true, "append the result to RESULTS.md" },
+  many_epochs = 60, draws = { 50, "draws of each galaxy" }, seed = 1, full = { false, "whole frames, all channels" }, precision = { "f32", "of the convolutions while training" }, pool = { "central", "of the encoder: mean or central" }, record = { true, "append the result to RESULTS.md" },
 }
 
 if o.full then o.crop, o.channels = 0, { 32, 64, 128, 256 } end
@@ -41,7 +41,7 @@ local function columns(names)
   return gal.cat(list, 2)
 end
 local more = fit("photometry_many", data.arrays(columns(data.theta), columns(data.context), all.names), { lr = 1e-3, epochs = o.many_epochs, batch = 256 })
-local image = fit("image", train, { encoder = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(o.seed) }, lr = o.lr, epochs = o.epochs, draws = 8, augment = true, precision = o.precision })
+local image = fit("image", train, { encoder = nn.galaxy_cnn { channels = o.channels, pool = o.pool, rng = gal.rng(o.seed) }, lr = o.lr, epochs = o.epochs, draws = 8, augment = true, precision = o.precision })
 
 local prior = require("gal.prior").fit(train.theta)
 local function score(label, flow, x)
