@@ -51,8 +51,9 @@ end
 -- fresh weights. theta: names of the properties, or how many (d). context: names, how many (c), or 0 for a density without conditions.
 -- sigma: width of the path in standardised units; a Gaussian posterior of variance v comes out with (v + sigma^2) / (1 + sigma^2).
 -- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. symmetric = true: where draws and densities are asked for, the encoded image is the mean over the
--- image's eight flips and quarter turns, so that the posterior is the same however the cutout lies (Dieleman et al. 2015, section 4.3, average over viewpoints so). It goes
--- with train.fit's `augment`, and costs eight encodings; training and its validation encode each image once. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
+-- image's eight flips and quarter turns, so that the posterior is the same however the cutout lies (Dieleman, Willett & Dambre 2015 average predictions so). It goes with
+-- train.fit's `augment`, and costs eight encodings; training and its validation encode each image once.
+-- head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
 -- context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what draws the weights, else the default generator.
 -- flow.notes, a table of what JSON can hold, is saved with the flow and loaded again: how its data were made.
 function M.new(options)

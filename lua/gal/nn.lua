@@ -12,7 +12,7 @@ local nn = {
   is_module = is_module, call = call, module = module.new,
   linear = layers.linear, silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh, activations = layers.activations, gains = layers.gains,
   layer_norm = layers.layer_norm, dropout = layers.dropout,
-  conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, central_avg_pool = image.central_avg_pool, flatten = image.flatten,
+  conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, flatten = image.flatten,
   evaluate = tape.evaluate,
 }
 
@@ -107,7 +107,7 @@ function nn.mlp(widths)
   return nn.sequential(list)
 end
 
---- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", pool = "mean", rng = r, device = d}: the encoder of galaxy images (nn/galaxy_cnn.lua).
+--- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: the encoder of galaxy images (nn/galaxy_cnn.lua).
 function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
 
 -- ---- described and built again ----
@@ -127,7 +127,6 @@ local builders = {
   avg_pool2d = function(s) return nn.avg_pool2d(s.k, { stride = s.stride }) end,
   max_pool2d = function(s) return nn.max_pool2d(s.k, { stride = s.stride }) end,
   global_avg_pool = function() return nn.global_avg_pool() end,
-  central_avg_pool = function() return nn.central_avg_pool() end,
   flatten = function() return nn.flatten() end,
   layer_norm = function(s) return nn.layer_norm(s.n, { eps = s.eps }) end,
   dropout = function(s) return nn.dropout(s.p) end,

@@ -139,27 +139,6 @@ case{ "global_avg_pool", shapes = { { { 1, 1, 1, 1 } }, { { 2, 3, 5, 4 } }, { { 
   return y
 end }
 
--- The squares written down: {first row, rows, first column, columns}, counting from 0.
-for _, o in ipairs {
-  { { 2, 8, 8, 3 }, { { 0, 8, 0, 8 }, { 2, 4, 2, 4 }, { 3, 2, 3, 2 } } }, { { 1, 5, 7, 2 }, { { 0, 5, 0, 7 }, { 1, 3, 1, 5 }, { 1, 3, 2, 3 } } }, { { 1, 6, 2, 1 }, { { 0, 6, 0, 2 }, { 1, 4, 0, 2 }, { 2, 2, 0, 2 } } },
-  { { 2, 3, 3, 1 }, { { 0, 3, 0, 3 } } }, { { 3, 1, 1, 2 }, { { 0, 1, 0, 1 } } },
-} do
-  local shape, squares = unpack(o)
-  case{ "central_avg_pool", shapes = { { shape } }, call = function(x) return nn.central_avg_pool()(x) end, sums = true, ref = function(a)
-    local y = { shape = { shape[1], #squares * shape[4] } }
-    for n = 0, shape[1] - 1 do
-      for _, s in ipairs(squares) do
-        for c = 0, shape[4] - 1 do
-          local sum = 0
-          for i = s[1], s[1] + s[2] - 1 do for j = s[3], s[3] + s[4] - 1 do sum = sum + pixel(a, n, i, j, c) end end
-          y[#y + 1] = sum / (s[2] * s[4])
-        end
-      end
-    end
-    return y
-  end }
-end
-
 case{ "layer_norm", shapes = { { { 1 }, { 1 }, { 1 } }, { { 7 }, { 7 }, { 7 } }, { { 5, 3 }, { 3 }, { 3 } }, { { 2, 3, 4, 6 }, { 6 }, { 6 } }, { { 4, 256 }, { 256 }, { 256 } } },
   tolerance = 3e-6, terms = 1, call = function(x, scale, shift) return ops.layer_norm(x, scale, shift, 1e-5) end, ref = function(x, scale, shift)
     local n, y = #scale, { shape = x.shape }
@@ -270,11 +249,6 @@ check.case("galaxy_cnn is the encoder of the paper", function()
   check.equal(count, 388416)
   check.equal(gal.no_grad(function() return net(gal.zeros { 2, 128, 128, 3 }) end).shape, { 2, 256 })
   check.equal(require("gal.nn.galaxy_cnn")({ channels = { 4 }, inputs = 1, activation = "relu" })(gal.zeros { 1, 6, 5, 1 }).shape, { 1, 4 })
-  local central, x = nn.galaxy_cnn { channels = { 4, 6 }, pool = "central" }, gal.rand { 2, 32, 32, 3 }
-  local again = nn.build(nn.spec(central))
-  again:load_state(central:state())
-  check.equal({ central(x).shape, again(x) }, { { 2, 18 }, central(x) })
-  check.raises(function() nn.galaxy_cnn { pool = "max" } end, "galaxy_cnn: pool is the string \"max\", expected mean or central", true)
 end)
 
 -- The mean of f(z)^2 over z ~ N(0, 1), by the trapezium rule.

@@ -1,5 +1,4 @@
 -- nn/image: layers of images {N, H, W, C}: convolution, pools, and what makes vectors of images. What they compute is in gal.image_ops.
-local gal = require "gal"
 local core = require "gal.tensor"
 local arguments = require "gal.arguments"
 local ops = require "gal.image_ops"
@@ -83,31 +82,6 @@ function image.max_pool2d(k, options) return pool("max_pool2d", k, options) end
 --- nn.global_avg_pool(): the mean over all pixels: images {N, H, W, C} to {N, C}.
 function image.global_avg_pool()
   return module.new { forward = function(_, x) return ops.global_avg_pool(x) end, spec = function() return { type = "global_avg_pool" } end }
-end
-
--- The side of the next square inside one of `size` pixels about the same centre: half of it, or a pixel more; size itself where less than two pixels would be left.
-local function inner(size)
-  local half = math.ceil(size / 2)
-  if half % 2 ~= size % 2 then half = half + 1 end
-  return half >= 2 and half < size and half or size
-end
-
-local function central_means(x)
-  local means, height, width = { ops.global_avg_pool(x) }, x:size(2), x:size(3)
-  local h, w = inner(height), inner(width)
-  while h < height or w < width do
-    x = x:narrow(2, (height - h) / 2 + 1, h):narrow(3, (width - w) / 2 + 1, w)
-    means[#means + 1] = ops.global_avg_pool(x)
-    height, width = h, w
-    h, w = inner(height), inner(width)
-  end
-  return #means == 1 and means[1] or gal.cat(means, 2)
-end
-
---- nn.central_avg_pool(): the means over all pixels, over the central half by half of them, over a quarter by a quarter and so on down to two or three pixels a side, one after
--- the other: images {N, H, W, C} to {N, K C}; K = 3 for 8 x 8. What lies in the middle, where a cutout has its galaxy, is not drowned in the sky around it.
-function image.central_avg_pool()
-  return module.new { forward = function(_, x) return central_means(x) end, spec = function() return { type = "central_avg_pool" } end }
 end
 
 --- nn.flatten(): {N, ...} to {N, the product of the others}, in row-major order: channels change fastest, where PyTorch's would last.
