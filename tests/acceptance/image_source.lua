@@ -62,7 +62,7 @@ local function train(name, parts, seed)
   local options = { out = o.out .. "/" .. name, valid = parts.valid, seed = seed or o.seed, epochs = o.photometry_epochs, lr = 1e-3 }
   if parts.train.images then
     options.encoder, options.epochs, options.lr = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(options.seed) }, o.epochs, o.lr
-    options.draws, options.augment = 8, true
+    options.draws, options.augment, options.weight_decay = 8, true, 0.1
   end
   local run = learn(parts.train, options)
   print(("kept: epoch %d, validation loss %.4f"):format(run.best_epoch, run.best_loss))
