@@ -6,7 +6,7 @@
 -- - exchanged at test time only, log p falls, even below photometry's: the whole 95 % interval of that gain is below 0;
 -- - without clumps the gain is lower: the whole interval of the difference is above 0.
 -- Without bars: the other couplings, and the full survey trained from another seed, which says what a difference between two trainings is worth.
--- usage: galrun tests/acceptance/image_source.lua [--out runs/acceptance/image_source] [--tiny]      18 minutes on two cores of a Xeon; goes on where it was stopped.
+-- usage: galrun tests/acceptance/image_source.lua [--out runs/acceptance/image_source] [--no-more] [--tiny]      With --no-more 18 minutes on two cores of a Xeon; goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local controls = require "gal.controls"
