@@ -20,10 +20,10 @@ local o = cli.options{
   { "seed", 0, "of the draws and the bootstrap" },
 }
 local gal = require "gal"
-local compare = require "gal.compare"
+local compare = require "gal.stats.compare"
 local data = require "gal.data"
-local folder = require "gal.folder"
-local json = require "gal.json"
+local folder = require "gal.base.path"
+local json = require "gal.base.json"
 local metrics = require "gal.metrics"
 
 local function load(run)
@@ -64,7 +64,7 @@ else
   test = test:thin(o.galaxies)
 end
 
-local prior = require("gal.prior").fit(known.theta)
+local prior = require("gal.stats.prior").fit(known.theta)
 local function score(label, posterior, galaxies)
   local progress = cli.progress{ total = #galaxies.ids, label = label, unit = "galaxies" }
   local found = metrics.information(posterior, galaxies.theta, galaxies:seen(), prior, {

@@ -13,9 +13,9 @@ local o = cli.options{
   { "tiny", false, "a few seconds of everything, to see that it works; its numbers mean nothing" },
 }
 local gal = require "gal"
-local compare = require "gal.compare"
+local compare = require "gal.stats.compare"
 local data = require "gal.data"
-local learn = require "gal.learn"
+local learn = require "gal.train.recipe"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
 local plot = require "gal.plot"
@@ -26,7 +26,7 @@ local DRAWS, STEPS = 20, "auto" -- a galaxy; of the solver, as many as each post
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
 local home = o.out .. "/survey"
-require("gal.survey").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
+require("gal.mock").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
 local survey = data.open(home, { images = { crop = 64 } })
 local train, test = survey:fold(0, 3)
 print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(#train.ids, #test.ids))
@@ -39,7 +39,7 @@ local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
 local image = learn(train, { out = o.out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8, augment = true, weight_decay = 0.1 }).flow
 
 print(("\n4. Both on the %d galaxies that neither has seen.\n"):format(#test.ids))
-local prior = require("gal.prior").fit(train.theta)
+local prior = require("gal.stats.prior").fit(train.theta)
 local function score(label, flow, x)
   local progress = cli.progress{ total = #test.ids, label = label, unit = "galaxies" }
   local found = metrics.information(flow, test.theta, x, prior, { n = DRAWS, steps = STEPS, seed = o.seed, progress = function(done) progress:update{ done = done } end })

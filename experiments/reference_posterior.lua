@@ -1,4 +1,4 @@
--- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling of the model that made them (runtime/survey/README.md, section 4): what a flow that
+-- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling of the model that made them (runtime/mock/README.md, section 4): what a flow that
 -- was trained on such a survey should say. Writes reference.npz into --out: mean {N, 5}, covariance {N, 5, 5} and, with --samples, samples {N, samples, 5} of the labels log M*, log SFR,
 -- 12 + log(O/H), Dn4000, A_V; log_prob {N}, ln p(labels | ugriz) at each galaxy's own; ess {N} and draws {N}. Stopped, the same command goes on where it was.
 
@@ -14,7 +14,7 @@ local o = cli.options{
 local metrics = require "gal.metrics"
 
 local survey = require("gal.data").open(o.survey):thin(o.n)
-local r = require("gal.reference").run{ magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples, seed = o.seed }
+local r = require("gal.mock.posterior").run{ magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples, seed = o.seed }
 
 local rows = {}
 for _, name in ipairs{ "ess", "draws", "log_prob" } do

@@ -20,8 +20,8 @@ local o = cli.options{
   { "out", type = "string", required = true, help = "folder for the results" },
 }
 local gal = require "gal"
-local file = require "gal.file"
-local folder = require "gal.folder"
+local file = require "gal.data.arrays"
+local folder = require "gal.base.path"
 local metrics = require "gal.metrics"
 
 if o.log_prob and o.precision == "bf16" then cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob" end
@@ -77,7 +77,7 @@ if report then
   local flags = {}
   for k = 1, N do flags[k] = 0 end
   for _, k in ipairs(report.flagged) do flags[k] = 1 end
-  local whole = require("gal.tensor").int64
+  local whole = require("gal.tensor.values").int64
   columns:set("steps", whole({ N }, report.steps:totable())):set("error", report.error):set("flagged", whole({ N }, flags))
 end
 draws:commit()

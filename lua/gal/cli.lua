@@ -1,12 +1,12 @@
 -- cli: what experiments say to the person at the command line: their options, the progress of long work (gal.progress), aligned tables. Of the library
 -- only this and gal.progress print, and only this ends the process: because an experiment asked it to read the command line.
 local host = require "gal.host"
-local errors = require "gal.raise"
+local errors = require "gal.base.errors"
 local raise = errors.raise
 
 local cli = {}
 
-cli.progress = require "gal.progress"
+cli.progress = require "gal.base.progress"
 
 -- ---- the declared options ----
 
@@ -143,7 +143,7 @@ local function unknown(word, list)
   -- A name that begins another's is meant more often than one that is a letter away.
   local meant
   for _, name in ipairs(names) do if #word > 4 and name:sub(1, #word) == word then meant = meant or name end end
-  meant = meant or require("gal.near").names(word, names)[1]
+  meant = meant or require("gal.base.spelling").names(word, names)[1]
   return ("no option '%s'; %s"):format(word, meant and ("did you mean %s?"):format(meant) or "--help lists them")
 end
 
@@ -285,7 +285,7 @@ function cli.options(spec)
   local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
   local source = debug.getinfo(2, "S").source
   local home = host.root .. "/experiments/"
-  if require("gal.folder").absolute(source:sub(2)):sub(1, #home) == home then errors.refuses_for(source) end
+  if require("gal.base.path").absolute(source:sub(2)):sub(1, #home) == home then errors.refuses_for(source) end
   local values, message = cli.parse(spec, arg or {})
   if values then return values end
   if not message then

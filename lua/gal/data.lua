@@ -4,10 +4,10 @@
 
 local ffi = require "ffi"
 local columns = require "gal.data.columns"
-local core = require "gal.tensor"
-local folder = require "gal.folder"
+local core = require "gal.tensor.values"
+local folder = require "gal.base.path"
 local gal = require "gal"
-local raise = require("gal.raise").raise
+local raise = require("gal.base.errors").raise
 
 local data = {}
 local survey = {}
@@ -260,7 +260,7 @@ end
 --- What has to be known to open another survey as this one was: a table that JSON can hold.
 function survey:choices()
   return { survey = folder.absolute(self.path), theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample, missing = self.missing,
-    fill = self.fill, images = self.prepared, corrected = setmetatable(self.corrected, require("gal.json").list) }
+    fill = self.fill, images = self.prepared, corrected = setmetatable(self.corrected, require("gal.base.json").list) }
 end
 
 --- At most n galaxies, spread evenly over the survey, as a survey.

@@ -2,9 +2,9 @@
 -- t = 1. Everything a user gives or gets is in physical units; inside, each column has mean 0 and deviation 1 over the training rows. Training is
 -- gal.train's; draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of what users pass in flow/inputs.lua.
 local gal = require "gal"
-local core = require "gal.tensor"
-local errors = require "gal.raise"
-local arguments = require "gal.arguments"
+local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local arguments = require "gal.base.options"
 local nn = require "gal.nn"
 local inputs = require "gal.flow.inputs"
 local draw = require "gal.flow.draw"

@@ -2,8 +2,8 @@
 -- would: size, shape, dtype, narrow, rows. The reading is C's (runtime/io/images.c); where survey's cutouts come from is gal.data's business.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
-local errors = require "gal.raise"
+local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
 

@@ -3,10 +3,10 @@
 --
 -- One-dimensional statistics take Lua tables of numbers or tensors, and give numbers. N galaxies, n draws of each, d properties.
 
-local array = require "gal.array"
-local core = require "gal.tensor"
+local array = require "gal.stats.host"
+local core = require "gal.tensor.values"
 local gal = require "gal"
-local linalg = require "gal.linalg"
+local linalg = require "gal.stats.linalg"
 local raise = core.raise
 
 local metrics = {}

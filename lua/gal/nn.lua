@@ -1,10 +1,10 @@
 -- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here they are put together, described as tables and
 -- built again. Gradients are the tape's business (gal.grad), updates gal.optim's.
-local core = require "gal.tensor"
-local tape = require "gal.tape"
+local core = require "gal.tensor.values"
+local tape = require "gal.tensor.tape"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
-local image = require "gal.nn.image"
+local image = require "gal.nn.conv"
 local raise = core.raise
 local is_module, call = module.is_module, module.call
 

@@ -1,7 +1,7 @@
 -- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a (nested) table of numbers; the last two
 -- are integrated in double precision. gal.flow has its own for the velocity net (flow/integrate.lua); this one is for everything else.
-local core = require "gal.tensor"
-local arguments = require "gal.arguments"
+local core = require "gal.tensor.values"
+local arguments = require "gal.base.options"
 
 local ode = {}
 

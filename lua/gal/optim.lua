@@ -4,8 +4,8 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local arguments = require "gal.arguments"
+local core = require "gal.tensor.values"
+local arguments = require "gal.base.options"
 local check, raise, number = core.check, core.raise, arguments.number
 
 local optim = {}

@@ -1,9 +1,9 @@
 -- Figures by gnuplot: panels of layers (gal.plot.layers) become NAME.png, and beside it lie the script NAME.gp and the data NAME.dat that made it, so that a figure can be
 -- changed by hand: `gnuplot NAME.gp` in its folder draws it again. Labels are plain text in UTF-8: M⊙, Å, 10⁹.
 local ffi = require "ffi"
-local arguments = require "gal.arguments"
-local errors = require "gal.raise"
-local folder = require "gal.folder"
+local arguments = require "gal.base.options"
+local errors = require "gal.base.errors"
+local folder = require "gal.base.path"
 local layers = require "gal.plot.layers"
 local C = ffi.C
 local raise, kind = errors.raise, errors.kind

@@ -1,10 +1,10 @@
 -- Tables of named columns: catalogues from .csv and .fits files, and tables made from Lua lists and tensors. Columns keep their own type in C (float64, int64,
 -- text); what comes out is a float32 tensor, doubles, or strings, as asked.
 local ffi = require "ffi"
-local errors = require "gal.raise"
-local handle = require "gal.handle"
-local tensor = require "gal.tensor"
-local near = require "gal.near"
+local errors = require "gal.base.errors"
+local handle = require "gal.tensor.memory"
+local tensor = require "gal.tensor.values"
+local near = require "gal.base.spelling"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 

@@ -3,9 +3,9 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local errors = require "gal.raise"
-local arguments = require "gal.arguments"
+local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local arguments = require "gal.base.options"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
 local rows = require "gal.train.rows"
@@ -180,7 +180,7 @@ local function reporter(o, self)
   if o.progress ~= nil and o.progress ~= true then raise("fit: progress is %s, expected true, false or a function", core.kind(o.progress)) end
   local line
   return function(r)
-    line = line or require("gal.progress") { total = self.settings.epochs, unit = "epochs", first = self.epoch }
+    line = line or require("gal.base.progress") { total = self.settings.epochs, unit = "epochs", first = self.epoch }
     on_line(line, r)
   end
 end
@@ -218,7 +218,7 @@ local function prepare(self, o)
   s.schedule, s.rows, s.valid_rows, s.data = described, part.n, valid and valid.n or 0, rows.fingerprint(part)
   s.valid_data = valid and rows.fingerprint(valid) or nil
   s.notes = flow.notes
-  s.theta, s.context, s.sigma = flow.theta, setmetatable(flow.context, require("gal.json").list), flow.sigma
+  s.theta, s.context, s.sigma = flow.theta, setmetatable(flow.context, require("gal.base.json").list), flow.sigma
   s.symmetric = flow.symmetric
   s.architecture = { head = nn.spec(flow.head) or "written by the user", encoder = flow.encoder and (nn.spec(flow.encoder) or "written by the user") or nil }
   self.opt = optim.adamw(flow:parameters(), { lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil })

@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "cpu.h"
 #include "conv_onednn.h"
-#include "fast/fast.h"
+#include "cpu/fast/fast.h"
 #include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * on threads. */
 #ifndef GAL_CPU_H
 #define GAL_CPU_H
-#include "runtime.h"
+#include "core/core.h"
 
 /* Every kernel of the table, once. */
 #define GAL_CPU_KERNELS(X)                                                                                                                 \

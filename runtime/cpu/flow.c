@@ -1,6 +1,6 @@
 /* flow.c: the draws and the loss of flow matching. */
 #include "cpu.h"
-#include "../random.h"
+#include "core/random.h"
 
 /* Row r: t, then theta_0 {d}, then eps {d} from blocks counter + r * gal_blocks_flow_row(d) of stream 0 (random.h). */
 gal_status gal_cpu_flow_draw(const gal_lane *lane, const void *args)

@@ -1,6 +1,6 @@
 /* random.c: the random kernels by the formulas of random.h. */
 #include "cpu.h"
-#include "../random.h"
+#include "core/random.h"
 
 /* Element i of a row is word i % 4 of block counter + i / 4 of the row's stream (random.h), or one of the two normals of its pair of words.
  */
@@ -63,5 +63,25 @@ gal_status gal_cpu_random_advance(const gal_lane *lane, const void *args)
     const gal_random_args *g = args;
     if (lane->index == 0)
         g->state[1] += (uint64_t)g->blocks;
+    return GAL_OK;
+}
+
+/* Element i is decided by word i % 4 of block counter + i / 4 (random.h). */
+gal_status gal_cpu_dropout(const gal_lane *lane, const void *args)
+{
+    const gal_dropout_args *g = args;
+    float scale = 1 / (1 - g->p);
+    int64_t from, to;
+    gal_share(lane, gal_blocks_of(g->n), 16, &from, &to);
+    for (int64_t block = from; block < to; block++) {
+        uint32_t word[4];
+        gal_random_block(word, g->state[0], g->state[1] + (uint64_t)block, 0);
+        for (int64_t i = 4 * block; i < g->n && i < 4 * block + 4; i++)
+            g->y[i] = gal_random_uniform(word[i % 4]) >= g->p ? g->x[i] * scale : 0;
+    }
+    if (lane->index == 0 && g->used) {
+        g->used[0] = g->state[0];
+        g->used[1] = g->state[1];
+    }
     return GAL_OK;
 }

@@ -2,7 +2,7 @@
  * SIGBUS) and written under a temporary name that is renamed when all is on disk. */
 #ifndef GAL_IO_H
 #define GAL_IO_H
-#include "runtime.h"
+#include "core/core.h"
 
 /* ---- file.c ---- */
 /* A regular file open for reading; path is borrowed and has to outlive it. */

@@ -3,7 +3,7 @@
  * a recorded program holds it too. */
 #define _POSIX_C_SOURCE 200809L
 #include "images.h"
-#include "ops.h"
+#include "ops/ops.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

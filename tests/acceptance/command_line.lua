@@ -2,7 +2,7 @@
 -- trained here on an analytic survey. Asked for: under a minute on two cores, anonymous memory under 300 MiB (RssAnon of /proc, twenty times a second), all files there.
 -- usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]      Goes on where it was stopped.
 local ffi = require "ffi"
-local folder = require "gal.folder"
+local folder = require "gal.base.path"
 local gal = require "gal"
 local host = require "gal.host"
 local here = arg[0]:match "^(.*)/" or "."

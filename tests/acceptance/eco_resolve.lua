@@ -3,7 +3,7 @@
 -- folds its mean log q is not below that of sbi 0.27's FMPE (golden/eco_sbi.csv, made by golden/eco_sbi.py), with its defaults and with compose_standardization.
 -- usage: galrun tests/acceptance/eco_resolve.lua --catalog catalog.csv [--out runs/acceptance/eco_resolve]      Goes on where it was stopped.
 local gal = require "gal"
-local folder = require "gal.folder"
+local folder = require "gal.base.path"
 local metrics = require "gal.metrics"
 local here = arg[0]:match "^(.*)/" or "."
 local report = dofile(here .. "/report.lua")
@@ -44,7 +44,7 @@ local function fit(name, training, valid)
 end
 
 local flow, test = fit("split", survey:split "train", survey:split "valid"), survey:split "test"
-local found = metrics.information(flow, test.theta, test.context, require("gal.prior").fit(survey:split("train").theta), { n = 100, steps = 30 })
+local found = metrics.information(flow, test.theta, test.context, require("gal.stats.prior").fit(survey:split("train").theta), { n = 100, steps = 30 })
 local summary = metrics.summary(found)
 for _, entry in ipairs { { "Delta log p", "delta_log_p" }, { "D_KL", "d_kl" }, { "D_KL - Delta log p", "excess" } } do
   local s = summary[entry[2]]

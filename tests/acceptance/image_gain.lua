@@ -6,13 +6,13 @@
 -- usage: galrun tests/acceptance/image_gain.lua [--out runs/acceptance/image_gain] [--full] [--precision bf16]      Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
-local compare = require "gal.compare"
+local compare = require "gal.stats.compare"
 local data = require "gal.data"
-local learn = require "gal.learn"
-local linalg = require "gal.linalg"
+local learn = require "gal.train.recipe"
+local linalg = require "gal.stats.linalg"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
-local survey = require "gal.survey"
+local survey = require "gal.mock"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
@@ -44,7 +44,7 @@ end
 local more = fit("photometry_many", data.arrays(columns(data.theta), columns(data.context), all.names), { lr = 1e-3, epochs = o.many_epochs, batch = 256 })
 local image = fit("image", train, { encoder = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(o.seed) }, lr = o.lr, epochs = o.epochs, draws = 8, augment = true, precision = o.precision })
 
-local prior = require("gal.prior").fit(train.theta)
+local prior = require("gal.stats.prior").fit(train.theta)
 local function score(label, flow, x)
   local line = cli.progress { total = #test.ids, label = label, unit = "galaxies" }
   local found = metrics.information(flow, test.theta, x, prior, { n = o.draws, steps = "auto", seed = o.seed, progress = function(done) line:update { done = done } end })

@@ -9,12 +9,12 @@
 -- usage: galrun tests/acceptance/image_source.lua [--out runs/acceptance/image_source] [--no-more] [--tiny]      With --no-more 18 minutes on two cores of a Xeon; goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
-local controls = require "gal.controls"
+local controls = require "gal.stats.exchange"
 local data = require "gal.data"
-local learn = require "gal.learn"
+local learn = require "gal.train.recipe"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
-local survey = require "gal.survey"
+local survey = require "gal.mock"
 local report = dofile((arg[0]:match "^(.*)/" or ".") .. "/report.lua")
 
 local o = cli.options {

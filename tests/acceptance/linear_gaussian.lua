@@ -5,7 +5,7 @@
 -- usage: galrun tests/acceptance/linear_gaussian.lua [--out runs/acceptance/linear_gaussian]      Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
-local linalg = require "gal.linalg"
+local linalg = require "gal.stats.linalg"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {

@@ -8,9 +8,9 @@
 local gal = require "gal"
 local cli = require "gal.cli"
 local data = require "gal.data"
-local linalg = require "gal.linalg"
+local linalg = require "gal.stats.linalg"
 local metrics = require "gal.metrics"
-local survey = require "gal.survey"
+local survey = require "gal.mock"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
@@ -161,7 +161,7 @@ local function correlation(c, i, j) return c[i][j] / math.sqrt(c[i][i] * c[j][j]
 
 local flow = trained()
 local test = galaxies(o.galaxies, TEST)
-local reference = require("gal.reference").run {
+local reference = require("gal.mock.posterior").run {
   magnitudes = test.context, theta = test.theta, out = o.out .. "/reference", ess = 3000, samples = 2 * HALF, seed = REFERENCE,
 }
 local prior = population(100000)
@@ -175,7 +175,7 @@ local population_log_p = prior:log_density(test.theta)
 local covariances, means, std = reference.covariance:totable(), reference.mean:totable(), flow.scale.theta_std:totable()
 local prior_covariance = select(2, linalg.covariance(((galaxies(20000, VALIDATION).theta - flow.scale.theta_mean) / flow.scale.theta_std):totable()))
 local accuracy, halves, near, near_halves, distances, correlations, kernels, informed, exact_informed, path = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
-local line = require "gal.progress" { total = o.galaxies, label = "comparing", unit = "galaxies" }
+local line = require "gal.base.progress" { total = o.galaxies, label = "comparing", unit = "galaxies" }
 for k = 1, o.galaxies do
   local c, ours, theirs = covariances[k], drawn[k], reference.samples[k]
   local inverse = linalg.invert_lower((linalg.cholesky(c)))
@@ -207,7 +207,7 @@ end
 line:finish()
 
 local many = galaxies(o.many, MANY)
-local line_many = require "gal.progress" { total = o.many, label = "D_KL", unit = "galaxies" }
+local line_many = require "gal.base.progress" { total = o.many, label = "D_KL", unit = "galaxies" }
 local information = metrics.information(flow, many.theta, many.context, prior, { n = o.draws, steps = o.steps, progress = function(done) line_many:update { done = done } end })
 line_many:finish()
 local excess = {}

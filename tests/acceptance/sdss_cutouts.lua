@@ -19,7 +19,7 @@ local flow = require("gal.flow").new{ theta = survey.names.theta, context = 0, i
 flow = require("gal.train").fit{ flow = flow, data = survey:split "train", valid = survey:split "valid", augment = true, draws = 8, lr = 1e-3, schedule = "cosine", epochs = 150,
   patience = 150, out = o.out .. "/run", resume = true }.flow
 local test = survey:split "test"
-local found = metrics.information(flow, test.theta, test:seen(), require("gal.prior").fit(survey:split("train").theta), { n = 200, steps = 20 })
+local found = metrics.information(flow, test.theta, test:seen(), require("gal.stats.prior").fit(survey:split("train").theta), { n = 200, steps = 20 })
 local summary = metrics.summary(found)
 print(("%d held-out galaxies: Delta log p %.3f (%.3f to %.3f), D_KL %.3f, D_KL - Delta log p %.3f (%.3f to %.3f)"):format(#test.ids, summary.delta_log_p.mean,
   summary.delta_log_p.low, summary.delta_log_p.high, summary.d_kl.mean, summary.excess.mean, summary.excess.low, summary.excess.high))

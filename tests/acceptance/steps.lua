@@ -3,9 +3,9 @@
 -- with 100 steps: 400); the error within the tolerance (1e-3) for 99 % of the galaxies, and the others flagged. A galaxy's error: of draws the largest over the
 -- properties of the rms over draws in units of the posterior's deviation; of densities of draws their rms in nats; of log_prob each point by itself.
 -- usage: galrun tests/acceptance/steps.lua --catalog catalog.csv [--out runs/acceptance/steps]      Goes on where it was stopped.
-local folder = require "gal.folder"
+local folder = require "gal.base.path"
 local gal = require "gal"
-local json = require "gal.json"
+local json = require "gal.base.json"
 local here = arg[0]:match "^(.*)/" or "."
 local report = dofile(here .. "/report.lua")
 

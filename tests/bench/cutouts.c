@@ -1,6 +1,6 @@
 /* cutouts.c: how many cutouts a second: the parts of one on one thread, then all of it, drawn, rendered and written as JPEG, on all.
  * bench_cutouts FOLDER [galaxies]: the files go to FOLDER, which should not be a disk. */
-#include "survey/image.h"
+#include "mock/image.h"
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 local ffi = require "ffi"
 local o = require("gal.cli").options { n = { 200000, "galaxies to look for" }, galaxies = { 20, "posteriors" }, ess = 3000 }
 local gal = require "gal"
-local survey = require "gal.survey"
+local survey = require "gal.mock"
 local now = ffi.C.gal_now
 
 local start = now()
@@ -17,7 +17,7 @@ local t = survey.mock { n = o.galaxies, seed = 103 }
 local columns = {}
 for i, band in ipairs { "u", "g", "r", "i", "z" } do columns[i] = t:column("modelMag_" .. band):reshape { o.galaxies, 1 } end
 start = now()
-local r = require "gal.reference"(gal.cat(columns, 2), { ess = o.ess, seed = 104 })
+local r = require "gal.mock.posterior"(gal.cat(columns, 2), { ess = o.ess, seed = 104 })
 local draws = 0
 for k = 1, r.n do draws = draws + r:state(k).draws end
 print(("reference posterior: %.2f s a galaxy, %.3g draws/s, to an effective sample size of %d"):format((now() - start) / r.n, draws / (now() - start), o.ess))

@@ -1,9 +1,9 @@
 /* cutouts.c: the mock survey's pictures against what IMAGES.md says of them: flux, PSF, noise, colours, what depends on the galaxy and what
  * does not, the JPEG. */
 #include "check.h"
-#include "survey/fast/picture.h"
-#include "survey/field.h"
-#include "survey/image.h"
+#include "mock/fast/picture.h"
+#include "mock/field.h"
+#include "mock/image.h"
 #include "io/io.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* kernels_random.c: Philox against its published vectors; draws that are the same bits from every instruction set and lane; moments;
  * permutations; flow_draw. */
 #include "kernels.h"
-#include "random.h"
+#include "core/random.h"
 
 static void known_answers(void)
 {

@@ -2,8 +2,8 @@
  * where the answer is known: the real model with only dust and burst free, on a grid. */
 #include "check.h"
 #include "cpu/cpu.h"
-#include "survey/quick.h"
-#include "survey/reference.h"
+#include "mock/quick.h"
+#include "mock/reference.h"
 #include <stdlib.h>
 
 static double cell(gal_table *table, const char *name, int64_t row)

@@ -1,6 +1,6 @@
 /* The runtime beneath the ops: byte accounting, scopes, views, recording and replay, and the sentences of failures. */
 #include "check.h"
-#include "runtime.h"
+#include "core/core.h"
 #include <stdlib.h>
 
 static gal_tensor *made(int dtype, int rank, const int64_t *shape)

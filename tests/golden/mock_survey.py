@@ -1,6 +1,6 @@
-"""Galaxies of the mock survey, worked out from runtime/survey/README.md and basis.csv's numbers a second time: latents -> relations, star formation history, fluxes, Dn4000.
+"""Galaxies of the mock survey, worked out from runtime/mock/README.md and basis.csv's numbers a second time: latents -> relations, star formation history, fluxes, Dn4000.
 Writes mock_survey.csv: the latents, then what follows. Ran with Python 3.11, numpy 2.4, scipy 1.17.
-usage: python3 mock_survey.py basis.csv     (the table that runtime/survey/basis.c restates)"""
+usage: python3 mock_survey.py basis.csv     (the table that runtime/mock/basis.c restates)"""
 import csv
 import sys
 import numpy as np

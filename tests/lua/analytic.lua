@@ -3,7 +3,7 @@ local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local analytic = dofile "lua/lib/analytic.lua"
 local data = require "gal.data"
-local linalg = require "gal.linalg"
+local linalg = require "gal.stats.linalg"
 
 local N = 20000
 local catalogue = analytic.table(N, 5)
@@ -54,7 +54,7 @@ end)
 check.case("the exact posteriors are calibrated: the statistics agree, and pooled draws are the population", function()
   local metrics = require "gal.metrics"
   local few = 1500
-  local found = metrics.information(analytic.flow, theta:narrow(1, 1, few), x:narrow(1, 1, few), require("gal.prior").fit(theta:narrow(1, few + 1, 3000)), { n = 20 })
+  local found = metrics.information(analytic.flow, theta:narrow(1, 1, few), x:narrow(1, 1, few), require("gal.stats.prior").fit(theta:narrow(1, few + 1, 3000)), { n = 20 })
   local summary = metrics.summary(found)
   check.near(summary.excess.mean, 0, 0.1, "mean D_KL - mean Delta log p")
   check.near(metrics.coverage(theta:narrow(1, 1, few), found.samples, 0.68), { 0.68, 0.68, 0.68, 0.68, 0.68 }, 0.05, "coverage")
@@ -69,7 +69,7 @@ check.case("a flow trained on 1,200 galaxies gains information on others, with a
   local flow = require("gal.flow").new{ theta = 5, context = 5, hidden = { 64, 64 }, rng = gal.rng(1) }
   require("gal.train").fit{ flow = flow, theta = theta:narrow(1, 1, 1200), context = x:narrow(1, 1, 1200), lr = 4e-3, epochs = 60, seed = 1, progress = false }
   local few, at = theta:narrow(1, 1201, 150), x:narrow(1, 1201, 150)
-  local found = metrics.information(flow, few, at, require("gal.prior").fit(theta:narrow(1, 1, 1200)), { n = 20, steps = 15 })
+  local found = metrics.information(flow, few, at, require("gal.stats.prior").fit(theta:narrow(1, 1, 1200)), { n = 20, steps = 15 })
   local gained = metrics.summary(found).delta_log_p
   check.that(gained.low > 0, ("mean Delta log p is %.3f, from %.3f, expected above 0"):format(gained.mean, gained.low))
   check.that(gained.mean < 3, ("mean Delta log p is %.3f, and the exact posteriors' is 2.2"):format(gained.mean))

@@ -1,7 +1,7 @@
 -- gal.compare: paired differences and their intervals, Wasserstein distances and how they differ between two models.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local compare = require "gal.compare"
+local compare = require "gal.stats.compare"
 local metrics = require "gal.metrics"
 
 local N, DRAWS = 400, 8

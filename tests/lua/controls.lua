@@ -2,11 +2,11 @@
 -- them where it has learned to believe images.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local controls = require "gal.controls"
-local core = require "gal.tensor"
+local controls = require "gal.stats.exchange"
+local core = require "gal.tensor.values"
 local data = require "gal.data"
 local images = require "gal.images"
-local learn = require "gal.learn"
+local learn = require "gal.train.recipe"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
 

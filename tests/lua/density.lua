@@ -1,12 +1,12 @@
 -- Kernel and mixture estimates of a density, against SciPy's values and planted populations.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local kde = require "gal.kde"
-local linalg = require "gal.linalg"
-local mixture = require "gal.mixture"
+local kde = require "gal.stats.kde"
+local linalg = require "gal.stats.linalg"
+local mixture = require "gal.stats.mixture"
 
 local file = assert(io.open("golden/statistics.json"))
-local golden = require("gal.json").decode(file:read "*a").kde
+local golden = require("gal.base.json").decode(file:read "*a").kde
 file:close()
 local theta, points = gal.tensor(golden.theta), gal.tensor(golden.points)
 

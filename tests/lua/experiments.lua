@@ -5,7 +5,7 @@ local analytic = dofile "lua/lib/analytic.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local host = require "gal.host"
-local json = require "gal.json"
+local json = require "gal.base.json"
 
 local scratch = os.tmpname()
 os.remove(scratch)
@@ -285,7 +285,7 @@ end)
 local IMAGE = { "--survey", "mock", "--crop", "16", "--channels", "4,4", "--draws", "2", "--out", "image" }
 
 check.case("train_image says how its images were prepared, and evaluate takes them so and no other way", function()
-  require("gal.survey").make{ out = path "mock", n = 150, seed = 2, progress = false }
+  require("gal.mock").make{ out = path "mock", n = 150, seed = 2, progress = false }
   local file = assert(io.open(path "mock/cutouts/17.jpg", "wb"))
   file:write "\255\216 cut short"
   file:close()
@@ -332,7 +332,7 @@ check.case("evaluate --against scores two runs on the same galaxies, whose diffe
 end)
 
 check.case("galaxies of another mock survey are none that a run was trained on, those of a copy are", function()
-  require("gal.survey").make{ out = path "seed3", n = 60, seed = 3, cutouts = false, progress = false }
+  require("gal.mock").make{ out = path "seed3", n = 60, seed = 3, cutouts = false, progress = false }
   assert(os.execute(("cp %s %s"):format(path "mock/catalog.fits", path "copy.fits")) == 0)
   local function scored(survey, ...)
     succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4", "--out", "scored", ...)

@@ -202,7 +202,7 @@ fails("a tensor of three dimensions is refused", function() local _ = gal.table{
 fails("saving under another ending is refused", function() gal.table{ a = { 1 } }:save(folder .. "/a.dat") end, "a.dat: a table is written as .csv or .fits")
 
 check.case("near.suggest: swaps, case, order, at most three, none where none is near", function()
-  local near = require "gal.near"
+  local near = require "gal.base.spelling"
   check.equal(near.suggest("modelmag_R", { "modelMag_u", "modelMag_r", "modelMag_g" }), ' (did you mean "modelMag_r", "modelMag_u" or "modelMag_g"?)')
   check.equal(near.suggest("epohcs", { "epochs", "patience" }), ' (did you mean "epochs"?)')
   check.equal(near.suggest("xyz", { "epochs", "patience" }), "")

@@ -2,7 +2,7 @@
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local fit = require("gal.train").fit

@@ -3,11 +3,11 @@ local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local fit = require("gal.train").fit
-local ops = require "gal.image_ops"
+local ops = require "gal.tensor.conv"
 local sets = require "gal.images"
 local tiles = require "gal.flow.tiles"
 
@@ -215,7 +215,7 @@ check.case("an image is encoded once for all draws, steps and points, and dropou
   local inner = nn.sequential { nn.flatten(), nn.dropout(0.9), nn.linear(SIZE * SIZE * 3, 4) }
   local encoder = nn.module { inner = inner, forward = function(self, x)
     calls, images_seen = calls + 1, images_seen + x:size(1)
-    if require("gal.tape").training() then noisy = noisy + 1 end
+    if require("gal.tensor.tape").training() then noisy = noisy + 1 end
     return self.inner(x)
   end }
   local flow = small(1, { encoder = encoder })

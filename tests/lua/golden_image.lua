@@ -3,12 +3,12 @@ local check = dofile "lua/lib/check.lua"
 local recipe = dofile "lua/lib/recipe.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
-local json = require "gal.json"
-local mse = require("gal.grad").mse
-local with_precision = require("gal.image_ops").with_precision
+local json = require "gal.base.json"
+local mse = require("gal.tensor.map").mse
+local with_precision = require("gal.tensor.conv").with_precision
 local h, u, s, f32, filled, ROOT3 = recipe.h, recipe.u, recipe.s, recipe.f32, recipe.filled, recipe.ROOT3
 
 local ROWS, STEPS, BATCH, SIZE = 16, 10, 4, 128

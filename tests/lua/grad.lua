@@ -2,8 +2,8 @@
 -- steps against eager ones. The gradients of single ops are in ops.lua.
 local ffi = require "ffi"
 local gal = require "gal"
-local grad = require "gal.grad"
-local core = require "gal.tensor"
+local grad = require "gal.tensor.map"
+local core = require "gal.tensor.values"
 local check = dofile "lua/lib/check.lua"
 local case, equal, near, raises = check.case, check.equal, check.near, check.raises
 

@@ -1,7 +1,7 @@
 -- flow/integrate, beneath the flow's methods: Runge-Kutta methods of any tableau at any instants, against closed forms.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local integrate = require "gal.flow.integrate"

@@ -1,6 +1,6 @@
 -- gal.json: what is written reads back, and malformed text is refused with its place.
 local check = dofile "lua/lib/check.lua"
-local json = require "gal.json"
+local json = require "gal.base.json"
 
 check.case("numbers read back as the same doubles", function()
   for _, v in ipairs { 0, 1, -1, 0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 2 ^ 53 - 1, 2 ^ 60, -123.456, 0.61101257610321 } do

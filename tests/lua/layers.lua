@@ -2,11 +2,11 @@
 -- them: fusing, initialisation, states, description, dropout's stream, and what they refuse.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
-local ops = require "gal.image_ops"
+local core = require "gal.tensor.values"
+local ops = require "gal.tensor.conv"
 local nn = require "gal.nn"
-local json = require "gal.json"
-local program = require "gal.program"
+local json = require "gal.base.json"
+local program = require "gal.tensor.program"
 local harness = dofile "lua/lib/harness.lua"
 local check, case = harness.check, harness.case
 ffi.cdef "double erf(double);"

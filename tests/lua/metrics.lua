@@ -4,7 +4,7 @@ local gal = require "gal"
 local metrics = require "gal.metrics"
 
 local file = assert(io.open("golden/statistics.json"))
-local golden = require("gal.json").decode(file:read "*a")
+local golden = require("gal.base.json").decode(file:read "*a")
 file:close()
 
 check.case("Wasserstein-1 equals SciPy's", function()
@@ -78,7 +78,7 @@ local r = gal.rng(11)
 local training = gal.randn({ 4000, D }, { rng = r })
 local theta = gal.randn({ 1500, D }, { rng = r })
 local x = theta + gal.randn({ 1500, D }, { rng = r }) * S
-local prior = require("gal.prior").fit(training, { rows = 2000 })
+local prior = require("gal.stats.prior").fit(training, { rows = 2000 })
 local INFORMATION = D / 2 * math.log(1 + 1 / S ^ 2) -- nats
 
 local function score(width, shift)

@@ -2,7 +2,7 @@
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local nn = require "gal.nn"
-local json = require "gal.json"
+local json = require "gal.base.json"
 
 check.case("a linear layer starts uniform within one over the root of its inputs", function()
   local layer = nn.linear(64, 500, { rng = gal.rng(3) })

@@ -1,7 +1,7 @@
 -- Every op against double precision: one line each. What a line becomes is said in lib/harness.lua.
 local ffi = require "ffi"
 local gal = require "gal"
-local grad = require "gal.grad"
+local grad = require "gal.tensor.map"
 local harness = dofile "lua/lib/harness.lua"
 local check, case, unary, binary, reduction, like = harness.check, harness.case, harness.unary, harness.binary,
   harness.reduction, harness.like

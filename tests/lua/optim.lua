@@ -2,11 +2,11 @@
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
-local json = require "gal.json"
-local mse = require("gal.grad").mse
+local json = require "gal.base.json"
+local mse = require("gal.tensor.map").mse
 
 -- ---- the recipe's numbers, from an integer hash ----
 

@@ -2,11 +2,11 @@
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local plot = require "gal.plot"
-local cutout = require "gal.cutout"
-local folder = require "gal.folder"
+local cutout = require "gal.data.picture"
+local folder = require "gal.base.path"
 
 local home = os.tmpname() .. ".d"
-local function blank(shape) return require("gal.tensor").new(shape, "uint8", "cpu"):fill_(0) end
+local function blank(shape) return require("gal.tensor.values").new(shape, "uint8", "cpu"):fill_(0) end
 
 local function text(name)
   local file = assert(io.open(home .. "/" .. name, "rb"))
@@ -161,7 +161,7 @@ check.case("sky level and noise of a picture are those it was made with, and a s
 end)
 
 check.case("show_survey draws a sheet and a page of a survey, alone and beside other cutouts", function()
-  require("gal.survey").make{ out = home .. "/survey", n = 60, seed = 4, progress = false }
+  require("gal.mock").make{ out = home .. "/survey", n = 60, seed = 4, progress = false }
   local host = require "gal.host"
   local command = ("'%s' '%s/experiments/show_survey.lua' --survey '%s/survey' --n 8 --compare 12 --out '%s/%%s' %%s > '%s/said' 2>&1"):format(host.executable, host.root, home, home, home)
   check.equal(os.execute(command:format("alone", "")), 0)

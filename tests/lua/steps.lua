@@ -3,7 +3,7 @@
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local flows = require "gal.flow"
 local nn = require "gal.nn"
 local fit = require("gal.train").fit

@@ -1,11 +1,11 @@
--- The mock survey as users meet it: the population of runtime/survey/README.md, what doesn't change a galaxy, folders that are made, stopped and gone on with, and the reference posterior.
+-- The mock survey as users meet it: the population of runtime/mock/README.md, what doesn't change a galaxy, folders that are made, stopped and gone on with, and the reference posterior.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local folder = require "gal.folder"
+local folder = require "gal.base.path"
 local host = require "gal.host"
 local metrics = require "gal.metrics"
-local survey = require "gal.survey"
+local survey = require "gal.mock"
 local C = ffi.C
 
 local scratch = os.tmpname()
@@ -133,8 +133,8 @@ check.case("a survey that was stopped goes on where it was, and ends as if it ha
   os.remove(out .. "/cutouts/7.jpg")
   -- 8 is another whole picture; 9 is cut short, as a crash of the machine can leave it.
   local other, short = read(out .. "/cutouts/1.jpg"), read(out .. "/cutouts/9.jpg")
-  require("gal.folder").write(out .. "/cutouts/8.jpg", other)
-  require("gal.folder").write(out .. "/cutouts/9.jpg", short:sub(1, 900))
+  require("gal.base.path").write(out .. "/cutouts/8.jpg", other)
+  require("gal.base.path").write(out .. "/cutouts/9.jpg", short:sub(1, 900))
   survey.make { out = out, n = 30, seed = 9, progress = false }
   check.equal(read(out .. "/catalog.fits") == whole, true, "the catalogue is the same")
   check.equal(read(out .. "/cutouts/7.jpg") == picture, true, "the cutout that was missing is the same")
@@ -168,7 +168,7 @@ end)
 
 -- ---- the reference posterior ----
 
-local reference = require "gal.reference"
+local reference = require "gal.mock.posterior"
 local names = {}
 for i, band in ipairs { "u", "g", "r", "i", "z" } do names[i] = many:column("modelMag_" .. band):narrow(1, 1, 40):reshape { 40, 1 } end
 local magnitudes, columns = gal.cat(names, 2), {}
@@ -203,7 +203,7 @@ check.case("ln p(theta | ugriz) is the density of the samples", function()
   local samples = r:sample(600)
   local m = samples:mean(2):totable()[1]
   -- The entropy of a posterior is at most that of the normal of its covariance, and here close to it.
-  local linalg = require "gal.linalg"
+  local linalg = require "gal.stats.linalg"
   local gaussian, sum = 2.5 * math.log(2 * math.pi * math.exp(1)) + .5 * linalg.log_determinant(linalg.cholesky(covariance)), 0
   for i = 1, 300 do sum = sum - r:log_prob(samples:narrow(2, i, 1):reshape { 1, 5 })[1] / 300 end
   check.that(sum < gaussian + .25 and sum > gaussian - .8, ("the entropy is %.3f nats, that of a normal %.3f"):format(sum, gaussian))

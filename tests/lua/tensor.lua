@@ -1,7 +1,7 @@
 -- Tensors as values: constructors, elements, views, integers, scopes, memory, devices and generators; and what is said of wrong arguments, at the user's line.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local check = dofile "lua/lib/check.lua"
 local case, equal, near, raises = check.case, check.equal, check.near, check.raises
 

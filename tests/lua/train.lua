@@ -4,7 +4,7 @@ local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local flows = require "gal.flow"
 local optim = require "gal.optim"
 local fit = require("gal.train").fit
@@ -177,7 +177,7 @@ check.case("a run's folder holds its files", function()
   end
   check.equal(split.train + split.valid, 300)
   check.that(split.valid > 35 and split.valid < 85, split.valid .. " of 300 rows are validation rows, expected about 60")
-  local config = require("gal.json").decode(text_of(folder "files/config.json"))
+  local config = require("gal.base.json").decode(text_of(folder "files/config.json"))
   check.equal({ config.batch, config.seed, config.theta, config.rows }, { 64, 3, { "a", "b" }, split.train })
   local flow = flows.load(folder "files/flow.safetensors")
   check.that(weights(flow) == weights(run.flow), "flow.safetensors does not hold the best weights")

@@ -1,7 +1,7 @@
 -- data/columns: from a table's columns to what each galaxy has of them: SDSS's names, the extinction that comes off a magnitude, what counts as missing, and the reasons for which
 -- a row falls out. A column here is {name, values {rows}, extinction {rows} or nil, extinction_name}.
-local folder = require "gal.folder"
-local raise = require("gal.raise").raise
+local folder = require "gal.base.path"
+local raise = require("gal.base.errors").raise
 
 local columns = {}
 

@@ -2,9 +2,9 @@
 -- which file it was and what became of it. Packing may be stopped and killed at any time and goes on where it was: the files grow as cutouts.npy.part and
 -- cutouts.csv.part, are synced in that order, and are renamed when they are whole. A packing is of the files as they were: one that was added, removed or changed makes it anew.
 local ffi = require "ffi"
-local core = require "gal.tensor"
-local errors = require "gal.raise"
-local folder = require "gal.folder"
+local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local folder = require "gal.base.path"
 local images = require "gal.images"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
@@ -196,7 +196,7 @@ end
 local function reporter(total)
   local progress
   return function(done, first)
-    progress = progress or require "gal.progress" { total = total, first = first, label = "decoding cutouts", unit = "images" }
+    progress = progress or require "gal.base.progress" { total = total, first = first, label = "decoding cutouts", unit = "images" }
     progress:update{ done = done }
     if done == total then progress:finish() end
   end

@@ -4,9 +4,9 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local handle = require "gal.handle"
-local program = require "gal.program"
+local core = require "gal.tensor.values"
+local handle = require "gal.tensor.memory"
+local program = require "gal.tensor.program"
 local velocity = require "gal.flow.velocity"
 local check = core.check
 

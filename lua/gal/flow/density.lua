@@ -1,8 +1,8 @@
 -- flow/density: exact log densities of a flow, tile by tile: the ODE backwards with the divergence of its field. With steps = "auto" each point is solved with
 -- steps that are halved until its own two last solutions agree.
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local gal = require "gal"
-local arguments = require "gal.arguments"
+local arguments = require "gal.base.options"
 local inputs = require "gal.flow.inputs"
 local integrate = require "gal.flow.integrate"
 local solver = require "gal.flow.solver"

@@ -3,11 +3,11 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local arguments = require "gal.arguments"
+local core = require "gal.tensor.values"
+local arguments = require "gal.base.options"
 local inputs = require "gal.flow.inputs"
 local integrate = require "gal.flow.integrate"
-local random = require "gal.random"
+local random = require "gal.tensor.random"
 local solver = require "gal.flow.solver"
 local tiles = require "gal.flow.tiles"
 local raise, check = core.raise, core.check

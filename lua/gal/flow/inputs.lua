@@ -2,9 +2,9 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local errors = require "gal.raise"
-local arguments = require "gal.arguments"
+local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local arguments = require "gal.base.options"
 local sets = require "gal.images"
 local raise, check = errors.raise, errors.check
 

@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local composed = require "gal.flow.composed"
 local velocity = require "gal.flow.velocity"
 local check, raise = core.check, core.raise

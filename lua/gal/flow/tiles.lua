@@ -2,9 +2,9 @@
 -- that the features of a tile's galaxies, the units of densities, the options, and progress.
 local C = require("ffi").C
 local gal = require "gal"
-local core = require "gal.tensor"
-local arguments = require "gal.arguments"
-local ops = require "gal.image_ops"
+local core = require "gal.tensor.values"
+local arguments = require "gal.base.options"
+local ops = require "gal.tensor.conv"
 local raise = core.raise
 
 local tiles = {}
@@ -102,7 +102,7 @@ function tiles.progress(where, options, total, unit)
     wanted = known and host.interactive
   end
   if not wanted then return nil, function() end end
-  local line = require("gal.progress") { total = total, unit = unit, after = PATIENCE }
+  local line = require("gal.base.progress") { total = total, unit = unit, after = PATIENCE }
   return function(done) line:update { done = done } end, function() line:finish() end
 end
 

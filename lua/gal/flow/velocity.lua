@@ -4,9 +4,9 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local handle = require "gal.handle"
-local tape = require "gal.tape"
+local core = require "gal.tensor.values"
+local handle = require "gal.tensor.memory"
+local tape = require "gal.tensor.tape"
 local check = core.check
 
 local velocity = {}

@@ -1,6 +1,6 @@
 -- nn/galaxy_cnn: the encoder of galaxy images of arXiv 2512.05078: blocks of a 3x3 convolution, an activation and a 2x2 mean pool, then the mean over all pixels.
-local arguments = require "gal.arguments"
-local core = require "gal.tensor"
+local arguments = require "gal.base.options"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
 
 --- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: images {N, H, W, inputs} to {N, channels[#channels]}. Each block

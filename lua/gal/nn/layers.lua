@@ -1,11 +1,11 @@
 -- nn/layers: layers of vectors: linear, activations, layer normalisation, dropout. Layers of images are in nn/image.lua; what puts them together in nn.lua.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
-local tape = require "gal.tape"
-local arguments = require "gal.arguments"
-local linear = require("gal.grad").linear
-local ops = require "gal.image_ops"
+local core = require "gal.tensor.values"
+local tape = require "gal.tensor.tape"
+local arguments = require "gal.base.options"
+local linear = require("gal.tensor.map").linear
+local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
 local raise = core.raise
 

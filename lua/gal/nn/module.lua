@@ -7,7 +7,7 @@
 --   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit
 --   m:to(device)            moves its tensors, returns m
 -- module.new makes one from a forward function and its tensors. Where nothing is trained or saved a plain function x -> y is a module too.
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local raise = core.raise
 
 local module = {}

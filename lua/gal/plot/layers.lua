@@ -1,9 +1,9 @@
 -- What a panel of a figure shows: layers, each with its data as text (or bytes) and the way gnuplot is to draw it. gal.plot puts them together.
 local ffi = require "ffi"
-local array = require "gal.array"
-local arguments = require "gal.arguments"
-local core = require "gal.tensor"
-local errors = require "gal.raise"
+local array = require "gal.stats.host"
+local arguments = require "gal.base.options"
+local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
 local raise, kind = errors.raise, errors.kind
 
 local layers = { public = {} }

@@ -3,11 +3,11 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
-local folder = require "gal.folder"
-local json = require "gal.json"
+local core = require "gal.tensor.values"
+local folder = require "gal.base.path"
+local json = require "gal.base.json"
 local nn = require "gal.nn"
-local errors = require "gal.raise"
+local errors = require "gal.base.errors"
 local raise, check = errors.raise, errors.check
 
 local files = {}

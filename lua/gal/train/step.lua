@@ -3,12 +3,12 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 local nn = require "gal.nn"
-local program = require "gal.program"
+local program = require "gal.tensor.program"
 local sets = require "gal.images"
-local mse = require("gal.grad").mse
-local with_precision = require("gal.image_ops").with_precision
+local mse = require("gal.tensor.map").mse
+local with_precision = require("gal.tensor.conv").with_precision
 local check = core.check
 
 local Stepper = {}

@@ -3,7 +3,7 @@
 #include "conv_half.h"
 #include "activate.h"
 #include "fast.h"
-#include "winograd.h"
+#include "conv_winograd.h"
 
 static gal_status prepare(const gal_lane *lane, const void *args)
 {

@@ -5,8 +5,8 @@
  * factor are pixels that overlap, and all three products of a step (z, dx from dz, dw) are sums of one form. */
 #ifndef GAL_CONV_H
 #define GAL_CONV_H
-#include "../cpu.h"
-#include "../scratch.h"
+#include "cpu/cpu.h"
+#include "cpu/scratch.h"
 #include "vec.h"
 
 #define WIDE (2 * VL)

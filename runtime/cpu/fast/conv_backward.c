@@ -3,7 +3,7 @@
 #include "conv_half.h"
 #include "activate.h"
 #include "fast.h"
-#include "winograd.h"
+#include "conv_winograd.h"
 
 /* The part of a window that dx's pixels i = phase (mod stride) see along one direction: taps first, first + stride, ..., `count` of them.
  */

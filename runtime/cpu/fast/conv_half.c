@@ -1,6 +1,6 @@
 /* conv_half.c: the forward of conv_half.h, and what both directions share: the plan, packed weights, rounded rows of x. */
 #include "conv_half.h"
-#include "../bf16.h"
+#include "cpu/bf16.h"
 #include "fast.h"
 
 /* Pixels that are summed before they are looked at, about: their sums {pixels, PAIR} stay in the first-level cache. */

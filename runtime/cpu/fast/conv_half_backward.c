@@ -1,7 +1,7 @@
 /* conv_half_backward.c: the backward of conv_half.h: dz band by band as in conv_backward.c, rounded into the two forms that dx and dw want
  * it in. */
 #include "conv_half.h"
-#include "../bf16.h"
+#include "cpu/bf16.h"
 
 /* Lanes share dz's channels: flipped {in groups, kh, in blocks, 2, TERMS / 2, SQUARE, 2}: the window turned by half a turn, so that dx is a
  * convolution of dz; terms are (kx, output). */

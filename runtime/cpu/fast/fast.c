@@ -4,8 +4,9 @@
 
 void FAST(conv)(gal_backend *table);
 void FAST(flow)(gal_backend *table);
+void FAST(integrate)(gal_backend *table);
 void FAST(kde)(gal_backend *table);
-void FAST(linear)(gal_backend *table);
+void FAST(matmul)(gal_backend *table);
 void FAST(map)(gal_backend *table);
 void FAST(mock)(gal_backend *table);
 void FAST(norm)(gal_backend *table);
@@ -17,8 +18,9 @@ void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
 {
     FAST(conv)(table);
     FAST(flow)(table);
+    FAST(integrate)(table);
     FAST(kde)(table);
-    FAST(linear)(table);
+    FAST(matmul)(table);
     FAST(map)(table);
     FAST(mock)(table);
     FAST(norm)(table);

@@ -1,6 +1,6 @@
 /* kde.c: the log-density of a sum of unit normals, rows of data in vectors. Distances are differences in float32, summed by fma, so nearby
  * rows are exact to float32; the sums of a block of rows go on in double. */
-#include "../cpu.h"
+#include "cpu/cpu.h"
 #include "fast.h"
 #include "vmath.h"
 #include <math.h>

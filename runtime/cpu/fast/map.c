@@ -1,6 +1,6 @@
 /* map.c: elementwise ops in vectors along a last dimension whose elements follow each other or are one broadcast element. Other strides go
  * to the plain kernels. */
-#include "../cpu.h"
+#include "cpu/cpu.h"
 #include "fast.h"
 #include "vmath.h"
 

@@ -1,5 +1,5 @@
 /* norm.c: layer normalisation. Sums run in double, in VL chains that are added up at the end. */
-#include "../cpu.h"
+#include "cpu/cpu.h"
 #include "fast.h"
 #include "vec.h"
 

@@ -2,7 +2,7 @@
  * vectors, so that the bits are the same. */
 #ifndef GAL_FAST_PHILOX_H
 #define GAL_FAST_PHILOX_H
-#include "../../random.h"
+#include "core/random.h"
 #include "vec.h"
 
 enum { SIDE = 16, WIDE = VL / 2 };

@@ -5,7 +5,7 @@
  * zeros, so that one micro-kernel serves every stride and every edge; a is read by broadcast through its strides. */
 #ifndef GAL_PRODUCT_H
 #define GAL_PRODUCT_H
-#include "../cpu.h"
+#include "cpu/cpu.h"
 #include "transpose.h"
 
 #if VL == 16

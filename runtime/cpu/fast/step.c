@@ -1,5 +1,5 @@
 /* step.c: AdamW and averaging in vectors, element by element the formulas of cpu/step.c. */
-#include "../cpu.h"
+#include "cpu/cpu.h"
 #include "fast.h"
 #include "vec.h"
 #include <math.h>

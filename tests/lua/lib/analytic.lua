@@ -5,7 +5,7 @@
 --   theta | m ~ N(mean + K (m - m0), P + LABEL^2),  P = (C^-1 + A' S^-1 A)^-1,  K = P A' S^-1,  S = diag(NOISE^2) + DISTANCE^2 1 1'
 
 local gal = require "gal"
-local linalg = require "gal.linalg"
+local linalg = require "gal.stats.linalg"
 
 local analytic = {}
 

@@ -6,8 +6,8 @@
 --   no tensor left alive after a collection
 local ffi = require "ffi"
 local gal = require "gal"
-local handle = require "gal.handle"
-local core = require "gal.tensor"
+local handle = require "gal.tensor.memory"
+local core = require "gal.tensor.values"
 local check = dofile "lua/lib/check.lua"
 
 local harness = { check = check }

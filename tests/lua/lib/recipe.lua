@@ -1,7 +1,7 @@
 -- The integer hash that golden values are made of (golden/mlp_adamw.py says it in words): the same numbers in Python and here, to the last bit.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor"
+local core = require "gal.tensor.values"
 
 local recipe = { ROOT3 = 1.7320508075688772 }
 

@@ -1,0 +1,138 @@
+-- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that are written in pieces. Formats are C's (runtime/io); here they become tensors and tables by name.
+local ffi = require "ffi"
+local errors = require "gal.base.errors"
+local handle = require "gal.tensor.memory"
+local C = ffi.C
+local raise, check, kind = errors.raise, errors.check, errors.kind
+
+local file = {}
+
+local out = ffi.new "gal_arrays *[1]"
+
+-- The format that a path's end tells: "npy", "npz" or "safetensors".
+local function format_of(op, path)
+  if type(path) ~= "string" then raise("%s: path is %s, expected a string", op, kind(path)) end
+  local extension = path:lower():match("%.(%w+)$")
+  if extension ~= "npy" and extension ~= "npz" and extension ~= "safetensors" then
+    raise("%s: %s is %s, expected a name that ends in .npy, .npz or .safetensors", op, path, extension and "a ." .. extension .. " file" or "a name without an ending")
+  end
+  return extension
+end
+
+-- Array i (from 0) as a tensor on the CPU.
+local function read(arrays, i)
+  local y = handle.create(C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i), C.gal_arrays_shape(arrays, i), "cpu")
+  check(C.gal_arrays_read(y.h, arrays, i))
+  return y
+end
+
+-- Both results of load; the caller closes arrays whether or not this raises.
+local function read_all(format, arrays)
+  if format == "npy" then return read(arrays, 0) end
+  local tensors, metadata = {}, {}
+  for i = 0, tonumber(C.gal_arrays_count(arrays)) - 1 do tensors[ffi.string(C.gal_arrays_name(arrays, i))] = read(arrays, i) end
+  for i = 0, tonumber(C.gal_arrays_metadata(arrays)) - 1 do
+    metadata[ffi.string(C.gal_arrays_metadata_key(arrays, i))] = ffi.string(C.gal_arrays_metadata_value(arrays, i))
+  end
+  return tensors, metadata
+end
+
+--- gal.load(path) --> a tensor (.npy), or a table of tensors by name (.npz, .safetensors) and one of metadata, strings by key (empty for .npz); on the CPU. uint8 and bool
+--- become uint8, 32- and 64-bit integers int64, everything else float32. Raises where the file is missing, cut short or malformed.
+function file.load(path)
+  local format = format_of("load", path)
+  check(C.gal_arrays_open(out, path))
+  local arrays = out[0]
+  local ok, first, second = pcall(read_all, format, arrays)
+  C.gal_arrays_free(arrays)
+  if not ok then error(first, 0) end -- it names the user's line already
+  return first, second
+end
+
+-- A Lua string as C sees it.
+local function plain(what, text)
+  if type(text) ~= "string" then raise("save: %s is %s, expected a string", what, kind(text)) end
+  if text:find("%z") then raise("save: %s holds a zero byte, which such a file can't", what) end
+  return text
+end
+
+-- The keys of a table of strings, sorted, so that a file does not depend on the order in which a table was filled.
+local function keys(what, given)
+  local names = {}
+  for name in pairs(given) do names[#names + 1] = plain(what, name) end
+  table.sort(names)
+  return names
+end
+
+-- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept alive by the caller.
+local function by_name(extension, value)
+  if type(value) ~= "table" or handle.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension) end
+  local names = keys("a tensor's name", value)
+  local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
+  for i, name in ipairs(names) do tensors[i - 1] = handle.live(value[name], "save", ("value[%q]"):format(name)).h end
+  return names, tensors, #names
+end
+
+local function save_npz(path, value)
+  local names, tensors, n = by_name("npz", value)
+  check(C.gal_npz_write(path, n, ffi.new("const char *[?]", n + 1, names), tensors))
+end
+
+local function save_safetensors(path, value, metadata)
+  local names, tensors, n = by_name("safetensors", value)
+  if type(metadata) ~= "table" and metadata ~= nil then raise("save: metadata is %s, expected a table of strings by key", kind(metadata)) end
+  metadata = metadata or {}
+  local fields, texts = keys("a key of metadata", metadata), {}
+  for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
+  local c_names = ffi.new("const char *[?]", n + 1, names)
+  local c_fields, c_texts = ffi.new("const char *[?]", #fields + 1, fields), ffi.new("const char *[?]", #fields + 1, texts)
+  check(C.gal_safetensors_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
+end
+
+--- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or .safetensors, the latter with metadata (strings by key). The file
+--- is complete under its name or not there at all; an old one stays until then.
+function file.save(path, value, metadata)
+  local extension = format_of("save", path)
+  if extension == "safetensors" then return save_safetensors(path, value, metadata) end
+  if metadata ~= nil then raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension) end
+  if extension == "npz" then return save_npz(path, value) end
+  check(C.gal_npy_write(path, handle.live(value, "save", "value").h))
+end
+
+-- ---- arrays that are written piece after piece ----
+
+local Stream = {}
+Stream.__index = Stream
+local stream = ffi.new "gal_npy_stream *[1]"
+
+--- file.stream(path, shape) --> s, a .npy file of that shape, float32, whose values come in pieces in row-major order: s:put(tensor) adds one, s:commit() ends it. Only
+--- then has the file its name; s:abandon(), or that s is forgotten, leaves nothing behind.
+function file.stream(path, shape)
+  if format_of("stream", path) ~= "npy" then raise("stream: %s is no .npy, the only format that is written in pieces", path) end
+  if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
+  for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
+  check(C.gal_npy_stream_open(stream, path, C.GAL_F32, #shape, ffi.new("int64_t[?]", #shape + 1, shape)))
+  return setmetatable({ h = ffi.gc(stream[0], C.gal_npy_stream_free), path = path }, Stream)
+end
+
+local function open_stream(s, op)
+  return s.h or raise("%s: %s is written and closed, or was abandoned", op, s.path)
+end
+
+function Stream:put(x)
+  local h = open_stream(self, "put")
+  check(C.gal_npy_stream_put(h, handle.live(x, "put", "x").h))
+  return self
+end
+
+function Stream:commit()
+  check(C.gal_npy_stream_commit(open_stream(self, "commit")))
+  self:abandon()
+end
+
+function Stream:abandon()
+  if self.h then C.gal_npy_stream_free(ffi.gc(self.h, nil)) end
+  self.h = nil
+end
+
+return file

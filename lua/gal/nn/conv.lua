@@ -1,0 +1,99 @@
+-- nn/image: layers of images {N, H, W, C}: convolution, pools, and what makes vectors of images. What they compute is in gal.image_ops.
+local core = require "gal.tensor.values"
+local arguments = require "gal.base.options"
+local ops = require "gal.tensor.conv"
+local module = require "gal.nn.module"
+local layers = require "gal.nn.layers"
+local raise, whole = core.raise, layers.whole
+
+local image = {}
+
+-- A window: a whole number k for k x k, or {height, width}.
+local function window_of(where, k)
+  if type(k) == "table" and not core.is_tensor(k) and #k == 2 then return { whole(where, "k[1]", k[1]), whole(where, "k[2]", k[2]) } end
+  if type(k) == "table" then raise("%s: k is %s, expected a whole number or {height, width}", where, core.kind(k)) end
+  return { whole(where, "k", k), k }
+end
+
+-- ---- convolution ----
+
+local Conv = {}
+
+function Conv:forward(x) return self:activate(x, nil, 1) end
+
+-- The layer, the activation after it and the mean pool after that in one op. x {N, H, W, in}.
+function Conv:activate(x, activation, pool)
+  return ops.conv2d(x, self.weight, self.bias, { stride = self.stride, padding = self.padding, activation = activation, pool = pool })
+end
+
+function Conv:spec()
+  return {
+    type = "conv2d", inputs = self.inputs, outputs = self.outputs, window = self.window, stride = self.stride, padding = self.padding,
+    bias = self.bias ~= nil,
+  }
+end
+
+--- nn.conv2d(inputs, outputs, k[, {stride = 1, padding = "same", bias = true, gain = g, rng = r, device = d}]): convolves images {N, H, W, inputs} to {N, h, w, outputs} with a
+-- window of k x k pixels, or k = {height, width}. padding: "same" keeps the size (stride 1 only), a number adds that many zeros on each side. weight {outputs, kh, kw,
+-- inputs}, bias {outputs}; both start uniform in +-1/sqrt(kh kw inputs), as PyTorch's, drawn from rng or the default generator; with gain (nn.gains has one for each
+-- activation) the weights start with the variance gain^2 / (kh kw inputs) instead.
+function image.conv2d(inputs, outputs, k, options)
+  options = arguments.known("conv2d", options, { "stride", "padding", "bias", "gain", "rng", "device" })
+  whole("conv2d", "inputs", inputs)
+  whole("conv2d", "outputs", outputs)
+  local window, stride, padding = window_of("conv2d", k), whole("conv2d", "stride", options.stride or 1), options.padding
+  if padding == nil then padding = "same" end
+  if padding ~= "same" and (type(padding) ~= "number" or padding < 0 or padding % 1 ~= 0) then
+    raise("conv2d: padding is %s, expected \"same\" or a whole number of at least 0", core.kind(padding))
+  end
+  if padding == "same" and stride ~= 1 then
+    raise("conv2d: padding is \"same\" with stride %d, expected a number of pixels such as padding = %d, or stride 1", stride, math.floor((window[1] - 1) / 2))
+  end
+  local fan = window[1] * window[2] * inputs
+  local m = {
+    inputs = inputs, outputs = outputs, window = window, stride = stride, padding = padding, pools = true,
+    forward = Conv.forward, activate = Conv.activate, spec = Conv.spec,
+  }
+  m.weight = layers.uniform({ outputs, window[1], window[2], inputs }, fan, options, arguments.number("conv2d", options, "gain", nil, 0, 100))
+  if options.bias ~= false then m.bias = layers.uniform({ outputs }, fan, options) end
+  return module.new(m)
+end
+
+-- ---- pools ----
+
+local function pool(name, k, options)
+  options = arguments.known(name, options, { "stride" })
+  whole(name, "k", k)
+  local op, stride = ops[name], whole(name, "stride", options.stride or k)
+  return module.new {
+    forward = function(_, x) return op(x, k, stride) end,
+    spec = function() return { type = name, k = k, stride = stride } end,
+    -- A mean over windows that tile the image is what a convolution can do on the way.
+    tiles = name == "avg_pool2d" and stride == k and k or nil,
+  }
+end
+
+--- nn.avg_pool2d(k[, {stride = k}]): the mean of each k x k pixels of images {N, H, W, C}; what is left over at the edge is dropped.
+function image.avg_pool2d(k, options) return pool("avg_pool2d", k, options) end
+
+--- nn.max_pool2d(k[, {stride = k}]): the largest of each k x k pixels of images {N, H, W, C}; what is left over at the edge is dropped.
+function image.max_pool2d(k, options) return pool("max_pool2d", k, options) end
+
+--- nn.global_avg_pool(): the mean over all pixels: images {N, H, W, C} to {N, C}.
+function image.global_avg_pool()
+  return module.new { forward = function(_, x) return ops.global_avg_pool(x) end, spec = function() return { type = "global_avg_pool" } end }
+end
+
+--- nn.flatten(): {N, ...} to {N, the product of the others}, in row-major order: channels change fastest, where PyTorch's would last.
+function image.flatten()
+  return module.new {
+    forward = function(_, x)
+      if not core.is_tensor(x) or x.h.rank < 1 then raise("flatten: x is %s, expected {N, ...}", core.kind(x)) end
+      local n = x:size(1)
+      return x:reshape { n, n > 0 and core.count(x) / n or 0 }
+    end,
+    spec = function() return { type = "flatten" } end,
+  }
+end
+
+return image

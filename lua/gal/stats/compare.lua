@@ -1,0 +1,115 @@
+-- compare: two sets of posteriors of the same galaxies. Galaxies differ far more from one another than models do, so that everything is paired: the difference of each
+-- galaxy, and bootstraps that draw the same galaxies for both (Efron & Tibshirani 1993, chapter 8).
+
+local array = require "gal.stats.host"
+local gal = require "gal"
+local metrics = require "gal.metrics"
+
+local compare = {}
+
+-- a[k] - b[k] of two lists, and the fraction of k where a is higher.
+local function differences(a, b)
+  local list, higher = {}, 0
+  for k = 1, #a do
+    list[k] = a[k] - b[k]
+    if list[k] > 0 then higher = higher + 1 end
+  end
+  return list, higher / #a
+end
+
+local function excess(found)
+  local list = {}
+  for k = 1, #found.d_kl do list[k] = found.d_kl[k] - found.delta_log_p[k] end
+  return list
+end
+
+--- compare.scores(a, b[, options]): of what metrics.information found for two models, the same galaxies and prior: delta_log_p (its differences are those of log p too), d_kl and
+-- excess, each {a =, b = (means), mean =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of galaxies where a is higher}.
+function compare.scores(a, b, options)
+  local function entry(x, y)
+    local list, higher = differences(x, y)
+    local result = metrics.bootstrap(list, options)
+    result.a, result.b, result.higher = (metrics.moments(x)), (metrics.moments(y)), higher
+    return result
+  end
+  return { delta_log_p = entry(a.delta_log_p, b.delta_log_p), d_kl = entry(a.d_kl, b.d_kl), excess = entry(excess(a), excess(b)) }
+end
+
+-- Both samples of one property in one ascending list: values {m}, the galaxy (from 0) and the signed weight of each. truth {N} and draws {N * each}, arrays from 0.
+local function merged(truth, draws, n, each)
+  local m = n * (1 + each)
+  local order, value, owner, weight = {}, array.new(m), array.new(m), array.new(m)
+  local function at(i) return i < n and truth[i] or draws[i - n] end
+  for i = 1, m do order[i] = i - 1 end
+  table.sort(order, function(i, j) return at(i) < at(j) end)
+  for k = 1, m do
+    local i = order[k]
+    value[k - 1] = at(i)
+    owner[k - 1] = i < n and i or math.floor((i - n) / each)
+    weight[k - 1] = i < n and 1 / n or -1 / (n * each)
+  end
+  return { value = value, owner = owner, weight = weight, m = m }
+end
+
+-- The Wasserstein-1 distance of the two samples where galaxy g counts `times[g]` times.
+local function distance(s, times)
+  local sum, cumulated = 0, 0
+  for k = 0, s.m - 2 do
+    cumulated = cumulated + s.weight[k] * times[s.owner[k]]
+    sum = sum + math.abs(cumulated) * (s.value[k + 1] - s.value[k])
+  end
+  return sum
+end
+
+-- {a, b, difference, low, high} of two merged samples over the resamples' counts.
+local function resampled(a, b, counts, once)
+  local list = {}
+  for r = 1, #counts do list[r] = distance(a, counts[r]) - distance(b, counts[r]) end
+  local interval = metrics.quantile(list, { 0.025, 0.975 })
+  local x, y = distance(a, once), distance(b, once)
+  return { a = x, b = y, difference = x - y, low = interval[1], high = interval[2] }
+end
+
+--- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1}]): of each property the Wasserstein-1 distance between the truth and the
+-- posterior means, and between the truth and draws pooled (the first `draws` of each galaxy), of two models: a list {d} of {means, pooled}, each
+-- {a, b, difference, low, high}: the interval holds 95 % of the differences over resampled galaxies.
+function compare.wasserstein(truth, a, b, options)
+  options = options or {}
+  local n, each = truth:size(1), math.min(options.draws or 20, a:size(2))
+  local rng, counts, once = gal.rng(options.seed or 1), {}, array.new(n)
+  for k = 0, n - 1 do once[k] = 1 end
+  for r = 1, options.resamples or 200 do
+    local u, times = array.read(gal.rand({ n }, { rng = rng })), array.new(n)
+    for k = 0, n - 1 do
+      local g = math.floor(u[k] * n)
+      times[g] = times[g] + 1
+    end
+    counts[r] = times
+  end
+  local result, means_a, means_b = {}, a:mean(2), b:mean(2)
+  for i = 1, truth:size(2) do
+    local own = array.read(truth:select(2, i))
+    local function of(samples) return merged(own, array.read(samples:select(3, i):narrow(2, 1, each)), n, each) end
+    local function of_means(means) return merged(own, array.read(means:select(2, i)), n, 1) end
+    result[i] = { means = resampled(of_means(means_a), of_means(means_b), counts, once), pooled = resampled(of(a), of(b), counts, once) }
+  end
+  return result
+end
+
+--- compare.table(scores, distances, names, models): what the two functions above found, as the text of a table; names {d} of the properties, models {2} of what is compared.
+function compare.table(scores, distances, names, models)
+  local rows = {}
+  local function add(label, digits, entry, difference)
+    local number = "%." .. digits .. "f"
+    rows[#rows + 1] = { label, number:format(entry.a), number:format(entry.b), ("%+." .. digits .. "f"):format(difference),
+      (number .. " to " .. number):format(entry.low, entry.high), entry.higher and ("%.1f %%"):format(100 * entry.higher) or "" }
+  end
+  add("Delta log p, nats", 3, scores.delta_log_p, scores.delta_log_p.mean)
+  add("D_KL, nats", 3, scores.d_kl, scores.d_kl.mean)
+  add("D_KL - Delta log p", 3, scores.excess, scores.excess.mean)
+  for i, name in ipairs(names) do add("Wasserstein-1 of means, " .. name, 4, distances[i].means, distances[i].means.difference) end
+  for i, name in ipairs(names) do add("of pooled draws, " .. name, 4, distances[i].pooled, distances[i].pooled.difference) end
+  return require("gal.cli").table(rows, { "", models[1], models[2], "difference", "interval", models[1] .. " higher" })
+end
+
+return compare

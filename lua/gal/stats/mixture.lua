@@ -1,0 +1,252 @@
+-- A Gaussian mixture with full covariances, fitted by expectation-maximisation (Dempster, Laird & Rubin 1977): the second estimate of a prior density,
+-- beside the kernel estimate of kde.lua, so that a statistic which leans on the prior can state how much the choice of estimator moves it.
+
+local array = require "gal.stats.host"
+local linalg = require "gal.stats.linalg"
+local raise = require("gal.base.errors").raise
+
+local mixture = {}
+mixture.__index = mixture
+
+-- Components never get narrower than this in units of the data's own deviations: the likelihood of a component on a single repeated value is unbounded.
+local NARROWEST = 0.01
+
+--- rows {N}{d} of x {N, d}, less the mean and times inverse of the Cholesky factor of the covariance: flat {N, d}.
+local function whitened(values, n, d, mean, inverse)
+  local white = array.new(n * d)
+  for k = 0, n - 1 do
+    for i = 1, d do
+      local sum, row = 0, inverse[i]
+      for j = 1, i do sum = sum + row[j] * (values[k * d + j - 1] - mean[j]) end
+      white[k * d + i - 1] = sum
+    end
+  end
+  return white
+end
+
+--- ln of each component's weighted density at row k of white {N, d} into out {K}; returns the ln of their sum.
+local function score(components, white, k, d, out)
+  local largest = -math.huge
+  for c = 1, #components do
+    local component = components[c]
+    local inverse, mean = component.inverse, component.mean
+    local squares = 0
+    for i = 0, d - 1 do
+      local sum = 0
+      for j = 0, i do sum = sum + inverse[i * d + j] * (white[k * d + j] - mean[j]) end
+      squares = squares + sum * sum
+    end
+    local value = component.constant - squares / 2
+    out[c - 1] = value
+    if value > largest then largest = value end
+  end
+  local sum = 0
+  for c = 0, #components - 1 do sum = sum + math.exp(out[c] - largest) end
+  return largest + math.log(sum)
+end
+
+--- A component from its weight, mean (array {d}) and covariance {d}{d}: with the inverse Cholesky factor and the constant of its ln density.
+local function component(weight, mean, covariance)
+  local d = #covariance
+  for i = 1, d do covariance[i][i] = covariance[i][i] + NARROWEST ^ 2 end
+  local lower = assert(linalg.cholesky(covariance))
+  local inverse, flat = linalg.invert_lower(lower), array.new(d * d)
+  for i = 1, d do
+    for j = 1, d do flat[(i - 1) * d + j - 1] = inverse[i][j] end
+  end
+  local constant = math.log(weight) - d / 2 * math.log(2 * math.pi) - linalg.log_determinant(lower) / 2
+  return { weight = weight, mean = mean, covariance = covariance, inverse = flat, constant = constant }
+end
+
+--- Maximisation: components from responsibilities {N, K} of rows white {N, d}. A component that has lost its rows is left out.
+local function maximise(white, n, d, responsibilities, count)
+  local components = {}
+  for c = 0, count - 1 do
+    local total, mean = 0, array.new(d)
+    for k = 0, n - 1 do
+      local r = responsibilities[k * count + c]
+      total = total + r
+      for i = 0, d - 1 do mean[i] = mean[i] + r * white[k * d + i] end
+    end
+    if total > d + 1 then
+      for i = 0, d - 1 do mean[i] = mean[i] / total end
+      local flat = array.new(d * d)
+      for k = 0, n - 1 do
+        local r = responsibilities[k * count + c]
+        if r > 1e-9 then
+          for i = 0, d - 1 do
+            local delta = r * (white[k * d + i] - mean[i])
+            for j = 0, i do flat[i * d + j] = flat[i * d + j] + delta * (white[k * d + j] - mean[j]) end
+          end
+        end
+      end
+      local covariance = {}
+      for i = 1, d do
+        covariance[i] = {}
+        for j = 1, i do
+          covariance[i][j] = flat[(i - 1) * d + j - 1] / total
+          covariance[j][i] = covariance[i][j]
+        end
+      end
+      components[#components + 1] = component(total / n, mean, covariance)
+    end
+  end
+  return components
+end
+
+--- Starting responsibilities {N, K}: each row wholly with the nearest of K centres, which are chosen far apart (k-means++, Arthur & Vassilvitskii 2007).
+local function start(white, n, d, count, uniform)
+  local nearest, owner = array.new(n), array.new(n)
+  local function distance(k, centre)
+    local sum = 0
+    for i = 0, d - 1 do sum = sum + (white[k * d + i] - white[centre * d + i]) ^ 2 end
+    return sum
+  end
+  local centre = math.floor(uniform() * n)
+  for k = 0, n - 1 do nearest[k] = math.huge end
+  for c = 0, count - 1 do
+    local total = 0
+    for k = 0, n - 1 do
+      local value = distance(k, centre)
+      if value < nearest[k] then nearest[k], owner[k] = value, c end
+      total = total + nearest[k]
+    end
+    local left = uniform() * total
+    for k = 0, n - 1 do
+      left = left - nearest[k]
+      if left <= 0 then centre = k break end
+    end
+  end
+  local responsibilities = array.new(n * count)
+  for k = 0, n - 1 do responsibilities[k * count + owner[k]] = 1 end
+  return responsibilities
+end
+
+--- Expectation-maximisation on white {N, d}: components, their mean ln density over the rows.
+local function fit_white(white, n, d, count, uniform, iterations)
+  local responsibilities = start(white, n, d, count, uniform)
+  local components, last = nil, -math.huge
+  for _ = 1, iterations do
+    components = maximise(white, n, d, responsibilities, count)
+    if #components < count then
+      count = #components
+      responsibilities = array.new(n * count)
+    end
+    local out, total = array.new(count), 0
+    for k = 0, n - 1 do
+      local value = score(components, white, k, d, out)
+      total = total + value
+      for c = 0, count - 1 do responsibilities[k * count + c] = math.exp(out[c] - value) end
+    end
+    -- 1e-5 nats per row: a hundredth of what any use of the density can tell.
+    if total / n - last < 1e-5 then break end
+    last = total / n
+  end
+  return components, last
+end
+
+--- A generator of uniforms in [0, 1) that doesn't touch anybody else's: Park & Miller's "minimal standard" (1988), enough to pick centres and rows.
+local function generator(seed)
+  local state = (seed or 1) % 2147483646 + 1
+  return function()
+    state = state * 16807 % 2147483647
+    return (state - 1) / 2147483646
+  end
+end
+
+local function prepare(theta)
+  local n, d = theta:size(1), theta:size(2)
+  if n < 2 * (d + 1) then raise("mixture: theta has %d rows, expected at least %d for %d properties", n, 2 * (d + 1), d) end
+  local mean, covariance = linalg.covariance(array.rows(theta))
+  local lower, row = linalg.cholesky(covariance)
+  if not lower then raise("mixture: property %d of theta is constant or a combination of those before it", row) end
+  local transform = { mean = mean, lower = lower, inverse = linalg.invert_lower(lower), log_jacobian = linalg.log_determinant(lower) / 2 }
+  return whitened(array.read(theta), n, d, mean, transform.inverse), n, d, transform
+end
+
+local function finish(components, d, white)
+  return setmetatable({ components = components, d = d, white = white }, mixture)
+end
+
+--- Fits `components` Gaussians to theta {N, d}, a tensor. options: iterations (at most, 200), seed (1).
+function mixture.fit(theta, count, options)
+  options = options or {}
+  local white, n, d, transform = prepare(theta)
+  return finish(fit_white(white, n, d, count, generator(options.seed), options.iterations or 200), d, transform)
+end
+
+--- Whether b exceeds a, lists {n} of paired values, by more than the standard error of the mean difference.
+local function rises(a, b)
+  local n, sum, squares = #a, 0, 0
+  for i = 1, n do sum = sum + b[i] - a[i] end
+  for i = 1, n do squares = squares + (b[i] - a[i] - sum / n) ^ 2 end
+  return sum / n > math.sqrt(squares / n / n)
+end
+
+--- Fits with the number of components that held-out rows prefer, then once more on all rows with that number. A larger number must raise the mean ln density of the
+-- held-out rows by more than the standard error of the rise. options: candidates ({1, 2, 3, 4, 6, 8, 12, 16}; two failures in a row end the search), held_out (0.2 of
+-- the rows), rows (at most 10,000 are used to choose), seed (1). The result's `held_out` lists {components, log_density}, nats per held-out row.
+function mixture.choose(theta, options)
+  options = options or {}
+  local candidates = options.candidates or { 1, 2, 3, 4, 6, 8, 12, 16 }
+  local white, n, d, transform = prepare(theta)
+  local uniform = generator(options.seed)
+  local used = math.min(n, options.rows or 10000)
+  local order = {}
+  for k = 1, n do order[k] = k - 1 end
+  for k = 1, used do
+    local other = k + math.floor(uniform() * (n - k + 1))
+    order[k], order[other] = order[other], order[k]
+  end
+  local shuffled = array.new(used * d)
+  for k = 1, used do
+    for i = 0, d - 1 do shuffled[(k - 1) * d + i] = white[order[k] * d + i] end
+  end
+  local held = math.max(1, math.floor(used * (options.held_out or 0.2)))
+  local training = used - held
+  local best, tried, worse = nil, {}, 0
+  for _, count in ipairs(candidates) do
+    if count > 1 and count * 2 * (d + 1) > training then break end
+    local components = fit_white(shuffled, training, d, count, generator(options.seed), options.iterations or 200)
+    local out, values, total = array.new(#components), {}, 0
+    for k = training, used - 1 do
+      values[#values + 1] = score(components, shuffled, k, d, out)
+      total = total + values[#values]
+    end
+    local entry = { components = count, log_density = total / held - transform.log_jacobian, values = values }
+    tried[#tried + 1] = { components = count, log_density = entry.log_density }
+    if not best or rises(best.values, values) then
+      best, worse = entry, 0
+    else
+      worse = worse + 1
+      if worse == 2 then break end
+    end
+  end
+  local result = finish(fit_white(white, n, d, best.components, generator(options.seed), options.iterations or 200), d, transform)
+  result.held_out = tried
+  return result
+end
+
+--- ln density of points {M, d}, a tensor, in nats per product of theta's units: a Lua table {M}.
+function mixture:log_density(points)
+  local values = array.read(points)
+  local m, d = points:size(1), self.d
+  local white = whitened(values, m, d, self.white.mean, self.white.inverse)
+  local out, result = array.new(#self.components), {}
+  for k = 0, m - 1 do result[k + 1] = score(self.components, white, k, d, out) - self.white.log_jacobian end
+  return result
+end
+
+--- Weight, mean {d} and covariance {d}{d} of each component in theta's own units, the heaviest first.
+function mixture:describe()
+  local list, lower = {}, self.white.lower
+  for _, c in ipairs(self.components) do
+    local mean = linalg.apply(lower, array.list(c.mean, self.d))
+    for i = 1, self.d do mean[i] = mean[i] + self.white.mean[i] end
+    list[#list + 1] = { weight = c.weight, mean = mean, covariance = linalg.product(linalg.product(lower, c.covariance), linalg.transpose(lower)) }
+  end
+  table.sort(list, function(a, b) return a.weight > b.weight end)
+  return list
+end
+
+return mixture

@@ -1,0 +1,243 @@
+-- Tensors as Lua tables: {h = gal_tensor *, scope, node, requires, base, version} with one metatable, which all of lua/gal adds methods to.
+-- Here are what every other file needs: making a handle, the scope it lives in, staleness, and when Lua has to collect garbage
+-- for C's sake. Values, arithmetic and gradients are elsewhere (tensor.lua, grad.lua).
+--   scope     the scope or program in whose arena it lives, false outside; using it after that closed raises
+--   node      what made it, where a gradient may flow back (tape.lua); false for leaves
+--   requires  a leaf that gradients are wanted of
+--   base      the tensor whose storage a view shares, false for tensors of their own
+--   version   how often the storage was written in place (kept in base for views)
+local ffi = require "ffi"
+local errors = require "gal.base.errors"
+local C = ffi.C
+local raise, check = errors.raise, errors.check
+
+local M = {}
+local Tensor, methods = {}, {} -- the metatable; what x:name() finds
+M.Tensor, M.methods = Tensor, methods
+
+local current = false -- the innermost scope that is open, as {closed, outer}
+local recorded = false -- the scope of the program that is being recorded
+local out = ffi.new("gal_tensor *[1]")
+local dims = ffi.new("int64_t[?]", 8) -- shape of the tensor being made; never kept across a call
+local strides = ffi.new("int64_t[?]", 8)
+M.dims, M.strides = dims, strides
+
+-- 256 MiB made outside arenas before a collection: LuaJIT sees 100 bytes a tensor, so it would wait far too long.
+local COLLECT_AFTER = 256 * 2 ^ 20
+local free = C.gal_tensor_free
+
+local function wrap(base)
+  local h = out[0]
+  local scope = current
+  if h.in_arena ~= 1 then
+    ffi.gc(h, free)
+    scope = base and base.scope
+    if C.gal_memory_allocated(0) > COLLECT_AFTER then
+      C.gal_memory_allocated(1)
+      collectgarbage()
+    end
+  end
+  return setmetatable({ h = h, scope = scope, node = false, requires = false, base = base and (base.base or base), version = 0 }, Tensor)
+end
+
+-- Over the soft limit, or out of memory: what Lua has dropped but not collected may be enough.
+local function short_of_memory(status)
+  return status == C.GAL_BUDGET or status == C.GAL_MEMORY
+end
+
+--- create(dtype, rank, shape, device[, outside]): a new tensor, contents undefined. dtype a gal_dtype, shape an int64_t array,
+--- device a name; outside: it lives beyond every open scope.
+function M.create(dtype, rank, shape, device, outside)
+  if outside then C.gal_scope_pause() end
+  local status = C.gal_tensor_new(out, device, dtype, rank, shape)
+  if short_of_memory(status) then
+    collectgarbage()
+    status = C.gal_tensor_new(out, device, dtype, rank, shape)
+  end
+  if outside then C.gal_scope_resume() end
+  if status ~= C.GAL_OK then check(status) end
+  return wrap(false)
+end
+
+--- outside(fn, ...): fn's one result; tensors that it makes live beyond every open scope. For what the library keeps from one call to the next.
+function M.outside(fn, ...)
+  C.gal_scope_pause()
+  local ok, result = pcall(fn, ...)
+  C.gal_scope_resume()
+  if not ok then error(result, 0) end
+  return result
+end
+
+--- like(x): a new tensor with x's shape, dtype and device, contiguous, contents undefined.
+function M.like(x, outside)
+  local h = x.h
+  return M.create(h.dtype, h.rank, h.shape, C.gal_tensor_device(h), outside)
+end
+
+--- shaped(x, rank, shape): a new tensor of x's dtype and device.
+function M.shaped(x, rank, shape)
+  return M.create(x.h.dtype, rank, shape, C.gal_tensor_device(x.h))
+end
+
+--- real_like(x), real_shaped(x, rank, shape): the same in float32, for ops of float32 only: where x is not, C then names x and not the result.
+function M.real_like(x)
+  local h = x.h
+  return M.create(0, h.rank, h.shape, C.gal_tensor_device(h))
+end
+function M.real_shaped(x, rank, shape)
+  return M.create(0, rank, shape, C.gal_tensor_device(x.h))
+end
+
+--- view(x, rank, shape, stride, offset): a view of x's storage; strides and offset in elements.
+function M.view(x, rank, shape, stride, offset)
+  local status = C.gal_tensor_view(out, x.h, rank, shape, stride, offset)
+  if short_of_memory(status) then
+    collectgarbage()
+    status = C.gal_tensor_view(out, x.h, rank, shape, stride, offset)
+  end
+  if status ~= C.GAL_OK then check(status) end
+  return wrap(x)
+end
+
+--- alias(x): another tensor object over the same elements, not on the tape.
+function M.alias(x)
+  return M.view(x, x.h.rank, x.h.shape, x.h.stride, 0)
+end
+
+--- dense(x): x where it is contiguous, else a contiguous copy; not taped.
+function M.dense(x)
+  if C.gal_tensor_contiguous(x.h) ~= 0 then return x end
+  local y = M.like(x)
+  check(C.gal_copy(y.h, x.h))
+  return y
+end
+
+--- gal.is_tensor(value): whether value is a tensor.
+function M.is_tensor(x)
+  return getmetatable(x) == Tensor
+end
+
+--- live(x, op, argument): x, if it is a tensor that can be used now; else raises naming the argument.
+function M.live(x, op, argument)
+  if getmetatable(x) ~= Tensor then raise("%s: %s is %s, expected a tensor", op, argument, errors.kind(x)) end
+  local scope = x.scope
+  if not scope then return x end
+  if scope.closed then
+    raise("%s: %s is a stale tensor: the %s it was made in has closed; x:keep() inside moves it out", op, argument,
+      scope.program and "recording" or "scope")
+  end
+  if recorded and scope.recorded ~= recorded then
+    -- The program will read this memory at every replay: another program's is held, a scope's would be somebody else's by then.
+    if not scope.program then raise("%s: %s was made in a scope outside the program that is recorded, expected it kept: x:keep()", op, argument) end
+    recorded.program.held[scope.program] = true
+  end
+  return x
+end
+local live = M.live
+
+local default_device
+
+--- The default device's name, where constructors, layers and flows put what they make. gal.device("cuda") sets it, or raises
+--- the reason why that device can't be had.
+function M.device(name)
+  if name == nil then
+    if not default_device then
+      local known, host = pcall(require, "gal.host")
+      default_device = known and host.device or "cpu"
+    end
+    return default_device
+  end
+  if type(name) ~= "string" then raise("device: name is %s, expected a string such as \"cpu\"", errors.kind(name)) end
+  check(C.gal_device_open(name))
+  default_device = name
+  return name
+end
+
+--- gal.has("cuda") --> true, or false and the reason why that device can't be had.
+function M.has(name)
+  if type(name) ~= "string" then raise("has: name is %s, expected a string such as \"cuda\"", errors.kind(name)) end
+  if C.gal_device_open(name) == C.GAL_OK then return true end
+  return false, ffi.string(C.gal_error())
+end
+
+--- {live, peak, reserved, limit} in bytes over all devices, and the number of tensors outside scopes.
+--- Garbage that Lua has not collected yet counts as live: collectgarbage() first for what is really held.
+function M.memory()
+  local info = ffi.new "gal_memory_info"
+  C.gal_memory(info)
+  return {
+    live = tonumber(info.live), peak = tonumber(info.peak), reserved = tonumber(info.reserved),
+    limit = tonumber(info.limit), tensors = tonumber(info.tensors),
+  }
+end
+
+-- ---- scopes ----
+
+--- scope_open(): from here to scope_close(scope) new tensors live in an arena. For loops of the library; users have gal.scope.
+function M.scope_open()
+  check(C.gal_scope_open())
+  local scope = { closed = false, outer = current, recorded = recorded }
+  current = scope
+  return scope
+end
+
+--- scope_close(scope): its tensors are stale from here on. The innermost scope only.
+function M.scope_close(scope)
+  if scope ~= current then raise("scope_close: another scope is still open inside this one") end
+  scope.closed = true
+  current = scope.outer
+  check(C.gal_scope_close())
+end
+
+--- current_scope(): the innermost scope that is open, or false.
+function M.current_scope() return current end
+
+--- enter(scope), leave(scope): between them a program is recorded, whose scope this is and in whose arena tensors are made.
+function M.enter(scope)
+  scope.outer, scope.recorded = current, scope
+  current, recorded = scope, scope
+end
+function M.leave(scope)
+  current, recorded = scope.outer, false
+end
+
+--- close_until(scope): closes the scopes that an error left open inside this one.
+function M.close_until(scope)
+  while current and current ~= scope do M.scope_close(current) end
+end
+
+local function finish_scope(scope, ok, ...)
+  M.close_until(scope)
+  M.scope_close(scope)
+  if not ok then error((...), 0) end
+  for i = 1, select("#", ...) do
+    local result = select(i, ...)
+    if M.is_tensor(result) and result.scope and result.scope.closed then
+      raise("scope: result %d is a tensor that ends with the scope, expected it kept: return y:keep()", i)
+    end
+  end
+  return ...
+end
+
+--- gal.scope(fn, ...): calls fn(...) and returns its results. Tensors made meanwhile live in an arena that is released at the end, error or
+--- not: no garbage, the same addresses every time. A result that is a tensor made inside must be kept: return y:keep().
+function M.scope(fn, ...)
+  if type(fn) ~= "function" then raise("scope: fn is %s, expected a function", errors.kind(fn)) end
+  local scope = M.scope_open()
+  return finish_scope(scope, pcall(fn, ...))
+end
+
+--- x:keep() --> a copy of x that outlives every scope, off the tape; x itself where it does so already.
+function methods.keep(x)
+  live(x, "keep", "x")
+  if not x.scope then return x end
+  local status = C.gal_tensor_keep(out, x.h)
+  if short_of_memory(status) then
+    collectgarbage()
+    status = C.gal_tensor_keep(out, x.h)
+  end
+  check(status)
+  return wrap(false)
+end
+
+return M

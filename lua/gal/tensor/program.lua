@@ -1,0 +1,62 @@
+-- A step as a program: fn's ops are recorded while they run once, and from then on replayed by one C call, without Lua, allocation or garbage.
+local ffi = require "ffi"
+local errors = require "gal.base.errors"
+local handle = require "gal.tensor.memory"
+local C = ffi.C
+local raise, check, kind = errors.raise, errors.check, errors.kind
+
+local program = {}
+local Program = {}
+Program.__index = Program
+
+function Program.__tostring(p) return string.format("program of %d calls", p.length) end
+
+local out = ffi.new "gal_program *[1]"
+
+local function finish(p, ok, ...)
+  local scope = p.scope
+  handle.close_until(scope)
+  handle.leave(scope)
+  if not ok then
+    scope.closed = true
+    check(C.gal_program_abandon(p.h))
+    error((...), 0)
+  end
+  check(C.gal_program_end(p.h))
+  ffi.gc(p.h, C.gal_program_free)
+  p.length = tonumber(C.gal_program_length(p.h))
+  p.results = { ... } -- read after each replay, so they live as long as the program
+  return p, ...
+end
+
+--- gal.program(fn[, device]) --> p, fn's results. Calls fn() once, which is the first step, and records its ops; p:replay(n) does n more steps.
+--- Tensors made in fn live as long as p and are overwritten by each replay. What changes from step to step is read through tensors made before:
+--- a number in fn stays what it was. Reading a tensor's values in fn raises. p.length: how many calls a step is.
+function program.record(fn, device)
+  if type(device) == "table" then device = errors.options("program", device, { "device" }).device end
+  if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
+  if device ~= nil and type(device) ~= "string" then raise("program: device is %s, expected a string such as \"cpu\"", kind(device)) end
+  check(C.gal_program_begin(out, device or handle.device()))
+  -- held: programs whose tensors this one reads.
+  local p = setmetatable({ h = out[0], length = 0, held = {} }, Program)
+  p.scope = { closed = false, program = p } -- its tensors hold the scope, and the scope the program, whose arena they are in
+  handle.enter(p.scope)
+  return finish(p, pcall(fn))
+end
+
+--- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded; any other error is raised.
+function program.try(fn, device)
+  local ok, p = pcall(program.record, fn, device)
+  if ok then return p end
+  if tostring(p):find("while a program is recorded", 1, true) then return nil end
+  error(p, 0)
+end
+
+--- p:replay([n]): n more steps (one by default). Ctrl-C raises gal.interrupted between two of them. Returns p.
+function Program.replay(p, n)
+  errors.integer("replay", "n", n or 1, 0, math.huge)
+  check(C.gal_program_replay(p.h, n or 1))
+  return p
+end
+
+return program

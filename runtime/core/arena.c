@@ -1,0 +1,233 @@
+/* arena.c: memory for scopes and programs: chunks that are handed out from the start and rewound, so that the same step gets the same
+ * addresses; and the stack of scopes. Counted in memory.c. Used from the one thread that runs Lua. */
+#include "core.h"
+#include <stdlib.h>
+
+#define ALIGNMENT 64 /* a cache line, and one AVX-512 vector */
+size_t gal_aligned(size_t bytes)
+{
+    return ((bytes ? bytes : 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* ---- chunks ---- */
+typedef struct chunk {
+    struct chunk *next;
+    char *base;
+    size_t size, used;
+} chunk;
+/* Chunks in the order in which they fill, from backend, or from malloc (handles). `last` is the one in use; those behind it are empty. */
+typedef struct bump {
+    const gal_backend *backend;
+    chunk *first, *last;
+} bump;
+enum { HANDLES, DEVICE, OTHER_DEVICE, BUMPS };
+/* A storage from outside that a handle in the arena is a view of; in the arena itself, the latest first. */
+typedef struct hold {
+    struct hold *next;
+    gal_storage *storage;
+} hold;
+struct gal_arena {
+    bump bumps[BUMPS];
+    hold *holds;
+};
+#define CHUNK_SMALLEST (1 << 20)
+#define CHUNK_LARGEST (64 << 20) /* unless one tensor wants more */
+#define HANDLES_CHUNK (64 << 10)
+
+static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size)
+{
+    chunk *fresh = calloc(1, sizeof *fresh);
+    void *memory = NULL;
+    gal_status status = GAL_OK;
+    if (fresh && backend)
+        status = backend->allocate(&memory, size);
+    else if (fresh)
+        memory = aligned_alloc(ALIGNMENT, size);
+    if (status != GAL_OK || !memory) {
+        free(fresh);
+        return status != GAL_OK ? status : gal_fail(GAL_MEMORY, "memory: no %zu bytes left for an arena", size);
+    }
+    if (backend)
+        gal_memory_count(0, (int64_t)size);
+    *fresh = (chunk){.base = memory, .size = size};
+    *out = fresh;
+    return GAL_OK;
+}
+
+/* Bumps the chunk in use, or moves on to the next one with room: the choice depends on the sequence of requests alone. */
+static gal_status bump_take(void **out, bump *b, size_t bytes)
+{
+    bytes = gal_aligned(bytes);
+    size_t size = b->backend ? CHUNK_SMALLEST : HANDLES_CHUNK;
+    while (!b->last || b->last->size - b->last->used < bytes) {
+        chunk **next = b->last ? &b->last->next : &b->first;
+        if (!*next) {
+            if (b->last)
+                size = b->last->size < CHUNK_LARGEST / 2 ? 2 * b->last->size : CHUNK_LARGEST;
+            gal_status status = chunk_new(next, b->backend, size > bytes ? size : bytes);
+            if (status != GAL_OK)
+                return status;
+        }
+        b->last = *next;
+    }
+    *out = b->last->base + b->last->used;
+    b->last->used += bytes;
+    if (b->backend)
+        gal_memory_count((int64_t)bytes, 0);
+    return GAL_OK;
+}
+
+/* Empties every chunk behind `last`, and `last` down to `used`; last NULL: all of them. */
+static void bump_rewind(bump *b, chunk *last, size_t used)
+{
+    for (chunk *c = last ? last : b->first; c; c = c->next) {
+        size_t keep = c == last ? used : 0;
+        if (b->backend)
+            gal_memory_count(-(int64_t)(c->used - keep), 0);
+        c->used = keep;
+    }
+    b->last = last;
+}
+
+/* Lets go of the storages held after `first` was; NULL: of all. */
+static void holds_release(gal_arena *arena, const hold *first)
+{
+    for (; arena->holds != first; arena->holds = arena->holds->next)
+        gal_storage_release(arena->holds->storage);
+}
+
+gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backend, size_t bytes)
+{
+    if (!backend)
+        return bump_take(out, &arena->bumps[HANDLES], bytes);
+    bump *b = &arena->bumps[DEVICE];
+    if (b->backend && b->backend != backend)
+        b = &arena->bumps[OTHER_DEVICE];
+    b->backend = backend;
+    return bump_take(out, b, bytes);
+}
+
+gal_status gal_arena_hold(gal_arena *arena, gal_storage *storage)
+{
+    hold *h;
+    gal_status status = gal_arena_take((void **)&h, arena, NULL, sizeof *h);
+    if (status != GAL_OK)
+        return status;
+    *h = (hold){arena->holds, storage};
+    arena->holds = h;
+    return GAL_OK;
+}
+
+/* ---- arenas ---- */
+gal_status gal_arena_new(gal_arena **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? GAL_OK : gal_fail(GAL_MEMORY, "memory: none left for an arena");
+}
+
+void gal_arena_free(gal_arena *arena)
+{
+    if (arena)
+        holds_release(arena, NULL);
+    for (int i = 0; arena && i < BUMPS; i++) {
+        bump *b = &arena->bumps[i];
+        bump_rewind(b, NULL, 0);
+        while (b->first) {
+            chunk *c = b->first;
+            b->first = c->next;
+            if (b->backend) {
+                gal_memory_count(0, -(int64_t)c->size);
+                b->backend->release(c->base, c->size);
+            } else
+                free(c->base);
+            free(c);
+        }
+    }
+    free(arena);
+}
+
+/* ---- scopes ---- */
+/* The stack of places where tensors are made: arenas entered, scopes (an arena and how far it was used) and pauses (none). */
+#define PLACES 64
+typedef struct place {
+    gal_arena *arena; /* NULL: owned */
+    int is_scope;
+    chunk *last[BUMPS];
+    size_t used[BUMPS];
+    hold *holds;
+} place;
+static place places[PLACES];
+static int depth; /* of places */
+static gal_arena *scope_arena;
+
+gal_arena *gal_arena_current(void)
+{
+    return depth ? places[depth - 1].arena : NULL;
+}
+
+void gal_arena_enter(gal_arena *arena)
+{
+    places[depth++] = (place){.arena = arena};
+}
+
+void gal_arena_leave(void)
+{
+    depth--;
+}
+
+gal_status gal_scope_open(void)
+{
+    if (depth >= PLACES - 4)
+        return gal_fail(GAL_STATE, "scope: %d are open inside one another, which is the most there can be", depth);
+    gal_arena *arena = gal_arena_current(); /* inside a recording: the program's, rewound in the replay's own order */
+    if (!arena) {
+        gal_status status = scope_arena ? GAL_OK : gal_arena_new(&scope_arena);
+        if (status != GAL_OK)
+            return status;
+        arena = scope_arena;
+    }
+    place *p = &places[depth++];
+    *p = (place){.arena = arena, .is_scope = 1, .holds = arena->holds};
+    for (int i = 0; i < BUMPS; i++) {
+        p->last[i] = arena->bumps[i].last;
+        p->used[i] = p->last[i] ? p->last[i]->used : 0;
+    }
+    return GAL_OK;
+}
+
+gal_status gal_scope_close(void)
+{
+    if (!depth || !places[depth - 1].is_scope)
+        return gal_fail(GAL_STATE, "scope: none is open here");
+    const place *p = &places[--depth];
+    holds_release(p->arena, p->holds);
+    for (int i = 0; i < BUMPS; i++)
+        bump_rewind(&p->arena->bumps[i], p->last[i], p->used[i]);
+    return GAL_OK;
+}
+
+int gal_scope_depth(void)
+{
+    int scopes = 0;
+    for (int i = 0; i < depth; i++)
+        scopes += places[i].is_scope;
+    return scopes;
+}
+
+void gal_scope_pause(void)
+{
+    gal_arena_enter(NULL);
+}
+
+void gal_scope_resume(void)
+{
+    gal_arena_leave();
+}
+
+void gal_scope_trim(void)
+{
+    if (gal_scope_depth() > 0)
+        return;
+    gal_arena_free(scope_arena);
+    scope_arena = NULL;
+}

@@ -1,0 +1,87 @@
+/* random.c: uniform and normal draws, permutations, dropout: check, then issue. */
+#include "ops.h"
+#include "core/random.h"
+
+/* The draw, then the counter moved on by a call of its own: every lane of the draw reads the old one. */
+static gal_status draw(const gal_backend *backend, gal_kernel *kernel, gal_random_args *args, int64_t work)
+{
+    gal_status status = gal_issue(backend, kernel, args, work);
+    return status == GAL_OK ? gal_issue(backend, backend->random_advance, args, GAL_SERIAL) : status;
+}
+
+static gal_random_args random_args(gal_tensor *y, gal_tensor *state)
+{
+    int64_t n = gal_tensor_count(y);
+    return (gal_random_args){.y = y->data, .state = state->data, .rows = 1, .n = n, .blocks = gal_blocks_of(n)};
+}
+
+gal_status gal_uniform(gal_tensor *y, gal_tensor *state)
+{
+    CHECK("uniform", FLAT(y), INTEGER(state));
+    SHAPE("uniform", state, "{key, counter}", 2);
+    gal_random_args args = random_args(y, state);
+    return draw(gal_backend_of(y), gal_backend_of(y)->uniform, &args, 10 * args.n);
+}
+
+gal_status gal_normal(gal_tensor *y, gal_tensor *state)
+{
+    CHECK("normal", FLAT(y), INTEGER(state));
+    SHAPE("normal", state, "{key, counter}", 2);
+    gal_random_args args = random_args(y, state);
+    return draw(gal_backend_of(y), gal_backend_of(y)->normal, &args, 25 * args.n);
+}
+
+gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tensor *state)
+{
+    CHECK("normal_streams", FLAT(y), INTEGER(streams), INTEGER(state));
+    RANK("normal_streams", y, 2);
+    SHAPE("normal_streams", streams, "{rows}", y->shape[0]);
+    SHAPE("normal_streams", state, "{key, counter}", 2);
+    gal_random_args args = {.y = y->data, .state = state->data, .streams = streams->data, .rows = y->shape[0], .n = y->shape[1]};
+    args.blocks = gal_blocks_of(args.n);
+    return draw(gal_backend_of(y), gal_backend_of(y)->normal, &args, 25 * args.rows * args.n);
+}
+
+gal_status gal_permutation(gal_tensor *y, gal_tensor *state)
+{
+    CHECK("permutation", INTEGER(y), INTEGER(state));
+    SHAPE("permutation", state, "{key, counter}", 2);
+    gal_random_args args = random_args(y, state);
+    args.blocks = gal_blocks_permutation(args.n);
+    return draw(gal_backend_of(y), gal_backend_of(y)->permutation, &args, GAL_SERIAL);
+}
+
+static gal_status dropout_args(gal_dropout_args *g, const char *op, const char *y_name, gal_tensor *y, const gal_tensor *x, double p)
+{
+    if (!(p >= 0 && p < 1))
+        return gal_fail(GAL_VALUE, "%s: p is %g, expected 0 <= p < 1", op, p);
+    *g = (gal_dropout_args){.y = y->data, .x = x->data, .n = gal_tensor_count(x), .p = (float)p};
+    return gal_check_shape(op, y_name, y, "the shape of x", x->rank, x->shape);
+}
+
+gal_status gal_dropout(gal_tensor *y, gal_tensor *used, const gal_tensor *x, gal_tensor *state, double p)
+{
+    CHECK("dropout", FLAT(y), FLAT(x), INTEGER(state), {"used", used ? used : state, GAL_I64, 1});
+    SHAPE("dropout", state, "{key, counter}", 2);
+    gal_dropout_args g;
+    gal_status status = dropout_args(&g, "dropout", "y", y, x, p);
+    if (status == GAL_OK && used)
+        status = gal_check_shape("dropout", "used", used, "{key, counter}", 1, (int64_t[]){2});
+    if (status != GAL_OK)
+        return status;
+    g.state = state->data, g.used = used ? used->data : NULL;
+    const gal_backend *backend = gal_backend_of(y);
+    status = gal_issue(backend, backend->dropout, &g, 10 * g.n);
+    gal_random_args advance = {.state = state->data, .rows = 1, .blocks = gal_blocks_of(g.n)};
+    return status == GAL_OK ? gal_issue(backend, backend->random_advance, &advance, GAL_SERIAL) : status;
+}
+
+gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *used, double p)
+{
+    CHECK("dropout_backward", FLAT(dx), FLAT(dy), INTEGER(used));
+    SHAPE("dropout_backward", used, "{key, counter}", 2);
+    gal_dropout_args g;
+    gal_status status = dropout_args(&g, "dropout_backward", "dx", dx, dy, p);
+    g.state = used->data;
+    return status == GAL_OK ? gal_issue(gal_backend_of(dx), gal_backend_of(dx)->dropout, &g, 10 * g.n) : status;
+}
