@@ -1,6 +1,8 @@
--- Scores a run's posteriors on the galaxies of its survey's test part, which it has never seen: Delta log p at the truth, D_KL from the prior, whether the two agree as they
--- must for calibrated posteriors, and whether the population comes out right (Wasserstein-1). Writes evaluation.json and galaxies.csv into the run's folder.
--- With --against another run, both are scored on the same galaxies and compared galaxy by galaxy: against.json and against.csv.
+-- Scores a run's posteriors on the galaxies of its survey's test part, which it has never seen: Delta log p
+-- at the truth, D_KL from the prior, whether the two agree as they must for calibrated posteriors, and
+-- whether the population comes out right (Wasserstein-1). Writes evaluation.json and galaxies.csv into the
+-- run's folder. With --against another run, both are scored on the same galaxies and compared galaxy by
+-- galaxy: against.json and against.csv.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -32,7 +34,8 @@ local function load(run)
   return flow, data.read_split(run .. "/split.csv")
 end
 local flow, split = load(o.run)
--- The other run sees the same galaxies, as it was trained to see them; those that it can't see are left out for both.
+-- The other run sees the same galaxies, as it was trained to see them; those that it can't see are left out
+-- for both.
 local other, other_split, others
 if o.against then
   other, other_split = load(o.against)
@@ -42,7 +45,8 @@ if o.against then
 end
 
 local survey = data.reopen(flow.notes, { survey = o.survey, dereddened = o.dereddened, crop = o.crop, bin = o.bin, packed = o.packed })
--- The prior is that of the run's own training rows: from its survey where that is still there, else from the one given.
+-- The prior is that of the run's own training rows: from its survey where that is still there, else from the
+-- one given.
 local home = o.survey and folder.kind(flow.notes.survey) and data.reopen(flow.notes, { images = false }) or survey
 local trained = {}
 for id, part in pairs(split) do

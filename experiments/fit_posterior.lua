@@ -1,5 +1,6 @@
--- Any conditional posterior from arrays: learns p(theta | x) from pairs in .npy files, then draws from it at new x and, where their theta is known, says its density.
--- Writes samples.npy {N, n, d} and, with --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself.
+-- Any conditional posterior from arrays: learns p(theta | x) from pairs in .npy files, then draws from it at
+-- new x and, where their theta is known, says its density. Writes samples.npy {N, n, d} and, with
+-- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself.
 
 local cli = require "gal.cli"
 local o = cli.options{

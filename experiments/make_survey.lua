@@ -1,6 +1,7 @@
--- Makes a mock survey: a folder with catalog.fits and cutouts/<objID>.jpg that looks like SDSS's, of galaxies whose true posterior is known (runtime/mock/README.md).
--- The catalogue has SDSS's columns, and beside what was measured the truth: true_log_mass, true_flux_r, the model's latents. Galaxy k of a seed is the same whatever --n is.
--- Stopped, the same command goes on where it was.
+-- Makes a mock survey: a folder with catalog.fits and cutouts/<objID>.jpg that looks like SDSS's, of galaxies
+-- whose true posterior is known (runtime/mock/README.md). The catalogue has SDSS's columns, and beside what
+-- was measured the truth: true_log_mass, true_flux_r, the model's latents. Galaxy k of a seed is the same
+-- whatever --n is. Stopped, the same command goes on where it was.
 
 local survey = require "gal.mock"
 local o = require("gal.cli").options{

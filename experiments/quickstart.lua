@@ -1,7 +1,9 @@
--- The first thing to run, a few minutes on two cores without a network: makes a mock survey of galaxies with ugriz magnitudes and cutouts, trains two models on it, one that sees
--- the magnitudes and one that sees the image too, and shows what the images add. It ends in a table and a picture. Everything is made smaller than the paper's
--- model for that: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher learning rate that falls to 0, and more weight decay, since they are so few. Stopped, the same
--- command goes on where it was.
+-- The first thing to run, a few minutes on two cores without a network: makes a mock survey of galaxies with
+-- ugriz magnitudes and cutouts, trains two models on it, one that sees the magnitudes and one that sees the
+-- image too, and shows what the images add. It ends in a table and a picture. Everything is made smaller than
+-- the paper's model for that: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher
+-- learning rate that falls to 0, and more weight decay, since they are so few. Stopped, the same command goes
+-- on where it was.
 
 local cli = require "gal.cli"
 local o = cli.options{

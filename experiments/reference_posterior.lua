@@ -1,6 +1,8 @@
--- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling of the model that made them (runtime/mock/README.md, section 4): what a flow that
--- was trained on such a survey should say. Writes reference.npz into --out: mean {N, 5}, covariance {N, 5, 5} and, with --samples, samples {N, samples, 5} of the labels log M*, log SFR,
--- 12 + log(O/H), Dn4000, A_V; log_prob {N}, ln p(labels | ugriz) at each galaxy's own; ess {N} and draws {N}. Stopped, the same command goes on where it was.
+-- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling of
+-- the model that made them (runtime/mock/README.md, section 4): what a flow that was trained on such a survey
+-- should say. Writes reference.npz into --out: mean {N, 5}, covariance {N, 5, 5} and, with --samples, samples
+-- {N, samples, 5} of the labels log M*, log SFR, 12 + log(O/H), Dn4000, A_V; log_prob {N}, ln p(labels |
+-- ugriz) at each galaxy's own; ess {N} and draws {N}. Stopped, the same command goes on where it was.
 
 local cli = require "gal.cli"
 local o = cli.options{

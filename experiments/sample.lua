@@ -1,6 +1,9 @@
--- Draws the posterior of every galaxy of a table from a run's flow. Writes samples.npy {N, n, d}, with --log-prob log_prob.npy {N, n} (nats per product of theta's units), and
--- summary.csv (or .fits): of each galaxy and property mean, deviation and the 16th, 50th and 84th percentiles, and with --steps auto how many steps it took, the error
--- estimated, and whether that is beyond the tolerance. The table needs the context only, and cutouts for a run on images. Draws go to the disk as they come: memory does not grow with their number.
+-- Draws the posterior of every galaxy of a table from a run's flow. Writes samples.npy {N, n, d}, with
+-- --log-prob log_prob.npy {N, n} (nats per product of theta's units), and summary.csv (or .fits): of each
+-- galaxy and property mean, deviation and the 16th, 50th and 84th percentiles, and with --steps auto how many
+-- steps it took, the error estimated, and whether that is beyond the tolerance. The table needs the context
+-- only, and cutouts for a run on images. Draws go to the disk as they come: memory does not grow with their
+-- number.
 
 local cli = require "gal.cli"
 local o = cli.options{

@@ -1,5 +1,7 @@
--- A look at a survey: cutouts.png, a sheet of its images, and survey.png, a page of its colours, scaling relations and magnitude errors; the script and the data of each lie
--- beside it. With --real FOLDER of SDSS's cutouts (128 x 128 pixels of 2 R90 / (0.396 x 128) arcsec), the survey's are cut alike, set above the real ones, and compared in numbers.
+-- A look at a survey: cutouts.png, a sheet of its images, and survey.png, a page of its colours, scaling
+-- relations and magnitude errors; the script and the data of each lie beside it. With --real FOLDER of SDSS's
+-- cutouts (128 x 128 pixels of 2 R90 / (0.396 x 128) arcsec), the survey's are cut alike, set above the real
+-- ones, and compared in numbers.
 
 local gal, plot, cutout = require "gal", require "gal.plot", require "gal.data.picture"
 local cli, folder = require "gal.cli", require "gal.base.path"

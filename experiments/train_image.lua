@@ -1,5 +1,6 @@
--- Trains the image model of arXiv 2512.05078: the posterior of five properties of each galaxy given its cutout, and its ugriz magnitudes beside it.
--- The survey is a folder: catalog.fits or catalog.csv under SDSS column names, and cutouts/<objID>.jpg (or .png), square and all of one size. They are decoded once, into
+-- Trains the image model of arXiv 2512.05078: the posterior of five properties of each galaxy given its
+-- cutout, and its ugriz magnitudes beside it. The survey is a folder: catalog.fits or catalog.csv under SDSS
+-- column names, and cutouts/<objID>.jpg (or .png), square and all of one size. They are decoded once, into
 -- cutouts.npy. Galaxies without a readable cutout are dropped and counted.
 
 local cli = require "gal.cli"

@@ -1,5 +1,6 @@
--- Trains the photometry model of arXiv 2512.05078: the posterior of five properties of each galaxy given its ugriz magnitudes.
--- The survey is a table (.fits, .csv) or a folder with catalog.fits or catalog.csv, under SDSS column names; any columns may be asked for.
+-- Trains the photometry model of arXiv 2512.05078: the posterior of five properties of each galaxy given its
+-- ugriz magnitudes. The survey is a table (.fits, .csv) or a folder with catalog.fits or catalog.csv, under
+-- SDSS column names; any columns may be asked for.
 
 local o = require("gal.cli").options{
   { "survey", "survey", "table or folder to train on" },

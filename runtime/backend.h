@@ -1,23 +1,27 @@
-/* backend.h: the table of all that a device supplies. runtime/cpu fills one; cuda/ fills another in a library loaded at run time.
+/* backend.h: the table of all that a device supplies. runtime/cpu fills one; cuda/ fills another in a library
+ * loaded at run time.
  *
- * An op is four hops: lua/gal/tensor.lua -> ops.c (checks) -> this table -> kernel. ops.c has checked every shape, dtype and device before a kernel is
- * called, so kernels check nothing but what only the data can show (an index out of range). */
+ * An op is four hops: lua/gal/tensor.lua -> ops.c (checks) -> this table -> kernel. ops.c has checked every
+ * shape, dtype and device before a kernel is called, so kernels check nothing but what only the data can show
+ * (an index out of range). */
 #ifndef GAL_BACKEND_H
 #define GAL_BACKEND_H
 #include "galrun.h"
 
-/* A lane is one of the workers that run the same kernel side by side: on the CPU thread `index` of `count`, which does its share and touches no other's;
- * on a GPU there is one lane and it carries the stream. */
+/* A lane is one of the workers that run the same kernel side by side: on the CPU thread `index` of `count`,
+ * which does its share and touches no other's; on a GPU there is one lane and it carries the stream. */
 typedef struct gal_lane {
     int index, count;
     void *stream;
 } gal_lane;
 
-/* A kernel runs one op. args is the op's plain struct below; a recorded program keeps a copy of it, so it points at nothing on the caller's stack.
- * What changes from step to step is read through a pointer into device memory. Returns GAL_OK, or a status with the sentence in gal_error(). */
+/* A kernel runs one op. args is the op's plain struct below; a recorded program keeps a copy of it, so it
+ * points at nothing on the caller's stack. What changes from step to step is read through a pointer into
+ * device memory. Returns GAL_OK, or a status with the sentence in gal_error(). */
 typedef gal_status gal_kernel(const gal_lane *lane, const void *args);
 
-/* One call: a kernel, its arguments and about how many operations it does, by which the backend chooses the lanes. */
+/* One call: a kernel, its arguments and about how many operations it does, by which the backend chooses the
+ * lanes. */
 typedef struct gal_call {
     gal_kernel *kernel;
     const void *args;
@@ -28,7 +32,8 @@ typedef struct gal_call {
 
 /* ---- arguments, one struct for each family of ops ---- */
 
-/* y[i] = f(a[i], b[i]) over shape {…} with strides in elements; scalar parameters p, q. Dimensions that can be are merged, so contiguous operands come as rank 1. b is NULL in unary ops. */
+/* y[i] = f(a[i], b[i]) over shape {…} with strides in elements; scalar parameters p, q. Dimensions that can
+ * be are merged, so contiguous operands come as rank 1. b is NULL in unary ops. */
 typedef struct gal_map_args {
     float *y;
     const float *a, *b;
@@ -55,7 +60,8 @@ typedef struct gal_reduce_args {
     int64_t outer, n, inner;
 } gal_reduce_args;
 
-/* rows of `width` bytes: y {count, width} from x {rows, width} at index {count}; scatter adds float32 rows of width / 4. */
+/* rows of `width` bytes: y {count, width} from x {rows, width} at index {count}; scatter adds float32 rows of
+ * width / 4. */
 typedef struct gal_rows_args {
     void *y;
     const void *x;
@@ -63,7 +69,8 @@ typedef struct gal_rows_args {
     int64_t count, rows, width;
 } gal_rows_args;
 
-/* y {m, n} (row stride ldy, columns contiguous) = a {m, k} b {k, n}: element (i, j) of a at a[i * a_row + j * a_col]. */
+/* y {m, n} (row stride ldy, columns contiguous) = a {m, k} b {k, n}: element (i, j) of a at a[i * a_row + j *
+ * a_col]. */
 typedef struct gal_matmul_args {
     float *y;
     const float *a, *b;
@@ -72,7 +79,8 @@ typedef struct gal_matmul_args {
 } gal_matmul_args;
 
 /* linear: y {rows, out}, slope {rows, out} or NULL, x {rows, in}, w {out, in}, b {out} or NULL.
- * backward_input: y = dx {rows, in}, x = dz {rows, out}. backward_weight: y = dw {out, in} or NULL, slope = db {out} or NULL, w = dz {rows, out}, x {rows, in}. */
+ * backward_input: y = dx {rows, in}, x = dz {rows, out}. backward_weight: y = dw {out, in} or NULL, slope =
+ * db {out} or NULL, w = dz {rows, out}, x {rows, in}. */
 typedef struct gal_linear_args {
     float *y, *slope;
     const float *x, *w, *b;
@@ -80,7 +88,8 @@ typedef struct gal_linear_args {
     int32_t activation, accumulate;
 } gal_linear_args;
 
-/* y {rows, n}; state {key, counter}; streams {rows} or NULL for stream 0 and one row; blocks: by how much advance moves the counter. */
+/* y {rows, n}; state {key, counter}; streams {rows} or NULL for stream 0 and one row; blocks: by how much
+ * advance moves the counter. */
 typedef struct gal_random_args {
     void *y;
     uint64_t *state;
@@ -135,8 +144,9 @@ typedef struct gal_step_args {
     int64_t count;
 } gal_step_args;
 
-/* y {count} = noiseless flux in r, nanomaggies, of draws first ... first + count of the mock survey `seed` (survey/survey.h); or of latents {10, count}, where they are not NULL:
- * log M*, redshift, cos i and the seven normals of survey/model.h. The fast kernels use the tables and are within 0.2 %. */
+/* y {count} = noiseless flux in r, nanomaggies, of draws first ... first + count of the mock survey `seed`
+ * (survey/survey.h); or of latents {10, count}, where they are not NULL: log M*, redshift, cos i and the
+ * seven normals of survey/model.h. The fast kernels use the tables and are within 0.2 %. */
 struct gal_mock_quick;
 typedef struct gal_mock_flux_args {
     float *y;
@@ -153,8 +163,9 @@ typedef struct gal_kde_args {
     int32_t skip_self;
 } gal_kde_args;
 
-/* z {n, zh, zw, out} = x {n, h, w, c} with weight {out, kh, kw, c}, `top` rows and `left` columns of zeros before x, and as many behind as z asks for.
- * y, dy {n, zh / pool, zw / pool, out}; slope {n, zh, zw, out} or NULL: written by the forward, read by the backward. */
+/* z {n, zh, zw, out} = x {n, h, w, c} with weight {out, kh, kw, c}, `top` rows and `left` columns of zeros
+ * before x, and as many behind as z asks for. y, dy {n, zh / pool, zw / pool, out}; slope {n, zh, zw, out} or
+ * NULL: written by the forward, read by the backward. */
 typedef struct gal_conv_args {
     float *y, *slope, *dx, *dw, *db;
     const float *x, *weight, *bias, *dy;
@@ -192,7 +203,8 @@ typedef struct gal_dropout_args {
 typedef struct gal_backend {
     const char *name; /* "cpu", "cuda" */
 
-    /* Memory of the device, aligned to 64 bytes. allocate leaves *out NULL and returns GAL_MEMORY where there is none. */
+    /* Memory of the device, aligned to 64 bytes. allocate leaves *out NULL and returns GAL_MEMORY where there
+     * is none. */
     gal_status (*allocate)(void **out, size_t bytes);
     void (*release)(void *memory, size_t bytes);
     gal_status (*upload)(void *device, const void *host, size_t bytes);
@@ -200,44 +212,51 @@ typedef struct gal_backend {
 
     /* Runs one call now. */
     gal_status (*issue)(const gal_call *call);
-    /* A recorded list made ready to run: chosen lanes and barriers on the CPU, a captured graph on a GPU. The list outlives the plan. */
+    /* A recorded list made ready to run: chosen lanes and barriers on the CPU, a captured graph on a GPU. The
+     * list outlives the plan. */
     gal_status (*prepare)(void **plan, const gal_call *calls, int64_t count);
     gal_status (*replay)(void *plan, int64_t times);
     void (*forget)(void *plan);
 
     /* Kernels. A line says which struct; the formula stands in galrun.h. */
-    gal_kernel *add, *sub, *mul, *div, *pow, *maximum, *minimum, *eq, *lt, *le;                              /* gal_map_args */
-    gal_kernel *affine, *power, *exp, *log, *sqrt, *abs, *sin, *cos, *sigmoid, *tanh, *relu, *silu, *gelu;   /* gal_map_args; affine p, q; power p */
-    gal_kernel *relu_backward, *silu_backward, *gelu_backward, *tanh_backward, *sigmoid_backward;            /* gal_map_args: a = dy, b = x or y */
-    gal_kernel *copy, *fill, *arange;                                                                        /* gal_copy_args */
-    gal_kernel *gather_rows, *scatter_add_rows;                                                              /* gal_rows_args */
-    gal_kernel *sum, *mean, *max, *min, *std, *sort;                                                         /* gal_reduce_args */
-    gal_kernel *matmul;                                                                                      /* gal_matmul_args */
-    gal_kernel *linear, *linear_backward_input, *linear_backward_weight;                                     /* gal_linear_args */
-    gal_kernel *uniform, *normal, *permutation, *random_advance;                                             /* gal_random_args */
-    gal_kernel *flow_draw;                                                                                   /* gal_flow_draw_args */
-    gal_kernel *flow_integrate_prepare, *flow_integrate; /* gal_flow_integrate_args; prepare (GAL_WHOLE) may be NULL, and comes before the lanes */
-    gal_kernel *batch_rows;                                                                                  /* gal_batch_args */
-    gal_kernel *mse, *mse_backward;                                                                          /* gal_mse_args */
-    gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate;                        /* gal_step_args */
-    gal_kernel *kde_log_density;                                                                             /* gal_kde_args */
-    gal_kernel *mock_flux;                                                                                   /* gal_mock_flux_args; CPU only */
-    /* gal_conv_args. A convolution is up to three calls: prepare on the calling thread (GAL_WHOLE), the lanes, finish by lanes once all of them are done. Any may be
-     * NULL but one. */
+    gal_kernel *add, *sub, *mul, *div, *pow, *maximum, *minimum, *eq, *lt, *le; /* gal_map_args */
+    gal_kernel *affine, *power, *exp, *log, *sqrt, *abs, *sin, *cos, *sigmoid, *tanh, *relu, *silu,
+        *gelu; /* gal_map_args; affine p, q; power p */
+    gal_kernel *relu_backward, *silu_backward, *gelu_backward, *tanh_backward,
+        *sigmoid_backward;                           /* gal_map_args: a = dy, b = x or y */
+    gal_kernel *copy, *fill, *arange;                /* gal_copy_args */
+    gal_kernel *gather_rows, *scatter_add_rows;      /* gal_rows_args */
+    gal_kernel *sum, *mean, *max, *min, *std, *sort; /* gal_reduce_args */
+    gal_kernel *matmul;                              /* gal_matmul_args */
+    gal_kernel *linear, *linear_backward_input, *linear_backward_weight; /* gal_linear_args */
+    gal_kernel *uniform, *normal, *permutation, *random_advance;         /* gal_random_args */
+    gal_kernel *flow_draw;                                               /* gal_flow_draw_args */
+    gal_kernel *flow_integrate_prepare, *flow_integrate; /* gal_flow_integrate_args; prepare (GAL_WHOLE) may
+                                                            be NULL, and comes before the lanes */
+    gal_kernel *batch_rows;                              /* gal_batch_args */
+    gal_kernel *mse, *mse_backward;                      /* gal_mse_args */
+    gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate; /* gal_step_args */
+    gal_kernel *kde_log_density;                                                      /* gal_kde_args */
+    gal_kernel *mock_flux; /* gal_mock_flux_args; CPU only */
+    /* gal_conv_args. A convolution is up to three calls: prepare on the calling thread (GAL_WHOLE), the
+     * lanes, finish by lanes once all of them are done. Any may be NULL but one. */
     gal_kernel *conv2d_prepare, *conv2d, *conv2d_backward_prepare, *conv2d_backward, *conv2d_backward_finish;
     gal_kernel *avg_pool2d, *avg_pool2d_backward, *max_pool2d, *max_pool2d_backward; /* gal_pool_args */
-    gal_kernel *layer_norm, *layer_norm_backward, *layer_norm_backward_scale;        /* gal_layer_norm_args: dx by rows; dscale and dshift by columns */
-    gal_kernel *dropout;                                                             /* gal_dropout_args */
+    gal_kernel *layer_norm, *layer_norm_backward,
+        *layer_norm_backward_scale; /* gal_layer_norm_args: dx by rows; dscale and dshift by columns */
+    gal_kernel *dropout;            /* gal_dropout_args */
 } gal_backend;
 
-/* What the host gives to a backend in a library of its own, so that the library links with no undefined symbol of ours. */
+/* What the host gives to a backend in a library of its own, so that the library links with no undefined
+ * symbol of ours. */
 typedef struct gal_host {
     int version; /* GAL_BACKEND_VERSION */
     gal_status (*fail)(gal_status status, const char *format, ...);
     int (*interrupted)(void);
 } gal_host;
 #define GAL_BACKEND_VERSION 1
-/* The library's one exported symbol: fills *backend and returns GAL_OK, or says why the device can't be had. */
+/* The library's one exported symbol: fills *backend and returns GAL_OK, or says why the device can't be had.
+ */
 typedef gal_status gal_backend_open(const gal_backend **backend, const gal_host *host);
 
 #endif

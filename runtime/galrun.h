@@ -1,13 +1,15 @@
 /* galrun.h: all that Lua sees of the C runtime: status codes, memory, tensors, ops, programs, files.
  *
- * The same text is valid C11, C++ and, preprocessed with -DGAL_CDEF, the cdef that LuaJIT reads at start-up; so
- * macros and includes stay above the marker, and below it stand plain declarations only (and galrun_io.h, whose part of
- * them is about files). What a device has to supply is in backend.h; nothing outside runtime/ and cuda/ includes that.
+ * The same text is valid C11, C++ and, preprocessed with -DGAL_CDEF, the cdef that LuaJIT reads at start-up;
+ * so macros and includes stay above the marker, and below it stand plain declarations only (and galrun_io.h,
+ * whose part of them is about files). What a device has to supply is in backend.h; nothing outside runtime/
+ * and cuda/ includes that.
  *
- * Conventions. A shape is written {rows, columns}; tensors are row-major, dimensions and indices count from 0 here (from 1 in
- * Lua). An op's results come first and are made by the caller with the right shape; an op never allocates what it returns.
- * A function that can fail returns a gal_status, and gal_error() then holds one sentence that names the argument, what it
- * was and what was expected. No function exits, aborts, jumps or touches a lua_State. */
+ * Conventions. A shape is written {rows, columns}; tensors are row-major, dimensions and indices count from 0
+ * here (from 1 in Lua). An op's results come first and are made by the caller with the right shape; an op
+ * never allocates what it returns. A function that can fail returns a gal_status, and gal_error() then holds
+ * one sentence that names the argument, what it was and what was expected. No function exits, aborts, jumps
+ * or touches a lua_State. */
 #ifndef GALRUN_H
 #define GALRUN_H
 
@@ -28,15 +30,15 @@ extern "C" {
 
 typedef enum gal_status {
     GAL_OK = 0,
-    GAL_SHAPE,       /* a wrong shape or count */
-    GAL_TYPE,        /* a wrong dtype or column type */
-    GAL_VALUE,       /* a value out of range, a NaN where none may be */
-    GAL_MEMORY,      /* the machine has no memory left */
-    GAL_BUDGET,      /* the soft limit is reached: collect garbage and try again */
-    GAL_DEVICE,      /* no such device, or tensors on two */
-    GAL_STATE,       /* called at the wrong time */
-    GAL_FILE,        /* a file is missing, malformed or can't be written */
-    GAL_INTERRUPTED  /* Ctrl-C */
+    GAL_SHAPE,      /* a wrong shape or count */
+    GAL_TYPE,       /* a wrong dtype or column type */
+    GAL_VALUE,      /* a value out of range, a NaN where none may be */
+    GAL_MEMORY,     /* the machine has no memory left */
+    GAL_BUDGET,     /* the soft limit is reached: collect garbage and try again */
+    GAL_DEVICE,     /* no such device, or tensors on two */
+    GAL_STATE,      /* called at the wrong time */
+    GAL_FILE,       /* a file is missing, malformed or can't be written */
+    GAL_INTERRUPTED /* Ctrl-C */
 } gal_status;
 
 typedef enum gal_dtype {
@@ -48,9 +50,11 @@ typedef enum gal_dtype {
 
 typedef enum gal_activation { GAL_IDENTITY = 0, GAL_RELU, GAL_SILU, GAL_GELU, GAL_TANH } gal_activation;
 
-/* The sentence of the last failure in this thread; never NULL. Valid until the next failure in this thread. */
+/* The sentence of the last failure in this thread; never NULL. Valid until the next failure in this thread.
+ */
 GAL_API const char *gal_error(void);
-/* The next sentence about how something is done that the user should know (that it is slow here, and why), each once; NULL when there is none. The library never prints. */
+/* The next sentence about how something is done that the user should know (that it is slow here, and why),
+ * each once; NULL when there is none. The library never prints. */
 GAL_API const char *gal_notice(void);
 GAL_API void gal_leave_notice(const char *sentence); /* one more, unless it was left before */
 GAL_API const char *gal_version(void);
@@ -65,9 +69,11 @@ GAL_API double gal_now(void); /* seconds on the monotonic clock */
 /* ---- devices ---- */
 /* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */
 GAL_API gal_status gal_device_open(const char *name);
-/* Threads that the CPU backend uses; n = 0 leaves it. Returns the number in force. Default: the cores this process may use. */
+/* Threads that the CPU backend uses; n = 0 leaves it. Returns the number in force. Default: the cores this
+ * process may use. */
 GAL_API int gal_threads(int n);
-GAL_API const char *gal_cpu_isa(void); /* "avx512", "avx2" or "plain": which kernels were chosen at run time */
+GAL_API const char *
+gal_cpu_isa(void); /* "avx512", "avx2" or "plain": which kernels were chosen at run time */
 
 /* ---- memory, in bytes, all devices together ---- */
 typedef struct gal_memory_info {
@@ -83,8 +89,9 @@ GAL_API void gal_memory_trim(void); /* gives free lists back to the system */
 /* Bytes allocated outside arenas since the last call with reset != 0: tells Lua when to collect. */
 GAL_API int64_t gal_memory_allocated(int reset);
 
-/* A scope: tensors made until it closes live in an arena and vanish together; the same sequence of allocations gets the
- * same addresses each time. Scopes nest. Pausing makes tensors outside the arena until resumed; pauses nest. */
+/* A scope: tensors made until it closes live in an arena and vanish together; the same sequence of
+ * allocations gets the same addresses each time. Scopes nest. Pausing makes tensors outside the arena until
+ * resumed; pauses nest. */
 GAL_API gal_status gal_scope_open(void);
 GAL_API gal_status gal_scope_close(void);
 GAL_API int gal_scope_depth(void);
@@ -99,28 +106,32 @@ typedef struct gal_tensor {
     int32_t dtype, rank;
     int64_t shape[GAL_RANK];
     int64_t stride[GAL_RANK]; /* in elements; 0 along a broadcast dimension */
-    int32_t in_arena;         /* 1: the handle itself lives in an arena, never free it; 2: only what it views does */
+    int32_t in_arena; /* 1: the handle itself lives in an arena, never free it; 2: only what it views does */
 } gal_tensor;
 
-/* A new tensor, contiguous, contents undefined. Owned by the caller (gal_tensor_free) unless a scope is open. */
-GAL_API gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int rank, const int64_t *shape);
-/* A view of x's storage; offset in elements from x's first element. Fails where it would reach outside the storage. */
-GAL_API gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape, const int64_t *stride,
-                                   int64_t offset);
+/* A new tensor, contiguous, contents undefined. Owned by the caller (gal_tensor_free) unless a scope is open.
+ */
+GAL_API gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int rank,
+                                  const int64_t *shape);
+/* A view of x's storage; offset in elements from x's first element. Fails where it would reach outside the
+ * storage. */
+GAL_API gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape,
+                                   const int64_t *stride, int64_t offset);
 /* A contiguous copy of x that outlives every scope. */
 GAL_API gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x);
 GAL_API void gal_tensor_free(gal_tensor *x); /* NULL and arena tensors are left alone */
 GAL_API const char *gal_tensor_device(const gal_tensor *x);
 GAL_API int64_t gal_tensor_count(const gal_tensor *x);
 GAL_API int gal_tensor_contiguous(const gal_tensor *x);
-/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. read fails while a program is
- * being recorded: its value would be that of the recording for ever. */
+/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. read
+ * fails while a program is being recorded: its value would be that of the recording for ever. */
 GAL_API gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count);
 GAL_API gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count);
 
 /* ---- programs: a list of kernel calls, recorded once and replayed by one call ---- */
 typedef struct gal_program gal_program;
-/* From here on every op runs and is also recorded; tensors are made in the program's own arena and live as long as it does. */
+/* From here on every op runs and is also recorded; tensors are made in the program's own arena and live as
+ * long as it does. */
 GAL_API gal_status gal_program_begin(gal_program **out, const char *device);
 GAL_API gal_status gal_program_end(gal_program *program);
 GAL_API gal_status gal_program_abandon(gal_program *program); /* ends a recording that failed, and frees it */
@@ -130,13 +141,15 @@ GAL_API void gal_program_free(gal_program *program);
 GAL_API int64_t gal_program_length(const gal_program *program);
 GAL_API int gal_recording(void);
 
-/* ---- elementwise. y has the broadcast shape; operands' dimensions are its own or 1, aligned at the last. Any strides. float32. ---- */
+/* ---- elementwise. y has the broadcast shape; operands' dimensions are its own or 1, aligned at the last.
+ * Any strides. float32. ---- */
 GAL_API gal_status gal_add(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_sub(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_mul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_div(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_pow(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
-GAL_API gal_status gal_maximum(gal_tensor *y, const gal_tensor *a, const gal_tensor *b); /* NaN where either is */
+GAL_API gal_status gal_maximum(gal_tensor *y, const gal_tensor *a,
+                               const gal_tensor *b); /* NaN where either is */
 GAL_API gal_status gal_minimum(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_eq(gal_tensor *y, const gal_tensor *a, const gal_tensor *b); /* 1 or 0 */
 GAL_API gal_status gal_lt(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
@@ -158,7 +171,8 @@ GAL_API gal_status gal_relu(gal_tensor *y, const gal_tensor *x);
 GAL_API gal_status gal_silu(gal_tensor *y, const gal_tensor *x);
 /* y = x Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016), by erf. */
 GAL_API gal_status gal_gelu(gal_tensor *y, const gal_tensor *x);
-/* dx = dy * f'(x); shapes broadcast as above, so that tangents {directions, rows, n} go with one x {rows, n}. */
+/* dx = dy * f'(x); shapes broadcast as above, so that tangents {directions, rows, n} go with one x {rows, n}.
+ */
 GAL_API gal_status gal_relu_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x);
 GAL_API gal_status gal_silu_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x);
 GAL_API gal_status gal_gelu_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x);
@@ -167,51 +181,64 @@ GAL_API gal_status gal_tanh_backward(gal_tensor *dx, const gal_tensor *dy, const
 GAL_API gal_status gal_sigmoid_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *y);
 
 /* ---- moving ---- */
-/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates); one device or from one to the other. */
+/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates); one device
+ * or from one to the other. */
 GAL_API gal_status gal_copy(gal_tensor *y, const gal_tensor *x);
 GAL_API gal_status gal_fill(gal_tensor *y, double value);
 /* y {n} or any shape, in row-major order: start, start + step, ... */
 GAL_API gal_status gal_arange(gal_tensor *y, double start, double step);
-/* y {B, ...} = x {N, ...}[index {B}], index int64 counting from 0. x, y contiguous. An index outside fails. */
+/* y {B, ...} = x {N, ...}[index {B}], index int64 counting from 0. x, y contiguous. An index outside fails.
+ */
 GAL_API gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor *index);
 /* dx {N, ...} += dy {B, ...} at rows index {B}; a row named twice gets both. */
 GAL_API gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index);
 /* y = x sorted ascending along the last dimension, NaN last. Contiguous. */
 GAL_API gal_status gal_sort(gal_tensor *y, const gal_tensor *x);
 
-/* ---- reductions. x contiguous, seen as {outer, n, inner}: dimensions from first to last (inclusive) are reduced.
- * y holds outer * inner elements, contiguous. Sums run in double. n = 0 is an error for mean, max, min, std. ---- */
+/* ---- reductions. x contiguous, seen as {outer, n, inner}: dimensions from first to last (inclusive) are
+ * reduced. y holds outer * inner elements, contiguous. Sums run in double. n = 0 is an error for mean, max,
+ * min, std. ---- */
 GAL_API gal_status gal_sum(gal_tensor *y, const gal_tensor *x, int first, int last);
 GAL_API gal_status gal_mean(gal_tensor *y, const gal_tensor *x, int first, int last);
 GAL_API gal_status gal_max(gal_tensor *y, const gal_tensor *x, int first, int last); /* NaN where any is */
 GAL_API gal_status gal_min(gal_tensor *y, const gal_tensor *x, int first, int last);
-GAL_API gal_status gal_std(gal_tensor *y, const gal_tensor *x, int first, int last); /* divides by n; two passes */
+GAL_API gal_status gal_std(gal_tensor *y, const gal_tensor *x, int first,
+                           int last); /* divides by n; two passes */
 /* y float64 {}: sum of x^2 over all elements; x float32, contiguous. */
 GAL_API gal_status gal_sum_squares(gal_tensor *y, const gal_tensor *x);
 /* total float64 {} += x float32 {}. */
 GAL_API gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x);
 
-/* ---- products. A row of a result never depends on how many rows are computed with it nor on the threads ---- */
-/* y {m, n} = a {m, k} b {k, n}, a and b with any strides (so transposes are views), y contiguous; += where accumulate != 0. */
+/* ---- products. A row of a result never depends on how many rows are computed with it nor on the threads
+ * ---- */
+/* y {m, n} = a {m, k} b {k, n}, a and b with any strides (so transposes are views), y contiguous; += where
+ * accumulate != 0. */
 GAL_API gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate);
-/* y {rows, out} = f(x {rows, in} w^T + b), w {out, in}, b {out} or NULL, f one of gal_activation. slope {rows, out} or NULL gets f'. All contiguous. */
-GAL_API gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int activation);
+/* y {rows, out} = f(x {rows, in} w^T + b), w {out, in}, b {out} or NULL, f one of gal_activation. slope
+ * {rows, out} or NULL gets f'. All contiguous. */
+GAL_API gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
+                              const gal_tensor *b, int activation);
 /* dx {rows, in} = dz {rows, out} w {out, in}. */
 GAL_API gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w);
-/* dw {out, in} = dz^T {out, rows} x {rows, in}, db {out} = column sums of dz; dw or db may be NULL; += where accumulate != 0. */
-GAL_API gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_tensor *dz, const gal_tensor *x, int accumulate);
+/* dw {out, in} = dz^T {out, rows} x {rows, in}, db {out} = column sums of dz; dw or db may be NULL; += where
+ * accumulate != 0. */
+GAL_API gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_tensor *dz,
+                                              const gal_tensor *x, int accumulate);
 
-/* ---- random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011). state int64 {2} = {key, counter}, on the device of y. The counter's
- * block of 128 bits is {counter + i / 4, stream}; each call moves the counter past what it used. ---- */
+/* ---- random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011). state int64 {2} = {key, counter}, on
+ * the device of y. The counter's block of 128 bits is {counter + i / 4, stream}; each call moves the counter
+ * past what it used. ---- */
 /* y float32: word >> 8 times 2^-24, in [0, 1). */
 GAL_API gal_status gal_uniform(gal_tensor *y, gal_tensor *state);
 /* y float32: Box-Muller on pairs of words; the same bits on every device (random.h). */
 GAL_API gal_status gal_normal(gal_tensor *y, gal_tensor *state);
-/* y {rows, n}: row r from its own stream, streams int64 {rows}; the counter moves by ceil(n / 4) whatever rows is. */
+/* y {rows, n}: row r from its own stream, streams int64 {rows}; the counter moves by ceil(n / 4) whatever
+ * rows is. */
 GAL_API gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tensor *state);
 /* y int64 {n}: a random order of 0 .. n - 1 (Fisher & Yates). */
 GAL_API gal_status gal_permutation(gal_tensor *y, gal_tensor *state);
-/* streams int64 {rows} from the bytes of each row of x {rows, ...} (contiguous, CPU, any dtype), mixed with seed; equal rows are told apart by how often they came before. */
+/* streams int64 {rows} from the bytes of each row of x {rows, ...} (contiguous, CPU, any dtype), mixed with
+ * seed; equal rows are told apart by how often they came before. */
 GAL_API gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t seed);
 /* The 64-bit hash of n bytes that split and streams are built on (random.h). */
 GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
@@ -219,132 +246,179 @@ GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
 GAL_API void gal_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key);
 
 /* ---- flow matching ---- */
-/* index int64 {batch} = order int64 {rows}[cursor .. cursor + batch), then cursor int64 {} += batch. Fails where that passes the end. */
+/* index int64 {batch} = order int64 {rows}[cursor .. cursor + batch), then cursor int64 {} += batch. Fails
+ * where that passes the end. */
 GAL_API gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor *cursor);
-/* The path of Lipman et al. 2023 and Tong et al. 2024 with width sigma: theta_1 = theta {rows, d}[index {batch}], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I):
- * t {batch, 1}; theta_t {batch, d} = (1 - t) theta_0 + t theta_1 + sigma eps; velocity {batch, d} = theta_1 - theta_0. state as above. */
-GAL_API gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocity, const gal_tensor *theta, const gal_tensor *index,
-                                 gal_tensor *state, double sigma);
+/* The path of Lipman et al. 2023 and Tong et al. 2024 with width sigma: theta_1 = theta {rows, d}[index
+ * {batch}], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I): t {batch, 1}; theta_t {batch, d} = (1 - t) theta_0
+ * + t theta_1 + sigma eps; velocity {batch, d} = theta_1 - theta_0. state as above. */
+GAL_API gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocity,
+                                 const gal_tensor *theta, const gal_tensor *index, gal_tensor *state,
+                                 double sigma);
 /* loss {} = mean (prediction - target)^2 over all elements; contiguous, the same shape. */
 GAL_API gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_tensor *target);
 /* dprediction = dloss {} * 2 (prediction - target) / count. */
-GAL_API gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss, const gal_tensor *prediction, const gal_tensor *target);
+GAL_API gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss,
+                                    const gal_tensor *prediction, const gal_tensor *target);
 
-/* A velocity net as layers in a row: y_0 = [t; theta; features], y_i = f_i(w_i y_{i-1} + b_i), w {out, in}, b {out} or NULL, f one of gal_activation; the last y is
- * the velocity {d}. */
+/* A velocity net as layers in a row: y_0 = [t; theta; features], y_i = f_i(w_i y_{i-1} + b_i), w {out, in}, b
+ * {out} or NULL, f one of gal_activation; the last y is the velocity {d}. */
 enum { GAL_FLOW_LAYERS = 32, GAL_FLOW_STAGES = 16 };
 typedef struct gal_velocity_net {
     int32_t layers;
     int32_t activation[GAL_FLOW_LAYERS];
     const gal_tensor *w[GAL_FLOW_LAYERS], *b[GAL_FLOW_LAYERS];
 } gal_velocity_net;
-/* An explicit Runge-Kutta method (Hairer, Norsett & Wanner 1993, II.1, definition 1.1): stage i at t + c_i h takes theta + h sum_j a_ij k_j over j < i, and a step
- * ends at theta + h sum_i b_i k_i. */
+/* An explicit Runge-Kutta method (Hairer, Norsett & Wanner 1993, II.1, definition 1.1): stage i at t + c_i h
+ * takes theta + h sum_j a_ij k_j over j < i, and a step ends at theta + h sum_i b_i k_i. */
 typedef struct gal_runge_kutta {
     int32_t stages;
     double a[GAL_FLOW_STAGES][GAL_FLOW_STAGES], b[GAL_FLOW_STAGES], c[GAL_FLOW_STAGES];
 } gal_runge_kutta;
-/* GAL_BF16: the products between hidden layers take both factors rounded to bfloat16 (8 bits), on processors with fast instructions for it; elsewhere the same as
- * GAL_EXACT, and gal_notice() says so. State, stages, sums, the first and the last layer stay float32. */
+/* GAL_BF16: the products between hidden layers take both factors rounded to bfloat16 (8 bits), on processors
+ * with fast instructions for it; elsewhere the same as GAL_EXACT, and gal_notice() says so. State, stages,
+ * sums, the first and the last layer stay float32. */
 typedef enum gal_precision { GAL_EXACT = 0, GAL_BF16 } gal_precision;
-/* Carries theta {rows, d} in place along dtheta/dt = velocity(t, theta, features) from times[0] to times[steps] by a step of the method between any two that follow
- * each other; times float64 {steps + 1}, descending or ascending. Row r belongs to row (first + r) / share of features {galaxies, width}, or to the only one;
- * NULL for a net of [t; theta] alone. integral {rows} or NULL gets the integral of the divergence of the velocity by theta, exact, along dt (negative
- * where times descend); it needs GAL_EXACT. The features' part of the first layer is computed once. A row's bits don't depend on the rows computed with
- * it nor on the threads. Interrupted, GAL_INTERRUPTED: some rows are carried and others as they were. */
-GAL_API gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features, int64_t first, int64_t share,
-                                      const gal_velocity_net *net, const gal_runge_kutta *method, const gal_tensor *times, int precision);
+/* Carries theta {rows, d} in place along dtheta/dt = velocity(t, theta, features) from times[0] to
+ * times[steps] by a step of the method between any two that follow each other; times float64 {steps + 1},
+ * descending or ascending. Row r belongs to row (first + r) / share of features {galaxies, width}, or to the
+ * only one; NULL for a net of [t; theta] alone. integral {rows} or NULL gets the integral of the divergence
+ * of the velocity by theta, exact, along dt (negative where times descend); it needs GAL_EXACT. The features'
+ * part of the first layer is computed once. A row's bits don't depend on the rows computed with it nor on the
+ * threads. Interrupted, GAL_INTERRUPTED: some rows are carried and others as they were. */
+GAL_API gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features,
+                                      int64_t first, int64_t share, const gal_velocity_net *net,
+                                      const gal_runge_kutta *method, const gal_tensor *times, int precision);
 /* ---- optimisers. parameter, gradient, first, second: contiguous, the same count. ---- */
 /* step int64 {} += 1. */
 GAL_API gal_status gal_count_step(gal_tensor *step);
-/* AdamW (Loshchilov & Hutter 2019, algorithm 2, decay lr * weight_decay as in PyTorch). hyper float32 {5} = {lr, beta1, beta2, eps, weight_decay}; step int64 {}, counting from 1. */
-GAL_API gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first, gal_tensor *second, const gal_tensor *hyper,
-                             const gal_tensor *step);
-/* hyper {4} = {lr, momentum, weight_decay, nesterov 0 or 1}; velocity = momentum velocity + gradient + weight_decay parameter (at step 1: without the old velocity). */
-GAL_API gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity, const gal_tensor *hyper, const gal_tensor *step);
-/* average += (1 - d) (parameter - average), d = min(decay, step / (step + 9)): a mean over a growing window first (Polyak & Juditsky 1992). decay float32 {}. */
-GAL_API gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay, const gal_tensor *step);
+/* AdamW (Loshchilov & Hutter 2019, algorithm 2, decay lr * weight_decay as in PyTorch). hyper float32 {5} =
+ * {lr, beta1, beta2, eps, weight_decay}; step int64 {}, counting from 1. */
+GAL_API gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first,
+                             gal_tensor *second, const gal_tensor *hyper, const gal_tensor *step);
+/* hyper {4} = {lr, momentum, weight_decay, nesterov 0 or 1}; velocity = momentum velocity + gradient +
+ * weight_decay parameter (at step 1: without the old velocity). */
+GAL_API gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity,
+                           const gal_tensor *hyper, const gal_tensor *step);
+/* average += (1 - d) (parameter - average), d = min(decay, step / (step + 9)): a mean over a growing window
+ * first (Polyak & Juditsky 1992). decay float32 {}. */
+GAL_API gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay,
+                               const gal_tensor *step);
 /* x *= min(1, limit / sqrt(squares)), squares float64 {} (gal_sum_squares), limit float32 {}. */
 GAL_API gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *limit);
 
-/* ---- images' layers. Images are {N, H, W, C}; everything here is contiguous. A window moves by `stride` in both directions over an image with `padding` zeros on
- * each side, or GAL_SAME (stride 1 only): as many as keep the size, the odd one of an even window at the bottom and on the right, as in PyTorch.
- * An image's results never depend on the images computed with it nor on the threads. ---- */
+/* ---- images' layers. Images are {N, H, W, C}; everything here is contiguous. A window moves by `stride` in
+ * both directions over an image with `padding` zeros on each side, or GAL_SAME (stride 1 only): as many as
+ * keep the size, the odd one of an even window at the bottom and on the right, as in PyTorch. An image's
+ * results never depend on the images computed with it nor on the threads. ---- */
 typedef enum gal_padding { GAL_SAME = -1, GAL_VALID = 0 } gal_padding;
 /* How many positions a window has along `size` pixels; below 1 where it has none. */
 GAL_API int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, int64_t padding);
 
-/* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f one of gal_activation;
- * y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z) itself; rows and columns left over are not computed).
- * slope {N, h, w, out} or NULL gets f'(z) for the backward. precision: GAL_BF16 (stride 1 only; other strides are exact) takes both factors of every product of the forward and
- * the backward (x, w, dz) rounded to bfloat16, on processors with fast instructions for it; elsewhere the same as GAL_EXACT, and gal_notice() says so. Sums, b, f and db stay float32. */
-GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding,
-                              int activation, int64_t pool, int precision);
-/* From dy like y: dx like x, dw like w, db like b, each of them or NULL; dw and db += where accumulate != 0, and their bits don't depend on the threads either.
- * slope as the forward left it, or NULL: then it is worked out again from x, w and b (not needed for GAL_IDENTITY). */
-GAL_API gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy, const gal_tensor *slope, const gal_tensor *x,
-                                       const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding, int activation, int64_t pool, int precision,
-                                       int accumulate);
-/* Whether storing the slope pays (1), or the backward had better work it out again (0: no activation, or a window of few inputs such as the first layer's). */
+/* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f
+ * one of gal_activation; y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z)
+ * itself; rows and columns left over are not computed). slope {N, h, w, out} or NULL gets f'(z) for the
+ * backward. precision: GAL_BF16 (stride 1 only; other strides are exact) takes both factors of every product
+ * of the forward and the backward (x, w, dz) rounded to bfloat16, on processors with fast instructions for
+ * it; elsewhere the same as GAL_EXACT, and gal_notice() says so. Sums, b, f and db stay float32. */
+GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
+                              const gal_tensor *b, int64_t stride, int64_t padding, int activation,
+                              int64_t pool, int precision);
+/* From dy like y: dx like x, dw like w, db like b, each of them or NULL; dw and db += where accumulate != 0,
+ * and their bits don't depend on the threads either. slope as the forward left it, or NULL: then it is worked
+ * out again from x, w and b (not needed for GAL_IDENTITY). */
+GAL_API gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy,
+                                       const gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
+                                       const gal_tensor *b, int64_t stride, int64_t padding, int activation,
+                                       int64_t pool, int precision, int accumulate);
+/* Whether storing the slope pays (1), or the backward had better work it out again (0: no activation, or a
+ * window of few inputs such as the first layer's). */
 GAL_API int gal_conv2d_stores_slope(const gal_tensor *w, int activation);
 
-/* y {N, h, w, C} = mean or largest of each window x window pixels of x {N, H, W, C}; no padding. NaN where any is. */
+/* y {N, h, w, C} = mean or largest of each window x window pixels of x {N, H, W, C}; no padding. NaN where
+ * any is. */
 GAL_API gal_status gal_avg_pool2d(gal_tensor *y, const gal_tensor *x, int64_t window, int64_t stride);
 GAL_API gal_status gal_max_pool2d(gal_tensor *y, const gal_tensor *x, int64_t window, int64_t stride);
-GAL_API gal_status gal_avg_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, int64_t window, int64_t stride);
+GAL_API gal_status gal_avg_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, int64_t window,
+                                           int64_t stride);
 /* dy goes to the first of the largest in row-major order; to the first NaN where there is one. */
-GAL_API gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x, int64_t window, int64_t stride);
+GAL_API gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x,
+                                           int64_t window, int64_t stride);
 /* y {N, C} = means of x {N, H, W, C} over all pixels. */
 GAL_API gal_status gal_global_avg_pool(gal_tensor *y, const gal_tensor *x);
 GAL_API gal_status gal_global_avg_pool_backward(gal_tensor *dx, const gal_tensor *dy);
 
-/* y = (x - mean) / sqrt(variance + eps) * scale {n} + shift {n} over the last dimension, of n; the variance divides by n (Ba, Kiros & Hinton 2016). scale, shift: both or
- * NULL. statistics {rows, 2} or NULL gets each row's mean and 1 / sqrt(variance + eps) for the backward. */
-GAL_API gal_status gal_layer_norm(gal_tensor *y, gal_tensor *statistics, const gal_tensor *x, const gal_tensor *scale, const gal_tensor *shift, double eps);
+/* y = (x - mean) / sqrt(variance + eps) * scale {n} + shift {n} over the last dimension, of n; the variance
+ * divides by n (Ba, Kiros & Hinton 2016). scale, shift: both or NULL. statistics {rows, 2} or NULL gets each
+ * row's mean and 1 / sqrt(variance + eps) for the backward. */
+GAL_API gal_status gal_layer_norm(gal_tensor *y, gal_tensor *statistics, const gal_tensor *x,
+                                  const gal_tensor *scale, const gal_tensor *shift, double eps);
 /* dx like x, dscale {n}, dshift {n}, each of them or NULL; dscale and dshift += where accumulate != 0. */
-GAL_API gal_status gal_layer_norm_backward(gal_tensor *dx, gal_tensor *dscale, gal_tensor *dshift, const gal_tensor *dy, const gal_tensor *x,
-                                           const gal_tensor *statistics, const gal_tensor *scale, int accumulate);
-/* y = x / (1 - p) where the uniform of that element (as gal_uniform draws from state) is at least p, 0 elsewhere; 0 <= p < 1. used int64 {2} or NULL gets the state
- * before, from which the backward draws the same mask again. */
-GAL_API gal_status gal_dropout(gal_tensor *y, gal_tensor *used, const gal_tensor *x, gal_tensor *state, double p);
-GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *used, double p);
+GAL_API gal_status gal_layer_norm_backward(gal_tensor *dx, gal_tensor *dscale, gal_tensor *dshift,
+                                           const gal_tensor *dy, const gal_tensor *x,
+                                           const gal_tensor *statistics, const gal_tensor *scale,
+                                           int accumulate);
+/* y = x / (1 - p) where the uniform of that element (as gal_uniform draws from state) is at least p, 0
+ * elsewhere; 0 <= p < 1. used int64 {2} or NULL gets the state before, from which the backward draws the same
+ * mask again. */
+GAL_API gal_status gal_dropout(gal_tensor *y, gal_tensor *used, const gal_tensor *x, gal_tensor *state,
+                               double p);
+GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *used,
+                                        double p);
 
 /* ---- statistics (CPU) ---- */
-/* y {m} = log of the mean over the n rows of data {n, d} of N(point; row, I) for points {m, d}: both whitened by the caller so that the kernel is the unit normal.
- * skip_self != 0: points are the first m rows of data, and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */
-GAL_API gal_status gal_kde_log_density(gal_tensor *y, const gal_tensor *points, const gal_tensor *data, int skip_self);
+/* y {m} = log of the mean over the n rows of data {n, d} of N(point; row, I) for points {m, d}: both whitened
+ * by the caller so that the kernel is the unit normal. skip_self != 0: points are the first m rows of data,
+ * and row i is left out for point i. Works in double at the end, float32 for distances of nearby rows. */
+GAL_API gal_status gal_kde_log_density(gal_tensor *y, const gal_tensor *points, const gal_tensor *data,
+                                       int skip_self);
 
 #include "galrun_io.h"
 
-/* ---- the mock survey: galaxies whose true posterior is known; the model is described in survey/README.md ---- */
-/* A survey in the making: galaxies 1 … n are the first n draws of `seed` that it selects, so a galaxy depends neither on n nor on the threads. */
+/* ---- the mock survey: galaxies whose true posterior is known; the model is described in survey/README.md
+ * ---- */
+/* A survey in the making: galaxies 1 … n are the first n draws of `seed` that it selects, so a galaxy depends
+ * neither on n nor on the threads. */
 typedef struct gal_mock gal_mock;
 GAL_API gal_status gal_mock_new(gal_mock **out, int64_t seed, int64_t n);
 GAL_API void gal_mock_free(gal_mock *survey); /* NULL is left alone */
-/* Looks through about the next `draws` draws; *found and *drawn: how many galaxies there are now, at most n, and of how many draws. GAL_INTERRUPTED after Ctrl-C; it can go on then. */
+/* Looks through about the next `draws` draws; *found and *drawn: how many galaxies there are now, at most n,
+ * and of how many draws. GAL_INTERRUPTED after Ctrl-C; it can go on then. */
 GAL_API gal_status gal_mock_search(int64_t *found, int64_t *drawn, gal_mock *survey, int64_t draws);
-/* The catalogue of the galaxies found: SDSS's columns, true values and latents, with units. objID is the galaxy's number. The caller's, as from gal_table_new. */
+/* The catalogue of the galaxies found: SDSS's columns, true values and latents, with units. objID is the
+ * galaxy's number. The caller's, as from gal_table_new. */
 GAL_API gal_status gal_mock_table(gal_table **out, const gal_mock *survey);
-/* p(theta | ugriz) of n galaxies by importance sampling, without any network; theta are the five labels, errors included. observed {n, 5}: fluxes in nanomaggies. first: galaxy k, from 0,
- * takes the random numbers of number first + k. */
+/* p(theta | ugriz) of n galaxies by importance sampling, without any network; theta are the five labels,
+ * errors included. observed {n, 5}: fluxes in nanomaggies. first: galaxy k, from 0, takes the random numbers
+ * of number first + k. */
 typedef struct gal_reference gal_reference;
-GAL_API gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first, const double *observed);
+GAL_API gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first,
+                                     const double *observed);
 GAL_API void gal_reference_free(gal_reference *reference); /* NULL is left alone */
-/* Draws for galaxies from ... to (from 0, to not included) until each has that effective sample size, or `most` were drawn for it. GAL_INTERRUPTED after Ctrl-C; it can go on
- * then. A galaxy's draws depend on seed and first + k only. */
-GAL_API gal_status gal_reference_search(gal_reference *reference, int64_t from, int64_t to, double ess, int64_t most);
+/* Draws for galaxies from ... to (from 0, to not included) until each has that effective sample size, or
+ * `most` were drawn for it. GAL_INTERRUPTED after Ctrl-C; it can go on then. A galaxy's draws depend on seed
+ * and first + k only. */
+GAL_API gal_status gal_reference_search(gal_reference *reference, int64_t from, int64_t to, double ess,
+                                        int64_t most);
 /* Of galaxy k, from 0: effective sample size, and how many galaxies were drawn for it. */
-GAL_API gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference *reference, int64_t k);
+GAL_API gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference *reference,
+                                       int64_t k);
 /* mean {5} and covariance {5, 5} of theta. */
-GAL_API gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *reference, int64_t k);
-/* theta {n, 5}: distinct draws, by rejection with the largest weights cut down; *cut: the share of the weight that this takes off. GAL_VALUE for n above a third of the effective
- * sample size. */
-GAL_API gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *reference, int64_t k, int64_t n);
-/* *log_prob: ln p(theta | ugriz) at theta {5}, nats per product of theta's units: the labels' errors, normal, around every weighed draw. */
-GAL_API gal_status gal_reference_log_prob(double *log_prob, const gal_reference *reference, int64_t k, const double *theta);
-/* Writes folder/<objID>.jpg, 128 x 128, of galaxies from ... to (from 0, to not included; they are found) that are not there yet. without: couplings that are off
- * (gal_mock_coupling in survey/survey.h); neighbours != 0: with stars and galaxies of the field. GAL_INTERRUPTED after Ctrl-C; no file is ever there in part. */
-GAL_API gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to, int without, int neighbours);
+GAL_API gal_status gal_reference_moments(double *mean, double *covariance, const gal_reference *reference,
+                                         int64_t k);
+/* theta {n, 5}: distinct draws, by rejection with the largest weights cut down; *cut: the share of the weight
+ * that this takes off. GAL_VALUE for n above a third of the effective sample size. */
+GAL_API gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *reference, int64_t k,
+                                        int64_t n);
+/* *log_prob: ln p(theta | ugriz) at theta {5}, nats per product of theta's units: the labels' errors, normal,
+ * around every weighed draw. */
+GAL_API gal_status gal_reference_log_prob(double *log_prob, const gal_reference *reference, int64_t k,
+                                          const double *theta);
+/* Writes folder/<objID>.jpg, 128 x 128, of galaxies from ... to (from 0, to not included; they are found)
+ * that are not there yet. without: couplings that are off (gal_mock_coupling in survey/survey.h); neighbours
+ * != 0: with stars and galaxies of the field. GAL_INTERRUPTED after Ctrl-C; no file is ever there in part. */
+GAL_API gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to,
+                                    int without, int neighbours);
 
 #if defined(__cplusplus) && !defined(GAL_CDEF)
 }

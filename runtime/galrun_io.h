@@ -1,22 +1,25 @@
-/* galrun_io.h: the part of galrun.h that is about files: whole files and folders, arrays, images, tables. galrun.h includes it, below its marker: include that, and keep
- * to plain declarations here, which LuaJIT reads too. */
+/* galrun_io.h: the part of galrun.h that is about files: whole files and folders, arrays, images, tables.
+ * galrun.h includes it, below its marker: include that, and keep to plain declarations here, which LuaJIT
+ * reads too. */
 #ifndef GALRUN_IO_H
 #define GALRUN_IO_H
 
 /* ---- files ----
- * A path is a plain path: no URL, no wildcard, no extended-filename syntax. A failure is GAL_FILE unless said otherwise, and its sentence
- * begins with the path. */
+ * A path is a plain path: no URL, no wildcard, no extended-filename syntax. A failure is GAL_FILE unless said
+ * otherwise, and its sentence begins with the path. */
 
 /* The whole of a regular file: *bytes {*n + 1}, the last one 0; the caller frees it with gal_file_free. */
 GAL_API gal_status gal_file_read(char **bytes, int64_t *n, const char *path);
 GAL_API void gal_file_free(char *bytes); /* NULL is left alone */
-/* Writes bytes {n} under a temporary name in the same folder, syncs and renames: a reader sees the old file or the new one, never a part. On failure the
- * temporary is gone and the old file stays. A symbolic link is followed. */
+/* Writes bytes {n} under a temporary name in the same folder, syncs and renames: a reader sees the old file
+ * or the new one, never a part. On failure the temporary is gone and the old file stays. A symbolic link is
+ * followed. */
 GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n);
 GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
 /* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
-/* Removes what killed processes left in the folder of files that they were writing; those of living ones stay, on whatever machine they are. Where it can't, it leaves all as it is. */
+/* Removes what killed processes left in the folder of files that they were writing; those of living ones
+ * stay, on whatever machine they are. Where it can't, it leaves all as it is. */
 GAL_API void gal_folder_sweep(const char *path);
 /* All that was written so far in the file system of the folder `path` is on disk when this returns. */
 GAL_API gal_status gal_disk_sync(const char *path);
@@ -25,49 +28,63 @@ GAL_API int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified);
 /* Renames a file in its file system, and syncs its new folder. */
 GAL_API gal_status gal_file_rename(const char *from, const char *to);
 GAL_API gal_status gal_file_remove(const char *path); /* one that is absent is no error */
-/* A file that grows at its end over a long time: its first `keep` bytes stay (GAL_FILE where there are fewer), what comes behind them is cut off. What was put is on disk
- * once synced. Closing leaves it where it is. */
+/* A file that grows at its end over a long time: its first `keep` bytes stay (GAL_FILE where there are
+ * fewer), what comes behind them is cut off. What was put is on disk once synced. Closing leaves it where it
+ * is. */
 typedef struct gal_growing gal_growing;
 GAL_API gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep);
 GAL_API gal_status gal_growing_put(gal_growing *file, const void *bytes, int64_t n);
 GAL_API gal_status gal_growing_sync(gal_growing *file);
 GAL_API void gal_growing_close(gal_growing *file); /* NULL is left alone */
-/* Takes the lock of the file (made where it is absent), or fails with GAL_STATE naming the process and host that hold it. It goes with its holder, however that ends. */
+/* Takes the lock of the file (made where it is absent), or fails with GAL_STATE naming the process and host
+ * that hold it. It goes with its holder, however that ends. */
 typedef struct gal_lock gal_lock;
 GAL_API gal_status gal_lock_take(gal_lock **out, const char *path);
 GAL_API void gal_lock_release(gal_lock *lock); /* NULL is left alone */
 
-/* Arrays in a file: .npy (versions 1 to 3; one array, its name ""), .npz (any number by name, stored or deflated) and .safetensors (the same and metadata). Opening
- * reads and checks the headers against the file's length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every float GAL_F32. */
+/* Arrays in a file: .npy (versions 1 to 3; one array, its name ""), .npz (any number by name, stored or
+ * deflated) and .safetensors (the same and metadata). Opening reads and checks the headers against the file's
+ * length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every
+ * float GAL_F32. */
 typedef struct gal_arrays gal_arrays;
-GAL_API gal_status gal_arrays_open(gal_arrays **out, const char *path); /* the format is told by the name's end */
-GAL_API void gal_arrays_free(gal_arrays *arrays);                       /* NULL is left alone */
+GAL_API gal_status gal_arrays_open(gal_arrays **out,
+                                   const char *path); /* the format is told by the name's end */
+GAL_API void gal_arrays_free(gal_arrays *arrays);     /* NULL is left alone */
 GAL_API int64_t gal_arrays_count(const gal_arrays *arrays);
 /* Of array i, 0 <= i < count; the pointers live as long as arrays. */
 GAL_API const char *gal_arrays_name(const gal_arrays *arrays, int64_t i);
 GAL_API int gal_arrays_dtype(const gal_arrays *arrays, int64_t i);
 GAL_API int gal_arrays_rank(const gal_arrays *arrays, int64_t i);
 GAL_API const int64_t *gal_arrays_shape(const gal_arrays *arrays, int64_t i); /* {rank} */
-/* y = array i in row-major order. y: contiguous, on the CPU, of that dtype and shape. GAL_VALUE for a uint64 above 2^63 - 1. */
+/* y = array i in row-major order. y: contiguous, on the CPU, of that dtype and shape. GAL_VALUE for a uint64
+ * above 2^63 - 1. */
 GAL_API gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i);
 GAL_API int64_t gal_arrays_metadata(const gal_arrays *arrays); /* how many pairs */
 GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i);
 GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i);
-/* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as gal_file_write does. */
+/* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as
+ * gal_file_write does. */
 GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
-/* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order. The file has its name from commit on, which fails while values
- * are missing; freed before, it was never there. A put that fails ends it. */
+/* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order. The
+ * file has its name from commit on, which fails while values are missing; freed before, it was never there. A
+ * put that fails ends it. */
 typedef struct gal_npy_stream gal_npy_stream;
-GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank, const int64_t *shape);
+GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank,
+                                       const int64_t *shape);
 GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
 GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
 GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL is left alone */
-/* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are looked at. */
+/* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are
+ * looked at. */
 GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
-/* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal bytes. */
-GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors);
-/* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal contents give equal bytes whatever their order. */
-GAL_API gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors, int64_t pairs,
+/* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal
+ * bytes. */
+GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names,
+                                 const gal_tensor *const *tensors);
+/* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal
+ * contents give equal bytes whatever their order. */
+GAL_API gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names,
+                                         const gal_tensor *const *tensors, int64_t pairs,
                                          const char *const *keys, const char *const *values);
 
 /* ---- images in files ----
@@ -81,41 +98,55 @@ typedef struct gal_decoded {
     uint64_t hash;         /* of the pixels (gal_hash, seed 0) */
     char problem[160];     /* the sentence, without the path */
 } gal_decoded;
-/* pixels uint8 {n, size, size, 3}, decoded {n} from the files at paths {n}, on all cores; grey gets three equal channels, transparency is dropped. scaled != 0: an image of
- * another size is resampled to size x size. An image that can't be had is all zeros, and no failure of the call. */
-GAL_API gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths, int scaled);
+/* pixels uint8 {n, size, size, 3}, decoded {n} from the files at paths {n}, on all cores; grey gets three
+ * equal channels, transparency is dropped. scaled != 0: an image of another size is resampled to size x size.
+ * An image that can't be had is all zeros, and no failure of the call. */
+GAL_API gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths,
+                                     int scaled);
 GAL_API gal_status gal_image_size(int64_t *width, int64_t *height, const char *path);
 
-/* Images that need not be in memory. A set is made once and then only read. Free it with gal_images_free; sets made of one another may go in any order. */
+/* Images that need not be in memory. A set is made once and then only read. Free it with gal_images_free;
+ * sets made of one another may go in any order. */
 typedef struct gal_images gal_images;
-/* Of a .npy file, uint8 {N, height, width, 3}. The file is read by pread when images are wanted and may be cut or replaced meanwhile: that is GAL_FILE then. */
+/* Of a .npy file, uint8 {N, height, width, 3}. The file is read by pread when images are wanted and may be
+ * cut or replaced meanwhile: that is GAL_FILE then. */
 GAL_API gal_status gal_images_open(gal_images **out, const char *path);
 /* The rows of x {N, ...}, any dtype, contiguous, on the CPU, which is held. */
 GAL_API gal_status gal_images_of(gal_images **out, const gal_tensor *x);
 /* The images at index {n}, from 0, in that order; index NULL: all of them. */
-GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images, const int64_t *index, int64_t n);
-/* From here on images are their central crop x crop pixels (0: all), then means over bin x bin pixels, rounded to whole numbers. Replaces what was said before. */
+GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images, const int64_t *index,
+                                     int64_t n);
+/* From here on images are their central crop x crop pixels (0: all), then means over bin x bin pixels,
+ * rounded to whole numbers. Replaces what was said before. */
 GAL_API gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin);
 GAL_API void gal_images_free(gal_images *images); /* NULL is left alone */
 GAL_API int64_t gal_images_count(const gal_images *images);
-GAL_API int64_t gal_images_side(const gal_images *images, int which); /* 0 height, 1 width, in pixels as given out */
-/* y {n, ...} = images [first, first + n), or those at index {n} where it is not NULL. turns {n} or NULL: 4 mirrors left for right, then turns & 3 quarter turns anticlockwise:
- * the eight symmetries of a square. */
-GAL_API gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t first, const int64_t *index, const uint8_t *turns);
-/* Of uint8 images: sums {channels} of all pixels' values, 0 to 255, and squares {channels} of their squares. */
-GAL_API gal_status gal_images_moments(double *sums, double *squares, const gal_images *images, int64_t channels);
+GAL_API int64_t gal_images_side(const gal_images *images,
+                                int which); /* 0 height, 1 width, in pixels as given out */
+/* y {n, ...} = images [first, first + n), or those at index {n} where it is not NULL. turns {n} or NULL: 4
+ * mirrors left for right, then turns & 3 quarter turns anticlockwise: the eight symmetries of a square. */
+GAL_API gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t first,
+                                   const int64_t *index, const uint8_t *turns);
+/* Of uint8 images: sums {channels} of all pixels' values, 0 to 255, and squares {channels} of their squares.
+ */
+GAL_API gal_status gal_images_moments(double *sums, double *squares, const gal_images *images,
+                                      int64_t channels);
 
 /* A thread that reads the next batches of images while this one is used. */
 typedef struct gal_loader gal_loader;
 GAL_API gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch);
-GAL_API void gal_loader_free(gal_loader *loader); /* NULL is left alone; after the programs that take from it have run for the last time */
-/* A new epoch: batch k is the images at order int64 {rows}[k batch ...), turned by turns uint8 {rows} or NULL. Both are copied. */
+GAL_API void gal_loader_free(gal_loader *loader); /* NULL is left alone; after the programs that take from it
+                                                     have run for the last time */
+/* A new epoch: batch k is the images at order int64 {rows}[k batch ...), turned by turns uint8 {rows} or
+ * NULL. Both are copied. */
 GAL_API gal_status gal_loader_start(gal_loader *loader, const gal_tensor *order, const gal_tensor *turns);
-/* An op: y {batch, ...} = the batch that ends at cursor int64 {}, as gal_batch_rows leaves it. Batches taken in their order are ready; another is read first. */
+/* An op: y {batch, ...} = the batch that ends at cursor int64 {}, as gal_batch_rows leaves it. Batches taken
+ * in their order are ready; another is read first. */
 GAL_API gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *cursor);
 
-/* Tables: .csv (RFC 4180; a leading #Table1 line is skipped; empty and null are missing) and FITS binary tables, each plain or gzipped. Rows and columns
- * count from 0 here; sentences say lines (CSV) and rows from 1. A table of no rows is an error. */
+/* Tables: .csv (RFC 4180; a leading #Table1 line is skipped; empty and null are missing) and FITS binary
+ * tables, each plain or gzipped. Rows and columns count from 0 here; sentences say lines (CSV) and rows
+ * from 1. A table of no rows is an error. */
 typedef struct gal_table gal_table;
 typedef enum gal_column_type {
     GAL_COLUMN_F64 = 0,
@@ -123,8 +154,8 @@ typedef enum gal_column_type {
     GAL_COLUMN_STRING, /* text, and integers that do not fit (their digits) */
     GAL_COLUMN_OTHER   /* complex, bits, variable-length: named, not read */
 } gal_column_type;
-/* hdu: -1 for the first table, else its number as in astropy (0 is the primary, 1 the first extension); CSV has none. A FITS column is read when it is first
- * asked for and kept until the table is freed. */
+/* hdu: -1 for the first table, else its number as in astropy (0 is the primary, 1 the first extension); CSV
+ * has none. A FITS column is read when it is first asked for and kept until the table is freed. */
 GAL_API gal_status gal_table_open(gal_table **out, const char *path, int hdu);
 GAL_API void gal_table_free(gal_table *table); /* NULL is left alone */
 GAL_API int64_t gal_table_rows(const gal_table *table);
@@ -134,28 +165,37 @@ GAL_API const char *gal_table_name(const gal_table *table, int i);
 GAL_API const char *gal_table_unit(const gal_table *table, int i); /* "" where there is none */
 GAL_API int gal_table_type(const gal_table *table, int i);
 GAL_API int64_t gal_table_width(const gal_table *table, int i); /* values per row */
-/* out {rows, width}; missing is NaN, -9999 stays. Text that is no number is GAL_TYPE, naming column, row and text. */
+/* out {rows, width}; missing is NaN, -9999 stays. Text that is no number is GAL_TYPE, naming column, row and
+ * text. */
 GAL_API gal_status gal_table_numbers(double *out, gal_table *table, int i);
 /* The same as float32. */
 GAL_API gal_status gal_table_floats(float *out, gal_table *table, int i);
-/* out {rows, width}; missing {rows, width} gets 1 or 0. GAL_TYPE where a value is no integer or its digits are lost (a float beyond 2^53). */
+/* out {rows, width}; missing {rows, width} gets 1 or 0. GAL_TYPE where a value is no integer or its digits
+ * are lost (a float beyond 2^53). */
 GAL_API gal_status gal_table_integers(int64_t *out, uint8_t *missing, gal_table *table, int i);
-/* *out: value k (row * width + element) of column i as text, "" where missing, integers in decimal, floats so that they read back exactly. Valid until the next call. */
+/* *out: value k (row * width + element) of column i as text, "" where missing, integers in decimal, floats so
+ * that they read back exactly. Valid until the next call. */
 GAL_API gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k);
-/* The same for a column of ids: GAL_TYPE for a float that is no whole number or beyond 2^53, GAL_VALUE where missing. */
+/* The same for a column of ids: GAL_TYPE for a float that is no whole number or beyond 2^53, GAL_VALUE where
+ * missing. */
 GAL_API gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k);
 /* A table in memory, without columns yet. */
 GAL_API gal_status gal_table_new(gal_table **out, int64_t rows);
-/* Appends a column, copying values {rows, width}: doubles, int64s, or strings one behind the other, each with its 0. type: all but GAL_COLUMN_OTHER. letter: the FITS
- * type it is saved as ('E' for float32 values, 'B' for uint8), or 0: then D, K or A. */
-GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width, const void *values);
+/* Appends a column, copying values {rows, width}: doubles, int64s, or strings one behind the other, each with
+ * its 0. type: all but GAL_COLUMN_OTHER. letter: the FITS type it is saved as ('E' for float32 values, 'B'
+ * for uint8), or 0: then D, K or A. */
+GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width,
+                                 const void *values);
 /* The last column takes the place, the name and the unit of column i, which is gone. */
 GAL_API gal_status gal_table_replace(gal_table *table, int i);
 GAL_API gal_status gal_table_remove(gal_table *table, int i);
-/* A new table of the given rows {n}, from 0, in that order, a row as often as it is named; columns keep type, unit and form. */
+/* A new table of the given rows {n}, from 0, in that order, a row as often as it is named; columns keep type,
+ * unit and form. */
 GAL_API gal_status gal_table_select(gal_table **out, gal_table *table, const int64_t *rows, int64_t n);
-/* Writes .csv or .fits, whole or not at all. CSV: numbers so that they read back exactly, missing ones empty; GAL_TYPE for a column of vectors. FITS: loaded columns in the
- * type they had, TUNIT, TNULL and TDIM with them; others as D, K and A; GAL_VALUE for text that is not ASCII (blanks at its end are lost: FITS does not tell them). */
+/* Writes .csv or .fits, whole or not at all. CSV: numbers so that they read back exactly, missing ones empty;
+ * GAL_TYPE for a column of vectors. FITS: loaded columns in the type they had, TUNIT, TNULL and TDIM with
+ * them; others as D, K and A; GAL_VALUE for text that is not ASCII (blanks at its end are lost: FITS does not
+ * tell them). */
 GAL_API gal_status gal_table_write(const char *path, gal_table *table);
 
 #endif

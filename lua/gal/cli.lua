@@ -1,5 +1,6 @@
--- cli: what experiments say to the person at the command line: their options, the progress of long work (gal.progress), aligned tables. Of the library
--- only this and gal.progress print, and only this ends the process: because an experiment asked it to read the command line.
+-- cli: what experiments say to the person at the command line: their options, the progress of long work
+-- (gal.progress), aligned tables. Of the library only this and gal.progress print, and only this ends the
+-- process: because an experiment asked it to read the command line.
 local host = require "gal.host"
 local errors = require "gal.base.errors"
 local raise = errors.raise
@@ -29,7 +30,8 @@ local function type_of(default)
   return kind
 end
 
--- One option from its declaration: a default, or {default, help, type =, required =, choices =, least =, most =, above =}.
+-- One option from its declaration: a default, or {default, help, type =, required =, choices =, least =, most
+-- =, above =}.
 local function declared(name, d)
   if type(d) ~= "table" then d = { d } end
   for key in pairs(d) do
@@ -48,7 +50,8 @@ local function declared(name, d)
   return o
 end
 
--- The declarations in the order in which they are shown: the array part as it stands, then the named ones by name.
+-- The declarations in the order in which they are shown: the array part as it stands, then the named ones by
+-- name.
 local function declare(spec)
   if type(spec) ~= "table" then raise("options: the declarations are %s, expected a table", type(spec)) end
   local list, by_name, names = {}, {}, {}
@@ -147,7 +150,8 @@ local function unknown(word, list)
   return ("no option '%s'; %s"):format(word, meant and ("did you mean %s?"):format(meant) or "--help lists them")
 end
 
--- The option that words[i] is for and the text of its value, and how many words that took; or nil and a sentence. `taken` remembers which positional options have their word.
+-- The option that words[i] is for and the text of its value, and how many words that took; or nil and a
+-- sentence. `taken` remembers which positional options have their word.
 local function next_option(words, i, list, by_name, taken)
   local name, value = words[i]:match("^%-%-([^=]+)=(.*)$")
   name = name or words[i]:match("^%-%-(.+)$")
@@ -174,7 +178,8 @@ local function next_option(words, i, list, by_name, taken)
   return o, value, 2
 end
 
---- Reads a list of words by declarations as in cli.options. Returns {name = value}; or nil and a sentence that says which word is wrong; or nil, nil where --help was asked for.
+--- Reads a list of words by declarations as in cli.options. Returns {name = value}; or nil and a sentence
+-- that says which word is wrong; or nil, nil where --help was asked for.
 function cli.parse(spec, words)
   local list, by_name = declare(spec)
   local values, taken, i = {}, {}, 1
@@ -231,7 +236,8 @@ local function filled(text)
   return table.concat(lines, "\n")
 end
 
---- The text of --help: how the program `name` is called, `about`, and each option with its help, choices and default.
+--- The text of --help: how the program `name` is called, `about`, and each option with its help, choices and
+-- default.
 function cli.usage(spec, name, about)
   local list = declare(spec)
   local rows, width = {}, 0
@@ -273,14 +279,21 @@ local function header_of(source)
 end
 
 --- The options of the running script, from the command line: {name = value}.
---- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...}, positional = true}; or, in the order in which
---- --help is to show them, {{"name", default, "help", ...}, ...}. The type is that of the default, else of `type`: "string", "number", "integer", "boolean",
---- "list" (names with commas between them), "numbers", "integers", or "steps": a whole number of at least 1, or "auto". least, most and above bound a number, or each of a list.
+--- spec declares them: name = default, or name = {default, "help", type =, required = true, choices = {...},
+-- positional = true}; or, in the order in which
+--- --help is to show them, {{"name", default, "help", ...}, ...}. The type is that of the default, else of
+-- `type`: "string", "number", "integer", "boolean",
+--- "list" (names with commas between them), "numbers", "integers", or "steps": a whole number of at least 1,
+-- or "auto". least, most and above bound a number, or each of a list.
 --- A default that is a list stands in a declaration: {{"a", "b"}, "help"}. Without a default the value
---- is nil where the option is not given. positional: a word without -- in front is this option's value, the next such word the next one's.
---- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints the comment that the script opens with and the
---- options, and ends the process with 0; a wrong command line is told in one sentence and ends it with 2. `seed`, `threads` and `device` get galrun's own
---- where those were given. In galrun's own experiments what the library raises from here on is told as a sentence alone; in other scripts with the line and a traceback.
+--- is nil where the option is not given. positional: a word without -- in front is this option's value, the
+-- next such word the next one's.
+--- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints
+-- the comment that the script opens with and the
+--- options, and ends the process with 0; a wrong command line is told in one sentence and ends it with 2.
+-- `seed`, `threads` and `device` get galrun's own
+--- where those were given. In galrun's own experiments what the library raises from here on is told as a
+-- sentence alone; in other scripts with the line and a traceback.
 function cli.options(spec)
   local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
   local source = debug.getinfo(2, "S").source
@@ -297,7 +310,8 @@ function cli.options(spec)
   host.exit(2)
 end
 
---- cli.refuse(format, ...): ends the script with this sentence about what was asked of it, without line and traceback, and exit code 1. Never returns.
+--- cli.refuse(format, ...): ends the script with this sentence about what was asked of it, without line and
+-- traceback, and exit code 1. Never returns.
 function cli.refuse(format, ...) errors.refuse(format:format(...)) end
 
 -- ---- tables ----
@@ -307,7 +321,8 @@ local function cell_text(v)
   return v == nil and "" or tostring(v)
 end
 
---- The text of a table: rows is a list of lists of strings and numbers, headers a list of strings or nil. Columns of numbers stand right, others left; numbers have four digits
+--- The text of a table: rows is a list of lists of strings and numbers, headers a list of strings or nil.
+-- Columns of numbers stand right, others left; numbers have four digits
 --- (format them yourself for others). A row may be shorter than the widest.
 function cli.table(rows, headers)
   local widths, right, lines, columns = {}, {}, {}, headers and #headers or 0

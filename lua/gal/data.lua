@@ -1,5 +1,6 @@
--- A survey as the models see it: properties theta {N, d} and context {N, c} of the galaxies of a table that have them all, under SDSS column names, with the rows
--- that fell out counted by reason, and a split that never moves between models because it hangs on each galaxy's id. Reading files is gal.table's;
+-- A survey as the models see it: properties theta {N, d} and context {N, c} of the galaxies of a table that
+-- have them all, under SDSS column names, with the rows that fell out counted by reason, and a split that
+-- never moves between models because it hangs on each galaxy's id. Reading files is gal.table's;
 -- standardising is the flow's.
 
 local ffi = require "ffi"
@@ -17,7 +18,8 @@ survey.__index = survey
 data.theta = { "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
 data.context = { "modelMag_u", "modelMag_g", "modelMag_r", "modelMag_i", "modelMag_z" }
 
---- data.find(path): the table file at path: path itself, or the catalogue in the folder of that name; raises where there is none.
+--- data.find(path): the table file at path: path itself, or the catalogue in the folder of that name; raises
+-- where there is none.
 data.find = columns.find
 
 -- The first of them that the table has names its galaxies.
@@ -44,7 +46,8 @@ local function ids_of(source, asked)
   return numbers
 end
 
--- Raises where an id names two of the rows: what a model learns from one of them it would be asked about the other.
+-- Raises where an id names two of the rows: what a model learns from one of them it would be asked about the
+-- other.
 local function refuse_twins(file, id_column, ids, rows)
   local row, first, again = {}, nil, 0
   for _, k in ipairs(rows) do
@@ -60,17 +63,25 @@ local function refuse_twins(file, id_column, ids, rows)
 end
 
 --- Opens a survey: path is a table file or a folder with catalog.fits or catalog.csv. options:
---   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do; "a_v" is 1.086 tauv_cont where it is absent.
+--   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do; "a_v"
+--   is 1.086 tauv_cont where it is absent.
 --   dereddened      true: every magnitude …Mag_b less extinction_b, where the table has that column
---   sample          "none", or "paper": the cuts of Yunus, Wu & Holwerda (2025), with `unphysical` as design notes have it
---   missing         "drop": rows without all values fall out (-9999, NaN, infinite);  "mask": a missing context value is filled, and a column `…_missing`, 1 or 0, added
---   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill` has it
---   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
---   id              the column of ids; else objID, specObjID or name, whichever comes first, else the row's number
--- Returns a survey: theta {N, d}, context {N, c} (tensors), images {N} (a set, gal.images), names.theta and names.context, ids {N} (strings), rows {N} (in the file, from 1),
--- damaged (a list of {id, problem}, of the images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts under the first that holds),
--- suspects (sentences on values that may stand for missing ones), dereddened, sample, missing, fill, path.
--- Raises where the file or a column is missing, where no row is left, and where two have the same id.
+--   sample          "none", or "paper": the cuts of Yunus, Wu & Holwerda (2025), with `unphysical` as design
+--   notes have it
+--   missing         "drop": rows without all values fall out (-9999, NaN, infinite);  "mask": a missing
+--   context value is filled, and a column `…_missing`, 1 or 0, added
+--   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill` has
+--   it
+--   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as
+--   gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
+--   id              the column of ids; else objID, specObjID or name, whichever comes first, else the row's
+--   number
+-- Returns a survey: theta {N, d}, context {N, c} (tensors), images {N} (a set, gal.images), names.theta and
+-- names.context, ids {N} (strings), rows {N} (in the file, from 1), damaged (a list of {id, problem}, of the
+-- images that could not be decoded), total (rows read), dropped (a list of {reason, count}; a row counts
+-- under the first that holds), suspects (sentences on values that may stand for missing ones), dereddened,
+-- sample, missing, fill, path. Raises where the file or a column is missing, where no row is left, and where
+-- two have the same id.
 function data.open(path, options)
   options = options or {}
   local dereddened = options.dereddened ~= false
@@ -152,10 +163,11 @@ function data.open(path, options)
   return self
 end
 
---- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey, another table; dereddened, crop and bin, which must be what was
--- chosen; packed, as data.open's images have it; images = false: without them; theta = false: every row with the context, whose properties nobody needs to know, so that
--- it has no theta, and cuts on properties are left out. A flow that learned from magnitudes or images of one kind gives wrong answers, and no warning, for those of another:
--- that is refused.
+--- Opens a survey as `choices` (survey:choices(), which flows carry as their notes) say. options: survey,
+-- another table; dereddened, crop and bin, which must be what was chosen; packed, as data.open's images have
+-- it; images = false: without them; theta = false: every row with the context, whose properties nobody needs
+-- to know, so that it has no theta, and cuts on properties are left out. A flow that learned from magnitudes
+-- or images of one kind gives wrong answers, and no warning, for those of another: that is refused.
 function data.reopen(choices, options)
   options = options or {}
   if not choices then raise "the flow does not say which survey it learned from: it was not trained by an experiment" end
@@ -196,7 +208,8 @@ local function mock_seed(path)
   return head:match "^SIMPLE .*MOCKSEED= *(%d+)"
 end
 
---- Whether equal ids in two catalogues (files) mean the same galaxy. Yes, but for mock surveys of different seeds, each of which numbers its own from 1.
+--- Whether equal ids in two catalogues (files) mean the same galaxy. Yes, but for mock surveys of different
+-- seeds, each of which numbers its own from 1.
 function data.same_ids(a, b)
   local first, second = mock_seed(a), mock_seed(b)
   return first == second or not first or not second
@@ -227,7 +240,8 @@ local function matrix(path)
   return x
 end
 
---- A survey from two .npy files: theta {N, d} and x, the context {N, c}; theta may be nil. like: an earlier one, whose numbers of columns these must have.
+--- A survey from two .npy files: theta {N, d} and x, the context {N, c}; theta may be nil. like: an earlier
+-- one, whose numbers of columns these must have.
 function data.open_arrays(files)
   local like, context = files.like, matrix(files.x)
   local theta = files.theta and matrix(files.theta)
@@ -243,7 +257,8 @@ function data.open_arrays(files)
   return theta and data.arrays(theta, context) or { context = context }
 end
 
---- A survey of tensors: theta {N, d} and context {N, c} (or nil); ids are row numbers. names: {theta = {…}, context = {…}}, optional.
+--- A survey of tensors: theta {N, d} and context {N, c} (or nil); ids are row numbers. names: {theta = {…},
+-- context = {…}}, optional.
 function data.arrays(theta, context, names)
   local n = theta:size(1)
   local self = setmetatable({ total = n, rows = {}, ids = {}, dropped = {}, theta = theta, context = context, names = names or {}, corrected = {}, suspects = {} }, survey)
@@ -251,7 +266,8 @@ function data.arrays(theta, context, names)
   return self
 end
 
---- "train", "valid" or "test" from an id, 80/10/10 by its hash: the same galaxy is in the same part for every model, whatever else the table holds.
+--- "train", "valid" or "test" from an id, 80/10/10 by its hash: the same galaxy is in the same part for every
+-- model, whatever else the table holds.
 function data.part(id)
   local tenth = tonumber(ffi.C.gal_hash(id, #id, 0) % 10ULL)
   return tenth < 8 and "train" or tenth == 8 and "valid" or "test"
@@ -308,7 +324,8 @@ function survey:without(split, parts)
   return self:select(positions)
 end
 
---- Raises where `split` (data.read_split) has one of this survey's galaxies in one of the parts listed; run: whose split it is.
+--- Raises where `split` (data.read_split) has one of this survey's galaxies in one of the parts listed; run:
+-- whose split it is.
 function survey:refuse(split, parts, run)
   local known = {}
   for _, id in ipairs(self.ids) do
@@ -338,7 +355,8 @@ function survey:blind()
   return part
 end
 
---- What a flow is told of the galaxies: context {N, c}, or {context or nil, images} where the survey has images.
+--- What a flow is told of the galaxies: context {N, c}, or {context or nil, images} where the survey has
+-- images.
 function survey:seen()
   if not self.images then return self.context end
   return { self.context, self.images }
@@ -351,7 +369,8 @@ function survey:split(name)
   return self:select(positions)
 end
 
---- Fold i of n: the galaxies outside it and those in it, two surveys. Galaxy k, in file order from 0, is in fold k mod n.
+--- Fold i of n: the galaxies outside it and those in it, two surveys. Galaxy k, in file order from 0, is in
+-- fold k mod n.
 function survey:fold(i, n)
   local rest, held = {}, {}
   for k = 1, #self.ids do

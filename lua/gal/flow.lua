@@ -1,6 +1,8 @@
--- flow: p(theta | context) by conditional flow matching (Lipman et al. 2023; Tong et al. 2024): a velocity net carries N(0, I) at t = 0 to the posterior at
--- t = 1. Everything a user gives or gets is in physical units; inside, each column has mean 0 and deviation 1 over the training rows. Training is
--- gal.train's; draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of what users pass in flow/inputs.lua.
+-- flow: p(theta | context) by conditional flow matching (Lipman et al. 2023; Tong et al. 2024): a velocity
+-- net carries N(0, I) at t = 0 to the posterior at t = 1. Everything a user gives or gets is in physical
+-- units; inside, each column has mean 0 and deviation 1 over the training rows. Training is gal.train's;
+-- draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of what users
+-- pass in flow/inputs.lua.
 local gal = require "gal"
 local core = require "gal.tensor.values"
 local errors = require "gal.base.errors"
@@ -47,15 +49,18 @@ local function encoded_width(encoder, image, device)
   return size[2]
 end
 
---- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image = {128, 128, 3}, symmetric = false, head = nil, rng = nil}: a flow with
--- fresh weights. theta: names of the properties, or how many (d). context: names, how many (c), or 0 for a density without conditions.
--- sigma: width of the path in standardised units; a Gaussian posterior of variance v comes out with (v + sigma^2) / (1 + sigma^2).
--- encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. symmetric = true: where draws and densities are asked for, the encoded image is the mean over the
--- image's eight flips and quarter turns, so that the posterior is the same however the cutout lies (Dieleman, Willett & Dambre 2015 average predictions so). It goes with
--- train.fit's `augment`, and costs eight encodings; training and its validation encode each image once.
--- head: a module of yours from {N, 1 + d + E + c}, columns [t; theta; encoded image;
--- context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what draws the weights, else the default generator.
--- flow.notes, a table of what JSON can hold, is saved with the flow and loaded again: how its data were made.
+--- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image
+-- = {128, 128, 3}, symmetric = false, head = nil, rng = nil}: a flow with fresh weights. theta: names of the
+-- properties, or how many (d). context: names, how many (c), or 0 for a density without conditions. sigma:
+-- width of the path in standardised units; a Gaussian posterior of variance v comes out with (v + sigma^2) /
+-- (1 + sigma^2). encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. symmetric = true:
+-- where draws and densities are asked for, the encoded image is the mean over the image's eight flips and
+-- quarter turns, so that the posterior is the same however the cutout lies (Dieleman, Willett & Dambre 2015
+-- average predictions so). It goes with train.fit's `augment`, and costs eight encodings; training and its
+-- validation encode each image once. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta;
+-- encoded image; context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what
+-- draws the weights, else the default generator. flow.notes, a table of what JSON can hold, is saved with
+-- the flow and loaded again: how its data were made.
 function M.new(options)
   arguments.known("flow", options, { "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "symmetric", "head", "rng", "device" })
   if not options then raise("flow: the options are missing, expected at least theta and context") end
@@ -159,8 +164,9 @@ local function deviations(what, names, x)
   return mean, gal.tensor(values, { #values }):to(x:device())
 end
 
---- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the means and deviations that the flow works in from these rows, the training
--- set. gal.train does so once; a flow that has them keeps them, so that training can go on.
+--- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the means and deviations that
+-- the flow works in from these rows, the training set. gal.train does so once; a flow that has them keeps
+-- them, so that training can go on.
 function Flow:standardise(theta, context, images)
   gal.no_grad(function()
     self.scale = {}
@@ -170,8 +176,8 @@ function Flow:standardise(theta, context, images)
   end)
 end
 
---- flow:encode(seen {N, c} or nil, images or nil): what the velocity net is told of N galaxies, {N, E + c}: the encoded images, then the standardised
--- context `seen`; nil for an unconditional flow. Taped.
+--- flow:encode(seen {N, c} or nil, images or nil): what the velocity net is told of N galaxies, {N, E + c}:
+-- the encoded images, then the standardised context `seen`; nil for an unconditional flow. Taped.
 function Flow:encode(seen, images)
   if not images then return seen end
   local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale))
@@ -183,36 +189,46 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 
 -- ---- drawing and density ----
 
---- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d}, in theta's units.
--- x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N = 1). Each galaxy has its own random stream, made of its context and
--- rng: its draws are the same alone and in any batch, and the first n are the same for every larger n. Options:
---   steps = 100         so many steps of classical Runge-Kutta from noise, or "auto": as many as each galaxy needs, found from its first 32 draws by halving
---                       steps of Dormand and Prince's rule that are shorter near t = 1. The same noise, so the same draws but for the error
---   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of the galaxy's posterior deviation
---   precision = "f32"   or "bf16": faster, its rounding is not part of the error that "auto" knows
---   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw) with one part of the draws after the other, those of k galaxies
---                       from `first` on, and their m draws from `draw` on, so that memory does not grow with N or n; nothing is returned then
---   progress            true: a line with the time left where it takes over two seconds (at the prompt it need not be asked for); or a function (done, total)
--- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N}, error {N} as estimated, flagged = the galaxies whose
--- error is not within the tolerance, drawn with the most steps, tolerance, galaxies}. Ctrl-C raises gal.interrupted; rng is then where it was.
+--- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
+-- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
+-- = 1). Each galaxy has its own random stream, made of its context and rng: its draws are the same alone and
+-- in any batch, and the first n are the same for every larger n. Options:
+--   steps = 100         so many steps of classical Runge-Kutta from noise, or "auto": as many as each galaxy
+--   needs, found from its first 32 draws by halving
+--                       steps of Dormand and Prince's rule that are shorter near t = 1. The same noise, so
+--                       the same draws but for the error
+--   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of
+--   the galaxy's posterior deviation precision = "f32"   or "bf16": faster, its rounding is not part of the
+--   error that "auto" knows into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil,
+--   draw) with one part of the draws after the other, those of k galaxies
+--                       from `first` on, and their m draws from `draw` on, so that memory does not grow with
+--                       N or n; nothing is returned then
+--   progress            true: a line with the time left where it takes over two seconds (at the prompt it
+--   need not be asked for); or a function (done, total)
+-- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N},
+-- error {N} as estimated, flagged = the galaxies whose error is not within the tolerance, drawn with the most
+-- steps, tolerance, galaxies}. Ctrl-C raises gal.interrupted; rng is then where it was.
 function Flow:sample(x, options)
   local samples, _, report = draw.run("sample", self, x, options, false)
   if report then return samples, report end
   return samples
 end
 
---- flow:sample_and_log_prob(x[, {n = 1000, steps = 100, rng = r}]): the draws {N, n, d} and their log densities {N, n}, in one integration. Options as for sample (but
--- precision); with steps = "auto" the tolerance is also one in nats, for the rms over draws, and the report comes third.
+--- flow:sample_and_log_prob(x[, {n = 1000, steps = 100, rng = r}]): the draws {N, n, d} and their log
+-- densities {N, n}, in one integration. Options as for sample (but precision); with steps = "auto" the
+-- tolerance is also one in nats, for the rms over draws, and the report comes third.
 function Flow:sample_and_log_prob(x, options)
   local samples, log_prob, report = draw.run("sample_and_log_prob", self, x, options, true)
   if report then return samples, log_prob, report end
   return samples, log_prob
 end
 
---- flow:log_prob(theta, x[, {steps = 100}]): log p(theta | x) in nats per product of theta's units, exact for the flow: {N} for theta {N, d}, {N, m} for
--- theta {N, m, d}. x as for sample; one row of x goes with all of theta. The ODE backwards with the exact divergence. steps = "auto" solves each point with two
--- step counts, and twice as many where they differ by more than the tolerance (1e-3 nats) allows; a report comes second then, as sample's, but steps and error
--- have the result's shape, and flagged are the galaxies that have a point beyond the tolerance. progress as for sample.
+--- flow:log_prob(theta, x[, {steps = 100}]): log p(theta | x) in nats per product of theta's units, exact for
+-- the flow: {N} for theta {N, d}, {N, m} for theta {N, m, d}. x as for sample; one row of x goes with all of
+-- theta. The ODE backwards with the exact divergence. steps = "auto" solves each point with two step counts,
+-- and twice as many where they differ by more than the tolerance (1e-3 nats) allows; a report comes second
+-- then, as sample's, but steps and error have the result's shape, and flagged are the galaxies that have a
+-- point beyond the tolerance. progress as for sample.
 function Flow:log_prob(theta, x, options)
   local log_prob, report = density.run("log_prob", self, theta, x, options)
   if report then return log_prob, report end
@@ -221,10 +237,12 @@ end
 
 -- ---- files ----
 
---- flow:save(path): weights, standardisation, names and the architecture, as safetensors. Modules written by the user are saved by their tensors only.
+--- flow:save(path): weights, standardisation, names and the architecture, as safetensors. Modules written by
+-- the user are saved by their tensors only.
 function Flow:save(path) require("gal.flow.file").save(self, path) end
 
---- flow.load(path[, {encoder = m, head = m}]): the flow of a file that flow:save wrote, on the CPU. Modules written by the user are passed again. Runs no code.
+--- flow.load(path[, {encoder = m, head = m}]): the flow of a file that flow:save wrote, on the CPU. Modules
+-- written by the user are passed again. Runs no code.
 function M.load(path, options) return require("gal.flow.file").load(path, options) end
 
 return M

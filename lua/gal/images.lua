@@ -1,5 +1,6 @@
--- images: sets of images that need not be in memory, rows of a .npy file or of a tensor, cropped and binned as they are read. A set stands where a tensor {N, H, W, 3}
--- would: size, shape, dtype, narrow, rows. The reading is C's (runtime/io/images.c); where survey's cutouts come from is gal.data's business.
+-- images: sets of images that need not be in memory, rows of a .npy file or of a tensor, cropped and binned
+-- as they are read. A set stands where a tensor {N, H, W, 3} would: size, shape, dtype, narrow, rows. The
+-- reading is C's (runtime/io/images.c); where survey's cutouts come from is gal.data's business.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor.values"
@@ -32,8 +33,9 @@ end
 
 local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
 
---- open(path[, {crop = 0, bin = 1, hashes = list}]): the images of a .npy file, uint8 {N, height, width, 3}; of each its central crop x crop pixels (0: all), averaged over
--- bin x bin. hashes: one of each image's contents, by which sets are told apart without reading them.
+--- open(path[, {crop = 0, bin = 1, hashes = list}]): the images of a .npy file, uint8 {N, height, width, 3};
+-- of each its central crop x crop pixels (0: all), averaged over bin x bin. hashes: one of each image's
+-- contents, by which sets are told apart without reading them.
 function images.open(path, options)
   options = errors.options("images", options, { "crop", "bin", "hashes" })
   check(C.gal_images_open(out, path))
@@ -80,8 +82,8 @@ function methods:rows(positions)
   return wrap{ dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin }
 end
 
---- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: a number from 0 to 7 each, 4 mirrors left for right, then the rest is quarter turns
--- anticlockwise.
+--- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: a number from 0 to
+-- 7 each, 4 mirrors left for right, then the rest is quarter turns anticlockwise.
 function methods:read(positions, turns)
   local n, shape = #positions, self.shape
   local index, bytes = ffi.new("int64_t[?]", n + 1), ffi.new("uint8_t[?]", n + 1)
@@ -92,7 +94,8 @@ function methods:read(positions, turns)
   return y
 end
 
---- images:moments(): the means and the mean squares of all pixels per channel, in [0, 1]: two lists. uint8 only.
+--- images:moments(): the means and the mean squares of all pixels per channel, in [0, 1]: two lists. uint8
+-- only.
 function methods:moments()
   local channels, pixels = self.image[#self.image], self.shape[1]
   for i = 1, #self.image - 1 do pixels = pixels * self.image[i] end
@@ -106,7 +109,8 @@ end
 --- images:square(): whether the eight symmetries of a square keep their shape.
 function methods:square() return #self.image == 3 and self.image[1] == self.image[2] end
 
---- images:fingerprint(h): a hash of the set, mixed with h: of the images' hashes where they are known, else of all pixels.
+--- images:fingerprint(h): a hash of the set, mixed with h: of the images' hashes where they are known, else
+-- of all pixels.
 function methods:fingerprint(h)
   local text
   if self.hashes then
@@ -136,10 +140,12 @@ function methods:loader(batch)
   return setmetatable({ h = ffi.gc(loaded[0], C.gal_loader_free), shape = shape, dtype = self.dtype }, Loader)
 end
 
---- loader:start(order, turns): an epoch: images in this order, int64 {rows} from 0, turned by turns uint8 {rows} or nil.
+--- loader:start(order, turns): an epoch: images in this order, int64 {rows} from 0, turned by turns uint8
+-- {rows} or nil.
 function Loader:start(order, turns) check(C.gal_loader_start(self.h, order.h, turns and turns.h or nil)) end
 
---- loader:take(cursor): the batch that ends at cursor, an int64 tensor {}, as gal_batch_rows has moved it. An op: a program records it.
+--- loader:take(cursor): the batch that ends at cursor, an int64 tensor {}, as gal_batch_rows has moved it. An
+-- op: a program records it.
 function Loader:take(cursor)
   local y = core.new(self.shape, self.dtype, "cpu")
   check(C.gal_loader_take(y.h, self.h, cursor.h))

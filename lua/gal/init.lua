@@ -1,4 +1,5 @@
--- gal: what `require "gal"` gives. The parts are modules of their own (gal.nn, gal.optim, gal.flow, …); here only their names come together.
+-- gal: what `require "gal"` gives. The parts are modules of their own (gal.nn, gal.optim, gal.flow, …); here
+-- only their names come together.
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
 local tensor = require "gal.tensor.values"
@@ -26,7 +27,8 @@ function gal.load(...) return require("gal.data.arrays").load(...) end
 --- gal.save(path, value) writes a tensor (.npy) or tensors by name (.npz, .safetensors).
 function gal.save(...) return require("gal.data.arrays").save(...) end
 
---- gal.table(path or columns) --> a table of named columns from a .csv or .fits file, or from Lua lists and tensors.
+--- gal.table(path or columns) --> a table of named columns from a .csv or .fits file, or from Lua lists and
+-- tensors.
 function gal.table(...) return require("gal.table").open(...) end
 
 return gal

@@ -1,7 +1,9 @@
--- How good a set of posteriors is: what they gain over the prior at the truth (Delta log p), how far they move from it (D_KL), whether the two agree, as they must for
--- calibrated posteriors, and whether the population comes out right (Wasserstein-1, coverage). Formulas: Yunus, Wu & Holwerda 2025, section 3.
+-- How good a set of posteriors is: what they gain over the prior at the truth (Delta log p), how far they
+-- move from it (D_KL), whether the two agree, as they must for calibrated posteriors, and whether the
+-- population comes out right (Wasserstein-1, coverage). Formulas: Yunus, Wu & Holwerda 2025, section 3.
 --
--- One-dimensional statistics take Lua tables of numbers or tensors, and give numbers. N galaxies, n draws of each, d properties.
+-- One-dimensional statistics take Lua tables of numbers or tensors, and give numbers. N galaxies, n draws of
+-- each, d properties.
 
 local array = require "gal.stats.host"
 local core = require "gal.tensor.values"
@@ -11,7 +13,8 @@ local raise = core.raise
 
 local metrics = {}
 
---- The values ascending, in an array that counts from 0, and their number. `name` is whose argument they are; none, or a NaN among them, is an error.
+--- The values ascending, in an array that counts from 0, and their number. `name` is whose argument they are;
+-- none, or a NaN among them, is an error.
 local function sorted(values, name)
   local result, n
   if core.is_tensor(values) then
@@ -30,7 +33,8 @@ local function sorted(values, name)
   return result, n
 end
 
---- The q-quantile, or a table of them for a table q: linear between order statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
+--- The q-quantile, or a table of them for a table q: linear between order statistics at position q (n - 1),
+-- Hyndman & Fan's (1996) type 7.
 function metrics.quantile(values, q)
   local s, n = sorted(values, "quantile")
   local function at(p)
@@ -76,8 +80,8 @@ function metrics.moments(values)
   return sum / n, math.sqrt(squares / n), n > 1 and math.sqrt(squares / (n - 1) / n) or math.huge
 end
 
---- The mean with a bootstrap interval (Efron 1979, percentiles): galaxies are drawn anew with replacement, `resamples` (2,000) times.
--- options: level (.95), seed (1). Returns {mean, low, high, deviation, n}.
+--- The mean with a bootstrap interval (Efron 1979, percentiles): galaxies are drawn anew with replacement,
+-- `resamples` (2,000) times. options: level (.95), seed (1). Returns {mean, low, high, deviation, n}.
 function metrics.bootstrap(values, options)
   options = options or {}
   local v, n = array.read(values)
@@ -100,12 +104,14 @@ local function narrowed(x, first, size)
 end
 
 --- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
--- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in gal.prior.
--- options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000: draws that are worked on at once), progress (called with galaxies
--- done and N).
--- Returns lists {N} log_q, log_p, log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by the
--- mixture; the draws, samples {N, n, d}; and with steps = "auto" evaluations (of the net, per draw) and flagged, the galaxies of which a density or the draws are not within
--- the tolerance. A galaxy's draws are the same whatever its neighbours.
+-- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N, c}, or
+-- {context or nil, images} for a flow with an encoder; prior as in gal.prior. options: n (200 draws a
+-- galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000: draws that are worked on at
+-- once), progress (called with galaxies done and N). Returns lists {N} log_q, log_p, log_p_mixture at the
+-- truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by
+-- the mixture; the draws, samples {N, n, d}; and with steps = "auto" evaluations (of the net, per draw) and
+-- flagged, the galaxies of which a density or the draws are not within the tolerance. A galaxy's draws are
+-- the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
   options = options or {}
   local n, count, d = options.n or 200, theta:size(1), theta:size(2)
@@ -122,7 +128,8 @@ function metrics.information(flow, theta, context, prior, options)
   local together, parts = math.max(1, math.floor((options.rows or 5000) / n)), {}
   for first = 1, count, together do
     local size = math.min(together, count - first + 1)
-    -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show in the draws.
+    -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show
+    -- in the draws.
     local draws, log_q, own = flow:sample_and_log_prob(narrowed(context, first, size), {
       n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0), progress = false,
     })
@@ -151,8 +158,10 @@ function metrics.information(flow, theta, context, prior, options)
   return result
 end
 
---- Means over galaxies of what `information` found, with bootstrap intervals: delta_log_p, d_kl, excess (D_KL - Delta log p: 0 when calibrated; positive for posteriors that
--- are too narrow, off, or wider than the prior, negative for those somewhat too wide; 0 too for a flow that only knows the prior), each with `systematic`, its mean under the mixture less that under the kernels. options as in bootstrap.
+--- Means over galaxies of what `information` found, with bootstrap intervals: delta_log_p, d_kl, excess (D_KL
+-- - Delta log p: 0 when calibrated; positive for posteriors that are too narrow, off, or wider than the
+-- prior, negative for those somewhat too wide; 0 too for a flow that only knows the prior), each with
+-- `systematic`, its mean under the mixture less that under the kernels. options as in bootstrap.
 function metrics.summary(information, options)
   local excess, excess_mixture = {}, {}
   for k = 1, #information.d_kl do
@@ -172,9 +181,11 @@ function metrics.summary(information, options)
   }
 end
 
---- Wasserstein-1 of each property between the truth {N, d} and (a) the posterior means, (b) all draws {N, n, d} pooled. Even perfect posteriors have (a) > 0, as means
--- shrink; (b) is 0 for calibrated ones but for the finite N: `chance` is what (b) would be, median and 95th percentile, were the truth one of each galaxy's own draws.
--- scale {d}: the deviations that standardised values are in units of. Returns a list {d} of {means, pooled, chance, chance_high, means_standardised, pooled_standardised}.
+--- Wasserstein-1 of each property between the truth {N, d} and (a) the posterior means, (b) all draws {N, n,
+-- d} pooled. Even perfect posteriors have (a) > 0, as means shrink; (b) is 0 for calibrated ones but for the
+-- finite N: `chance` is what (b) would be, median and 95th percentile, were the truth one of each galaxy's
+-- own draws. scale {d}: the deviations that standardised values are in units of. Returns a list {d} of
+-- {means, pooled, chance, chance_high, means_standardised, pooled_standardised}.
 function metrics.wasserstein_table(truth, samples, scale)
   local n, d = samples:size(2), truth:size(2)
   local means, result = samples:mean(2), {}
@@ -192,8 +203,9 @@ function metrics.wasserstein_table(truth, samples, scale)
   return result
 end
 
---- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}; raises where n is so small that not
--- even the two outermost of the n + 1 ranks are outside it.
+--- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list
+-- {d}. truth {N, d}, samples {N, n, d}; raises where n is so small that not even the two outermost of the n
+-- + 1 ranks are outside it.
 function metrics.coverage(truth, samples, level)
   local count, n, d = samples:size(1), samples:size(2), samples:size(3)
   local least = math.ceil(2 / (1 - level) - 1e-9) - 1
@@ -209,7 +221,8 @@ function metrics.coverage(truth, samples, level)
       for r = k * n, (k + 1) * n - 1 do
         if draws[r] < value then below = below + 1 end
       end
-      -- Of n + 1 equally probable ranks 0 … n the middle ones: position (below + 1/2) / (n + 1) has the same distribution for any calibrated posterior.
+      -- Of n + 1 equally probable ranks 0 … n the middle ones: position (below + 1/2) / (n + 1) has the same
+      -- distribution for any calibrated posterior.
       if math.abs((below + 0.5) / (n + 1) - 0.5) <= level / 2 then inside = inside + 1 end
     end
     result[i] = inside / count
@@ -217,9 +230,10 @@ function metrics.coverage(truth, samples, level)
   return result
 end
 
---- metrics.path_excess(c {d, d}, p {d, d}, sigma): what a path of width sigma makes of D_KL - Delta log p, nats, for normal posteriors of covariance c under a normal prior of
--- covariance p, both of standardised theta, as lists of rows: the flow's covariance is c' = (c + sigma^2) / (1 + sigma^2), and the mean of ln q - ln p over c' less that
--- over c is -tr(1 - c c'^-1) / 2 + tr((c' - c) p^-1) / 2.
+--- metrics.path_excess(c {d, d}, p {d, d}, sigma): what a path of width sigma makes of D_KL - Delta log p,
+-- nats, for normal posteriors of covariance c under a normal prior of covariance p, both of standardised
+-- theta, as lists of rows: the flow's covariance is c' = (c + sigma^2) / (1 + sigma^2), and the mean of ln q
+-- - ln p over c' less that over c is -tr(1 - c c'^-1) / 2 + tr((c' - c) p^-1) / 2.
 function metrics.path_excess(c, p, sigma)
   local wide, change = {}, {}
   for i = 1, #c do

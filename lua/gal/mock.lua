@@ -1,4 +1,5 @@
--- The mock survey: galaxies drawn from a known model (runtime/mock/README.md), as tables. What a survey in a file is to the models, is gal.data's.
+-- The mock survey: galaxies drawn from a known model (runtime/mock/README.md), as tables. What a survey in a
+-- file is to the models, is gal.data's.
 local ffi = require "ffi"
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
@@ -16,8 +17,9 @@ local DRAWS = 2 ^ 18
 local handle = ffi.new "gal_mock *[1]"
 local found, drawn = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
 
---- survey.search{n =, seed = 0, progress = function(found, n) end}: looks for the first n galaxies of the mock survey `seed`. Returns the C survey, for survey.catalogue and
--- survey.cutouts, and of how many draws they are.
+--- survey.search{n =, seed = 0, progress = function(found, n) end}: looks for the first n galaxies of the
+-- mock survey `seed`. Returns the C survey, for survey.catalogue and survey.cutouts, and of how many draws
+-- they are.
 function survey.search(options)
   local o = arguments.known("survey", options, { "n", "seed", "progress" })
   local n = number("survey", o, "n", nil, 1, 2 ^ 34, true) or raise "survey: n is nil, expected how many galaxies"
@@ -37,13 +39,15 @@ function survey.catalogue(mock)
   return table_.adopt(t[0])
 end
 
---- survey.mock{n =, seed = 0}: a table of n galaxies of the mock survey: SDSS's columns (magnitudes and labels as measured), and the truth: true_…, the model's latents and
--- noiseless fluxes. Galaxy k is the same whatever n is.
+--- survey.mock{n =, seed = 0}: a table of n galaxies of the mock survey: SDSS's columns (magnitudes and
+-- labels as measured), and the truth: true_…, the model's latents and noiseless fluxes. Galaxy k is the same
+-- whatever n is.
 function survey.mock(options) return survey.catalogue((survey.search(options))) end
 
 -- ---- a survey's folder ----
 
---- The couplings between galaxy and image that survey.make's `without` can switch off (gal_mock_coupling in runtime/mock/mock.h).
+--- The couplings between galaxy and image that survey.make's `without` can switch off (gal_mock_coupling in
+-- runtime/mock/mock.h).
 survey.couplings = { "inclination", "size", "gradient", "bulge_colour", "clumps", "bt" }
 
 local TOGETHER = 256 -- cutouts between two looks at the progress
@@ -61,7 +65,8 @@ local function mask_of(names)
   return mask
 end
 
--- The folder's lock; raises where another survey lies there, or one that began with other settings, naming them.
+-- The folder's lock; raises where another survey lies there, or one that began with other settings, naming
+-- them.
 local function open(out, settings)
   local kind, path = folder.kind(out), out .. "/survey.json"
   if kind == "file" then raise("survey: out is '%s', which is a file, expected a folder", out) end
@@ -110,9 +115,11 @@ local function build(out, settings, mask, progress)
   survey.catalogue(mock):save(out .. "/catalog.fits")
 end
 
---- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json,
--- what it was made with. without: couplings (survey.couplings) of which the image knows nothing. Stopped, it goes on where it was; the catalogue comes last, and a survey that has it is
--- finished and left alone. Returns whether anything was to do.
+--- survey.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}:
+-- writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json, what it was made with.
+-- without: couplings (survey.couplings) of which the image knows nothing. Stopped, it goes on where it was;
+-- the catalogue comes last, and a survey that has it is finished and left alone. Returns whether anything
+-- was to do.
 function survey.make(options)
   local o = arguments.known("survey", options, { "out", "n", "seed", "cutouts", "without", "neighbours", "progress" })
   if type(o.out) ~= "string" then raise("survey: out is %s, expected the name of a folder", errors.kind(o.out)) end

@@ -1,5 +1,6 @@
--- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here they are put together, described as tables and
--- built again. Gradients are the tape's business (gal.grad), updates gal.optim's.
+-- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here
+-- they are put together, described as tables and built again. Gradients are the tape's business (gal.grad),
+-- updates gal.optim's.
 local core = require "gal.tensor.values"
 local tape = require "gal.tensor.tape"
 local module = require "gal.nn.module"
@@ -20,7 +21,8 @@ local nn = {
 
 local Sequential = {}
 
--- A layer that can takes the activation after it along, and the mean pool after that: one op, and what lies between is never stored.
+-- A layer that can takes the activation after it along, and the mean pool after that: one op, and what lies
+-- between is never stored.
 function Sequential:forward(x)
   local i, n = 1, #self
   while i <= n do
@@ -58,8 +60,8 @@ function Sequential:spec()
   return list and { type = "sequential", layers = list }
 end
 
---- nn.sequential{m1, m2, ...}: one module after the other. A linear layer or a convolution runs as one op with the activation that follows it, a convolution
--- also with the mean pool after that.
+--- nn.sequential{m1, m2, ...}: one module after the other. A linear layer or a convolution runs as one op
+-- with the activation that follows it, a convolution also with the mean pool after that.
 function nn.sequential(modules)
   if type(modules) ~= "table" or core.is_tensor(modules) then raise("sequential: modules is %s, expected a list of modules", core.kind(modules)) end
   local m = { forward = Sequential.forward, spec = Sequential.spec, chain = true } -- chain: nothing but one after the other (flow/velocity.lua)
@@ -87,7 +89,8 @@ function Residual:spec()
   return list and { type = "residual", layers = list }
 end
 
---- nn.residual(m): x + m(x), for a module m whose results have its arguments' shape (He et al. 2016). State keys are m's under "1".
+--- nn.residual(m): x + m(x), for a module m whose results have its arguments' shape (He et al. 2016). State
+-- keys are m's under "1".
 function nn.residual(m)
   if not is_module(m) then raise("residual: the argument is %s, expected a module", core.kind(m)) end
   return module.new { m, forward = Residual.forward, spec = Residual.spec }
@@ -95,7 +98,8 @@ end
 
 -- ---- ready-made ----
 
---- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these widths with the activation between them.
+--- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these
+-- widths with the activation between them.
 function nn.mlp(widths)
   local make = nn.activations[widths.activation or "silu"]
   if not make then raise("mlp: activation is '%s', expected silu, relu, gelu or tanh", tostring(widths.activation)) end
@@ -107,12 +111,14 @@ function nn.mlp(widths)
   return nn.sequential(list)
 end
 
---- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: the encoder of galaxy images (nn/galaxy_cnn.lua).
+--- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: the
+-- encoder of galaxy images (nn/galaxy_cnn.lua).
 function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
 
 -- ---- described and built again ----
 
---- What nn.build needs to make the module again without its weights: a table that JSON can hold, or nil where the user wrote a part of it.
+--- What nn.build needs to make the module again without its weights: a table that JSON can hold, or nil where
+-- the user wrote a part of it.
 function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
 
 local function built(list)

@@ -1,5 +1,6 @@
--- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a (nested) table of numbers; the last two
--- are integrated in double precision. gal.flow has its own for the velocity net (flow/integrate.lua); this one is for everything else.
+-- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a
+-- (nested) table of numbers; the last two are integrated in double precision. gal.flow has its own for the
+-- velocity net (flow/integrate.lua); this one is for everything else.
 local core = require "gal.tensor.values"
 local arguments = require "gal.base.options"
 
@@ -50,13 +51,16 @@ local function solve(method, velocity, y, options)
 end
 
 --- ode.euler(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): y at t1, from y at t0, by steps of first order.
--- velocity(t, y) returns dy/dt of y's kind and shape; t is a number. t1 < t0 integrates backwards. One evaluation a step.
+-- velocity(t, y) returns dy/dt of y's kind and shape; t is a number. t1 < t0 integrates backwards. One
+-- evaluation a step.
 function ode.euler(velocity, y, options) return solve("euler", velocity, y, options) end
 
---- ode.midpoint(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): the same with the midpoint rule, of second order. Two evaluations a step.
+--- ode.midpoint(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): the same with the midpoint rule, of second
+-- order. Two evaluations a step.
 function ode.midpoint(velocity, y, options) return solve("midpoint", velocity, y, options) end
 
---- ode.rk4(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): the same with the classical Runge-Kutta rule, of fourth order. Four evaluations a step.
+--- ode.rk4(velocity, y[, {t0 = 0, t1 = 1, steps = 100}]): the same with the classical Runge-Kutta rule, of
+-- fourth order. Four evaluations a step.
 function ode.rk4(velocity, y, options) return solve("rk4", velocity, y, options) end
 
 return ode

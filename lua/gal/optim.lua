@@ -1,6 +1,7 @@
--- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its block, and so do their gradients, so that a step,
--- the clipping and the averaging are one call each, whatever the network. Everything that changes from step to step (rate, step count, decay) lies in
--- small tensors, so that a recorded program repeats a step without Lua.
+-- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its block,
+-- and so do their gradients, so that a step, the clipping and the averaging are one call each, whatever the
+-- network. Everything that changes from step to step (rate, step count, decay) lies in small tensors, so that
+-- a recorded program repeats a step without Lua.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -10,7 +11,8 @@ local check, raise, number = core.check, core.raise, arguments.number
 
 local optim = {}
 
--- A parameter starts at a multiple of 16 floats: whole cache lines for every kernel. The gaps are zero and stay zero.
+-- A parameter starts at a multiple of 16 floats: whole cache lines for every kernel. The gaps are zero and
+-- stay zero.
 local ALIGN = 16
 
 local Optimiser = {}
@@ -77,9 +79,11 @@ local function new(where, parameters, options, hyper)
   return self
 end
 
---- optim.adamw(parameters[, {lr = 5e-4, betas = {.9, .999}, eps = 1e-8, weight_decay = .01, clip = nil, average = nil}]): AdamW (Loshchilov & Hutter 2019).
--- parameters: a list of tensors, which become views of the optimiser's block. lr: a number, or a function of the step (counted from 1) as optim.cosine makes.
--- clip: the largest norm of the whole gradient. average: the decay of an exponential moving average of the weights (see opt:averaged).
+--- optim.adamw(parameters[, {lr = 5e-4, betas = {.9, .999}, eps = 1e-8, weight_decay = .01, clip = nil,
+-- average = nil}]): AdamW (Loshchilov & Hutter 2019). parameters: a list of tensors, which become views of
+-- the optimiser's block. lr: a number, or a function of the step (counted from 1) as optim.cosine makes.
+-- clip: the largest norm of the whole gradient. average: the decay of an exponential moving average of the
+-- weights (see opt:averaged).
 function optim.adamw(parameters, options)
   options = arguments.known("adamw", options, { "lr", "betas", "eps", "weight_decay", "clip", "average" })
   local betas = options.betas or { 0.9, 0.999 }
@@ -95,8 +99,8 @@ function optim.adamw(parameters, options)
   return self
 end
 
---- optim.sgd(parameters[, {lr = .01, momentum = 0, weight_decay = 0, nesterov = false, clip = nil, average = nil}]): gradient descent with momentum.
--- parameters, lr, clip and average as for optim.adamw.
+--- optim.sgd(parameters[, {lr = .01, momentum = 0, weight_decay = 0, nesterov = false, clip = nil, average =
+-- nil}]): gradient descent with momentum. parameters, lr, clip and average as for optim.adamw.
 function optim.sgd(parameters, options)
   options = arguments.known("sgd", options, { "lr", "momentum", "weight_decay", "nesterov", "clip", "average" })
   local self = new("sgd", parameters, options, {
@@ -158,8 +162,8 @@ function Optimiser:set_rate(lr)
   check(C.gal_tensor_write(self.hyper.h, self.host_hyper, self.width))
 end
 
---- opt:averaged(fn): runs fn() with the averaged weights in the place of the trained ones and returns its results; the trained ones come back also on an error.
--- Without averaging it just runs fn.
+--- opt:averaged(fn): runs fn() with the averaged weights in the place of the trained ones and returns its
+-- results; the trained ones come back also on an error. Without averaging it just runs fn.
 function Optimiser:averaged(fn)
   if not self.average then return fn() end
   local trained = gal.no_grad(function() return self.block:clone() end)
@@ -170,8 +174,8 @@ function Optimiser:averaged(fn)
   return unpack(results, 2)
 end
 
---- opt:state(): {name = tensor}, the tensors themselves: the moments, the step count and, where there is one, the average.
--- They belong to the block's order of parameters.
+--- opt:state(): {name = tensor}, the tensors themselves: the moments, the step count and, where there is one,
+-- the average. They belong to the block's order of parameters.
 function Optimiser:state()
   local state = { step = self.step_count }
   for name, moment in pairs(self.moments) do state[name] = moment end
@@ -179,7 +183,8 @@ function Optimiser:state()
   return state
 end
 
---- opt:load_state(state): copies a table as opt:state() gives it into the optimiser, which must be of the same kind over parameters of the same shapes.
+--- opt:load_state(state): copies a table as opt:state() gives it into the optimiser, which must be of the
+-- same kind over parameters of the same shapes.
 function Optimiser:load_state(state)
   for name, tensor in pairs(self:state()) do
     local from = type(state) == "table" and state[name]
@@ -217,7 +222,8 @@ function optim.constant(lr)
   return schedule("constant", { lr = lr }, function(s) return s.lr end)
 end
 
---- optim.cosine(lr, steps[, final = 0]): from lr down to final over this many steps along half a cosine (Loshchilov & Hutter 2017), final after that.
+--- optim.cosine(lr, steps[, final = 0]): from lr down to final over this many steps along half a cosine
+-- (Loshchilov & Hutter 2017), final after that.
 function optim.cosine(lr, steps, final)
   return schedule("cosine", { lr = lr, steps = steps, final = final or 0 }, function(s, step)
     local part = math.min(1, (step - 1) / s.steps)
@@ -232,15 +238,16 @@ function optim.step_decay(lr, every, factor)
   end)
 end
 
---- optim.warmup(steps, after): rises linearly to what `after` (a schedule, or a function of the step) gives, over this many steps; then `after` itself.
+--- optim.warmup(steps, after): rises linearly to what `after` (a schedule, or a function of the step) gives,
+-- over this many steps; then `after` itself.
 function optim.warmup(steps, after)
   return schedule("warmup", { steps = steps, after = after }, function(s, step)
     return s.after(step) * math.min(1, step / s.steps)
   end)
 end
 
---- optim.clip_grad_norm(parameters, limit): scales all gradients together so that their norm is at most limit. Returns the norm before.
--- The optimisers' option `clip` does the same without reading anything back.
+--- optim.clip_grad_norm(parameters, limit): scales all gradients together so that their norm is at most
+-- limit. Returns the norm before. The optimisers' option `clip` does the same without reading anything back.
 function optim.clip_grad_norm(parameters, limit)
   local squares = 0
   for i, p in ipairs(parameters) do

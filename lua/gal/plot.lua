@@ -1,5 +1,6 @@
--- Figures by gnuplot: panels of layers (gal.plot.layers) become NAME.png, and beside it lie the script NAME.gp and the data NAME.dat that made it, so that a figure can be
--- changed by hand: `gnuplot NAME.gp` in its folder draws it again. Labels are plain text in UTF-8: M⊙, Å, 10⁹.
+-- Figures by gnuplot: panels of layers (gal.plot.layers) become NAME.png, and beside it lie the script
+-- NAME.gp and the data NAME.dat that made it, so that a figure can be changed by hand: `gnuplot NAME.gp` in
+-- its folder draws it again. Labels are plain text in UTF-8: M⊙, Å, 10⁹.
 local ffi = require "ffi"
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
@@ -17,8 +18,10 @@ local COLOURS = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 local PANEL = { "x", "y", "title", "xrange", "yrange", "logx", "logy", "key", "ratio", "xtics", "ytics" }
 local FIGURE = { "title", "width", "height", "columns", "panels" }
 
---- plot.panel{layer, …, x = "label", y = "label", title =, xrange = {low, high}, yrange =, logx = false, logy = false, key = "top left" or false, ratio = height over width,
---- xtics = true, ytics = true (false: no numbers)}: one set of axes. Ranges go from the first number to the second, so {20, 10} turns an axis of magnitudes round.
+--- plot.panel{layer, …, x = "label", y = "label", title =, xrange = {low, high}, yrange =, logx = false, logy
+-- = false, key = "top left" or false, ratio = height over width,
+--- xtics = true, ytics = true (false: no numbers)}: one set of axes. Ranges go from the first number to the
+-- second, so {20, 10} turns an axis of magnitudes round.
 --- Layers: plot.points, lines, histogram, density, contours, band, rule, label, picture.
 function plot.panel(spec)
   if type(spec) ~= "table" then raise("panel: called with %s, expected a table of layers and labels", kind(spec)) end
@@ -47,7 +50,8 @@ end
 
 local function quoted(s) return "'" .. tostring(s):gsub("'", "''"):gsub("\n", " ") .. "'" end
 
--- Lines of the script for one panel; what they draw goes to counts. alone: it is one picture, which fills the figure, and its title has been set.
+-- Lines of the script for one panel; what they draw goes to counts. alone: it is one picture, which fills the
+-- figure, and its title has been set.
 local function panel_lines(add, panel, name, counts, alone)
   local bare = panel[1] and panel[1].kind == "picture"
   add(panel.title and not alone and "set title " .. quoted(panel.title) or "unset title")
@@ -138,8 +142,10 @@ local function run(home, name, output)
   return text or said, tonumber(status or 1)
 end
 
---- plot.figure(path, {panels = {panel, …}, columns =, title =, width =, height =}): draws the panels row by row into path, which ends in .png, and leaves script and data beside it;
---- false in place of a panel leaves its place empty. Width and height are pixels. Raises where gnuplot is missing or fails, and then the script and data are there, the
+--- plot.figure(path, {panels = {panel, …}, columns =, title =, width =, height =}): draws the panels row by
+-- row into path, which ends in .png, and leaves script and data beside it;
+--- false in place of a panel leaves its place empty. Width and height are pixels. Raises where gnuplot is
+-- missing or fails, and then the script and data are there, the
 --- picture is not. Returns path.
 function plot.figure(path, spec)
   spec = arguments.known("figure", spec, FIGURE)

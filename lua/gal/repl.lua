@@ -1,5 +1,6 @@
--- repl: what the prompt does with a line: compile it, show what it gives, find the help of a name. Reading lines, history and Ctrl-C are the host's
--- (runtime/host/repl.c). Nothing here prints; the host prints the strings that it gets.
+-- repl: what the prompt does with a line: compile it, show what it gives, find the help of a name. Reading
+-- lines, history and Ctrl-C are the host's (runtime/host/repl.c). Nothing here prints; the host prints the
+-- strings that it gets.
 local repl = {}
 
 local WIDTH = 100  -- columns that a shown value may take on one line
@@ -60,7 +61,8 @@ local function number_text(v)
   return ("%.5g"):format(v)
 end
 
--- Lines of a corner of x, whose last two dimensions are rows and columns; the dimensions before them at their first index.
+-- Lines of a corner of x, whose last two dimensions are rows and columns; the dimensions before them at their
+-- first index.
 local function corner_lines(x)
   local shape = x.shape
   while #shape > 2 do
@@ -99,7 +101,8 @@ end
 
 local function shape_text(shape) return "{" .. table.concat(shape, ", ") .. "}" end
 
---- The summary of a tensor: shape, dtype, device, least value, mean and greatest, and a corner of its values (the first 6 rows and 8 columns; of more than two dimensions, at their
+--- The summary of a tensor: shape, dtype, device, least value, mean and greatest, and a corner of its values
+-- (the first 6 rows and 8 columns; of more than two dimensions, at their
 --- first indices). Uses public methods only and records nothing on the tape.
 function repl.tensor(x)
   local shape = x.shape
@@ -147,12 +150,14 @@ function format(v, depth, open)
   return table_text(v, depth, open)
 end
 
---- Any value as a user wants to see it: strings quoted, tables to a limited depth and width, tensors summarised.
+--- Any value as a user wants to see it: strings quoted, tables to a limited depth and width, tensors
+-- summarised.
 function repl.format(value) return format(value) end
 
 -- ---- chunks ----
 
--- Each chunk is a function of its own, so a local of one would be gone in the next: the prompt makes the first `local` of a chunk a name of the session.
+-- Each chunk is a function of its own, so a local of one would be gone in the next: the prompt makes the
+-- first `local` of a chunk a name of the session.
 local function without_local(text)
   local before, rest = text:match("^(%s*)local%s+(.*)$")
   if not before then return text end
@@ -160,13 +165,16 @@ local function without_local(text)
   local names, after = rest:match("^([%a_][%w_%s,]*)(.*)$")
   if not names then return text end
   if after:match("^=") then return before .. rest end
-  -- Without a value, `local a, b` declares: it sets them to nil. Anything else behind the names is left to the compiler's message.
+  -- Without a value, `local a, b` declares: it sets them to nil. Anything else behind the names is left to
+  -- the compiler's message.
   if after:match("^;?%s*$") or after:match("^%-%-") then return before .. names:gsub("%s+$", "") .. " = nil " .. after end
   return text
 end
 
---- Compiles the text of a chunk whose first line is number `line`. Returns a function, to be called with repl.show, for which its results are meant; or nil, message; or nil where
---- more lines are needed. at_end: there are no more. An expression (also as `= expression`) gives its values; `?name` gives the help.
+--- Compiles the text of a chunk whose first line is number `line`. Returns a function, to be called with
+-- repl.show, for which its results are meant; or nil, message; or nil where
+--- more lines are needed. at_end: there are no more. An expression (also as `= expression`) gives its values;
+-- `?name` gives the help.
 function repl.compile(text, line, at_end)
   local asked = text:match("^%s*%?(.*)$")
   if asked then return function() return repl.help(asked:match("^%s*(.-)%s*$")) end end
@@ -175,7 +183,8 @@ function repl.compile(text, line, at_end)
   text = equals or text
   local chunk, message = loadstring(lines .. "return " .. text, "=stdin")
   if chunk and text:find("%S") then
-    -- Not `return expression`: an error in a tail call has lost its line. What the host passes in comes back first, and show drops it.
+    -- Not `return expression`: an error in a tail call has lost its line. What the host passes in comes back
+    -- first, and show drops it.
     return (loadstring(lines .. "return (...), " .. text:gsub("%s+$", ""), "=stdin"))
   end
   local open = message and message:match("'<eof>'$")
@@ -192,7 +201,8 @@ end
 local Text = { __tostring = function(self) return self.text end }
 local function plain(s) return setmetatable({ text = s }, Text) end
 
---- The text of a chunk's results, one below the other, or nil where there are none. The global _ keeps the first that is not nil.
+--- The text of a chunk's results, one below the other, or nil where there are none. The global _ keeps the
+-- first that is not nil.
 function repl.show(...)
   if (...) == repl.show then return repl.show(select(2, ...)) end
   local n = select("#", ...)
@@ -205,7 +215,8 @@ function repl.show(...)
   return table.concat(lines, "\n")
 end
 
---- Makes `gal` and `exit` names of the session. Returns the greeting and, if the library can't be loaded, why.
+--- Makes `gal` and `exit` names of the session. Returns the greeting and, if the library can't be loaded,
+-- why.
 function repl.start()
   local host = require "gal.host"
   local C = require("ffi").C
@@ -244,8 +255,8 @@ local function header(lines)
   return last > 0 and block_above(lines, last + 1) or nil
 end
 
--- The text of a block for `name`, below the line that it describes: but alone where it says itself how to call it, and below the bare name where that line
--- is an entry of a table of rules.
+-- The text of a block for `name`, below the line that it describes: but alone where it says itself how to
+-- call it, and below the bare name where that line is an entry of a table of rules.
 local function described(line, block, name)
   if name and block:match("^[^\n]*"):find(name .. "(", 1, true) then return plain(block) end
   local head = line:match("^%s*(.-)%s*$")
@@ -277,7 +288,8 @@ local function library_files()
   return names, files
 end
 
--- The help of a name that is defined by a table of rules rather than by `function`: the comment above the line that names it.
+-- The help of a name that is defined by a table of rules rather than by `function`: the comment above the
+-- line that names it.
 local function help_of_name(name)
   local plain_name = name:gsub("%p", "%%%0")
   local patterns = { "^%s*function%s+[%w_%.:]*[%.:]" .. plain_name .. "%s*%(", "^%s*[%w_%.]*[%.]" .. plain_name .. "%s*=", "^%s*[%w_%.]+%s*%(?%s*[\"']" .. plain_name .. "[\"']",
@@ -317,7 +329,8 @@ local x = ...       at the prompt a local stays for the session
 Ctrl-C              stops what runs; the session stays
 exit(), Ctrl-D      leaves]]
 
---- The help of the expression `asked` (a name such as gal.randn or x:sum): the comment block above its definition in the source.
+--- The help of the expression `asked` (a name such as gal.randn or x:sum): the comment block above its
+-- definition in the source.
 function repl.help(asked)
   if asked == "" then return plain(OVERVIEW) end
   local chunk = loadstring("return " .. asked:gsub(":", "."))

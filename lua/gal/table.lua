@@ -1,5 +1,6 @@
--- Tables of named columns: catalogues from .csv and .fits files, and tables made from Lua lists and tensors. Columns keep their own type in C (float64, int64,
--- text); what comes out is a float32 tensor, doubles, or strings, as asked.
+-- Tables of named columns: catalogues from .csv and .fits files, and tables made from Lua lists and tensors.
+-- Columns keep their own type in C (float64, int64, text); what comes out is a float32 tensor, doubles, or
+-- strings, as asked.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -27,7 +28,8 @@ local function wrap(h)
   return refresh(setmetatable({ h = ffi.gc(h, C.gal_table_free) }, Table))
 end
 
--- The column of that name, from 0, or nil and how many names match. The exact spelling wins; else case is ignored.
+-- The column of that name, from 0, or nil and how many names match. The exact spelling wins; else case is
+-- ignored.
 local function find(t, name)
   local exact, loose, exacts, looses = nil, nil, 0, 0
   for i, candidate in ipairs(t.names) do
@@ -63,7 +65,8 @@ function methods.has(t, name)
   return matches > 0
 end
 
---- t:column(name) --> a float32 tensor {rows}, or {rows, width} for a column of vectors; missing values are NaN, -9999 is left as it is. Text that is no number
+--- t:column(name) --> a float32 tensor {rows}, or {rows, width} for a column of vectors; missing values are
+-- NaN, -9999 is left as it is. Text that is no number
 --- raises, naming row and column. Names ignore case.
 function methods.column(t, name)
   local i = column(t, "column", name)
@@ -97,7 +100,8 @@ function methods.doubles(t, name)
   return rows_of(t, n, function(k) return values[k] end)
 end
 
---- t:ids(name) --> a list of decimal strings, every digit kept; ids that are text come as they are. A missing id raises, and a float that can't be an id.
+--- t:ids(name) --> a list of decimal strings, every digit kept; ids that are text come as they are. A missing
+-- id raises, and a float that can't be an id.
 function methods.ids(t, name)
   local i = column(t, "ids", name)
   return rows_of(t, width(t, i), function(k)
@@ -120,7 +124,8 @@ function methods.unit(t, name)
   return ffi.string(C.gal_table_unit(t.h, column(t, "unit", name)))
 end
 
---- t:save(path): writes a .csv or .fits file, complete or not at all. Numbers read back exactly, missing ones are empty (CSV), NaN or TNULL (FITS); columns of a
+--- t:save(path): writes a .csv or .fits file, complete or not at all. Numbers read back exactly, missing ones
+-- are empty (CSV), NaN or TNULL (FITS); columns of a
 --- FITS file keep their types and units. Returns t.
 function methods.save(t, path)
   if getmetatable(t) ~= Table then raise("save: called with %s, expected a table: t:save(path)", kind(t)) end
@@ -135,7 +140,8 @@ end
 
 -- ---- columns made here ----
 
--- A tensor's values as C takes them: C's type, the letter of its FITS type, values per row, the values, how many rows.
+-- A tensor's values as C takes them: C's type, the letter of its FITS type, values per row, the values, how
+-- many rows.
 local function tensor_values(op, name, x)
   handle.live(x, op, name)
   local shape = x.shape
@@ -151,7 +157,8 @@ local function tensor_values(op, name, x)
   return whole and C.GAL_COLUMN_I64 or C.GAL_COLUMN_F64, letter:byte(), n, values, rows
 end
 
--- The same of a list of numbers or strings, or of lists of them, all of one length. Where row k is wrong, its number is said.
+-- The same of a list of numbers or strings, or of lists of them, all of one length. Where row k is wrong, its
+-- number is said.
 local function list_values(op, name, given)
   local rows = #given
   local n = type(given[1]) == "table" and #given[1] or 1
@@ -194,7 +201,8 @@ local function add(h, name, column_type, letter, n, values)
   check(C.gal_table_add(h, name, column_type, letter, n, type(values) == "string" and ffi.cast("const char *", values) or values))
 end
 
---- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last: a list of numbers or strings, or of lists of them, a
+--- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last: a
+-- list of numbers or strings, or of lists of them, a
 --- tensor {rows} or {rows, width}. NaN is missing. Returns t.
 function methods.set(t, name, values)
   if getmetatable(t) ~= Table then raise("set: called with %s, expected a table: t:set(name, values)", kind(t)) end
@@ -214,7 +222,8 @@ function methods.drop(t, name)
   return refresh(t)
 end
 
--- Row numbers from 0, as C takes them, and how many: from a list of numbers or of booleans (one for each row), or from a tensor {n} of numbers.
+-- Row numbers from 0, as C takes them, and how many: from a list of numbers or of booleans (one for each
+-- row), or from a tensor {n} of numbers.
 local function row_numbers(t, rows)
   if handle.is_tensor(rows) then
     if #rows.shape ~= 1 then raise("select: rows is a tensor %s, expected shape {n}", rows:shape_text()) end
@@ -238,7 +247,8 @@ local function row_numbers(t, rows)
   return numbers, n
 end
 
---- t:select(rows) --> a new table of those rows, in that order: rows is a list or a tensor {n} of row numbers from 1, or a list of booleans, one for each row.
+--- t:select(rows) --> a new table of those rows, in that order: rows is a list or a tensor {n} of row numbers
+-- from 1, or a list of booleans, one for each row.
 function methods.select(t, rows)
   if getmetatable(t) ~= Table then raise("select: called with %s, expected a table: t:select(rows)", kind(t)) end
   local numbers, n = row_numbers(t, rows)
@@ -279,9 +289,12 @@ end
 --- adopt(h): the table that owns the C table h from here on.
 module.adopt = wrap
 
---- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a FITS file, or that in HDU n (0 is the primary, 1 the
---- first extension). gal.table{z = values, objID = {"12", …}} --> a table of columns as t:set takes them; ids first, then by name.
---- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:drop(name),
+--- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a
+-- FITS file, or that in HDU n (0 is the primary, 1 the
+--- first extension). gal.table{z = values, objID = {"12", …}} --> a table of columns as t:set takes them; ids
+-- first, then by name.
+--- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name),
+-- t:unit(name), t:set(name, values), t:drop(name),
 --- t:select(rows), t:save(path).
 function module.open(source, options)
   if type(source) == "table" and not handle.is_tensor(source) then

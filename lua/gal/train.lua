@@ -1,5 +1,6 @@
--- train: fits a flow to rows by flow matching with AdamW: batches, validation on fixed draws, early stopping, the averaged weights that are validated and
--- kept, checkpoints. The step is in train/step.lua, the rows' forms in train/rows.lua, the run's folder in train/files.lua.
+-- train: fits a flow to rows by flow matching with AdamW: batches, validation on fixed draws, early stopping,
+-- the averaged weights that are validated and kept, checkpoints. The step is in train/step.lua, the rows'
+-- forms in train/rows.lua, the run's folder in train/files.lua.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -41,7 +42,8 @@ local function settings_of(o)
   }
 end
 
--- The rate as a function of the step: a number is constant, "cosine" falls to 0 at the last of the epochs, else a schedule of gal.optim's or a function.
+-- The rate as a function of the step: a number is constant, "cosine" falls to 0 at the last of the epochs,
+-- else a schedule of gal.optim's or a function.
 local function schedule_of(o, s, steps)
   local v = o.schedule
   if v == nil or v == "constant" then return optim.constant(s.lr), "constant" end
@@ -248,22 +250,31 @@ local function finish(self)
   }
 end
 
---- train.fit{flow =, ...}: trains the flow in place and returns {flow, history, best_epoch, best_loss, stopped = "patience" | "epochs" | "interrupt", out}; the flow has
--- its best weights then, and `recorded` says whether its steps could be replayed. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity.
--- Rows: theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or a set of gal.images, which need not fit in memory) and ids in physical units, or data = a part of gal.data's surveys (or any table with these fields).
---   valid = .1       a fraction of the rows (by a hash of id or row number), row numbers, a data object, or false: no validation, the last weights are kept
---   batch = 64, lr = 5e-4, weight_decay = .01, epochs = 200, patience = 20 (epochs without a better validation loss), seed = 0
---   schedule         "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim's or a function of the step
+--- train.fit{flow =, ...}: trains the flow in place and returns {flow, history, best_epoch, best_loss,
+-- stopped = "patience" | "epochs" | "interrupt", out}; the flow has its best weights then, and `recorded`
+-- says whether its steps could be replayed. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared
+-- errors of the standardised velocity. Rows: theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or
+-- a set of gal.images, which need not fit in memory) and ids in physical units, or data = a part of
+-- gal.data's surveys (or any table with these fields).
+--   valid = .1       a fraction of the rows (by a hash of id or row number), row numbers, a data object, or
+--   false: no validation, the last weights are kept batch = 64, lr = 5e-4, weight_decay = .01, epochs = 200,
+--   patience = 20 (epochs without a better validation loss), seed = 0
+--   schedule         "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim's or a function of
+--   the step
 --   clip             the largest norm of the gradient; none if nil
 --   average = true   validate and keep an exponential moving average of the weights, of decay = .999
---   augment = false  every image of every epoch in one of its eight flips and quarter turns, drawn from the run's generator
---   precision = "f32"  or "bf16": the encoder's convolutions multiply in bfloat16 while it trains (8 bits; sums, weights, validation and the flow stay float32), about twice as fast where
---                    the processor has fast instructions for it, and the same as f32 elsewhere, which a notice says
+--   augment = false  every image of every epoch in one of its eight flips and quarter turns, drawn from the
+--   run's generator precision = "f32"  or "bf16": the encoder's convolutions multiply in bfloat16 while it
+--   trains (8 bits; sums, weights, validation and the flow stay float32), about twice as fast where
+--                    the processor has fast instructions for it, and the same as f32 elsewhere, which a
+--                    notice says
 --   draws = 1        (t, noise) pairs a row and step: with images the encoder runs once for all of them
---   out, resume      a folder for the run, nil writes nothing; resume = true goes on from its checkpoint, bit for bit, if there is one
+--   out, resume      a folder for the run, nil writes nothing; resume = true goes on from its checkpoint, bit
+--   for bit, if there is one
 --   test             a data object that is only listed in split.csv
 --   progress = true  the line of gal.cli; false: silent; a function is called with what there is to report
--- Ctrl-C: the last whole epoch is on disk; raises gal.interrupted in a script, and returns the run in the REPL.
+-- Ctrl-C: the last whole epoch is on disk; raises gal.interrupted in a script, and returns the run in the
+-- REPL.
 function train.fit(options)
   local o = arguments.known("fit", options, OPTIONS)
   if getmetatable(o.flow) ~= require("gal.flow").Flow then raise("fit: flow is %s, expected a flow (gal.flow)", core.kind(o.flow)) end

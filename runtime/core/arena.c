@@ -1,5 +1,6 @@
-/* arena.c: memory for scopes and programs: chunks that are handed out from the start and rewound, so that the same step gets the same
- * addresses; and the stack of scopes. Counted in memory.c. Used from the one thread that runs Lua. */
+/* arena.c: memory for scopes and programs: chunks that are handed out from the start and rewound, so that the
+ * same step gets the same addresses; and the stack of scopes. Counted in memory.c. Used from the one thread
+ * that runs Lua. */
 #include "core.h"
 #include <stdlib.h>
 
@@ -15,7 +16,8 @@ typedef struct chunk {
     char *base;
     size_t size, used;
 } chunk;
-/* Chunks in the order in which they fill, from backend, or from malloc (handles). `last` is the one in use; those behind it are empty. */
+/* Chunks in the order in which they fill, from backend, or from malloc (handles). `last` is the one in use;
+ * those behind it are empty. */
 typedef struct bump {
     const gal_backend *backend;
     chunk *first, *last;
@@ -45,7 +47,8 @@ static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size
         memory = aligned_alloc(ALIGNMENT, size);
     if (status != GAL_OK || !memory) {
         free(fresh);
-        return status != GAL_OK ? status : gal_fail(GAL_MEMORY, "memory: no %zu bytes left for an arena", size);
+        return status != GAL_OK ? status
+                                : gal_fail(GAL_MEMORY, "memory: no %zu bytes left for an arena", size);
     }
     if (backend)
         gal_memory_count(0, (int64_t)size);
@@ -54,7 +57,8 @@ static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size
     return GAL_OK;
 }
 
-/* Bumps the chunk in use, or moves on to the next one with room: the choice depends on the sequence of requests alone. */
+/* Bumps the chunk in use, or moves on to the next one with room: the choice depends on the sequence of
+ * requests alone. */
 static gal_status bump_take(void **out, bump *b, size_t bytes)
 {
     bytes = gal_aligned(bytes);
@@ -147,7 +151,8 @@ void gal_arena_free(gal_arena *arena)
 }
 
 /* ---- scopes ---- */
-/* The stack of places where tensors are made: arenas entered, scopes (an arena and how far it was used) and pauses (none). */
+/* The stack of places where tensors are made: arenas entered, scopes (an arena and how far it was used) and
+ * pauses (none). */
 #define PLACES 64
 typedef struct place {
     gal_arena *arena; /* NULL: owned */
@@ -178,8 +183,10 @@ void gal_arena_leave(void)
 gal_status gal_scope_open(void)
 {
     if (depth >= PLACES - 4)
-        return gal_fail(GAL_STATE, "scope: %d are open inside one another, which is the most there can be", depth);
-    gal_arena *arena = gal_arena_current(); /* inside a recording: the program's, rewound in the replay's own order */
+        return gal_fail(GAL_STATE, "scope: %d are open inside one another, which is the most there can be",
+                        depth);
+    gal_arena *arena =
+        gal_arena_current(); /* inside a recording: the program's, rewound in the replay's own order */
     if (!arena) {
         gal_status status = scope_arena ? GAL_OK : gal_arena_new(&scope_arena);
         if (status != GAL_OK)

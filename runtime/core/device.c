@@ -1,5 +1,5 @@
-/* device.c: from a name to its table of kernels. The CPU's is linked in; a GPU's is a library that may be absent, loaded when first asked
- * for. */
+/* device.c: from a name to its table of kernels. The CPU's is linked in; a GPU's is a library that may be
+ * absent, loaded when first asked for. */
 #define _GNU_SOURCE
 #include "core.h"
 #include <dlfcn.h>
@@ -42,7 +42,8 @@ static gal_status cuda_open(const gal_backend **out)
             return gal_fail(GAL_DEVICE, "device \"cuda\" can't be had: %s", reason);
         gal_backend_open *open = (gal_backend_open *)(intptr_t)dlsym(library, "gal_backend_open");
         if (!open)
-            return gal_fail(GAL_DEVICE, "device \"cuda\" can't be had: libgalrun_cuda.so has no gal_backend_open");
+            return gal_fail(GAL_DEVICE,
+                            "device \"cuda\" can't be had: libgalrun_cuda.so has no gal_backend_open");
         gal_status status = open(&backend, &host);
         if (status != GAL_OK)
             return status;

@@ -1,4 +1,5 @@
-/* error.c: the last failure's sentence, the interrupt flag, the clock, and how tensors are spelt in sentences. */
+/* error.c: the last failure's sentence, the interrupt flag, the clock, and how tensors are spelt in
+ * sentences. */
 #define _POSIX_C_SOURCE 200809L
 #include "core.h"
 #include <signal.h>

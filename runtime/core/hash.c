@@ -1,9 +1,10 @@
-/* random.c: hashes on the host: which part of a split a row belongs to, and which random stream is a galaxy's own. */
+/* random.c: hashes on the host: which part of a split a row belongs to, and which random stream is a galaxy's
+ * own. */
 #include "ops/ops.h"
 #include <stdlib.h>
 
-/* FNV-1a (Fowler, Noll & Vo 1991) over the bytes, then the finaliser of MurmurHash3 (Appleby 2011), so that every bit of the result is
- * good. */
+/* FNV-1a (Fowler, Noll & Vo 1991) over the bytes, then the finaliser of MurmurHash3 (Appleby 2011), so that
+ * every bit of the result is good. */
 uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed)
 {
     uint64_t hash = 0xcbf29ce484222325u ^ (seed * 0x9e3779b97f4a7c15u);

@@ -1,5 +1,5 @@
-/* memory.c: where tensors live: in blocks of their own from free lists by size, or in the arena of the scope or program that is open
- * (arena.c). Every byte is counted. Used from the one thread that runs Lua. */
+/* memory.c: where tensors live: in blocks of their own from free lists by size, or in the arena of the scope
+ * or program that is open (arena.c). Every byte is counted. Used from the one thread that runs Lua. */
 #define _GNU_SOURCE
 #include "core.h"
 #include <stdlib.h>
@@ -160,7 +160,8 @@ gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t
         *storage = (gal_storage){memory, bytes, backend, 1, 1};
     } else {
         if (counts.live + (int64_t)bytes > soft_limit())
-            return gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld", bytes, (long long)counts.limit);
+            return gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld", bytes,
+                            (long long)counts.limit);
         storage = malloc(sizeof *storage);
         if (!storage)
             return gal_fail(GAL_MEMORY, "memory: none left for a tensor");

@@ -1,5 +1,5 @@
-/* program.c: every op comes through gal_issue_call, which runs it and, while a program is recorded, writes it down. A replay runs the list
- * again with no Lua, no allocation and no garbage. */
+/* program.c: every op comes through gal_issue_call, which runs it and, while a program is recorded, writes it
+ * down. A replay runs the list again with no Lua, no allocation and no garbage. */
 #include "core.h"
 #include <stdlib.h>
 #include <string.h>
@@ -47,12 +47,14 @@ static gal_status append(gal_program *p, const gal_call *call, size_t size)
     return GAL_OK;
 }
 
-gal_status gal_issue_call(const gal_backend *backend, gal_kernel *kernel, const void *args, size_t size, int64_t work)
+gal_status gal_issue_call(const gal_backend *backend, gal_kernel *kernel, const void *args, size_t size,
+                          int64_t work)
 {
     if (!kernel)
         return gal_fail(GAL_DEVICE, "this op has no kernel on device %s", backend->name);
     if (recording && recording->backend != backend)
-        return gal_fail(GAL_DEVICE, "a program recorded on %s can't hold an op on %s", recording->backend->name, backend->name);
+        return gal_fail(GAL_DEVICE, "a program recorded on %s can't hold an op on %s",
+                        recording->backend->name, backend->name);
     gal_call call = {kernel, args, work};
     gal_status status = backend->issue(&call);
     if (status == GAL_OK && recording)

@@ -1,8 +1,9 @@
 /* random.h: the numbers that are the same on every device: Philox4x32-10, uniforms, normals by Box-Muller.
  *
- * Valid C11 and CUDA C++. Bits are equal everywhere because every function is a fixed sequence of correctly rounded operations:
- * integers, fma, square root, and products that never feed a bare addition, so that no compiler can contract them. All of them are free of
- * branches, so a loop over sixteen of them is vector code (cpu/fast/random.c). */
+ * Valid C11 and CUDA C++. Bits are equal everywhere because every function is a fixed sequence of correctly
+ * rounded operations: integers, fma, square root, and products that never feed a bare addition, so that no
+ * compiler can contract them. All of them are free of branches, so a loop over sixteen of them is vector code
+ * (cpu/fast/random.c). */
 #ifndef GAL_RANDOM_H
 #define GAL_RANDOM_H
 #include <math.h>
@@ -15,7 +16,8 @@
 #define GAL_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* One block of Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011): out[4] from counter[4] and key[2]; out may be counter. */
+/* One block of Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011): out[4] from counter[4] and key[2]; out may
+ * be counter. */
 #define GAL_PHILOX_M0 0xD2511F53u
 #define GAL_PHILOX_M1 0xCD9E8D57u
 #define GAL_PHILOX_W0 0x9E3779B9u
@@ -38,7 +40,8 @@ GAL_INLINE void gal_philox_block(uint32_t *out, const uint32_t *counter, const u
 /* Block number `block` of a stream: the counter's 128 bits are {block, stream}, low words first. */
 GAL_INLINE void gal_random_block(uint32_t *out, uint64_t key, uint64_t block, uint64_t stream)
 {
-    uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)};
+    uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream,
+                           (uint32_t)(stream >> 32)};
     uint32_t keys[2] = {(uint32_t)key, (uint32_t)(key >> 32)};
     gal_philox_block(out, counter, keys);
 }
@@ -73,17 +76,20 @@ GAL_INLINE float gal_random_log(float x)
     return fmaf((float)exponent, 0.693359375f, x + y);
 }
 
-/* Two independent N(0, 1) from two words (Box & Muller 1958): radius from a in (0, 1] so that the logarithm is finite, which bounds
- * |normal| by sqrt(48 ln 2) = 5.77; angle from b, in quarter turns and a rest within an eighth. */
+/* Two independent N(0, 1) from two words (Box & Muller 1958): radius from a in (0, 1] so that the logarithm
+ * is finite, which bounds |normal| by sqrt(48 ln 2) = 5.77; angle from b, in quarter turns and a rest within
+ * an eighth. */
 GAL_INLINE void gal_random_normals(uint32_t a, uint32_t b, float *first, float *second)
 {
     float radius = sqrtf(-2 * gal_random_log((float)(int32_t)((a >> 8) + 1) * 0x1p-24f));
     int32_t turn = (int32_t)(b >> 8);
     int32_t quarter = (turn + (1 << 21)) >> 22;
     float angle = (float)(turn - quarter * (1 << 22)) * 0x1p-24f * 6.283185307f, z = angle * angle;
-    float sine = fmaf(fmaf(fmaf(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f) * z, angle, angle);
+    float sine =
+        fmaf(fmaf(fmaf(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f) * z, angle, angle);
     float cosine =
-        fmaf(fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f) * z, z, fmaf(-0.5f, z, 1.0f));
+        fmaf(fmaf(fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f) * z, z,
+             fmaf(-0.5f, z, 1.0f));
     float x = quarter & 1 ? cosine : sine, y = quarter & 1 ? sine : cosine;
     x = quarter & 2 ? -x : x;
     y = (quarter + 1) & 2 ? -y : y;
@@ -102,8 +108,8 @@ GAL_INLINE int64_t gal_blocks_permutation(int64_t n)
 {
     return (n + 1) / 2;
 }
-/* One row of flow_draw: word 0 is t, word 1 is unused, then pairs of words give d normals for theta_0 and d for eps. Row r starts at block
- * r times this. */
+/* One row of flow_draw: word 0 is t, word 1 is unused, then pairs of words give d normals for theta_0 and d
+ * for eps. Row r starts at block r times this. */
 GAL_INLINE int64_t gal_blocks_flow_row(int64_t d)
 {
     return (2 * d + 2 + 3) / 4;

@@ -1,4 +1,5 @@
-/* tensor.c: handles on storages: making, viewing, keeping, and moving values to and from the host. No arithmetic. */
+/* tensor.c: handles on storages: making, viewing, keeping, and moving values to and from the host. No
+ * arithmetic. */
 #include "core.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,8 @@ static gal_status set_shape(gal_tensor *x, int rank, const int64_t *shape)
     int64_t count = 1;
     for (int i = rank - 1; i >= 0; i--) {
         if (shape[i] < 0)
-            return gal_fail(GAL_SHAPE, "shape: dimension %d is %lld, expected 0 or more", i + 1, (long long)shape[i]);
+            return gal_fail(GAL_SHAPE, "shape: dimension %d is %lld, expected 0 or more", i + 1,
+                            (long long)shape[i]);
         if (shape[i] && count > ((int64_t)1 << 48) / shape[i])
             return gal_fail(GAL_SHAPE, "shape: more than 2^48 elements");
         x->shape[i] = shape[i];
@@ -83,7 +85,8 @@ gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int r
     if (status == GAL_OK)
         status = set_shape(&wanted, rank, shape);
     if (status == GAL_OK)
-        status = gal_storage_new(&wanted.storage, backend, (size_t)gal_tensor_count(&wanted) * gal_dtype_size(dtype));
+        status = gal_storage_new(&wanted.storage, backend,
+                                 (size_t)gal_tensor_count(&wanted) * gal_dtype_size(dtype));
     if (status != GAL_OK)
         return status;
     gal_tensor *x;
@@ -99,14 +102,16 @@ gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int r
     return GAL_OK;
 }
 
-gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape, const int64_t *stride, int64_t offset)
+gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape,
+                           const int64_t *stride, int64_t offset)
 {
     gal_tensor view = {.dtype = x->dtype, .storage = x->storage};
     gal_status status = set_shape(&view, rank, shape);
     if (status != GAL_OK)
         return status;
     int64_t size = (int64_t)gal_dtype_size(x->dtype);
-    int64_t first = ((char *)x->data - (char *)x->storage->base) / size + offset, lowest = first, highest = first;
+    int64_t first = ((char *)x->data - (char *)x->storage->base) / size + offset, lowest = first,
+            highest = first;
     for (int i = 0; i < rank; i++) {
         view.stride[i] = stride[i];
         *(stride[i] < 0 ? &lowest : &highest) += stride[i] * (shape[i] - 1);
@@ -114,8 +119,8 @@ gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, cons
     if (gal_tensor_count(&view) == 0)
         first = 0; /* an empty view points at nothing */
     else if (lowest < 0 || (highest + 1) * size > (int64_t)x->storage->bytes)
-        return gal_fail(GAL_SHAPE, "view: elements %lld to %lld lie outside the storage of %zu bytes", (long long)lowest,
-                        (long long)highest, x->storage->bytes);
+        return gal_fail(GAL_SHAPE, "view: elements %lld to %lld lie outside the storage of %zu bytes",
+                        (long long)lowest, (long long)highest, x->storage->bytes);
     gal_tensor *y;
     status = gal_handle_new(&y);
     if (status != GAL_OK)
@@ -157,12 +162,13 @@ void gal_tensor_free(gal_tensor *x)
     gal_handle_free(x);
 }
 
-/* Row-major order on the host <-> x: in one piece where x is contiguous, else through a contiguous twin on the device. */
+/* Row-major order on the host <-> x: in one piece where x is contiguous, else through a contiguous twin on
+ * the device. */
 static gal_status count_matches(const char *name, const gal_tensor *x, int64_t count)
 {
-    return count == gal_tensor_count(x)
-               ? GAL_OK
-               : gal_fail(GAL_SHAPE, "%s: %lld values for a tensor of shape %s", name, (long long)count, gal_shape_text(x));
+    return count == gal_tensor_count(x) ? GAL_OK
+                                        : gal_fail(GAL_SHAPE, "%s: %lld values for a tensor of shape %s",
+                                                   name, (long long)count, gal_shape_text(x));
 }
 
 gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
@@ -171,8 +177,8 @@ gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
     if (status != GAL_OK || count == 0)
         return status;
     if (gal_recording())
-        return gal_fail(GAL_STATE,
-                        "reading a tensor on the host while a program is recorded: its value would be that of the recording for ever");
+        return gal_fail(GAL_STATE, "reading a tensor on the host while a program is recorded: its value "
+                                   "would be that of the recording for ever");
     const gal_backend *backend = x->storage->backend;
     size_t bytes = (size_t)count * gal_dtype_size(x->dtype);
     if (gal_tensor_contiguous(x))

@@ -17,7 +17,8 @@ int gal_balance_lanes(gal_balance *b, int lanes)
 
 int64_t gal_balance_chunk(const gal_balance *b, int64_t times)
 {
-    int64_t chunk = b->usual > 0 ? (int64_t)(WINDOW / b->usual) / (b->trial ? 8 : 1) : 1; /* a trial may be several times slower */
+    int64_t chunk = b->usual > 0 ? (int64_t)(WINDOW / b->usual) / (b->trial ? 8 : 1)
+                                 : 1; /* a trial may be several times slower */
     chunk = chunk > 1 ? chunk : 1;
     return chunk < times ? chunk : times;
 }
@@ -45,7 +46,9 @@ static void judge(gal_balance *b, double mean, double now)
     }
     b->usual = mean;
     b->best = b->best > 0 ? least(b->best, mean) : mean;
-    int slower = !b->alone && mean > SLOWDOWN * b->best; /* one lane alone can only be slowed by what would slow all of them */
+    int slower =
+        !b->alone &&
+        mean > SLOWDOWN * b->best; /* one lane alone can only be slowed by what would slow all of them */
     b->trial = now >= b->next || (slower && now > b->last + HURRY && now > b->last + 10 * mean);
 }
 

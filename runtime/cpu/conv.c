@@ -1,5 +1,5 @@
-/* conv.c: convolution with its activation and mean pool, forward and backward, and the pools: the formulas, pixel by pixel. fast/conv.c
- * computes the same from tiles. */
+/* conv.c: convolution with its activation and mean pool, forward and backward, and the pools: the formulas,
+ * pixel by pixel. fast/conv.c computes the same from tiles. */
 #include "cpu.h"
 #include "activation.h"
 #include "bf16.h"
@@ -21,7 +21,8 @@ static float convolved(const gal_conv_args *g, const float *x, int64_t row, int6
             int64_t i = row * g->stride + ky - g->top, j = column * g->stride + kx - g->left;
             if (i < 0 || i >= g->h || j < 0 || j >= g->w)
                 continue;
-            const float *pixel = x + (i * g->w + j) * g->c, *weight = g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c;
+            const float *pixel = x + (i * g->w + j) * g->c,
+                        *weight = g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c;
             for (int64_t c = 0; c < g->c; c++)
                 z = fmaf(factor(g, pixel[c]), factor(g, weight[c]), z);
         }
@@ -40,7 +41,8 @@ gal_status gal_cpu_conv2d(const gal_lane *lane, const void *args)
             float sum = 0, slope;
             for (int64_t i = row; i < row + g->pool; i++)
                 for (int64_t j = column; j < column + g->pool; j++) {
-                    sum += gal_activate(g->activation, convolved(g, g->x + n * g->h * g->w * g->c, i, j, o), &slope);
+                    sum += gal_activate(g->activation, convolved(g, g->x + n * g->h * g->w * g->c, i, j, o),
+                                        &slope);
                     if (g->slope)
                         g->slope[((n * g->zh + i) * g->zw + j) * g->out + o] = slope;
                 }
@@ -66,7 +68,8 @@ gal_status gal_cpu_conv2d_backward(const gal_lane *lane, const void *args)
     int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, from, to;
     gal_share(lane, g->n * g->zh * g->zw, 1, &from, &to);
     for (int64_t p = from; p < to; p++) {
-        int64_t n = p / (g->zh * g->zw), i = p / g->zw % g->zh, j = p % g->zw, row = i / g->pool, column = j / g->pool;
+        int64_t n = p / (g->zh * g->zw), i = p / g->zw % g->zh, j = p % g->zw, row = i / g->pool,
+                column = j / g->pool;
         for (int64_t o = 0; o < g->out; o++) {
             float slope = 1;
             if (g->slope)
@@ -74,7 +77,9 @@ gal_status gal_cpu_conv2d_backward(const gal_lane *lane, const void *args)
             else if (g->activation != GAL_IDENTITY)
                 gal_activate(g->activation, convolved(g, g->x + n * g->h * g->w * g->c, i, j, o), &slope);
             int used = row < yh && column < yw;
-            dz[p * g->out + o] = used ? slope * g->dy[((n * yh + row) * yw + column) * g->out + o] / (float)(g->pool * g->pool) : 0;
+            dz[p * g->out + o] =
+                used ? slope * g->dy[((n * yh + row) * yw + column) * g->out + o] / (float)(g->pool * g->pool)
+                     : 0;
         }
     }
     return GAL_OK;
@@ -87,18 +92,21 @@ static float spread(const gal_conv_args *g, const float *dz, int64_t i, int64_t 
     for (int64_t ky = 0; ky < g->kh; ky++)
         for (int64_t kx = 0; kx < g->kw; kx++) {
             int64_t row = i + g->top - ky, column = j + g->left - kx;
-            if (row < 0 || column < 0 || row % g->stride || column % g->stride || row / g->stride >= g->zh || column / g->stride >= g->zw)
+            if (row < 0 || column < 0 || row % g->stride || column % g->stride || row / g->stride >= g->zh ||
+                column / g->stride >= g->zw)
                 continue;
             const float *pixel = dz + (row / g->stride * g->zw + column / g->stride) * g->out;
             for (int64_t o = 0; o < g->out; o++)
-                dx = fmaf(factor(g, pixel[o]), factor(g, g->weight[((o * g->kh + ky) * g->kw + kx) * g->c + c]), dx);
+                dx = fmaf(factor(g, pixel[o]),
+                          factor(g, g->weight[((o * g->kh + ky) * g->kw + kx) * g->c + c]), dx);
         }
     return dx;
 }
 
-/* start + the sum over all pixels of dz's output o times x under the window's pixel (ky, kx), channel c; x NULL: of dz alone. A chain for
- * each row of an image. */
-static float gathered(const gal_conv_args *g, float start, const float *dz, const float *x, int64_t o, int64_t ky, int64_t kx, int64_t c)
+/* start + the sum over all pixels of dz's output o times x under the window's pixel (ky, kx), channel c; x
+ * NULL: of dz alone. A chain for each row of an image. */
+static float gathered(const gal_conv_args *g, float start, const float *dz, const float *x, int64_t o,
+                      int64_t ky, int64_t kx, int64_t c)
 {
     for (int64_t n = 0; n < g->n; n++)
         for (int64_t row = 0; row < g->zh; row++) {
@@ -126,12 +134,14 @@ gal_status gal_cpu_conv2d_backward_finish(const gal_lane *lane, const void *args
     gal_share(lane, g->n * g->h * g->w, 1, &from, &to);
     for (int64_t p = from; g->dx && p < to; p++)
         for (int64_t c = 0; c < g->c; c++)
-            g->dx[p * g->c + c] = spread(g, dz + p / (g->h * g->w) * g->zh * g->zw * g->out, p / g->w % g->h, p % g->w, c);
+            g->dx[p * g->c + c] =
+                spread(g, dz + p / (g->h * g->w) * g->zh * g->zw * g->out, p / g->w % g->h, p % g->w, c);
     gal_share(lane, g->out, 1, &from, &to);
     for (int64_t o = from; o < to; o++) {
         for (int64_t k = 0; g->dw && k < g->kh * g->kw * g->c; k++) {
             float *dw = g->dw + o * g->kh * g->kw * g->c + k;
-            *dw = gathered(g, g->accumulate ? *dw : 0, dz, g->x, o, k / (g->kw * g->c), k / g->c % g->kw, k % g->c);
+            *dw = gathered(g, g->accumulate ? *dw : 0, dz, g->x, o, k / (g->kw * g->c), k / g->c % g->kw,
+                           k % g->c);
         }
         if (g->db)
             g->db[o] = gathered(g, g->accumulate ? g->db[o] : 0, dz, NULL, o, 0, 0, 0);

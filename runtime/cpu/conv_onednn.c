@@ -1,6 +1,7 @@
-/* conv_onednn.c: convolutions by oneDNN, 2.x and 3.x, for GALRUN_CONV=onednn. Our own tiles (fast/conv.c) were faster in every shape of
- * tests/bench/w2.md and keep an image's bits apart from its batch, so this is for machines where they are not, and a second opinion for the
- * tests. Primitives are made once for each shape and kept; what oneDNN can't do quickly the plain kernels do, and gal_notice() says so. */
+/* conv_onednn.c: convolutions by oneDNN, 2.x and 3.x, for GALRUN_CONV=onednn. Our own tiles (fast/conv.c)
+ * were faster in every shape of tests/bench/w2.md and keep an image's bits apart from its batch, so this is
+ * for machines where they are not, and a second opinion for the tests. Primitives are made once for each
+ * shape and kept; what oneDNN can't do quickly the plain kernels do, and gal_notice() says so. */
 #include "conv_onednn.h"
 #include "cpu.h"
 
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the two C interfaces: memory descriptions are structs in 2.x, handles in 3.x; operation descriptions are gone in 3.x ---- */
+/* ---- the two C interfaces: memory descriptions are structs in 2.x, handles in 3.x; operation descriptions
+ * are gone in 3.x ---- */
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t description;
 #else
@@ -28,8 +30,8 @@ typedef struct made {
     struct made *next;
     shape shape;
     int usable;
-    dnnl_primitive_t primitive,
-        reorder; /* reorder: weights {out, kh, kw, c} to the primitive's order, or back; NULL where they are the same */
+    dnnl_primitive_t primitive, reorder; /* reorder: weights {out, kh, kw, c} to the primitive's order, or
+                                            back; NULL where they are the same */
     dnnl_memory_t image, weights, packed, bias, z, scratch;
     size_t packed_bytes, scratch_bytes;
 } made;
@@ -55,31 +57,39 @@ static int describe(dnnl_memory_desc_t *out, int rank, const dnnl_dim_t *dims, d
 #endif
 
 /* The primitive's description. hint: that of the forward, for the backward kinds. */
-static int describe_convolution(dnnl_primitive_desc_t *out, kind kind, const shape *s, description x, description w, description b,
-                                description z, dnnl_primitive_attr_t attributes, dnnl_primitive_desc_t hint)
+static int describe_convolution(dnnl_primitive_desc_t *out, kind kind, const shape *s, description x,
+                                description w, description b, description z, dnnl_primitive_attr_t attributes,
+                                dnnl_primitive_desc_t hint)
 {
     const dnnl_dims_t strides = {s->stride, s->stride}, none = {0, 0}, before = {s->top, s->left};
-    const dnnl_dims_t after = {(s->zh - 1) * s->stride + s->kh - s->h - s->top, (s->zw - 1) * s->stride + s->kw - s->w - s->left};
+    const dnnl_dims_t after = {(s->zh - 1) * s->stride + s->kh - s->h - s->top,
+                               (s->zw - 1) * s->stride + s->kw - s->w - s->left};
 #if DNNL_VERSION_MAJOR >= 3
     if (kind == FORWARD)
-        return dnnl_convolution_forward_primitive_desc_create(out, engine, dnnl_forward_training, dnnl_convolution_direct, x, w, b, z,
-                                                              strides, none, before, after, attributes) == dnnl_success;
+        return dnnl_convolution_forward_primitive_desc_create(
+                   out, engine, dnnl_forward_training, dnnl_convolution_direct, x, w, b, z, strides, none,
+                   before, after, attributes) == dnnl_success;
     if (kind == DATA)
-        return dnnl_convolution_backward_data_primitive_desc_create(out, engine, dnnl_convolution_direct, x, w, z, strides, none, before,
-                                                                    after, hint, attributes) == dnnl_success;
-    return dnnl_convolution_backward_weights_primitive_desc_create(out, engine, dnnl_convolution_direct, x, w, b, z, strides, none, before,
-                                                                   after, hint, attributes) == dnnl_success;
+        return dnnl_convolution_backward_data_primitive_desc_create(out, engine, dnnl_convolution_direct, x,
+                                                                    w, z, strides, none, before, after, hint,
+                                                                    attributes) == dnnl_success;
+    return dnnl_convolution_backward_weights_primitive_desc_create(out, engine, dnnl_convolution_direct, x, w,
+                                                                   b, z, strides, none, before, after, hint,
+                                                                   attributes) == dnnl_success;
 #else
     dnnl_convolution_desc_t d;
     dnnl_status_t status;
     if (kind == FORWARD)
-        status = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x, w, b, z, strides, none,
-                                                            before, after);
+        status = dnnl_dilated_convolution_forward_desc_init(
+            &d, dnnl_forward_training, dnnl_convolution_direct, x, w, b, z, strides, none, before, after);
     else if (kind == DATA)
-        status = dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x, w, z, strides, none, before, after);
+        status = dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x, w, z,
+                                                                  strides, none, before, after);
     else
-        status = dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x, w, b, z, strides, none, before, after);
-    return status == dnnl_success && dnnl_primitive_desc_create(out, &d, attributes, engine, hint) == dnnl_success;
+        status = dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x, w, b, z,
+                                                                     strides, none, before, after);
+    return status == dnnl_success &&
+           dnnl_primitive_desc_create(out, &d, attributes, engine, hint) == dnnl_success;
 #endif
 }
 
@@ -98,7 +108,8 @@ static int memory_of(dnnl_memory_t *out, description md)
 static int is_quick(dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name && strncmp(name, "ref", 3) != 0;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name &&
+           strncmp(name, "ref", 3) != 0;
 }
 
 static int make_reorder(made *m, description plain, description packed)
@@ -107,13 +118,15 @@ static int make_reorder(made *m, description plain, description packed)
         return 1;
     dnnl_primitive_desc_t pd = NULL;
     int back = m->shape.kind == WEIGHTS;
-    int ok = dnnl_reorder_primitive_desc_create(&pd, back ? packed : plain, engine, back ? plain : packed, engine, NULL) == dnnl_success &&
+    int ok = dnnl_reorder_primitive_desc_create(&pd, back ? packed : plain, engine, back ? plain : packed,
+                                                engine, NULL) == dnnl_success &&
              dnnl_primitive_create(&m->reorder, pd) == dnnl_success;
     dnnl_primitive_desc_destroy(pd);
     return ok;
 }
 
-/* Fills m for its shape; 0 where oneDNN has nothing quick for it. Images and z keep our order: `any` would ask for copies of them. */
+/* Fills m for its shape; 0 where oneDNN has nothing quick for it. Images and z keep our order: `any` would
+ * ask for copies of them. */
 static int make(made *m)
 {
     const shape *s = &m->shape;
@@ -128,18 +141,21 @@ static int make(made *m)
     ok = ok && dnnl_primitive_attr_create(&attributes) == dnnl_success &&
          dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user) == dnnl_success;
     if (ok && s->kind != FORWARD)
-        ok = describe_convolution(&hint, FORWARD, s, REF(x), REF(any), s->bias ? REF(b) : NULL, REF(z), NULL, NULL);
+        ok = describe_convolution(&hint, FORWARD, s, REF(x), REF(any), s->bias ? REF(b) : NULL, REF(z), NULL,
+                                  NULL);
     ok = ok &&
-         describe_convolution(&pd, s->kind, s, REF(x), REF(any), s->bias && s->kind != DATA ? REF(b) : NULL, REF(z), attributes, hint) &&
+         describe_convolution(&pd, s->kind, s, REF(x), REF(any), s->bias && s->kind != DATA ? REF(b) : NULL,
+                              REF(z), attributes, hint) &&
          is_quick(pd);
     if (ok) {
-        description packed = asked(pd, s->kind == WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md),
+        description packed =
+                        asked(pd, s->kind == WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md),
                     scratch = asked(pd, dnnl_query_scratchpad_md);
         m->packed_bytes = dnnl_memory_desc_get_size(packed);
         m->scratch_bytes = dnnl_memory_desc_get_size(scratch);
-        ok = dnnl_primitive_create(&m->primitive, pd) == dnnl_success && make_reorder(m, REF(w), packed) && memory_of(&m->image, REF(x)) &&
-             memory_of(&m->z, REF(z)) && memory_of(&m->weights, REF(w)) && memory_of(&m->packed, packed) && memory_of(&m->bias, REF(b)) &&
-             memory_of(&m->scratch, scratch);
+        ok = dnnl_primitive_create(&m->primitive, pd) == dnnl_success && make_reorder(m, REF(w), packed) &&
+             memory_of(&m->image, REF(x)) && memory_of(&m->z, REF(z)) && memory_of(&m->weights, REF(w)) &&
+             memory_of(&m->packed, packed) && memory_of(&m->bias, REF(b)) && memory_of(&m->scratch, scratch);
     }
     dnnl_primitive_desc_destroy(pd);
     dnnl_primitive_desc_destroy(hint);
@@ -148,12 +164,14 @@ static int make(made *m)
     return ok;
 }
 
-/* The kept primitive of this shape, made where it is new; NULL where memory is out. Primitives are for one number of threads. */
+/* The kept primitive of this shape, made where it is new; NULL where memory is out. Primitives are for one
+ * number of threads. */
 static made *find(const gal_conv_args *g, kind kind)
 {
     shape s;
     memset(&s, 0, sizeof s);
-    s.n = g->n, s.h = g->h, s.w = g->w, s.c = g->c, s.zh = g->zh, s.zw = g->zw, s.out = g->out, s.kh = g->kh, s.kw = g->kw;
+    s.n = g->n, s.h = g->h, s.w = g->w, s.c = g->c, s.zh = g->zh, s.zw = g->zw, s.out = g->out, s.kh = g->kh,
+    s.kw = g->kw;
     s.stride = g->stride, s.top = g->top, s.left = g->left, s.kind = kind, s.threads = gal_threads(0);
     s.bias = kind == FORWARD ? g->bias != NULL : g->db != NULL;
     for (made *m = kept; m; m = m->next)
@@ -173,7 +191,8 @@ static made *find(const gal_conv_args *g, kind kind)
 
 static int run(dnnl_primitive_t primitive, const dnnl_exec_arg_t *args, int count)
 {
-    return dnnl_primitive_execute(primitive, stream, count, args) == dnnl_success && dnnl_stream_wait(stream) == dnnl_success;
+    return dnnl_primitive_execute(primitive, stream, count, args) == dnnl_success &&
+           dnnl_stream_wait(stream) == dnnl_success;
 }
 
 /* Floats that `bytes` take, to the next cache line. */
@@ -187,13 +206,15 @@ static int place(dnnl_memory_t memory, const void *data)
     return dnnl_memory_set_data_handle(memory, (void *)data) == dnnl_success;
 }
 
-/* One convolution: image, weights {out, kh, kw, c} and z are read or written as the kind says; room {packed, scratch} floats. */
-static int convolve(made *m, const void *image, const void *weights, const void *bias, const void *z, float *room)
+/* One convolution: image, weights {out, kh, kw, c} and z are read or written as the kind says; room {packed,
+ * scratch} floats. */
+static int convolve(made *m, const void *image, const void *weights, const void *bias, const void *z,
+                    float *room)
 {
     void *packed = m->reorder ? (void *)room : (void *)weights;
     int kind = m->shape.kind;
-    if (!place(m->image, image) || !place(m->weights, weights) || !place(m->packed, packed) || !place(m->bias, bias) || !place(m->z, z) ||
-        !place(m->scratch, room + floats(m->packed_bytes)))
+    if (!place(m->image, image) || !place(m->weights, weights) || !place(m->packed, packed) ||
+        !place(m->bias, bias) || !place(m->z, z) || !place(m->scratch, room + floats(m->packed_bytes)))
         return 0;
     const dnnl_exec_arg_t order[] = {{DNNL_ARG_FROM, kind == WEIGHTS ? m->packed : m->weights},
                                      {DNNL_ARG_TO, kind == WEIGHTS ? m->weights : m->packed}};
@@ -240,7 +261,9 @@ static void make_dz(const gal_conv_args *g, float *z)
                 slope = g->slope[p * g->out + o];
             else if (g->activation != GAL_IDENTITY)
                 gal_activate(g->activation, *at, &slope);
-            *at = row < yh && column < yw ? slope * g->dy[((n * yh + row) * yw + column) * g->out + o] / (float)(g->pool * g->pool) : 0;
+            *at = row < yh && column < yw ? slope * g->dy[((n * yh + row) * yw + column) * g->out + o] /
+                                                (float)(g->pool * g->pool)
+                                          : 0;
         }
     }
 }
@@ -248,9 +271,10 @@ static void make_dz(const gal_conv_args *g, float *z)
 /* The specification's kernels instead, with a sentence for the user. */
 static gal_status plain(gal_kernel *const *kernels, int count, const gal_conv_args *g)
 {
-    gal_note("oneDNN has no convolution of {%lld, %lld, %lld, %lld} with {%lld, %lld, %lld, %lld}: the plain kernel does it, slowly",
-             (long long)g->n, (long long)g->h, (long long)g->w, (long long)g->c, (long long)g->out, (long long)g->kh, (long long)g->kw,
-             (long long)g->c);
+    gal_note("oneDNN has no convolution of {%lld, %lld, %lld, %lld} with {%lld, %lld, %lld, %lld}: the plain "
+             "kernel does it, slowly",
+             (long long)g->n, (long long)g->h, (long long)g->w, (long long)g->c, (long long)g->out,
+             (long long)g->kh, (long long)g->kw, (long long)g->c);
     gal_status status = GAL_OK;
     for (int i = 0; i < count && status == GAL_OK; i++)
         status = gal_cpu_issue(&(gal_call){kernels[i], g, i < count - 1 ? GAL_WHOLE : INT64_MAX});
@@ -268,7 +292,8 @@ static gal_status forward(const gal_lane *lane, const void *args)
         return plain((gal_kernel *const[]){gal_cpu_conv2d}, 1, g);
     size_t z_size = floats((size_t)(g->n * g->zh * g->zw * g->out) * 4);
     int whole = g->activation == GAL_IDENTITY && g->pool == 1;
-    gal_status status = gal_cpu_scratch_grow((z_size + floats(m->packed_bytes) + floats(m->scratch_bytes)) * 4);
+    gal_status status =
+        gal_cpu_scratch_grow((z_size + floats(m->packed_bytes) + floats(m->scratch_bytes)) * 4);
     if (status != GAL_OK)
         return status;
     float *z = whole ? g->y : gal_cpu_scratch();
@@ -283,19 +308,21 @@ static gal_status backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     int again = !g->slope && g->activation != GAL_IDENTITY, weights = g->dw || g->db;
-    made *m[KINDS] = {again ? find(g, FORWARD) : NULL, g->dx ? find(g, DATA) : NULL, weights ? find(g, WEIGHTS) : NULL};
+    made *m[KINDS] = {again ? find(g, FORWARD) : NULL, g->dx ? find(g, DATA) : NULL,
+                      weights ? find(g, WEIGHTS) : NULL};
     (void)lane;
     size_t room = 0;
     for (int k = 0; k < KINDS; k++) {
         if ((k == FORWARD ? again : k == DATA ? g->dx != NULL : weights) && !(m[k] && m[k]->usable))
-            return plain((gal_kernel *const[]){gal_cpu_conv2d_backward_prepare, gal_cpu_conv2d_backward, gal_cpu_conv2d_backward_finish}, 3,
-                         g);
+            return plain((gal_kernel *const[]){gal_cpu_conv2d_backward_prepare, gal_cpu_conv2d_backward,
+                                               gal_cpu_conv2d_backward_finish},
+                         3, g);
         size_t wanted = m[k] ? floats(m[k]->packed_bytes) + floats(m[k]->scratch_bytes) : 0;
         room = wanted > room ? wanted : room;
     }
     int64_t taps = g->kh * g->kw * g->c;
-    size_t z_size = floats((size_t)(g->n * g->zh * g->zw * g->out) * 4), w_size = floats((size_t)(g->out * taps) * 4),
-           b_size = floats((size_t)g->out * 4);
+    size_t z_size = floats((size_t)(g->n * g->zh * g->zw * g->out) * 4),
+           w_size = floats((size_t)(g->out * taps) * 4), b_size = floats((size_t)g->out * 4);
     gal_status status = gal_cpu_scratch_grow((z_size + w_size + b_size + room) * 4);
     if (status != GAL_OK)
         return status;

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Types other than float32 pass through double; a value outside the target's range becomes its nearest end, NaN becomes 0 in integers. */
+/* Types other than float32 pass through double; a value outside the target's range becomes its nearest end,
+ * NaN becomes 0 in integers. */
 static inline double load(const void *x, int type, int64_t i)
 {
     switch (type) {
@@ -28,7 +29,10 @@ static inline void store(void *y, int type, int64_t i, double value)
         ((uint8_t *)y)[i] = value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0;
         break;
     case GAL_I64:
-        ((int64_t *)y)[i] = value >= 0x1p63 ? INT64_MAX : value <= -0x1p63 ? INT64_MIN : value == value ? (int64_t)value : 0;
+        ((int64_t *)y)[i] = value >= 0x1p63    ? INT64_MAX
+                            : value <= -0x1p63 ? INT64_MIN
+                            : value == value   ? (int64_t)value
+                                               : 0;
         break;
     default:
         ((double *)y)[i] = value;
@@ -53,8 +57,10 @@ static void same_type(void *y, const void *x, size_t size, int64_t n, int64_t ys
             ((uint8_t *)y)[i * ys] = ((const uint8_t *)x)[i * xs];
 }
 
-/* What one run along the last dimension does: n elements; `flat` is the first one's place in row-major order. */
-typedef void run_of(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs, int64_t flat);
+/* What one run along the last dimension does: n elements; `flat` is the first one's place in row-major order.
+ */
+typedef void run_of(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
+                    int64_t flat);
 
 /* Calls run for each piece of the last dimension in the lane's share. */
 static gal_status walk(const gal_lane *lane, const gal_copy_args *g, run_of *run)
@@ -64,7 +70,8 @@ static gal_status walk(const gal_lane *lane, const gal_copy_args *g, run_of *run
     if (from >= to)
         return GAL_OK;
     int last = g->rank - 1;
-    int64_t rest = from, y_size = (int64_t)gal_dtype_size(g->y_type), x_size = g->x ? (int64_t)gal_dtype_size(g->x_type) : 0;
+    int64_t rest = from, y_size = (int64_t)gal_dtype_size(g->y_type),
+            x_size = g->x ? (int64_t)gal_dtype_size(g->x_type) : 0;
     for (int d = last; d >= 0; d--) {
         at[d] = rest % g->shape[d];
         rest /= g->shape[d];
@@ -90,7 +97,8 @@ static gal_status walk(const gal_lane *lane, const gal_copy_args *g, run_of *run
     return GAL_OK;
 }
 
-static void copy_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs, int64_t flat)
+static void copy_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
+                     int64_t flat)
 {
     (void)flat;
     if (g->y_type == g->x_type) {
@@ -111,7 +119,8 @@ gal_status gal_cpu_copy(const gal_lane *lane, const void *args)
     return walk(lane, args, copy_run);
 }
 
-static void arange_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs, int64_t flat)
+static void arange_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
+                       int64_t flat)
 {
     (void)x, (void)xs;
     for (int64_t i = 0; i < n; i++)
@@ -123,7 +132,8 @@ gal_status gal_cpu_arange(const gal_lane *lane, const void *args)
     return walk(lane, args, arange_run);
 }
 
-static void fill_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs, int64_t flat)
+static void fill_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
+                     int64_t flat)
 {
     (void)x, (void)xs, (void)flat;
     if (g->y_type == GAL_F32)

@@ -1,5 +1,5 @@
-/* cpu.c: the CPU's table of kernels. Which instruction set, from where memory comes; the kernels are in the files beside it, the threads in
- * lanes.c. */
+/* cpu.c: the CPU's table of kernels. Which instruction set, from where memory comes; the kernels are in the
+ * files beside it, the threads in lanes.c. */
 #define _GNU_SOURCE
 #include "cpu.h"
 #include "conv_onednn.h"
@@ -52,14 +52,15 @@ static int cpu_has(int isa)
     if (isa == 2)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (isa == 3)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
 #endif
     return isa < 2;
 }
 
-/* The set that the user wants at most, or NULL: GALRUN_ISA, for tests and for a machine whose best set is slow; and what oneDNN is limited to
- * limits these kernels too. */
+/* The set that the user wants at most, or NULL: GALRUN_ISA, for tests and for a machine whose best set is
+ * slow; and what oneDNN is limited to limits these kernels too. */
 static const char *wanted_isa(void)
 {
     const char *wanted = getenv("GALRUN_ISA"), *dnnl = getenv("DNNL_MAX_CPU_ISA");

@@ -2,7 +2,8 @@
 #include "cpu.h"
 #include "core/random.h"
 
-/* Row r: t, then theta_0 {d}, then eps {d} from blocks counter + r * gal_blocks_flow_row(d) of stream 0 (random.h). */
+/* Row r: t, then theta_0 {d}, then eps {d} from blocks counter + r * gal_blocks_flow_row(d) of stream 0
+ * (random.h). */
 gal_status gal_cpu_flow_draw(const gal_lane *lane, const void *args)
 {
     const gal_flow_draw_args *g = args;
@@ -10,8 +11,9 @@ gal_status gal_cpu_flow_draw(const gal_lane *lane, const void *args)
     gal_share(lane, g->batch, 16, &from, &to);
     for (int64_t r = from; r < to; r++) {
         if (g->index[r] < 0 || g->index[r] >= g->rows)
-            return gal_fail(GAL_VALUE, "flow_draw: index[%lld] is %lld, expected 0 to %lld for theta's %lld rows", (long long)r,
-                            (long long)g->index[r], (long long)(g->rows - 1), (long long)g->rows);
+            return gal_fail(
+                GAL_VALUE, "flow_draw: index[%lld] is %lld, expected 0 to %lld for theta's %lld rows",
+                (long long)r, (long long)g->index[r], (long long)(g->rows - 1), (long long)g->rows);
         const float *theta = g->theta + g->index[r] * g->d;
         float *theta_t = g->theta_t + r * g->d, *velocity = g->velocity + r * g->d, t = 0;
         for (int64_t block = 0; block < per_row; block++) {
@@ -23,7 +25,8 @@ gal_status gal_cpu_flow_draw(const gal_lane *lane, const void *args)
                 float normal[2];
                 gal_random_normals(word[2 * pair], word[2 * pair + 1], &normal[0], &normal[1]);
                 for (int i = 0; i < 2; i++) {
-                    int64_t which = (block * 2 + pair - 1) * 2 + i, j = which < g->d ? which : which - g->d; /* theta_0[j], or eps[j] */
+                    int64_t which = (block * 2 + pair - 1) * 2 + i,
+                            j = which < g->d ? which : which - g->d; /* theta_0[j], or eps[j] */
                     if (which < g->d) {
                         velocity[j] = theta[j] - normal[i];
                         theta_t[j] = fmaf(t, theta[j], (1 - t) * normal[i]);

@@ -1,11 +1,13 @@
-/* flow_integrate.c: the velocity net's ODE, one row after another: the specification. fast/flow.c does the same in tiles of rows. */
+/* flow_integrate.c: the velocity net's ODE, one row after another: the specification. fast/flow.c does the
+ * same in tiles of rows. */
 #include "activation.h"
 #include "bf16.h"
 #include "cpu.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* What one row needs. values {layers + 1, widest}: y_0, y_1, …; tangents {d, widest} twice: dy_i / dtheta_j, and the layer before it. */
+/* What one row needs. values {layers + 1, widest}: y_0, y_1, …; tangents {d, widest} twice: dy_i / dtheta_j,
+ * and the layer before it. */
 typedef struct row_work {
     float *base; /* {out of the first layer}: b_1 and the features' part of w_1 y_0 */
     float *x, *y, *tx, *ty, *state, *k, *g;
@@ -13,7 +15,8 @@ typedef struct row_work {
 } row_work;
 
 /* One layer: y = f(start + w x), ty = f' (w tx) for d tangents. x counts from column `from` of w's row. */
-static void layer_of(const gal_flow_layer *l, const float *start, int64_t in, int half, int64_t d, row_work *k)
+static void layer_of(const gal_flow_layer *l, const float *start, int64_t in, int half, int64_t d,
+                     row_work *k)
 {
     for (int64_t o = 0; o < l->out; o++) {
         const float *w = l->w + o * l->in;
@@ -64,7 +67,8 @@ static float advance(float y, float h, const double *weights, const float *s, in
 static gal_status one_row(const gal_flow_integrate_args *g, int64_t r, row_work *k)
 {
     const gal_flow_layer *l = &g->layer[0];
-    const float *features = g->features ? g->features + (g->galaxies == 1 ? 0 : (g->first + r) / g->share) * g->width : NULL;
+    const float *features =
+        g->features ? g->features + (g->galaxies == 1 ? 0 : (g->first + r) / g->share) * g->width : NULL;
     for (int64_t o = 0; o < l->out; o++) {
         k->base[o] = l->b ? l->b[o] : 0;
         for (int64_t i = 0; i < g->width; i++)
@@ -102,9 +106,11 @@ gal_status gal_cpu_flow_integrate(const gal_lane *lane, const void *args)
     int64_t floats = g->layer[0].out + 2 * widest + 2 * g->d * widest + g->d + GAL_FLOW_STAGES * (g->d + 1);
     float *block = malloc((size_t)floats * sizeof *block);
     if (!block)
-        return gal_fail(GAL_MEMORY, "flow_integrate: no memory left for %lld floats to work in", (long long)floats);
+        return gal_fail(GAL_MEMORY, "flow_integrate: no memory left for %lld floats to work in",
+                        (long long)floats);
     row_work k = {.base = block, .widest = widest};
-    k.x = k.base + g->layer[0].out, k.y = k.x + widest, k.tx = k.y + widest, k.ty = k.tx + g->d * widest, k.state = k.ty + g->d * widest;
+    k.x = k.base + g->layer[0].out, k.y = k.x + widest, k.tx = k.y + widest, k.ty = k.tx + g->d * widest,
+    k.state = k.ty + g->d * widest;
     k.k = k.state + g->d, k.g = k.k + GAL_FLOW_STAGES * g->d;
     gal_share(lane, g->rows, 1, &from, &to);
     gal_status status = GAL_OK;

@@ -5,8 +5,8 @@
 /* log(2 pi) / 2, in nats, for each dimension. */
 #define HALF_LOG_TWO_PI 0.91893853320467274
 
-/* y[i] = log sum_j exp(-|p_i - x_j|^2 / 2) - log(rows counted) - d log(2 pi) / 2, shifted by the nearest row so that no sum is empty. -inf
- * without rows. */
+/* y[i] = log sum_j exp(-|p_i - x_j|^2 / 2) - log(rows counted) - d log(2 pi) / 2, shifted by the nearest row
+ * so that no sum is empty. -inf without rows. */
 gal_status gal_cpu_kde_log_density(const gal_lane *lane, const void *args)
 {
     const gal_kde_args *g = args;
@@ -29,7 +29,10 @@ gal_status gal_cpu_kde_log_density(const gal_lane *lane, const void *args)
                     sum += exp(0.5 * (nearest - distance));
             }
         int64_t counted = g->n - (g->skip_self != 0);
-        g->y[i] = counted > 0 ? (float)(log(sum) - 0.5 * nearest - log((double)counted) - (double)g->d * HALF_LOG_TWO_PI) : -INFINITY;
+        g->y[i] =
+            counted > 0
+                ? (float)(log(sum) - 0.5 * nearest - log((double)counted) - (double)g->d * HALF_LOG_TWO_PI)
+                : -INFINITY;
     }
     return GAL_OK;
 }

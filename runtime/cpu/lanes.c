@@ -1,5 +1,6 @@
-/* lanes.c: how calls meet threads. One call now (issue), or a recorded list in one parallel region with barriers of our own between
- * dependent calls (prepare, replay). Threads are OpenMP's, the pool that oneDNN uses too, so that no two pools fight over the cores. */
+/* lanes.c: how calls meet threads. One call now (issue), or a recorded list in one parallel region with
+ * barriers of our own between dependent calls (prepare, replay). Threads are OpenMP's, the pool that oneDNN
+ * uses too, so that no two pools fight over the cores. */
 #define _GNU_SOURCE
 #include "lanes.h"
 #include <limits.h>
@@ -12,10 +13,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Below so many operations a call is one lane's: a region of its own costs a few microseconds, a barrier in a replay a few tenths. */
+/* Below so many operations a call is one lane's: a region of its own costs a few microseconds, a barrier in a
+ * replay a few tenths. */
 #define WORK_OF_REGION 65536
 #define WORK_OF_BARRIER 12288
-/* Pauses before a waiting lane sleeps: about 25 us. Spinning for ever costs a whole time slice (4 ms a step) when the other core is busy.
+/* Pauses before a waiting lane sleeps: about 25 us. Spinning for ever costs a whole time slice (4 ms a step)
+ * when the other core is busy.
  */
 #define SPIN 2000
 
@@ -35,7 +38,8 @@ int gal_threads(int n)
 /* The lanes of one region: their barrier, and the first failure, by call and then by lane. */
 typedef struct team {
     int lanes;
-    int stop; /* set by the last lane to arrive, before the others go on: all of them leave at the same barrier */
+    int stop; /* set by the last lane to arrive, before the others go on: all of them leave at the same
+                 barrier */
     _Alignas(64) atomic_int arrived;
     _Alignas(64) atomic_int generation;
     _Alignas(64) atomic_int sleeping;
@@ -147,10 +151,13 @@ gal_status gal_cpu_prepare(void **out, const gal_call *calls, int64_t count)
     }
     *p = (plan){.calls = calls, .count = count, .steps = steps};
     for (int64_t i = 0; i < count; i++) {
-        steps[i].kind = calls[i].work == GAL_WHOLE ? WHOLE : calls[i].work < WORK_OF_BARRIER ? SERIAL : SHARED;
-        /* Every call may need what the one before wrote; between two that lane 0 runs alone, or beside the end of a region, that costs
-         * nothing. */
-        steps[i].barrier = i > 0 && (steps[i].kind == SHARED || steps[i - 1].kind == SHARED) && steps[i - 1].kind != WHOLE;
+        steps[i].kind = calls[i].work == GAL_WHOLE        ? WHOLE
+                        : calls[i].work < WORK_OF_BARRIER ? SERIAL
+                                                          : SHARED;
+        /* Every call may need what the one before wrote; between two that lane 0 runs alone, or beside the
+         * end of a region, that costs nothing. */
+        steps[i].barrier =
+            i > 0 && (steps[i].kind == SHARED || steps[i - 1].kind == SHARED) && steps[i - 1].kind != WHOLE;
     }
     return GAL_OK;
 }
@@ -184,7 +191,8 @@ static void run(const plan *p, int64_t from, int64_t to, team *t, gal_lane lane,
             if (failed || (p->steps[i].kind == SERIAL && lane.index > 0))
                 continue;
             gal_lane alone = {.index = 0, .count = 1};
-            gal_status status = p->calls[i].kernel(p->steps[i].kind == SERIAL ? &alone : &lane, p->calls[i].args);
+            gal_status status =
+                p->calls[i].kernel(p->steps[i].kind == SERIAL ? &alone : &lane, p->calls[i].args);
             if (status == GAL_OK)
                 continue;
             report(t, i, lane.index, status);
@@ -202,7 +210,8 @@ static gal_status run_lanes(const plan *p, int64_t from, int64_t to, int lanes, 
 #pragma omp parallel num_threads(lanes)
         {
 #pragma omp single
-            t.lanes = omp_get_num_threads(); /* may be fewer; the barrier at the end of single makes it known */
+            t.lanes =
+                omp_get_num_threads(); /* may be fewer; the barrier at the end of single makes it known */
             run(p, from, to, &t, (gal_lane){.index = omp_get_thread_num(), .count = t.lanes}, times);
         }
     }

@@ -6,8 +6,10 @@
 
 typedef float formula(float a, float b, float p, float q);
 
-/* y[i] = f(a[i], b[i], p, q) over the lane's share of the flat order. Inlined into each op, so that f is no call. */
-static inline __attribute__((always_inline)) gal_status map(const gal_lane *lane, const gal_map_args *g, formula *f)
+/* y[i] = f(a[i], b[i], p, q) over the lane's share of the flat order. Inlined into each op, so that f is no
+ * call. */
+static inline __attribute__((always_inline)) gal_status map(const gal_lane *lane, const gal_map_args *g,
+                                                            formula *f)
 {
     static const float none = 0;
     int64_t from, to, at[GAL_RANK] = {0}, rest;
@@ -30,7 +32,8 @@ static inline __attribute__((always_inline)) gal_status map(const gal_lane *lane
         }
         int64_t run = g->rank ? g->shape[last] - at[last] : 1;
         run = run < to - from ? run : to - from;
-        int64_t ys = g->rank ? g->ys[last] : 1, as = g->rank ? g->as[last] : 1, bs = g->rank && g->b ? g->bs[last] : 0;
+        int64_t ys = g->rank ? g->ys[last] : 1, as = g->rank ? g->as[last] : 1,
+                bs = g->rank && g->b ? g->bs[last] : 0;
         for (int64_t i = 0; i < run; i++)
             y[i * ys] = f(a[i * as], b[i * bs], g->p, g->q);
         from += run;

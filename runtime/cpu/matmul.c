@@ -1,9 +1,11 @@
-/* matmul.c: products, by the order of sums that cpu.h states (GAL_CHAIN). Slow and plain; fast/product.h does the same sums in tiles. */
+/* matmul.c: products, by the order of sums that cpu.h states (GAL_CHAIN). Slow and plain; fast/product.h does
+ * the same sums in tiles. */
 #include "cpu.h"
 #include "activation.h"
 #include <math.h>
 
-/* start + the product of row a and column b over k terms: chains of GAL_CHAIN, each from 0, added in order. */
+/* start + the product of row a and column b over k terms: chains of GAL_CHAIN, each from 0, added in order.
+ */
 static float product(float start, const float *a, int64_t a_step, const float *b, int64_t b_step, int64_t k)
 {
     for (int64_t from = 0; from < k; from += GAL_CHAIN) {
@@ -24,7 +26,8 @@ gal_status gal_cpu_matmul(const gal_lane *lane, const void *args)
     for (int64_t i = from; i < to; i++)
         for (int64_t j = 0; j < g->n; j++) {
             float *y = g->y + i * g->ldy + j;
-            *y = product(g->accumulate ? *y : 0, g->a + i * g->a_row, g->a_col, g->b + j * g->b_col, g->b_row, g->k);
+            *y = product(g->accumulate ? *y : 0, g->a + i * g->a_row, g->a_col, g->b + j * g->b_col, g->b_row,
+                         g->k);
         }
     return GAL_OK;
 }

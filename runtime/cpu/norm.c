@@ -18,7 +18,8 @@ gal_status gal_cpu_layer_norm(const gal_lane *lane, const void *args)
             variance += (x[i] - mean) * (x[i] - mean);
         float m = (float)mean, inverse = (float)(1 / sqrt(variance / (double)g->n + g->eps));
         for (int64_t i = 0; i < g->n; i++)
-            g->y[r * g->n + i] = (float)(x[i] - mean) * inverse * (g->scale ? g->scale[i] : 1) + (g->shift ? g->shift[i] : 0);
+            g->y[r * g->n + i] =
+                (float)(x[i] - mean) * inverse * (g->scale ? g->scale[i] : 1) + (g->shift ? g->shift[i] : 0);
         if (g->statistics) {
             g->statistics[2 * r] = m;
             g->statistics[2 * r + 1] = inverse;

@@ -5,7 +5,8 @@
 #include "scratch.h"
 #include <math.h>
 
-/* ---- pools. Lanes share y's pixels in the forward, images times channels in the backward, so that overlapping windows meet in one lane.
+/* ---- pools. Lanes share y's pixels in the forward, images times channels in the backward, so that
+ * overlapping windows meet in one lane.
  * ---- */
 gal_status gal_cpu_avg_pool2d(const gal_lane *lane, const void *args)
 {
@@ -13,7 +14,9 @@ gal_status gal_cpu_avg_pool2d(const gal_lane *lane, const void *args)
     int64_t from, to;
     gal_share(lane, g->n * g->yh * g->yw, 1, &from, &to);
     for (int64_t p = from; p < to; p++) {
-        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w + p % g->yw * g->stride) * g->c;
+        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w +
+                                      p % g->yw * g->stride) *
+                                         g->c;
         float *y = g->y + p * g->c;
         for (int64_t c = 0; c < g->c; c++)
             y[c] = 0;
@@ -27,7 +30,8 @@ gal_status gal_cpu_avg_pool2d(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* The first of the largest values in row-major order, or the first NaN: its place from the window's corner. */
+/* The first of the largest values in row-major order, or the first NaN: its place from the window's corner.
+ */
 static int64_t place_of_largest(const gal_pool_args *g, const float *corner)
 {
     int64_t best = 0;
@@ -46,7 +50,9 @@ gal_status gal_cpu_max_pool2d(const gal_lane *lane, const void *args)
     int64_t from, to;
     gal_share(lane, g->n * g->yh * g->yw, 1, &from, &to);
     for (int64_t p = from; p < to; p++) {
-        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w + p % g->yw * g->stride) * g->c;
+        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w +
+                                      p % g->yw * g->stride) *
+                                         g->c;
         for (int64_t c = 0; c < g->c; c++)
             g->y[p * g->c + c] = corner[c + place_of_largest(g, corner + c)];
     }
@@ -59,7 +65,8 @@ static gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, in
     int64_t parts = (g->c + CHANNELS - 1) / CHANNELS, from, to;
     gal_share(lane, g->n * parts, 1, &from, &to);
     for (int64_t u = from; u < to; u++) {
-        int64_t n = u / parts, first = u % parts * CHANNELS, end = first + CHANNELS < g->c ? first + CHANNELS : g->c;
+        int64_t n = u / parts, first = u % parts * CHANNELS,
+                end = first + CHANNELS < g->c ? first + CHANNELS : g->c;
         float *dx = g->dx + n * g->h * g->w * g->c;
         for (int64_t p = 0; p < g->h * g->w; p++)
             for (int64_t c = first; c < end; c++)
@@ -71,7 +78,8 @@ static gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, in
                 dx[corner + c + place_of_largest(g, g->x + n * g->h * g->w * g->c + corner + c)] += dy[c];
             for (int64_t k = 0; !largest && k < g->window * g->window; k++)
                 for (int64_t c = first; c < end; c++)
-                    dx[corner + (k / g->window * g->w + k % g->window) * g->c + c] += dy[c] / (float)(g->window * g->window);
+                    dx[corner + (k / g->window * g->w + k % g->window) * g->c + c] +=
+                        dy[c] / (float)(g->window * g->window);
         }
     }
     return GAL_OK;

@@ -2,7 +2,8 @@
 #include "cpu.h"
 #include "core/random.h"
 
-/* Element i of a row is word i % 4 of block counter + i / 4 of the row's stream (random.h), or one of the two normals of its pair of words.
+/* Element i of a row is word i % 4 of block counter + i / 4 of the row's stream (random.h), or one of the two
+ * normals of its pair of words.
  */
 static gal_status draw(const gal_lane *lane, const gal_random_args *g, int normal)
 {
@@ -13,7 +14,8 @@ static gal_status draw(const gal_lane *lane, const gal_random_args *g, int norma
         int64_t row = f / blocks, block = f % blocks, n = g->n - block * 4;
         uint32_t word[4];
         float value[4];
-        gal_random_block(word, g->state[0], g->state[1] + (uint64_t)block, g->streams ? (uint64_t)g->streams[row] : 0);
+        gal_random_block(word, g->state[0], g->state[1] + (uint64_t)block,
+                         g->streams ? (uint64_t)g->streams[row] : 0);
         for (int i = 0; i < 4; i += 2) {
             value[i] = gal_random_uniform(word[i]);
             value[i + 1] = gal_random_uniform(word[i + 1]);
@@ -36,7 +38,8 @@ gal_status gal_cpu_normal(const gal_lane *lane, const void *args)
     return draw(lane, args, 1);
 }
 
-/* Fisher & Yates: for i = n - 1 ... 1 exchange i with j in 0 ... i, j = i-th 64-bit word * (i + 1) / 2^64, whose bias is below n / 2^64. */
+/* Fisher & Yates: for i = n - 1 ... 1 exchange i with j in 0 ... i, j = i-th 64-bit word * (i + 1) / 2^64,
+ * whose bias is below n / 2^64. */
 gal_status gal_cpu_permutation(const gal_lane *lane, const void *args)
 {
     const gal_random_args *g = args;

@@ -1,5 +1,5 @@
-/* reduce.c: sums, means, deviations, extremes and sorting along the middle of {outer, n, inner}. Sums run in double. Lanes share the
- * results, never one sum, so a result's bits depend on its own terms alone. */
+/* reduce.c: sums, means, deviations, extremes and sorting along the middle of {outer, n, inner}. Sums run in
+ * double. Lanes share the results, never one sum, so a result's bits depend on its own terms alone. */
 #include "cpu.h"
 #include <math.h>
 #include <stdlib.h>
@@ -29,8 +29,10 @@ CONTIGUOUS_SUM(sum_of, double, v)
 CONTIGUOUS_SUM(squares_about, double, (v - mean) * (v - mean))
 CONTIGUOUS_SUM(squares_of, double, v *v)
 
-/* total[j] = sum over n of x[i * inner + j] for j in [0, columns); with means, of the squared distance from them. */
-static void column_sums(double *total, const double *mean, const float *x, int64_t n, int64_t inner, int64_t columns)
+/* total[j] = sum over n of x[i * inner + j] for j in [0, columns); with means, of the squared distance from
+ * them. */
+static void column_sums(double *total, const double *mean, const float *x, int64_t n, int64_t inner,
+                        int64_t columns)
 {
     for (int64_t j = 0; j < columns; j++)
         total[j] = 0;

@@ -1,11 +1,12 @@
-/* rows.c: rows picked by an index, and the next rows of a shuffled order. The index is data, so these kernels check it. */
+/* rows.c: rows picked by an index, and the next rows of a shuffled order. The index is data, so these kernels
+ * check it. */
 #include "cpu.h"
 #include <string.h>
 
 static gal_status outside(const char *op, int64_t place, int64_t index, int64_t rows)
 {
-    return gal_fail(GAL_VALUE, "%s: index[%lld] is %lld, expected 0 to %lld for %lld rows", op, (long long)place, (long long)index,
-                    (long long)(rows - 1), (long long)rows);
+    return gal_fail(GAL_VALUE, "%s: index[%lld] is %lld, expected 0 to %lld for %lld rows", op,
+                    (long long)place, (long long)index, (long long)(rows - 1), (long long)rows);
 }
 
 gal_status gal_cpu_gather_rows(const gal_lane *lane, const void *args)
@@ -46,8 +47,9 @@ gal_status gal_cpu_batch_rows(const gal_lane *lane, const void *args)
         return GAL_OK;
     int64_t first = *g->cursor;
     if (first < 0 || first > g->rows - g->batch)
-        return gal_fail(GAL_VALUE, "batch_rows: cursor is %lld, expected 0 to %lld for batches of %lld from %lld rows", (long long)first,
-                        (long long)(g->rows - g->batch), (long long)g->batch, (long long)g->rows);
+        return gal_fail(
+            GAL_VALUE, "batch_rows: cursor is %lld, expected 0 to %lld for batches of %lld from %lld rows",
+            (long long)first, (long long)(g->rows - g->batch), (long long)g->batch, (long long)g->rows);
     memcpy(g->index, g->order + first, (size_t)g->batch * sizeof *g->index);
     *g->cursor = first + g->batch;
     return GAL_OK;

@@ -1,5 +1,5 @@
-/* step.c: optimisers, averaging and clipping over one flat block of parameters. Each number that changes from step to step is read through
- * a pointer. */
+/* step.c: optimisers, averaging and clipping over one flat block of parameters. Each number that changes from
+ * step to step is read through a pointer. */
 #include "cpu.h"
 #include <math.h>
 
@@ -16,8 +16,10 @@ gal_status gal_cpu_adamw(const gal_lane *lane, const void *args)
 {
     const gal_step_args *g = args;
     double lr = g->hyper[0], beta1 = g->hyper[1], beta2 = g->hyper[2], t = (double)*g->step;
-    float m_keep = g->hyper[1], m_new = (float)(1 - beta1), v_keep = g->hyper[2], v_new = (float)(1 - beta2), eps = g->hyper[3];
-    float rate = (float)(lr / (1 - pow(beta1, t))), scale = (float)(1 / sqrt(1 - pow(beta2, t))), decay = (float)(1 - lr * g->hyper[4]);
+    float m_keep = g->hyper[1], m_new = (float)(1 - beta1), v_keep = g->hyper[2], v_new = (float)(1 - beta2),
+          eps = g->hyper[3];
+    float rate = (float)(lr / (1 - pow(beta1, t))), scale = (float)(1 / sqrt(1 - pow(beta2, t))),
+          decay = (float)(1 - lr * g->hyper[4]);
     int64_t from, to;
     gal_share(lane, g->count, 64, &from, &to);
     for (int64_t i = from; i < to; i++) {

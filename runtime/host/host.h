@@ -1,5 +1,5 @@
-/* host.h: what the files of the host share: the command line, running Lua under an error handler, and the REPL.
- * The host is the only part of the project that knows a lua_State, prints, and ends the process. */
+/* host.h: what the files of the host share: the command line, running Lua under an error handler, and the
+ * REPL. The host is the only part of the project that knows a lua_State, prints, and ends the process. */
 #ifndef GAL_HOST_H
 #define GAL_HOST_H
 #include <stdbool.h>
@@ -37,18 +37,20 @@ extern const char host_help[];
 /* ---- main.c ---- */
 struct lua_State;
 
-/* Calls the function below its `arguments` on the stack, leaving `results` (or the error value). True when it returned. Errors that are
- * strings come back with a traceback, refusals (gal.raise) as their sentence; Ctrl-C comes back as the value gal.interrupted. */
+/* Calls the function below its `arguments` on the stack, leaving `results` (or the error value). True when it
+ * returned. Errors that are strings come back with a traceback, refusals (gal.raise) as their sentence;
+ * Ctrl-C comes back as the value gal.interrupted. */
 bool host_call(struct lua_State *L, int arguments, int results);
-/* Pops the error value of a failed host_call or load and prints it on stderr, after all that stdout holds. Returns the exit code that it
- * means. */
+/* Pops the error value of a failed host_call or load and prints it on stderr, after all that stdout holds.
+ * Returns the exit code that it means. */
 int host_report(struct lua_State *L);
-/* The stack's top function, and all that is defined in it, will not be compiled: Ctrl-C then stops any loop in it. */
+/* The stack's top function, and all that is defined in it, will not be compiled: Ctrl-C then stops any loop
+ * in it. */
 void host_interpret(struct lua_State *L);
 /* ---- interrupt.c ---- */
 
-/* From here on Ctrl-C is caught, until released. Adds `interrupted` (the value of the error) and `poll_interrupts` to the table on the
- * stack, gal.host. */
+/* From here on Ctrl-C is caught, until released. Adds `interrupted` (the value of the error) and
+ * `poll_interrupts` to the table on the stack, gal.host. */
 void host_interrupt_catch(struct lua_State *L);
 void host_interrupt_release(void);
 /* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted while gal is not loaded. */
@@ -60,8 +62,9 @@ bool host_interrupt_pending(void);
 
 /* ---- repl.c ---- */
 
-/* Reads standard input chunk by chunk until its end: with prompts, line editing and history where it is a terminal, silently where it is
- * not. Returns HOST_DONE; piped, HOST_FAILED if a chunk failed and HOST_INTERRUPTED at once after Ctrl-C. */
+/* Reads standard input chunk by chunk until its end: with prompts, line editing and history where it is a
+ * terminal, silently where it is not. Returns HOST_DONE; piped, HOST_FAILED if a chunk failed and
+ * HOST_INTERRUPTED at once after Ctrl-C. */
 int host_repl(struct lua_State *L);
 
 #endif

@@ -1,5 +1,6 @@
-/* interrupt.c: Ctrl-C. A flag for the long loops of C and of the library, which poll it; a debug hook for interpreted Lua, where it raises
- * the error gal.interrupted; and an end of the process for all that does neither. */
+/* interrupt.c: Ctrl-C. A flag for the long loops of C and of the library, which poll it; a debug hook for
+ * interpreted Lua, where it raises the error gal.interrupted; and an end of the process for all that does
+ * neither. */
 #include "host.h"
 #include "galrun.h"
 
@@ -13,13 +14,15 @@
 
 static struct {
     lua_State *L;
-    pthread_t thread;                  /* the one that runs Lua */
-    volatile sig_atomic_t pending;     /* pressed, and not yet forgotten by host_interrupt_clear */
-    volatile sig_atomic_t polled_only; /* gal.host.poll_interrupts: no error out of the blue, the library asks */
+    pthread_t thread;              /* the one that runs Lua */
+    volatile sig_atomic_t pending; /* pressed, and not yet forgotten by host_interrupt_clear */
+    volatile sig_atomic_t
+        polled_only; /* gal.host.poll_interrupts: no error out of the blue, the library asks */
     struct timespec last;
 } interrupts;
 
-/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted (which gal takes over) while gal is not loaded. */
+/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted (which gal takes over) while
+ * gal is not loaded. */
 void host_push_interrupted(lua_State *L)
 {
     int top = lua_gettop(L);
@@ -35,7 +38,8 @@ void host_push_interrupted(lua_State *L)
     lua_settop(L, top + 1);
 }
 
-/* Interpreted code calls this at its next instruction. The flag may be down by then: a loop of the library saw it and raised already. */
+/* Interpreted code calls this at its next instruction. The flag may be down by then: a loop of the library
+ * saw it and raised already. */
 static void interrupt_hook(lua_State *L, lua_Debug *where)
 {
     (void)where;
@@ -52,7 +56,8 @@ static void arm_hook(void)
     lua_sethook(interrupts.L, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* A compiled loop never calls the hook and a long computation polls late, so a second Ctrl-C within 2 s ends the process. */
+/* A compiled loop never calls the hook and a long computation polls late, so a second Ctrl-C within 2 s ends
+ * the process. */
 static void on_interrupt(int signal_number)
 {
     if (!pthread_equal(pthread_self(), interrupts.thread)) {
@@ -62,7 +67,8 @@ static void on_interrupt(int signal_number)
     int saved = errno;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    double since = (double)(now.tv_sec - interrupts.last.tv_sec) + 1e-9 * (double)(now.tv_nsec - interrupts.last.tv_nsec);
+    double since = (double)(now.tv_sec - interrupts.last.tv_sec) +
+                   1e-9 * (double)(now.tv_nsec - interrupts.last.tv_nsec);
     if (interrupts.pending && since < 2) {
         static const char text[] = "\ninterrupted twice: ended at once\n";
         ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
@@ -88,8 +94,8 @@ bool host_interrupt_pending(void)
     return interrupts.pending;
 }
 
-/* gal.host.poll_interrupts(on): while on, Ctrl-C raises nothing by itself; the caller asks gal_interrupted() where its state is whole.
- * Returns what was set before. */
+/* gal.host.poll_interrupts(on): while on, Ctrl-C raises nothing by itself; the caller asks gal_interrupted()
+ * where its state is whole. Returns what was set before. */
 static int poll_interrupts(lua_State *L)
 {
     lua_pushboolean(L, interrupts.polled_only);

@@ -1,6 +1,6 @@
-/* main.c: galrun, the program. Makes a Lua state that knows the runtime (cdef, gal.host, package.path), runs what the command line says,
- * turns errors into messages and exit codes, and Ctrl-C into the error gal.interrupted. Options are read in options.c, the prompt is in
- * repl.c. */
+/* main.c: galrun, the program. Makes a Lua state that knows the runtime (cdef, gal.host, package.path), runs
+ * what the command line says, turns errors into messages and exit codes, and Ctrl-C into the error
+ * gal.interrupted. Options are read in options.c, the prompt is in repl.c. */
 #include "host.h"
 #include "galrun.h"
 
@@ -43,8 +43,8 @@ static void push_value_text(lua_State *L, int value)
     lua_pushfstring(L, "error value: a %s", luaL_typename(L, value));
 }
 
-/* The message handler: message, then traceback without the frame of this program. A string comes first and takes few slots of the stack:
- * after a stack overflow there are hardly any. */
+/* The message handler: message, then traceback without the frame of this program. A string comes first and
+ * takes few slots of the stack: after a stack overflow there are hardly any. */
 static int add_traceback(lua_State *L)
 {
     if (!lua_isstring(L, 1)) {
@@ -94,7 +94,8 @@ int host_report(lua_State *L)
     bool interrupted = lua_rawequal(L, -1, -2);
     fflush(stdout);
     if (interrupted)
-        fputs(isatty(STDERR_FILENO) ? "\ninterrupted\n" : "interrupted\n", stderr); /* the terminal shows ^C on the line */
+        fputs(isatty(STDERR_FILENO) ? "\ninterrupted\n" : "interrupted\n",
+              stderr); /* the terminal shows ^C on the line */
     else
         fprintf(stderr, "%s\n", lua_isstring(L, -2) ? lua_tostring(L, -2) : "an error without a message");
     lua_pop(L, 2);
@@ -108,28 +109,32 @@ void host_interpret(lua_State *L)
 
 /* ---- where the library is ---- */
 
-/* Fills root {size} with the folder that holds lua/gal: beside the executable's folder (a build), or share/galrun (installed). Its build
- * folder may be anywhere: CMake leaves a link `lua` there. False with the places it looked at in message. */
+/* Fills root {size} with the folder that holds lua/gal: beside the executable's folder (a build), or
+ * share/galrun (installed). Its build folder may be anywhere: CMake leaves a link `lua` there. False with the
+ * places it looked at in message. */
 static bool find_root(char *executable, char *root, size_t size, char *message, size_t message_size)
 {
     static const char *const places[] = {"lua", "../lua", "../share/galrun/lua"};
     ssize_t n = readlink("/proc/self/exe", executable, size - 1);
     if (n < 0) {
-        snprintf(message, message_size, "can't read /proc/self/exe, by which it finds its Lua library: %s", strerror(errno));
+        snprintf(message, message_size, "can't read /proc/self/exe, by which it finds its Lua library: %s",
+                 strerror(errno));
         return false;
     }
     executable[n] = '\0';
     int folder = (int)(strrchr(executable, '/') - executable);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         char path[PATH_MAX], found[PATH_MAX];
-        if (snprintf(path, sizeof path, "%.*s/%s/gal", folder, executable, places[i]) >= (int)sizeof path || !realpath(path, found))
+        if (snprintf(path, sizeof path, "%.*s/%s/gal", folder, executable, places[i]) >= (int)sizeof path ||
+            !realpath(path, found))
             continue;
         found[strlen(found) - strlen("/lua/gal")] = '\0';
         snprintf(root, size, "%s", found[0] ? found : "/");
         return true;
     }
-    snprintf(message, message_size, "can't find its Lua library: no lua/gal, ../lua/gal or ../share/galrun/lua/gal from %.*s", folder,
-             executable);
+    snprintf(message, message_size,
+             "can't find its Lua library: no lua/gal, ../lua/gal or ../share/galrun/lua/gal from %.*s",
+             folder, executable);
     return false;
 }
 
@@ -190,7 +195,8 @@ static void set_function(lua_State *L, const char *name, lua_CFunction function)
 }
 
 /* package.preload["gal.host"]: how the options reach Lua without a global. */
-static void preload_host(lua_State *L, const host_options *o, const char *executable, const char *root, bool interactive)
+static void preload_host(lua_State *L, const host_options *o, const char *executable, const char *root,
+                         bool interactive)
 {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
@@ -347,8 +353,8 @@ int main(int argc, char **argv)
     host_options o;
     char message[512];
     int code = HOST_DONE;
-    setlocale(LC_CTYPE, ""); /* for the prompt's wide characters; numbers keep their point */
-    signal(SIGXFSZ, SIG_IGN);  /* a file that may not grow is a failed write with its sentence, not the end */
+    setlocale(LC_CTYPE, "");  /* for the prompt's wide characters; numbers keep their point */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write with its sentence, not the end */
     if (!host_options_read(&o, argc, argv, message, sizeof message))
         code = refuse(HOST_USAGE, message);
     else if (o.help)

@@ -1,4 +1,5 @@
-/* options.c: the command line. Reads argv into host_options and refuses what it does not know in one sentence; runs nothing. */
+/* options.c: the command line. Reads argv into host_options and refuses what it does not know in one
+ * sentence; runs nothing. */
 #include "host.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 const char host_help[] =
     "galrun [options] [script [arguments]]\n"
     "\n"
-    "Runs a Lua script with tensors, gradients and flows; without a script, a prompt (or what is piped in, chunk by chunk).\n"
+    "Runs a Lua script with tensors, gradients and flows; without a script, a prompt (or what is piped in, "
+    "chunk by chunk).\n"
     "\n"
     "  -e CODE          runs CODE first; may be repeated, in order with -l\n"
     "  -l MODULE        requires MODULE first and names it by its last part: -l gal.flow gives flow\n"
@@ -20,8 +22,10 @@ const char host_help[] =
     "  --version        prints the version\n"
     "  --help           prints this text\n"
     "\n"
-    "--device, --threads and --seed may also follow the script's name; --name=value is the same as --name value.\n"
-    "What else follows the script's name is for the script: galrun SCRIPT --help tells. At the prompt, ?name shows help.\n"
+    "--device, --threads and --seed may also follow the script's name; --name=value is the same as --name "
+    "value.\n"
+    "What else follows the script's name is for the script: galrun SCRIPT --help tells. At the prompt, ?name "
+    "shows help.\n"
     "Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.\n";
 
 static const char *const names[] = {"--device", "--threads", "--seed", "--version", "--help"};
@@ -68,9 +72,10 @@ static bool refuse(const char *option, char *message, size_t size)
     return false;
 }
 
-/* The value of the option `name` at argv[*i]: behind '=' or in the next argument, which it then skips. NULL if argv[*i] is another option,
- * or with a sentence in message if the value is missing. */
-static const char *value_of(const char *name, const char *what, int *i, int argc, char **argv, char *message, size_t size)
+/* The value of the option `name` at argv[*i]: behind '=' or in the next argument, which it then skips. NULL
+ * if argv[*i] is another option, or with a sentence in message if the value is missing. */
+static const char *value_of(const char *name, const char *what, int *i, int argc, char **argv, char *message,
+                            size_t size)
 {
     size_t n = strlen(name);
     if (strncmp(argv[*i], name, n) != 0)
@@ -86,7 +91,8 @@ static const char *value_of(const char *name, const char *what, int *i, int argc
     return argv[++*i];
 }
 
-/* --device, --threads or --seed at argv[*i], before or after the script. False if it is none of these, or wrong: then message is not empty.
+/* --device, --threads or --seed at argv[*i], before or after the script. False if it is none of these, or
+ * wrong: then message is not empty.
  */
 static bool shared_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
 {
@@ -133,7 +139,8 @@ static bool action_option(host_options *o, int *i, int argc, char **argv, char *
     const char *text = argv[*i] + 2;
     if (*text == '\0') {
         if (*i + 1 == argc) {
-            snprintf(message, size, "-%c is the last word, expected %s after it", kind, kind == 'e' ? "code" : "a module's name");
+            snprintf(message, size, "-%c is the last word, expected %s after it", kind,
+                     kind == 'e' ? "code" : "a module's name");
             return false;
         }
         text = argv[++*i];

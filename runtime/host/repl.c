@@ -1,5 +1,6 @@
-/* repl.c: the prompt. Gathers lines into chunks and runs them; a terminal gets line editing and history by libedit, a pipe gets neither and
- * no prompts. What a line means, how a value looks and where help comes from is in lua/gal/repl.lua. */
+/* repl.c: the prompt. Gathers lines into chunks and runs them; a terminal gets line editing and history by
+ * libedit, a pipe gets neither and no prompts. What a line means, how a value looks and where help comes from
+ * is in lua/gal/repl.lua. */
 #define _GNU_SOURCE /* ppoll */
 #include "host.h"
 
@@ -50,7 +51,8 @@ static char *prompt_text(EditLine *editor)
     return (char *)p->text;
 }
 
-/* Waits for a byte of standard input. False after a signal: SIGINT is let in only while it waits, so that none is missed on the way there.
+/* Waits for a byte of standard input. False after a signal: SIGINT is let in only while it waits, so that
+ * none is missed on the way there.
  */
 static bool wait_for_input(void)
 {
@@ -65,7 +67,8 @@ static bool wait_for_input(void)
     return ready && !host_interrupt_pending();
 }
 
-/* libedit's character source. Its own would read on after SIGINT; this one gives up the line. 1 read, 0 end, -1 interrupted. */
+/* libedit's character source. Its own would read on after SIGINT; this one gives up the line. 1 read, 0 end,
+ * -1 interrupted. */
 static int read_character(EditLine *editor, wchar_t *character)
 {
     mbstate_t state = {0};
@@ -147,7 +150,8 @@ static void close_prompt(prompt *p)
     free(p->line);
 }
 
-/* Written after each line, readable by its owner only, so that a session that is killed leaves its history. */
+/* Written after each line, readable by its owner only, so that a session that is killed leaves its history.
+ */
 static void remember(prompt *p, const char *line)
 {
     HistEvent event;
@@ -206,8 +210,8 @@ static void push_repl(lua_State *L, const char *name)
     lua_remove(L, -2);
 }
 
-/* LINE_READ: the next chunk is on the stack as a function or, if it can't be compiled, its message is and *failed is set. Else there is
- * none. */
+/* LINE_READ: the next chunk is on the stack as a function or, if it can't be compiled, its message is and
+ * *failed is set. Else there is none. */
 static line_state read_chunk(lua_State *L, prompt *p, bool *failed)
 {
     int first = p->line_number + 1;
@@ -225,7 +229,8 @@ static line_state read_chunk(lua_State *L, prompt *p, bool *failed)
         }
         push_repl(L, "compile");
         lua_pushvalue(L, -2);
-        /* On a terminal every chunk counts its lines from 1; in a pipe the lines are those of the whole text. */
+        /* On a terminal every chunk counts its lines from 1; in a pipe the lines are those of the whole text.
+         */
         lua_pushinteger(L, p->terminal ? 1 : first);
         lua_pushboolean(L, state == LINE_END);
         *failed = !host_call(L, 3, 2);
@@ -248,7 +253,8 @@ static line_state read_chunk(lua_State *L, prompt *p, bool *failed)
     }
 }
 
-/* Runs the function on the stack and prints what it returns. It gets gal.repl's show, by which that tells the values of an expression. */
+/* Runs the function on the stack and prints what it returns. It gets gal.repl's show, by which that tells the
+ * values of an expression. */
 static bool run_chunk(lua_State *L)
 {
     int base = lua_gettop(L) - 1;

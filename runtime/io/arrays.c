@@ -1,11 +1,14 @@
-/* arrays.c: arrays in files, whatever the format: from a checked header (npy.c, npz.c, safetensors.c) to a tensor. Memory for the values is
- * the caller's tensor and one buffer of fixed size, so a file never makes us ask for more than it holds. */
+/* arrays.c: arrays in files, whatever the format: from a checked header (npy.c, npz.c, safetensors.c) to a
+ * tensor. Memory for the values is the caller's tensor and one buffer of fixed size, so a file never makes us
+ * ask for more than it holds. */
 #include "io.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER 262144 /* bytes, a multiple of every size: stays in the second-level cache between pread and conversion */
+#define BUFFER                                                                                              \
+    262144 /* bytes, a multiple of every size: stays in the second-level cache between pread and conversion \
+            */
 
 int gal_stored_size(gal_stored stored)
 {
@@ -35,7 +38,8 @@ int gal_shape_product(int64_t *count, const int64_t *shape, int rank)
     /* Zeros are left out at first, so that {0, 2^62} is refused too: its strides would not fit. */
     int64_t product = 1, zero = 0;
     for (int d = 0; d < rank; d++) {
-        if (shape[d] < 0 || (shape[d] > 0 && __builtin_mul_overflow(product, shape[d], &product)) || product > INT64_MAX / 8)
+        if (shape[d] < 0 || (shape[d] > 0 && __builtin_mul_overflow(product, shape[d], &product)) ||
+            product > INT64_MAX / 8)
             return 0;
         zero |= shape[d] == 0;
     }
@@ -89,8 +93,8 @@ static gal_status to_int64(int64_t *out, uint64_t bits, gal_stored stored)
     }
 }
 
-/* Any NaN as the plain one. LuaJIT keeps other types in negative NaNs with a payload, such as the one of all bits set that CFITSIO writes:
- * read into Lua as it is, it would be nil. */
+/* Any NaN as the plain one. LuaJIT keeps other types in negative NaNs with a payload, such as the one of all
+ * bits set that CFITSIO writes: read into Lua as it is, it would be nil. */
 static float plain_nan(float value)
 {
     return value == value ? value : (float)NAN;
@@ -121,7 +125,8 @@ static float to_float(uint64_t bits, gal_stored stored)
     }
 }
 
-/* Where the next element of the file goes: index {rank} in the order of the file, the first dimension fastest; at in elements of y. */
+/* Where the next element of the file goes: index {rank} in the order of the file, the first dimension
+ * fastest; at in elements of y. */
 typedef struct fortran_walk {
     int rank;
     int64_t at, index[GAL_RANK], shape[GAL_RANK], stride[GAL_RANK];
@@ -151,8 +156,8 @@ static void fortran_next(fortran_walk *w)
 }
 
 /* y {count} from elements first .. first + n of the file, in bytes {n, size}. */
-static gal_status convert(void *y, const gal_array *a, const unsigned char *bytes, int64_t first, int64_t n, fortran_walk *walk,
-                          const char *path)
+static gal_status convert(void *y, const gal_array *a, const unsigned char *bytes, int64_t first, int64_t n,
+                          fortran_walk *walk, const char *path)
 {
     int size = gal_stored_size(a->stored), dtype = dtype_of(a->stored), fortran = a->fortran && a->rank > 1;
     for (int64_t k = 0; k < n; k++) {
@@ -163,8 +168,8 @@ static gal_status convert(void *y, const gal_array *a, const unsigned char *byte
         else if (dtype == GAL_F32)
             ((float *)y)[at] = plain_nan(to_float(bits, a->stored));
         else if (to_int64((int64_t *)y + at, bits, a->stored))
-            return gal_fail(GAL_VALUE, "%s: %s holds %llu, which does not fit an int64", path, *a->name ? a->name : "the array",
-                            (unsigned long long)bits);
+            return gal_fail(GAL_VALUE, "%s: %s holds %llu, which does not fit an int64", path,
+                            *a->name ? a->name : "the array", (unsigned long long)bits);
         if (fortran)
             fortran_next(walk);
     }
@@ -181,17 +186,17 @@ static int same_bytes(const gal_array *a)
 
 static gal_status check_target(const gal_tensor *y, const gal_arrays *arrays, const gal_array *a)
 {
-    int right =
-        y->dtype == dtype_of(a->stored) && y->rank == a->rank && gal_tensor_contiguous(y) && strcmp(gal_tensor_device(y), "cpu") == 0;
+    int right = y->dtype == dtype_of(a->stored) && y->rank == a->rank && gal_tensor_contiguous(y) &&
+                strcmp(gal_tensor_device(y), "cpu") == 0;
     for (int d = 0; right && d < a->rank; d++)
         right = y->shape[d] == a->shape[d];
     if (right)
         return GAL_OK;
     gal_tensor expected = {.rank = a->rank};
     memcpy(expected.shape, a->shape, sizeof expected.shape);
-    return gal_fail(GAL_SHAPE, "%s: y is %s %s on %s, expected a contiguous %s %s on cpu like array \"%s\"", arrays->path,
-                    gal_dtype_name(y->dtype), gal_shape_text(y), gal_tensor_device(y), gal_dtype_name(dtype_of(a->stored)),
-                    gal_shape_text(&expected), a->name);
+    return gal_fail(GAL_SHAPE, "%s: y is %s %s on %s, expected a contiguous %s %s on cpu like array \"%s\"",
+                    arrays->path, gal_dtype_name(y->dtype), gal_shape_text(y), gal_tensor_device(y),
+                    gal_dtype_name(dtype_of(a->stored)), gal_shape_text(&expected), a->name);
 }
 
 static int by_name(const void *left, const void *right)
@@ -210,7 +215,8 @@ gal_status gal_arrays_sort(gal_arrays *arrays)
 
 gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n)
 {
-    gal_status status = bytes->member ? gal_npz_take(bytes, to, n) : gal_file_at(bytes->file, to, n, bytes->at);
+    gal_status status =
+        bytes->member ? gal_npz_take(bytes, to, n) : gal_file_at(bytes->file, to, n, bytes->at);
     bytes->at += n;
     return status;
 }
@@ -244,7 +250,8 @@ static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *byte
 gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
 {
     if (i < 0 || i >= arrays->count)
-        return gal_fail(GAL_VALUE, "%s: array %lld of %lld", arrays->path, (long long)i, (long long)arrays->count);
+        return gal_fail(GAL_VALUE, "%s: array %lld of %lld", arrays->path, (long long)i,
+                        (long long)arrays->count);
     const gal_array *a = &arrays->array[i];
     gal_status status = check_target(y, arrays, a);
     if (status)

@@ -1,5 +1,6 @@
-/* csv.c: comma-separated tables (RFC 4180). Two passes over the text: the first finds for each column what all its values are, the second
- * stores them in that type; so memory is the text and the columns, whatever the number of cells. */
+/* csv.c: comma-separated tables (RFC 4180). Two passes over the text: the first finds for each column what
+ * all its values are, the second stores them in that type; so memory is the text and the columns, whatever
+ * the number of cells. */
 #include "io.h"
 #include <math.h>
 #include <stdlib.h>
@@ -81,7 +82,8 @@ static gal_status take_field(scanner *s)
         while (s->at < s->end && is_blank(*s->at))
             s->at++;
         if (!at_line_end(s) && *s->at != ',')
-            return gal_fail(GAL_FILE, "%s: line %lld has text behind a closing quote", s->path, (long long)s->line);
+            return gal_fail(GAL_FILE, "%s: line %lld has text behind a closing quote", s->path,
+                            (long long)s->line);
     } else {
         s->text = s->at;
         while (!at_line_end(s) && *s->at != ',')
@@ -162,7 +164,8 @@ static gal_status read_names(gal_table *table, scanner *s)
 
 static gal_status count_error(const gal_table *table, const scanner *s, int64_t line, int fields)
 {
-    return gal_fail(GAL_FILE, "%s: line %lld has %d%s, the line of names has %d", s->path, (long long)line, fields,
+    return gal_fail(GAL_FILE, "%s: line %lld has %d%s, the line of names has %d", s->path, (long long)line,
+                    fields,
                     fields > table->columns ? " or more fields"
                     : fields == 1           ? " field"
                                             : " fields",
@@ -195,7 +198,8 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
             t->integers |= kind == GAL_TEXT_INTEGER;
             t->digits |= kind == GAL_TEXT_DIGITS;
             t->floats |= kind == GAL_TEXT_FLOAT;
-            t->texts |= kind == GAL_TEXT_OTHER || (kind == GAL_TEXT_MISSING && s->quoted && s->n > 0); /* "null" in quotes is a word */
+            t->texts |= kind == GAL_TEXT_OTHER ||
+                        (kind == GAL_TEXT_MISSING && s->quoted && s->n > 0); /* "null" in quotes is a word */
             t->bytes += s->n + 1;
         }
         if (field != table->columns)
@@ -204,8 +208,8 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
     return GAL_OK;
 }
 
-/* An integer that would not print as it stands (an id like 007, or of 20 digits) makes text of a column of integers, but not of one of
- * floats. */
+/* An integer that would not print as it stands (an id like 007, or of 20 digits) makes text of a column of
+ * integers, but not of one of floats. */
 static gal_status choose_types(gal_table *table, const traits *trait)
 {
     size_t rows = (size_t)table->rows;

@@ -26,7 +26,8 @@ static gal_status put(buffered *b, const char *text, int64_t n)
     return status;
 }
 
-/* Whether text would read back as something else without quotes: what CSV cuts at, outer blanks, a first # (a comment), the word null. */
+/* Whether text would read back as something else without quotes: what CSV cuts at, outer blanks, a first # (a
+ * comment), the word null. */
 static int needs_quotes(const char *text)
 {
     size_t n = strlen(text);
@@ -52,7 +53,8 @@ static gal_status put_text(buffered *b, const char *text)
     return status ? status : put(b, "\"", 1);
 }
 
-/* Whether all numbers of a column of floats would be read as integers: then they get ".0", so that it stays a column of floats. */
+/* Whether all numbers of a column of floats would be read as integers: then they get ".0", so that it stays a
+ * column of floats. */
 static int looks_whole(gal_table *table, int i)
 {
     const gal_column *c = &table->column[i];
@@ -95,8 +97,8 @@ gal_status gal_csv_write(const char *path, gal_table *table)
 {
     for (int i = 0; i < table->columns; i++)
         if (table->column[i].width != 1)
-            return gal_fail(GAL_TYPE, "%s: column \"%s\" has %lld values per row, a CSV file holds one", path, table->column[i].name,
-                            (long long)table->column[i].width);
+            return gal_fail(GAL_TYPE, "%s: column \"%s\" has %lld values per row, a CSV file holds one", path,
+                            table->column[i].name, (long long)table->column[i].width);
     buffered *b = malloc(sizeof *b);
     char *whole = calloc((size_t)table->columns, 1);
     gal_status status = b && whole ? GAL_OK : gal_fail(GAL_MEMORY, "%s: no memory to write it", path);

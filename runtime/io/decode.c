@@ -1,5 +1,6 @@
-/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of ours. JPEGs are libjpeg's (jpeg.c), PNGs stb_image's,
- * whose checksums it passes over and which are looked at here: a galaxy with half a picture must not be learned from. */
+/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of ours. JPEGs are
+ * libjpeg's (jpeg.c), PNGs stb_image's, whose checksums it passes over and which are looked at here: a galaxy
+ * with half a picture must not be learned from. */
 #include "io.h"
 #include "jpeg.h"
 #include <math.h>
@@ -8,7 +9,8 @@
 #include <string.h>
 #include <zlib.h>
 
-/* A cutout has some kilobytes; what is larger by far is no cutout, and a few bytes of PNG may claim gigabytes of pixels. */
+/* A cutout has some kilobytes; what is larger by far is no cutout, and a few bytes of PNG may claim gigabytes
+ * of pixels. */
 #define LARGEST_FILE (64 << 20)
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
@@ -63,7 +65,8 @@ static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const 
     return gal_fail(GAL_FILE, "is neither JPEG nor PNG");
 }
 
-/* *pixels {*height, *width, 3} of the file, freed by the caller. GAL_FILE, the sentence without the path, where there are none. */
+/* *pixels {*height, *width, 3} of the file, freed by the caller. GAL_FILE, the sentence without the path,
+ * where there are none. */
 static gal_status decode_file(uint8_t **pixels, int *width, int *height, const char *path)
 {
     char *bytes;
@@ -80,8 +83,9 @@ static gal_status decode_file(uint8_t **pixels, int *width, int *height, const c
     return status;
 }
 
-/* y {outer, to, inner} = x {outer, from, inner} resampled along the middle by a triangle as wide as the larger of both pixels: means when
- * it shrinks, linear interpolation when it grows (what Pillow calls BILINEAR). */
+/* y {outer, to, inner} = x {outer, from, inner} resampled along the middle by a triangle as wide as the
+ * larger of both pixels: means when it shrinks, linear interpolation when it grows (what Pillow calls
+ * BILINEAR). */
 static void resample(float *y, const float *x, int64_t outer, int64_t from, int64_t to, int64_t inner)
 {
     float scale = (float)from / (float)to, reach = scale > 1 ? scale : 1;
@@ -105,7 +109,8 @@ static void resample(float *y, const float *x, int64_t outer, int64_t from, int6
 /* y {size, size, 3} = x {height, width, 3} at another size. */
 static gal_status resize(uint8_t *y, const uint8_t *x, int64_t height, int64_t width, int64_t size)
 {
-    float *a = malloc((size_t)(height * width * 3) * sizeof *a), *b = malloc((size_t)(height * size * 3) * sizeof *b),
+    float *a = malloc((size_t)(height * width * 3) * sizeof *a),
+          *b = malloc((size_t)(height * size * 3) * sizeof *b),
           *c = malloc((size_t)(size * size * 3) * sizeof *c);
     gal_status status = a && b && c ? GAL_OK : gal_fail(GAL_MEMORY, "no memory to resize an image");
     if (status == GAL_OK) {
@@ -136,7 +141,8 @@ static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int
         else if (width == size && height == size)
             memcpy(y, pixels, (size_t)(size * size * 3));
         else
-            status = gal_fail(GAL_SHAPE, "is %d x %d pixels, expected %d x %d", width, height, (int)size, (int)size);
+            status = gal_fail(GAL_SHAPE, "is %d x %d pixels, expected %d x %d", width, height, (int)size,
+                              (int)size);
         free(pixels);
     }
     if (status == GAL_OK)
@@ -166,11 +172,14 @@ gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const cha
     int64_t n = pixels->shape[0], size = pixels->shape[1];
     if (pixels->dtype != GAL_U8 || pixels->rank != 4 || pixels->shape[2] != size || pixels->shape[3] != 3 ||
         !gal_tensor_contiguous(pixels) || strcmp(gal_tensor_device(pixels), "cpu") != 0)
-        return gal_fail(GAL_SHAPE, "images_decode: pixels is %s, expected uint8 {n, size, size, 3} on the CPU", gal_shape_text(pixels));
+        return gal_fail(GAL_SHAPE,
+                        "images_decode: pixels is %s, expected uint8 {n, size, size, 3} on the CPU",
+                        gal_shape_text(pixels));
     int failed = 0;
 #pragma omp parallel for schedule(dynamic, 4) if (n > 1)
     for (int64_t i = 0; i < n; i++)
-        if (decode_one((uint8_t *)pixels->data + i * size * size * 3, &decoded[i], paths[i], size, scaled) != GAL_OK)
+        if (decode_one((uint8_t *)pixels->data + i * size * size * 3, &decoded[i], paths[i], size, scaled) !=
+            GAL_OK)
 #pragma omp atomic write
             failed = 1;
     return failed ? gal_fail(GAL_MEMORY, "images_decode: no memory left to decode images") : GAL_OK;

@@ -1,4 +1,5 @@
-/* file.c: whole files in and out. Reading is by pread with the path in every sentence; writing is all or nothing. */
+/* file.c: whole files in and out. Reading is by pread with the path in every sentence; writing is all or
+ * nothing. */
 #define _GNU_SOURCE /* syncfs */
 #include "io.h"
 #include <errno.h>
@@ -29,7 +30,8 @@ gal_status gal_file_open(gal_file *file, const char *path)
     }
     if (!S_ISREG(info.st_mode)) {
         gal_file_close(file);
-        return gal_fail(GAL_FILE, "%s: is %s, expected a regular file", path, S_ISDIR(info.st_mode) ? "a folder" : "a device or a pipe");
+        return gal_fail(GAL_FILE, "%s: is %s, expected a regular file", path,
+                        S_ISDIR(info.st_mode) ? "a folder" : "a device or a pipe");
     }
     file->size = info.st_size;
     return GAL_OK;
@@ -45,7 +47,8 @@ gal_status gal_file_at(const gal_file *file, void *bytes, int64_t n, int64_t off
         if (got < 0)
             return gal_fail(GAL_FILE, "%s: can't be read: %s", file->path, strerror(errno));
         if (got == 0)
-            return gal_fail(GAL_FILE, "%s: ends after %lld bytes, expected %lld more", file->path, (long long)offset, (long long)n);
+            return gal_fail(GAL_FILE, "%s: ends after %lld bytes, expected %lld more", file->path,
+                            (long long)offset, (long long)n);
         at += got;
         offset += got;
         n -= got;
@@ -129,7 +132,8 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
         errno = reason;
         return cannot_write(writer, "making a temporary file in its folder");
     }
-    /* The sign, for gal_folder_sweep, that somebody is writing it: the lock goes with its holder, however that ends. */
+    /* The sign, for gal_folder_sweep, that somebody is writing it: the lock goes with its holder, however
+     * that ends. */
     (void)!fcntl(writer->fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET});
     return GAL_OK;
 }
@@ -175,7 +179,8 @@ gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x)
     int64_t count = gal_tensor_count(x), bytes = count * (int64_t)gal_dtype_size(x->dtype);
     void *host = malloc(bytes ? (size_t)bytes : 1);
     gal_status status =
-        host ? gal_tensor_read(x, host, count) : gal_fail(GAL_MEMORY, "%s: no memory to write %s", writer->path, gal_shape_text(x));
+        host ? gal_tensor_read(x, host, count)
+             : gal_fail(GAL_MEMORY, "%s: no memory to write %s", writer->path, gal_shape_text(x));
     if (!status)
         status = gal_writer_put(writer, host, bytes);
     else
@@ -191,7 +196,8 @@ int gal_folder_sync(const char *path)
     char *folder = n ? strndup(path, n) : strdup(".");
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     int failed = fd < 0 || fsync(fd) != 0;
-    /* A folder that may be written but not read, and file systems that can't sync a folder, are no fault of the file. */
+    /* A folder that may be written but not read, and file systems that can't sync a folder, are no fault of
+     * the file. */
     if (failed && (errno == EINVAL || errno == EACCES || errno == ENOTSUP))
         failed = 0;
     int reason = errno;
@@ -275,9 +281,11 @@ gal_status gal_make_folder(const char *path)
     char *part = strdup(path);
     if (!part || !*part) {
         free(part);
-        return part ? gal_fail(GAL_FILE, "\"\": is no name for a folder") : gal_fail(GAL_MEMORY, "no memory to make a folder");
+        return part ? gal_fail(GAL_FILE, "\"\": is no name for a folder")
+                    : gal_fail(GAL_MEMORY, "no memory to make a folder");
     }
-    /* Each folder on the way, then the last; what exists answers EEXIST (or EROFS, EACCES above us) and only the last has to be a folder.
+    /* Each folder on the way, then the last; what exists answers EEXIST (or EROFS, EACCES above us) and only
+     * the last has to be a folder.
      */
     for (char *c = part + 1; *c; c++)
         if (*c == '/') {
@@ -304,8 +312,17 @@ int gal_is_utf8(const char *text)
 {
     const unsigned char *c = (const unsigned char *)text;
     while (*c) {
-        int more = *c < 0x80 ? 0 : *c >= 0xc2 && *c <= 0xdf ? 1 : (*c & 0xf0) == 0xe0 ? 2 : *c >= 0xf0 && *c <= 0xf4 ? 3 : -1;
-        unsigned char low = *c == 0xe0 ? 0xa0 : *c == 0xf0 ? 0x90 : 0x80, high = *c == 0xed ? 0x9f : *c == 0xf4 ? 0x8f : 0xbf;
+        int more = *c < 0x80                  ? 0
+                   : *c >= 0xc2 && *c <= 0xdf ? 1
+                   : (*c & 0xf0) == 0xe0      ? 2
+                   : *c >= 0xf0 && *c <= 0xf4 ? 3
+                                              : -1;
+        unsigned char low = *c == 0xe0   ? 0xa0
+                            : *c == 0xf0 ? 0x90
+                                         : 0x80,
+                      high = *c == 0xed   ? 0x9f
+                             : *c == 0xf4 ? 0x8f
+                                          : 0xbf;
         if (more < 0)
             return 0;
         c++;

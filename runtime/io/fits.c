@@ -1,5 +1,5 @@
-/* fits.c: FITS binary tables (FITS standard 4.0, section 7.3), through CFITSIO. A file is opened as a disk file, so nothing in its name is
- * taken for a filter or a command. The values are fits_values.c's. */
+/* fits.c: FITS binary tables (FITS standard 4.0, section 7.3), through CFITSIO. A file is opened as a disk
+ * file, so nothing in its name is taken for a filter or a command. The values are fits_values.c's. */
 #include "fits.h"
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,8 @@ gal_status gal_fits_error(const gal_table *table, const char *doing, int status)
     char text[FLEN_ERRMSG] = "";
     fits_get_errstatus(status, text);
     fits_clear_errmsg();
-    return gal_fail(GAL_FILE, "%s: %s failed, the file is truncated or damaged (CFITSIO %d: %s)", table->path, doing, status, text);
+    return gal_fail(GAL_FILE, "%s: %s failed, the file is truncated or damaged (CFITSIO %d: %s)", table->path,
+                    doing, status, text);
 }
 
 gal_status gal_fits_no_memory(const gal_table *table)
@@ -46,7 +47,8 @@ static gal_status open_source(gal_table *table, fits_source *s)
         char name[FLEN_FILENAME];
         int n = snprintf(name, sizeof name, "%s%s", *table->path == '~' ? "./" : "", table->path);
         if (n >= (int)sizeof name)
-            return gal_fail(GAL_FILE, "%s: its path has %d characters, CFITSIO takes at most %d", table->path, n, (int)sizeof name - 1);
+            return gal_fail(GAL_FILE, "%s: its path has %d characters, CFITSIO takes at most %d", table->path,
+                            n, (int)sizeof name - 1);
         fits_open_diskfile(&s->fits, name, READONLY, &status);
     }
     if (status)
@@ -66,14 +68,17 @@ static gal_status move_to(gal_table *table, fitsfile *fits, const gal_fits_place
     }
     if (status)
         return gal_fits_error(table, "reading the table's header", status);
-    if (type != BINARY_TBL || rows != place->rows || columns != place->fields || fits->Fptr->rowlength != place->row_bytes)
-        return gal_fail(GAL_FILE, "%s: is damaged: the sizes in the table's header contradict each other", table->path);
+    if (type != BINARY_TBL || rows != place->rows || columns != place->fields ||
+        fits->Fptr->rowlength != place->row_bytes)
+        return gal_fail(GAL_FILE, "%s: is damaged: the sizes in the table's header contradict each other",
+                        table->path);
     table->columns = columns;
     table->rows = columns == 0 || place->row_bytes == 0 ? 0 : rows;
     return GAL_OK;
 }
 
-/* The letters of each string in a column of `repeat` letters a row: 60A12, or 60A with TDIM (12,5), is five strings of twelve. */
+/* The letters of each string in a column of `repeat` letters a row: 60A12, or 60A with TDIM (12,5), is five
+ * strings of twelve. */
 static int64_t string_length(fitsfile *fits, int i, LONGLONG repeat, LONGLONG width)
 {
     long size[8] = {0};
@@ -85,7 +90,8 @@ static int64_t string_length(fitsfile *fits, int i, LONGLONG repeat, LONGLONG wi
     return width > 0 && width <= repeat ? width : repeat;
 }
 
-/* The letter that the column is written with again; 0 where its values are no longer those of the file's type. */
+/* The letter that the column is written with again; 0 where its values are no longer those of the file's
+ * type. */
 static char letter_of(const fits_column *f)
 {
     int plain = f->scale == 1 && f->zero == 0, moved = f->scale == 1;
@@ -114,11 +120,13 @@ static gal_status describe(gal_table *table, fits_source *s, int i)
 {
     gal_column *c = &table->column[i];
     fits_column *f = &s->column[i];
-    char name[FLEN_VALUE] = "", unit[FLEN_VALUE] = "", letter[FLEN_VALUE] = "", display[FLEN_VALUE] = "", key[16];
+    char name[FLEN_VALUE] = "", unit[FLEN_VALUE] = "", letter[FLEN_VALUE] = "", display[FLEN_VALUE] = "",
+         key[16];
     LONGLONG repeat = 0, width = 0;
     long each = 0, null = 0;
     int status = 0, absent = 0, undimensioned = 0;
-    fits_get_bcolparms(s->fits, i + 1, name, unit, letter, &each, &f->scale, &f->zero, &null, display, &status);
+    fits_get_bcolparms(s->fits, i + 1, name, unit, letter, &each, &f->scale, &f->zero, &null, display,
+                       &status);
     fits_get_coltypell(s->fits, i + 1, &f->code, &repeat, &width, &status);
     if (status)
         return gal_fits_error(table, "reading the table's header", status);
@@ -133,7 +141,8 @@ static gal_status describe(gal_table *table, fits_source *s, int i)
     c->form.has_null = f->has_null;
     c->form.null = f->null;
     snprintf(key, sizeof key, "TDIM%d", i + 1);
-    if (fits_read_key(s->fits, TSTRING, key, unit, NULL, &undimensioned) == 0 && !(c->form.dimensions = strdup(unit)))
+    if (fits_read_key(s->fits, TSTRING, key, unit, NULL, &undimensioned) == 0 &&
+        !(c->form.dimensions = strdup(unit)))
         return gal_fits_no_memory(table);
     fits_clear_errmsg();
     c->width = repeat;
@@ -147,9 +156,11 @@ static gal_status describe(gal_table *table, fits_source *s, int i)
               : gal_fits_value_bytes(f) > 0                                               ? GAL_COLUMN_F64
                                                                                           : GAL_COLUMN_OTHER;
     int64_t bytes;
-    if (c->width < 0 || (c->type != GAL_COLUMN_OTHER &&
-                         (__builtin_mul_overflow(c->width, gal_fits_value_bytes(f), &bytes) || bytes > s->fits->Fptr->rowlength)))
-        return gal_fail(GAL_FILE, "%s: is damaged: column \"%s\" is wider than a row of its table", table->path, name);
+    if (c->width < 0 ||
+        (c->type != GAL_COLUMN_OTHER && (__builtin_mul_overflow(c->width, gal_fits_value_bytes(f), &bytes) ||
+                                         bytes > s->fits->Fptr->rowlength)))
+        return gal_fail(GAL_FILE, "%s: is damaged: column \"%s\" is wider than a row of its table",
+                        table->path, name);
     return GAL_OK;
 }
 
@@ -159,7 +170,9 @@ static gal_status describe_all(gal_table *table, fits_source *s)
     fits_read_key(s->fits, TLOGICAL, "ZTABLE", &compressed, NULL, &status);
     fits_clear_errmsg();
     if (!status && compressed)
-        return gal_fail(GAL_FILE, "%s: its table is compressed column by column (ZTABLE), which is not read: unpack it with funpack",
+        return gal_fail(GAL_FILE,
+                        "%s: its table is compressed column by column (ZTABLE), which is not read: unpack it "
+                        "with funpack",
                         table->path);
     table->column = calloc((size_t)table->columns + 1, sizeof *table->column);
     s->column = calloc((size_t)table->columns + 1, sizeof *s->column);

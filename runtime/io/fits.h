@@ -1,4 +1,5 @@
-/* fits.h: what fits_check.c (the frame of a file), fits.c (headers), fits_values.c (columns) and fits_write.c share; nobody else includes CFITSIO. */
+/* fits.h: what fits_check.c (the frame of a file), fits.c (headers), fits_values.c (columns) and fits_write.c
+ * share; nobody else includes CFITSIO. */
 #ifndef GAL_FITS_H
 #define GAL_FITS_H
 #include "io.h"
@@ -23,8 +24,9 @@ typedef struct gal_fits_place {
     int hdu, fields;
     int64_t rows, row_bytes;
 } gal_fits_place;
-/* Walks the headers up to the binary table wanted (an HDU's number, or -1 for the first): GAL_FILE where there is none, and where a mandatory card is
- * damaged or data is cut. bytes {n}: the file, or NULL and it is read from path. */
+/* Walks the headers up to the binary table wanted (an HDU's number, or -1 for the first): GAL_FILE where
+ * there is none, and where a mandatory card is damaged or data is cut. bytes {n}: the file, or NULL and it is
+ * read from path. */
 gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n, int wanted);
 
 /* Bytes of one value in the file; 0 for what is not read. */

@@ -1,6 +1,6 @@
-/* fits_check.c: the frame of a FITS file, walked header by header (FITS standard 4.0, sections 3 and 4.4.1) before CFITSIO is given the
- * file: CFITSIO 4.2 carries on with a NAXIS2 or TFIELDS that it could not parse and asks for memory by whatever stood on its stack. What
- * the columns are is CFITSIO's to say. */
+/* fits_check.c: the frame of a FITS file, walked header by header (FITS standard 4.0, sections 3 and 4.4.1)
+ * before CFITSIO is given the file: CFITSIO 4.2 carries on with a NAXIS2 or TFIELDS that it could not parse
+ * and asks for memory by whatever stood on its stack. What the columns are is CFITSIO's to say. */
 #include "fits.h"
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ typedef struct walk {
 /* What the mandatory cards of one header say. */
 typedef struct hdu {
     hdu_kind kind;
-    int64_t header, data, end;                                          /* bytes in the file; end includes the padding */
+    int64_t header, data, end; /* bytes in the file; end includes the padding */
     int64_t bits, axes, axis[LARGEST_AXES + 1], pcount, gcount, fields; /* axis from 1 */
     int groups;
 } hdu;
@@ -33,8 +33,10 @@ static gal_status card_at(const char **card, walk *w, int64_t header, int64_t k)
 {
     int64_t at = header + k * CARD, block = at - (at - header) % BLOCK;
     if (at + CARD > w->size)
-        return gal_fail(GAL_FILE, "%s: is truncated or damaged: the header at byte %lld has no END before the file ends at %lld", w->path,
-                        (long long)header, (long long)w->size);
+        return gal_fail(
+            GAL_FILE,
+            "%s: is truncated or damaged: the header at byte %lld has no END before the file ends at %lld",
+            w->path, (long long)header, (long long)w->size);
     if (w->bytes) {
         *card = w->bytes + at;
         return GAL_OK;
@@ -96,12 +98,13 @@ static gal_status bad_card(const walk *w, const hdu *h, int64_t k, const char *c
     while (n > 0 && text[n - 1] == ' ')
         n--;
     text[n] = 0;
-    return gal_fail(GAL_FILE, "%s: is damaged: card %lld of the header at byte %lld is \"%s\", expected %s", w->path, (long long)k + 1,
-                    (long long)h->header, text, expected);
+    return gal_fail(GAL_FILE, "%s: is damaged: card %lld of the header at byte %lld is \"%s\", expected %s",
+                    w->path, (long long)k + 1, (long long)h->header, text, expected);
 }
 
 /* Card k has to be this name with an integer from low to high. */
-static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const char *name, int64_t low, int64_t high)
+static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const char *name, int64_t low,
+                       int64_t high)
 {
     const char *card = NULL;
     char expected[96];
@@ -110,7 +113,8 @@ static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const 
         return status;
     if (!is_named(card, name) || !integer_of(value, card) || *value < low || *value > high) {
         if (high < INT64_MAX)
-            snprintf(expected, sizeof expected, "%s from %lld to %lld", name, (long long)low, (long long)high);
+            snprintf(expected, sizeof expected, "%s from %lld to %lld", name, (long long)low,
+                     (long long)high);
         else
             snprintf(expected, sizeof expected, "%s of at least %lld", name, (long long)low);
         return bad_card(w, h, *k, card, expected);
@@ -136,7 +140,11 @@ static gal_status take_kind(walk *w, hdu *h)
     static const struct {
         const char *text;
         hdu_kind kind;
-    } known[] = {{"IMAGE", IMAGE}, {"IUEIMAGE", IMAGE}, {"TABLE", ASCII_TABLE}, {"BINTABLE", BINARY_TABLE}, {"A3DTABLE", BINARY_TABLE}};
+    } known[] = {{"IMAGE", IMAGE},
+                 {"IUEIMAGE", IMAGE},
+                 {"TABLE", ASCII_TABLE},
+                 {"BINTABLE", BINARY_TABLE},
+                 {"A3DTABLE", BINARY_TABLE}};
     const char *card = NULL;
     gal_status status = card_at(&card, w, h->header, 0);
     if (status)
@@ -152,7 +160,8 @@ static gal_status take_kind(walk *w, hdu *h)
     return GAL_OK;
 }
 
-/* From the cards behind the mandatory ones to END: what changes sizes or kind. *k becomes the index of END. */
+/* From the cards behind the mandatory ones to END: what changes sizes or kind. *k becomes the index of END.
+ */
 static gal_status take_rest(walk *w, hdu *h, int64_t *k)
 {
     for (;; ++*k) {
@@ -179,12 +188,14 @@ static gal_status take_rest(walk *w, hdu *h, int64_t *k)
 /* Bytes of the data, without padding; 0 where they don't fit an int64. */
 static int data_bytes(int64_t *bytes, const hdu *h)
 {
-    int grouped = h->header == 0 && h->groups && h->axes > 0 && h->axis[1] == 0, has_parameters = h->header > 0 || grouped;
+    int grouped = h->header == 0 && h->groups && h->axes > 0 && h->axis[1] == 0,
+        has_parameters = h->header > 0 || grouped;
     *bytes = h->axes > 0;
     for (int64_t d = grouped ? 2 : 1; d <= h->axes; d++)
         if (__builtin_mul_overflow(*bytes, h->axis[d], bytes))
             return 0;
-    return !(has_parameters && (__builtin_add_overflow(*bytes, h->pcount, bytes) || __builtin_mul_overflow(*bytes, h->gcount, bytes))) &&
+    return !(has_parameters && (__builtin_add_overflow(*bytes, h->pcount, bytes) ||
+                                __builtin_mul_overflow(*bytes, h->gcount, bytes))) &&
            !__builtin_mul_overflow(*bytes, llabs(h->bits) / 8, bytes) && *bytes < INT64_MAX / 2;
 }
 
@@ -216,9 +227,11 @@ static gal_status read_header(walk *w, hdu *h)
     if (status)
         return status;
     h->data = h->header + (k * CARD / BLOCK + 1) * BLOCK;
-    if (!data_bytes(&bytes, h) || __builtin_add_overflow(h->data, (bytes + BLOCK - 1) / BLOCK * BLOCK, &h->end))
-        return gal_fail(GAL_FILE, "%s: is damaged: the header at byte %lld claims more data than any file holds", w->path,
-                        (long long)h->header);
+    if (!data_bytes(&bytes, h) ||
+        __builtin_add_overflow(h->data, (bytes + BLOCK - 1) / BLOCK * BLOCK, &h->end))
+        return gal_fail(GAL_FILE,
+                        "%s: is damaged: the header at byte %lld claims more data than any file holds",
+                        w->path, (long long)h->header);
     return GAL_OK;
 }
 
@@ -226,9 +239,11 @@ static gal_status read_header(walk *w, hdu *h)
 static gal_status not_found(const walk *w, int hdu, int count, int ascii)
 {
     if (hdu >= 0)
-        return gal_fail(GAL_FILE, "%s: there is no HDU %d, the file has %d (0 to %d)", w->path, hdu, count, count - 1);
+        return gal_fail(GAL_FILE, "%s: there is no HDU %d, the file has %d (0 to %d)", w->path, hdu, count,
+                        count - 1);
     if (ascii)
-        return gal_fail(GAL_FILE, "%s: its table is an ASCII table (XTENSION = TABLE), expected a binary table", w->path);
+        return gal_fail(
+            GAL_FILE, "%s: its table is an ASCII table (XTENSION = TABLE), expected a binary table", w->path);
     return gal_fail(GAL_FILE, "%s: holds images but no table, expected a binary table", w->path);
 }
 
@@ -238,9 +253,10 @@ static gal_status find(gal_fits_place *place, walk *w, hdu *h, int wanted)
     for (int number = 0;; number++) {
         *h = (hdu){.header = number ? h->end : 0};
         if (number && h->header >= w->size)
-            return h->header == w->size ? not_found(w, wanted, number, ascii)
-                                        : gal_fail(GAL_FILE, "%s: is truncated: HDU %d ends at byte %lld, the file at %lld", w->path,
-                                                   number - 1, (long long)h->header, (long long)w->size);
+            return h->header == w->size
+                       ? not_found(w, wanted, number, ascii)
+                       : gal_fail(GAL_FILE, "%s: is truncated: HDU %d ends at byte %lld, the file at %lld",
+                                  w->path, number - 1, (long long)h->header, (long long)w->size);
         gal_status status = read_header(w, h);
         if (status)
             return status;
@@ -250,10 +266,15 @@ static gal_status find(gal_fits_place *place, walk *w, hdu *h, int wanted)
                             : h->kind == ASCII_TABLE ? "an ASCII table"
                                                      : "an extension that is no table");
         if (h->kind == BINARY_TABLE && (wanted < 0 || wanted == number)) {
-            *place = (gal_fits_place){.hdu = number, .fields = (int)h->fields, .rows = h->axis[2], .row_bytes = h->axis[1]};
-            if (h->data > w->size || (place->row_bytes > 0 && place->rows > (w->size - h->data) / place->row_bytes))
-                return gal_fail(GAL_FILE, "%s: is truncated: %lld rows of %lld bytes from byte %lld on, the file ends at %lld", w->path,
-                                (long long)place->rows, (long long)place->row_bytes, (long long)h->data, (long long)w->size);
+            *place = (gal_fits_place){
+                .hdu = number, .fields = (int)h->fields, .rows = h->axis[2], .row_bytes = h->axis[1]};
+            if (h->data > w->size ||
+                (place->row_bytes > 0 && place->rows > (w->size - h->data) / place->row_bytes))
+                return gal_fail(
+                    GAL_FILE,
+                    "%s: is truncated: %lld rows of %lld bytes from byte %lld on, the file ends at %lld",
+                    w->path, (long long)place->rows, (long long)place->row_bytes, (long long)h->data,
+                    (long long)w->size);
             return GAL_OK;
         }
         ascii |= h->kind == ASCII_TABLE;

@@ -1,5 +1,5 @@
-/* fits_values.c: the values of FITS columns. CFITSIO hands out raw ones and the scaling is done here: its own goes through doubles, which
- * would cost 64-bit ids their last digits. */
+/* fits_values.c: the values of FITS columns. CFITSIO hands out raw ones and the scaling is done here: its own
+ * goes through doubles, which would cost 64-bit ids their last digits. */
 #include "fits.h"
 #include <math.h>
 #include <stdio.h>
@@ -39,10 +39,12 @@ int gal_fits_is_uint64(const fits_column *f)
 
 int gal_fits_stays_integer(const fits_column *f)
 {
-    return gal_fits_is_integer(f) && f->scale == 1 && f->zero == floor(f->zero) && fabs(f->zero) <= 9007199254740992.0;
+    return gal_fits_is_integer(f) && f->scale == 1 && f->zero == floor(f->zero) &&
+           fabs(f->zero) <= 9007199254740992.0;
 }
 
-/* Raw integers {n} of column i, and which are missing (NULL where none can be); both the caller's, both NULL on failure. */
+/* Raw integers {n} of column i, and which are missing (NULL where none can be); both the caller's, both NULL
+ * on failure. */
 static gal_status read_raw(gal_table *table, int i, int64_t **raw, uint8_t **missing)
 {
     fits_source *s = table->source;
@@ -78,8 +80,8 @@ static gal_status load_integers(gal_table *table, int i)
     gal_status status = read_raw(table, i, &c->i64, &c->missing);
     for (int64_t k = 0; !status && k < table->rows * c->width; k++)
         if (!(c->missing && c->missing[k]) && __builtin_add_overflow(c->i64[k], (int64_t)f->zero, &c->i64[k]))
-            return gal_fail(GAL_VALUE, "%s: column \"%s\" has a value in %s that does not fit an int64", table->path, c->name,
-                            gal_row_text(table, k / c->width));
+            return gal_fail(GAL_VALUE, "%s: column \"%s\" has a value in %s that does not fit an int64",
+                            table->path, c->name, gal_row_text(table, k / c->width));
     return status;
 }
 
@@ -133,7 +135,8 @@ static gal_status load_doubles(gal_table *table, int i)
             return failed;
     } else {
         fits_set_tscale(s->fits, c->source + 1, 1, 0, &status);
-        /* Without a value for missing ones CFITSIO copies; with one it would also set subnormal numbers to 0. */
+        /* Without a value for missing ones CFITSIO copies; with one it would also set subnormal numbers to 0.
+         */
         fits_read_col(s->fits, TDOUBLE, c->source + 1, 1, 1, n, NULL, c->f64, NULL, &status);
     }
     for (int64_t k = 0; !status && k < n; k++) {
@@ -157,7 +160,8 @@ static gal_status load_logicals(gal_table *table, int i)
         free(values);
         return gal_fits_no_memory(table);
     }
-    fits_read_col(((fits_source *)table->source)->fits, TLOGICAL, c->source + 1, 1, 1, n, &undefined, values, NULL, &status);
+    fits_read_col(((fits_source *)table->source)->fits, TLOGICAL, c->source + 1, 1, 1, n, &undefined, values,
+                  NULL, &status);
     for (int64_t k = 0; !status && k < n; k++) {
         c->missing[k] = values[k] == undefined;
         c->i64[k] = values[k] == 1;
@@ -166,13 +170,14 @@ static gal_status load_logicals(gal_table *table, int i)
     return status ? gal_fits_error(table, "reading a column", status) : GAL_OK;
 }
 
-/* Strings come as bytes and are cut up here: CFITSIO does not know arrays of strings that TDIM describes. A string ends at its first 0 or
- * with its last letter that is no blank. */
+/* Strings come as bytes and are cut up here: CFITSIO does not know arrays of strings that TDIM describes. A
+ * string ends at its first 0 or with its last letter that is no blank. */
 static gal_status load_strings(gal_table *table, int i)
 {
     gal_column *c = &table->column[i];
     fits_source *s = table->source;
-    int64_t letters = gal_fits_column(table, i)->letters, n = table->rows * c->width, row_bytes = letters * c->width, size = 0;
+    int64_t letters = gal_fits_column(table, i)->letters, n = table->rows * c->width,
+            row_bytes = letters * c->width, size = 0;
     int status = 0;
     unsigned char *row = malloc((size_t)row_bytes + 1);
     c->text = malloc((size_t)(n * (letters + 1)) + 1);
@@ -183,7 +188,8 @@ static gal_status load_strings(gal_table *table, int i)
     }
     for (int64_t k = 0; !status && k < n; k++) {
         if (k % c->width == 0 && row_bytes > 0)
-            fits_read_tblbytes(s->fits, k / c->width + 1, s->fits->Fptr->tableptr[c->source].tbcol + 1, row_bytes, row, &status);
+            fits_read_tblbytes(s->fits, k / c->width + 1, s->fits->Fptr->tableptr[c->source].tbcol + 1,
+                               row_bytes, row, &status);
         const char *string = (const char *)row + k % c->width * letters;
         size_t length = strnlen(string, (size_t)letters);
         while (length > 0 && string[length - 1] == ' ')

@@ -1,6 +1,6 @@
-/* fits_write.c: a table as a FITS file of one binary table. CFITSIO writes the headers, in memory; rows are encoded here and go through the
- * same writer as every other file, so that a full disk is told alike and the old file stays. A column that was loaded is written in the
- * type it had. */
+/* fits_write.c: a table as a FITS file of one binary table. CFITSIO writes the headers, in memory; rows are
+ * encoded here and go through the same writer as every other file, so that a full disk is told alike and the
+ * old file stays. A column that was loaded is written in the type it had. */
 #include "fits.h"
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,8 @@ static int64_t stored(char letter, int64_t value)
     }
 }
 
-/* The first text of c {n} that FITS can't hold (section 4.2.1: the characters from blank to ~), or -1; *longest in letters. */
+/* The first text of c {n} that FITS can't hold (section 4.2.1: the characters from blank to ~), or -1;
+ * *longest in letters. */
 static int64_t check_strings(const gal_column *c, int64_t n, int64_t *longest)
 {
     *longest = 0;
@@ -59,7 +60,8 @@ static int64_t check_strings(const gal_column *c, int64_t n, int64_t *longest)
     return -1;
 }
 
-/* An integer that no value is stored as, beginning at the end of the range, for the missing ones; 0 where the first 256 are taken. */
+/* An integer that no value is stored as, beginning at the end of the range, for the missing ones; 0 where the
+ * first 256 are taken. */
 static int find_null(plan *p, const gal_column *c, int64_t n)
 {
     int byte = p->bytes == 1;
@@ -79,7 +81,9 @@ static gal_status plan_strings(plan *p, const char *path, gal_table *table, cons
 {
     int64_t longest, bad = check_strings(c, table->rows * c->width, &longest);
     if (bad >= 0)
-        return gal_fail(GAL_VALUE, "%s: column \"%s\" has \"%.60s\" in row %lld, and FITS holds plain ASCII only; .csv holds any text",
+        return gal_fail(GAL_VALUE,
+                        "%s: column \"%s\" has \"%.60s\" in row %lld, and FITS holds plain ASCII only; .csv "
+                        "holds any text",
                         path, c->name, c->text + c->start[bad], (long long)(bad / c->width) + 1);
     p->letter = 'A';
     p->letters = c->form.letters > longest ? c->form.letters : longest;
@@ -105,8 +109,10 @@ static gal_status plan_integers(plan *p, const char *path, gal_table *table, con
             p->has_null = find_null(p, c, n);
         }
         if (!p->has_null)
-            return gal_fail(GAL_VALUE, "%s: column \"%s\" has missing values and takes every integer that could stand for them", path,
-                            c->name);
+            return gal_fail(
+                GAL_VALUE,
+                "%s: column \"%s\" has missing values and takes every integer that could stand for them",
+                path, c->name);
     }
     return GAL_OK;
 }
@@ -123,12 +129,15 @@ static gal_status make_plan(plan *p, const char *path, gal_table *table, const g
     size_t name = 0;
     for (const char *at = c->name; *at; at++, name++) {
         if (*at < ' ' || *at > '~')
-            return gal_fail(GAL_VALUE, "%s: column \"%s\" can't be named so in FITS, which takes plain ASCII only", path, c->name);
+            return gal_fail(GAL_VALUE,
+                            "%s: column \"%s\" can't be named so in FITS, which takes plain ASCII only", path,
+                            c->name);
         name += *at == '\'';
     }
     if (name > LONGEST_VALUE)
-        return gal_fail(GAL_VALUE, "%s: column \"%s\" has a longer name than the %d characters that FITS takes", path, c->name,
-                        LONGEST_VALUE);
+        return gal_fail(GAL_VALUE,
+                        "%s: column \"%s\" has a longer name than the %d characters that FITS takes", path,
+                        c->name, LONGEST_VALUE);
     p->letter = c->form.letter ? c->form.letter : c->type == GAL_COLUMN_I64 ? 'K' : 'D';
     p->bytes = bytes_of(p->letter);
     p->has_null = c->form.has_null && c->form.letter && strchr("BIJKSUVW", c->form.letter);
@@ -139,7 +148,8 @@ static gal_status make_plan(plan *p, const char *path, gal_table *table, const g
         status = plan_integers(p, path, table, c);
     if (c->form.dimensions && !*p->shape)
         snprintf(p->shape, sizeof p->shape, "%.60s", c->form.dimensions);
-    snprintf(p->form, sizeof p->form, "%lld%c", (long long)(p->letter == 'A' ? p->letters * c->width : c->width), p->letter);
+    snprintf(p->form, sizeof p->form, "%lld%c",
+             (long long)(p->letter == 'A' ? p->letters * c->width : c->width), p->letter);
     return status;
 }
 
@@ -243,7 +253,8 @@ static void encode(unsigned char *to, const plan *p, const gal_column *c, int64_
     } else if (p->letter == 'L') {
         *to = c->missing && c->missing[k] ? 0 : c->i64[k] ? 'T' : 'F';
     } else if (c->type == GAL_COLUMN_I64) {
-        put_big_endian(to, (uint64_t)(c->missing && c->missing[k] ? p->null : stored(p->letter, c->i64[k])), p->bytes);
+        put_big_endian(to, (uint64_t)(c->missing && c->missing[k] ? p->null : stored(p->letter, c->i64[k])),
+                       p->bytes);
     } else if (p->letter == 'E') {
         float value = (float)c->f64[k];
         uint32_t word;
@@ -257,7 +268,8 @@ static void encode(unsigned char *to, const plan *p, const gal_column *c, int64_
 
 static gal_status put_rows(gal_writer *writer, const gal_table *table, const plan *plans, int64_t row_bytes)
 {
-    int64_t at_once = row_bytes < CHUNK ? CHUNK / (row_bytes ? row_bytes : 1) : 1, written = table->rows * row_bytes;
+    int64_t at_once = row_bytes < CHUNK ? CHUNK / (row_bytes ? row_bytes : 1) : 1,
+            written = table->rows * row_bytes;
     unsigned char *rows = malloc((size_t)(at_once * row_bytes) + 1), padding[BLOCK] = {0};
     gal_status status = rows ? GAL_OK : no_memory(writer->path);
     for (int64_t first = 0; !status && first < table->rows; first += at_once) {
@@ -265,7 +277,8 @@ static gal_status put_rows(gal_writer *writer, const gal_table *table, const pla
         for (int i = 0; i < table->columns; i++) {
             const gal_column *c = &table->column[i];
             for (int64_t k = 0; k < n * c->width; k++)
-                encode(rows + k / c->width * row_bytes + column + k % c->width * plans[i].bytes, &plans[i], c, first * c->width + k);
+                encode(rows + k / c->width * row_bytes + column + k % c->width * plans[i].bytes, &plans[i], c,
+                       first * c->width + k);
             column += c->width * plans[i].bytes;
         }
         status = gal_writer_put(writer, rows, n * row_bytes);
@@ -277,7 +290,8 @@ static gal_status put_rows(gal_writer *writer, const gal_table *table, const pla
 gal_status gal_fits_write(const char *path, gal_table *table)
 {
     if (table->columns > MOST_COLUMNS)
-        return gal_fail(GAL_VALUE, "%s: the table has %d columns, FITS takes at most %d", path, table->columns, MOST_COLUMNS);
+        return gal_fail(GAL_VALUE, "%s: the table has %d columns, FITS takes at most %d", path,
+                        table->columns, MOST_COLUMNS);
     plan *plans = calloc((size_t)table->columns, sizeof *plans);
     char *headers = NULL;
     int64_t n = 0, row_bytes = 0;

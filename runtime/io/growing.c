@@ -1,5 +1,6 @@
-/* growing.c: files that are made over hours and survive being stopped: they grow at their end, and what was synced is there after a crash.
- * A finished one is renamed by its maker; the unfinished one's name says that it is not whole. */
+/* growing.c: files that are made over hours and survive being stopped: they grow at their end, and what was
+ * synced is there after a crash. A finished one is renamed by its maker; the unfinished one's name says that
+ * it is not whole. */
 #define _GNU_SOURCE
 #include "io.h"
 #include <errno.h>
@@ -23,7 +24,8 @@ gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep)
         free(name);
         return gal_fail(GAL_MEMORY, "%s: no memory left to write it", path);
     }
-    g->writer = (gal_writer){.fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666), .path = name};
+    g->writer =
+        (gal_writer){.fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666), .path = name};
     struct stat info;
     gal_status status = GAL_OK;
     if (g->writer.fd < 0 || fstat(g->writer.fd, &info) != 0)
@@ -31,9 +33,11 @@ gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep)
     else if (!S_ISREG(info.st_mode))
         status = gal_fail(GAL_FILE, "%s: is no regular file", path);
     else if (info.st_size < keep)
-        status = gal_fail(GAL_FILE, "%s: has %lld bytes, expected at least %lld", path, (long long)info.st_size, (long long)keep);
+        status = gal_fail(GAL_FILE, "%s: has %lld bytes, expected at least %lld", path,
+                          (long long)info.st_size, (long long)keep);
     else if (ftruncate(g->writer.fd, keep) != 0 || lseek(g->writer.fd, keep, SEEK_SET) != keep)
-        status = gal_fail(GAL_FILE, "%s: can't be written (cutting it to %lld bytes): %s", path, (long long)keep, strerror(errno));
+        status = gal_fail(GAL_FILE, "%s: can't be written (cutting it to %lld bytes): %s", path,
+                          (long long)keep, strerror(errno));
     if (status != GAL_OK) {
         gal_growing_close(g);
         return status;
@@ -65,7 +69,9 @@ gal_status gal_file_rename(const char *from, const char *to)
 {
     if (rename(from, to) != 0)
         return gal_fail(GAL_FILE, "%s: can't be renamed to %s: %s", from, to, strerror(errno));
-    return gal_folder_sync(to) == 0 ? GAL_OK : gal_fail(GAL_FILE, "%s: can't be written (syncing its folder): %s", to, strerror(errno));
+    return gal_folder_sync(to) == 0
+               ? GAL_OK
+               : gal_fail(GAL_FILE, "%s: can't be written (syncing its folder): %s", to, strerror(errno));
 }
 
 gal_status gal_file_remove(const char *path)

@@ -1,4 +1,5 @@
-/* gzip.c: a gzipped file in memory, unpacked with its checksums; tables come that way from survey archives. */
+/* gzip.c: a gzipped file in memory, unpacked with its checksums; tables come that way from survey archives.
+ */
 #include "io.h"
 #include <stdlib.h>
 #include <zlib.h>
@@ -75,6 +76,8 @@ gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64
     if (state == Z_MEM_ERROR)
         return gal_fail(GAL_MEMORY, "%s: no memory to unpack it", path);
     if (state == Z_BUF_ERROR)
-        return gal_fail(GAL_FILE, "%s: is truncated: the gzip stream ends too early, after %lld bytes", path, (long long)n);
-    return gal_fail(GAL_FILE, "%s: is damaged: the gzip stream does not unpack (%s)", path, u.z.msg ? u.z.msg : "bad header");
+        return gal_fail(GAL_FILE, "%s: is truncated: the gzip stream ends too early, after %lld bytes", path,
+                        (long long)n);
+    return gal_fail(GAL_FILE, "%s: is damaged: the gzip stream does not unpack (%s)", path,
+                    u.z.msg ? u.z.msg : "bad header");
 }

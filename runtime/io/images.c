@@ -1,5 +1,6 @@
-/* images.c: a set of images that need not be in memory: rows of a .npy file, read by pread as they are wanted, or of a tensor; with the
- * crop, the binning and the turns that are applied on the way. The loader (loader.c) and all that reads a survey's images read them here.
+/* images.c: a set of images that need not be in memory: rows of a .npy file, read by pread as they are
+ * wanted, or of a tensor; with the crop, the binning and the turns that are applied on the way. The loader
+ * (loader.c) and all that reads a survey's images read them here.
  */
 #include "images.h"
 #include <stdlib.h>
@@ -54,9 +55,10 @@ gal_status gal_images_open(gal_images **out, const char *path)
     if (status != GAL_OK)
         return status;
     const gal_array *a = &arrays->array[0];
-    if (arrays->count != 1 || a->stored != GAL_STORED_U8 || a->fortran || a->rank != 4 || a->shape[3] != 3 || a->shape[1] < 1 ||
-        a->shape[2] < 1)
-        status = gal_fail(GAL_SHAPE, "%s: holds no images, expected uint8 {N, height, width, 3} in C order", path);
+    if (arrays->count != 1 || a->stored != GAL_STORED_U8 || a->fortran || a->rank != 4 || a->shape[3] != 3 ||
+        a->shape[1] < 1 || a->shape[2] < 1)
+        status =
+            gal_fail(GAL_SHAPE, "%s: holds no images, expected uint8 {N, height, width, 3} in C order", path);
     source *s = status == GAL_OK ? calloc(1, sizeof *s) : NULL;
     if (!s) {
         gal_arrays_free(arrays);
@@ -83,9 +85,11 @@ gal_status gal_images_of(gal_images **out, const gal_tensor *x)
     if (!s)
         return gal_fail(GAL_MEMORY, "images: no memory left");
     int image = x->rank == 4;
-    int64_t each = x->shape[0] ? gal_tensor_count(x) / x->shape[0] : 0, size = (int64_t)gal_dtype_size(x->dtype);
+    int64_t each = x->shape[0] ? gal_tensor_count(x) / x->shape[0] : 0,
+            size = (int64_t)gal_dtype_size(x->dtype);
     *s = (source){.references = 1, .memory = x->storage, .data = x->data, .count = x->shape[0]};
-    s->height = image ? x->shape[1] : 1, s->width = image ? x->shape[2] : 1, s->pixel = size * (image ? x->shape[3] : each);
+    s->height = image ? x->shape[1] : 1, s->width = image ? x->shape[2] : 1,
+    s->pixel = size * (image ? x->shape[3] : each);
     gal_storage_retain(x->storage);
     *out = all_of(s);
     return *out ? GAL_OK : GAL_MEMORY;
@@ -96,12 +100,13 @@ gal_status gal_images_select(gal_images **out, const gal_images *images, const i
     gal_images *y = calloc(1, sizeof *y);
     n = index ? n : images->count;
     int64_t *rows = malloc((size_t)(n ? n : 1) * sizeof *rows);
-    gal_status status = y && rows ? GAL_OK : gal_fail(GAL_MEMORY, "images: no memory left for %lld rows", (long long)n);
+    gal_status status =
+        y && rows ? GAL_OK : gal_fail(GAL_MEMORY, "images: no memory left for %lld rows", (long long)n);
     for (int64_t i = 0; i < n && status == GAL_OK; i++) {
         int64_t k = index ? index[i] : i;
         if (k < 0 || k >= images->count)
-            status = gal_fail(GAL_VALUE, "images: row %lld is %lld, expected 0 to %lld", (long long)i, (long long)k,
-                              (long long)images->count - 1);
+            status = gal_fail(GAL_VALUE, "images: row %lld is %lld, expected 0 to %lld", (long long)i,
+                              (long long)k, (long long)images->count - 1);
         else
             rows[i] = images->rows ? images->rows[k] : k;
     }
@@ -123,14 +128,16 @@ gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin)
     const source *s = images->source;
     int64_t side = s->height < s->width ? s->height : s->width;
     if (crop < 0 || crop > side)
-        return gal_fail(GAL_VALUE, "crop is %lld pixels, expected 1 to %lld for images of %lld x %lld", (long long)crop, (long long)side,
-                        (long long)s->height, (long long)s->width);
+        return gal_fail(GAL_VALUE, "crop is %lld pixels, expected 1 to %lld for images of %lld x %lld",
+                        (long long)crop, (long long)side, (long long)s->height, (long long)s->width);
     int64_t height = crop ? crop : s->height, width = crop ? crop : s->width;
     if (bin < 1 || bin > height || bin > width || height % bin || width % bin)
-        return gal_fail(GAL_VALUE, "bin is %lld pixels, expected a divisor of %lld x %lld", (long long)bin, (long long)height,
-                        (long long)width);
+        return gal_fail(GAL_VALUE, "bin is %lld pixels, expected a divisor of %lld x %lld", (long long)bin,
+                        (long long)height, (long long)width);
     if (bin > 1 && s->pixel != 3)
-        return gal_fail(GAL_TYPE, "bin is %lld pixels, expected 1 for images that are no uint8 {N, height, width, 3}", (long long)bin);
+        return gal_fail(GAL_TYPE,
+                        "bin is %lld pixels, expected 1 for images that are no uint8 {N, height, width, 3}",
+                        (long long)bin);
     images->bin = bin, images->height = height, images->width = width;
     images->top = (s->height - height) / 2, images->left = (s->width - width) / 2;
     return GAL_OK;
@@ -165,7 +172,8 @@ int64_t gal_images_scratch(const gal_images *images)
     return images->height * images->source->width * images->source->pixel + gal_images_bytes(images) + 1;
 }
 
-/* y {height / bin, width / bin, 3} = means of x {height, width, 3}, its rows `stride` bytes apart, over bin x bin pixels, rounded. */
+/* y {height / bin, width / bin, 3} = means of x {height, width, 3}, its rows `stride` bytes apart, over bin x
+ * bin pixels, rounded. */
 static void binned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height, int64_t width, int64_t bin)
 {
     int64_t area = bin * bin;
@@ -180,9 +188,11 @@ static void binned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height,
             }
 }
 
-/* y {height, width, pixel} = x, its rows `stride` bytes apart. turn & 4: mirrored, left for right; then turn & 3 quarter turns
- * anticlockwise (height = width). Where output pixel (r, c) is: from + r * down + c * right. */
-static void turned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height, int64_t width, int64_t pixel, int turn)
+/* y {height, width, pixel} = x, its rows `stride` bytes apart. turn & 4: mirrored, left for right; then turn
+ * & 3 quarter turns anticlockwise (height = width). Where output pixel (r, c) is: from + r * down + c *
+ * right. */
+static void turned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height, int64_t width, int64_t pixel,
+                   int turn)
 {
     int64_t last = width - 1, across = pixel, down = stride, right;
     const uint8_t *from = x;
@@ -217,8 +227,10 @@ gal_status gal_images_at(uint8_t *y, const gal_images *images, int64_t i, int tu
 {
     const source *s = images->source;
     if (i < 0 || i >= images->count)
-        return gal_fail(GAL_VALUE, "images: row %lld, expected 0 to %lld", (long long)i, (long long)images->count - 1);
-    int64_t row = images->rows ? images->rows[i] : i, stride = s->width * s->pixel, height = images->height, width = images->width;
+        return gal_fail(GAL_VALUE, "images: row %lld, expected 0 to %lld", (long long)i,
+                        (long long)images->count - 1);
+    int64_t row = images->rows ? images->rows[i] : i, stride = s->width * s->pixel, height = images->height,
+            width = images->width;
     int64_t at = (row * s->height + images->top) * stride, need = height * stride;
     const uint8_t *x;
     if (s->arrays) { /* whole rows of pixels, in one read */
@@ -240,18 +252,21 @@ gal_status gal_images_at(uint8_t *y, const gal_images *images, int64_t i, int tu
     return GAL_OK;
 }
 
-gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t first, const int64_t *index, const uint8_t *turns)
+gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t first, const int64_t *index,
+                           const uint8_t *turns)
 {
     int64_t n = y->rank ? y->shape[0] : 0, bytes = gal_images_bytes(images);
     if (!gal_tensor_contiguous(y) || strcmp(gal_tensor_device(y), "cpu") != 0 ||
         (int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != n * bytes)
-        return gal_fail(GAL_SHAPE, "images_read: y is %s, expected %lld bytes an image", gal_shape_text(y), (long long)bytes);
+        return gal_fail(GAL_SHAPE, "images_read: y is %s, expected %lld bytes an image", gal_shape_text(y),
+                        (long long)bytes);
     if (gal_recording())
         return gal_fail(GAL_STATE, "images_read: while a program is recorded");
     uint8_t *scratch = malloc((size_t)gal_images_scratch(images));
     gal_status status = scratch ? GAL_OK : gal_fail(GAL_MEMORY, "images_read: no memory left");
     for (int64_t i = 0; i < n && status == GAL_OK; i++) {
-        status = gal_images_at((uint8_t *)y->data + i * bytes, images, index ? index[i] : first + i, turns ? turns[i] & 7 : 0, scratch);
+        status = gal_images_at((uint8_t *)y->data + i * bytes, images, index ? index[i] : first + i,
+                               turns ? turns[i] & 7 : 0, scratch);
         if (status == GAL_OK && i % 64 == 63 && gal_interrupted())
             status = gal_fail(GAL_INTERRUPTED, "interrupted");
     }
@@ -263,8 +278,10 @@ gal_status gal_images_moments(double *sums, double *squares, const gal_images *i
 {
     int64_t bytes = gal_images_bytes(images);
     if (channels < 1 || bytes % channels)
-        return gal_fail(GAL_VALUE, "images_moments: %lld channels in images of %lld bytes", (long long)channels, (long long)bytes);
-    uint8_t *scratch = malloc((size_t)(gal_images_scratch(images) + bytes)), *y = scratch + gal_images_scratch(images);
+        return gal_fail(GAL_VALUE, "images_moments: %lld channels in images of %lld bytes",
+                        (long long)channels, (long long)bytes);
+    uint8_t *scratch = malloc((size_t)(gal_images_scratch(images) + bytes)),
+            *y = scratch + gal_images_scratch(images);
     uint64_t *one = calloc((size_t)(2 * channels + 1), sizeof *one); /* of one image: whole numbers, exact */
     gal_status status = scratch && one ? GAL_OK : gal_fail(GAL_MEMORY, "images_moments: no memory left");
     for (int64_t c = 0; c < channels; c++)

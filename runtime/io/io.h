@@ -1,5 +1,6 @@
-/* io.h: what the files of runtime/io share. Files are read by pread (never mapped: a file that another process cuts short would be a
- * SIGBUS) and written under a temporary name that is renamed when all is on disk. */
+/* io.h: what the files of runtime/io share. Files are read by pread (never mapped: a file that another
+ * process cuts short would be a SIGBUS) and written under a temporary name that is renamed when all is on
+ * disk. */
 #ifndef GAL_IO_H
 #define GAL_IO_H
 #include "core/core.h"
@@ -26,8 +27,8 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n);
 /* The values of x in row-major order, from any device and any strides. */
 gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x);
 gal_status gal_writer_commit(gal_writer *writer);
-/* The same without syncing: for one of thousands of files, which gal_disk_sync puts on disk together. A crash before that may lose it or
- * leave it empty. */
+/* The same without syncing: for one of thousands of files, which gal_disk_sync puts on disk together. A crash
+ * before that may lose it or leave it empty. */
 gal_status gal_writer_commit_unsynced(gal_writer *writer);
 void gal_writer_abandon(gal_writer *writer);
 /* Syncs the folder that path is in; 0, or -1 with errno. */
@@ -40,8 +41,8 @@ int gal_is_utf8(const char *text);
 
 /* ---- gzip.c ---- */
 int gal_gzip_is(const char *bytes, int64_t n);
-/* The content of a gzip file, several members joined: *out {*out_n + 1}, the last byte 0, freed by gal_file_free. A stream that is cut or
- * damaged is GAL_FILE. */
+/* The content of a gzip file, several members joined: *out {*out_n + 1}, the last byte 0, freed by
+ * gal_file_free. A stream that is cut or damaged is GAL_FILE. */
 gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64_t n, const char *path);
 
 /* ---- arrays.c, npy.c, npz.c, safetensors.c ---- */
@@ -89,15 +90,15 @@ typedef struct gal_bytes {
 } gal_bytes;
 /* The next n. GAL_FILE where there are fewer. */
 gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n);
-/* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the header's length; checked that
- * the values are all there. */
+/* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the
+ * header's length; checked that the values are all there. */
 gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
 /* By name; GAL_FILE where two are the same. */
 gal_status gal_arrays_sort(gal_arrays *arrays);
 gal_status gal_npy_parse(gal_arrays *arrays);
 gal_status gal_npz_parse(gal_arrays *arrays);
-/* Array a's entry, unpacked from its first value on. Closed by gal_npz_finish, which tells whether its checksum was right (only where
- * status is GAL_OK). */
+/* Array a's entry, unpacked from its first value on. Closed by gal_npz_finish, which tells whether its
+ * checksum was right (only where status is GAL_OK). */
 gal_status gal_npz_begin(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a);
 gal_status gal_npz_finish(gal_bytes *bytes, gal_status status);
 gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n);
@@ -107,7 +108,8 @@ gal_status gal_safetensors_parse(gal_arrays *arrays);
 /* ---- table.c, table_edit.c, csv.c, fits.c ---- */
 /* How a FITS file stores a column, so that one that was loaded is saved alike. */
 typedef struct gal_form {
-    char letter;     /* L A E D, integers B I J K, those moved to signed bytes and unsigned S U V W; 0: not said, the type decides */
+    char letter; /* L A E D, integers B I J K, those moved to signed bytes and unsigned S U V W; 0: not said,
+                    the type decides */
     int64_t letters; /* A: of each string, at least */
     int has_null;
     int64_t null;     /* the stored integer that means missing, where has_null */
@@ -124,7 +126,7 @@ typedef struct gal_column {
     double *f64;      /* GAL_COLUMN_F64; missing is NaN */
     int64_t *i64;     /* GAL_COLUMN_I64 */
     uint8_t *missing; /* GAL_COLUMN_I64, or NULL: none is */
-    char *text;       /* GAL_COLUMN_STRING: strings with their zeros, value k at text + start[k]; "" is missing */
+    char *text; /* GAL_COLUMN_STRING: strings with their zeros, value k at text + start[k]; "" is missing */
     int64_t *start;
 } gal_column;
 struct gal_table {
@@ -132,7 +134,8 @@ struct gal_table {
     int64_t rows;
     int columns;
     gal_column *column; /* {columns} */
-    int64_t *line;      /* {rows}: the line in its CSV file, or (in_rows) the row in its table, that each row was; NULL: row k is row k */
+    int64_t *line; /* {rows}: the line in its CSV file, or (in_rows) the row in its table, that each row was;
+                      NULL: row k is row k */
     int in_rows;
     /* Where columns are read late: fills column i; source is closed by close. */
     gal_status (*load)(gal_table *table, int i);
@@ -147,15 +150,16 @@ struct gal_table {
     int keys;
 };
 gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n);
-/* hdu as in gal_table_open. bytes {n}: the whole file where it was gzipped, and then the table's; else NULL and the path is opened. */
+/* hdu as in gal_table_open. bytes {n}: the whole file where it was gzipped, and then the table's; else NULL
+ * and the path is opened. */
 gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu);
 /* Writes a .fits file, checked to have columns and rows. */
 gal_status gal_fits_write(const char *path, gal_table *table);
 gal_status gal_csv_write(const char *path, gal_table *table);
 /* What column i is measured in: "mag", "" for none; written as TUNIT. */
 gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
-/* A keyword of the header of the FITS file that the table is written as: name of at most 8 characters, text of at most 60, or NULL and the
- * number. CSV has none. */
+/* A keyword of the header of the FITS file that the table is written as: name of at most 8 characters, text
+ * of at most 60, or NULL and the number. CSV has none. */
 gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number);
 /* Column i with its values in memory. */
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);

@@ -1,5 +1,6 @@
-/* jpeg.c: JPEG bytes to pixels by libjpeg. It goes on where data are missing or wrong and fills the rest with grey, with a warning; here a
- * warning is an error, since a galaxy with half a picture must not be learned from. */
+/* jpeg.c: JPEG bytes to pixels by libjpeg. It goes on where data are missing or wrong and fills the rest with
+ * grey, with a warning; here a warning is an error, since a galaxy with half a picture must not be learned
+ * from. */
 #include "io.h"
 #include "jpeg.h"
 #include <jerror.h>
@@ -39,7 +40,8 @@ static void scanned(j_common_ptr jpeg)
         ERREXIT(jpeg, JERR_BAD_PROGRESSION);
 }
 
-gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n, int most)
+gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n,
+                           int most)
 {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_progress_mgr progress = {.progress_monitor = scanned};
@@ -59,14 +61,16 @@ gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint
     if (w > most || h > most || w * h > n * PIXELS_OF_A_BYTE) {
         jpeg_destroy_decompress(&jpeg);
         return w > most || h > most
-                   ? gal_fail(GAL_FILE, "is too large: %lld x %lld pixels, expected at most %d a side", (long long)w, (long long)h, most)
-                   : gal_fail(GAL_FILE, "is truncated or damaged: %lld bytes can't hold %lld x %lld pixels", (long long)n, (long long)w,
-                              (long long)h);
+                   ? gal_fail(GAL_FILE, "is too large: %lld x %lld pixels, expected at most %d a side",
+                              (long long)w, (long long)h, most)
+                   : gal_fail(GAL_FILE, "is truncated or damaged: %lld bytes can't hold %lld x %lld pixels",
+                              (long long)n, (long long)w, (long long)h);
     }
     made = malloc((size_t)(w * h * 3));
     if (!made) {
         jpeg_destroy_decompress(&jpeg);
-        return gal_fail(GAL_MEMORY, "no memory for an image of %lld x %lld pixels", (long long)w, (long long)h);
+        return gal_fail(GAL_MEMORY, "no memory for an image of %lld x %lld pixels", (long long)w,
+                        (long long)h);
     }
     jpeg.out_color_space = JCS_RGB;
     jpeg_start_decompress(&jpeg);

@@ -1,5 +1,5 @@
-/* jpeg.h: libjpeg's way of failing, for those who call it. libjpeg reports an error by a call that must not return: it jumps back to the
- * function that called libjpeg, and no further. */
+/* jpeg.h: libjpeg's way of failing, for those who call it. libjpeg reports an error by a call that must not
+ * return: it jumps back to the function that called libjpeg, and no further. */
 #ifndef GAL_JPEG_H
 #define GAL_JPEG_H
 #include <stdint.h>
@@ -16,9 +16,10 @@ typedef struct gal_jpeg_failure {
 /* What goes into a compress or decompress struct's err. */
 struct jpeg_error_mgr *gal_jpeg_errors(gal_jpeg_failure *failure);
 
-/* *pixels {*height, *width, 3} RGB of the JPEG bytes {n}, of at most `most` pixels a side; the caller frees them with free(). GAL_FILE with
- * a sentence without a subject ("is truncated or damaged: …") where anything is missing or wrong, as no part of a picture is taken for the
- * whole. */
-gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n, int most);
+/* *pixels {*height, *width, 3} RGB of the JPEG bytes {n}, of at most `most` pixels a side; the caller frees
+ * them with free(). GAL_FILE with a sentence without a subject ("is truncated or damaged: …") where anything
+ * is missing or wrong, as no part of a picture is taken for the whole. */
+gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n,
+                           int most);
 
 #endif

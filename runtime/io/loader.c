@@ -1,6 +1,6 @@
-/* loader.c: one plain thread that gathers the next batches of images while this one trains: reads them, crops, bins and turns them. No
- * OpenMP in it: a second pool of threads would fight with the first for the cores. A step takes its batch by a call like any other, so that
- * a recorded program holds it too. */
+/* loader.c: one plain thread that gathers the next batches of images while this one trains: reads them,
+ * crops, bins and turns them. No OpenMP in it: a second pool of threads would fight with the first for the
+ * cores. A step takes its batch by a call like any other, so that a recorded program holds it too. */
 #define _POSIX_C_SOURCE 200809L
 #include "images.h"
 #include "ops/ops.h"
@@ -15,12 +15,14 @@
 /* Batches ready at most: one that is taken and one behind it. */
 #define AHEAD 2
 
-/* Everything below the lock is read and written under it, but for a slot's pixels: the thread's while `busy`, the taker's once `ready`
- * counts them; and order and turns, which change only while the thread is not busy. */
+/* Everything below the lock is read and written under it, but for a slot's pixels: the thread's while `busy`,
+ * the taker's once `ready` counts them; and order and turns, which change only while the thread is not busy.
+ */
 struct gal_loader {
     gal_images *images;
-    int64_t batch, bytes;            /* images in a batch, bytes of one image */
-    uint8_t *scratch, *slots[AHEAD]; /* {gal_images_scratch}; {batch, bytes} each, batch k in slot k % AHEAD */
+    int64_t batch, bytes; /* images in a batch, bytes of one image */
+    uint8_t *scratch,
+        *slots[AHEAD]; /* {gal_images_scratch}; {batch, bytes} each, batch k in slot k % AHEAD */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -38,7 +40,8 @@ static gal_status gather(gal_loader *l, int64_t k)
 {
     uint8_t *y = l->slots[k % AHEAD];
     for (int64_t i = k * l->batch; i < (k + 1) * l->batch; i++, y += l->bytes) {
-        gal_status status = gal_images_at(y, l->images, l->order[i], l->turns ? l->turns[i] & 7 : 0, l->scratch);
+        gal_status status =
+            gal_images_at(y, l->images, l->order[i], l->turns ? l->turns[i] & 7 : 0, l->scratch);
         if (status != GAL_OK)
             return status;
     }
@@ -161,22 +164,24 @@ gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_te
 {
     int64_t rows = gal_tensor_count(order), count = gal_images_count(l->images);
     if (turns && gal_tensor_count(turns) != rows)
-        return gal_fail(GAL_SHAPE, "loader: turns is %s, expected one for each of %lld rows", gal_shape_text(turns), (long long)rows);
+        return gal_fail(GAL_SHAPE, "loader: turns is %s, expected one for each of %lld rows",
+                        gal_shape_text(turns), (long long)rows);
     int64_t *new_order = malloc((size_t)(rows ? rows : 1) * sizeof *new_order);
     uint8_t *new_turns = turns ? malloc((size_t)(rows ? rows : 1)) : NULL;
-    gal_status status =
-        new_order && (!turns || new_turns) ? GAL_OK : gal_fail(GAL_MEMORY, "loader: no memory for %lld rows", (long long)rows);
+    gal_status status = new_order && (!turns || new_turns)
+                            ? GAL_OK
+                            : gal_fail(GAL_MEMORY, "loader: no memory for %lld rows", (long long)rows);
     if (status == GAL_OK && (order->dtype != GAL_I64 || (turns && turns->dtype != GAL_U8)))
-        status = gal_fail(GAL_TYPE, "loader: order is %s and turns %s, expected int64 and uint8", gal_dtype_name(order->dtype),
-                          turns ? gal_dtype_name(turns->dtype) : "missing");
+        status = gal_fail(GAL_TYPE, "loader: order is %s and turns %s, expected int64 and uint8",
+                          gal_dtype_name(order->dtype), turns ? gal_dtype_name(turns->dtype) : "missing");
     if (status == GAL_OK)
         status = gal_tensor_read(order, new_order, rows);
     if (status == GAL_OK && turns)
         status = gal_tensor_read(turns, new_turns, rows);
     for (int64_t i = 0; i < rows && status == GAL_OK; i++)
         if (new_order[i] < 0 || new_order[i] >= count)
-            status = gal_fail(GAL_VALUE, "loader: order[%lld] is %lld, expected 0 to %lld", (long long)i, (long long)new_order[i],
-                              (long long)count - 1);
+            status = gal_fail(GAL_VALUE, "loader: order[%lld] is %lld, expected 0 to %lld", (long long)i,
+                              (long long)new_order[i], (long long)count - 1);
     if (status != GAL_OK) {
         free(new_order);
         free(new_turns);
@@ -227,7 +232,8 @@ static gal_status take(const gal_lane *lane, const void *args)
     pthread_mutex_lock(&l->lock);
     gal_status status = GAL_OK;
     if (k < 0 || *g->cursor % l->batch || (k + 1) * l->batch > l->rows)
-        status = gal_fail(GAL_VALUE, "loader: the cursor is %lld, expected the end of a batch of %lld from %lld rows",
+        status = gal_fail(GAL_VALUE,
+                          "loader: the cursor is %lld, expected the end of a batch of %lld from %lld rows",
                           (long long)*g->cursor, (long long)l->batch, (long long)l->rows);
     else if (k != l->first)
         leap(l, k);
@@ -250,8 +256,11 @@ gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *
 {
     CHECK("loader_take", {"y", y, y->dtype, 1}, INTEGER(cursor));
     RANK("loader_take", cursor, 0);
-    if ((int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != loader->batch * loader->bytes || gal_backend_of(y) != gal_cpu_backend())
-        return gal_fail(GAL_SHAPE, "loader_take: y is %s of %s on %s, expected %lld images of %lld bytes on cpu", gal_shape_text(y),
-                        gal_dtype_name(y->dtype), gal_tensor_device(y), (long long)loader->batch, (long long)loader->bytes);
+    if ((int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != loader->batch * loader->bytes ||
+        gal_backend_of(y) != gal_cpu_backend())
+        return gal_fail(GAL_SHAPE,
+                        "loader_take: y is %s of %s on %s, expected %lld images of %lld bytes on cpu",
+                        gal_shape_text(y), gal_dtype_name(y->dtype), gal_tensor_device(y),
+                        (long long)loader->batch, (long long)loader->bytes);
     return gal_issue(gal_backend_of(y), take, (&(take_args){loader, y->data, cursor->data}), GAL_SERIAL);
 }

@@ -1,5 +1,5 @@
-/* lock.c: one galrun at a time in a run's folder. The lock is the kernel's (an open file description lock), so a process that is killed
- * leaves none behind; the file says who holds it, for the sentence. */
+/* lock.c: one galrun at a time in a run's folder. The lock is the kernel's (an open file description lock),
+ * so a process that is killed leaves none behind; the file says who holds it, for the sentence. */
 #define _GNU_SOURCE
 #include "io.h"
 #include <errno.h>
@@ -13,7 +13,8 @@ struct gal_lock {
     int file;
 };
 
-/* Who holds it, "process 4711 on host", as the holder wrote it; an empty file is one that is being taken now. */
+/* Who holds it, "process 4711 on host", as the holder wrote it; an empty file is one that is being taken now.
+ */
 static gal_status held(int file, const char *path)
 {
     char who[256];
@@ -37,8 +38,9 @@ gal_status gal_lock_take(gal_lock **out, const char *path)
     if (!lock)
         status = gal_fail(GAL_MEMORY, "%s: no memory left for a lock", path);
     else if (fcntl(file, F_OFD_SETLK, &whole) != 0)
-        status =
-            errno == EAGAIN || errno == EACCES ? held(file, path) : gal_fail(GAL_FILE, "%s: can't be locked: %s", path, strerror(errno));
+        status = errno == EAGAIN || errno == EACCES
+                     ? held(file, path)
+                     : gal_fail(GAL_FILE, "%s: can't be locked: %s", path, strerror(errno));
     else if (ftruncate(file, 0) != 0 || pwrite(file, who, (size_t)n, 0) != n)
         status = gal_fail(GAL_FILE, "%s: can't be written: %s", path, strerror(errno));
     if (status != GAL_OK) {

@@ -1,12 +1,14 @@
-/* npy.c: one array in NumPy's own format (numpy.lib.format, versions 1 to 3). The header is a Python dictionary; only the one that NumPy
- * writes is taken, {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, its keys in any order. Nothing is evaluated. */
+/* npy.c: one array in NumPy's own format (numpy.lib.format, versions 1 to 3). The header is a Python
+ * dictionary; only the one that NumPy writes is taken, {'descr': '<f4', 'fortran_order': False, 'shape': (3,
+ * 4), }, its keys in any order. Nothing is evaluated. */
 #include "io.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAGIC "\x93NUMPY"
-#define LARGEST_HEADER 65536 /* NumPy's own are under 200 bytes; records with many fields are refused anyway */
+#define LARGEST_HEADER \
+    65536 /* NumPy's own are under 200 bytes; records with many fields are refused anyway */
 
 /* A place in the header text; at never passes end. */
 typedef struct cursor {
@@ -66,7 +68,8 @@ static int take_shape(cursor *c, int64_t *shape)
         const char *first = c->at;
         int64_t value = 0;
         for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++)
-            if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *c->at - '0', &value))
+            if (__builtin_mul_overflow(value, 10, &value) ||
+                __builtin_add_overflow(value, *c->at - '0', &value))
                 return -1;
         if (c->at == first)
             return -1;
@@ -86,9 +89,10 @@ static gal_status parse_descr(gal_array *a, const char *descr, const char *path)
     static const struct {
         const char *code;
         gal_stored stored;
-    } known[] = {{"b1", GAL_STORED_BOOL}, {"u1", GAL_STORED_U8},  {"i1", GAL_STORED_I8},  {"u2", GAL_STORED_U16},
-                 {"i2", GAL_STORED_I16},  {"u4", GAL_STORED_U32}, {"i4", GAL_STORED_I32}, {"u8", GAL_STORED_U64},
-                 {"i8", GAL_STORED_I64},  {"f2", GAL_STORED_F16}, {"f4", GAL_STORED_F32}, {"f8", GAL_STORED_F64}};
+    } known[] = {{"b1", GAL_STORED_BOOL}, {"u1", GAL_STORED_U8},  {"i1", GAL_STORED_I8},
+                 {"u2", GAL_STORED_U16},  {"i2", GAL_STORED_I16}, {"u4", GAL_STORED_U32},
+                 {"i4", GAL_STORED_I32},  {"u8", GAL_STORED_U64}, {"i8", GAL_STORED_I64},
+                 {"f2", GAL_STORED_F16},  {"f4", GAL_STORED_F32}, {"f8", GAL_STORED_F64}};
     char order = descr[0];
     if (order && strchr("<>|=", order)) {
         for (size_t k = 0; k < sizeof known / sizeof *known; k++)
@@ -98,7 +102,10 @@ static gal_status parse_descr(gal_array *a, const char *descr, const char *path)
                 return GAL_OK;
             }
     }
-    return gal_fail(GAL_TYPE, "%s: its values are of NumPy type '%s', expected booleans, integers or floats of 2 to 8 bytes", path, descr);
+    return gal_fail(
+        GAL_TYPE,
+        "%s: its values are of NumPy type '%s', expected booleans, integers or floats of 2 to 8 bytes", path,
+        descr);
 }
 
 static gal_status malformed(const char *path, const char *what)
@@ -119,7 +126,9 @@ static gal_status parse_header(gal_array *a, const char *text, int64_t n, const 
             return malformed(path, "its header breaks off or is damaged");
         if (strcmp(word, "descr") == 0) {
             if (take(&c, '['))
-                return gal_fail(GAL_TYPE, "%s: holds records (a structured array), expected one number per element", path);
+                return gal_fail(GAL_TYPE,
+                                "%s: holds records (a structured array), expected one number per element",
+                                path);
             if (!take_string(&c, word, sizeof word))
                 return malformed(path, "'descr' is no string");
             gal_status status = parse_descr(a, word, path);
@@ -161,7 +170,8 @@ static gal_status read_header(gal_array *a, gal_bytes *bytes, int64_t size)
     if (memcmp(start, MAGIC, 6) != 0)
         return malformed(bytes->label, "it does not begin with \\x93NUMPY");
     if (start[6] < 1 || start[6] > 3)
-        return gal_fail(GAL_FILE, "%s: is a .npy file of version %d, expected 1 to 3", bytes->label, start[6]);
+        return gal_fail(GAL_FILE, "%s: is a .npy file of version %d, expected 1 to 3", bytes->label,
+                        start[6]);
     int64_t prefix = start[6] == 1 ? 10 : 12;
     if (prefix == 12 && size >= 12)
         status = gal_bytes_take(bytes, start + 10, 2);
@@ -193,8 +203,8 @@ gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size)
         return GAL_OK;
     gal_tensor shape = {.rank = a->rank};
     memcpy(shape.shape, a->shape, sizeof shape.shape);
-    return gal_fail(GAL_FILE, "%s: is truncated: %lld bytes of values, its shape %s needs %lld", bytes->label, (long long)have,
-                    gal_shape_text(&shape), (long long)(a->count * each));
+    return gal_fail(GAL_FILE, "%s: is truncated: %lld bytes of values, its shape %s needs %lld", bytes->label,
+                    (long long)have, gal_shape_text(&shape), (long long)(a->count * each));
 }
 
 gal_status gal_npy_parse(gal_arrays *arrays)
@@ -209,10 +219,15 @@ gal_status gal_npy_parse(gal_arrays *arrays)
 
 int gal_npy_header_text(char *text, const gal_tensor *x)
 {
-    static const char *const descr[] = {[GAL_F32] = "<f4", [GAL_U8] = "|u1", [GAL_I64] = "<i8", [GAL_F64] = "<f8"};
-    int n = 10 + snprintf(text + 10, 502, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[x->dtype]);
+    static const char *const descr[] = {
+        [GAL_F32] = "<f4", [GAL_U8] = "|u1", [GAL_I64] = "<i8", [GAL_F64] = "<f8"};
+    int n =
+        10 + snprintf(text + 10, 502, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[x->dtype]);
     for (int d = 0; d < x->rank; d++)
-        n += snprintf(text + n, 512 - (size_t)n, "%lld%s", (long long)x->shape[d], x->rank == 1 ? "," : d + 1 < x->rank ? ", " : "");
+        n += snprintf(text + n, 512 - (size_t)n, "%lld%s", (long long)x->shape[d],
+                      x->rank == 1      ? ","
+                      : d + 1 < x->rank ? ", "
+                                        : "");
     n += snprintf(text + n, 512 - (size_t)n, "), }");
     /* Blanks and a newline until the values begin at a multiple of 64, as NumPy does. */
     int end = (n + 1 + 63) / 64 * 64;

@@ -1,5 +1,5 @@
-/* npy_stream.c: a .npy file whose values come piece after piece, so that none but the current one has to be in memory. Like every file it
- * has its name only when all of it is on disk (file.c). */
+/* npy_stream.c: a .npy file whose values come piece after piece, so that none but the current one has to be
+ * in memory. Like every file it has its name only when all of it is on disk (file.c). */
 #include "io.h"
 #include <stdlib.h>
 
@@ -9,7 +9,8 @@ struct gal_npy_stream {
     int64_t left;     /* values that are still to come */
 };
 
-gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank, const int64_t *shape)
+gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank,
+                               const int64_t *shape)
 {
     *out = NULL;
     if (dtype != GAL_F32 && dtype != GAL_U8 && dtype != GAL_I64)
@@ -25,7 +26,8 @@ gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype
         s->shape.shape[d] = shape[d];
     gal_status status = GAL_OK;
     if (!gal_shape_product(&s->left, shape, rank))
-        status = gal_fail(GAL_SHAPE, "%s: shape is %s, too large for any file", path, gal_shape_text(&s->shape));
+        status =
+            gal_fail(GAL_SHAPE, "%s: shape is %s, too large for any file", path, gal_shape_text(&s->shape));
     char header[512];
     if (!status)
         status = gal_writer_open(&s->writer, path);
@@ -44,12 +46,13 @@ gal_status gal_npy_stream_put(gal_npy_stream *s, const gal_tensor *x)
     if (s->writer.fd < 0)
         return gal_fail(GAL_STATE, "the .npy file has been abandoned: an earlier piece could not be written");
     if (x->dtype != s->shape.dtype)
-        return gal_fail(GAL_TYPE, "%s: the piece is %s, expected %s as the file", s->writer.path, gal_dtype_name(x->dtype),
-                        gal_dtype_name(s->shape.dtype));
+        return gal_fail(GAL_TYPE, "%s: the piece is %s, expected %s as the file", s->writer.path,
+                        gal_dtype_name(x->dtype), gal_dtype_name(s->shape.dtype));
     int64_t count = gal_tensor_count(x);
     if (count > s->left)
-        return gal_fail(GAL_SHAPE, "%s: the piece has %lld values, but the file of shape %s has room for %lld more", s->writer.path,
-                        (long long)count, gal_shape_text(&s->shape), (long long)s->left);
+        return gal_fail(GAL_SHAPE,
+                        "%s: the piece has %lld values, but the file of shape %s has room for %lld more",
+                        s->writer.path, (long long)count, gal_shape_text(&s->shape), (long long)s->left);
     gal_status status = gal_writer_put_tensor(&s->writer, x);
     if (!status)
         s->left -= count;
@@ -61,8 +64,8 @@ gal_status gal_npy_stream_commit(gal_npy_stream *s)
     if (s->writer.fd < 0)
         return gal_fail(GAL_STATE, "the .npy file has been abandoned: a piece of it could not be written");
     if (s->left > 0)
-        return gal_fail(GAL_STATE, "%s: %lld values of shape %s are missing", s->writer.path, (long long)s->left,
-                        gal_shape_text(&s->shape));
+        return gal_fail(GAL_STATE, "%s: %lld values of shape %s are missing", s->writer.path,
+                        (long long)s->left, gal_shape_text(&s->shape));
     return gal_writer_commit(&s->writer);
 }
 

@@ -1,5 +1,6 @@
-/* npz.c: named arrays in a zip archive of .npy files (numpy.savez), read through libzip: stored or deflated, zip64 or not. An entry is
- * unpacked while its values are read, so nothing is held beside the tensor; npz_write.c writes. */
+/* npz.c: named arrays in a zip archive of .npy files (numpy.savez), read through libzip: stored or deflated,
+ * zip64 or not. An entry is unpacked while its values are read, so nothing is held beside the tensor;
+ * npz_write.c writes. */
 #include "io.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,31 +24,39 @@ static gal_status open_archive(gal_arrays *arrays)
     if (fd >= 0)
         close(fd);
     zip_error_init_with_code(&error, code);
-    gal_fail(GAL_FILE, "%s: is no .npz file, or is truncated or damaged: it does not open as a zip archive (%s)", arrays->path,
-             zip_error_strerror(&error));
+    gal_fail(GAL_FILE,
+             "%s: is no .npz file, or is truncated or damaged: it does not open as a zip archive (%s)",
+             arrays->path, zip_error_strerror(&error));
     zip_error_fini(&error);
     return GAL_FILE;
 }
 
 /* Names and sizes of entry i; claimed {1} adds up the packed bytes. */
-static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, zip_uint64_t *claimed, zip_uint64_t *size)
+static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, zip_uint64_t *claimed,
+                             zip_uint64_t *size)
 {
     zip_stat_t s;
-    zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD, file = (zip_uint64_t)arrays->file.size;
+    zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD,
+                 file = (zip_uint64_t)arrays->file.size;
     if (zip_stat_index(arrays->zip, i, 0, &s) != 0 || (s.valid & needed) != needed)
-        return gal_fail(GAL_FILE, "%s: is damaged: its entry %llu can't be read (%s)", arrays->path, (unsigned long long)i + 1,
-                        zip_strerror(arrays->zip));
+        return gal_fail(GAL_FILE, "%s: is damaged: its entry %llu can't be read (%s)", arrays->path,
+                        (unsigned long long)i + 1, zip_strerror(arrays->zip));
     size_t n = strlen(s.name);
     if (n < 4 || strcmp(s.name + n - 4, ".npy") != 0)
-        return gal_fail(GAL_FILE, "%s: holds \"%.80s\", which is no .npy file, expected a .npz as numpy.savez writes it", arrays->path,
-                        s.name);
-    /* What an entry claims has to be possible for the file's length, all entries together: memory is asked for by it. */
+        return gal_fail(
+            GAL_FILE, "%s: holds \"%.80s\", which is no .npy file, expected a .npz as numpy.savez writes it",
+            arrays->path, s.name);
+    /* What an entry claims has to be possible for the file's length, all entries together: memory is asked
+     * for by it. */
     if (s.comp_method != ZIP_CM_STORE && s.comp_method != ZIP_CM_DEFLATE)
-        return gal_fail(GAL_FILE, "%s: \"%.80s\" is packed by method %d, expected stored or deflated", arrays->path, s.name, s.comp_method);
+        return gal_fail(GAL_FILE, "%s: \"%.80s\" is packed by method %d, expected stored or deflated",
+                        arrays->path, s.name, s.comp_method);
     if (s.comp_size > file || (*claimed += s.comp_size) > file ||
         s.size > (s.comp_method == ZIP_CM_STORE ? 1 : LARGEST_RATIO) * s.comp_size)
-        return gal_fail(GAL_FILE, "%s: is damaged: \"%.80s\" claims %llu bytes, packed to %llu, in a file of %llu", arrays->path, s.name,
-                        (unsigned long long)s.size, (unsigned long long)s.comp_size, (unsigned long long)file);
+        return gal_fail(GAL_FILE,
+                        "%s: is damaged: \"%.80s\" claims %llu bytes, packed to %llu, in a file of %llu",
+                        arrays->path, s.name, (unsigned long long)s.size, (unsigned long long)s.comp_size,
+                        (unsigned long long)file);
     *size = s.size;
     a->member = (int64_t)i;
     size_t length = strlen(arrays->path) + n + 16;
@@ -59,8 +68,11 @@ static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, z
 
 static gal_status open_entry(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a)
 {
-    *bytes = (gal_bytes){.member = zip_fopen_index(arrays->zip, (zip_uint64_t)a->member, 0), .label = a->label};
-    return bytes->member ? GAL_OK : gal_fail(GAL_FILE, "%s can't be unpacked (%s)", a->label, zip_strerror(arrays->zip));
+    *bytes =
+        (gal_bytes){.member = zip_fopen_index(arrays->zip, (zip_uint64_t)a->member, 0), .label = a->label};
+    return bytes->member
+               ? GAL_OK
+               : gal_fail(GAL_FILE, "%s can't be unpacked (%s)", a->label, zip_strerror(arrays->zip));
 }
 
 gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n)
@@ -72,7 +84,8 @@ gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n)
             return gal_fail(GAL_FILE, "%s is truncated or damaged: it does not unpack (%s)", bytes->label,
                             zip_file_strerror(bytes->member));
         if (got == 0)
-            return gal_fail(GAL_FILE, "%s is truncated: its values end %lld bytes too early", bytes->label, (long long)n);
+            return gal_fail(GAL_FILE, "%s is truncated: its values end %lld bytes too early", bytes->label,
+                            (long long)n);
         at += got;
         n -= got;
     }

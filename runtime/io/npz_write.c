@@ -1,5 +1,6 @@
-/* npz_write.c: tensors by name as a .npz file, as numpy.savez writes it: a zip archive of .npy files, not packed, zip64 where it has to be.
- * libzip makes the archive; it pulls each entry's bytes from here and pushes the file's into our own writer, which syncs and renames. */
+/* npz_write.c: tensors by name as a .npz file, as numpy.savez writes it: a zip archive of .npy files, not
+ * packed, zip64 where it has to be. libzip makes the archive; it pulls each entry's bytes from here and
+ * pushes the file's into our own writer, which syncs and renames. */
 #include "io.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -153,7 +154,8 @@ static int add_entry(zip_t *zip, entry *e, const char *name)
 }
 
 /* Everything into the open writer. */
-static gal_status write_archive(target *t, const char *path, int64_t count, const char *const *names, entry *entries)
+static gal_status write_archive(target *t, const char *path, int64_t count, const char *const *names,
+                                entry *entries)
 {
     zip_error_t error;
     zip_error_init(&error);
@@ -190,7 +192,8 @@ static gal_status check_names(const char *path, int64_t count, const char *const
     if (sorted)
         qsort(sorted, (size_t)count, sizeof *sorted, by_text);
     for (int64_t i = 0; !status && i < count; i++)
-        if (!*sorted[i] || strlen(sorted[i]) > 65000 || !gal_is_utf8(sorted[i])) /* a zip archive's names have 16-bit lengths */
+        if (!*sorted[i] || strlen(sorted[i]) > 65000 ||
+            !gal_is_utf8(sorted[i])) /* a zip archive's names have 16-bit lengths */
             status = gal_fail(GAL_VALUE, "%s: no array can be named \"%.80s\"", path, sorted[i]);
         else if (i > 0 && strcmp(sorted[i - 1], sorted[i]) == 0)
             status = gal_fail(GAL_VALUE, "%s: array \"%s\" is given twice", path, sorted[i]);
@@ -198,7 +201,8 @@ static gal_status check_names(const char *path, int64_t count, const char *const
     return status;
 }
 
-gal_status gal_npz_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors)
+gal_status gal_npz_write(const char *path, int64_t count, const char *const *names,
+                         const gal_tensor *const *tensors)
 {
     /* libzip removes an archive without entries; NumPy reads and writes one. */
     static const char empty[22] = "PK\5\6";
@@ -208,7 +212,8 @@ gal_status gal_npz_write(const char *path, int64_t count, const char *const *nam
     entry *entries = calloc((size_t)count, sizeof *entries);
     target t = {.writer = {.fd = -1}};
     zip_error_init(&t.error);
-    status = entries ? gal_writer_open(&t.writer, path) : gal_fail(GAL_MEMORY, "%s: no memory to write it", path);
+    status =
+        entries ? gal_writer_open(&t.writer, path) : gal_fail(GAL_MEMORY, "%s: no memory to write it", path);
     for (int64_t i = 0; !status && i < count; i++) {
         entries[i].x = tensors[i];
         entries[i].status = &t.status;

@@ -1,4 +1,5 @@
-/* number.c: numbers in text. strtod follows the locale, which a host program may set, and takes hexadecimal; tables mean neither. */
+/* number.c: numbers in text. strtod follows the locale, which a host program may set, and takes hexadecimal;
+ * tables mean neither. */
 #define _GNU_SOURCE /* strtod_l */
 #include "io.h"
 #include <locale.h>
@@ -33,8 +34,8 @@ static locale_t plain_locale(void)
 static const double exact_power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* The value of a checked decimal number text {n}. Up to 2^53 in digits and 10^22 either way one correctly rounded operation gives it
- * (Clinger 1990); the rest goes to strtod. */
+/* The value of a checked decimal number text {n}. Up to 2^53 in digits and 10^22 either way one correctly
+ * rounded operation gives it (Clinger 1990); the rest goes to strtod. */
 static double decimal_value(const char *text, int64_t n)
 {
     const char *at = text, *end = text + n;
@@ -59,7 +60,8 @@ static double decimal_value(const char *text, int64_t n)
         exponent += sign ? -e : e;
     }
     if (digits <= 19 && mantissa <= ((uint64_t)1 << 53) && exponent >= -22 && exponent <= 22) {
-        double value = exponent < 0 ? (double)mantissa / exact_power[-exponent] : (double)mantissa * exact_power[exponent];
+        double value = exponent < 0 ? (double)mantissa / exact_power[-exponent]
+                                    : (double)mantissa * exact_power[exponent];
         return negative ? -value : value;
     }
     locale_t plain = plain_locale();

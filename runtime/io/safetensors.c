@@ -1,7 +1,8 @@
-/* safetensors.c: named tensors and text metadata in the format of huggingface/safetensors: the header's length (8 bytes, little-endian), a
- * JSON header
- * {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {…}}, then the values without gaps. What the reference reader refuses is
- * refused here: gaps, overlaps, bytes that nobody claims. Loading runs no code. */
+/* safetensors.c: named tensors and text metadata in the format of huggingface/safetensors: the header's
+ * length (8 bytes, little-endian), a JSON header
+ * {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {…}}, then the values without gaps. What the
+ * reference reader refuses is refused here: gaps, overlaps, bytes that nobody claims. Loading runs no code.
+ */
 #include "io.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -13,9 +14,11 @@
 static const struct {
     const char *name;
     gal_stored stored;
-} dtypes[] = {{"BOOL", GAL_STORED_BOOL}, {"U8", GAL_STORED_U8},   {"I8", GAL_STORED_I8},   {"U16", GAL_STORED_U16}, {"I16", GAL_STORED_I16},
-              {"U32", GAL_STORED_U32},   {"I32", GAL_STORED_I32}, {"U64", GAL_STORED_U64}, {"I64", GAL_STORED_I64}, {"F16", GAL_STORED_F16},
-              {"BF16", GAL_STORED_BF16}, {"F32", GAL_STORED_F32}, {"F64", GAL_STORED_F64}};
+} dtypes[] = {{"BOOL", GAL_STORED_BOOL}, {"U8", GAL_STORED_U8},     {"I8", GAL_STORED_I8},
+              {"U16", GAL_STORED_U16},   {"I16", GAL_STORED_I16},   {"U32", GAL_STORED_U32},
+              {"I32", GAL_STORED_I32},   {"U64", GAL_STORED_U64},   {"I64", GAL_STORED_I64},
+              {"F16", GAL_STORED_F16},   {"BF16", GAL_STORED_BF16}, {"F32", GAL_STORED_F32},
+              {"F64", GAL_STORED_F64}};
 
 static gal_status no_memory(const char *path)
 {
@@ -63,13 +66,16 @@ static gal_status take_tensor(gal_array *a, const cJSON *entry, const char *path
     size_t k = 0, known = sizeof dtypes / sizeof *dtypes;
     if (!(a->name = strdup(name)))
         return no_memory(path);
-    if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2)
+    if (!cJSON_IsString(dtype) || !cJSON_IsArray(shape) || !cJSON_IsArray(offsets) ||
+        cJSON_GetArraySize(offsets) != 2)
         return gal_fail(GAL_FILE, "%s: tensor \"%s\" lacks a dtype, a shape or two data_offsets", path, name);
     while (k < known && strcmp(dtypes[k].name, dtype->valuestring) != 0)
         k++;
     if (k == known)
-        return gal_fail(GAL_TYPE, "%s: tensor \"%s\" has dtype %.40s, expected F16, BF16, F32, F64, BOOL, I8 to I64 or U8 to U64", path,
-                        name, dtype->valuestring);
+        return gal_fail(
+            GAL_TYPE,
+            "%s: tensor \"%s\" has dtype %.40s, expected F16, BF16, F32, F64, BOOL, I8 to I64 or U8 to U64",
+            path, name, dtype->valuestring);
     a->stored = dtypes[k].stored;
     for (const cJSON *size = shape->child; size; size = size->next) {
         if (a->rank == GAL_RANK)
@@ -80,10 +86,11 @@ static gal_status take_tensor(gal_array *a, const cJSON *entry, const char *path
     int64_t end, bytes;
     if (!take_count(offsets->child, &a->offset) || !take_count(offsets->child->next, &end))
         return gal_fail(GAL_FILE, "%s: tensor \"%s\" has data_offsets that are no whole numbers", path, name);
-    if (!gal_shape_product(&a->count, a->shape, a->rank) || __builtin_mul_overflow(a->count, gal_stored_size(a->stored), &bytes) ||
-        end - a->offset != bytes)
-        return gal_fail(GAL_FILE, "%s: tensor \"%s\" claims %lld bytes, which is not what its shape and dtype need", path, name,
-                        (long long)(end - a->offset));
+    if (!gal_shape_product(&a->count, a->shape, a->rank) ||
+        __builtin_mul_overflow(a->count, gal_stored_size(a->stored), &bytes) || end - a->offset != bytes)
+        return gal_fail(GAL_FILE,
+                        "%s: tensor \"%s\" claims %lld bytes, which is not what its shape and dtype need",
+                        path, name, (long long)(end - a->offset));
     return GAL_OK;
 }
 
@@ -97,7 +104,8 @@ static int by_offset(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-/* Every byte of the values {bytes} belongs to exactly one tensor; then offsets are moved to count from the file's start. */
+/* Every byte of the values {bytes} belongs to exactly one tensor; then offsets are moved to count from the
+ * file's start. */
 static gal_status check_layout(gal_arrays *arrays, int64_t data)
 {
     int64_t next = 0, have = arrays->file.size - data;
@@ -105,30 +113,37 @@ static gal_status check_layout(gal_arrays *arrays, int64_t data)
     for (int64_t i = 0; i < arrays->count; i++) {
         gal_array *a = &arrays->array[i];
         if (a->offset != next)
-            return gal_fail(GAL_FILE, "%s: tensor \"%s\" begins at byte %lld of the values, expected %lld: tensors overlap or leave a gap",
+            return gal_fail(GAL_FILE,
+                            "%s: tensor \"%s\" begins at byte %lld of the values, expected %lld: tensors "
+                            "overlap or leave a gap",
                             arrays->path, a->name, (long long)a->offset, (long long)next);
         next += a->count * gal_stored_size(a->stored);
         if (next > have)
-            return gal_fail(GAL_FILE, "%s: is truncated: tensor \"%s\" ends at byte %lld of the values, the file has %lld", arrays->path,
-                            a->name, (long long)next, (long long)have);
+            return gal_fail(
+                GAL_FILE,
+                "%s: is truncated: tensor \"%s\" ends at byte %lld of the values, the file has %lld",
+                arrays->path, a->name, (long long)next, (long long)have);
         a->offset += data;
     }
     if (next != have)
-        return gal_fail(GAL_FILE, "%s: has %lld bytes of values, its tensors claim %lld", arrays->path, (long long)have, (long long)next);
+        return gal_fail(GAL_FILE, "%s: has %lld bytes of values, its tensors claim %lld", arrays->path,
+                        (long long)have, (long long)next);
     return gal_arrays_sort(arrays);
 }
 
 static gal_status take_header(gal_arrays *arrays, const cJSON *root)
 {
     if (!cJSON_IsObject(root))
-        return gal_fail(GAL_FILE, "%s: is no valid safetensors file: its header is no JSON object", arrays->path);
+        return gal_fail(GAL_FILE, "%s: is no valid safetensors file: its header is no JSON object",
+                        arrays->path);
     arrays->array = calloc((size_t)cJSON_GetArraySize(root) + 1, sizeof *arrays->array);
     if (!arrays->array)
         return no_memory(arrays->path);
     for (const cJSON *entry = root->child; entry; entry = entry->next) {
         gal_status status;
         if (strcmp(entry->string, "__metadata__") == 0)
-            status = arrays->key ? gal_fail(GAL_FILE, "%s: __metadata__ occurs twice", arrays->path) : take_metadata(arrays, entry);
+            status = arrays->key ? gal_fail(GAL_FILE, "%s: __metadata__ occurs twice", arrays->path)
+                                 : take_metadata(arrays, entry);
         else
             status = take_tensor(&arrays->array[arrays->count++], entry, arrays->path);
         if (status)
@@ -142,8 +157,8 @@ gal_status gal_safetensors_parse(gal_arrays *arrays)
     const char *path = arrays->path;
     unsigned char prefix[8];
     if (arrays->file.size < 8)
-        return gal_fail(GAL_FILE, "%s: is no safetensors file: it has %lld bytes, too short for a header", path,
-                        (long long)arrays->file.size);
+        return gal_fail(GAL_FILE, "%s: is no safetensors file: it has %lld bytes, too short for a header",
+                        path, (long long)arrays->file.size);
     gal_status status = gal_file_at(&arrays->file, prefix, 8, 0);
     if (status)
         return status;
@@ -151,11 +166,12 @@ gal_status gal_safetensors_parse(gal_arrays *arrays)
     for (int b = 7; b >= 0; b--)
         n = n << 8 | prefix[b];
     if (n > LARGEST_HEADER)
-        return gal_fail(GAL_FILE, "%s: is no safetensors file: its header would have %llu bytes, more than 100 MB", path,
-                        (unsigned long long)n);
+        return gal_fail(GAL_FILE,
+                        "%s: is no safetensors file: its header would have %llu bytes, more than 100 MB",
+                        path, (unsigned long long)n);
     if ((int64_t)n > arrays->file.size - 8)
-        return gal_fail(GAL_FILE, "%s: is truncated: its header has %llu bytes, the file %lld", path, (unsigned long long)n,
-                        (long long)arrays->file.size);
+        return gal_fail(GAL_FILE, "%s: is truncated: its header has %llu bytes, the file %lld", path,
+                        (unsigned long long)n, (long long)arrays->file.size);
     char *text = malloc((size_t)n + 1);
     if (!text)
         return no_memory(path);
@@ -206,12 +222,14 @@ static int by_key(const void *left, const void *right)
     return strcmp(((const pair *)left)->key, ((const pair *)right)->key);
 }
 
-/* Adds {"dtype", "shape", "data_offsets"} under the tensor's name; *offset moves past its values. NULL where there is no memory. */
+/* Adds {"dtype", "shape", "data_offsets"} under the tensor's name; *offset moves past its values. NULL where
+ * there is no memory. */
 static cJSON *add_tensor(cJSON *root, const named_tensor *tensor, int64_t *offset)
 {
     cJSON *entry = cJSON_AddObjectToObject(root, tensor->name);
     cJSON *dtype = cJSON_AddStringToObject(entry, "dtype", written_dtype(tensor->x->dtype));
-    cJSON *shape = cJSON_AddArrayToObject(entry, "shape"), *offsets = cJSON_AddArrayToObject(entry, "data_offsets");
+    cJSON *shape = cJSON_AddArrayToObject(entry, "shape"),
+          *offsets = cJSON_AddArrayToObject(entry, "data_offsets");
     int made = entry && dtype && shape && offsets;
     for (int d = 0; d < tensor->x->rank; d++)
         made = made && cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor->x->shape[d]));
@@ -222,7 +240,8 @@ static cJSON *add_tensor(cJSON *root, const named_tensor *tensor, int64_t *offse
 }
 
 /* The header's text, malloc'ed; NULL with the sentence set. */
-static char *header_text(const char *path, int64_t count, const named_tensor *tensors, int64_t pairs, const pair *metadata)
+static char *header_text(const char *path, int64_t count, const named_tensor *tensors, int64_t pairs,
+                         const pair *metadata)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON *object = pairs ? cJSON_AddObjectToObject(root, "__metadata__") : root;
@@ -240,7 +259,8 @@ static char *header_text(const char *path, int64_t count, const named_tensor *te
 }
 
 /* tensors in the order of their names. */
-static gal_status check_names(const char *path, int64_t count, const named_tensor *tensors, int64_t pairs, const pair *metadata)
+static gal_status check_names(const char *path, int64_t count, const named_tensor *tensors, int64_t pairs,
+                              const pair *metadata)
 {
     for (int64_t i = 0; i < count; i++) {
         if (strcmp(tensors[i].name, "__metadata__") == 0 || !gal_is_utf8(tensors[i].name))
@@ -261,8 +281,9 @@ static gal_status write_all(const char *path, const char *text, int64_t count, c
     for (int b = 0; b < 8; b++)
         prefix[b] = (unsigned char)((uint64_t)padded >> 8 * b);
     if (padded > LARGEST_HEADER)
-        return gal_fail(GAL_VALUE, "%s: names and metadata take %lld bytes, more than the 100 MB that a header may have", path,
-                        (long long)n);
+        return gal_fail(GAL_VALUE,
+                        "%s: names and metadata take %lld bytes, more than the 100 MB that a header may have",
+                        path, (long long)n);
     gal_writer writer;
     gal_status status = gal_writer_open(&writer, path);
     if (!status)
@@ -278,8 +299,9 @@ static gal_status write_all(const char *path, const char *text, int64_t count, c
     return status;
 }
 
-gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names, const gal_tensor *const *tensors, int64_t pairs,
-                                 const char *const *keys, const char *const *values)
+gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names,
+                                 const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                                 const char *const *values)
 {
     named_tensor *named = calloc((size_t)count + 1, sizeof *named);
     pair *metadata = calloc((size_t)pairs + 1, sizeof *metadata);

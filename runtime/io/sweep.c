@@ -1,5 +1,6 @@
-/* sweep.c: the temporary files (file.c) that nobody is writing any more: their writer was killed. Whose they are is told by the kernel's
- * lock and not by the process's number in the name, which means nothing on another machine or in another container that shares the folder.
+/* sweep.c: the temporary files (file.c) that nobody is writing any more: their writer was killed. Whose they
+ * are is told by the kernel's lock and not by the process's number in the name, which means nothing on
+ * another machine or in another container that shares the folder.
  */
 #define _GNU_SOURCE
 #include "io.h"
@@ -16,7 +17,8 @@
 static int forsaken(int fd)
 {
     struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || (info.st_size == 0 && time(NULL) - info.st_mtime < JUST_MADE))
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+        (info.st_size == 0 && time(NULL) - info.st_mtime < JUST_MADE))
         return 0;
     return fcntl(fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET}) == 0;
 }

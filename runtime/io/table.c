@@ -1,5 +1,6 @@
-/* table.c: a table in memory, whichever file it came from. csv.c fills all columns at once, fits.c each when it is asked for; here is how
- * values are handed out, and the one place that says which row and column was wrong. table_edit.c changes tables. */
+/* table.c: a table in memory, whichever file it came from. csv.c fills all columns at once, fits.c each when
+ * it is asked for; here is how values are handed out, and the one place that says which row and column was
+ * wrong. table_edit.c changes tables. */
 #include "io.h"
 #include <math.h>
 #include <stdio.h>
@@ -34,10 +35,12 @@ static int named_fits(const char *path)
 
 static int named_csv(const char *path)
 {
-    return gal_name_ends(path, ".csv") || gal_name_ends(path, ".csv.gz") || gal_name_ends(path, ".txt") || gal_name_ends(path, ".txt.gz");
+    return gal_name_ends(path, ".csv") || gal_name_ends(path, ".csv.gz") || gal_name_ends(path, ".txt") ||
+           gal_name_ends(path, ".txt.gz");
 }
 
-/* What the file begins with decides; its name only where that is no FITS. *bytes is the table's, or is freed here. */
+/* What the file begins with decides; its name only where that is no FITS. *bytes is the table's, or is freed
+ * here. */
 static gal_status parse(gal_table *table, const char *path, int hdu)
 {
     char start[16] = {0}, *bytes = NULL;
@@ -58,7 +61,10 @@ static gal_status parse(gal_table *table, const char *path, int hdu)
     if (!gal_gzip_is(start, have) && named_fits(path))
         return gal_fail(GAL_FILE, "%s: is no FITS file: it does not begin with SIMPLE", path);
     if (!named_fits(path) && !named_csv(path))
-        return gal_fail(GAL_FILE, "%s: is no table: expected a FITS file, or a name that ends in .csv, .txt or these with .gz", path);
+        return gal_fail(
+            GAL_FILE,
+            "%s: is no table: expected a FITS file, or a name that ends in .csv, .txt or these with .gz",
+            path);
     status = gal_file_read(&bytes, &n, path);
     if (!status && gal_gzip_is(bytes, n)) {
         char *packed = bytes;
@@ -172,8 +178,10 @@ gal_status gal_table_loaded(gal_column **out, gal_table *table, int i)
     gal_column *c = &table->column[i];
     *out = c;
     if (c->type == GAL_COLUMN_OTHER)
-        return gal_fail(GAL_TYPE, "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which are not read",
-                        table->path, c->name);
+        return gal_fail(
+            GAL_TYPE,
+            "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which are not read",
+            table->path, c->name);
     if (c->loaded)
         return GAL_OK;
     gal_status status = table->load(table, i);
@@ -183,7 +191,8 @@ gal_status gal_table_loaded(gal_column **out, gal_table *table, int i)
     return status;
 }
 
-/* Value k of a column as a number; NaN where missing, and always the same one: LuaJIT takes some others for values that are no numbers. */
+/* Value k of a column as a number; NaN where missing, and always the same one: LuaJIT takes some others for
+ * values that are no numbers. */
 static gal_status number_at(double *out, const gal_table *table, const gal_column *c, int64_t k)
 {
     int64_t i;
@@ -194,8 +203,8 @@ static gal_status number_at(double *out, const gal_table *table, const gal_colum
     } else {
         const char *text = c->text + c->start[k];
         if (gal_number_parse(text, (int64_t)strlen(text), &i, out) == GAL_TEXT_OTHER)
-            return gal_fail(GAL_TYPE, "%s: column \"%s\" has \"%.60s\" in %s, expected a number", table->path, c->name, text,
-                            gal_row_text(table, k / c->width));
+            return gal_fail(GAL_TYPE, "%s: column \"%s\" has \"%.60s\" in %s, expected a number", table->path,
+                            c->name, text, gal_row_text(table, k / c->width));
     }
     return GAL_OK;
 }
@@ -222,7 +231,8 @@ gal_status gal_table_floats(float *out, gal_table *table, int i)
 }
 
 /* Value k as an integer with all its digits. */
-static gal_status integer_at(int64_t *out, uint8_t *missing, const gal_table *table, const gal_column *c, int64_t k)
+static gal_status integer_at(int64_t *out, uint8_t *missing, const gal_table *table, const gal_column *c,
+                             int64_t k)
 {
     double value;
     *missing = 0;
@@ -239,8 +249,9 @@ static gal_status integer_at(int64_t *out, uint8_t *missing, const gal_table *ta
         if (kind == GAL_TEXT_INTEGER || kind == GAL_TEXT_MISSING)
             return GAL_OK;
         if (kind == GAL_TEXT_OTHER || !(fabs(value) <= EXACT_LIMIT) || value != floor(value))
-            return gal_fail(GAL_TYPE, "%s: column \"%s\" has \"%.60s\" in %s, expected an integer of at most 64 bits", table->path, c->name,
-                            text, gal_row_text(table, k / c->width));
+            return gal_fail(GAL_TYPE,
+                            "%s: column \"%s\" has \"%.60s\" in %s, expected an integer of at most 64 bits",
+                            table->path, c->name, text, gal_row_text(table, k / c->width));
         *out = (int64_t)value;
         return GAL_OK;
     }
@@ -250,7 +261,8 @@ static gal_status integer_at(int64_t *out, uint8_t *missing, const gal_table *ta
         return GAL_OK;
     if (!(fabs(value) <= EXACT_LIMIT) || value != floor(value))
         return gal_fail(GAL_TYPE,
-                        "%s: column \"%s\" has the floating-point number %.17g in %s, expected an integer whose digits are all there",
+                        "%s: column \"%s\" has the floating-point number %.17g in %s, expected an integer "
+                        "whose digits are all there",
                         table->path, c->name, value, gal_row_text(table, k / c->width));
     *out = (int64_t)value;
     return GAL_OK;
@@ -269,8 +281,8 @@ static gal_status check_index(gal_table *table, const gal_column *c, int64_t k)
 {
     if (k >= 0 && k < table->rows * c->width)
         return GAL_OK;
-    return gal_fail(GAL_VALUE, "%s: value %lld of column \"%s\", which has %lld", table->path, (long long)k, c->name,
-                    (long long)(table->rows * c->width));
+    return gal_fail(GAL_VALUE, "%s: value %lld of column \"%s\", which has %lld", table->path, (long long)k,
+                    c->name, (long long)(table->rows * c->width));
 }
 
 gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k)
@@ -310,8 +322,8 @@ gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k)
             snprintf(table->scratch, sizeof table->scratch, missing ? "" : "%lld", (long long)value);
     }
     if (!status && **out == 0)
-        status = gal_fail(GAL_VALUE, "%s: column \"%s\" has no value in %s, expected an id", table->path, c->name,
-                          gal_row_text(table, k / c->width));
+        status = gal_fail(GAL_VALUE, "%s: column \"%s\" has no value in %s, expected an id", table->path,
+                          c->name, gal_row_text(table, k / c->width));
     return status;
 }
 
@@ -322,11 +334,13 @@ gal_status gal_table_write(const char *path, gal_table *table)
     if (!csv && !fits)
         return gal_fail(GAL_FILE, "%s: a table is written as .csv or .fits", path);
     if (table->columns == 0 || table->rows == 0)
-        return gal_fail(GAL_VALUE, "%s: the table to write has no %s", path, table->columns == 0 ? "columns" : "rows");
+        return gal_fail(GAL_VALUE, "%s: the table to write has no %s", path,
+                        table->columns == 0 ? "columns" : "rows");
     for (int i = 0; i < table->columns; i++)
         if (table->column[i].type == GAL_COLUMN_OTHER)
             return gal_fail(GAL_TYPE,
-                            "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which are not written: "
+                            "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which "
+                            "are not written: "
                             "t:drop(\"%s\") takes it out",
                             path, table->column[i].name, table->column[i].name);
     return csv ? gal_csv_write(path, table) : gal_fits_write(path, table);

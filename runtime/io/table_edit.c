@@ -44,7 +44,8 @@ static int copy_strings(gal_column *c, const char *text, int64_t n)
     return 1;
 }
 
-gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width, const void *values)
+gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width,
+                         const void *values)
 {
     int64_t n = table->rows * width;
     gal_column *c = append(table);
@@ -58,9 +59,11 @@ gal_status gal_table_add(gal_table *table, const char *name, int type, int lette
     if (type == GAL_COLUMN_STRING)
         made = made && copy_strings(c, values, n);
     else if (type == GAL_COLUMN_I64)
-        made = made && (c->i64 = malloc((size_t)(n + 1) * sizeof *c->i64)) && memcpy(c->i64, values, (size_t)n * sizeof *c->i64);
+        made = made && (c->i64 = malloc((size_t)(n + 1) * sizeof *c->i64)) &&
+               memcpy(c->i64, values, (size_t)n * sizeof *c->i64);
     else
-        made = made && (c->f64 = malloc((size_t)(n + 1) * sizeof *c->f64)) && memcpy(c->f64, values, (size_t)n * sizeof *c->f64);
+        made = made && (c->f64 = malloc((size_t)(n + 1) * sizeof *c->f64)) &&
+               memcpy(c->f64, values, (size_t)n * sizeof *c->f64);
     if (!made) {
         gal_column_free(c);
         return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
@@ -86,7 +89,9 @@ gal_status gal_table_set_key(gal_table *table, const char *name, const char *tex
     struct gal_key *more = realloc(table->key, (size_t)(table->keys + 1) * sizeof *more), *key;
     if (strlen(name) > 8 || (text && strlen(text) > 60)) {
         table->key = more ? more : table->key;
-        return gal_fail(GAL_VALUE, "%s: the key \"%s\" or its text is too long, expected at most 8 and 60 characters", table->path, name);
+        return gal_fail(GAL_VALUE,
+                        "%s: the key \"%s\" or its text is too long, expected at most 8 and 60 characters",
+                        table->path, name);
     }
     if (!more)
         return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);
@@ -104,7 +109,8 @@ gal_status gal_table_replace(gal_table *table, int i)
 {
     int last = table->columns - 1;
     if (i < 0 || i >= last)
-        return gal_fail(GAL_VALUE, "%s: column %d of %d can't be replaced by the last", table->path, i, table->columns);
+        return gal_fail(GAL_VALUE, "%s: column %d of %d can't be replaced by the last", table->path, i,
+                        table->columns);
     gal_column *old = &table->column[i], *new = &table->column[last], kept = *old;
     old->name = new->name;
     old->unit = new->unit;
@@ -194,7 +200,8 @@ gal_status gal_table_select(gal_table **out, gal_table *table, const int64_t *ro
     *out = NULL;
     for (int64_t k = 0; k < n; k++)
         if (rows[k] < 0 || rows[k] >= table->rows)
-            return gal_fail(GAL_VALUE, "select: row %lld of a table that has %lld", (long long)rows[k] + 1, (long long)table->rows);
+            return gal_fail(GAL_VALUE, "select: row %lld of a table that has %lld", (long long)rows[k] + 1,
+                            (long long)table->rows);
     gal_table *chosen = NULL;
     gal_status status = gal_table_new(&chosen, n);
     if (status)

@@ -116,7 +116,8 @@ static const struct column {
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 /* Appends a column of n values and its unit. */
-static gal_status add(gal_table *table, const char *name, const char *unit, int type, int letter, const void *values)
+static gal_status add(gal_table *table, const char *name, const char *unit, int type, int letter,
+                      const void *values)
 {
     gal_status status = gal_table_add(table, name, type, letter, 1, values);
     return status ? status : gal_table_set_unit(table, gal_table_columns(table) - 1, unit);
@@ -156,7 +157,9 @@ gal_status gal_mock_table(gal_table **out, const gal_mock *survey)
     double *values = malloc((size_t)(n + 1) * (COLUMNS + 2) * sizeof *values);
     int64_t *ids = malloc((size_t)(n + 1) * 3 * sizeof *ids);
     gal_status status =
-        values && ids ? GAL_OK : gal_fail(GAL_MEMORY, "mock survey: no memory for a catalogue of %lld galaxies", (long long)n);
+        values && ids
+            ? GAL_OK
+            : gal_fail(GAL_MEMORY, "mock survey: no memory for a catalogue of %lld galaxies", (long long)n);
     if (!status)
         status = gal_table_new(&table, n);
     if (!status)

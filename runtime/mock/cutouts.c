@@ -12,7 +12,8 @@ typedef struct cutouts_args {
     int neighbours;
 } cutouts_args;
 
-/* One lane's part: galaxies from + index, from + index + count, …; those whose file is there and whole are left as they are. */
+/* One lane's part: galaxies from + index, from + index + count, …; those whose file is there and whole are
+ * left as they are. */
 static gal_status cutouts(const gal_lane *lane, const void *args)
 {
     const cutouts_args *a = args;
@@ -35,10 +36,12 @@ static gal_status cutouts(const gal_lane *lane, const void *args)
     return status;
 }
 
-gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to, int without, int neighbours)
+gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to, int without,
+                            int neighbours)
 {
     if (from < 0 || from > to || to > survey->found)
-        return gal_fail(GAL_VALUE, "cutouts: galaxies %lld to %lld of %lld", (long long)from + 1, (long long)to, (long long)survey->found);
+        return gal_fail(GAL_VALUE, "cutouts: galaxies %lld to %lld of %lld", (long long)from + 1,
+                        (long long)to, (long long)survey->found);
     const cutouts_args args = {survey, folder, from, to, (unsigned)without, neighbours};
     return gal_cpu_issue(&(gal_call){.kernel = cutouts, .args = &args, .work = (to - from) << 20});
 }

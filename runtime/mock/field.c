@@ -19,7 +19,8 @@ static void colour(float flux[GAL_PLANES], double r, double gr, double ri)
     flux[2] = (float)pow(10, .4 * (22.5 - r + ri));
 }
 
-/* On the stellar locus (Covey et al. 2007): two fifths near the turn-off, the rest M dwarfs, all of g - r = 1.4. */
+/* On the stellar locus (Covey et al. 2007): two fifths near the turn-off, the rest M dwarfs, all of g - r
+ * = 1.4. */
 static void draw_star(struct gal_field_star *star, gal_mock_stream *s)
 {
     double r = magnitude(s, 13, 22.5, .2), gr, ri;
@@ -54,10 +55,12 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
 {
     memset(field, 0, sizeof *field);
     gal_mock_stream s = gal_mock_stream_of(seed, draw, GAL_MOCK_FIELD);
-    double glow = gal_mock_uniform(&s), strength = gal_mock_uniform(&s), direction = 2 * M_PI * gal_mock_uniform(&s);
+    double glow = gal_mock_uniform(&s), strength = gal_mock_uniform(&s),
+           direction = 2 * M_PI * gal_mock_uniform(&s);
     for (int b = 0; b < GAL_PLANES; b++)
         for (int i = 0; i < 3; i++)
-            field->sky[b][i] = (float)(gal_mock_pixel_sigma[b + 1] * (.08 * gal_mock_normal(&s) + (i == 0 && b == 2 ? .06 : 0)));
+            field->sky[b][i] = (float)(gal_mock_pixel_sigma[b + 1] *
+                                       (.08 * gal_mock_normal(&s) + (i == 0 && b == 2 ? .06 : 0)));
     /* One frame in sixteen is near a bright star, whose light is scattered into it, mostly red. */
     static const double red[GAL_PLANES] = {.15, .4, 1};
     for (int b = 0; b < GAL_PLANES && glow < 1 / 16.0; b++) {
@@ -94,7 +97,8 @@ static int last_of(double at, double reach)
 double gal_mock_spot(float *plane, double x, double y, double sigma, double flux)
 {
     double reach = 4 * sigma;
-    int left = first_of(x, reach), right = last_of(x, reach), top = first_of(y, reach), bottom = last_of(y, reach);
+    int left = first_of(x, reach), right = last_of(x, reach), top = first_of(y, reach),
+        bottom = last_of(y, reach);
     float across[GAL_CUTOUT], sum = 0;
     for (int i = left; i <= right; i++) {
         float d = (float)((i - CENTRE - x) / sigma);
@@ -103,7 +107,8 @@ double gal_mock_spot(float *plane, double x, double y, double sigma, double flux
     }
     double all = 0;
     for (int j = top; j <= bottom; j++) {
-        float d = (float)((j - CENTRE - y) / sigma), value = (float)(flux / (2 * M_PI * sigma * sigma)) * expf(-.5f * d * d);
+        float d = (float)((j - CENTRE - y) / sigma),
+              value = (float)(flux / (2 * M_PI * sigma * sigma)) * expf(-.5f * d * d);
         for (int i = left; i <= right; i++)
             plane[j * GAL_CUTOUT + i] += value * across[i];
         all += value * sum;
@@ -115,16 +120,20 @@ void gal_mock_field_galaxies(float *plane, const gal_mock_field *field, int b)
 {
     for (int k = 0; k < field->galaxies; k++) {
         const struct gal_field_galaxy *g = &field->galaxy[k];
-        float c = cosf(g->angle), s = sinf(g->angle), reach = 6 * g->scale, flat = 1 / g->axis_ratio, soft = .3f * flat;
-        /* The sum over the whole plane, of which the frame may have a part: the integral less what softening takes, (1 + soft / scale)
-         * e^(-soft / scale). */
-        float norm = 2 * (float)M_PI * g->scale * g->scale * g->axis_ratio * (1 + soft / g->scale) * expf(-soft / g->scale);
-        int left = first_of(g->x, reach), right = last_of(g->x, reach), top = first_of(g->y, reach), bottom = last_of(g->y, reach);
+        float c = cosf(g->angle), s = sinf(g->angle), reach = 6 * g->scale, flat = 1 / g->axis_ratio,
+              soft = .3f * flat;
+        /* The sum over the whole plane, of which the frame may have a part: the integral less what softening
+         * takes, (1 + soft / scale) e^(-soft / scale). */
+        float norm = 2 * (float)M_PI * g->scale * g->scale * g->axis_ratio * (1 + soft / g->scale) *
+                     expf(-soft / g->scale);
+        int left = first_of(g->x, reach), right = last_of(g->x, reach), top = first_of(g->y, reach),
+            bottom = last_of(g->y, reach);
         for (int j = top; j <= bottom; j++)
             for (int i = left; i <= right; i++) {
                 float x = i - (float)CENTRE - g->x, y = j - (float)CENTRE - g->y;
                 float u = x * c + y * s, v = (y * c - x * s) * flat;
-                plane[j * GAL_CUTOUT + i] += g->flux[b] / norm * expf(-sqrtf(u * u + v * v + soft * soft) / g->scale);
+                plane[j * GAL_CUTOUT + i] +=
+                    g->flux[b] / norm * expf(-sqrtf(u * u + v * v + soft * soft) / g->scale);
             }
     }
 }
@@ -132,10 +141,12 @@ void gal_mock_field_galaxies(float *plane, const gal_mock_field *field, int b)
 /* The far wing of a bright star, 2 % of its light as (1 + (r / 10 px)^2)^-1.5, and four spikes. */
 static void draw_wing(float *plane, const struct gal_field_star *star, float flux, float spikes)
 {
-    float c = cosf(spikes), s = sinf(spikes), wing = .02f * flux / (2 * (float)M_PI * 100), spike = .002f * flux / 60;
+    float c = cosf(spikes), s = sinf(spikes), wing = .02f * flux / (2 * (float)M_PI * 100),
+          spike = .002f * flux / 60;
     for (int j = 0; j < GAL_CUTOUT; j++)
         for (int i = 0; i < GAL_CUTOUT; i++) {
-            float x = i - (float)CENTRE - star->x, y = j - (float)CENTRE - star->y, t = 1 + (x * x + y * y) * .01f;
+            float x = i - (float)CENTRE - star->x, y = j - (float)CENTRE - star->y,
+                  t = 1 + (x * x + y * y) * .01f;
             float u = fabsf(x * c + y * s), v = fabsf(y * c - x * s);
             float cross = expf(-u / 30 - v * v * .3f) + expf(-v / 30 - u * u * .3f);
             plane[j * GAL_CUTOUT + i] += wing / (t * sqrtf(t)) + spike * cross;
@@ -154,5 +165,6 @@ void gal_mock_field_stars(float *plane, const gal_mock_field *field, int b, doub
     const float *sky = field->sky[b];
     for (int j = 0; j < GAL_CUTOUT; j++)
         for (int i = 0; i < GAL_CUTOUT; i++)
-            plane[j * GAL_CUTOUT + i] += sky[0] + sky[1] * (i - (float)CENTRE) / 64 + sky[2] * (j - (float)CENTRE) / 64;
+            plane[j * GAL_CUTOUT + i] +=
+                sky[0] + sky[1] * (i - (float)CENTRE) / 64 + sky[2] * (j - (float)CENTRE) / 64;
 }

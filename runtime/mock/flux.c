@@ -1,4 +1,5 @@
-/* mock.c: the flux by which draws of the mock survey are looked through, by the model itself: the specification of fast/mock.c. */
+/* mock.c: the flux by which draws of the mock survey are looked through, by the model itself: the
+ * specification of fast/mock.c. */
 #include "cpu/cpu.h"
 #include "model.h"
 
@@ -13,7 +14,8 @@ gal_status gal_cpu_mock_flux(const gal_lane *lane, const void *args)
         gal_mock_latents_of(&latents, g->seed, g->first + i);
         if (g->latents) {
             const float *at = g->latents + i;
-            latents = (gal_mock_latents){.log_mass = at[0], .z = at[g->count], .cos_inclination = at[2 * g->count]};
+            latents =
+                (gal_mock_latents){.log_mass = at[0], .z = at[g->count], .cos_inclination = at[2 * g->count]};
             for (int k = 0; k < 7; k++)
                 latents.normal[k] = at[(3 + k) * g->count];
         }

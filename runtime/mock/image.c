@@ -1,5 +1,5 @@
-/* image.c: a galaxy's cutout, from its shape to SkyServer's colours. shape.c says what it looks like, field.c what else is in the frame,
- * fast/ has the loops over pixels. */
+/* image.c: a galaxy's cutout, from its shape to SkyServer's colours. shape.c says what it looks like, field.c
+ * what else is in the frame, fast/ has the loops over pixels. */
 #include "image.h"
 #include "field.h"
 #include "core/core.h"
@@ -10,7 +10,8 @@
 
 struct gal_mock_canvas {
     float gri[GAL_PLANES * GAL_CUTOUT_PIXELS];
-    float disc[GAL_CUTOUT_PIXELS], arms[GAL_CUTOUT_PIXELS], bulge[GAL_CUTOUT_PIXELS], light[GAL_CUTOUT_PIXELS];
+    float disc[GAL_CUTOUT_PIXELS], arms[GAL_CUTOUT_PIXELS], bulge[GAL_CUTOUT_PIXELS],
+        light[GAL_CUTOUT_PIXELS];
     float work[GAL_PICTURE_WORK];
     uint8_t rgb[GAL_PLANES * GAL_CUTOUT_PIXELS];
     gal_mock_field field;
@@ -40,7 +41,8 @@ static const gal_picture_kernels *kernels(void)
     return &gal_picture_plain;
 }
 
-/* weight {GAL_TAPS}: share * G(s) at distances 0, 1, ..., cut at `reach` deviations and normalised. How many of them. */
+/* weight {GAL_TAPS}: share * G(s) at distances 0, 1, ..., cut at `reach` deviations and normalised. How many
+ * of them. */
 static int gaussian(float *weight, double s, double share, double reach)
 {
     int taps = (int)ceil(reach * s) + 1;
@@ -75,8 +77,10 @@ static double draw_clumps(float *plane, const gal_mock_shape *shape, int b)
     return sum;
 }
 
-/* light = the galaxy in band b as above the atmosphere, so scaled that after the blur the frame has its flux. */
-static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b, const float seen[2][GAL_CUTOUT])
+/* light = the galaxy in band b as above the atmosphere, so scaled that after the blur the frame has its flux.
+ */
+static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b,
+                        const float seen[2][GAL_CUTOUT])
 {
     const gal_picture_kernels *fast = kernels();
     double h = shape->scale[1];
@@ -99,11 +103,12 @@ static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b, 
         d.shift[i][1] = (float)shape->shift[i][1];
     }
     double disc = fast->disc(v->disc, v->arms, &d, b);
-    double bulge =
-        fast->bulge(v->bulge, d.cosine, d.sine, (float)shape->bulge_axis_ratio, (float)shape->bulge_radius, d.shift[b][0], d.shift[b][1]);
+    double bulge = fast->bulge(v->bulge, d.cosine, d.sine, (float)shape->bulge_axis_ratio,
+                               (float)shape->bulge_radius, d.shift[b][0], d.shift[b][1]);
     memset(v->light, 0, sizeof v->light);
     double clumps = draw_clumps(v->light, shape, b), of_clumps = clumps > 1e-6 ? shape->clumps[b] : 0;
-    float by_disc = (float)((1 - shape->bulge[b] - of_clumps) / disc), by_bulge = (float)(shape->bulge[b] / bulge);
+    float by_disc = (float)((1 - shape->bulge[b] - of_clumps) / disc),
+          by_bulge = (float)(shape->bulge[b] / bulge);
     float by_clumps = clumps > 1e-6 ? (float)(of_clumps / clumps) : 0;
     double in_frame = 0;
     for (int row = 0; row < GAL_CUTOUT; row++) {
@@ -122,8 +127,8 @@ static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b, 
         v->light[at] *= scale;
 }
 
-/* plane += noise of sky and photons as the camera has it, smoothed by the resampling onto the cutout's grid; at the frame's edge, where
- * half of the smoothing's neighbours are missing, scaled to the same variance. */
+/* plane += noise of sky and photons as the camera has it, smoothed by the resampling onto the cutout's grid;
+ * at the frame's edge, where half of the smoothing's neighbours are missing, scaled to the same variance. */
 static void add_noise(gal_mock_canvas *v, float *plane, int b, gal_mock_stream pixels)
 {
     const gal_picture_kernels *fast = kernels();
@@ -139,22 +144,24 @@ static void add_noise(gal_mock_canvas *v, float *plane, int b, gal_mock_stream p
             part += i + k >= 0 && i + k < GAL_CUTOUT ? weight[abs(k)] * weight[abs(k)] : 0;
         edge[i] = sqrtf(whole / part);
     }
-    fast->noise(v->disc, plane, (float)(sigma * sigma), (float)(gal_mock_dn[band] / gal_mock_gain[band]), pixels.key,
-                pixels.block + (uint64_t)b * (GAL_CUTOUT_PIXELS / 4), pixels.stream);
+    fast->noise(v->disc, plane, (float)(sigma * sigma), (float)(gal_mock_dn[band] / gal_mock_gain[band]),
+                pixels.key, pixels.block + (uint64_t)b * (GAL_CUTOUT_PIXELS / 4), pixels.stream);
     fast->blur(v->bulge, v->disc, weight, taps, NULL, 0, v->work);
     for (int row = 0; row < GAL_CUTOUT; row++)
         for (int col = 0; col < GAL_CUTOUT; col++)
             plane[row * GAL_CUTOUT + col] += edge[row] * edge[col] * v->bulge[row * GAL_CUTOUT + col];
 }
 
-void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *shape, int64_t draw, unsigned parts, uint64_t seed)
+void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *shape, int64_t draw,
+                     unsigned parts, uint64_t seed)
 {
     const gal_picture_kernels *fast = kernels();
     gal_mock_field_draw(&canvas->field, draw, parts, seed);
     for (int b = 0; b < GAL_PLANES; b++) {
         float *plane = gri + b * GAL_CUTOUT_PIXELS;
         float near[GAL_TAPS], far[GAL_TAPS], seen[2][GAL_CUTOUT];
-        int near_taps = gaussian(near, shape->seeing[b], .9, 4.5), far_taps = gaussian(far, 3 * shape->seeing[b], .1, 3.5);
+        int near_taps = gaussian(near, shape->seeing[b], .9, 4.5),
+            far_taps = gaussian(far, 3 * shape->seeing[b], .1, 3.5);
         kept(seen[0], near, near_taps);
         kept(seen[1], far, far_taps);
         draw_galaxy(canvas, shape, b, (const float(*)[GAL_CUTOUT])seen);
@@ -171,16 +178,16 @@ void gal_mock_colours(uint8_t *rgb, const float *gri)
     kernels()->colours(rgb, gri);
 }
 
-gal_status gal_mock_cutout(const char *path, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor, unsigned without, uint64_t seed,
-                           int neighbours)
+gal_status gal_mock_cutout(const char *path, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor,
+                           unsigned without, uint64_t seed, int neighbours)
 {
     gal_mock_canvas *canvas;
     gal_status status = gal_mock_canvas_new(&canvas);
     if (status)
         return status;
     gal_mock_shape_of(&canvas->shape, galaxy, donor, without, seed);
-    gal_mock_render(canvas, canvas->gri, &canvas->shape, galaxy->draw, neighbours ? GAL_RENDER_ALL : GAL_RENDER_ALL & ~GAL_RENDER_FIELD,
-                    seed);
+    gal_mock_render(canvas, canvas->gri, &canvas->shape, galaxy->draw,
+                    neighbours ? GAL_RENDER_ALL : GAL_RENDER_ALL & ~GAL_RENDER_FIELD, seed);
     gal_mock_colours(canvas->rgb, canvas->gri);
     status = gal_jpeg_write(path, canvas->rgb, GAL_CUTOUT, GAL_CUTOUT);
     gal_mock_canvas_free(canvas);

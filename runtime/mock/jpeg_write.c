@@ -51,7 +51,8 @@ int gal_jpeg_whole(const char *path)
     gal_file file;
     if (!gal_path_exists(path) || gal_file_open(&file, path) != GAL_OK)
         return 0;
-    int read = file.size > 4 && !gal_file_at(&file, first, 2, 0) && !gal_file_at(&file, last, 2, file.size - 2);
+    int read =
+        file.size > 4 && !gal_file_at(&file, first, 2, 0) && !gal_file_at(&file, last, 2, file.size - 2);
     gal_file_close(&file);
     return read && first[0] == 0xff && first[1] == 0xd8 && last[0] == 0xff && last[1] == 0xd9;
 }

@@ -1,6 +1,7 @@
-/* survey.h: what the parts of the mock survey share: one galaxy, from its latents to its catalogue row, and the streams its random numbers
- * come from. population.c draws the latents, spectrum.c makes light of them, photometry.c the catalogue; image.c renders the cutout. The
- * model is described, number by number, in README.md beside this file. Everything is double; magnitudes are AB, fluxes nanomaggies (22.5
+/* survey.h: what the parts of the mock survey share: one galaxy, from its latents to its catalogue row, and
+ * the streams its random numbers come from. population.c draws the latents, spectrum.c makes light of them,
+ * photometry.c the catalogue; image.c renders the cutout. The model is described, number by number, in
+ * README.md beside this file. Everything is double; magnitudes are AB, fluxes nanomaggies (22.5
  * - 2.5 log10 F). */
 #ifndef GAL_SURVEY_H
 #define GAL_SURVEY_H
@@ -9,19 +10,19 @@
 #define GAL_BANDS 5 /* u g r i z */
 #define GAL_AGES 8  /* lookback time: 0 to .01, .1, .3, 1, 2, 4, 8, 13.5 Gyr */
 
-/* What a stream of random numbers is for. The stream of a galaxy and purpose is Philox keyed by the survey's seed, {draw, purpose}: a
- * galaxy is the same however many others are drawn, and by any number of threads. Appending a purpose changes no galaxy; reordering changes
- * all. */
+/* What a stream of random numbers is for. The stream of a galaxy and purpose is Philox keyed by the survey's
+ * seed, {draw, purpose}: a galaxy is the same however many others are drawn, and by any number of threads.
+ * Appending a purpose changes no galaxy; reordering changes all. */
 typedef enum gal_mock_purpose {
     GAL_MOCK_POPULATION = 0, /* all latents below */
     GAL_MOCK_PHOTOMETRY,     /* calibration errors and photon noise */
     GAL_MOCK_LABELS,         /* errors of the five labels */
-    GAL_MOCK_MORPHOLOGY,     /* position angle, arms, clumps, seeing, scatter of bulge, gradient and clumpiness */
-    GAL_MOCK_PIXELS,         /* noise of the pixels */
-    GAL_MOCK_FIELD,          /* stars and neighbours */
-    GAL_MOCK_SKY,            /* position on the sky */
-    GAL_MOCK_PROPOSAL,       /* the reference posterior's draws */
-    GAL_MOCK_CHOICE          /* which of them are samples, and their labels' errors */
+    GAL_MOCK_MORPHOLOGY, /* position angle, arms, clumps, seeing, scatter of bulge, gradient and clumpiness */
+    GAL_MOCK_PIXELS,     /* noise of the pixels */
+    GAL_MOCK_FIELD,      /* stars and neighbours */
+    GAL_MOCK_SKY,        /* position on the sky */
+    GAL_MOCK_PROPOSAL,   /* the reference posterior's draws */
+    GAL_MOCK_CHOICE      /* which of them are samples, and their labels' errors */
 } gal_mock_purpose;
 
 /* A galaxy of the mock survey. `draw` is its index among all draws, before selection. */
@@ -43,7 +44,8 @@ typedef struct gal_mock_galaxy {
     double flux[GAL_BANDS];            /* noiseless flux, lines included */
     double calibrated[GAL_BANDS];      /* F' = F (1 + f xi), which catalogue and image share */
     double observed[GAL_BANDS];        /* the catalogue's */
-    double variance[GAL_BANDS];        /* its variance as the catalogue states it: computed from the observed flux, floor included */
+    double variance[GAL_BANDS]; /* its variance as the catalogue states it: computed from the observed flux,
+                                   floor included */
     /* log M*, log SFR, 12 + log(O/H), Dn4000, A_V */
     double truth[5], label[5];
 } gal_mock_galaxy;
@@ -51,8 +53,8 @@ typedef struct gal_mock_galaxy {
 #define GAL_CUTOUT 128 /* pixels along a side */
 #define GAL_PIXEL_ARCSEC 0.396
 
-/* Couplings between the galaxy and its image that can be switched off: the feature then comes from a donor's latents, so that its marginal
- * stays. */
+/* Couplings between the galaxy and its image that can be switched off: the feature then comes from a donor's
+ * latents, so that its marginal stays. */
 typedef enum gal_mock_coupling {
     GAL_MOCK_INCLINATION = 1, /* axis ratio of disc and bulge */
     GAL_MOCK_SIZE = 2,
@@ -63,16 +65,17 @@ typedef enum gal_mock_coupling {
 } gal_mock_coupling;
 
 /* ---- population.c ---- */
-/* Galaxy number `draw` (from 0, below 2^39) of the survey `seed`: everything in the struct. The same bits however often and in whichever
- * order. */
+/* Galaxy number `draw` (from 0, below 2^39) of the survey `seed`: everything in the struct. The same bits
+ * however often and in whichever order. */
 void gal_mock_draw(gal_mock_galaxy *out, uint64_t seed, int64_t draw);
 /* Whether its observed r is within the survey's limits, 16 < r < 17.78, and every band was detected. */
 int gal_mock_selected(const gal_mock_galaxy *galaxy);
-/* The galaxy that lends its features where a coupling is off: selected too, from draws that no survey contains; a function of (seed, draw)
- * only. */
+/* The galaxy that lends its features where a coupling is off: selected too, from draws that no survey
+ * contains; a function of (seed, draw) only. */
 void gal_mock_donor(gal_mock_galaxy *out, uint64_t seed, int64_t draw);
 
-/* The random numbers of a galaxy for one purpose, in order: words of Philox, uniforms in (0, 1), normals in pairs. */
+/* The random numbers of a galaxy for one purpose, in order: words of Philox, uniforms in (0, 1), normals in
+ * pairs. */
 typedef struct gal_mock_stream {
     uint64_t key, stream, block;
     uint32_t word[4];
@@ -91,14 +94,16 @@ double gal_mock_age(double z);
 /* ---- photometry.c: SDSS's imaging, by band ---- */
 extern const double gal_mock_pixel_sigma[GAL_BANDS]; /* sky and readout noise of a pixel, nanomaggies */
 extern const double gal_mock_gain[GAL_BANDS];        /* electrons per DN */
-extern const double gal_mock_dn[GAL_BANDS];          /* nanomaggies per DN: the variance of F nanomaggies of light is F dn / gain */
-extern const double gal_mock_floor[GAL_BANDS];       /* calibration error, relative */
-extern const double gal_mock_pivot[GAL_BANDS];       /* pivot wavelengths, Angstrom */
+extern const double
+    gal_mock_dn[GAL_BANDS]; /* nanomaggies per DN: the variance of F nanomaggies of light is F dn / gain */
+extern const double gal_mock_floor[GAL_BANDS]; /* calibration error, relative */
+extern const double gal_mock_pivot[GAL_BANDS]; /* pivot wavelengths, Angstrom */
 
 /* ---- image.c ---- */
-/* Renders the cutout of a galaxy and writes it to path as JPEG, whole or not at all. without: gal_mock_coupling's, taken from donor (NULL
- * where 0). neighbours != 0: with stars and galaxies of the field. */
-gal_status gal_mock_cutout(const char *path, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor, unsigned without, uint64_t seed,
-                           int neighbours);
+/* Renders the cutout of a galaxy and writes it to path as JPEG, whole or not at all. without:
+ * gal_mock_coupling's, taken from donor (NULL where 0). neighbours != 0: with stars and galaxies of the
+ * field. */
+gal_status gal_mock_cutout(const char *path, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor,
+                           unsigned without, uint64_t seed, int neighbours);
 
 #endif

@@ -1,5 +1,5 @@
-/* model.h: what population.c, spectrum.c and photometry.c share and no other file needs: the table of stars, and the steps that a draw is
- * made of. */
+/* model.h: what population.c, spectrum.c and photometry.c share and no other file needs: the table of stars,
+ * and the steps that a draw is made of. */
 #ifndef GAL_MODEL_H
 #define GAL_MODEL_H
 #include "mock.h"
@@ -23,7 +23,8 @@ typedef struct gal_mock_basis {
 extern const double gal_mock_edges[GAL_AGES + 1]; /* Gyr */
 extern const gal_mock_basis gal_mock_stars[GAL_METALLICITIES][GAL_AGES];
 
-/* The volume and mass function's inverse: log M* of quantile u in (0, 1), linear between GAL_MASS_NODES + 1 nodes. */
+/* The volume and mass function's inverse: log M* of quantile u in (0, 1), linear between GAL_MASS_NODES + 1
+ * nodes. */
 #define GAL_MASS_NODES 16384
 /* gamma A0 as a function of ln y, y = (1 - e^-x) / x from 0.02 to 60: linear between nodes. */
 #define GAL_HISTORY_NODES 4096
@@ -43,15 +44,18 @@ const gal_mock_tables *gal_mock_tables_ready(void);
 #define GAL_FLUX_FAINT 77.268058509570254
 #define GAL_FLUX_BRIGHT 398.10717055349725
 
-/* Comoving distance, Mpc, and its inverse; the largest redshift at which a galaxy of that mass can be in the survey. */
+/* Comoving distance, Mpc, and its inverse; the largest redshift at which a galaxy of that mass can be in the
+ * survey. */
 double gal_mock_comoving(double z);
 double gal_mock_redshift(double comoving);
 double gal_mock_redshift_limit(double log_mass);
 
-/* x = gamma A0 of a history e^(-gamma a) over lookback times a < A0 with (1 - e^-x) / x = y; y is clipped to the table's range. */
+/* x = gamma A0 of a history e^(-gamma a) over lookback times a < A0 with (1 - e^-x) / x = y; y is clipped to
+ * the table's range. */
 double gal_mock_history_rate(double y);
 
-/* What a galaxy is drawn from. Normals are the scatter of: smooth offset, burst offset, size, gas, 12 + log(O/H), stellar metallicity, A_V.
+/* What a galaxy is drawn from. Normals are the scatter of: smooth offset, burst offset, size, gas, 12 +
+ * log(O/H), stellar metallicity, A_V.
  */
 typedef struct gal_mock_latents {
     double log_mass, z, cos_inclination, normal[7];
@@ -61,19 +65,21 @@ void gal_mock_latents_of(gal_mock_latents *latents, uint64_t seed, int64_t draw)
 double gal_mock_mass_function(double log_mass);
 
 /* The steps of a draw, each from what those before it filled. */
-void gal_mock_noiseless(gal_mock_galaxy *g, const gal_mock_latents *latents); /* all but draw and what the next two fill */
-void gal_mock_history(gal_mock_galaxy *g);                                    /* mass, log_sfr, dn4000, truth */
-void gal_mock_spectrum(gal_mock_galaxy *g);                                   /* stars, flux */
-void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed);                     /* calibrated, observed, variance */
-void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);                      /* label */
+void gal_mock_noiseless(gal_mock_galaxy *g,
+                        const gal_mock_latents *latents); /* all but draw and what the next two fill */
+void gal_mock_history(gal_mock_galaxy *g);                /* mass, log_sfr, dn4000, truth */
+void gal_mock_spectrum(gal_mock_galaxy *g);               /* stars, flux */
+void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed); /* calibrated, observed, variance */
+void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);  /* label */
 
-/* flux {count}: noiseless, in r, of draws first … first + count, or of latents {10, count} (gal_mock_flux_args); within 0.2 %, and many
- * times as fast. */
+/* flux {count}: noiseless, in r, of draws first … first + count, or of latents {10, count}
+ * (gal_mock_flux_args); within 0.2 %, and many times as fast. */
 void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
 
 /* The catalogue's variance of a flux in a band: pixels, photons and, where `floor` is not 0, calibration. */
 double gal_mock_variance(int band, double flux, int floor);
-/* What was measured (label) less the truth has these deviations: log M*, log SFR, 12 + log(O/H), Dn4000, A_V. */
+/* What was measured (label) less the truth has these deviations: log M*, log SFR, 12 + log(O/H), Dn4000, A_V.
+ */
 extern const double gal_mock_label_error[5];
 
 #endif

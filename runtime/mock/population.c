@@ -1,12 +1,14 @@
-/* population.c: who is in the mock survey: the latents of a galaxy, drawn from the prior of README.md, section 1, and whether the survey
- * sees it. What follows from the latents is spectrum.c's and photometry.c's. */
+/* population.c: who is in the mock survey: the latents of a galaxy, drawn from the prior of README.md,
+ * section 1, and whether the survey sees it. What follows from the latents is spectrum.c's and
+ * photometry.c's. */
 #include "model.h"
 #include "core/random.h"
 #include <pthread.h>
 
 /* ---- random numbers ---- */
 
-#define DONORS ((int64_t)1 << 51) /* draws from here on are donors: 4,096 candidates for each draw of a survey */
+#define DONORS \
+    ((int64_t)1 << 51) /* draws from here on are donors: 4,096 candidates for each draw of a survey */
 
 gal_mock_stream gal_mock_stream_of(uint64_t seed, int64_t draw, gal_mock_purpose purpose)
 {
@@ -82,7 +84,8 @@ double gal_mock_redshift(double comoving)
 double gal_mock_redshift_limit(double log_mass)
 {
     double modulus = 17.83 - (4.65 - 2.5 * (log_mass + 0.55)), distance = gal_mock_ten_to((modulus - 25) / 5);
-    return distance < gal_mock_distance(GAL_Z_HIGH) ? distance_inverse(distance / HUBBLE_DISTANCE) : GAL_Z_HIGH;
+    return distance < gal_mock_distance(GAL_Z_HIGH) ? distance_inverse(distance / HUBBLE_DISTANCE)
+                                                    : GAL_Z_HIGH;
 }
 
 static double cube(double x)
@@ -90,7 +93,8 @@ static double cube(double x)
     return x * x * x;
 }
 
-/* The mass function of blue galaxies (Baldry et al. 2012), less those that a BPT diagram would put among the active ones. */
+/* The mass function of blue galaxies (Baldry et al. 2012), less those that a BPT diagram would put among the
+ * active ones. */
 double gal_mock_mass_function(double log_mass)
 {
     double x = gal_mock_ten_to(log_mass - 10.72);
@@ -113,15 +117,18 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void fill_masses(void)
 {
     enum { CELLS = 70000 };
-    double width = (GAL_MASS_HIGH - GAL_MASS_LOW) / CELLS, total = 0, sum = 0, before = mass_density(GAL_MASS_LOW);
+    double width = (GAL_MASS_HIGH - GAL_MASS_LOW) / CELLS, total = 0, sum = 0,
+           before = mass_density(GAL_MASS_LOW);
     for (int pass = 0, node = 0; pass < 2; pass++) {
         before = mass_density(GAL_MASS_LOW);
         for (int i = 1; i <= CELLS; i++) {
             double here = mass_density(GAL_MASS_LOW + i * width), cell = (before + here) / 2;
             if (pass == 0)
                 total += cell;
-            for (; pass == 1 && node < GAL_MASS_NODES && node * total <= (sum + cell) * GAL_MASS_NODES; node++)
-                tables.log_mass[node] = GAL_MASS_LOW + (i - 1 + (node * total / GAL_MASS_NODES - sum) / cell) * width;
+            for (; pass == 1 && node < GAL_MASS_NODES && node * total <= (sum + cell) * GAL_MASS_NODES;
+                 node++)
+                tables.log_mass[node] =
+                    GAL_MASS_LOW + (i - 1 + (node * total / GAL_MASS_NODES - sum) / cell) * width;
             sum += pass ? cell : 0;
             before = here;
         }
@@ -194,7 +201,8 @@ void gal_mock_latents_of(gal_mock_latents *l, uint64_t seed, int64_t draw)
     double u_mass = gal_mock_uniform(&s), u_volume = gal_mock_uniform(&s), at = u_mass * GAL_MASS_NODES;
     int node = (int)at;
     l->log_mass = t->log_mass[node] + (at - node) * (t->log_mass[node + 1] - t->log_mass[node]);
-    double near = cube(gal_mock_comoving(GAL_Z_LOW)), far = cube(gal_mock_comoving(gal_mock_redshift_limit(l->log_mass)));
+    double near = cube(gal_mock_comoving(GAL_Z_LOW)),
+           far = cube(gal_mock_comoving(gal_mock_redshift_limit(l->log_mass)));
     l->z = gal_mock_redshift(cbrt(near + u_volume * (far - near)));
     l->cos_inclination = gal_mock_uniform(&s);
     (void)gal_mock_uniform(&s);
@@ -215,9 +223,13 @@ static void relations(gal_mock_galaxy *g, const gal_mock_latents *x)
     double m = g->log_mass - 10, offset = g->smooth_offset + g->burst_offset, bend = fmax(0, m - 0.3);
     g->main_sequence = -0.03 + 0.80 * m - 0.2 * bend * bend + 2.5 * log10((1 + g->z) / 1.07);
 
-    double l = clip(g->log_mass, 8.5, 11.5), mean = -1.492 + 1.847 * l - 0.08026 * l * l + 0.48 * fmin(g->log_mass - 8.5, 0);
-    double slope = 0.5 * clip(-0.14 + 0.12 * m - 0.108 * g->main_sequence, -0.35, 0), sigma = clip(0.095 - 0.06 * m, 0.06, 0.16);
-    g->oh = fmin(mean + slope * offset + sigma * (-0.5 * g->size_residual - 0.5 * g->gas + 0.707 * x->normal[4]), 9.45);
+    double l = clip(g->log_mass, 8.5, 11.5),
+           mean = -1.492 + 1.847 * l - 0.08026 * l * l + 0.48 * fmin(g->log_mass - 8.5, 0);
+    double slope = 0.5 * clip(-0.14 + 0.12 * m - 0.108 * g->main_sequence, -0.35, 0),
+           sigma = clip(0.095 - 0.06 * m, 0.06, 0.16);
+    g->oh =
+        fmin(mean + slope * offset + sigma * (-0.5 * g->size_residual - 0.5 * g->gas + 0.707 * x->normal[4]),
+             9.45);
     g->log_metallicity = clip(1.3 * (g->oh - 8.95) - 0.12 + 0.12 * x->normal[5], -0.7, 0.4);
 
     double h_alpha = clip(0.91 + 0.77 * m + 0.11 * m * m - 0.09 * m * m * m, 0.15, 2.2);
@@ -255,7 +267,8 @@ int gal_mock_selected(const gal_mock_galaxy *g)
 
 void gal_mock_donor(gal_mock_galaxy *out, uint64_t seed, int64_t draw)
 {
-    for (int64_t k = 0; k < 4096; k++) { /* one in twelve is selected: all would miss once in 10^150 galaxies */
+    for (int64_t k = 0; k < 4096;
+         k++) { /* one in twelve is selected: all would miss once in 10^150 galaxies */
         gal_mock_draw(out, seed, DONORS + draw * 4096 + k);
         if (gal_mock_selected(out))
             return;

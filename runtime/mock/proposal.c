@@ -4,17 +4,20 @@
 #include <pthread.h>
 #include <string.h>
 
-#define WIDE 0.15 /* share of the first proposal in the second: no weight can exceed 1 / WIDE of what it would be under the first alone */
-/* The second proposal: the fits, wider by CORE, and by TAIL for a share TAILS of the draws. Of four settings tried on a galaxy with a
- * curved posterior these were the only ones under which no single draw came to outweigh thousands (1.8 million draws: effective 23,800;
- * with 1.2, 2.0, 0.3, narrowest 0.6: 1,760). */
+#define WIDE                                                                                             \
+    0.15 /* share of the first proposal in the second: no weight can exceed 1 / WIDE of what it would be \
+            under the first alone */
+/* The second proposal: the fits, wider by CORE, and by TAIL for a share TAILS of the draws. Of four settings
+ * tried on a galaxy with a curved posterior these were the only ones under which no single draw came to
+ * outweigh thousands (1.8 million draws: effective 23,800; with 1.2, 2.0, 0.3, narrowest 0.6: 1,760). */
 #define CORE 1.3
 #define TAIL 3.0
 #define TAILS 0.25
 #define NARROWEST 0.5 /* share of the last fit */
 /* The scatter of 12 + log(O/H) that -0.5 rho - 0.5 g + 0.707 xi make together, in units of a unit normal. */
 #define OH_SCATTER sqrt(0.25 + 0.25 + 0.707 * 0.707)
-/* log M/L in r of selected galaxies is 0.25 + 0.26 (log L - 10) with a scatter of 0.22 dex (50,000 mock galaxies), tails to 1 dex. */
+/* log M/L in r of selected galaxies is 0.25 + 0.26 (log L - 10) with a scatter of 0.22 dex (50,000 mock
+ * galaxies), tails to 1 dex. */
 #define NARROW_SCATTER 0.25
 #define BROAD_SCATTER 0.5
 #define BROAD 0.2 /* share of the broad one */
@@ -43,8 +46,8 @@ static void fill_dust(void)
         }
 }
 
-/* Prior density of ln A_V's scatter, inclination's part included, up to a factor: no property and no flux hangs on the two apart, so the
- * inclination is integrated out. */
+/* Prior density of ln A_V's scatter, inclination's part included, up to a factor: no property and no flux
+ * hangs on the two apart, so the inclination is integrated out. */
 static double dust_prior(double x)
 {
     double at = (x - DUST_LOW) / (DUST_HIGH - DUST_LOW) * DUST_NODES;
@@ -66,12 +69,14 @@ void gal_proposal_of(gal_proposal *p, double flux)
 {
     double near = gal_mock_comoving(GAL_Z_LOW), far = gal_mock_comoving(GAL_Z_HIGH), total = 0;
     pthread_once(&once, fill_dust);
-    *p =
-        (gal_proposal){.flux = flux, .magnitude = 22.5 - 2.5 * log10(flux), .scatter = sqrt(gal_mock_variance(2, flux, 1)) / flux / M_LN10};
+    *p = (gal_proposal){.flux = flux,
+                        .magnitude = 22.5 - 2.5 * log10(flux),
+                        .scatter = sqrt(gal_mock_variance(2, flux, 1)) / flux / M_LN10};
     for (int j = 0; j <= GAL_PROPOSAL_CELLS; j++)
         p->distance[j] = near + (far - near) * j / GAL_PROPOSAL_CELLS;
     for (int j = 0; j < GAL_PROPOSAL_CELLS; j++) {
-        double middle = (p->distance[j] + p->distance[j + 1]) / 2, mass = mass_at(p, gal_mock_redshift(middle));
+        double middle = (p->distance[j] + p->distance[j + 1]) / 2,
+               mass = mass_at(p, gal_mock_redshift(middle));
         double inside = fmin(fmax(mass, GAL_MASS_LOW), GAL_MASS_HIGH),
                outside = (mass - inside) / 0.3; /* the scatter may still lead inside */
         p->probability[j] = middle * middle * gal_mock_mass_function(inside) * exp(-0.5 * outside * outside);
@@ -88,9 +93,10 @@ static double uniform(uint32_t word)
     return (word + 0.5) * 0x1p-32;
 }
 
-/* The first proposal: distance by cells, the mass that makes the galaxy as bright, the rest from the prior. place, choice: uniforms. */
-static void draw_by_r(double x[GAL_COORDINATES], const gal_proposal *p, double place, double choice, const float normal[8],
-                      double cos_inclination)
+/* The first proposal: distance by cells, the mass that makes the galaxy as bright, the rest from the prior.
+ * place, choice: uniforms. */
+static void draw_by_r(double x[GAL_COORDINATES], const gal_proposal *p, double place, double choice,
+                      const float normal[8], double cos_inclination)
 {
     int low = 0, high = GAL_PROPOSAL_CELLS;
     place *= p->up_to[GAL_PROPOSAL_CELLS];
@@ -101,9 +107,11 @@ static void draw_by_r(double x[GAL_COORDINATES], const gal_proposal *p, double p
         else
             high = middle;
     }
-    double distance = p->distance[low] + (p->distance[low + 1] - p->distance[low]) * (place - p->up_to[low]) / p->probability[low];
+    double distance = p->distance[low] + (p->distance[low + 1] - p->distance[low]) * (place - p->up_to[low]) /
+                                             p->probability[low];
     x[GAL_LN_DISTANCE] = log(distance);
-    x[GAL_LOG_MASS] = mass_at(p, gal_mock_redshift(distance)) + (choice < BROAD ? BROAD_SCATTER : NARROW_SCATTER) * normal[0];
+    x[GAL_LOG_MASS] = mass_at(p, gal_mock_redshift(distance)) +
+                      (choice < BROAD ? BROAD_SCATTER : NARROW_SCATTER) * normal[0];
     for (int i = GAL_SMOOTH; i < GAL_LN_DUST; i++)
         x[i] = normal[i];
     x[GAL_LN_DUST] = 0.35 * normal[GAL_LN_DUST] + tilted(cos_inclination);
@@ -208,20 +216,26 @@ static double fitted_density(const gal_proposal *p, const gal_proposed *d)
 double gal_proposal_log_weight(const gal_proposal *p, const gal_proposed *d)
 {
     const double *x = d->coordinate, log_mass = d->latents.log_mass, z = d->latents.z;
-    if (log_mass < GAL_MASS_LOW || log_mass > GAL_MASS_HIGH || z < GAL_Z_LOW || z > gal_mock_redshift_limit(log_mass))
+    if (log_mass < GAL_MASS_LOW || log_mass > GAL_MASS_HIGH || z < GAL_Z_LOW ||
+        z > gal_mock_redshift_limit(log_mass))
         return -INFINITY;
-    double distance = exp(x[GAL_LN_DISTANCE]), width = p->distance[1] - p->distance[0], off = log_mass - mass_at(p, z);
+    double distance = exp(x[GAL_LN_DISTANCE]), width = p->distance[1] - p->distance[0],
+           off = log_mass - mass_at(p, z);
     int cell = (int)((distance - p->distance[0]) / width);
     cell = cell < 0 ? 0 : cell < GAL_PROPOSAL_CELLS ? cell : GAL_PROPOSAL_CELLS - 1;
-    /* Densities per unit of every coordinate; the prior is uniform in volume, so distance^3 per unit of ln distance. */
-    double mass = BROAD * normal_density(off, BROAD_SCATTER) + (1 - BROAD) * normal_density(off, NARROW_SCATTER);
+    /* Densities per unit of every coordinate; the prior is uniform in volume, so distance^3 per unit of ln
+     * distance. */
+    double mass =
+        BROAD * normal_density(off, BROAD_SCATTER) + (1 - BROAD) * normal_density(off, NARROW_SCATTER);
     double scatter = dust_prior(x[GAL_LN_DUST]) / (sqrt(2 * M_PI) * 0.35);
     for (int i = GAL_SMOOTH; i < GAL_LN_DUST; i++)
         scatter *= normal_density(x[i], 1);
     double density = p->probability[cell] / width * distance * mass * scatter;
     if (p->fits)
         density = WIDE * density + (1 - WIDE) * fitted_density(p, d);
-    return scatter <= 0 ? -INFINITY : log(gal_mock_mass_function(log_mass) * distance * distance * distance * scatter / density);
+    return scatter <= 0
+               ? -INFINITY
+               : log(gal_mock_mass_function(log_mass) * distance * distance * distance * scatter / density);
 }
 
 void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, double largest, double cap)

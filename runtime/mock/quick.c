@@ -9,7 +9,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static gal_mock_bend bend(double low, double middle, double high)
 {
-    return (gal_mock_bend){(float)middle, (float)((middle - low) / log10(0.02 / 0.004)), (float)((high - middle) / log10(0.05 / 0.02))};
+    return (gal_mock_bend){(float)middle, (float)((middle - low) / log10(0.02 / 0.004)),
+                           (float)((high - middle) / log10(0.05 / 0.02))};
 }
 
 static void fill(void)
@@ -29,9 +30,11 @@ static void fill(void)
     for (int i = 0; i < QUICK_LINES; i++)
         quick.line_dust[i] = (float)(-0.4 / 0.44 * pow(wavelength[i] / 5500, -0.7));
     for (int k = 0; k < GAL_AGES; k++) {
-        const gal_mock_basis *low = &gal_mock_stars[0][k], *middle = &gal_mock_stars[1][k], *high = &gal_mock_stars[2][k];
+        const gal_mock_basis *low = &gal_mock_stars[0][k], *middle = &gal_mock_stars[1][k],
+                             *high = &gal_mock_stars[2][k];
         for (int power = 0; power < 3; power++)
-            quick.r[k][power] = bend(low->magnitude[2][power], middle->magnitude[2][power], high->magnitude[2][power]);
+            quick.r[k][power] =
+                bend(low->magnitude[2][power], middle->magnitude[2][power], high->magnitude[2][power]);
         quick.surviving[k] = bend(low->surviving, middle->surviving, high->surviving);
     }
 }
@@ -45,7 +48,11 @@ const gal_mock_quick *gal_mock_quick_ready(void)
 void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count)
 {
     const gal_lane alone = {.index = 0, .count = 1};
-    const gal_mock_flux_args args = {
-        .y = flux, .seed = seed, .first = first, .count = count, .latents = latents, .tables = gal_mock_quick_ready()};
+    const gal_mock_flux_args args = {.y = flux,
+                                     .seed = seed,
+                                     .first = first,
+                                     .count = count,
+                                     .latents = latents,
+                                     .tables = gal_mock_quick_ready()};
     gal_cpu_backend()->mock_flux(&alone, &args); /* has no way to fail */
 }

@@ -1,32 +1,38 @@
-/* reference.c: p(theta | ugriz) of mock galaxies without any network, by importance sampling (README.md, section 4): galaxies are drawn
- * from about where the posterior is (proposal.c), and the weights put right that it is not the prior. */
+/* reference.c: p(theta | ugriz) of mock galaxies without any network, by importance sampling (README.md,
+ * section 4): galaxies are drawn from about where the posterior is (proposal.c), and the weights put right
+ * that it is not the prior. */
 #include "reference.h"
 #include "cpu/cpu.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define ROUND 8192 /* draws between two looks at how far it is */
-/* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they are. */
+/* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they
+ * are. */
 #define FIT_FROM 150    /* effective draws that a fit wants */
 #define FIT_LAST 262144 /* draws after which fewer have to do */
 #define FIT_LEAST 75    /* draws that share the weight in a fit at least: larger weights are cut */
-#define REACH 6.0       /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
+#define REACH 6.0 /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
 #define NEGLIGIBLE 16.0 /* so far below the largest logarithm of a weight a draw is forgotten */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
 
-gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first, const double *observed)
+gal_status gal_reference_new(gal_reference **out, int64_t seed, int64_t n, int64_t first,
+                             const double *observed)
 {
     *out = NULL;
     if (n < 1 || first < 0 || first + n > MOST_GALAXIES)
-        return gal_fail(GAL_VALUE, "reference: %lld galaxies, expected 1 to %lld", (long long)(first + n), (long long)MOST_GALAXIES);
+        return gal_fail(GAL_VALUE, "reference: %lld galaxies, expected 1 to %lld", (long long)(first + n),
+                        (long long)MOST_GALAXIES);
     for (int64_t k = 0; k < n; k++) {
         int good = observed[k * GAL_BANDS + 2] > 0;
         for (int b = 0; b < GAL_BANDS; b++)
             good = good && isfinite(observed[k * GAL_BANDS + b]);
         if (!good)
-            return gal_fail(GAL_VALUE, "reference: galaxy %lld has no flux in some band, expected finite ones and that in r above 0",
-                            (long long)k + 1);
+            return gal_fail(
+                GAL_VALUE,
+                "reference: galaxy %lld has no flux in some band, expected finite ones and that in r above 0",
+                (long long)k + 1);
     }
     gal_reference *r = calloc(1, sizeof *r);
     if (!r || !(r->galaxy = calloc((size_t)n, sizeof *r->galaxy))) {
@@ -57,8 +63,10 @@ void gal_reference_free(gal_reference *r)
 
 /* ---- weighing ---- */
 
-/* ln p(observed | noiseless): normal in each band, the variance that of the noiseless flux, calibration included. */
-static double log_likelihood(const double *observed /* {GAL_BANDS} */, const gal_mock_galaxy *g, double errors)
+/* ln p(observed | noiseless): normal in each band, the variance that of the noiseless flux, calibration
+ * included. */
+static double log_likelihood(const double *observed /* {GAL_BANDS} */, const gal_mock_galaxy *g,
+                             double errors)
 {
     double sum = 0, product = 1;
     for (int b = 0; b < GAL_BANDS; b++) {
@@ -78,7 +86,8 @@ static void forget_negligible(gal_posterior *p)
     p->kept = kept;
 }
 
-static gal_status keep(gal_posterior *p, const gal_mock_galaxy *g, const double coordinate[GAL_COORDINATES], double log_weight)
+static gal_status keep(gal_posterior *p, const gal_mock_galaxy *g, const double coordinate[GAL_COORDINATES],
+                       double log_weight)
 {
     if (!(log_weight > p->largest - NEGLIGIBLE))
         return GAL_OK;
@@ -124,7 +133,8 @@ static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
 {
     for (int i = 0; i < ROUND; i++) {
         gal_mock_latents *l = &r->draw[i].latents;
-        gal_proposal_draw(&r->draw[i], &p->proposal, seed, (uint64_t)k << 8 | GAL_MOCK_PROPOSAL, (uint64_t)(p->draws + i));
+        gal_proposal_draw(&r->draw[i], &p->proposal, seed, (uint64_t)k << 8 | GAL_MOCK_PROPOSAL,
+                          (uint64_t)(p->draws + i));
         if (p->fixed) { /* the two that are free come from the prior: a draw by r has them so */
             double burst = l->normal[1];
             *l = *p->fixed;
@@ -178,7 +188,8 @@ static double effective(const gal_posterior *p)
     return squares > 0 ? sum * sum / squares : 0;
 }
 
-/* How many draws are left of each being kept with probability min(1, w / cap), and what share of the weight the cap cuts off. */
+/* How many draws are left of each being kept with probability min(1, w / cap), and what share of the weight
+ * the cap cuts off. */
 static double left_by(const gal_posterior *p, double cap, double *cut)
 {
     double left = 0, sum = 0, over = 0;
@@ -234,7 +245,8 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
             fits++;
         }
     }
-    if (!status && fits < GAL_FITS) { /* `most` came first: what there is was weighed with errors that are too large */
+    if (!status &&
+        fits < GAL_FITS) { /* `most` came first: what there is was weighed with errors that are too large */
         p->kept = 0;
         p->largest = -INFINITY;
     }
@@ -253,7 +265,8 @@ static gal_status search_lane(const gal_lane *lane, const void *args)
     round_of *r = malloc(sizeof *r);
     gal_status status = r ? GAL_OK : gal_fail(GAL_MEMORY, "reference: no memory to draw");
     for (int64_t k = a->from + lane->index; !status && k < a->to; k += lane->count)
-        status = search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->most, r);
+        status =
+            search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->most, r);
     free(r);
     return status;
 }
@@ -268,7 +281,8 @@ static gal_status check_galaxy(const gal_reference *r, int64_t k)
 gal_status gal_reference_search(gal_reference *r, int64_t from, int64_t to, double ess, int64_t most)
 {
     if (from < 0 || from > to || to > r->n)
-        return gal_fail(GAL_VALUE, "reference: galaxies %lld to %lld of %lld", (long long)from + 1, (long long)to, (long long)r->n);
+        return gal_fail(GAL_VALUE, "reference: galaxies %lld to %lld of %lld", (long long)from + 1,
+                        (long long)to, (long long)r->n);
     const search_args args = {r, from, to, most < MOST_DRAWS ? most : MOST_DRAWS - 8 * ROUND, ess};
     return gal_cpu_issue(&(gal_call){.kernel = search_lane, .args = &args, .work = (to - from) << 20});
 }
@@ -289,7 +303,8 @@ static gal_status check_draws(const gal_reference *r, int64_t k)
 {
     gal_status status = check_galaxy(r, k);
     if (!status && r->galaxy[k].kept == 0)
-        status = gal_fail(GAL_STATE, "reference: galaxy %lld has no draws yet; search for some first", (long long)k + 1);
+        status = gal_fail(GAL_STATE, "reference: galaxy %lld has no draws yet; search for some first",
+                          (long long)k + 1);
     return status;
 }
 
@@ -310,7 +325,8 @@ gal_status gal_reference_moments(double *mean, double *covariance, const gal_ref
                 if (pass == 0)
                     mean[i] += w * p->draw[d].truth[i];
                 for (int j = 0; pass == 1 && j < 5; j++)
-                    covariance[5 * i + j] += w * (p->draw[d].truth[i] - mean[i]) * (p->draw[d].truth[j] - mean[j]) / sum;
+                    covariance[5 * i + j] +=
+                        w * (p->draw[d].truth[i] - mean[i]) * (p->draw[d].truth[j] - mean[j]) / sum;
             }
         }
         for (int i = 0; pass == 0 && i < 5; i++)
@@ -330,21 +346,27 @@ gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *
     double ess = effective(p);
     if (n < 1 || 3 * (double)n > ess)
         return gal_fail(GAL_VALUE,
-                        "reference: %lld samples of galaxy %lld, expected 1 to a third of its effective sample size, %.0f; search for more",
+                        "reference: %lld samples of galaxy %lld, expected 1 to a third of its effective "
+                        "sample size, %.0f; search for more",
                         (long long)n, (long long)k + 1, ess);
     gal_mock_stream s = gal_mock_stream_of(r->seed, r->first + k, GAL_MOCK_CHOICE);
-    double cap = cap_for(p, (double)n + 5 * sqrt((double)n), cut); /* as many are left by chance, and some more */
+    double cap =
+        cap_for(p, (double)n + 5 * sqrt((double)n), cut); /* as many are left by chance, and some more */
     int64_t taken = 0;
     for (int64_t d = 0; d < p->kept && taken < n; d++) {
         if (gal_mock_uniform(&s) >= weight(p, d) / cap)
             continue;
         for (int i = 0; i < 5; i++)
-            theta[5 * taken + i] = p->draw[d].truth[i] + (float)(gal_mock_label_error[i] * gal_mock_normal(&s));
+            theta[5 * taken + i] =
+                p->draw[d].truth[i] + (float)(gal_mock_label_error[i] * gal_mock_normal(&s));
         taken++;
     }
-    return taken == n ? GAL_OK
-                      : gal_fail(GAL_VALUE, "reference: galaxy %lld has %lld distinct draws, %lld were asked for; search for more",
-                                 (long long)k + 1, (long long)taken, (long long)n);
+    return taken == n
+               ? GAL_OK
+               : gal_fail(
+                     GAL_VALUE,
+                     "reference: galaxy %lld has %lld distinct draws, %lld were asked for; search for more",
+                     (long long)k + 1, (long long)taken, (long long)n);
 }
 
 gal_status gal_reference_log_prob(double *log_prob, const gal_reference *r, int64_t k, const double *theta)

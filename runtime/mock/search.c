@@ -33,8 +33,8 @@ void gal_mock_free(gal_mock *survey)
     free(survey);
 }
 
-/* Noiseless fluxes between which a draw has to lie so that noise can take it into the survey. Normals from 24 bits are below 5.78
- * (random.h), so nothing is lost; 0.5 % are for mock_flux, which is that exact. */
+/* Noiseless fluxes between which a draw has to lie so that noise can take it into the survey. Normals from 24
+ * bits are below 5.78 (random.h), so nothing is lost; 0.5 % are for mock_flux, which is that exact. */
 static void reach(double *low, double *high)
 {
     const double most = 5.78;
@@ -42,7 +42,8 @@ static void reach(double *low, double *high)
     *high = GAL_FLUX_BRIGHT;
     for (int step = 0; step < 20; step++) {
         *low = (GAL_FLUX_FAINT - most * sqrt(gal_mock_variance(2, *low, 0))) / (1 + most * gal_mock_floor[2]);
-        *high = (GAL_FLUX_BRIGHT + most * sqrt(gal_mock_variance(2, *high, 0))) / (1 - most * gal_mock_floor[2]);
+        *high =
+            (GAL_FLUX_BRIGHT + most * sqrt(gal_mock_variance(2, *high, 0))) / (1 - most * gal_mock_floor[2]);
     }
     *low *= 0.995;
     *high *= 1.005;

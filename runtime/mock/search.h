@@ -3,7 +3,8 @@
 #define GAL_SEARCH_H
 #include "model.h"
 
-/* A survey is kept as the numbers of its draws: a galaxy is worked out anew, in microseconds, wherever it is wanted. */
+/* A survey is kept as the numbers of its draws: a galaxy is worked out anew, in microseconds, wherever it is
+ * wanted. */
 struct gal_mock {
     uint64_t seed;
     int64_t n, found, drawn;

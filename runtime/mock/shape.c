@@ -1,4 +1,5 @@
-/* shape.c: what a galaxy of the mock survey looks like: its sizes, shares of light, arms and clumps, from its latents (IMAGES.md). */
+/* shape.c: what a galaxy of the mock survey looks like: its sizes, shares of light, arms and clumps, from its
+ * latents (IMAGES.md). */
 #include "image.h"
 #include <math.h>
 
@@ -8,12 +9,13 @@ static double pixels_of(double kpc, double z)
     return kpc / (gal_mock_distance(z) * 1e3 / ((1 + z) * (1 + z))) * (180 * 3600 / M_PI) / GAL_PIXEL_ARCSEC;
 }
 
-/* The half-light radius of late types, kpc: Shen et al. 2003, equations 18 and 19, with .8 of their scatter and 11 % smaller, which gives
- * the surface brightnesses of real cutouts (IMAGES.md). */
+/* The half-light radius of late types, kpc: Shen et al. 2003, equations 18 and 19, with .8 of their scatter
+ * and 11 % smaller, which gives the surface brightnesses of real cutouts (IMAGES.md). */
 static double half_light_kpc(double log_mass, double residual)
 {
     double mass = pow(10, log_mass), ratio = mass / 3.98e10;
-    return 0.1 * pow(mass, .14) * pow(1 + ratio, .25) * exp(.8 * (.34 + .13 / (1 + ratio * ratio)) * residual - .12);
+    return 0.1 * pow(mass, .14) * pow(1 + ratio, .25) *
+           exp(.8 * (.34 + .13 / (1 + ratio * ratio)) * residual - .12);
 }
 
 /* The share of a band's stellar light that comes from the ages [from, to). */
@@ -33,8 +35,8 @@ static double clip(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Gamma(2): the radius, in scale lengths, of a star of an exponential disc. Not beyond 3 scale lengths, where star formation ends (Martin &
- * Kennicutt 2001). */
+/* Gamma(2): the radius, in scale lengths, of a star of an exponential disc. Not beyond 3 scale lengths, where
+ * star formation ends (Martin & Kennicutt 2001). */
 static double clump_radius(gal_mock_stream *s)
 {
     for (int attempt = 0; attempt < 8; attempt++) {
@@ -78,20 +80,23 @@ static void draw_clumps(gal_mock_shape *shape, gal_mock_stream *s, double kpc)
         shape->clump[i].weight /= (float)sum;
 }
 
-void gal_mock_shape_of(gal_mock_shape *shape, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor, unsigned without, uint64_t seed)
+void gal_mock_shape_of(gal_mock_shape *shape, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor,
+                       unsigned without, uint64_t seed)
 {
     const gal_mock_galaxy *g = galaxy;
 #define FROM(coupling) (without & (coupling) ? donor : galaxy)
     gal_mock_stream s = gal_mock_stream_of(seed, g->draw, GAL_MOCK_MORPHOLOGY);
     *shape = (gal_mock_shape){.angle = M_PI * gal_mock_uniform(&s)};
-    const gal_mock_galaxy *inclined = FROM(GAL_MOCK_INCLINATION), *bt = FROM(GAL_MOCK_BT), *young = FROM(GAL_MOCK_CLUMPS),
-                          *old = FROM(GAL_MOCK_BULGE_COLOUR), *sized = FROM(GAL_MOCK_SIZE), *sloped = FROM(GAL_MOCK_GRADIENT);
+    const gal_mock_galaxy *inclined = FROM(GAL_MOCK_INCLINATION), *bt = FROM(GAL_MOCK_BT),
+                          *young = FROM(GAL_MOCK_CLUMPS), *old = FROM(GAL_MOCK_BULGE_COLOUR),
+                          *sized = FROM(GAL_MOCK_SIZE), *sloped = FROM(GAL_MOCK_GRADIENT);
 #undef FROM
 
     double logit = -1.7 + 1.1 * (bt->log_mass - 10) - 2.2 * bt->smooth_offset + .7 * gal_mock_normal(&s);
     shape->bulge_to_total = 1 / (1 + exp(-logit));
     shape->gradient = -.20 - .6 * (sloped->oh - 8.95) + .05 * gal_mock_normal(&s);
-    shape->clumpiness = -1 + .9 * young->burst_offset + .4 * young->smooth_offset + .15 * young->gas + .12 * gal_mock_normal(&s);
+    shape->clumpiness = -1 + .9 * young->burst_offset + .4 * young->smooth_offset + .15 * young->gas +
+                        .12 * gal_mock_normal(&s);
 
     double kpc = pixels_of(1, g->z);
     shape->axis_ratio = inclined->axis_ratio;
@@ -100,7 +105,8 @@ void gal_mock_shape_of(gal_mock_shape *shape, const gal_mock_galaxy *galaxy, con
     double h = shape->radius * (1 + .6 * shape->bulge_to_total) / 1.678;
     shape->bulge_radius = .35 * shape->radius * sqrt(shape->axis_ratio) * (.6 + .8 * shape->bulge_to_total);
 
-    double beta = fmin(shape->bulge_to_total / share_of(old, 2, 5, GAL_AGES), .9), clumps = fmin(3.5 * pow(10, shape->clumpiness), .8);
+    double beta = fmin(shape->bulge_to_total / share_of(old, 2, 5, GAL_AGES), .9),
+           clumps = fmin(3.5 * pow(10, shape->clumpiness), .8);
     static const double kappa[GAL_PLANES] = {.119, 0, -.119};
     for (int b = 0; b < GAL_PLANES; b++) {
         shape->flux[b] = g->calibrated[b + 1];

@@ -1,14 +1,16 @@
-/* spectrum.c: from a galaxy's latents to its star formation history, its light in ugriz and its Dn4000 (README.md, section 2). Everything
- * here is exact arithmetic of the model; noise is photometry.c's. */
+/* spectrum.c: from a galaxy's latents to its star formation history, its light in ugriz and its Dn4000
+ * (README.md, section 2). Everything here is exact arithmetic of the model; noise is photometry.c's. */
 #include "model.h"
 #include <math.h>
 
-#define AGES_OF_SFR 2       /* the last 100 Myr */
-#define YOUNG_DUST 0.44     /* stars below 10 Myr and lines see 1 / 0.44 of the others' dust (Charlot & Fall 2000) */
+#define AGES_OF_SFR 2 /* the last 100 Myr */
+#define YOUNG_DUST \
+    0.44 /* stars below 10 Myr and lines see 1 / 0.44 of the others' dust (Charlot & Fall 2000) */
 #define DUST_SLOPE -0.7     /* A ~ lambda^-0.7, the same paper */
 #define V_WAVELENGTH 5500.0 /* Angstrom */
 
-/* The two metallicities around a galaxy's, and the weight of the second: everything is linear in log Z between them. */
+/* The two metallicities around a galaxy's, and the weight of the second: everything is linear in log Z
+ * between them. */
 typedef struct between {
     const gal_mock_basis *a, *b; /* {GAL_AGES} */
     double weight;
@@ -27,7 +29,8 @@ static double mix(double a, double b, double weight)
     return a + weight * (b - a);
 }
 
-/* Masses formed: e^(-gamma a) over lookback time, the bins of the last 300 Myr raised by the burst, scaled so that what survives is M*. */
+/* Masses formed: e^(-gamma a) over lookback time, the bins of the last 300 Myr raised by the burst, scaled so
+ * that what survives is M*. */
 void gal_mock_history(gal_mock_galaxy *g)
 {
     between at = metallicities(g->log_metallicity);
@@ -36,7 +39,8 @@ void gal_mock_history(gal_mock_galaxy *g)
            gamma = gal_mock_history_rate(y) / oldest;
     double burst = gal_mock_ten_to(g->burst_offset), surviving = 0, before = 0;
     for (int k = 0; k < GAL_AGES; k++) {
-        double edge = fmin(gal_mock_edges[k + 1], oldest), formed = fabs(gamma) < 1e-9 ? edge : -expm1(-gamma * edge) / gamma;
+        double edge = fmin(gal_mock_edges[k + 1], oldest),
+               formed = fabs(gamma) < 1e-9 ? edge : -expm1(-gamma * edge) / gamma;
         g->mass[k] = (formed - before) * (k < AGES_OF_SFR ? burst : k == AGES_OF_SFR ? sqrt(burst) : 1);
         surviving += g->mass[k] * mix(at.a[k].surviving, at.b[k].surviving, at.weight);
         before = formed;
@@ -58,16 +62,17 @@ void gal_mock_history(gal_mock_galaxy *g)
 /* ---- emission lines ---- */
 
 enum { LINES = 7 };
-static const double line_wavelength[LINES] = {3727, 4861, 4959, 5007,
-                                              6563, 6584, 6724}; /* [O II], H beta, [O III] twice, H alpha, [N II], [S II] */
+static const double line_wavelength[LINES] = {
+    3727, 4861, 4959, 5007, 6563, 6584, 6724}; /* [O II], H beta, [O III] twice, H alpha, [N II], [S II] */
 
-/* A bandpass as a trapezoid: T / integral T dln lambda rises from 0 at edge[0] to height[0] at edge[1], goes to height[1] at edge[2] and
- * falls to 0 at edge[3]. */
+/* A bandpass as a trapezoid: T / integral T dln lambda rises from 0 at edge[0] to height[0] at edge[1], goes
+ * to height[1] at edge[2] and falls to 0 at edge[3]. */
 static const struct bandpass {
     double edge[4], height[2];
 } bandpasses[GAL_BANDS] = {
-    {{3087, 3423, 3724, 3972}, {5.47, 6.54}}, {{3817, 4213, 5213, 5442}, {2.94, 4.25}},  {{5443, 5736, 6625, 6867}, {4.95, 5.69}},
-    {{6765, 7052, 8113, 8305}, {6.97, 4.38}}, {{8077, 8418, 8563, 10232}, {6.68, 7.84}},
+    {{3087, 3423, 3724, 3972}, {5.47, 6.54}},  {{3817, 4213, 5213, 5442}, {2.94, 4.25}},
+    {{5443, 5736, 6625, 6867}, {4.95, 5.69}},  {{6765, 7052, 8113, 8305}, {6.97, 4.38}},
+    {{8077, 8418, 8563, 10232}, {6.68, 7.84}},
 };
 
 static double transmission(const struct bandpass *b, double wavelength)
@@ -87,15 +92,17 @@ static double clip(double x, double low, double high)
     return fmin(fmax(x, low), high);
 }
 
-/* Luminosities, erg/s: H alpha by the star formation of the last 10 Myr (Kennicutt & Evans 2012), the others by ratios that go with the
- * gas's metallicity. */
+/* Luminosities, erg/s: H alpha by the star formation of the last 10 Myr (Kennicutt & Evans 2012), the others
+ * by ratios that go with the gas's metallicity. */
 static void line_luminosities(double luminosity[LINES], const gal_mock_galaxy *g)
 {
     double h_alpha = gal_mock_ten_to(41.27) * g->mass[0] / 1e7, h_beta = h_alpha / 2.86, x = g->oh - 8.69;
     double nitrogen = gal_mock_ten_to(clip(-0.55 + 0.9 * (x - 0.2), -1.8, -0.2)),
            oxygen3 = gal_mock_ten_to(clip(-1.6 * (x - 0.15), -0.7, 0.8));
     double oxygen2 = gal_mock_ten_to(clip(0.38 - 0.6 * clip(x - 0.05, 0, 1), -0.3, 0.45));
-    const double l[LINES] = {oxygen2 * h_beta, h_beta, oxygen3 * h_beta / 3, oxygen3 * h_beta, h_alpha, nitrogen * h_alpha, 0.28 * h_alpha};
+    const double l[LINES] = {oxygen2 * h_beta, h_beta,  oxygen3 * h_beta / 3,
+                             oxygen3 * h_beta, h_alpha, nitrogen * h_alpha,
+                             0.28 * h_alpha};
     for (int i = 0; i < LINES; i++)
         luminosity[i] = l[i];
 }
@@ -103,12 +110,14 @@ static void line_luminosities(double luminosity[LINES], const gal_mock_galaxy *g
 /* Nanomaggies that the lines add to each band: f_nu = F lambda T / c, lambda and T as observed. */
 static void add_lines(gal_mock_galaxy *g)
 {
-    double luminosity[LINES], centimetres = gal_mock_distance(g->z) * 3.0857e24, area = 4 * M_PI * centimetres * centimetres;
+    double luminosity[LINES], centimetres = gal_mock_distance(g->z) * 3.0857e24,
+                              area = 4 * M_PI * centimetres * centimetres;
     line_luminosities(luminosity, g);
     for (int i = 0; i < LINES; i++) {
         double wavelength = line_wavelength[i] * (1 + g->z),
                magnitudes = g->a_v / YOUNG_DUST * pow(line_wavelength[i] / V_WAVELENGTH, DUST_SLOPE);
-        double f_nu = luminosity[i] * gal_mock_ten_to(-0.4 * magnitudes) / area * wavelength / 2.99792458e18; /* c in Angstrom/s */
+        double f_nu = luminosity[i] * gal_mock_ten_to(-0.4 * magnitudes) / area * wavelength /
+                      2.99792458e18; /* c in Angstrom/s */
         for (int b = 0; b < GAL_BANDS; b++)
             g->flux[b] += f_nu * transmission(&bandpasses[b], wavelength) / 3.631e-29;
     }
@@ -123,8 +132,11 @@ void gal_mock_spectrum(gal_mock_galaxy *g)
         g->flux[b] = 0;
         for (int k = 0; k < GAL_AGES; k++) {
             const double *x = at.a[k].magnitude[b], *y = at.b[k].magnitude[b];
-            double magnitude = mix(x[0], y[0], at.weight) + g->z * (mix(x[1], y[1], at.weight) + g->z * mix(x[2], y[2], at.weight));
-            g->stars[b][k] = g->mass[k] * gal_mock_ten_to(-0.4 * (magnitude + modulus + (k == 0 ? dust / YOUNG_DUST : dust) - 22.5));
+            double magnitude = mix(x[0], y[0], at.weight) +
+                               g->z * (mix(x[1], y[1], at.weight) + g->z * mix(x[2], y[2], at.weight));
+            g->stars[b][k] =
+                g->mass[k] *
+                gal_mock_ten_to(-0.4 * (magnitude + modulus + (k == 0 ? dust / YOUNG_DUST : dust) - 22.5));
             g->flux[b] += g->stars[b][k];
         }
     }

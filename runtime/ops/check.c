@@ -10,12 +10,14 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count)
         if (!o->x)
             return gal_fail(GAL_VALUE, "%s: %s is missing", op, o->name);
         if (o->x->dtype != o->dtype)
-            return gal_fail(GAL_TYPE, "%s: %s is %s, expected %s", op, o->name, gal_dtype_name(o->x->dtype), gal_dtype_name(o->dtype));
+            return gal_fail(GAL_TYPE, "%s: %s is %s, expected %s", op, o->name, gal_dtype_name(o->x->dtype),
+                            gal_dtype_name(o->dtype));
         if (o->x->storage->backend != first->storage->backend)
-            return gal_fail(GAL_DEVICE, "%s: %s is on %s but %s is on %s", op, operands[0].name, gal_tensor_device(first), o->name,
-                            gal_tensor_device(o->x));
+            return gal_fail(GAL_DEVICE, "%s: %s is on %s but %s is on %s", op, operands[0].name,
+                            gal_tensor_device(first), o->name, gal_tensor_device(o->x));
         if (o->contiguous && !gal_tensor_contiguous(o->x))
-            return gal_fail(GAL_SHAPE, "%s: %s %s is a strided view, expected a contiguous tensor", op, o->name, gal_shape_text(o->x));
+            return gal_fail(GAL_SHAPE, "%s: %s %s is a strided view, expected a contiguous tensor", op,
+                            o->name, gal_shape_text(o->x));
         gal_status status = gal_program_hold(o->x);
         if (status != GAL_OK)
             return status;
@@ -23,11 +25,13 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count)
     return GAL_OK;
 }
 
-gal_status gal_check_shape(const char *op, const char *name, const gal_tensor *x, const char *meaning, int rank, const int64_t *shape)
+gal_status gal_check_shape(const char *op, const char *name, const gal_tensor *x, const char *meaning,
+                           int rank, const int64_t *shape)
 {
     if (x->rank == rank && memcmp(x->shape, shape, (size_t)rank * sizeof *shape) == 0)
         return GAL_OK;
     gal_tensor expected = {.rank = rank};
     memcpy(expected.shape, shape, (size_t)rank * sizeof *shape);
-    return gal_fail(GAL_SHAPE, "%s: %s is %s, expected %s for %s", op, name, gal_shape_text(x), gal_shape_text(&expected), meaning);
+    return gal_fail(GAL_SHAPE, "%s: %s is %s, expected %s for %s", op, name, gal_shape_text(x),
+                    gal_shape_text(&expected), meaning);
 }

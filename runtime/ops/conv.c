@@ -10,38 +10,43 @@ int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, int64_t p
     return rest < 0 ? 0 : rest / stride + 1;
 }
 
-gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride, int64_t padding)
+gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride,
+                            int64_t padding)
 {
     if (stride < 1 || stride > INT32_MAX)
         return gal_fail(GAL_VALUE, "%s: stride is %lld, expected at least 1", op, (long long)stride);
     if (padding < GAL_SAME || padding > INT32_MAX)
-        return gal_fail(GAL_VALUE, "%s: padding is %lld, expected an amount of pixels or \"same\"", op, (long long)padding);
+        return gal_fail(GAL_VALUE, "%s: padding is %lld, expected an amount of pixels or \"same\"", op,
+                        (long long)padding);
     if (padding == GAL_SAME && stride != 1)
-        return gal_fail(GAL_VALUE, "%s: padding \"same\" with stride %lld, expected stride 1 or an amount of pixels", op,
+        return gal_fail(GAL_VALUE,
+                        "%s: padding \"same\" with stride %lld, expected stride 1 or an amount of pixels", op,
                         (long long)stride);
     if (kh < 1 || kw < 1 || gal_window_count(x->shape[1], kh, stride, padding) < 1 ||
         gal_window_count(x->shape[2], kw, stride, padding) < 1)
-        return gal_fail(GAL_SHAPE, "%s: a window of %lld x %lld does not fit into x %s", op, (long long)kh, (long long)kw,
-                        gal_shape_text(x));
+        return gal_fail(GAL_SHAPE, "%s: a window of %lld x %lld does not fit into x %s", op, (long long)kh,
+                        (long long)kw, gal_shape_text(x));
     return GAL_OK;
 }
 
 int gal_conv2d_stores_slope(const gal_tensor *w, int activation)
 {
-    /* 27 multiply-adds a value cost about what writing and reading it back does (tests/bench/w2.md), and the memory is saved. */
+    /* 27 multiply-adds a value cost about what writing and reading it back does (tests/bench/w2.md), and the
+     * memory is saved. */
     return activation != GAL_IDENTITY && gal_tensor_count(w) > 32 * w->shape[0];
 }
 
 /* The geometry, checked; y_name and x_name say which arguments the result and the image are. */
-static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *y, const char *y_name, const gal_tensor *slope,
-                            const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding, int activation,
+static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *y, const char *y_name,
+                            const gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
+                            const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                             int64_t pool, int precision)
 {
     if (x->rank != 4)
         return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, channels}", op, gal_shape_text(x));
     if (w->rank != 4 || w->shape[3] != x->shape[3] || gal_tensor_count(w) == 0)
-        return gal_fail(GAL_SHAPE, "%s: w is %s, expected {out, height, width, in} with in = %lld like x %s", op, gal_shape_text(w),
-                        (long long)x->shape[3], gal_shape_text(x));
+        return gal_fail(GAL_SHAPE, "%s: w is %s, expected {out, height, width, in} with in = %lld like x %s",
+                        op, gal_shape_text(w), (long long)x->shape[3], gal_shape_text(x));
     gal_status status = gal_check_window(op, x, w->shape[1], w->shape[2], stride, padding);
     if (status != GAL_OK)
         return status;
@@ -58,15 +63,19 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
                          .precision = precision};
     g->n = x->shape[0], g->h = x->shape[1], g->w = x->shape[2], g->c = x->shape[3];
     g->out = w->shape[0], g->kh = w->shape[1], g->kw = w->shape[2];
-    g->zh = gal_window_count(g->h, g->kh, stride, padding), g->zw = gal_window_count(g->w, g->kw, stride, padding);
+    g->zh = gal_window_count(g->h, g->kh, stride, padding),
+    g->zw = gal_window_count(g->w, g->kw, stride, padding);
     g->top = padding == GAL_SAME ? (g->kh - 1) / 2 : padding;
     g->left = padding == GAL_SAME ? (g->kw - 1) / 2 : padding;
     if (pool < 1 || pool > g->zh || pool > g->zw)
-        return gal_fail(GAL_VALUE, "%s: pool is %lld, expected 1 to %lld for an image of %lld x %lld", op, (long long)pool,
-                        (long long)(g->zh < g->zw ? g->zh : g->zw), (long long)g->zh, (long long)g->zw);
-    status = gal_check_shape(op, y_name, y, "{N, h, w, out}", 4, (int64_t[]){g->n, g->zh / pool, g->zw / pool, g->out});
+        return gal_fail(GAL_VALUE, "%s: pool is %lld, expected 1 to %lld for an image of %lld x %lld", op,
+                        (long long)pool, (long long)(g->zh < g->zw ? g->zh : g->zw), (long long)g->zh,
+                        (long long)g->zw);
+    status = gal_check_shape(op, y_name, y, "{N, h, w, out}", 4,
+                             (int64_t[]){g->n, g->zh / pool, g->zw / pool, g->out});
     if (status == GAL_OK && slope)
-        status = gal_check_shape(op, "slope", slope, "{N, h, w, out}", 4, (int64_t[]){g->n, g->zh, g->zw, g->out});
+        status =
+            gal_check_shape(op, "slope", slope, "{N, h, w, out}", 4, (int64_t[]){g->n, g->zh, g->zw, g->out});
     if (status == GAL_OK && b)
         status = gal_check_shape(op, "b", b, "{out}", 1, &g->out);
     g->slope = slope ? slope->data : NULL;
@@ -74,8 +83,8 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
 }
 
 /* Up to three calls with one struct; what the backend has none of is left out. */
-static gal_status stages(const gal_backend *backend, const gal_conv_args *g, gal_kernel *prepare, gal_kernel *lanes, gal_kernel *finish,
-                         int64_t work)
+static gal_status stages(const gal_backend *backend, const gal_conv_args *g, gal_kernel *prepare,
+                         gal_kernel *lanes, gal_kernel *finish, int64_t work)
 {
     gal_status status = GAL_OK;
     if (prepare)
@@ -87,27 +96,34 @@ static gal_status stages(const gal_backend *backend, const gal_conv_args *g, gal
     return status;
 }
 
-gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride,
-                      int64_t padding, int activation, int64_t pool, int precision)
+gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
+                      const gal_tensor *b, int64_t stride, int64_t padding, int activation, int64_t pool,
+                      int precision)
 {
-    CHECK("conv2d", FLAT(y), FLAT(x), FLAT(w), {"b", b ? b : w, GAL_F32, 1}, {"slope", slope ? slope : y, GAL_F32, 1});
+    CHECK("conv2d", FLAT(y), FLAT(x), FLAT(w), {"b", b ? b : w, GAL_F32, 1},
+          {"slope", slope ? slope : y, GAL_F32, 1});
     gal_conv_args g;
-    gal_status status = conv_args(&g, "conv2d", y, "y", slope, x, w, b, stride, padding, activation, pool, precision);
+    gal_status status =
+        conv_args(&g, "conv2d", y, "y", slope, x, w, b, stride, padding, activation, pool, precision);
     if (status != GAL_OK || g.n == 0)
         return status;
     g.y = y->data;
     const gal_backend *k = gal_backend_of(y);
-    return stages(k, &g, k->conv2d_prepare, k->conv2d, NULL, 2 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
+    return stages(k, &g, k->conv2d_prepare, k->conv2d, NULL,
+                  2 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
 }
 
-gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy, const gal_tensor *slope,
-                               const gal_tensor *x, const gal_tensor *w, const gal_tensor *b, int64_t stride, int64_t padding,
-                               int activation, int64_t pool, int precision, int accumulate)
+gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy,
+                               const gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
+                               const gal_tensor *b, int64_t stride, int64_t padding, int activation,
+                               int64_t pool, int precision, int accumulate)
 {
-    CHECK("conv2d_backward", FLAT(dy), FLAT(x), FLAT(w), {"dx", dx ? dx : x, GAL_F32, 1}, {"dw", dw ? dw : w, GAL_F32, 1},
-          {"db", db ? db : w, GAL_F32, 1}, {"slope", slope ? slope : dy, GAL_F32, 1}, {"b", b ? b : w, GAL_F32, 1});
+    CHECK("conv2d_backward", FLAT(dy), FLAT(x), FLAT(w), {"dx", dx ? dx : x, GAL_F32, 1},
+          {"dw", dw ? dw : w, GAL_F32, 1}, {"db", db ? db : w, GAL_F32, 1},
+          {"slope", slope ? slope : dy, GAL_F32, 1}, {"b", b ? b : w, GAL_F32, 1});
     gal_conv_args g;
-    gal_status status = conv_args(&g, "conv2d_backward", dy, "dy", slope, x, w, b, stride, padding, activation, pool, precision);
+    gal_status status = conv_args(&g, "conv2d_backward", dy, "dy", slope, x, w, b, stride, padding,
+                                  activation, pool, precision);
     if (status == GAL_OK && dx)
         status = gal_check_shape("conv2d_backward", "dx", dx, "the shape of x", 4, x->shape);
     if (status == GAL_OK && dw)
@@ -121,7 +137,8 @@ gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, c
             status = gal_fill(dw, 0);
         return status == GAL_OK && db && !accumulate ? gal_fill(db, 0) : status;
     }
-    g.dy = dy->data, g.dx = dx ? dx->data : NULL, g.dw = dw ? dw->data : NULL, g.db = db ? db->data : NULL, g.accumulate = accumulate;
+    g.dy = dy->data, g.dx = dx ? dx->data : NULL, g.dw = dw ? dw->data : NULL, g.db = db ? db->data : NULL,
+    g.accumulate = accumulate;
     const gal_backend *k = gal_backend_of(dy);
     return stages(k, &g, k->conv2d_backward_prepare, k->conv2d_backward, k->conv2d_backward_finish,
                   4 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));

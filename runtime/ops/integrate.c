@@ -2,18 +2,21 @@
 #include "ops.h"
 
 /* One layer against what came before it: `in` values, or for the first one [t; theta; features]. */
-static gal_status check_layer(int i, int last, const gal_tensor *w, const gal_tensor *b, int activation, int64_t in, int64_t d)
+static gal_status check_layer(int i, int last, const gal_tensor *w, const gal_tensor *b, int activation,
+                              int64_t in, int64_t d)
 {
     CHECK("flow_integrate", FLAT(w), {"b", b ? b : w, GAL_F32, 1});
     RANK("flow_integrate", w, 2);
     if (w->shape[1] != in)
-        return gal_fail(GAL_SHAPE, "flow_integrate: w of layer %d is %s, expected {out, %lld}", i + 1, gal_shape_text(w), (long long)in);
+        return gal_fail(GAL_SHAPE, "flow_integrate: w of layer %d is %s, expected {out, %lld}", i + 1,
+                        gal_shape_text(w), (long long)in);
     if (last && w->shape[0] != d)
-        return gal_fail(GAL_SHAPE, "flow_integrate: w of the last layer is %s, expected {%lld, in} for theta's columns", gal_shape_text(w),
-                        (long long)d);
+        return gal_fail(GAL_SHAPE,
+                        "flow_integrate: w of the last layer is %s, expected {%lld, in} for theta's columns",
+                        gal_shape_text(w), (long long)d);
     if (b && (b->rank != 1 || b->shape[0] != w->shape[0]))
-        return gal_fail(GAL_SHAPE, "flow_integrate: b of layer %d is %s, expected {%lld}", i + 1, gal_shape_text(b),
-                        (long long)w->shape[0]);
+        return gal_fail(GAL_SHAPE, "flow_integrate: b of layer %d is %s, expected {%lld}", i + 1,
+                        gal_shape_text(b), (long long)w->shape[0]);
     if (activation < GAL_IDENTITY || activation > GAL_TANH)
         return gal_fail(GAL_VALUE, "flow_integrate: activation %d of layer %d is none", activation, i + 1);
     return GAL_OK;
@@ -22,7 +25,8 @@ static gal_status check_layer(int i, int last, const gal_tensor *w, const gal_te
 static gal_status check_net(gal_flow_integrate_args *args, const gal_velocity_net *net)
 {
     if (net->layers < 1 || net->layers > GAL_FLOW_LAYERS)
-        return gal_fail(GAL_VALUE, "flow_integrate: the net has %d layers, expected 1 to %d", net->layers, GAL_FLOW_LAYERS);
+        return gal_fail(GAL_VALUE, "flow_integrate: the net has %d layers, expected 1 to %d", net->layers,
+                        GAL_FLOW_LAYERS);
     args->layers = net->layers;
     int64_t in = 1 + args->d + args->width;
     for (int i = 0; i < net->layers; i++) {
@@ -30,8 +34,11 @@ static gal_status check_net(gal_flow_integrate_args *args, const gal_velocity_ne
         gal_status status = check_layer(i, i == net->layers - 1, w, b, net->activation[i], in, args->d);
         if (status != GAL_OK)
             return status;
-        args->layer[i] =
-            (gal_flow_layer){.w = w->data, .b = b ? b->data : NULL, .in = in, .out = w->shape[0], .activation = net->activation[i]};
+        args->layer[i] = (gal_flow_layer){.w = w->data,
+                                          .b = b ? b->data : NULL,
+                                          .in = in,
+                                          .out = w->shape[0],
+                                          .activation = net->activation[i]};
         in = w->shape[0];
     }
     return GAL_OK;
@@ -47,8 +54,9 @@ static int64_t work_of(const gal_flow_integrate_args *args)
     return all < 1e18 ? (int64_t)all : (int64_t)1e18;
 }
 
-gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features, int64_t first, int64_t share,
-                              const gal_velocity_net *net, const gal_runge_kutta *method, const gal_tensor *times, int precision)
+gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features,
+                              int64_t first, int64_t share, const gal_velocity_net *net,
+                              const gal_runge_kutta *method, const gal_tensor *times, int precision)
 {
     CHECK("flow_integrate", FLAT(theta), {"integral", integral ? integral : theta, GAL_F32, 1},
           {"features", features ? features : theta, GAL_F32, 1}, DOUBLE(times));
@@ -60,19 +68,27 @@ gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal
     if (features)
         RANK("flow_integrate", features, 2);
     if (times->shape[0] < 2)
-        return gal_fail(GAL_SHAPE, "flow_integrate: times is %s, expected at least 2 instants", gal_shape_text(times));
+        return gal_fail(GAL_SHAPE, "flow_integrate: times is %s, expected at least 2 instants",
+                        gal_shape_text(times));
     if (method->stages < 1 || method->stages > GAL_FLOW_STAGES)
-        return gal_fail(GAL_VALUE, "flow_integrate: the method has %d stages, expected 1 to %d", method->stages, GAL_FLOW_STAGES);
+        return gal_fail(GAL_VALUE, "flow_integrate: the method has %d stages, expected 1 to %d",
+                        method->stages, GAL_FLOW_STAGES);
     if (share < 1 || first < 0)
-        return gal_fail(GAL_VALUE, "flow_integrate: first is %lld and share %lld, expected at least 0 and 1", (long long)first,
-                        (long long)share);
+        return gal_fail(GAL_VALUE, "flow_integrate: first is %lld and share %lld, expected at least 0 and 1",
+                        (long long)first, (long long)share);
     if (features && features->shape[0] != 1 && features->shape[0] <= (first + rows - 1) / share)
-        return gal_fail(GAL_SHAPE, "flow_integrate: features is %s, expected 1 row, or one for each %lld of rows %lld to %lld",
-                        gal_shape_text(features), (long long)share, (long long)first, (long long)(first + rows - 1));
+        return gal_fail(
+            GAL_SHAPE,
+            "flow_integrate: features is %s, expected 1 row, or one for each %lld of rows %lld to %lld",
+            gal_shape_text(features), (long long)share, (long long)first, (long long)(first + rows - 1));
     if (precision != GAL_EXACT && (precision != GAL_BF16 || integral))
-        return gal_fail(GAL_VALUE, "flow_integrate: precision is %d, expected GAL_EXACT, or GAL_BF16 without integral", precision);
-    gal_flow_integrate_args args = {.theta = theta->data, .integral = integral ? integral->data : NULL, .times = times->data};
-    args.rows = rows, args.d = theta->shape[1], args.steps = times->shape[0] - 1, args.first = first, args.share = share;
+        return gal_fail(GAL_VALUE,
+                        "flow_integrate: precision is %d, expected GAL_EXACT, or GAL_BF16 without integral",
+                        precision);
+    gal_flow_integrate_args args = {
+        .theta = theta->data, .integral = integral ? integral->data : NULL, .times = times->data};
+    args.rows = rows, args.d = theta->shape[1], args.steps = times->shape[0] - 1, args.first = first,
+    args.share = share;
     args.features = features ? features->data : NULL, args.galaxies = features ? features->shape[0] : 0,
     args.width = features ? features->shape[1] : 0;
     args.method = *method, args.precision = precision;

@@ -4,10 +4,12 @@
 #include <string.h>
 
 /* kernel: its offset in the table. cost: operations an element, for the choice of lanes. */
-static gal_status map(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *a, const gal_tensor *b, double p, double q, int cost)
+static gal_status map(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *a, const gal_tensor *b,
+                      double p, double q, int cost)
 {
     CHECK(op, ANY(y), {b ? "a" : "x", a, GAL_F32, 0}, {"b", b ? b : a, GAL_F32, 0});
-    gal_map_args args = {.y = y->data, .a = a->data, .b = b ? b->data : NULL, .rank = y->rank, .p = (float)p, .q = (float)q};
+    gal_map_args args = {
+        .y = y->data, .a = a->data, .b = b ? b->data : NULL, .rank = y->rank, .p = (float)p, .q = (float)q};
     args.count = gal_tensor_count(y);
     memcpy(args.shape, y->shape, sizeof args.shape);
     memcpy(args.ys, y->stride, sizeof args.ys);
@@ -16,9 +18,11 @@ static gal_status map(const char *op, size_t kernel, gal_tensor *y, const gal_te
         status = gal_broadcast_strides(op, "b", args.bs, b, y);
     if (status != GAL_OK || args.count == 0)
         return status;
-    args.rank = gal_merge_dimensions(args.rank, args.shape, (int64_t *const[]){args.ys, args.as, args.bs}, b ? 3 : 2);
+    args.rank =
+        gal_merge_dimensions(args.rank, args.shape, (int64_t *const[]){args.ys, args.as, args.bs}, b ? 3 : 2);
     const gal_backend *backend = gal_backend_of(y);
-    return gal_issue(backend, *(gal_kernel *const *)((const char *)backend + kernel), &args, args.count * cost);
+    return gal_issue(backend, *(gal_kernel *const *)((const char *)backend + kernel), &args,
+                     args.count * cost);
 }
 
 #define BINARY(name, cost)                                                         \

@@ -12,7 +12,8 @@ static gal_status draw(const gal_backend *backend, gal_kernel *kernel, gal_rando
 static gal_random_args random_args(gal_tensor *y, gal_tensor *state)
 {
     int64_t n = gal_tensor_count(y);
-    return (gal_random_args){.y = y->data, .state = state->data, .rows = 1, .n = n, .blocks = gal_blocks_of(n)};
+    return (gal_random_args){
+        .y = y->data, .state = state->data, .rows = 1, .n = n, .blocks = gal_blocks_of(n)};
 }
 
 gal_status gal_uniform(gal_tensor *y, gal_tensor *state)
@@ -37,7 +38,8 @@ gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tens
     RANK("normal_streams", y, 2);
     SHAPE("normal_streams", streams, "{rows}", y->shape[0]);
     SHAPE("normal_streams", state, "{key, counter}", 2);
-    gal_random_args args = {.y = y->data, .state = state->data, .streams = streams->data, .rows = y->shape[0], .n = y->shape[1]};
+    gal_random_args args = {
+        .y = y->data, .state = state->data, .streams = streams->data, .rows = y->shape[0], .n = y->shape[1]};
     args.blocks = gal_blocks_of(args.n);
     return draw(gal_backend_of(y), gal_backend_of(y)->normal, &args, 25 * args.rows * args.n);
 }
@@ -51,7 +53,8 @@ gal_status gal_permutation(gal_tensor *y, gal_tensor *state)
     return draw(gal_backend_of(y), gal_backend_of(y)->permutation, &args, GAL_SERIAL);
 }
 
-static gal_status dropout_args(gal_dropout_args *g, const char *op, const char *y_name, gal_tensor *y, const gal_tensor *x, double p)
+static gal_status dropout_args(gal_dropout_args *g, const char *op, const char *y_name, gal_tensor *y,
+                               const gal_tensor *x, double p)
 {
     if (!(p >= 0 && p < 1))
         return gal_fail(GAL_VALUE, "%s: p is %g, expected 0 <= p < 1", op, p);
@@ -83,5 +86,6 @@ gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_
     gal_dropout_args g;
     gal_status status = dropout_args(&g, "dropout_backward", "dx", dx, dy, p);
     g.state = used->data;
-    return status == GAL_OK ? gal_issue(gal_backend_of(dx), gal_backend_of(dx)->dropout, &g, 10 * g.n) : status;
+    return status == GAL_OK ? gal_issue(gal_backend_of(dx), gal_backend_of(dx)->dropout, &g, 10 * g.n)
+                            : status;
 }

@@ -8,25 +8,30 @@ gal_status gal_sort(gal_tensor *y, const gal_tensor *x)
     CHECK("sort", FLAT(y), FLAT(x));
     SAME_COUNT("sort", y, x);
     int64_t n = x->rank ? x->shape[x->rank - 1] : 1;
-    gal_reduce_args args = {.y = y->data, .x = x->data, .outer = n ? gal_tensor_count(x) / n : 0, .n = n, .inner = 1};
+    gal_reduce_args args = {
+        .y = y->data, .x = x->data, .outer = n ? gal_tensor_count(x) / n : 0, .n = n, .inner = 1};
     return gal_issue(gal_backend_of(y), gal_backend_of(y)->sort, &args, 20 * gal_tensor_count(x));
 }
 
-static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *x, int first, int last, int empty_allowed)
+static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *x, int first,
+                         int last, int empty_allowed)
 {
     CHECK(op, FLAT(y), FLAT(x));
     gal_reduce_args args = {.y = y->data, .x = x->data, .outer = 1, .n = 1, .inner = 1};
     if (first < 0 || last >= x->rank)
-        return gal_fail(GAL_SHAPE, "%s: dimensions %d to %d of x %s", op, first + 1, last + 1, gal_shape_text(x));
+        return gal_fail(GAL_SHAPE, "%s: dimensions %d to %d of x %s", op, first + 1, last + 1,
+                        gal_shape_text(x));
     for (int i = 0; i < x->rank; i++)
         *(i < first ? &args.outer : i <= last ? &args.n : &args.inner) *= x->shape[i];
     if (gal_tensor_count(y) != args.outer * args.inner)
-        return gal_fail(GAL_SHAPE, "%s: y is %s, expected %lld elements for x %s without dimensions %d to %d", op, gal_shape_text(y),
-                        (long long)(args.outer * args.inner), gal_shape_text(x), first + 1, last + 1);
+        return gal_fail(GAL_SHAPE, "%s: y is %s, expected %lld elements for x %s without dimensions %d to %d",
+                        op, gal_shape_text(y), (long long)(args.outer * args.inner), gal_shape_text(x),
+                        first + 1, last + 1);
     if (args.n == 0 && !empty_allowed)
         return gal_fail(GAL_SHAPE, "%s: x is %s, and there is none of no elements", op, gal_shape_text(x));
     const gal_backend *backend = gal_backend_of(y);
-    return gal_issue(backend, *(gal_kernel *const *)((const char *)backend + kernel), &args, gal_tensor_count(x));
+    return gal_issue(backend, *(gal_kernel *const *)((const char *)backend + kernel), &args,
+                     gal_tensor_count(x));
 }
 
 #define REDUCTION(name, empty_allowed)                                                       \

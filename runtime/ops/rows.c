@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Rows of `x` named by index {count}: the width of a row in elements, or -1 where x is no set of rows like y's. */
+/* Rows of `x` named by index {count}: the width of a row in elements, or -1 where x is no set of rows like
+ * y's. */
 static int64_t row_elements(const gal_tensor *rows, const gal_tensor *many)
 {
     if (rows->rank < 1 || rows->rank != many->rank ||
@@ -21,9 +22,10 @@ gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor 
     RANK("gather_rows", index, 1);
     int64_t width = row_elements(y, x);
     if (width < 0 || y->shape[0] != index->shape[0])
-        return gal_fail(GAL_SHAPE, "gather_rows: y is %s, expected rows of x %s, as many as index %s", gal_shape_text(y), gal_shape_text(x),
-                        gal_shape_text(index));
-    gal_rows_args args = {.y = y->data, .x = x->data, .index = index->data, .count = index->shape[0], .rows = x->shape[0]};
+        return gal_fail(GAL_SHAPE, "gather_rows: y is %s, expected rows of x %s, as many as index %s",
+                        gal_shape_text(y), gal_shape_text(x), gal_shape_text(index));
+    gal_rows_args args = {
+        .y = y->data, .x = x->data, .index = index->data, .count = index->shape[0], .rows = x->shape[0]};
     args.width = width * (int64_t)gal_dtype_size(x->dtype);
     return gal_issue(gal_backend_of(y), gal_backend_of(y)->gather_rows, &args, args.count * width);
 }
@@ -34,10 +36,14 @@ gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_
     RANK("scatter_add_rows", index, 1);
     int64_t width = row_elements(dy, dx);
     if (width < 0 || dy->shape[0] != index->shape[0])
-        return gal_fail(GAL_SHAPE, "scatter_add_rows: dy is %s, expected rows of dx %s, as many as index %s", gal_shape_text(dy),
-                        gal_shape_text(dx), gal_shape_text(index));
-    gal_rows_args args = {
-        .y = dx->data, .x = dy->data, .index = index->data, .count = index->shape[0], .rows = dx->shape[0], .width = width * 4};
+        return gal_fail(GAL_SHAPE, "scatter_add_rows: dy is %s, expected rows of dx %s, as many as index %s",
+                        gal_shape_text(dy), gal_shape_text(dx), gal_shape_text(index));
+    gal_rows_args args = {.y = dx->data,
+                          .x = dy->data,
+                          .index = index->data,
+                          .count = index->shape[0],
+                          .rows = dx->shape[0],
+                          .width = width * 4};
     return gal_issue(gal_backend_of(dx), gal_backend_of(dx)->scatter_add_rows, &args, GAL_SERIAL);
 }
 
@@ -47,7 +53,10 @@ gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor
     RANK("batch_rows", index, 1);
     RANK("batch_rows", order, 1);
     RANK("batch_rows", cursor, 0);
-    gal_batch_args args = {
-        .index = index->data, .cursor = cursor->data, .order = order->data, .batch = index->shape[0], .rows = order->shape[0]};
+    gal_batch_args args = {.index = index->data,
+                           .cursor = cursor->data,
+                           .order = order->data,
+                           .batch = index->shape[0],
+                           .rows = order->shape[0]};
     return gal_issue(gal_backend_of(index), gal_backend_of(index)->batch_rows, &args, GAL_SERIAL);
 }

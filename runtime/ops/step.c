@@ -10,8 +10,8 @@ gal_status gal_count_step(gal_tensor *step)
     return gal_issue(gal_backend_of(step), gal_backend_of(step)->count_step, &args, GAL_SERIAL);
 }
 
-gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first, gal_tensor *second, const gal_tensor *hyper,
-                     const gal_tensor *step)
+gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first, gal_tensor *second,
+                     const gal_tensor *hyper, const gal_tensor *step)
 {
     CHECK("adamw", FLAT(parameter), FLAT(gradient), FLAT(first), FLAT(second), FLAT(hyper), INTEGER(step));
     SAME_COUNT("adamw", gradient, parameter);
@@ -19,30 +19,39 @@ gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tens
     SAME_COUNT("adamw", second, parameter);
     SHAPE("adamw", hyper, "{lr, beta1, beta2, eps, weight_decay}", 5);
     RANK("adamw", step, 0);
-    gal_step_args args = {.parameter = parameter->data, .gradient = gradient->data, .first = first->data, .second = second->data};
+    gal_step_args args = {.parameter = parameter->data,
+                          .gradient = gradient->data,
+                          .first = first->data,
+                          .second = second->data};
     args.hyper = hyper->data, args.step = step->data, args.count = gal_tensor_count(parameter);
     return gal_issue(gal_backend_of(parameter), gal_backend_of(parameter)->adamw, &args, 20 * args.count);
 }
 
-gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity, const gal_tensor *hyper, const gal_tensor *step)
+gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity,
+                   const gal_tensor *hyper, const gal_tensor *step)
 {
     CHECK("sgd", FLAT(parameter), FLAT(gradient), FLAT(velocity), FLAT(hyper), INTEGER(step));
     SAME_COUNT("sgd", gradient, parameter);
     SAME_COUNT("sgd", velocity, parameter);
     SHAPE("sgd", hyper, "{lr, momentum, weight_decay, nesterov}", 4);
     RANK("sgd", step, 0);
-    gal_step_args args = {.parameter = parameter->data, .gradient = gradient->data, .first = velocity->data, .hyper = hyper->data};
+    gal_step_args args = {.parameter = parameter->data,
+                          .gradient = gradient->data,
+                          .first = velocity->data,
+                          .hyper = hyper->data};
     args.step = step->data, args.count = gal_tensor_count(parameter);
     return gal_issue(gal_backend_of(parameter), gal_backend_of(parameter)->sgd, &args, 6 * args.count);
 }
 
-gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay, const gal_tensor *step)
+gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay,
+                       const gal_tensor *step)
 {
     CHECK("average", FLAT(average), FLAT(parameter), FLAT(decay), INTEGER(step));
     SAME_COUNT("average", average, parameter);
     RANK("average", decay, 0);
     RANK("average", step, 0);
-    gal_step_args args = {.parameter = average->data, .gradient = parameter->data, .hyper = decay->data, .step = step->data};
+    gal_step_args args = {
+        .parameter = average->data, .gradient = parameter->data, .hyper = decay->data, .step = step->data};
     args.count = gal_tensor_count(average);
     return gal_issue(gal_backend_of(average), gal_backend_of(average)->average, &args, 3 * args.count);
 }
@@ -52,7 +61,8 @@ gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *
     CHECK("clip", FLAT(x), DOUBLE(squares), FLAT(limit));
     RANK("clip", squares, 0);
     RANK("clip", limit, 0);
-    gal_step_args args = {.parameter = x->data, .total = squares->data, .hyper = limit->data, .count = gal_tensor_count(x)};
+    gal_step_args args = {
+        .parameter = x->data, .total = squares->data, .hyper = limit->data, .count = gal_tensor_count(x)};
     return gal_issue(gal_backend_of(x), gal_backend_of(x)->clip, &args, args.count);
 }
 

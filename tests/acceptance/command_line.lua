@@ -1,6 +1,8 @@
--- Acceptance: the posteriors of 1,000 galaxies, 1,000 draws each with steps = "auto", from the command line: experiments/sample.lua on a run of the photometry model that is
--- trained here on an analytic survey. Asked for: under a minute on two cores, anonymous memory under 300 MiB (RssAnon of /proc, twenty times a second), all files there.
--- usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]      Goes on where it was stopped.
+-- Acceptance: the posteriors of 1,000 galaxies, 1,000 draws each with steps = "auto", from the command line:
+-- experiments/sample.lua on a run of the photometry model that is trained here on an analytic survey. Asked
+-- for: under a minute on two cores, anonymous memory under 300 MiB (RssAnon of /proc, twenty times a second),
+-- all files there. usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]
+-- Goes on where it was stopped.
 local ffi = require "ffi"
 local folder = require "gal.base.path"
 local gal = require "gal"

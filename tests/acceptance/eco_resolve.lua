@@ -1,7 +1,10 @@
--- Acceptance: the photometry model on a small real catalogue, the 2,215 star-forming galaxies of ECO and RESOLVE (z = 0.02, not SDSS's pipeline photometry), which the project does
--- not ship. Asked for: it says what it drops; on galaxies that it has not seen the mean of Delta log p is positive, with an interval that excludes 0; and over the same five
--- folds its mean log q is not below that of sbi 0.27's FMPE (golden/eco_sbi.csv, made by golden/eco_sbi.py), with its defaults and with compose_standardization.
--- usage: galrun tests/acceptance/eco_resolve.lua --catalog catalog.csv [--out runs/acceptance/eco_resolve]      Goes on where it was stopped.
+-- Acceptance: the photometry model on a small real catalogue, the 2,215 star-forming galaxies of ECO and
+-- RESOLVE (z = 0.02, not SDSS's pipeline photometry), which the project does not ship. Asked for: it says
+-- what it drops; on galaxies that it has not seen the mean of Delta log p is positive, with an interval that
+-- excludes 0; and over the same five folds its mean log q is not below that of sbi 0.27's FMPE
+-- (golden/eco_sbi.csv, made by golden/eco_sbi.py), with its defaults and with compose_standardization. usage:
+-- galrun tests/acceptance/eco_resolve.lua --catalog catalog.csv [--out runs/acceptance/eco_resolve]      Goes
+-- on where it was stopped.
 local gal = require "gal"
 local folder = require "gal.base.path"
 local metrics = require "gal.metrics"
@@ -28,8 +31,9 @@ local dropped = survey.dropped[1]
 result:bar("rows dropped that are not the 760 without d4000_n",
   #survey.dropped == 1 and dropped.reason == "without d4000_n" and math.abs(dropped.count - 760) or survey.total, 0)
 
--- A trained flow, from the file that an earlier start left or fitted now; valid as in gal.train. A fit is seconds and its epochs are milliseconds, so that a run's folder, which is
--- synced to the disk at each epoch, would take most of the time.
+-- A trained flow, from the file that an earlier start left or fitted now; valid as in gal.train. A fit is
+-- seconds and its epochs are milliseconds, so that a run's folder, which is synced to the disk at each epoch,
+-- would take most of the time.
 local function fit(name, training, valid)
   local path = folder.make(o.out) .. "/" .. name .. ".safetensors"
   if folder.kind(path) then return require("gal.flow").load(path) end

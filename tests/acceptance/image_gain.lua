@@ -1,9 +1,13 @@
--- Acceptance: what images add to photometry on the mock survey, 20,000 galaxies to train on and 5,000 more to test on, 64 x 64 crops, half the channels. Asked for: in mean test log p, image
--- less photometry on the same galaxies, at least .45 nats; calibrated: mean D_KL - Delta log p less what the path's width makes of it within .1 + 2 standard errors of 0. Printed beside it:
--- photometry trained on 100,000 galaxies, and the Wasserstein distances of both.
--- --full: the whole 128 x 128 pixels and the paper's channels; aimed at is .65 nats, and more than the other. (Two that learn faster and then over-fit, validation losses
--- against .6967: a fifth block, .7027, and means over nested central squares in the place of the mean over all pixels, .7087.)
--- usage: galrun tests/acceptance/image_gain.lua [--out runs/acceptance/image_gain] [--full] [--precision bf16]      Goes on where it was stopped.
+-- Acceptance: what images add to photometry on the mock survey, 20,000 galaxies to train on and 5,000 more to
+-- test on, 64 x 64 crops, half the channels. Asked for: in mean test log p, image less photometry on the same
+-- galaxies, at least .45 nats; calibrated: mean D_KL - Delta log p less what the path's width makes of it
+-- within .1 + 2 standard errors of 0. Printed beside it: photometry trained on 100,000 galaxies, and the
+-- Wasserstein distances of both.
+-- --full: the whole 128 x 128 pixels and the paper's channels; aimed at is .65 nats, and more than the other.
+-- (Two that learn faster and then over-fit, validation losses against .6967: a fifth block, .7027, and means
+-- over nested central squares in the place of the mean over all pixels, .7087.) usage: galrun
+-- tests/acceptance/image_gain.lua [--out runs/acceptance/image_gain] [--full] [--precision bf16]      Goes on
+-- where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local compare = require "gal.stats.compare"
@@ -59,7 +63,8 @@ print(compare.table(pairs_, compare.wasserstein(test.theta, by_image.samples, by
 local s = pairs_many.delta_log_p
 print(("against photometry trained on %d galaxies: %.3f nats (%.3f to %.3f)"):format(o.many, s.mean, s.low, s.high))
 
--- The path's term, averaged over galaxies by their draws' covariances: sample covariances of so few draws are widened by chance alone, so their mean is taken first.
+-- The path's term, averaged over galaxies by their draws' covariances: sample covariances of so few draws are
+-- widened by chance alone, so their mean is taken first.
 local function path_excess(flow, found)
   local d, sum, rows = #all.names.theta, {}, math.min(1000, #test.ids)
   local standard = (found.samples:narrow(1, 1, rows) - flow.scale.theta_mean) / flow.scale.theta_std

@@ -1,12 +1,19 @@
--- Acceptance: what the image model's gain over photometry comes from. 6,000 mock galaxies to train on, a tenth of which validate, and 3,000 others to test on; 64 x 64 crops, half the channels,
--- the quickstart's training. One survey with all that an image tells, and the same galaxies with one coupling after the other off, and with all six off: theta and photometry are the same bits,
--- which is checked, so that gains and their differences are paired by galaxy, and photometry is trained once. Asked for:
--- - trained and tested on images exchanged between galaxies of one magnitude and colour, the model gains at most .05 nats: nothing but the images' own content makes the gain. The cells are
---   --slices slices of r times as many of g - r in each, of equal numbers; training, validation and test rows are exchanged each among themselves;
--- - exchanged at test time only, log p falls, even below photometry's: the whole 95 % interval of that gain is below 0;
+-- Acceptance: what the image model's gain over photometry comes from. 6,000 mock galaxies to train on, a
+-- tenth of which validate, and 3,000 others to test on; 64 x 64 crops, half the channels, the quickstart's
+-- training. One survey with all that an image tells, and the same galaxies with one coupling after the other
+-- off, and with all six off: theta and photometry are the same bits, which is checked, so that gains and
+-- their differences are paired by galaxy, and photometry is trained once. Asked for:
+-- - trained and tested on images exchanged between galaxies of one magnitude and colour, the model gains at
+-- most .05 nats: nothing but the images' own content makes the gain. The cells are
+--   --slices slices of r times as many of g - r in each, of equal numbers; training, validation and test rows
+--   are exchanged each among themselves;
+-- - exchanged at test time only, log p falls, even below photometry's: the whole 95 % interval of that gain
+-- is below 0;
 -- - without clumps the gain is lower: the whole interval of the difference is above 0.
--- Without bars: the other couplings, and the full survey trained from another seed, which says what a difference between two trainings is worth.
--- usage: galrun tests/acceptance/image_source.lua [--out runs/acceptance/image_source] [--no-more] [--tiny]      With --no-more 18 minutes on two cores of a Xeon; goes on where it was stopped.
+-- Without bars: the other couplings, and the full survey trained from another seed, which says what a
+-- difference between two trainings is worth. usage: galrun tests/acceptance/image_source.lua [--out
+-- runs/acceptance/image_source] [--no-more] [--tiny]      With --no-more 18 minutes on two cores of a Xeon;
+-- goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local controls = require "gal.stats.exchange"

@@ -1,6 +1,6 @@
--- Acceptance: a training killed with SIGKILL at 20 random moments and resumed each time leaves the same bytes as one left alone: history.csv, the weights, the
--- checkpoint, the settings and the split. Half of the kills at least have to find it under way.
--- usage: galrun tests/acceptance/kill.lua [--kills 20] [--seed 1]
+-- Acceptance: a training killed with SIGKILL at 20 random moments and resumed each time leaves the same bytes
+-- as one left alone: history.csv, the weights, the checkpoint, the settings and the split. Half of the kills
+-- at least have to find it under way. usage: galrun tests/acceptance/kill.lua [--kills 20] [--seed 1]
 local cli = require "gal.cli"
 local here = arg[0]:match "^(.*)/" or "."
 local report = dofile(here .. "/report.lua")

@@ -1,8 +1,10 @@
--- Acceptance: a flow trained on 20,000 pairs of a linear-Gaussian problem against its exact posterior. theta in R^5 ~ N(0, I), x = A theta + .5 eps, for A with
--- N(0, 1) entries from gal.rng(1) and for A = .9923 I; three seeds each (data, weights and training). Asked for: over 1,000 fresh pairs a mean of
--- log p_exact - log q of at most .05 nats, its median over the seeds at most .035; the rms error of posterior means at most .1 posterior deviations; the mean
--- ratio of deviations within 5 %; each training within 180 s on two cores.
--- usage: galrun tests/acceptance/linear_gaussian.lua [--out runs/acceptance/linear_gaussian]      Goes on where it was stopped.
+-- Acceptance: a flow trained on 20,000 pairs of a linear-Gaussian problem against its exact posterior. theta
+-- in R^5 ~ N(0, I), x = A theta + .5 eps, for A with N(0, 1) entries from gal.rng(1) and for A = .9923 I;
+-- three seeds each (data, weights and training). Asked for: over 1,000 fresh pairs a mean of log p_exact -
+-- log q of at most .05 nats, its median over the seeds at most .035; the rms error of posterior means at most
+-- .1 posterior deviations; the mean ratio of deviations within 5 %; each training within 180 s on two cores.
+-- usage: galrun tests/acceptance/linear_gaussian.lua [--out runs/acceptance/linear_gaussian]      Goes on
+-- where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local linalg = require "gal.stats.linalg"
@@ -54,7 +56,8 @@ local function log_exact(p, theta, x)
   return -0.5 * squares - 0.5 * D * math.log(2 * math.pi) - 0.5 * log_determinant(p.covariance)
 end
 
--- What the path's width costs a perfect velocity: sum of (r - 1 - ln r) / 2, r = l (1 + s^2) / (l + s^2) over the covariance's eigenvalues l.
+-- What the path's width costs a perfect velocity: sum of (r - 1 - ln r) / 2, r = l (1 + s^2) / (l + s^2) over
+-- the covariance's eigenvalues l.
 local function floor_of(p)
   local widened = sum(p.covariance, identity(SIGMA ^ 2))
   local ratio, trace = linalg.product(p.covariance, linalg.invert(widened)), 0

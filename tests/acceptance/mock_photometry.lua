@@ -1,10 +1,14 @@
--- Acceptance: the photometry flow, trained on 500,000 mock galaxies, against the exact posteriors of mock galaxies that it has not seen (survey.reference: importance sampling of the
--- model, no network). Asked for, over 200 galaxies: median accuracy of a classifier that tells 1,000 draws of the flow from 1,000 of the reference at most .58; mean Wasserstein-1 of the
--- marginals, less that between two halves of the reference, at most .06 posterior deviations; correlation of A_V and Dn4000 within .1 of the reference's; the same whitened kernel
--- density of 2,000 draws of each, at the truth, within .1 nats in the mean; I(theta; ugriz) within .15 nats. Over 5,000 galaxies: mean D_KL - Delta log p, less what the width of the path
--- makes of it, within .1 + 2 standard errors of 0.
--- Classifiers: logistic regression on all products of two properties, and the majority of the 25 nearest neighbours; whitened draws, accuracy on the held-out fifth, five folds.
--- usage: galrun tests/acceptance/mock_photometry.lua [--out runs/acceptance/mock_photometry]      Goes on where it was stopped.
+-- Acceptance: the photometry flow, trained on 500,000 mock galaxies, against the exact posteriors of mock
+-- galaxies that it has not seen (survey.reference: importance sampling of the model, no network). Asked for,
+-- over 200 galaxies: median accuracy of a classifier that tells 1,000 draws of the flow from 1,000 of the
+-- reference at most .58; mean Wasserstein-1 of the marginals, less that between two halves of the reference,
+-- at most .06 posterior deviations; correlation of A_V and Dn4000 within .1 of the reference's; the same
+-- whitened kernel density of 2,000 draws of each, at the truth, within .1 nats in the mean; I(theta; ugriz)
+-- within .15 nats. Over 5,000 galaxies: mean D_KL - Delta log p, less what the width of the path makes of it,
+-- within .1 + 2 standard errors of 0. Classifiers: logistic regression on all products of two properties, and
+-- the majority of the 25 nearest neighbours; whitened draws, accuracy on the held-out fifth, five folds.
+-- usage: galrun tests/acceptance/mock_photometry.lua [--out runs/acceptance/mock_photometry]      Goes on
+-- where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local data = require "gal.data"
@@ -45,7 +49,8 @@ local function trained()
   return run.flow
 end
 
--- p(theta) without any choice: the labels' errors, which are normal, around the true values of galaxies. As gal.metrics wants a prior.
+-- p(theta) without any choice: the labels' errors, which are normal, around the true values of galaxies. As
+-- gal.metrics wants a prior.
 local function population(n)
   local truths = matrix(survey.mock { n = n, seed = POPULATION }, TRUE) / LABEL_ERROR
   local unit = LABEL_ERROR:log():sum():item()
@@ -109,7 +114,8 @@ local function logistic(f, y)
   return w
 end
 
--- Mean accuracy over five folds of both classifiers on rows a {n} and b {n}, alternating, so that folds are balanced.
+-- Mean accuracy over five folds of both classifiers on rows a {n} and b {n}, alternating, so that folds are
+-- balanced.
 local function told_apart(a, b)
   local x, y, f, right, near_right = {}, {}, {}, 0, 0
   for i = 1, #a do

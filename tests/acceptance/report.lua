@@ -1,4 +1,5 @@
--- What acceptance runs have in common: bars printed with pass or "falls short", and the one line of RESULTS.md. Not a run itself.
+-- What acceptance runs have in common: bars printed with pass or "falls short", and the one line of
+-- RESULTS.md. Not a run itself.
 local report = {}
 
 local Report = {}

@@ -1,6 +1,8 @@
--- Acceptance: images alone on real ones, 400 SDSS cutouts with 12 + log(O/H), which the project does not ship. Each was cut at a scale of its own, so that an image says nothing
--- of the galaxy's size on the sky. Asked for: on the tenth that is held out by its ids' hash the mean of Delta log p is above 0, its interval too; a small gain of few galaxies.
--- usage: galrun tests/acceptance/sdss_cutouts.lua --survey FOLDER [--out runs/acceptance/sdss_cutouts]      Half a minute; goes on where it was stopped.
+-- Acceptance: images alone on real ones, 400 SDSS cutouts with 12 + log(O/H), which the project does not
+-- ship. Each was cut at a scale of its own, so that an image says nothing of the galaxy's size on the sky.
+-- Asked for: on the tenth that is held out by its ids' hash the mean of Delta log p is above 0, its interval
+-- too; a small gain of few galaxies. usage: galrun tests/acceptance/sdss_cutouts.lua --survey FOLDER [--out
+-- runs/acceptance/sdss_cutouts]      Half a minute; goes on where it was stopped.
 local gal = require "gal"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"

@@ -1,8 +1,11 @@
--- Acceptance: steps = "auto" against RK4 with 400 steps, on a linear-Gaussian flow, on one of a banana-shaped posterior (sigma = 0) and on one of the galaxies of ECO and
--- RESOLVE, which the project does not ship. Asked for, of draws, draws with densities and densities at given points: at most 80 evaluations a draw, trials included (RK4
--- with 100 steps: 400); the error within the tolerance (1e-3) for 99 % of the galaxies, and the others flagged. A galaxy's error: of draws the largest over the
--- properties of the rms over draws in units of the posterior's deviation; of densities of draws their rms in nats; of log_prob each point by itself.
--- usage: galrun tests/acceptance/steps.lua --catalog catalog.csv [--out runs/acceptance/steps]      Goes on where it was stopped.
+-- Acceptance: steps = "auto" against RK4 with 400 steps, on a linear-Gaussian flow, on one of a banana-shaped
+-- posterior (sigma = 0) and on one of the galaxies of ECO and RESOLVE, which the project does not ship. Asked
+-- for, of draws, draws with densities and densities at given points: at most 80 evaluations a draw, trials
+-- included (RK4 with 100 steps: 400); the error within the tolerance (1e-3) for 99 % of the galaxies, and the
+-- others flagged. A galaxy's error: of draws the largest over the properties of the rms over draws in units
+-- of the posterior's deviation; of densities of draws their rms in nats; of log_prob each point by itself.
+-- usage: galrun tests/acceptance/steps.lua --catalog catalog.csv [--out runs/acceptance/steps]      Goes on
+-- where it was stopped.
 local folder = require "gal.base.path"
 local gal = require "gal"
 local json = require "gal.base.json"
@@ -58,7 +61,8 @@ function problems.eco_resolve()
   return flow, test.theta, test.context
 end
 
--- For each galaxy the largest over properties of the rms over draws of a - b, in units of b's deviation; {N, n, d}.
+-- For each galaxy the largest over properties of the rms over draws of a - b, in units of b's deviation; {N,
+-- n, d}.
 local function errors_of_draws(a, b)
   return ((a - b):pow(2):mean(2) / b:std(2):pow(2)):max(2):pow(0.5):totable()
 end

@@ -1,7 +1,9 @@
--- Acceptance: a posterior with two modes. theta in R^5 from .3 N(+1, .25 I) + .7 N(-1, .25 I), x in R^2 its first two components with noise 2, 20,000 pairs: what x
--- says of the component varies from galaxy to galaxy, and in the other three dimensions both modes stay. The exact posterior is a mixture of two normals, too. Asked
--- for: the modes' weights within .03 (mean over 200 fresh x of |share of the draws - weight|) and a mean of log p_exact - log q over 1,000 fresh pairs of at most .08
--- nats.  usage: galrun tests/acceptance/two_gaussians.lua [--out runs/acceptance/two_gaussians]      Goes on where it was stopped.
+-- Acceptance: a posterior with two modes. theta in R^5 from .3 N(+1, .25 I) + .7 N(-1, .25 I), x in R^2 its
+-- first two components with noise 2, 20,000 pairs: what x says of the component varies from galaxy to galaxy,
+-- and in the other three dimensions both modes stay. The exact posterior is a mixture of two normals, too.
+-- Asked for: the modes' weights within .03 (mean over 200 fresh x of |share of the draws - weight|) and a
+-- mean of log p_exact - log q over 1,000 fresh pairs of at most .08 nats.  usage: galrun
+-- tests/acceptance/two_gaussians.lua [--out runs/acceptance/two_gaussians]      Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
@@ -22,7 +24,8 @@ end
 
 local function log_normal(x, mean, variance) return -0.5 * (x - mean) ^ 2 / variance - 0.5 * math.log(2 * math.pi * variance) end
 
--- Given component k the dimensions are independent: those seen are N(mean + gain (x - mean), (1 - gain) VARIANCE), the others as in the prior.
+-- Given component k the dimensions are independent: those seen are N(mean + gain (x - mean), (1 - gain)
+-- VARIANCE), the others as in the prior.
 local GAIN = VARIANCE / (VARIANCE + NOISE ^ 2)
 
 -- ln of the weights of both components given x, and of theta's density under each.

@@ -1,6 +1,8 @@
--- What steps = "auto" costs: 1,000 draws of one galaxy, one exact density alone and a thousand together, of the photometry model (3 x 256, 5 properties, 5 magnitudes),
--- beside RK4 with 100 steps, interleaved, medians of nine. The net is trained for a few seconds on the analytic survey: how many steps a field wants is part of the cost.
--- usage: galrun tests/bench/auto.lua [--flow flow.safetensors --context context.npy --theta theta.npy]
+-- What steps = "auto" costs: 1,000 draws of one galaxy, one exact density alone and a thousand together, of
+-- the photometry model (3 x 256, 5 properties, 5 magnitudes), beside RK4 with 100 steps, interleaved, medians
+-- of nine. The net is trained for a few seconds on the analytic survey: how many steps a field wants is part
+-- of the cost. usage: galrun tests/bench/auto.lua [--flow flow.safetensors --context context.npy --theta
+-- theta.npy]
 local C = require("ffi").C
 local gal = require "gal"
 local cli = require "gal.cli"

@@ -1,5 +1,5 @@
-/* cores.c: how far two cores are apart: a word there and back, and what a cache line costs to read or write after the other core touched
- * it. */
+/* cores.c: how far two cores are apart: a word there and back, and what a cache line costs to read or write
+ * after the other core touched it. */
 #define _GNU_SOURCE
 #include "galrun.h"
 #include <omp.h>
@@ -38,8 +38,9 @@ typedef struct way {
     const char *what;
     int other_writes, writes, read_before;
 } way;
-static const way ways[] = {
-    {"read what the other wrote", 1, 0, 0}, {"write what the other wrote", 1, 1, 0}, {"write what both have read", 0, 1, 1}};
+static const way ways[] = {{"read what the other wrote", 1, 0, 0},
+                           {"write what the other wrote", 1, 1, 0},
+                           {"write what both have read", 0, 1, 1}};
 
 static void second(void)
 {

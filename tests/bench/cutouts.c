@@ -1,5 +1,6 @@
-/* cutouts.c: how many cutouts a second: the parts of one on one thread, then all of it, drawn, rendered and written as JPEG, on all.
- * bench_cutouts FOLDER [galaxies]: the files go to FOLDER, which should not be a disk. */
+/* cutouts.c: how many cutouts a second: the parts of one on one thread, then all of it, drawn, rendered and
+ * written as JPEG, on all. bench_cutouts FOLDER [galaxies]: the files go to FOLDER, which should not be a
+ * disk. */
 #include "mock/image.h"
 #include <omp.h>
 #include <stdio.h>
@@ -58,7 +59,8 @@ int main(int count, char **argument)
             spent[k] += (t[k + 1] - t[k]) * 1e6 / n;
     }
     gal_mock_canvas_free(canvas);
-    printf("%s, us a cutout on one thread: shape %.0f, galaxy %.0f, field %.0f, noise %.0f, colours %.0f, JPEG and file %.0f; sum %.0f\n",
+    printf("%s, us a cutout on one thread: shape %.0f, galaxy %.0f, field %.0f, noise %.0f, colours %.0f, "
+           "JPEG and file %.0f; sum %.0f\n",
            gal_cpu_isa(), spent[0], spent[1], spent[2] - spent[1], spent[3] - spent[2], spent[4], spent[5],
            spent[0] + spent[3] + spent[4] + spent[5]);
     for (int threads = 1; threads <= omp_get_max_threads(); threads *= 2) {
@@ -70,7 +72,8 @@ int main(int count, char **argument)
             snprintf(name, sizeof name, "%s/%d.jpg", argument[1], i + 1);
             failed += gal_mock_cutout(name, &galaxy[i], NULL, 0, 1, 1) != GAL_OK;
         }
-        printf("%d thread%s: %.0f cutouts/s%s\n", threads, threads > 1 ? "s" : "", n / (now() - start), failed ? ", some FAILED" : "");
+        printf("%d thread%s: %.0f cutouts/s%s\n", threads, threads > 1 ? "s" : "", n / (now() - start),
+               failed ? ", some FAILED" : "");
     }
     return 0;
 }

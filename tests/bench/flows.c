@@ -1,12 +1,13 @@
-/* flows.c: what an evaluation of the velocity net costs inside the fused integrator, a row: 100 steps of RK4 over many rows, every row of
- * another galaxy.
+/* flows.c: what an evaluation of the velocity net costs inside the fused integrator, a row: 100 steps of RK4
+ * over many rows, every row of another galaxy.
  *
  *   bench_flows [--threads N] [--rounds R] [--json] [--grow]
  *
- * W3: samples, photometry (11 inputs) and image model (267), three hidden layers of 256; W4: the photometry model with its exact
- * divergence. Microseconds a row-evaluation, medians of R interleaved rounds, and the share of the FMA peak measured in the same run;
- * useful operations only: of the first layer the columns of theta, of the last one under the tangents its trace. --grow: by threads, rows,
- * width and draws of one galaxy. */
+ * W3: samples, photometry (11 inputs) and image model (267), three hidden layers of 256; W4: the photometry
+ * model with its exact divergence. Microseconds a row-evaluation, medians of R interleaved rounds, and the
+ * share of the FMA peak measured in the same run; useful operations only: of the first layer the columns of
+ * theta, of the last one under the tangents its trace. --grow: by threads, rows, width and draws of one
+ * galaxy. */
 #include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,8 +54,10 @@ static double operations(const work *w)
 /* Seconds of one integration; the net and the rows are made anew for each work, outside the time. */
 static double seconds(const work *w)
 {
-    static const gal_runge_kutta rk4 = {
-        .stages = 4, .a = {{0}, {0.5}, {0, 0.5}, {0, 0, 1}}, .b = {1. / 6, 1. / 3, 1. / 3, 1. / 6}, .c = {0, 0.5, 0.5, 1}};
+    static const gal_runge_kutta rk4 = {.stages = 4,
+                                        .a = {{0}, {0.5}, {0, 0.5}, {0, 0, 1}},
+                                        .b = {1. / 6, 1. / 3, 1. / 3, 1. / 6},
+                                        .c = {0, 0.5, 0.5, 1}};
     must(gal_scope_open());
     gal_velocity_net net = {.layers = w->hidden + 1};
     int64_t in = 1 + D + w->context;
@@ -65,7 +68,8 @@ static double seconds(const work *w)
         net.activation[i] = i < w->hidden ? w->activation : GAL_IDENTITY;
         in = out;
     }
-    gal_tensor *theta = normal(w->rows, D, 1), *features = w->context ? normal((w->rows + w->share - 1) / w->share, w->context, 1) : NULL;
+    gal_tensor *theta = normal(w->rows, D, 1),
+               *features = w->context ? normal((w->rows + w->share - 1) / w->share, w->context, 1) : NULL;
     gal_tensor *integral = w->density ? normal(w->rows, 0, 1) : NULL, *times;
     must(gal_tensor_new(&times, "cpu", GAL_F64, 1, (int64_t[]){w->steps + 1}));
     double *t = malloc((size_t)(w->steps + 1) * sizeof *t);
@@ -80,8 +84,9 @@ static double seconds(const work *w)
     return end - start;
 }
 
-/* Microseconds a row-evaluation and the share of the FMA peak. The clock falls within milliseconds under such load (from 3.6 to 3.2 GHz on
- * a Sapphire Rapids), so the peak of a run is measured right behind it: the fastest of sixteen half milliseconds. */
+/* Microseconds a row-evaluation and the share of the FMA peak. The clock falls within milliseconds under such
+ * load (from 3.6 to 3.2 GHz on a Sapphire Rapids), so the peak of a run is measured right behind it: the
+ * fastest of sixteen half milliseconds. */
 typedef struct measured {
     double us, share, peak;
 } measured;
@@ -106,13 +111,17 @@ static measured median(const measured *all, int rounds)
 /* ---- what is measured ---- */
 
 static const work works[] = {
-    {"w3p", 5, 256, 3, GAL_SILU, GAL_EXACT, 0, 192, 1, 100}, {"w3i", 261, 256, 3, GAL_SILU, GAL_EXACT, 0, 192, 1, 100},
-    {"w3r", 5, 256, 3, GAL_RELU, GAL_EXACT, 0, 192, 1, 100}, {"w4", 5, 256, 3, GAL_SILU, GAL_EXACT, 1, 32, 1, 100},
-    {"w3pb", 5, 256, 3, GAL_SILU, GAL_BF16, 0, 960, 1, 100}, {"w3ib", 261, 256, 3, GAL_SILU, GAL_BF16, 0, 960, 1, 100},
+    {"w3p", 5, 256, 3, GAL_SILU, GAL_EXACT, 0, 192, 1, 100},
+    {"w3i", 261, 256, 3, GAL_SILU, GAL_EXACT, 0, 192, 1, 100},
+    {"w3r", 5, 256, 3, GAL_RELU, GAL_EXACT, 0, 192, 1, 100},
+    {"w4", 5, 256, 3, GAL_SILU, GAL_EXACT, 1, 32, 1, 100},
+    {"w3pb", 5, 256, 3, GAL_SILU, GAL_BF16, 0, 960, 1, 100},
+    {"w3ib", 261, 256, 3, GAL_SILU, GAL_BF16, 0, 960, 1, 100},
 };
 enum { WORKS = sizeof works / sizeof *works };
 static const char *const meanings[WORKS] = {
-    "W3 photometry", "W3 image", "W3 photometry, relu", "W4 photometry", "W3 photometry, bf16", "W3 image, bf16",
+    "W3 photometry",       "W3 image",       "W3 photometry, relu", "W4 photometry",
+    "W3 photometry, bf16", "W3 image, bf16",
 };
 
 /* A line of the growth table: one thread, then all. */
@@ -132,7 +141,8 @@ static void line(const char *label, int64_t n, work w, int threads, int rounds)
 static void grow(int threads, int rounds)
 {
     work w = works[0], density = works[3];
-    printf("medians of %d\n%-35s  us a row-evaluation (share of the FMA peak): 1 and %d threads\n", rounds, "", threads);
+    printf("medians of %d\n%-35s  us a row-evaluation (share of the FMA peak): 1 and %d threads\n", rounds,
+           "", threads);
     for (w.rows = 1; w.rows <= 4096; w.rows *= 4) {
         w.steps = w.rows < 256 ? 100 : 25;
         line("samples, by galaxies", w.rows, w, threads, rounds);
@@ -184,16 +194,17 @@ int main(int argc, char **argv)
             for (int mode = 0; mode < 2; mode++)
                 all[i][mode][r] = run(&works[i], mode ? threads : 1);
     if (!json)
-        printf("isa %s; medians of %d\n%-20s us a row-evaluation, share of the FMA peak and the peak, GF/s: 1 thread, then %d\n",
+        printf("isa %s; medians of %d\n%-20s us a row-evaluation, share of the FMA peak and the peak, GF/s: "
+               "1 thread, then %d\n",
                gal_cpu_isa(), rounds, "", threads);
     for (int i = 0; i < WORKS; i++) {
         measured one = median(all[i][0], rounds), both = median(all[i][1], rounds);
         if (json)
-            printf("%s\"%s\": [[%.4f, %.4f, %.1f], [%.4f, %.4f, %.1f]]", i ? ", " : "{", works[i].name, one.us, one.share, one.peak,
-                   both.us, both.share, both.peak);
+            printf("%s\"%s\": [[%.4f, %.4f, %.1f], [%.4f, %.4f, %.1f]]", i ? ", " : "{", works[i].name,
+                   one.us, one.share, one.peak, both.us, both.share, both.peak);
         else
-            printf("%-20s %7.3f  %3.0f %%  %4.0f   %7.3f  %3.0f %%  %4.0f\n", meanings[i], one.us, 100 * one.share, one.peak, both.us,
-                   100 * both.share, both.peak);
+            printf("%-20s %7.3f  %3.0f %%  %4.0f   %7.3f  %3.0f %%  %4.0f\n", meanings[i], one.us,
+                   100 * one.share, one.peak, both.us, 100 * both.share, both.peak);
     }
     if (json)
         printf("}\n");

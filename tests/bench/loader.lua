@@ -1,5 +1,6 @@
--- What the loader costs: steps of the image model with it, reading from a survey's cutouts.npy with crops and turns, against the same steps on one batch that lies ready in
--- memory, interleaved. One command, from the repository's root:  build/galrun tests/bench/loader.lua SURVEY [--crop 64] [--channels 16,32,64,128]
+-- What the loader costs: steps of the image model with it, reading from a survey's cutouts.npy with crops and
+-- turns, against the same steps on one batch that lies ready in memory, interleaved. One command, from the
+-- repository's root:  build/galrun tests/bench/loader.lua SURVEY [--crop 64] [--channels 16,32,64,128]
 local cli = require "gal.cli"
 local o = cli.options{
   { "survey", type = "string", required = true, positional = true, help = "a survey folder with cutouts" },

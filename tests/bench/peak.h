@@ -1,5 +1,5 @@
-/* peak.h: what the machine could do at most, measured in the same run as what it does: the rate of fused multiply-adds. And an order for
- * medians. */
+/* peak.h: what the machine could do at most, measured in the same run as what it does: the rate of fused
+ * multiply-adds. And an order for medians. */
 #ifndef PEAK_H
 #define PEAK_H
 #include "galrun.h"
@@ -13,7 +13,8 @@ enum { LANES = 4 };
 #endif
 typedef float peak_vec __attribute__((vector_size(LANES * 4)));
 
-/* GF/s of `threads` threads together over half a millisecond or so: twelve independent chains of the widest vectors in each. */
+/* GF/s of `threads` threads together over half a millisecond or so: twelve independent chains of the widest
+ * vectors in each. */
 static inline double peak_now(int threads)
 {
     const int times = 5000;

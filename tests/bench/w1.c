@@ -1,6 +1,6 @@
-/* w1.c: what one training step of the photometry model costs: MLP 11-256-256-256-5 with silu, batch 64, the draws of flow matching, AdamW,
- * as a recorded program. Prints microseconds a step with one thread and with all, the share of the FMA peak measured in the same run, and
- * with --profile each op alone.
+/* w1.c: what one training step of the photometry model costs: MLP 11-256-256-256-5 with silu, batch 64, the
+ * draws of flow matching, AdamW, as a recorded program. Prints microseconds a step with one thread and with
+ * all, the share of the FMA peak measured in the same run, and with --profile each op alone.
  *
  *   bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]
  *
@@ -51,13 +51,15 @@ static struct {
 
 /* What an op of the step works on; made while recording. */
 static struct {
-    gal_tensor *index, *t, *theta_t, *velocity, *c, *x[LAYERS + 1], *slope[LAYERS], *loss, *dy[LAYERS + 1], *dz[LAYERS + 1];
+    gal_tensor *index, *t, *theta_t, *velocity, *c, *x[LAYERS + 1], *slope[LAYERS], *loss, *dy[LAYERS + 1],
+        *dz[LAYERS + 1];
 } now;
 
 static void set_up(void)
 {
     net.theta = matrix(ROWS, D), net.context = matrix(ROWS, CONTEXT);
-    net.order = make(GAL_I64, 1, ROWS, 0), net.cursor = make(GAL_I64, 0, 0, 0), net.state = make(GAL_I64, 1, 2, 0);
+    net.order = make(GAL_I64, 1, ROWS, 0), net.cursor = make(GAL_I64, 0, 0, 0),
+    net.state = make(GAL_I64, 1, 2, 0);
     net.one = make(GAL_F32, 0, 0, 0), net.step = make(GAL_I64, 0, 0, 0), net.hyper = make(GAL_F32, 1, 5, 0),
     net.decay = make(GAL_F32, 0, 0, 0);
     net.total = make(GAL_F64, 0, 0, 0);
@@ -84,7 +86,8 @@ static void set_up(void)
     int64_t at = 0;
     for (int l = 0; l < LAYERS; l++) {
         int64_t in = width[l], out = width[l + 1];
-        net.w[l] = part(net.parameters, at, 2, out, in, in), net.dw[l] = part(net.gradients, at, 2, out, in, in);
+        net.w[l] = part(net.parameters, at, 2, out, in, in),
+        net.dw[l] = part(net.gradients, at, 2, out, in, in);
         at += in * out;
         net.b[l] = part(net.parameters, at, 1, out, 0, 0), net.db[l] = part(net.gradients, at, 1, out, 0, 0);
         at += out;
@@ -117,7 +120,8 @@ static void do_cat(int l)
 static void do_linear(int l)
 {
     int last = l == LAYERS - 1;
-    must(gal_linear(now.x[l + 1], last ? NULL : now.slope[l], now.x[l], net.w[l], net.b[l], last ? GAL_IDENTITY : GAL_SILU));
+    must(gal_linear(now.x[l + 1], last ? NULL : now.slope[l], now.x[l], net.w[l], net.b[l],
+                    last ? GAL_IDENTITY : GAL_SILU));
 }
 static void do_loss(int l)
 {
@@ -203,10 +207,12 @@ static void list_ops(int average)
 
 static void make_buffers(void)
 {
-    now.index = make(GAL_I64, 1, BATCH, 0), now.t = matrix(BATCH, 1), now.theta_t = matrix(BATCH, D), now.velocity = matrix(BATCH, D);
+    now.index = make(GAL_I64, 1, BATCH, 0), now.t = matrix(BATCH, 1), now.theta_t = matrix(BATCH, D),
+    now.velocity = matrix(BATCH, D);
     now.c = matrix(BATCH, CONTEXT), now.loss = make(GAL_F32, 0, 0, 0);
     for (int l = 0; l <= LAYERS; l++) {
-        now.x[l] = matrix(BATCH, width[l]), now.dy[l] = matrix(BATCH, width[l]), now.dz[l] = matrix(BATCH, width[l]);
+        now.x[l] = matrix(BATCH, width[l]), now.dy[l] = matrix(BATCH, width[l]),
+        now.dz[l] = matrix(BATCH, width[l]);
         if (l < LAYERS)
             now.slope[l] = matrix(BATCH, width[l + 1]);
     }
@@ -233,7 +239,8 @@ static double timed(gal_program *program, int steps)
 
 static void profile(int threads, double gigaflops)
 {
-    printf("each op alone, the fastest of 100 runs of 30; us\n%-20s %8s %8s  share of the peak of 1 and %d\n", "", "1", "all", threads);
+    printf("each op alone, the fastest of 100 runs of 30; us\n%-20s %8s %8s  share of the peak of 1 and %d\n",
+           "", "1", "all", threads);
     make_buffers();
     for (int i = 0; i < op_count; i++) /* every buffer holds what a step would give it */
         ops[i].run(ops[i].layer);
@@ -280,12 +287,15 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
             threads = atoi(argv[++i]);
         else {
-            fprintf(stderr, "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]\n");
+            fprintf(
+                stderr,
+                "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]\n");
             return 2;
         }
     }
     if (rounds < 1 || rounds > 1000 || steps < 1 || steps > ROWS / BATCH) {
-        fprintf(stderr, "bench_w1: rounds is %d, expected 1 to 1000; steps is %d, expected 1 to %d\n", rounds, steps, ROWS / BATCH);
+        fprintf(stderr, "bench_w1: rounds is %d, expected 1 to 1000; steps is %d, expected 1 to %d\n", rounds,
+                steps, ROWS / BATCH);
         return 2;
     }
     threads = gal_threads(threads);
@@ -304,16 +314,17 @@ int main(int argc, char **argv)
     for (int mode = 0; mode < 2; mode++)
         qsort(us[mode], (size_t)rounds, sizeof(double), ascending);
     if (json) {
-        printf("{\"one\": %.2f, \"all\": %.2f, \"peak\": %.1f, \"megaflop\": %.2f}\n", us[0][rounds / 2], us[1][rounds / 2], gigaflops,
-               megaflop);
+        printf("{\"one\": %.2f, \"all\": %.2f, \"peak\": %.1f, \"megaflop\": %.2f}\n", us[0][rounds / 2],
+               us[1][rounds / 2], gigaflops, megaflop);
         return 0;
     }
-    printf("isa %s, FMA peak of one core %.0f GF/s, %lld calls, %.1f MF in products\n", gal_cpu_isa(), gigaflops,
-           (long long)gal_program_length(program), megaflop);
+    printf("isa %s, FMA peak of one core %.0f GF/s, %lld calls, %.1f MF in products\n", gal_cpu_isa(),
+           gigaflops, (long long)gal_program_length(program), megaflop);
     for (int mode = 0; mode < 2; mode++) {
         int n = mode ? threads : 1;
-        printf("%d thread%s: min %.1f median %.1f max %.1f us/step, %.0f %% of the FMA peak of %d (median)\n", n, n > 1 ? "s" : "",
-               us[mode][0], us[mode][rounds / 2], us[mode][rounds - 1], 1e5 * megaflop / us[mode][rounds / 2] / gigaflops / n, n);
+        printf("%d thread%s: min %.1f median %.1f max %.1f us/step, %.0f %% of the FMA peak of %d (median)\n",
+               n, n > 1 ? "s" : "", us[mode][0], us[mode][rounds / 2], us[mode][rounds - 1],
+               1e5 * megaflop / us[mode][rounds / 2] / gigaflops / n, n);
     }
     double total;
     must(gal_tensor_read(net.total, &total, 1));

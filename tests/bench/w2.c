@@ -1,9 +1,10 @@
-/* w2.c: what one training step of the image model costs: four blocks of 3x3 convolution (32, 64, 128, 256), silu and 2x2 means on 128 x 128
- * x 3, means over all pixels, MLP 267-256-256-256-5, batch 64, the draws of flow matching, AdamW, as a recorded program. Prints ms a step
- * beside the FMA peak measured in the same run, and with --profile each op alone with GF/s and GB/s (of what it has to read and write at
- * least).
+/* w2.c: what one training step of the image model costs: four blocks of 3x3 convolution (32, 64, 128, 256),
+ * silu and 2x2 means on 128 x 128 x 3, means over all pixels, MLP 267-256-256-256-5, batch 64, the draws of
+ * flow matching, AdamW, as a recorded program. Prints ms a step beside the FMA peak measured in the same run,
+ * and with --profile each op alone with GF/s and GB/s (of what it has to read and write at least).
  *
- *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]      each round is one step; the median is printed */
+ *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]      each round is one
+ * step; the median is printed */
 #include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ enum {
     HIDDEN = 256,
     LAYERS = 4
 };
-static const int64_t channels[BLOCKS + 1] = {3, 32, 64, 128, FEATURES}, width[LAYERS + 1] = {IN, HIDDEN, HIDDEN, HIDDEN, D};
+static const int64_t channels[BLOCKS + 1] = {3, 32, 64, 128, FEATURES},
+                                       width[LAYERS + 1] = {IN, HIDDEN, HIDDEN, HIDDEN, D};
 static int64_t batch = 64;
 static int precision = GAL_EXACT;
 
@@ -59,12 +61,13 @@ static gal_tensor *part(gal_tensor *block, int64_t *at, int rank, const int64_t 
 static struct {
     gal_tensor *theta, *context, *images, *index, *state, *one, *step, *hyper;
     gal_tensor *parameters, *gradients, *first, *second;
-    gal_tensor *w[LAYERS], *b[LAYERS], *dw[LAYERS], *db[LAYERS], *kernel[BLOCKS], *bias[BLOCKS], *dkernel[BLOCKS], *dbias[BLOCKS];
+    gal_tensor *w[LAYERS], *b[LAYERS], *dw[LAYERS], *db[LAYERS], *kernel[BLOCKS], *bias[BLOCKS],
+        *dkernel[BLOCKS], *dbias[BLOCKS];
 } net;
 /* What the step works on. */
 static struct {
-    gal_tensor *t, *theta_t, *velocity, *loss, *a[BLOCKS + 1], *da[BLOCKS + 1], *conv_slope[BLOCKS], *x[LAYERS + 1], *slope[LAYERS],
-        *dy[LAYERS + 1], *dz[LAYERS + 1], *features, *dfeatures;
+    gal_tensor *t, *theta_t, *velocity, *loss, *a[BLOCKS + 1], *da[BLOCKS + 1], *conv_slope[BLOCKS],
+        *x[LAYERS + 1], *slope[LAYERS], *dy[LAYERS + 1], *dz[LAYERS + 1], *features, *dfeatures;
 } now;
 
 static void views(gal_tensor *block, gal_tensor **kernel, gal_tensor **bias, gal_tensor **w, gal_tensor **b)
@@ -89,7 +92,8 @@ static void set_up(void)
         count += width[l + 1] * (width[l] + 1);
     net.theta = MATRIX(batch, D), net.context = MATRIX(batch, CONTEXT), net.images = IMAGES(SIZE, 3),
     net.index = make(GAL_I64, 1, batch, 0, 0, 0);
-    net.state = make(GAL_I64, 1, 2, 0, 0, 0), net.one = SCALAR(GAL_F32), net.step = SCALAR(GAL_I64), net.hyper = VECTOR(5);
+    net.state = make(GAL_I64, 1, 2, 0, 0, 0), net.one = SCALAR(GAL_F32), net.step = SCALAR(GAL_I64),
+    net.hyper = VECTOR(5);
     gal_tensor **flat[] = {&net.parameters, &net.gradients, &net.first, &net.second};
     for (int i = 0; i < 4; i++) {
         *flat[i] = VECTOR(count);
@@ -111,16 +115,19 @@ static void set_up(void)
 
 static void make_buffers(void)
 {
-    now.t = MATRIX(batch, 1), now.theta_t = MATRIX(batch, D), now.velocity = MATRIX(batch, D), now.loss = SCALAR(GAL_F32);
+    now.t = MATRIX(batch, 1), now.theta_t = MATRIX(batch, D), now.velocity = MATRIX(batch, D),
+    now.loss = SCALAR(GAL_F32);
     now.features = MATRIX(batch, FEATURES), now.dfeatures = MATRIX(batch, FEATURES);
     now.a[0] = net.images;
     for (int l = 0; l < BLOCKS; l++) {
         int64_t size = SIZE >> l;
         now.a[l + 1] = IMAGES(size / 2, channels[l + 1]), now.da[l + 1] = IMAGES(size / 2, channels[l + 1]);
-        now.conv_slope[l] = gal_conv2d_stores_slope(net.kernel[l], GAL_SILU) ? IMAGES(size, channels[l + 1]) : NULL;
+        now.conv_slope[l] =
+            gal_conv2d_stores_slope(net.kernel[l], GAL_SILU) ? IMAGES(size, channels[l + 1]) : NULL;
     }
     for (int l = 0; l <= LAYERS; l++)
-        now.x[l] = MATRIX(batch, width[l]), now.dy[l] = MATRIX(batch, width[l]), now.dz[l] = MATRIX(batch, width[l]);
+        now.x[l] = MATRIX(batch, width[l]), now.dy[l] = MATRIX(batch, width[l]),
+        now.dz[l] = MATRIX(batch, width[l]);
     for (int l = 0; l < LAYERS; l++)
         now.slope[l] = MATRIX(batch, width[l + 1]);
 }
@@ -139,12 +146,14 @@ static void do_draw(int l)
 }
 static void do_conv(int l)
 {
-    must(gal_conv2d(now.a[l + 1], now.conv_slope[l], now.a[l], net.kernel[l], net.bias[l], 1, GAL_SAME, GAL_SILU, 2, precision));
+    must(gal_conv2d(now.a[l + 1], now.conv_slope[l], now.a[l], net.kernel[l], net.bias[l], 1, GAL_SAME,
+                    GAL_SILU, 2, precision));
 }
 static void do_conv_backward(int l)
 {
-    must(gal_conv2d_backward(l ? now.da[l] : NULL, net.dkernel[l], net.dbias[l], now.da[l + 1], now.conv_slope[l], now.a[l], net.kernel[l],
-                             net.bias[l], 1, GAL_SAME, GAL_SILU, 2, precision, 0));
+    must(gal_conv2d_backward(l ? now.da[l] : NULL, net.dkernel[l], net.dbias[l], now.da[l + 1],
+                             now.conv_slope[l], now.a[l], net.kernel[l], net.bias[l], 1, GAL_SAME, GAL_SILU,
+                             2, precision, 0));
 }
 static void do_features(int l)
 {
@@ -166,7 +175,8 @@ static void do_mlp(int l)
     (void)l;
     for (int i = 0; i < LAYERS; i++) {
         int last = i == LAYERS - 1;
-        must(gal_linear(now.x[i + 1], last ? NULL : now.slope[i], now.x[i], net.w[i], net.b[i], last ? GAL_IDENTITY : GAL_SILU));
+        must(gal_linear(now.x[i + 1], last ? NULL : now.slope[i], now.x[i], net.w[i], net.b[i],
+                        last ? GAL_IDENTITY : GAL_SILU));
     }
     must(gal_mse(now.loss, now.x[LAYERS], now.velocity));
 }
@@ -204,11 +214,13 @@ static void list_ops(void)
     for (int l = 0; l < BLOCKS; l++) {
         double pixels = (double)batch * (SIZE >> l) * (SIZE >> l);
         flop[l] = 2e-9 * pixels * 9 * (double)(channels[l] * channels[l + 1]);
-        in[l] = 4e-9 * pixels * (double)channels[l], z[l] = 4e-9 * pixels * (double)channels[l + 1], out[l] = z[l] / 4;
+        in[l] = 4e-9 * pixels * (double)channels[l], z[l] = 4e-9 * pixels * (double)channels[l + 1],
+        out[l] = z[l] / 4;
         if (!gal_conv2d_stores_slope(net.kernel[l], GAL_SILU))
             z[l] = 0;
         snprintf(names[0][l], sizeof names[0][l], "conv2d %d-%d", (int)channels[l], (int)channels[l + 1]);
-        snprintf(names[1][l], sizeof names[1][l], "conv2d_backward %d-%d", (int)channels[l], (int)channels[l + 1]);
+        snprintf(names[1][l], sizeof names[1][l], "conv2d_backward %d-%d", (int)channels[l],
+                 (int)channels[l + 1]);
     }
     for (int l = 0; l < LAYERS; l++)
         mlp += 2e-9 * (double)(batch * width[l] * width[l + 1]);
@@ -268,12 +280,14 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
             threads = atoi(argv[++i]);
         else {
-            fprintf(stderr, "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]\n");
+            fprintf(stderr,
+                    "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]\n");
             return 2;
         }
     }
     if (rounds < 1 || rounds > 1000 || batch < 1 || batch > 4096) {
-        fprintf(stderr, "bench_w2: rounds is %d, expected 1 to 1000; batch is %lld, expected 1 to 4096\n", rounds, (long long)batch);
+        fprintf(stderr, "bench_w2: rounds is %d, expected 1 to 1000; batch is %lld, expected 1 to 4096\n",
+                rounds, (long long)batch);
         return 2;
     }
     threads = gal_threads(threads);
@@ -289,9 +303,10 @@ int main(int argc, char **argv)
         printf("{\"ms\": %.3f, \"peak\": %.1f, \"gigaflop\": %.2f}\n", ms, gigaflops, total);
         return 0;
     }
-    printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA peak of %.0f GF/s\n",
-           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest, total / ms * 1e3,
-           1e5 * total / ms / gigaflops, gigaflops);
+    printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA "
+           "peak of %.0f GF/s\n",
+           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest,
+           total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
     double sum = 0;
     for (int i = 0; profiled && i < op_count; i++) {
         gal_program *alone = record(i, i + 1);
@@ -299,7 +314,8 @@ int main(int argc, char **argv)
         sum += op_ms;
         printf("  %-24s %7.2f ms, fastest %7.2f", ops[i].name, op_ms, fastest);
         if (ops[i].gigaflop > 0.1)
-            printf("  %4.0f GF/s  %3.0f %%", ops[i].gigaflop / op_ms * 1e3, 1e5 * ops[i].gigaflop / op_ms / gigaflops);
+            printf("  %4.0f GF/s  %3.0f %%", ops[i].gigaflop / op_ms * 1e3,
+                   1e5 * ops[i].gigaflop / op_ms / gigaflops);
         if (ops[i].gigabytes > 0.001)
             printf("  %5.1f GB/s", ops[i].gigabytes / op_ms * 1e3);
         printf("\n");

@@ -1,5 +1,5 @@
-/* cutouts.c: the mock survey's pictures against what IMAGES.md says of them: flux, PSF, noise, colours, what depends on the galaxy and what
- * does not, the JPEG. */
+/* cutouts.c: the mock survey's pictures against what IMAGES.md says of them: flux, PSF, noise, colours, what
+ * depends on the galaxy and what does not, the JPEG. */
 #include "check.h"
 #include "mock/fast/picture.h"
 #include "mock/field.h"
@@ -40,14 +40,16 @@ static void flux(void)
         gal_mock_shape shape;
         gal_mock_shape_of(&shape, &galaxy[k], &donor[k], 63, SEED);
         for (int b = 0; b < 3; b++)
-            IS_TRUE(shape.bulge[b] >= 0 && shape.clumps[b] >= 0 && shape.bulge[b] + shape.clumps[b] <= 1 + 1e-12);
+            IS_TRUE(shape.bulge[b] >= 0 && shape.clumps[b] >= 0 &&
+                    shape.bulge[b] + shape.clumps[b] <= 1 + 1e-12);
     }
 }
 
 /* A galaxy that is all bulge, much smaller than a pixel, on the pixel right below the middle. */
 static gal_mock_shape point(double flux)
 {
-    gal_mock_shape shape = {.axis_ratio = 1, .bulge_axis_ratio = 1, .radius = 1, .bulge_radius = .01, .arms = 2, .pitch = .3};
+    gal_mock_shape shape = {
+        .axis_ratio = 1, .bulge_axis_ratio = 1, .radius = 1, .bulge_radius = .01, .arms = 2, .pitch = .3};
     for (int b = 0; b < 3; b++) {
         shape.flux[b] = flux;
         shape.bulge[b] = 1;
@@ -68,7 +70,8 @@ static void seeing(void)
         for (int j = 0; j < 128; j++)
             for (int i = 0; i < 128; i++) {
                 double r2 = (i - 64) * (i - 64) + (j - 64) * (j - 64), value = gri[b * PIXELS + j * 128 + i];
-                double psf = .9 / (2 * M_PI * s * s) * exp(-r2 / (2 * s * s)) + .1 / (18 * M_PI * s * s) * exp(-r2 / (18 * s * s));
+                double psf = .9 / (2 * M_PI * s * s) * exp(-r2 / (2 * s * s)) +
+                             .1 / (18 * M_PI * s * s) * exp(-r2 / (18 * s * s));
                 second += value * r2 / 2;
                 if (abs(i - 64) < 20 && abs(j - 64) < 20)
                     IS_NEAR(value, psf, 1e-3 * peak);
@@ -78,8 +81,8 @@ static void seeing(void)
     }
 }
 
-/* The Gaussian's weights at whole distances, to 4 deviations: sum of squares, the share of white noise's variance that smoothing leaves
- * along one axis. */
+/* The Gaussian's weights at whole distances, to 4 deviations: sum of squares, the share of white noise's
+ * variance that smoothing leaves along one axis. */
 static double left_by_smoothing(void)
 {
     double sum = 0, squares = 0;
@@ -115,18 +118,22 @@ static void noise(void)
             }
         }
         for (int i = 0; i < PIXELS; i++)
-            cross += gri[i] * gri[PIXELS + i] / (gal_mock_pixel_sigma[1] * gal_mock_pixel_sigma[2]) / (DRAWS * PIXELS);
+            cross += gri[i] * gri[PIXELS + i] / (gal_mock_pixel_sigma[1] * gal_mock_pixel_sigma[2]) /
+                     (DRAWS * PIXELS);
     }
-    /* About ten pixels vary together, so that 60 pictures have 10^5 independent values: 5 standard errors of a variance are 2.2 %. */
+    /* About ten pixels vary together, so that 60 pictures have 10^5 independent values: 5 standard errors of
+     * a variance are 2.2 %. */
     double expected = left_by_smoothing() * left_by_smoothing();
     for (int b = 0; b < 3; b++) {
         CASE("the sky's noise in a pixel is sigma_pix, smoothed by the resampling, and 0 in the mean");
         IS_NEAR(all[b] / expected, 1, .022);
         IS_NEAR(mean[b], 0, 5 / sqrt(DRAWS * PIXELS));
         CASE("the noise at the frame's edge has the variance of the middle");
-        IS_NEAR(edge[b] / expected, 1, .1); /* 15,360 values, four of which vary together: 5 standard errors are 11 % */
+        IS_NEAR(edge[b] / expected, 1,
+                .1); /* 15,360 values, four of which vary together: 5 standard errors are 11 % */
         CASE("smoothing takes nothing from the noise of sixteen by sixteen pixels");
-        /* 3,840 blocks: 5 standard errors are 11 %; a block's rim is shared with its neighbours: 1 - 2 .9 / (16 sqrt pi) squared = .88. */
+        /* 3,840 blocks: 5 standard errors are 11 %; a block's rim is shared with its neighbours: 1 - 2 .9 /
+         * (16 sqrt pi) squared = .88. */
         IS_NEAR(blocks[b], .88, .1);
     }
     CASE("the bands' noises don't correlate");
@@ -147,29 +154,36 @@ static void noise(void)
                            d = gri[b * PIXELS + j * 128 + i] - light;
                     if (hypot(i - 64, j - 64) < 7)
                         continue;
-                    ratio += d * d / (expected * (sigma * sigma + light * gal_mock_dn[b + 1] / gal_mock_gain[b + 1]));
+                    ratio += d * d /
+                             (expected * (sigma * sigma + light * gal_mock_dn[b + 1] / gal_mock_gain[b + 1]));
                     count++;
                 }
     }
-    IS_NEAR(ratio / count, 1, 5 * sqrt(2.0 / count) + .06); /* the wing's curvature within the smoothing: 6 % */
+    IS_NEAR(ratio / count, 1,
+            5 * sqrt(2.0 / count) + .06); /* the wing's curvature within the smoothing: 6 % */
 }
 
 static void colours(void)
 {
-    CASE("colours are 255 X asinh(8 I) / (8 I), of the largest where it is above 1, of 0 where X is negative");
+    CASE(
+        "colours are 255 X asinh(8 I) / (8 I), of the largest where it is above 1, of 0 where X is negative");
     static uint8_t rgb[3 * PIXELS];
     for (int i = 0; i < PIXELS; i++)
         for (int b = 0; b < 3; b++) /* from -.1 over 0 to 300 nanomaggies, dense near 0 */
-            gri[b * PIXELS + i] = i < 8 ? 0 : (float)(pow(10, (i * (b + 1) * 37 % 4096) / 4096.0 * 7.5 - 5) - .1 * ((i >> b) % 3 == 0));
+            gri[b * PIXELS + i] = i < 8 ? 0
+                                        : (float)(pow(10, (i * (b + 1) * 37 % 4096) / 4096.0 * 7.5 - 5) -
+                                                  .1 * ((i >> b) % 3 == 0));
     gal_mock_colours(rgb, gri);
     for (int i = 0; i < PIXELS; i++) {
-        double x[3] = {2.0 * gri[2 * PIXELS + i], 2.5 * gri[PIXELS + i], 3.3 * gri[i]}, mean = (x[0] + x[1] + x[2]) / 3;
+        double x[3] = {2.0 * gri[2 * PIXELS + i], 2.5 * gri[PIXELS + i], 3.3 * gri[i]},
+               mean = (x[0] + x[1] + x[2]) / 3;
         double factor = mean != 0 ? asinh(8 * mean) / (8 * mean) : 1, largest = 1;
         for (int c = 0; c < 3; c++)
             largest = fmax(largest, x[c] * factor);
         for (int c = 0; c < 3; c++) {
             double value = 255 * fmax(x[c] * factor, 0) / largest;
-            REPORT(fabs(rgb[3 * i + c] - value) <= .502, "pixel %d: channel %d is %d, expected %.3f", i, c, rgb[3 * i + c], value);
+            REPORT(fabs(rgb[3 * i + c] - value) <= .502, "pixel %d: channel %d is %d, expected %.3f", i, c,
+                   rgb[3 * i + c], value);
         }
     }
 }
@@ -182,7 +196,8 @@ static double correlation(const double *x, const double *y, int n)
     return (sxy - sx * sy / n) / sqrt((sxx - sx * sx / n) * (syy - sy * sy / n));
 }
 
-/* The feature of a coupling, what it should follow, and every feature of the shape for the comparison of the others. */
+/* The feature of a coupling, what it should follow, and every feature of the shape for the comparison of the
+ * others. */
 static double feature(const gal_mock_shape *s, unsigned coupling)
 {
     switch (coupling) {
@@ -243,20 +258,22 @@ static void couplings(void)
             /* The bulge's colour is allowed to move with its share. */
             for (unsigned c = 1; c < 64; c *= 2)
                 if (c != coupling)
-                    REPORT(fabs(feature(&with, c) - feature(&without, c)) < 1e-9, "without %u feature %u of galaxy %d moved", coupling, c,
-                           k);
+                    REPORT(fabs(feature(&with, c) - feature(&without, c)) < 1e-9,
+                           "without %u feature %u of galaxy %d moved", coupling, c, k);
         }
         CASE("a feature follows its galaxy's latent while the coupling is on");
-        REPORT(fabs(correlation(on, latent, GALAXIES)) > .4, "coupling %u: correlation %.3f", coupling, correlation(on, latent, GALAXIES));
+        REPORT(fabs(correlation(on, latent, GALAXIES)) > .4, "coupling %u: correlation %.3f", coupling,
+               correlation(on, latent, GALAXIES));
         CASE("a coupling switched off leaves the feature independent of its galaxy");
-        REPORT(fabs(correlation(off, latent, GALAXIES)) < 5 / sqrt(GALAXIES), "coupling %u: correlation %.3f", coupling,
-               correlation(off, latent, GALAXIES));
+        REPORT(fabs(correlation(off, latent, GALAXIES)) < 5 / sqrt(GALAXIES), "coupling %u: correlation %.3f",
+               coupling, correlation(off, latent, GALAXIES));
         CASE("a coupling switched off leaves the feature's mean and deviation");
         double deviation = sqrt(square[0] - mean[0] * mean[0]);
-        REPORT(fabs(mean[1] - mean[0]) < 5 * deviation * sqrt(2.0 / GALAXIES), "coupling %u: means %.4f and %.4f", coupling, mean[0],
-               mean[1]);
+        REPORT(fabs(mean[1] - mean[0]) < 5 * deviation * sqrt(2.0 / GALAXIES),
+               "coupling %u: means %.4f and %.4f", coupling, mean[0], mean[1]);
         REPORT(fabs(sqrt(square[1] - mean[1] * mean[1]) / deviation - 1) < 5 * sqrt(2.0 / GALAXIES),
-               "coupling %u: deviations %.4f and %.4f", coupling, deviation, sqrt(square[1] - mean[1] * mean[1]));
+               "coupling %u: deviations %.4f and %.4f", coupling, deviation,
+               sqrt(square[1] - mean[1] * mean[1]));
     }
 }
 
@@ -306,8 +323,12 @@ static void field(void)
         memset(&f, 0, sizeof f);
         memset(gri, 0, sizeof gri);
         f.galaxies = 1;
-        f.galaxy[0] = (struct gal_field_galaxy){
-            .x = 3.3f, .y = -8.1f, .flux = {100, 100, 100}, .scale = .6f + k, .axis_ratio = 1 - .2f * k, .angle = k};
+        f.galaxy[0] = (struct gal_field_galaxy){.x = 3.3f,
+                                                .y = -8.1f,
+                                                .flux = {100, 100, 100},
+                                                .scale = .6f + k,
+                                                .axis_ratio = 1 - .2f * k,
+                                                .angle = k};
         gal_mock_field_galaxies(gri, &f, 1);
         IS_NEAR(sum_of(gri) / 100, 1, .03);
         memset(gri, 0, sizeof gri);
@@ -345,10 +366,12 @@ static void bits(void)
     IS_INT(differ, 0);
 
 #ifdef __x86_64__
-    CASE("every instruction set makes the same picture within 1e-5 of its brightest pixel, and colours within 1");
+    CASE("every instruction set makes the same picture within 1e-5 of its brightest pixel, and colours "
+         "within 1");
     const gal_picture_kernels *kernels[2] = {&gal_picture_avx2, &gal_picture_avx512};
     int has[2] = {__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")};
+                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl")};
     gal_picture_disc d = {.cosine = .6f,
                           .sine = .8f,
                           .axis_ratio = .3f,
@@ -383,7 +406,8 @@ static void bits(void)
                 largest = fmax(largest, fabs(gri[i]));
                 apart = fmax(apart, fabs(gri[i] - other[i]));
             }
-            REPORT(largest > 0 && apart <= 1e-5 * largest, "set %d, step %d: %.3g apart, %.3g at most", k, step, apart, largest);
+            REPORT(largest > 0 && apart <= 1e-5 * largest, "set %d, step %d: %.3g apart, %.3g at most", k,
+                   step, apart, largest);
         }
     static uint8_t rgb[2][3 * PIXELS];
     for (int k = 0; k < 2; k++) {
@@ -425,7 +449,8 @@ static void jpeg(void)
     IS_INT(in.comp_info[0].h_samp_factor, 2);
     IS_INT(in.comp_info[0].v_samp_factor, 2);
     IS_INT(in.comp_info[1].h_samp_factor, 1);
-    /* The standard's tables (ITU-T T.81, K.1) times 200 - 2 quality, per cent: 16 .16 = 2.56 and 99 .16 = 15.84. */
+    /* The standard's tables (ITU-T T.81, K.1) times 200 - 2 quality, per cent: 16 .16 = 2.56 and 99 .16
+     * = 15.84. */
     IS_INT(in.quant_tbl_ptrs[0]->quantval[0], 3);
     IS_INT(in.quant_tbl_ptrs[0]->quantval[63], 16);
     jpeg_start_decompress(&in);
@@ -443,7 +468,8 @@ static void jpeg(void)
         IS_NEAR(apart[c], 0, 2.5);
     remove(path);
     CASE("a cutout that can't be written is one sentence with its path");
-    FAILS(gal_mock_cutout("no_such_folder/1.jpg", &galaxy[2], NULL, 0, SEED, 1), GAL_FILE, "no_such_folder/1.jpg");
+    FAILS(gal_mock_cutout("no_such_folder/1.jpg", &galaxy[2], NULL, 0, SEED, 1), GAL_FILE,
+          "no_such_folder/1.jpg");
     FAILS(gal_disk_sync("no_such_folder"), GAL_FILE, "no_such_folder");
     IS_OK(gal_disk_sync("."));
 }

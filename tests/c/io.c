@@ -1,5 +1,5 @@
-/* Files in C: what is written is read again and matches other programs byte for byte; a failed write of any format leaves the old file.
- * What damaged files do is io_damage.c's. */
+/* Files in C: what is written is read again and matches other programs byte for byte; a failed write of any
+ * format leaves the old file. What damaged files do is io_damage.c's. */
 #define _GNU_SOURCE
 #include "check.h"
 #include "io/io.h"
@@ -83,7 +83,8 @@ static void test_file(void)
     CASE("a file's bytes are on the disk before its new name is, and that before the write returns");
     order[0] = 0;
     IS_OK(gal_file_write(in_folder("order.txt"), "x", 1));
-    REPORT(strcmp(order, "frd") == 0, "the order is \"%s\", expected \"frd\": sync the file, rename it, sync the folder", order);
+    REPORT(strcmp(order, "frd") == 0,
+           "the order is \"%s\", expected \"frd\": sync the file, rename it, sync the folder", order);
 
     CASE("a write that runs out of space leaves the old file and no temporary one");
     struct rlimit old, small;
@@ -113,7 +114,8 @@ static void test_file(void)
     IS_INT(info.st_size, 3);
 
     CASE("what is no regular file is neither read nor replaced");
-    FAILS(gal_file_read(&bytes, &n, in_folder("absent")), GAL_FILE, "absent: can't be opened: No such file or directory");
+    FAILS(gal_file_read(&bytes, &n, in_folder("absent")), GAL_FILE,
+          "absent: can't be opened: No such file or directory");
     FAILS(gal_file_read(&bytes, &n, folder), GAL_FILE, "is a folder, expected a regular file");
     FAILS(gal_file_read(&bytes, &n, "/dev/null"), GAL_FILE, "is a device or a pipe");
     FAILS(gal_file_write("/dev/null", "x", 1), GAL_FILE, "is a device or a pipe");
@@ -144,7 +146,8 @@ static void leave(const char *name, const char *text, long age)
 static void test_sweep(void)
 {
     gal_writer writer;
-    CASE("sweeping takes what nobody writes any more, and neither what somebody writes, nor what was made this moment, nor anything else");
+    CASE("sweeping takes what nobody writes any more, and neither what somebody writes, nor what was made "
+         "this moment, nor anything else");
     leave(".galrun-1-0.tmp", "half", 0); /* process 1 lives, but did not write it */
     leave(".galrun-999999999-3.tmp", "", 3600);
     leave(".galrun-999999999-4.tmp", "", 0);
@@ -187,12 +190,15 @@ static void test_written(void)
     IS_OK(gal_tensor_view(&a, stored, 2, (int64_t[]){2, 2}, (int64_t[]){1, 2}, 0));
     gal_tensor *b = tensor(GAL_U8, 1, (int64_t[]){3}, bytes), *c = tensor(GAL_F32, 0, NULL, &half),
                *n = tensor(GAL_I64, 1, (int64_t[]){4}, ids);
-    const char *names[] = {"a", "b", "c", "n"}, *key = "note", *value = "line 1\nline \xce\xb8 \"2\"", *twice[] = {"a", "a"}, *bad = "\xff";
+    const char *names[] = {"a", "b", "c", "n"}, *key = "note", *value = "line 1\nline \xce\xb8 \"2\"",
+               *twice[] = {"a", "a"}, *bad = "\xff";
     const gal_tensor *tensors[] = {a, b, c, n};
     IS_OK(gal_safetensors_write(in_folder("x.safetensors"), 4, names, tensors, 1, &key, &value));
     IS_TRUE(same_file(in_folder("x.safetensors"), GOLDEN "written.safetensors"));
-    FAILS(gal_safetensors_write(in_folder("y.safetensors"), 2, twice, tensors, 0, NULL, NULL), GAL_VALUE, "\"a\" is given twice");
-    FAILS(gal_safetensors_write(in_folder("y.safetensors"), 1, names, tensors, 1, &key, &bad), GAL_VALUE, "metadata \"note\" is not UTF-8");
+    FAILS(gal_safetensors_write(in_folder("y.safetensors"), 2, twice, tensors, 0, NULL, NULL), GAL_VALUE,
+          "\"a\" is given twice");
+    FAILS(gal_safetensors_write(in_folder("y.safetensors"), 1, names, tensors, 1, &key, &bad), GAL_VALUE,
+          "metadata \"note\" is not UTF-8");
     IS_INT(gal_path_exists(in_folder("y.safetensors")), 0);
 
     CASE("no tensors and no metadata are a valid file");
@@ -205,7 +211,8 @@ static void test_written(void)
     CASE("an array is read into a tensor of its own dtype and shape only");
     gal_arrays *file = NULL;
     IS_OK(gal_arrays_open(&file, in_folder("x.npy")));
-    FAILS(gal_arrays_read(a, file, 0), GAL_SHAPE, "y is float32 {2, 2} on cpu, expected a contiguous float32 {2, 3}");
+    FAILS(gal_arrays_read(a, file, 0), GAL_SHAPE,
+          "y is float32 {2, 2} on cpu, expected a contiguous float32 {2, 3}");
     gal_arrays_free(file);
     gal_tensor *all[] = {x, a, stored, b, c, n};
     for (int i = 0; i < 6; i++)

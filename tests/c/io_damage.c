@@ -1,6 +1,6 @@
-/* Damaged files: every truncation of small valid ones, every byte of their headers, and 10,000 random single bytes of each give a value or
- * a sentence with the path, and never ask for more than 64 MiB. Under the sanitizers the same test shows that nothing is read or written
- * outside. */
+/* Damaged files: every truncation of small valid ones, every byte of their headers, and 10,000 random single
+ * bytes of each give a value or a sentence with the path, and never ask for more than 64 MiB. Under the
+ * sanitizers the same test shows that nothing is read or written outside. */
 #include "check.h"
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -27,7 +27,8 @@ static void count_taken(size_t asked, size_t got)
 
 #if defined(__SANITIZE_ADDRESS__)
 /* As in sanitizer/allocator_interface.h, which gcc does not bring. */
-int __sanitizer_install_malloc_and_free_hooks(void (*taken)(const volatile void *, size_t), void (*freed)(const volatile void *));
+int __sanitizer_install_malloc_and_free_hooks(void (*taken)(const volatile void *, size_t),
+                                              void (*freed)(const volatile void *));
 size_t __sanitizer_get_allocated_size(const volatile void *block);
 /* A larger request ends the test then and there, with the stack that made it. */
 __attribute__((visibility("default"))) const char *__asan_default_options(void);
@@ -115,7 +116,8 @@ static gal_status read_arrays(const char *path)
     gal_status status = gal_arrays_open(&file, path);
     for (int64_t i = 0; !status && i < gal_arrays_count(file); i++) {
         gal_tensor *x = NULL;
-        status = gal_tensor_new(&x, "cpu", gal_arrays_dtype(file, i), gal_arrays_rank(file, i), gal_arrays_shape(file, i));
+        status = gal_tensor_new(&x, "cpu", gal_arrays_dtype(file, i), gal_arrays_rank(file, i),
+                                gal_arrays_shape(file, i));
         if (!status)
             status = gal_arrays_read(x, file, i);
         if (!status && gal_tensor_count(x) > 0)
@@ -123,7 +125,8 @@ static gal_status read_arrays(const char *path)
         gal_tensor_free(x);
     }
     for (int64_t i = 0; !status && i < gal_arrays_metadata(file); i++)
-        seen += (double)(strlen(gal_arrays_metadata_key(file, i)) + strlen(gal_arrays_metadata_value(file, i)));
+        seen +=
+            (double)(strlen(gal_arrays_metadata_key(file, i)) + strlen(gal_arrays_metadata_value(file, i)));
     gal_arrays_free(file);
     return status;
 }
@@ -179,7 +182,8 @@ static int answers(reader *read, const char *path, gal_status *status)
     long long before = atomic_load(&held);
     atomic_store(&most_held, before);
     *status = read(path);
-    return is_answer(*status, path) && atomic_load(&most_held) - before <= MOST_BYTES && atomic_load(&largest) <= MOST_BYTES;
+    return is_answer(*status, path) && atomic_load(&most_held) - before <= MOST_BYTES &&
+           atomic_load(&largest) <= MOST_BYTES;
 }
 
 /* The file's bytes {*n}, and a copy of it in the folder that reads. */
@@ -209,14 +213,16 @@ static void test_truncations(const char *golden, const char *name, reader *read,
         if (status == GAL_OK && m < needed)
             answered = m;
     }
-    snprintf(sentence, sizeof sentence, "%s cut anywhere gives a sentence with its path, and no value where values are cut", golden);
+    snprintf(sentence, sizeof sentence,
+             "%s cut anywhere gives a sentence with its path, and no value where values are cut", golden);
     CASE(sentence);
     IS_INT(wrong, -1);
     IS_INT(answered, -1);
     gal_file_free(bytes);
 }
 
-/* Each byte from first to last in turn becomes each of a few others; one of them is enough in place of a blank, of which FITS has many. */
+/* Each byte from first to last in turn becomes each of a few others; one of them is enough in place of a
+ * blank, of which FITS has many. */
 static void test_damage(const char *golden, const char *name, reader *read, int64_t first, int64_t last)
 {
     static const char others[] = {'9', 0, '\xff', '"'};
@@ -233,7 +239,8 @@ static void test_damage(const char *golden, const char *name, reader *read, int6
         if (pwrite(fd, &bytes[k], 1, k) != 1)
             wrong = k;
     }
-    snprintf(sentence, sizeof sentence, "%s with any byte damaged gives a value or a sentence with its path", golden);
+    snprintf(sentence, sizeof sentence, "%s with any byte damaged gives a value or a sentence with its path",
+             golden);
     CASE(sentence);
     IS_TRUE(fd >= 0);
     IS_INT(wrong, -1);
@@ -266,12 +273,15 @@ static void test_random(const char *golden, const char *name, reader *read)
         if (pwrite(fd, &bytes[k], 1, k) != 1)
             wrong = k;
     }
-    snprintf(sentence, sizeof sentence, "%s with one byte changed, 10,000 times, gives a value or a sentence with its path, within 64 MiB",
-             golden);
+    snprintf(
+        sentence, sizeof sentence,
+        "%s with one byte changed, 10,000 times, gives a value or a sentence with its path, within 64 MiB",
+        golden);
     CASE(sentence);
     IS_TRUE(fd >= 0);
-    REPORT(wrong < 0, "byte %lld made %d does not; largest request %lld bytes, at most %lld held; %s", (long long)wrong, became,
-           (long long)atomic_load(&largest), (long long)atomic_load(&most_held), gal_error());
+    REPORT(wrong < 0, "byte %lld made %d does not; largest request %lld bytes, at most %lld held; %s",
+           (long long)wrong, became, (long long)atomic_load(&largest), (long long)atomic_load(&most_held),
+           gal_error());
     printf("%s: %lld of %d changes refused\n", golden, (long long)failed, CHANGES);
     close(fd);
     gal_file_free(bytes);
@@ -289,7 +299,8 @@ int main(void)
     test_truncations(GOLDEN "zip64.npz", "t.npz", read_arrays, 686);
     test_truncations(GOLDEN "numpy.safetensors", "t.safetensors", read_arrays, 833);
     test_truncations(GOLDEN "torch.safetensors", "t.safetensors", read_arrays, 244);
-    test_truncations(GOLDEN "plain.csv", "t.csv", read_table, 62); /* a CSV cut behind a row is a shorter table */
+    test_truncations(GOLDEN "plain.csv", "t.csv", read_table,
+                     62); /* a CSV cut behind a row is a shorter table */
     test_truncations(GOLDEN "plain.csv.gz", "t.csv.gz", read_table, 152);
     test_truncations(GOLDEN "small.fits", "t.fits", read_table, 5760 + 4 * 12);
     test_truncations(GOLDEN "table.fits.gz", "t.fits.gz", read_table, 1186);
@@ -300,8 +311,9 @@ int main(void)
     test_damage(GOLDEN "plain.csv.gz", "d.csv.gz", read_table, 0, 152);
     test_damage(GOLDEN "small.fits", "d.fits", read_table, 0, 5840);
     test_damage(GOLDEN "table.fits", "d.fits", read_table, 8640, 14400); /* the header of its table */
-    static const char *const arrays[] = {"f8_big.npy", "cube_fortran.npy", "version2.npy",      "numpy.npz",
-                                         "packed.npz", "zip64.npz",        "numpy.safetensors", "torch.safetensors"};
+    static const char *const arrays[] = {"f8_big.npy",        "cube_fortran.npy", "version2.npy",
+                                         "numpy.npz",         "packed.npz",       "zip64.npz",
+                                         "numpy.safetensors", "torch.safetensors"};
     static const char *const tables[] = {"plain.csv",  "skyserver.csv", "plain.csv.gz", "small.fits",
                                          "table.fits", "table.fits.gz", "copy.fits"};
     char golden[64];

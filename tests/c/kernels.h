@@ -1,5 +1,5 @@
-/* kernels.h: what the tests of the CPU kernels share: tables of every instruction set that this machine has, lanes run one after another,
- * arrays with sentinels around them, and numbers to work on. */
+/* kernels.h: what the tests of the CPU kernels share: tables of every instruction set that this machine has,
+ * lanes run one after another, arrays with sentinels around them, and numbers to work on. */
 #ifndef KERNELS_H
 #define KERNELS_H
 #include "check.h"
@@ -75,7 +75,8 @@ static inline int same_bits(const void *a, const void *b, int64_t n)
     return n == 0 || memcmp(a, b, (size_t)n * 4) == 0;
 }
 /* |value - expected| <= tolerance everywhere, else the worst place is printed. */
-static inline void all_near(const float *value, const double *expected, int64_t n, double tolerance, const char *what, const char *isa)
+static inline void all_near(const float *value, const double *expected, int64_t n, double tolerance,
+                            const char *what, const char *isa)
 {
     int64_t worst = 0;
     double most = -1;
@@ -90,8 +91,9 @@ static inline void all_near(const float *value, const double *expected, int64_t 
         if (off != off)
             break;
     }
-    REPORT(n == 0 || most <= tolerance, "%s (%s): element %lld of %lld is %.9g, expected %.9g within %.3g", what, isa, (long long)worst,
-           (long long)n, n ? value[worst] : 0, n ? expected[worst] : 0, tolerance);
+    REPORT(n == 0 || most <= tolerance, "%s (%s): element %lld of %lld is %.9g, expected %.9g within %.3g",
+           what, isa, (long long)worst, (long long)n, n ? value[worst] : 0, n ? expected[worst] : 0,
+           tolerance);
 }
 
 #endif

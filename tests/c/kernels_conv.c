@@ -1,6 +1,6 @@
-/* Convolutions in every table of kernels (specification, plain, avx2, avx512, onednn) against double precision written another way (by
- * scattering), the reference's gradients against finite differences, and the claims of galrun.h: bits that depend neither on the other
- * images nor on the threads. */
+/* Convolutions in every table of kernels (specification, plain, avx2, avx512, onednn) against double
+ * precision written another way (by scattering), the reference's gradients against finite differences, and
+ * the claims of galrun.h: bits that depend neither on the other images nor on the threads. */
 #include "kernels_conv.h"
 
 /* A recorded step gives the same bits when it is replayed. */
@@ -8,8 +8,8 @@ static void replays(void)
 {
     CASE("a replayed convolution equals the eager one bit for bit");
     gal_tensor *x = TENSOR(3, 10, 12, 3), *w = TENSOR(8, 3, 3, 3), *b = TENSOR(8), *dy = TENSOR(3, 5, 6, 8);
-    gal_tensor *y = TENSOR(3, 5, 6, 8), *dx = TENSOR(3, 10, 12, 3), *dw = TENSOR(8, 3, 3, 3), *db = TENSOR(8), *y2 = TENSOR(3, 5, 6, 8),
-               *dw2 = TENSOR(8, 3, 3, 3);
+    gal_tensor *y = TENSOR(3, 5, 6, 8), *dx = TENSOR(3, 10, 12, 3), *dw = TENSOR(8, 3, 3, 3), *db = TENSOR(8),
+               *y2 = TENSOR(3, 5, 6, 8), *dw2 = TENSOR(8, 3, 3, 3);
     gal_tensor *dx2 = TENSOR(3, 10, 12, 3);
     gal_tensor *filled[] = {x, w, b, dy};
     for (int i = 0; i < 4; i++)

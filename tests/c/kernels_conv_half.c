@@ -1,13 +1,14 @@
-/* Convolutions of bfloat16, by every way that this machine has (AMX, dot products, the specification), against double precision whose
- * factors are rounded too: so what is tested is the sums, at float32's precision, and that exactly x, w and dz are rounded. And the claims
- * of galrun.h: bits that depend neither on the other images nor on the threads; float32, and a notice, where a processor has no such
- * products. */
+/* Convolutions of bfloat16, by every way that this machine has (AMX, dot products, the specification),
+ * against double precision whose factors are rounded too: so what is tested is the sums, at float32's
+ * precision, and that exactly x, w and dz are rounded. And the claims of galrun.h: bits that depend neither
+ * on the other images nor on the threads; float32, and a notice, where a processor has no such products. */
 #include "kernels_conv.h"
 
 /* Whether a small convolution has the bits of float32, so that nothing was rounded. */
 static int is_float32(void)
 {
-    gal_tensor *x = TENSOR(1, 5, 6, 7), *w = TENSOR(20, 3, 3, 7), *y = TENSOR(1, 5, 6, 20), *exact = TENSOR(1, 5, 6, 20);
+    gal_tensor *x = TENSOR(1, 5, 6, 7), *w = TENSOR(20, 3, 3, 7), *y = TENSOR(1, 5, 6, 20),
+               *exact = TENSOR(1, 5, 6, 20);
     random_fill(x);
     random_fill(w);
     IS_OK(gal_conv2d(exact, NULL, x, w, NULL, 1, GAL_SAME, GAL_SILU, 1, GAL_EXACT));
@@ -32,7 +33,8 @@ static void by(const char *isa, const char *way)
     if (is_float32()) {
         static int told;
         const char *said = gal_notice();
-        REPORT(told || (said && strstr(said, "float32")), "%s: computed in float32, said: %s", name, said ? said : "nothing");
+        REPORT(told || (said && strstr(said, "float32")), "%s: computed in float32, said: %s", name,
+               said ? said : "nothing");
         REPORT(strcmp(isa, "specification") != 0, "%s rounds nothing", name);
         told = 1;
         return;

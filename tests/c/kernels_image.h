@@ -1,5 +1,5 @@
-/* image.h: what the tests of images' layers share: tensors with sentinels on both sides, for the kernels of any table, and comparison with
- * double precision. */
+/* image.h: what the tests of images' layers share: tensors with sentinels on both sides, for the kernels of
+ * any table, and comparison with double precision. */
 #ifndef IMAGE_H
 #define IMAGE_H
 #include "check.h"
@@ -70,21 +70,24 @@ static inline double *doubles(const gal_tensor *x)
 }
 
 /* |x - ref| <= 1e-6 times the sum of the terms' sizes, plus slack; the worst element is reported. */
-static inline void is_within(const char *what, const char *where, const gal_tensor *x, const double *ref, const double *terms, double slack)
+static inline void is_within(const char *what, const char *where, const gal_tensor *x, const double *ref,
+                             const double *terms, double slack)
 {
     double worst = -1, value = 0, expected = 0, allowed = 0;
     int64_t place = 0;
     for (int64_t i = 0; i < gal_tensor_count(x); i++) {
-        double v = ((const float *)x->data)[i], tolerance = 1e-6 * (terms ? terms[i] : 1 + fabs(ref[i])) + slack + 1e-30,
+        double v = ((const float *)x->data)[i],
+               tolerance = 1e-6 * (terms ? terms[i] : 1 + fabs(ref[i])) + slack + 1e-30,
                excess = fabs(v - ref[i]) / tolerance;
         if (!(excess <= worst))
             worst = excess, place = i, value = v, expected = ref[i], allowed = tolerance;
     }
-    REPORT(worst <= 1, "%s of %s: element %lld is %.9g, expected %.9g within %.3g", what, where, (long long)place, value, expected,
-           allowed);
+    REPORT(worst <= 1, "%s of %s: element %lld is %.9g, expected %.9g within %.3g", what, where,
+           (long long)place, value, expected, allowed);
 }
 
-static inline void is_close(const char *what, const char *where, const gal_tensor *x, const double *ref, const double *terms)
+static inline void is_close(const char *what, const char *where, const gal_tensor *x, const double *ref,
+                            const double *terms)
 {
     is_within(what, where, x, ref, terms, 0);
 }

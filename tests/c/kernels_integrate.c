@@ -1,5 +1,5 @@
-/* kernels_flow.c: the fused integrator of the velocity net on every instruction set: against double precision with the divergence by finite
- * differences, against itself in other company, and in bfloat16. */
+/* kernels_flow.c: the fused integrator of the velocity net on every instruction set: against double precision
+ * with the divergence by finite differences, against itself in other company, and in bfloat16. */
 #include "kernels.h"
 #include "reference.h"
 
@@ -9,14 +9,18 @@ typedef struct problem {
     double *times;
 } problem;
 
-static const gal_runge_kutta rk4 = {
-    .stages = 4, .a = {{0}, {0.5}, {0, 0.5}, {0, 0, 1}}, .b = {1. / 6, 1. / 3, 1. / 3, 1. / 6}, .c = {0, 0.5, 0.5, 1}};
+static const gal_runge_kutta rk4 = {.stages = 4,
+                                    .a = {{0}, {0.5}, {0, 0.5}, {0, 0, 1}},
+                                    .b = {1. / 6, 1. / 3, 1. / 3, 1. / 6},
+                                    .c = {0, 0.5, 0.5, 1}};
 /* Heun's third-order rule: a stage that no later one and no end uses alone, an entry of a row that is 0. */
-static const gal_runge_kutta heun = {.stages = 3, .a = {{0}, {1. / 3}, {0, 2. / 3}}, .b = {0.25, 0, 0.75}, .c = {0, 1. / 3, 2. / 3}};
+static const gal_runge_kutta heun = {
+    .stages = 3, .a = {{0}, {1. / 3}, {0, 2. / 3}}, .b = {0.25, 0, 0.75}, .c = {0, 1. / 3, 2. / 3}};
 
-/* A net of `hidden` layers of `width` outputs with weights as fresh layers have them, and `rows` rows of normal size. */
-static problem make(int hidden, int64_t width, int64_t d, int64_t context, int activation, int64_t rows, int64_t galaxies, int steps,
-                    int backward)
+/* A net of `hidden` layers of `width` outputs with weights as fresh layers have them, and `rows` rows of
+ * normal size. */
+static problem make(int hidden, int64_t width, int64_t d, int64_t context, int activation, int64_t rows,
+                    int64_t galaxies, int steps, int backward)
 {
     problem p = {0};
     gal_flow_integrate_args *g = &p.args;
@@ -30,7 +34,8 @@ static problem make(int hidden, int64_t width, int64_t d, int64_t context, int a
     p.times = calloc((size_t)steps + 1, sizeof *p.times);
     for (int s = 0; s <= steps; s++)
         p.times[s] = backward ? 1 - s / (double)steps : s / (double)steps;
-    g->theta = p.theta, g->integral = p.integral, g->features = context ? p.features : NULL, g->times = p.times;
+    g->theta = p.theta, g->integral = p.integral, g->features = context ? p.features : NULL,
+    g->times = p.times;
     for (int i = 0; i <= hidden; i++) {
         gal_flow_layer *l = &g->layer[i];
         l->in = i ? width : 1 + d + context;
@@ -58,7 +63,8 @@ static void drop(problem *p)
 
 /* ---- double precision ---- */
 
-static void velocity(const gal_flow_integrate_args *g, double t, const double *theta, const float *features, double *v)
+static void velocity(const gal_flow_integrate_args *g, double t, const double *theta, const float *features,
+                     double *v)
 {
     double x[1024], y[1024];
     int64_t in = 0;
@@ -81,7 +87,8 @@ static void velocity(const gal_flow_integrate_args *g, double t, const double *t
 }
 
 /* The divergence by central differences of the fourth order. */
-static double divergence(const gal_flow_integrate_args *g, double t, const double *theta, const float *features)
+static double divergence(const gal_flow_integrate_args *g, double t, const double *theta,
+                         const float *features)
 {
     double sum = 0, at[32], v[4][32], e = 1e-3;
     memcpy(at, theta, (size_t)g->d * sizeof *at);
@@ -97,9 +104,11 @@ static double divergence(const gal_flow_integrate_args *g, double t, const doubl
     return sum;
 }
 
-static void carry(const gal_flow_integrate_args *g, const float *from, int64_t row, double *theta, double *integral)
+static void carry(const gal_flow_integrate_args *g, const float *from, int64_t row, double *theta,
+                  double *integral)
 {
-    const float *features = g->features ? g->features + (g->galaxies == 1 ? 0 : (g->first + row) / g->share) * g->width : NULL;
+    const float *features =
+        g->features ? g->features + (g->galaxies == 1 ? 0 : (g->first + row) / g->share) * g->width : NULL;
     double k[16][32], div[16], at[32];
     *integral = 0;
     for (int64_t j = 0; j < g->d; j++)
@@ -145,7 +154,8 @@ static float *integrate(const gal_backend *table, const problem *p, int lanes)
 static void against_double(problem *p, const char *what)
 {
     gal_flow_integrate_args *g = &p->args;
-    double *expected = calloc((size_t)(g->rows * g->d), sizeof *expected), *integral = calloc((size_t)g->rows, sizeof *integral);
+    double *expected = calloc((size_t)(g->rows * g->d), sizeof *expected),
+           *integral = calloc((size_t)g->rows, sizeof *integral);
     for (int64_t r = 0; r < g->rows; r++)
         carry(g, p->theta + r * g->d, r, expected + r * g->d, integral + r);
     EACH_TABLE(table, isa)
@@ -173,8 +183,8 @@ static void shapes(void)
     };
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
         for (int density = 0; density < 2; density++) {
-            problem p = make(nets[i].hidden, nets[i].width, nets[i].d, nets[i].context, nets[i].activation, nets[i].rows, nets[i].galaxies,
-                             3, density);
+            problem p = make(nets[i].hidden, nets[i].width, nets[i].d, nets[i].context, nets[i].activation,
+                             nets[i].rows, nets[i].galaxies, 3, density);
             char what[64];
             snprintf(what, sizeof what, "net %d, %s", (int)i, density ? "density" : "samples");
             if (!density)
@@ -189,8 +199,8 @@ static void shapes(void)
 static void relu(void)
 {
     CASE("relu's divergence is that of the side of the kink on which a value lies");
-    /* One layer, v = relu(w theta + b): the divergence is the sum of the diagonal where the value is positive; finite differences would
-     * cross the kink. */
+    /* One layer, v = relu(w theta + b): the divergence is the sum of the diagonal where the value is
+     * positive; finite differences would cross the kink. */
     problem p = make(0, 0, 3, 0, GAL_IDENTITY, 40, 1, 1, 0);
     p.args.layer[0].activation = GAL_RELU;
     p.args.method = (gal_runge_kutta){.stages = 1, .b = {1}};
@@ -206,14 +216,16 @@ static void relu(void)
                 sum += z > 0 ? p.w[0][j * 4 + 1 + j] : 0;
                 IS_NEAR(theta[r * 3 + j], p.theta[r * 3 + j] + (z > 0 ? z : 0), 1e-6);
             }
-            REPORT(fabs(p.integral[r] - sum) < 1e-6, "%s: row %d has divergence %.9g, expected %.9g", isa, r, p.integral[r], sum);
+            REPORT(fabs(p.integral[r] - sum) < 1e-6, "%s: row %d has divergence %.9g, expected %.9g", isa, r,
+                   p.integral[r], sum);
         }
         unwall(theta);
     }
     drop(&p);
 }
 
-/* Row `row` of the problem and those behind it, `rows` of them, as a problem of their own that borrows its arrays. */
+/* Row `row` of the problem and those behind it, `rows` of them, as a problem of their own that borrows its
+ * arrays. */
 static problem part(const problem *p, int64_t row, int64_t rows, float *integral)
 {
     problem q = *p;
@@ -226,7 +238,8 @@ static problem part(const problem *p, int64_t row, int64_t rows, float *integral
 static void bits(int precision, const char *sentence)
 {
     CASE(sentence);
-    static const int cuts[][2] = {{0, 1}, {199, 1}, {17, 3}, {100, 15}, {3, 16}, {90, 17}, {1, 47}, {10, 49}, {50, 150}};
+    static const int cuts[][2] = {{0, 1},   {199, 1}, {17, 3},  {100, 15}, {3, 16},
+                                  {90, 17}, {1, 47},  {10, 49}, {50, 150}};
     for (int density = 0; density < (precision == GAL_EXACT ? 2 : 1); density++)
         for (int d = 1; d < 7; d += 2) {
             problem p = make(3, 37, d, 4, GAL_SILU, 200, 40, 3, density);
@@ -248,7 +261,8 @@ static void bits(int precision, const char *sentence)
                     float *own = integrate(table, &q, 1);
                     REPORT(same_bits(own, all + cuts[c][0] * d, cuts[c][1] * d) &&
                                (!density || same_bits(alone, integral + cuts[c][0], cuts[c][1])),
-                           "%s: rows %d to %d alone have other bits, d = %d", isa, cuts[c][0], cuts[c][0] + cuts[c][1] - 1, d);
+                           "%s: rows %d to %d alone have other bits, d = %d", isa, cuts[c][0],
+                           cuts[c][0] + cuts[c][1] - 1, d);
                     unwall(own);
                     unwall(alone);
                 }
@@ -272,8 +286,8 @@ static void not_a_number(void)
             p.theta[20 * 3] = NAN;
             float *found = integrate(table, &p, 1);
             p.theta[20 * 3] = kept;
-            REPORT(same_bits(found, clean, 20 * 3) && same_bits(found + 21 * 3, clean + 21 * 3, 39 * 3), "%s: a neighbour has other bits",
-                   isa);
+            REPORT(same_bits(found, clean, 20 * 3) && same_bits(found + 21 * 3, clean + 21 * 3, 39 * 3),
+                   "%s: a neighbour has other bits", isa);
             REPORT(found[20 * 3] != found[20 * 3], "%s: the row itself is %g", isa, found[20 * 3]);
             unwall(clean);
             unwall(found);
@@ -284,7 +298,8 @@ static void not_a_number(void)
 
 static void bf16(void)
 {
-    CASE("with both factors rounded to bfloat16 the kernels agree, and are off from float32 by about its rounding");
+    CASE("with both factors rounded to bfloat16 the kernels agree, and are off from float32 by about its "
+         "rounding");
     static const int widths[] = {16, 48, 61, 33};
     static int told;
     for (int i = 0; i < 4; i++) {
@@ -299,7 +314,8 @@ static void bf16(void)
             expected[k] = rounded[k];
             off = fmax(off, fabs(rounded[k] - exact[k]));
         }
-        REPORT(off > 1e-4 && off < 0.03, "the specification's bfloat16 is off by %g, expected about 0.004", off);
+        REPORT(off > 1e-4 && off < 0.03, "the specification's bfloat16 is off by %g, expected about 0.004",
+               off);
         EACH_TABLE(table, isa)
         {
             float *found = integrate(table, &p, 2);
@@ -309,7 +325,8 @@ static void bf16(void)
             p.args.precision = GAL_BF16;
             /* Where the processor can't, it is float32 to the last bit, and said once. */
             if (same_bits(found, alike, 280))
-                REPORT(told || (said && strstr(said, "float32")), "%s: computed in float32, said: %s", isa, said ? said : "nothing");
+                REPORT(told || (said && strstr(said, "float32")), "%s: computed in float32, said: %s", isa,
+                       said ? said : "nothing");
             else
                 all_near(found, expected, 280, 2e-3, "bfloat16", isa);
             told = told || said;

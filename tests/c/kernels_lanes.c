@@ -1,13 +1,13 @@
-/* kernels_lanes.c: calls on threads: a replay equals the eager ops and any number of threads to the last bit; a failing or interrupted
- * replay says so and stops; the balance between all lanes and one. */
+/* kernels_lanes.c: calls on threads: a replay equals the eager ops and any number of threads to the last bit;
+ * a failing or interrupted replay says so and stops; the balance between all lanes and one. */
 #include "kernels.h"
 #include "cpu/lanes.h"
 
 enum { ROWS = 60, IN = 37, OUT = 130, STEPS = 20 };
 
 typedef struct net {
-    gal_tensor *x, *w, *b, *dw, *db, *first, *second, *hyper, *step, *state, *index, *order, *cursor, *total, *t, *theta_t, *velocity,
-        *theta;
+    gal_tensor *x, *w, *b, *dw, *db, *first, *second, *hyper, *step, *state, *index, *order, *cursor, *total,
+        *t, *theta_t, *velocity, *theta;
 } net;
 
 static gal_tensor *make(int dtype, int rank, int64_t a, int64_t b)
@@ -54,8 +54,9 @@ static net make_net(void)
 
 static void free_net(net *n)
 {
-    gal_tensor *all[] = {n->x,     n->w,     n->b,     n->dw,     n->db,    n->first, n->second,  n->hyper,    n->step,
-                         n->state, n->index, n->order, n->cursor, n->total, n->t,     n->theta_t, n->velocity, n->theta};
+    gal_tensor *all[] = {n->x,      n->w,     n->b,    n->dw,      n->db,       n->first,
+                         n->second, n->hyper, n->step, n->state,   n->index,    n->order,
+                         n->cursor, n->total, n->t,    n->theta_t, n->velocity, n->theta};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         gal_tensor_free(all[i]);
 }
@@ -63,8 +64,8 @@ static void free_net(net *n)
 /* One step: rows, draws, a layer forward and backward, AdamW; shared and serial calls in turn. */
 static void step(net *n)
 {
-    gal_tensor *y = make(GAL_F32, 2, ROWS, OUT), *slope = make(GAL_F32, 2, ROWS, OUT), *dy = make(GAL_F32, 2, ROWS, OUT),
-               *dz = make(GAL_F32, 2, ROWS, OUT);
+    gal_tensor *y = make(GAL_F32, 2, ROWS, OUT), *slope = make(GAL_F32, 2, ROWS, OUT),
+               *dy = make(GAL_F32, 2, ROWS, OUT), *dz = make(GAL_F32, 2, ROWS, OUT);
     gal_tensor *loss = make(GAL_F32, 0, 0, 0), *one = make(GAL_F32, 0, 0, 0);
     IS_OK(gal_fill(one, 1));
     IS_OK(gal_batch_rows(n->index, n->order, n->cursor));
@@ -115,8 +116,8 @@ static void replays(void)
     for (int threads = 1; threads <= 3; threads++)
         for (int way = 0; way < 3; way++) {
             train(w, &total, threads, way > 0, way == 2 ? 7 : 1);
-            REPORT(same_bits(w, first, OUT * IN) && total == first_total, "%d threads, way %d: loss %.17g, expected %.17g", threads, way,
-                   total, first_total);
+            REPORT(same_bits(w, first, OUT * IN) && total == first_total,
+                   "%d threads, way %d: loss %.17g, expected %.17g", threads, way, total, first_total);
         }
 }
 
@@ -126,8 +127,8 @@ static void failures(void)
     for (int threads = 1; threads <= 3; threads++) {
         gal_threads(threads);
         enum { MANY = 40000 };
-        gal_tensor *index = make(GAL_I64, 1, MANY, 0), *x = make(GAL_F32, 2, 10, 1), *y = make(GAL_F32, 2, MANY, 1),
-                   *count = make(GAL_I64, 0, 0, 0);
+        gal_tensor *index = make(GAL_I64, 1, MANY, 0), *x = make(GAL_F32, 2, 10, 1),
+                   *y = make(GAL_F32, 2, MANY, 1), *count = make(GAL_I64, 0, 0, 0);
         IS_OK(gal_fill(index, 0));
         IS_OK(gal_fill(count, 0));
         IS_OK(gal_fill(x, 2));
@@ -166,7 +167,8 @@ static void failures(void)
         IS_OK(gal_program_replay(program, 3));
         gal_program_free(program);
         gal_tensor_free(index), gal_tensor_free(x), gal_tensor_free(y), gal_tensor_free(count);
-        CASE("a call that fails in a replay stops it there, and its sentence reaches the caller from any lane");
+        CASE("a call that fails in a replay stops it there, and its sentence reaches the caller from any "
+             "lane");
     }
 }
 
@@ -217,7 +219,8 @@ static void plans(void)
     for (int threads = 1; threads <= 2; threads++) {
         gal_threads(threads);
         IS_OK(gal_fill(interrupting, 0));
-        gal_call calls[3] = {{interrupt_at_ten, &p, GAL_SERIAL}, {plus_one, &p, 1 << 20}, {backwards, &p, 1 << 20}};
+        gal_call calls[3] = {
+            {interrupt_at_ten, &p, GAL_SERIAL}, {plus_one, &p, 1 << 20}, {backwards, &p, 1 << 20}};
         void *plan = NULL;
         for (int i = 0; i < 1000; i++)
             x[i] = 0;
@@ -228,7 +231,8 @@ static void plans(void)
         IS_TRUE(x[0] == 10 && x[999] == 10 && x[500] == 10);
         gal_cpu_forget(plan);
     }
-    CASE("barriers hold over many runs: calls of two lanes that use each other's parts give what one lane gives");
+    CASE("barriers hold over many runs: calls of two lanes that use each other's parts give what one lane "
+         "gives");
     for (int threads = 1; threads <= 4; threads++) {
         gal_threads(threads);
         for (int i = 0; i < 1000; i++)
@@ -258,7 +262,8 @@ static void plans(void)
     gal_tensor_free(interrupting);
 }
 
-/* Runs of so many seconds by all lanes and by one, for a while of pretended time; returns the share of runs that one lane did. */
+/* Runs of so many seconds by all lanes and by one, for a while of pretended time; returns the share of runs
+ * that one lane did. */
 static double played(gal_balance *b, double *clock, double seconds, double all, double alone)
 {
     double end = *clock + seconds;

@@ -1,4 +1,5 @@
-/* kernels_map.c: elementwise kernels, copies, rows and reductions of every instruction set against double precision. */
+/* kernels_map.c: elementwise kernels, copies, rows and reductions of every instruction set against double
+ * precision. */
 #include "kernels.h"
 
 typedef double reference(double a, double b);
@@ -135,7 +136,8 @@ typedef struct map_case {
     size_t kernel;
     reference *f;
     int operands;
-    double low, high, relative; /* range of both operands; error relative to each result (absolute below 1e-30) */
+    double low, high,
+        relative; /* range of both operands; error relative to each result (absolute below 1e-30) */
 } map_case;
 static const map_case cases[] = {
     {ENTRY(add), 2, -3, 3, 2e-7},
@@ -176,8 +178,8 @@ static gal_kernel *kernel_of(const gal_backend *table, size_t at)
 }
 
 /* y {rows, columns} with strides; element (i, j) of a at a[i * ar + j * ac]. */
-static void one_shape(const map_case *c, int64_t rows, int64_t columns, int64_t ar, int64_t ac, int64_t br, int64_t bc, int64_t yr,
-                      int64_t yc)
+static void one_shape(const map_case *c, int64_t rows, int64_t columns, int64_t ar, int64_t ac, int64_t br,
+                      int64_t bc, int64_t yr, int64_t yc)
 {
     int64_t span = 4 * (rows * columns + rows + columns + 1);
     float *a = numbers(span, c->low, c->high), *b = numbers(span, c->low, c->high);
@@ -203,14 +205,15 @@ static void one_shape(const map_case *c, int64_t rows, int64_t columns, int64_t 
                                  .bs = {br, bc},
                                  .p = 1.5f,
                                  .q = -0.25f};
-            if (yr == columns && yc == 1 && ar == columns && ac == 1 && (c->operands == 1 || (br == columns && bc == 1))) {
+            if (yr == columns && yc == 1 && ar == columns && ac == 1 &&
+                (c->operands == 1 || (br == columns && bc == 1))) {
                 args.rank = 1; /* as ops.c merges it */
                 args.shape[0] = args.count;
                 args.ys[0] = args.as[0] = args.bs[0] = 1;
             }
             IS_OK(by_lanes(kernel_of(table, c->kernel), &args, lanes));
-            REPORT(same_bits(to, y[0], span) && walls_stand(to, span), "%s (%s) differs by %d lanes or writes outside", c->name, isa,
-                   lanes);
+            REPORT(same_bits(to, y[0], span) && walls_stand(to, span),
+                   "%s (%s) differs by %d lanes or writes outside", c->name, isa, lanes);
         }
         double worst = 0;
         int64_t at = 0;
@@ -221,7 +224,8 @@ static void one_shape(const map_case *c, int64_t rows, int64_t columns, int64_t 
                 at = i;
             }
         }
-        REPORT(worst <= c->relative, "%s (%s) {%lld, %lld} of %.9g, %.9g is %.9g, expected %.9g within %.2g of it", c->name, isa,
+        REPORT(worst <= c->relative,
+               "%s (%s) {%lld, %lld} of %.9g, %.9g is %.9g, expected %.9g within %.2g of it", c->name, isa,
                (long long)rows, (long long)columns, a[at], b[at], y[0][at], expected[at], c->relative);
         for (int i = 0; i < 3; i++)
             unwall(y[i]);
@@ -231,7 +235,8 @@ static void one_shape(const map_case *c, int64_t rows, int64_t columns, int64_t 
 
 static void elementwise(void)
 {
-    CASE("elementwise kernels agree with double precision for every stride, broadcast, lane and instruction set");
+    CASE("elementwise kernels agree with double precision for every stride, broadcast, lane and instruction "
+         "set");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const map_case *c = &cases[i];
         static const int64_t sizes[][2] = {{1, 1}, {1, 7}, {3, 16}, {5, 33}, {16, 67}, {1, 1000}};
@@ -265,12 +270,13 @@ static void special_values(void)
         (void)isa;
         IS_TRUE(ONE(exp, 100) == INFINITY && ONE(exp, -200) == 0 && ONE(exp, 0) == 1 && isnan(ONE(exp, NAN)));
         IS_NEAR(ONE(exp, -95), exp(-95), 1e-44); /* subnormal */
-        IS_TRUE(ONE(log, 0) == -INFINITY && isnan(ONE(log, -1)) && isnan(ONE(log, NAN)) && ONE(log, INFINITY) == INFINITY &&
-                ONE(log, 1) == 0);
+        IS_TRUE(ONE(log, 0) == -INFINITY && isnan(ONE(log, -1)) && isnan(ONE(log, NAN)) &&
+                ONE(log, INFINITY) == INFINITY && ONE(log, 1) == 0);
         IS_NEAR(ONE(log, 1e-42f), log(1e-42f), 1e-5);
         IS_NEAR(ONE(sigmoid, -1000), 0, 1e-30);
         IS_NEAR(ONE(sigmoid, 1000), 1, 1e-7);
-        IS_TRUE(isnan(ONE(sigmoid, NAN)) && isnan(ONE(tanh, NAN)) && isnan(ONE(gelu, NAN)) && isnan(ONE(silu, NAN)));
+        IS_TRUE(isnan(ONE(sigmoid, NAN)) && isnan(ONE(tanh, NAN)) && isnan(ONE(gelu, NAN)) &&
+                isnan(ONE(silu, NAN)));
         IS_TRUE(ONE(tanh, 1000) == 1 && ONE(tanh, -1000) == -1 && ONE(tanh, 0) == 0);
         IS_NEAR(ONE(silu, -1000), 0, 1e-30);
         IS_TRUE(ONE(silu, 1000) == 1000 && ONE(gelu, 1000) == 1000);
@@ -287,7 +293,8 @@ static void special_values(void)
 static void reductions(void)
 {
     CASE("reductions agree with double precision whatever the lanes");
-    static const int64_t shapes[][3] = {{1, 1, 1}, {1, 1000, 1}, {7, 5, 1}, {1, 9, 300}, {3, 17, 13}, {2, 1, 600}, {4, 3, 1}};
+    static const int64_t shapes[][3] = {{1, 1, 1},   {1, 1000, 1}, {7, 5, 1}, {1, 9, 300},
+                                        {3, 17, 13}, {2, 1, 600},  {4, 3, 1}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int64_t outer = shapes[s][0], n = shapes[s][1], inner = shapes[s][2], count = outer * inner;
         float *x = numbers(outer * n * inner, -1, 3);
@@ -303,7 +310,8 @@ static void reductions(void)
             }
             for (int64_t i = 0; i < n; i++)
                 squares += (first[i * inner] - sum / (double)n) * (first[i * inner] - sum / (double)n);
-            want[0][r] = sum, want[1][r] = sum / (double)n, want[2][r] = sqrt(squares / (double)n), want[3][r] = high, want[4][r] = low;
+            want[0][r] = sum, want[1][r] = sum / (double)n, want[2][r] = sqrt(squares / (double)n),
+            want[3][r] = high, want[4][r] = low;
         }
         EACH_TABLE(table, isa)
         {
@@ -313,7 +321,8 @@ static void reductions(void)
                     float *y = walled(count);
                     gal_reduce_args args = {.y = y, .x = x, .outer = outer, .n = n, .inner = inner};
                     IS_OK(by_lanes(kernels[k], &args, lanes));
-                    all_near(y, want[k], count, k > 2 ? 0 : 1e-7 * (1 + largest(want[k], count)), "reduction", isa);
+                    all_near(y, want[k], count, k > 2 ? 0 : 1e-7 * (1 + largest(want[k], count)), "reduction",
+                             isa);
                     IS_TRUE(walls_stand(y, count));
                     unwall(y);
                 }
@@ -332,7 +341,8 @@ static void reductions(void)
     IS_TRUE(isnan(extreme));
     args.y = sorted;
     IS_OK(by_lanes(table->sort, &args, 1));
-    IS_TRUE(sorted[0] == -INFINITY && sorted[1] == -0.5f && sorted[2] == 3 && sorted[3] == 7 && isnan(sorted[4]) && isnan(sorted[5]));
+    IS_TRUE(sorted[0] == -INFINITY && sorted[1] == -0.5f && sorted[2] == 3 && sorted[3] == 7 &&
+            isnan(sorted[4]) && isnan(sorted[5]));
     CASE("sort leaves every row in order with its own elements");
     float *x = numbers(3 * 5000, -1, 1), *y = walled(3 * 5000);
     gal_reduce_args rows = {.y = y, .x = x, .outer = 3, .n = 5000, .inner = 1};
@@ -355,22 +365,46 @@ static void moving(void)
     double from[6] = {-3.7, 300.2, 2.9, NAN, 1e30, -1e30};
     uint8_t bytes[6];
     int64_t whole[6];
-    gal_copy_args args = {
-        .y = bytes, .x = from, .y_type = GAL_U8, .x_type = GAL_F64, .rank = 1, .count = 6, .shape = {6}, .ys = {1}, .xs = {1}};
+    gal_copy_args args = {.y = bytes,
+                          .x = from,
+                          .y_type = GAL_U8,
+                          .x_type = GAL_F64,
+                          .rank = 1,
+                          .count = 6,
+                          .shape = {6},
+                          .ys = {1},
+                          .xs = {1}};
     IS_OK(by_lanes(table->copy, &args, 2));
-    IS_TRUE(bytes[0] == 0 && bytes[1] == 255 && bytes[2] == 2 && bytes[3] == 0 && bytes[4] == 255 && bytes[5] == 0);
+    IS_TRUE(bytes[0] == 0 && bytes[1] == 255 && bytes[2] == 2 && bytes[3] == 0 && bytes[4] == 255 &&
+            bytes[5] == 0);
     args.y = whole, args.y_type = GAL_I64;
     IS_OK(by_lanes(table->copy, &args, 2));
-    IS_TRUE(whole[0] == -3 && whole[1] == 300 && whole[3] == 0 && whole[4] == INT64_MAX && whole[5] == INT64_MIN);
+    IS_TRUE(whole[0] == -3 && whole[1] == 300 && whole[3] == 0 && whole[4] == INT64_MAX &&
+            whole[5] == INT64_MIN);
     CASE("int64 copies between strides keep every bit");
     int64_t ids[4] = {INT64_MAX, INT64_MIN, 1237648720693755918, -1}, spread[8] = {0};
-    gal_copy_args strided = {
-        .y = spread, .x = ids, .y_type = GAL_I64, .x_type = GAL_I64, .rank = 1, .count = 4, .shape = {4}, .ys = {2}, .xs = {1}};
+    gal_copy_args strided = {.y = spread,
+                             .x = ids,
+                             .y_type = GAL_I64,
+                             .x_type = GAL_I64,
+                             .rank = 1,
+                             .count = 4,
+                             .shape = {4},
+                             .ys = {2},
+                             .xs = {1}};
     IS_OK(by_lanes(table->copy, &strided, 1));
-    IS_TRUE(spread[0] == ids[0] && spread[2] == ids[1] && spread[4] == ids[2] && spread[6] == ids[3] && spread[1] == 0);
+    IS_TRUE(spread[0] == ids[0] && spread[2] == ids[1] && spread[4] == ids[2] && spread[6] == ids[3] &&
+            spread[1] == 0);
     CASE("arange counts on across rows and lanes");
     float *y = walled(200);
-    gal_copy_args count = {.y = y, .y_type = GAL_F32, .rank = 2, .count = 200, .shape = {10, 20}, .ys = {20, 1}, .start = 1, .step = 0.5};
+    gal_copy_args count = {.y = y,
+                           .y_type = GAL_F32,
+                           .rank = 2,
+                           .count = 200,
+                           .shape = {10, 20},
+                           .ys = {20, 1},
+                           .start = 1,
+                           .step = 0.5};
     IS_OK(by_lanes(table->arange, &count, 3));
     IS_TRUE(y[0] == 1 && y[199] == 100.5f && y[21] == 11.5f && walls_stand(y, 200));
     unwall(y);

@@ -1,5 +1,5 @@
-/* kernels_product.c: the products of every instruction set against double precision, and the promise that a row's bits depend on nothing
- * but the row. */
+/* kernels_product.c: the products of every instruction set against double precision, and the promise that a
+ * row's bits depend on nothing but the row. */
 #include "kernels.h"
 
 static double activation(int which, double z, double *slope)
@@ -27,8 +27,8 @@ static double activation(int which, double z, double *slope)
 }
 
 /* start + a b in double; *terms is raised to the largest sum of |terms|. */
-static void product(double *y, const float *a, int64_t ar, int64_t ac, const float *b, int64_t br, int64_t bc, int64_t m, int64_t n,
-                    int64_t k, const float *start, double *terms)
+static void product(double *y, const float *a, int64_t ar, int64_t ac, const float *b, int64_t br, int64_t bc,
+                    int64_t m, int64_t n, int64_t k, const float *start, double *terms)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
@@ -46,7 +46,8 @@ static void product(double *y, const float *a, int64_t ar, int64_t ac, const flo
 static void linear_case(int64_t rows, int64_t in, int64_t out, int which, int with_bias, int with_slope)
 {
     float *x = numbers(rows * in, -1, 1), *w = numbers(out * in, -1, 1), *b = numbers(out, -1, 1);
-    double *z = malloc((size_t)(rows * out) * sizeof *z), *d = malloc((size_t)(rows * out) * sizeof *d), terms = 1;
+    double *z = malloc((size_t)(rows * out) * sizeof *z), *d = malloc((size_t)(rows * out) * sizeof *d),
+           terms = 1;
     product(z, x, in, 1, w, 1, in, rows, out, in, NULL, &terms);
     for (int64_t i = 0; i < rows * out; i++)
         z[i] = activation(which, z[i] + (with_bias ? b[i % out] : 0), &d[i]);
@@ -68,23 +69,31 @@ static void linear_case(int64_t rows, int64_t in, int64_t out, int which, int wi
             all_near(y, z, rows * out, 1e-6 * terms, "linear", isa);
             if (with_slope)
                 all_near(slope, d, rows * out, which == GAL_RELU ? 1 : 2e-6 * terms, "linear's slope", isa);
-            REPORT(walls_stand(y, rows * out) && walls_stand(slope, rows * out), "linear (%s) writes outside", isa);
+            REPORT(walls_stand(y, rows * out) && walls_stand(slope, rows * out), "linear (%s) writes outside",
+                   isa);
             if (lanes == 1)
                 first = y;
             else
-                REPORT(same_bits(y, first, rows * out), "linear (%s) {%lld, %lld, %lld} differs by %d lanes", isa, (long long)rows,
-                       (long long)in, (long long)out, lanes);
+                REPORT(same_bits(y, first, rows * out), "linear (%s) {%lld, %lld, %lld} differs by %d lanes",
+                       isa, (long long)rows, (long long)in, (long long)out, lanes);
             if (lanes > 1)
                 unwall(y);
             unwall(slope);
         }
         for (int64_t r = 0; r < rows; r += 1 + rows / 7) { /* the row alone */
             float *y = walled(out);
-            gal_linear_args args = {
-                .y = y, .x = x + r * in, .w = w, .b = with_bias ? b : NULL, .rows = 1, .in = in, .out = out, .activation = which};
+            gal_linear_args args = {.y = y,
+                                    .x = x + r * in,
+                                    .w = w,
+                                    .b = with_bias ? b : NULL,
+                                    .rows = 1,
+                                    .in = in,
+                                    .out = out,
+                                    .activation = which};
             IS_OK(by_lanes(table->linear, &args, 1));
-            REPORT(same_bits(y, first + r * out, out), "linear (%s) {%lld, %lld, %lld}: row %lld alone has other bits", isa,
-                   (long long)rows, (long long)in, (long long)out, (long long)r);
+            REPORT(same_bits(y, first + r * out, out),
+                   "linear (%s) {%lld, %lld, %lld}: row %lld alone has other bits", isa, (long long)rows,
+                   (long long)in, (long long)out, (long long)r);
             unwall(y);
         }
         unwall(first);
@@ -94,7 +103,8 @@ static void linear_case(int64_t rows, int64_t in, int64_t out, int which, int wi
 
 static void backward_case(int64_t rows, int64_t in, int64_t out, int accumulate)
 {
-    float *x = numbers(rows * in, -1, 1), *w = numbers(out * in, -1, 1), *dz = numbers(rows * out, -1, 1), ones[1] = {1};
+    float *x = numbers(rows * in, -1, 1), *w = numbers(out * in, -1, 1), *dz = numbers(rows * out, -1, 1),
+          ones[1] = {1};
     float *dw0 = numbers(out * in, -1, 1), *db0 = numbers(out, -1, 1);
     double *dx = malloc((size_t)(rows * in) * sizeof *dx), *dw = malloc((size_t)(out * in) * sizeof *dw),
            *db = malloc((size_t)out * sizeof *db);
@@ -112,8 +122,14 @@ static void backward_case(int64_t rows, int64_t in, int64_t out, int accumulate)
             memcpy(y[1], dw0, (size_t)(out * in) * sizeof(float));
             memcpy(y[2], db0, (size_t)out * sizeof(float));
             gal_linear_args input = {.y = y[0], .x = dz, .w = w, .rows = rows, .in = in, .out = out};
-            gal_linear_args weight = {
-                .y = y[1], .slope = y[2], .w = dz, .x = x, .rows = rows, .in = in, .out = out, .accumulate = accumulate};
+            gal_linear_args weight = {.y = y[1],
+                                      .slope = y[2],
+                                      .w = dz,
+                                      .x = x,
+                                      .rows = rows,
+                                      .in = in,
+                                      .out = out,
+                                      .accumulate = accumulate};
             IS_OK(by_lanes(table->linear_backward_input, &input, lanes));
             IS_OK(by_lanes(table->linear_backward_weight, &weight, lanes));
             for (int i = 0; i < 3; i++) {
@@ -123,7 +139,8 @@ static void backward_case(int64_t rows, int64_t in, int64_t out, int accumulate)
                 if (lanes == 1)
                     first[i] = y[i];
                 else
-                    REPORT(same_bits(y[i], first[i], n[i]), "%s (%s) differs by %d lanes", names[i], isa, lanes);
+                    REPORT(same_bits(y[i], first[i], n[i]), "%s (%s) differs by %d lanes", names[i], isa,
+                           lanes);
                 if (lanes > 1)
                     unwall(y[i]);
             }
@@ -142,7 +159,8 @@ static void backward_case(int64_t rows, int64_t in, int64_t out, int accumulate)
 static void matmul_case(int64_t m, int64_t n, int64_t k, int a_way, int b_way, int accumulate)
 {
     int64_t ar[3] = {k, 1, 2 * k + 3}, ac[3] = {1, m, 2}, br[3] = {n, 1, 3 * n + 1}, bc[3] = {1, k, 3};
-    float *a = numbers((2 * k + 3) * m + 2 * k, -1, 1), *b = numbers((3 * n + 1) * k + 3 * n, -1, 1), *y0 = numbers(m * n, -1, 1);
+    float *a = numbers((2 * k + 3) * m + 2 * k, -1, 1), *b = numbers((3 * n + 1) * k + 3 * n, -1, 1),
+          *y0 = numbers(m * n, -1, 1);
     double *want = malloc((size_t)(m * n + 1) * sizeof *want), terms = 1;
     product(want, a, ar[a_way], ac[a_way], b, br[b_way], bc[b_way], m, n, k, accumulate ? y0 : NULL, &terms);
     EACH_TABLE(table, isa)
@@ -169,8 +187,8 @@ static void matmul_case(int64_t m, int64_t n, int64_t k, int a_way, int b_way, i
             if (lanes == 1)
                 first = y;
             else
-                REPORT(same_bits(y, first, m * n), "matmul (%s) {%lld, %lld, %lld} differs by %d lanes", isa, (long long)m, (long long)n,
-                       (long long)k, lanes);
+                REPORT(same_bits(y, first, m * n), "matmul (%s) {%lld, %lld, %lld} differs by %d lanes", isa,
+                       (long long)m, (long long)n, (long long)k, lanes);
             if (lanes > 1)
                 unwall(y);
         }
@@ -189,7 +207,8 @@ static void matmul_case(int64_t m, int64_t n, int64_t k, int a_way, int b_way, i
                                     .b_row = br[b_way],
                                     .b_col = bc[b_way]};
             IS_OK(by_lanes(table->matmul, &args, 1));
-            REPORT(same_bits(y, first + r * n, n), "matmul (%s) {%lld, %lld, %lld}: row %lld alone has other bits", isa, (long long)m,
+            REPORT(same_bits(y, first + r * n, n),
+                   "matmul (%s) {%lld, %lld, %lld}: row %lld alone has other bits", isa, (long long)m,
                    (long long)n, (long long)k, (long long)r);
             unwall(y);
         }
@@ -201,8 +220,9 @@ static void matmul_case(int64_t m, int64_t n, int64_t k, int a_way, int b_way, i
 int main(void)
 {
     CASE("linear agrees with double precision, and a row's bits depend on the row alone");
-    static const int64_t sizes[][3] = {{1, 1, 1},    {2, 3, 5},     {7, 11, 31},  {13, 300, 33}, {64, 11, 256},
-                                       {64, 256, 5}, {29, 267, 47}, {3, 513, 17}, {600, 5, 65}};
+    static const int64_t sizes[][3] = {{1, 1, 1},     {2, 3, 5},     {7, 11, 31},
+                                       {13, 300, 33}, {64, 11, 256}, {64, 256, 5},
+                                       {29, 267, 47}, {3, 513, 17},  {600, 5, 65}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (int which = GAL_IDENTITY; which <= GAL_TANH; which++)
             linear_case(sizes[s][0], sizes[s][1], sizes[s][2], which, which != GAL_RELU, which != GAL_TANH);

@@ -1,22 +1,26 @@
-/* Pools, layer normalisation and dropout in every table of kernels against references and finite differences, and the sentences of
- * failures. */
+/* Pools, layer normalisation and dropout in every table of kernels against references and finite differences,
+ * and the sentences of failures. */
 #include "kernels_image.h"
 
 /* ---- pools ---- */
 static void pools(const char *isa)
 {
-    const int64_t sizes[][6] = {{1, 1, 1, 1, 1, 1}, {2, 6, 8, 3, 2, 2},   {3, 7, 5, 17, 2, 2}, {1, 9, 9, 20, 3, 2},
-                                {2, 5, 7, 4, 2, 3}, {1, 4, 6, 130, 2, 2}, {1, 5, 5, 33, 5, 1}};
+    const int64_t sizes[][6] = {{1, 1, 1, 1, 1, 1},  {2, 6, 8, 3, 2, 2}, {3, 7, 5, 17, 2, 2},
+                                {1, 9, 9, 20, 3, 2}, {2, 5, 7, 4, 2, 3}, {1, 4, 6, 130, 2, 2},
+                                {1, 5, 5, 33, 5, 1}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        int64_t n = sizes[k][0], h = sizes[k][1], w = sizes[k][2], c = sizes[k][3], window = sizes[k][4], stride = sizes[k][5];
+        int64_t n = sizes[k][0], h = sizes[k][1], w = sizes[k][2], c = sizes[k][3], window = sizes[k][4],
+                stride = sizes[k][5];
         int64_t yh = (h - window) / stride + 1, yw = (w - window) / stride + 1;
-        gal_tensor *x = TENSOR(n, h, w, c), *dx = TENSOR(n, h, w, c), *y = TENSOR(n, yh, yw, c), *dy = TENSOR(n, yh, yw, c);
+        gal_tensor *x = TENSOR(n, h, w, c), *dx = TENSOR(n, h, w, c), *y = TENSOR(n, yh, yw, c),
+                   *dy = TENSOR(n, yh, yw, c);
         random_fill(x);
         random_fill(dy);
         for (int largest = 0; largest < 2; largest++) {
             double *y_ref = zeros(n * yh * yw * c), *dx_ref = zeros(n * h * w * c);
             for (int64_t at = 0; at < n * yh * yw * c; at++) {
-                int64_t channel = at % c, j = at / c % yw * stride, i = at / c / yw % yh * stride, image = at / c / yw / yh, best = -1;
+                int64_t channel = at % c, j = at / c % yw * stride, i = at / c / yw % yh * stride,
+                        image = at / c / yw / yh, best = -1;
                 double sum = 0;
                 for (int64_t p = 0; p < window * window; p++) {
                     int64_t from = ((image * h + i + p / window) * w + j + p % window) * c + channel;
@@ -29,10 +33,12 @@ static void pools(const char *isa)
                 if (largest)
                     dx_ref[best] += ((float *)dy->data)[at];
             }
-            CASE(largest ? "max_pool2d and its backward equal the reference" : "avg_pool2d and its backward equal the reference");
+            CASE(largest ? "max_pool2d and its backward equal the reference"
+                         : "avg_pool2d and its backward equal the reference");
             IS_OK(largest ? gal_max_pool2d(y, x, window, stride) : gal_avg_pool2d(y, x, window, stride));
             is_close("y", isa, y, y_ref, NULL);
-            IS_OK(largest ? gal_max_pool2d_backward(dx, dy, x, window, stride) : gal_avg_pool2d_backward(dx, dy, window, stride));
+            IS_OK(largest ? gal_max_pool2d_backward(dx, dy, x, window, stride)
+                          : gal_avg_pool2d_backward(dx, dy, window, stride));
             is_close("dx", isa, dx, dx_ref, NULL);
             free(y_ref);
             free(dx_ref);
@@ -55,7 +61,8 @@ static void pools(const char *isa)
         sentinels_and_free();
     }
     CASE("a tie goes to the first of the largest, a NaN is the largest");
-    gal_tensor *x = TENSOR(1, 2, 4, 1), *y = TENSOR(1, 1, 2, 1), *dy = TENSOR(1, 1, 2, 1), *dx = TENSOR(1, 2, 4, 1);
+    gal_tensor *x = TENSOR(1, 2, 4, 1), *y = TENSOR(1, 1, 2, 1), *dy = TENSOR(1, 1, 2, 1),
+               *dx = TENSOR(1, 2, 4, 1);
     IS_OK(gal_tensor_write(x, (float[]){1, 3, 2, 5, 3, 0, NAN, 7}, 8));
     IS_OK(gal_tensor_write(dy, (float[]){10, 20}, 2));
     IS_OK(gal_max_pool2d(y, x, 2, 2));
@@ -68,7 +75,8 @@ static void pools(const char *isa)
 }
 
 /* ---- layer normalisation ---- */
-static double norm_loss(const double *x, const double *scale, const double *shift, const double *dy, int64_t rows, int64_t n, double *y)
+static double norm_loss(const double *x, const double *scale, const double *shift, const double *dy,
+                        int64_t rows, int64_t n, double *y)
 {
     double loss = 0;
     for (int64_t r = 0; r < rows; r++) {
@@ -78,7 +86,8 @@ static double norm_loss(const double *x, const double *scale, const double *shif
         for (int64_t i = 0; i < n; i++)
             square += (x[r * n + i] - mean) * (x[r * n + i] - mean) / (double)n;
         for (int64_t i = 0; i < n; i++) {
-            double v = (x[r * n + i] - mean) / sqrt(square + 1e-5) * (scale ? scale[i] : 1) + (shift ? shift[i] : 0);
+            double v =
+                (x[r * n + i] - mean) / sqrt(square + 1e-5) * (scale ? scale[i] : 1) + (shift ? shift[i] : 0);
             if (y)
                 y[r * n + i] = v;
             loss += v * dy[r * n + i];
@@ -92,17 +101,18 @@ static void layer_norms(const char *isa)
     const int64_t sizes[][3] = {{1, 1, 1}, {3, 7, 1}, {5, 33, 0}, {40, 300, 1}};
     for (int k = 0; k < 4; k++) {
         int64_t rows = sizes[k][0], n = sizes[k][1];
-        gal_tensor *x = TENSOR(rows, n), *y = TENSOR(rows, n), *statistics = TENSOR(rows, 2), *dy = TENSOR(rows, n), *dx = TENSOR(rows, n);
-        gal_tensor *scale = sizes[k][2] ? TENSOR(n) : NULL, *shift = sizes[k][2] ? TENSOR(n) : NULL, *dscale = TENSOR(n),
-                   *dshift = TENSOR(n);
+        gal_tensor *x = TENSOR(rows, n), *y = TENSOR(rows, n), *statistics = TENSOR(rows, 2),
+                   *dy = TENSOR(rows, n), *dx = TENSOR(rows, n);
+        gal_tensor *scale = sizes[k][2] ? TENSOR(n) : NULL, *shift = sizes[k][2] ? TENSOR(n) : NULL,
+                   *dscale = TENSOR(n), *dshift = TENSOR(n);
         random_fill(x);
         random_fill(dy);
         if (scale) {
             random_fill(scale);
             random_fill(shift);
         }
-        double *xd = doubles(x), *dyd = doubles(dy), *sd = scale ? doubles(scale) : NULL, *td = shift ? doubles(shift) : NULL,
-               *ref = zeros(rows * n);
+        double *xd = doubles(x), *dyd = doubles(dy), *sd = scale ? doubles(scale) : NULL,
+               *td = shift ? doubles(shift) : NULL, *ref = zeros(rows * n);
         norm_loss(xd, sd, td, dyd, rows, n, ref);
         CASE("layer_norm equals the double-precision reference");
         IS_OK(gal_layer_norm(y, statistics, x, scale, shift, 1e-5));
@@ -175,7 +185,8 @@ static void dropouts(void)
     CASE("the backward uses the forward's mask, and the next forward another");
     IS_OK(gal_dropout_backward(dx, dy, used, 0.25));
     for (int64_t i = 0; i < n; i++)
-        different += ((float *)dx->data)[i] != ((float *)dy->data)[i] * ((float *)y->data)[i] && fabsf(((float *)dx->data)[i]) > 2;
+        different += ((float *)dx->data)[i] != ((float *)dy->data)[i] * ((float *)y->data)[i] &&
+                     fabsf(((float *)dx->data)[i]) > 2;
     for (int64_t i = 0; i < n; i++)
         different += (((float *)dx->data)[i] != 0) != (((float *)y->data)[i] != 0);
     IS_INT(different, 0);
@@ -192,20 +203,25 @@ static void dropouts(void)
 static void sentences(void)
 {
     CASE("a failure names the argument, what it was and what was expected");
-    gal_tensor *x = TENSOR(2, 6, 6, 3), *w = TENSOR(4, 3, 3, 3), *w2 = TENSOR(4, 3, 3, 2), *y = TENSOR(2, 6, 6, 4), *b = TENSOR(3),
-               *flat = TENSOR(6, 6);
+    gal_tensor *x = TENSOR(2, 6, 6, 3), *w = TENSOR(4, 3, 3, 3), *w2 = TENSOR(4, 3, 3, 2),
+               *y = TENSOR(2, 6, 6, 4), *b = TENSOR(3), *flat = TENSOR(6, 6);
     FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
           "conv2d: x is {6, 6}, expected images {N, H, W, channels}");
     FAILS(gal_conv2d(y, NULL, x, w2, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
           "conv2d: w is {4, 3, 3, 2}, expected {out, height, width, in} with in = 3");
-    FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE, "conv2d: b is {3}, expected {4} for {out}");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_VALID, 0, 1, GAL_EXACT), GAL_SHAPE, "conv2d: y is {2, 6, 6, 4}, expected {2, 4, 4, 4}");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 2, GAL_SAME, 0, 1, GAL_EXACT), GAL_VALUE, "padding \"same\" with stride 2");
+    FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: b is {3}, expected {4} for {out}");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_VALID, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: y is {2, 6, 6, 4}, expected {2, 4, 4, 4}");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 2, GAL_SAME, 0, 1, GAL_EXACT), GAL_VALUE,
+          "padding \"same\" with stride 2");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 0, 1, 0, 1, GAL_EXACT), GAL_VALUE, "stride is 0");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, -2, 0, 1, GAL_EXACT), GAL_VALUE, "padding is -2");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 9, 1, GAL_EXACT), GAL_VALUE, "activation 9");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 0, 7, GAL_EXACT), GAL_VALUE, "pool is 7, expected 1 to 6");
-    FAILS(gal_avg_pool2d(y, x, 7, 7), GAL_SHAPE, "avg_pool2d: a window of 7 x 7 does not fit into x {2, 6, 6, 3}");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 0, 7, GAL_EXACT), GAL_VALUE,
+          "pool is 7, expected 1 to 6");
+    FAILS(gal_avg_pool2d(y, x, 7, 7), GAL_SHAPE,
+          "avg_pool2d: a window of 7 x 7 does not fit into x {2, 6, 6, 3}");
     FAILS(gal_max_pool2d(y, x, 2, 2), GAL_SHAPE, "max_pool2d: y is {2, 6, 6, 4}, expected {2, 3, 3, 3}");
     FAILS(gal_layer_norm(x, NULL, x, NULL, b, 1e-5), GAL_VALUE, "layer_norm: scale is missing");
     FAILS(gal_dropout(x, NULL, x, x, 0.5), GAL_TYPE, "dropout: state is float32, expected int64");

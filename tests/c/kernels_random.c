@@ -1,5 +1,5 @@
-/* kernels_random.c: Philox against its published vectors; draws that are the same bits from every instruction set and lane; moments;
- * permutations; flow_draw. */
+/* kernels_random.c: Philox against its published vectors; draws that are the same bits from every instruction
+ * set and lane; moments; permutations; flow_draw. */
 #include "kernels.h"
 #include "core/random.h"
 
@@ -8,8 +8,10 @@ static void known_answers(void)
     CASE("Philox4x32-10 gives the published vectors (Random123, kat_vectors)");
     static const uint32_t kat[3][10] = {
         {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
-        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
+        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e,
+         0xa20bc7c6, 0x6d5451fd},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb,
+         0x5001e420, 0x24126ea1},
     };
     for (int i = 0; i < 3; i++) {
         uint32_t out[4];
@@ -56,25 +58,27 @@ static void same_everywhere(void)
             EACH_TABLE(table, isa)
             for (int lanes = 1; lanes <= 3; lanes++) {
                 float *y = walled(rows * n);
-                gal_random_args args = {.y = y, .state = state, .streams = rows > 1 ? streams : NULL, .rows = rows, .n = n};
+                gal_random_args args = {
+                    .y = y, .state = state, .streams = rows > 1 ? streams : NULL, .rows = rows, .n = n};
                 IS_OK(by_lanes(normal ? table->normal : table->uniform, &args, lanes));
                 REPORT(walls_stand(y, rows * n), "draws (%s) write outside", isa);
                 if (!first)
                     first = y;
-                REPORT(same_bits(y, first, rows * n), "draws {%lld, %lld} (%s) differ by %d lanes", (long long)rows, (long long)n, isa,
-                       lanes);
+                REPORT(same_bits(y, first, rows * n), "draws {%lld, %lld} (%s) differ by %d lanes",
+                       (long long)rows, (long long)n, isa, lanes);
                 if (y != first)
                     unwall(y);
             }
             for (int64_t r = 0; r < rows; r += 3) /* by the definition in galrun.h */
                 for (int64_t i = 0; i < n; i++) {
                     uint32_t word[4];
-                    gal_random_block(word, state[0], state[1] + (uint64_t)i / 4, rows > 1 ? (uint64_t)streams[r] : 0);
+                    gal_random_block(word, state[0], state[1] + (uint64_t)i / 4,
+                                     rows > 1 ? (uint64_t)streams[r] : 0);
                     float pair[2] = {gal_random_uniform(word[i % 4]), gal_random_uniform(word[i % 4])};
                     if (normal)
                         gal_random_normals(word[i % 4 / 2 * 2], word[i % 4 / 2 * 2 + 1], &pair[0], &pair[1]);
-                    REPORT(first[r * n + i] == pair[i % 2], "draw %lld of row %lld is %.9g, expected %.9g", (long long)i, (long long)r,
-                           first[r * n + i], pair[i % 2]);
+                    REPORT(first[r * n + i] == pair[i % 2], "draw %lld of row %lld is %.9g, expected %.9g",
+                           (long long)i, (long long)r, first[r * n + i], pair[i % 2]);
                 }
             unwall(first);
         }
@@ -170,11 +174,11 @@ static void flow(void)
             REPORT(t[r] == gal_random_uniform(word[0]), "flow_draw (%s): t[%d] is %.9g", isa, r, t[r]);
             for (int j = 0; j < D; j++) {
                 float one = theta[index[r] * D + j], v = one - draws[j];
-                REPORT(velocity[r * D + j] == v, "flow_draw (%s): velocity[%d, %d] is %.9g, expected %.9g", isa, r, j, velocity[r * D + j],
-                       v);
+                REPORT(velocity[r * D + j] == v, "flow_draw (%s): velocity[%d, %d] is %.9g, expected %.9g",
+                       isa, r, j, velocity[r * D + j], v);
                 float at = fmaf(0.05f, draws[D + j], fmaf(t[r], one, (1 - t[r]) * draws[j]));
-                REPORT(theta_t[r * D + j] == at, "flow_draw (%s): theta_t[%d, %d] is %.9g, expected %.9g", isa, r, j, theta_t[r * D + j],
-                       at);
+                REPORT(theta_t[r * D + j] == at, "flow_draw (%s): theta_t[%d, %d] is %.9g, expected %.9g",
+                       isa, r, j, theta_t[r * D + j], at);
             }
         }
         unwall(t), unwall(theta_t), unwall(velocity);
@@ -183,7 +187,8 @@ static void flow(void)
     float t[BATCH], theta_t[BATCH * D], velocity[BATCH * D];
     gal_flow_draw_args args = {t, theta_t, velocity, theta, index, state, BATCH, ROWS, D, 0.05f};
     EACH_TABLE(table, isa)
-    FAILS(by_lanes(table->flow_draw, &args, 2), GAL_VALUE, isa ? "flow_draw: index[20] is 50, expected 0 to 49" : "");
+    FAILS(by_lanes(table->flow_draw, &args, 2), GAL_VALUE,
+          isa ? "flow_draw: index[20] is 50, expected 0 to 49" : "");
     unwall(theta);
 }
 

@@ -46,7 +46,8 @@ static void adamw(void)
             double g = gradients[s][i], lr = hyper[0], b1 = hyper[1], b2 = hyper[2];
             m[i] = b1 * m[i] + (1 - b1) * g;
             v[i] = b2 * v[i] + (1 - b2) * g * g;
-            p[i] = p[i] * (1 - lr * hyper[4]) - lr / (1 - pow(b1, s + 1)) * m[i] / (sqrt(v[i]) / sqrt(1 - pow(b2, s + 1)) + hyper[3]);
+            p[i] = p[i] * (1 - lr * hyper[4]) -
+                   lr / (1 - pow(b1, s + 1)) * m[i] / (sqrt(v[i]) / sqrt(1 - pow(b2, s + 1)) + hyper[3]);
         }
     EACH_TABLE(table, isa)
     {
@@ -58,8 +59,13 @@ static void adamw(void)
             memset(m1, 0, N * sizeof *m1);
             memset(m2, 0, N * sizeof *m2);
             for (int s = 0; s < 10; s++) {
-                gal_step_args args = {
-                    .parameter = w, .first = m1, .second = m2, .gradient = gradients[s], .hyper = hyper, .step = &step, .count = N};
+                gal_step_args args = {.parameter = w,
+                                      .first = m1,
+                                      .second = m2,
+                                      .gradient = gradients[s],
+                                      .hyper = hyper,
+                                      .step = &step,
+                                      .count = N};
                 IS_OK(by_lanes(table->count_step, &args, lanes));
                 IS_OK(by_lanes(table->adamw, &args, lanes));
             }
@@ -92,13 +98,15 @@ static void others(void)
             double want[N];
             int64_t step = 1;
             for (int i = 0; i < N; i++) {
-                double d = g1[i] + 0.01f * (double)w[i], v = d, x = w[i] - 0.1f * (nesterov ? d + 0.9f * v : v);
+                double d = g1[i] + 0.01f * (double)w[i], v = d,
+                       x = w[i] - 0.1f * (nesterov ? d + 0.9f * v : v);
                 d = g2[i] + 0.01f * x, v = 0.9f * v + d;
                 want[i] = x - 0.1f * (nesterov ? d + 0.9f * v : v);
                 y[i] = w[i];
                 buffer[i] = 1e30f; /* never read at step 1 */
             }
-            gal_step_args args = {.parameter = y, .first = buffer, .gradient = g1, .hyper = hyper, .step = &step, .count = N};
+            gal_step_args args = {
+                .parameter = y, .first = buffer, .gradient = g1, .hyper = hyper, .step = &step, .count = N};
             IS_OK(by_lanes(table->sgd, &args, 2));
             step = 2;
             args.gradient = g2;
@@ -168,8 +176,10 @@ static double log_density(const float *point, const float *data, int64_t n, int6
 
 static void densities(void)
 {
-    CASE("the density of a sum of normals is right to 1e-4 nats, far from the data too, alone and in any number of points");
-    static const int64_t shapes[][3] = {{1, 1, 1}, {5, 2, 3}, {130, 1000, 5}, {70, 3000, 1}, {9, 1025, 16}, {3, 40, 40}};
+    CASE("the density of a sum of normals is right to 1e-4 nats, far from the data too, alone and in any "
+         "number of points");
+    static const int64_t shapes[][3] = {{1, 1, 1},     {5, 2, 3},     {130, 1000, 5},
+                                        {70, 3000, 1}, {9, 1025, 16}, {3, 40, 40}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int64_t m = shapes[s][0], n = shapes[s][1], d = shapes[s][2];
         float *data = numbers(n * d, -3, 3), *points = numbers(m * d, -3, 3);
@@ -187,10 +197,16 @@ static void densities(void)
                 float *first = NULL;
                 for (int lanes = 1; lanes <= 3; lanes++) {
                     float *y = walled(count);
-                    gal_kde_args args = {
-                        .y = y, .points = self ? data : points, .data = data, .m = count, .n = n, .d = d, .skip_self = self};
+                    gal_kde_args args = {.y = y,
+                                         .points = self ? data : points,
+                                         .data = data,
+                                         .m = count,
+                                         .n = n,
+                                         .d = d,
+                                         .skip_self = self};
                     IS_OK(by_lanes(table->kde_log_density, &args, lanes));
-                    all_near(y, want, count, 1e-4 + 2e-7 * largest(want, count), "kde", isa); /* float32 can hold no more */
+                    all_near(y, want, count, 1e-4 + 2e-7 * largest(want, count), "kde",
+                             isa); /* float32 can hold no more */
                     IS_TRUE(walls_stand(y, count));
                     first = first ? first : y;
                     REPORT(same_bits(y, first, count), "kde (%s) differs by %d lanes", isa, lanes);

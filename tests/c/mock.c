@@ -1,5 +1,6 @@
-/* mock.c: the mock survey: its model against another program's values, its fast kernels against the model, and the reference posterior
- * where the answer is known: the real model with only dust and burst free, on a grid. */
+/* mock.c: the mock survey: its model against another program's values, its fast kernels against the model,
+ * and the reference posterior where the answer is known: the real model with only dust and burst free, on a
+ * grid. */
 #include "check.h"
 #include "cpu/cpu.h"
 #include "mock/quick.h"
@@ -16,20 +17,24 @@ static double cell(gal_table *table, const char *name, int64_t row)
     return NAN;
 }
 
-/* golden/mock_survey.py is the model in numpy, with a root finder of its own. Twenty galaxies: the middle, both ends of mass and redshift,
- * and any. */
+/* golden/mock_survey.py is the model in numpy, with a root finder of its own. Twenty galaxies: the middle,
+ * both ends of mass and redshift, and any. */
 static void golden(void)
 {
-    CASE("fluxes, star formation, metallicity, dust and Dn4000 are those of the model written down a second time in numpy");
-    static const char *const normals[] = {"n0", "n1", "n2", "n3", "n4", "n5", "n6"}, *const fluxes[] = {"u", "g", "r", "i", "z_band"};
+    CASE("fluxes, star formation, metallicity, dust and Dn4000 are those of the model written down a second "
+         "time in numpy");
+    static const char *const normals[] = {"n0", "n1", "n2", "n3", "n4", "n5", "n6"}, *const fluxes[] = {
+                                                                                         "u", "g", "r", "i",
+                                                                                         "z_band"};
     gal_table *t = NULL;
     IS_OK(gal_table_open(&t, "golden/mock_survey.csv", -1));
     if (!t)
         return;
     IS_INT(gal_table_rows(t), 20);
     for (int64_t row = 0; row < gal_table_rows(t); row++) {
-        gal_mock_latents l = {
-            .log_mass = cell(t, "log_mass", row), .z = cell(t, "z", row), .cos_inclination = cell(t, "cos_inclination", row)};
+        gal_mock_latents l = {.log_mass = cell(t, "log_mass", row),
+                              .z = cell(t, "z", row),
+                              .cos_inclination = cell(t, "cos_inclination", row)};
         for (int i = 0; i < 7; i++)
             l.normal[i] = cell(t, normals[i], row);
         gal_mock_galaxy g;
@@ -54,7 +59,8 @@ static void fast_fluxes(void)
     static float plain[DRAWS], fast[DRAWS], given[10][DRAWS];
     static const char *const isas[] = {"plain", "avx2", "avx512"};
     const gal_lane alone = {.index = 0, .count = 1};
-    gal_mock_flux_args args = {.y = plain, .seed = 11, .first = 1000003, .count = DRAWS, .tables = gal_mock_quick_ready()};
+    gal_mock_flux_args args = {
+        .y = plain, .seed = 11, .first = 1000003, .count = DRAWS, .tables = gal_mock_quick_ready()};
     for (int i = 0; i < DRAWS; i++) {
         gal_mock_latents l;
         gal_mock_latents_of(&l, 11, 1000003 + i);
@@ -110,7 +116,8 @@ static void search_is_complete(void)
         if (!gal_mock_selected(&g))
             continue;
         if (draws[seen] != draw)
-            REPORT(0, "galaxy %lld is draw %lld, expected %lld", (long long)seen + 1, (long long)draws[seen], (long long)draw);
+            REPORT(0, "galaxy %lld is draw %lld, expected %lld", (long long)seen + 1, (long long)draws[seen],
+                   (long long)draw);
         seen++;
     }
     IS_INT(seen, 1000);
@@ -128,15 +135,17 @@ static double log_likelihood(const double *observed, const gal_mock_galaxy *g)
     double sum = 0;
     for (int b = 0; b < GAL_BANDS; b++) {
         double f = gal_mock_floor[b] * g->flux[b], sigma = gal_mock_pixel_sigma[b];
-        double variance = sigma * sigma * 8.93 * (2.5 * 2.5 + 0.9 * 0.9) / 0.1568 + g->flux[b] * gal_mock_dn[b] / gal_mock_gain[b] + f * f;
+        double variance = sigma * sigma * 8.93 * (2.5 * 2.5 + 0.9 * 0.9) / 0.1568 +
+                          g->flux[b] * gal_mock_dn[b] / gal_mock_gain[b] + f * f;
         sum -= 0.5 * (observed[b] - g->flux[b]) * (observed[b] - g->flux[b]) / variance + 0.5 * log(variance);
     }
     return sum;
 }
 
-/* Mean and deviation of the true properties when all of the galaxy's latents are known but the scatter of burst and dust: a
- * grid over both, -6 to 6. */
-static void by_grid(double mean[5], double deviation[5], const double *observed, const gal_mock_latents *latents)
+/* Mean and deviation of the true properties when all of the galaxy's latents are known but the scatter of
+ * burst and dust: a grid over both, -6 to 6. */
+static void by_grid(double mean[5], double deviation[5], const double *observed,
+                    const gal_mock_latents *latents)
 {
     static double weight[GRID * GRID], truth[GRID * GRID][5];
     double largest = -INFINITY, sum = 0;
@@ -173,7 +182,8 @@ static void by_grid(double mean[5], double deviation[5], const double *observed,
 
 static void only_dust_and_burst(void)
 {
-    CASE("with only dust and burst free, the reference posterior's moments are those of a 400 x 400 grid within 1 %");
+    CASE("with only dust and burst free, the reference posterior's moments are those of a 400 x 400 grid "
+         "within 1 %");
     int64_t draw = 0;
     for (int galaxy = 0; galaxy < 3; galaxy++, draw++) {
         gal_mock_galaxy g;
@@ -191,8 +201,10 @@ static void only_dust_and_burst(void)
         IS_OK(gal_reference_moments(mean, covariance, r, 0));
         for (int k = 0; k < 5; k++) {
             if (width[k] < 1e-9)
-                continue;                                                             /* mass and metals are known */
-            deviation[k] = sqrt(covariance[6 * k] - label_error[k] * label_error[k]); /* of the truth: labels would hide what is wrong */
+                continue; /* mass and metals are known */
+            deviation[k] =
+                sqrt(covariance[6 * k] -
+                     label_error[k] * label_error[k]); /* of the truth: labels would hide what is wrong */
             IS_NEAR(deviation[k] / width[k], 1, 0.01);
             IS_NEAR((mean[k] - expected[k]) / width[k], 0, 0.015); /* four standard errors */
         }
@@ -200,7 +212,8 @@ static void only_dust_and_burst(void)
     }
 }
 
-/* Posterior moments by the plainest method: 16 million draws of the prior, each weighed by its likelihood. *ess: how many they are worth.
+/* Posterior moments by the plainest method: 16 million draws of the prior, each weighed by its likelihood.
+ * *ess: how many they are worth.
  */
 static void by_prior(double mean[5], double deviation[5], double *ess, const double *observed)
 {

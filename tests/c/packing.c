@@ -1,5 +1,5 @@
-/* Cutouts: what Pillow decodes is decoded alike, damaged files are told from whole ones and never read outside of, and the loader's thread
- * gives the batches that its order asks for. */
+/* Cutouts: what Pillow decodes is decoded alike, damaged files are told from whole ones and never read
+ * outside of, and the loader's thread gives the batches that its order asks for. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static gal_tensor *loaded(const char *path)
     gal_arrays *arrays;
     gal_tensor *x = NULL;
     IS_OK(gal_arrays_open(&arrays, path));
-    IS_OK(gal_tensor_new(&x, "cpu", gal_arrays_dtype(arrays, 0), gal_arrays_rank(arrays, 0), gal_arrays_shape(arrays, 0)));
+    IS_OK(gal_tensor_new(&x, "cpu", gal_arrays_dtype(arrays, 0), gal_arrays_rank(arrays, 0),
+                         gal_arrays_shape(arrays, 0)));
     IS_OK(gal_arrays_read(x, arrays, 0));
     gal_arrays_free(arrays);
     return x;
@@ -71,7 +72,8 @@ static void write_quickly(const char *path, const char *bytes, int64_t n)
         fclose(f);
 }
 
-/* Every beginning of a file is refused, and no change of one byte reads outside (which the sanitizers see). */
+/* Every beginning of a file is refused, and no change of one byte reads outside (which the sanitizers see).
+ */
 static void damage(const char *path)
 {
     char *bytes, copy[128];
@@ -85,7 +87,8 @@ static void damage(const char *path)
         passed += d.status == GAL_OK;
         wrong_status += d.status != GAL_OK && d.status != GAL_FILE;
     }
-    REPORT(passed == 0, "%lld of %lld beginnings of %s are taken for images, expected none", (long long)passed, (long long)n, path);
+    REPORT(passed == 0, "%lld of %lld beginnings of %s are taken for images, expected none",
+           (long long)passed, (long long)n, path);
     IS_INT(wrong_status, 0);
     int png = bytes[0] != (char)0xff, unnoticed = 0;
     for (int64_t k = 0; k < n; k++) {
@@ -95,7 +98,8 @@ static void damage(const char *path)
         bytes[k] ^= (char)(1 << (k % 8));
     }
     if (png) /* every byte of a PNG is under a checksum, but for the lengths and the bytes behind its end */
-        REPORT(unnoticed == 0, "%d changes of single bits in %s are not noticed, expected none", unnoticed, path);
+        REPORT(unnoticed == 0, "%d changes of single bits in %s are not noticed, expected none", unnoticed,
+               path);
     gal_file_free(bytes);
 }
 
@@ -137,7 +141,8 @@ static void decoding(void)
     int64_t n;
     snprintf(copy, sizeof copy, "%s/large", folder);
     IS_OK(gal_file_read(&bytes, &n, GOLDEN "colour.jpg"));
-    for (int64_t k = 2; k + 9 < n; k++) /* the frame header: height and width, 2 bytes each, behind marker, length and precision */
+    for (int64_t k = 2; k + 9 < n;
+         k++) /* the frame header: height and width, 2 bytes each, behind marker, length and precision */
         if ((uint8_t)bytes[k] == 0xff && (uint8_t)bytes[k + 1] == 0xc0) {
             bytes[k + 5] = bytes[k + 7] = 0x20;
             break;
@@ -170,7 +175,8 @@ static gal_tensor *integers(int64_t n)
     return x;
 }
 
-/* What the loader gives for an epoch against single reads: batches in order, then back, then forward again. */
+/* What the loader gives for an epoch against single reads: batches in order, then back, then forward again.
+ */
 static void loads(const gal_images *images, int64_t bytes, int turned)
 {
     gal_loader *loader = NULL;
@@ -220,7 +226,8 @@ static void sets(void)
         reversed[i] = (2 * ROWS - i) % ROWS;
     IS_OK(gal_images_select(&part, file, reversed, ROWS + 2));
 
-    CASE("the loader gives what single reads give, from a file and from memory, turned or not, in any sequence of batches");
+    CASE("the loader gives what single reads give, from a file and from memory, turned or not, in any "
+         "sequence of batches");
     loads(file, SIDE * SIDE * 3, 0);
     loads(file, SIDE * SIDE * 3, 1);
     loads(memory, SIDE * SIDE * 3, 1);
@@ -229,13 +236,16 @@ static void sets(void)
     gal_images_free(part);
 
     CASE("images of a file and of a tensor are the same, and those of a selection are its rows");
-    gal_tensor *a = bytes_of(4, (int64_t[]){ROWS, SIDE, SIDE, 3}), *b = bytes_of(4, (int64_t[]){2, SIDE, SIDE, 3});
+    gal_tensor *a = bytes_of(4, (int64_t[]){ROWS, SIDE, SIDE, 3}),
+               *b = bytes_of(4, (int64_t[]){2, SIDE, SIDE, 3});
     IS_OK(gal_images_read(a, file, 0, NULL, NULL));
     IS_INT(memcmp(a->data, x->data, ROWS * SIDE * SIDE * 3), 0);
     IS_OK(gal_images_select(&part, file, (int64_t[]){20, 4}, 2));
     IS_OK(gal_images_read(b, part, 0, NULL, NULL));
     IS_INT(memcmp(b->data, (uint8_t *)x->data + 20 * SIDE * SIDE * 3, SIDE * SIDE * 3), 0);
-    IS_INT(memcmp((uint8_t *)b->data + SIDE * SIDE * 3, (uint8_t *)x->data + 4 * SIDE * SIDE * 3, SIDE * SIDE * 3), 0);
+    IS_INT(memcmp((uint8_t *)b->data + SIDE * SIDE * 3, (uint8_t *)x->data + 4 * SIDE * SIDE * 3,
+                  SIDE * SIDE * 3),
+           0);
     gal_images *none = NULL;
     FAILS(gal_images_select(&none, part, (int64_t[]){2}, 1), GAL_VALUE, "row 0 is 2, expected 0 to 1");
 
@@ -248,7 +258,8 @@ static void sets(void)
         int image = i / 12, r = i / 6 % 2, c = i / 3 % 2, k = i % 3;
         double sum = 0;
         for (int p = 0; p < 4; p++)
-            sum += ((uint8_t *)x->data)[((image * SIDE + 1 + 2 * r + p / 2) * SIDE + 1 + 2 * c + p % 2) * 3 + k];
+            sum +=
+                ((uint8_t *)x->data)[((image * SIDE + 1 + 2 * r + p / 2) * SIDE + 1 + 2 * c + p % 2) * 3 + k];
         wrong += fabs(((uint8_t *)small->data)[i] - sum / 4) > 0.5;
     }
     IS_INT(wrong, 0);
@@ -268,7 +279,8 @@ static void sets(void)
 
     CASE("a file that is cut short under its set is one sentence, from a read and from the loader");
     gal_loader *loader = NULL;
-    gal_tensor *order = integers(ROWS), *cursor = integers(0), *batch = bytes_of(2, (int64_t[]){BATCH, SIDE * SIDE * 3});
+    gal_tensor *order = integers(ROWS), *cursor = integers(0),
+               *batch = bytes_of(2, (int64_t[]){BATCH, SIDE * SIDE * 3});
     for (int64_t i = 0; i < ROWS; i++)
         ((int64_t *)order->data)[i] = ROWS - 1 - i;
     IS_OK(gal_loader_new(&loader, file, BATCH));

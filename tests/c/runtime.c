@@ -1,4 +1,5 @@
-/* The runtime beneath the ops: byte accounting, scopes, views, recording and replay, and the sentences of failures. */
+/* The runtime beneath the ops: byte accounting, scopes, views, recording and replay, and the sentences of
+ * failures. */
 #include "check.h"
 #include "core/core.h"
 #include <stdlib.h>
@@ -104,7 +105,8 @@ static void scopes(void)
 static void holds(void)
 {
     int64_t live = memory().live;
-    CASE("a view made in a scope keeps the storage of a tensor from outside until the scope closes, and no longer");
+    CASE("a view made in a scope keeps the storage of a tensor from outside until the scope closes, and no "
+         "longer");
     gal_tensor *a = TENSOR(GAL_F32, 16), *view = NULL;
     IS_OK(gal_scope_open());
     IS_OK(gal_scope_open());
@@ -203,7 +205,8 @@ static void programs(void)
 static void streams(void)
 {
     CASE("a row's stream depends on its values, not on its place; equal rows are told apart");
-    gal_tensor *x = TENSOR(GAL_F32, 3, 2), *alone = TENSOR(GAL_F32, 1, 2), *s = TENSOR(GAL_I64, 3), *s1 = TENSOR(GAL_I64, 1);
+    gal_tensor *x = TENSOR(GAL_F32, 3, 2), *alone = TENSOR(GAL_F32, 1, 2), *s = TENSOR(GAL_I64, 3),
+               *s1 = TENSOR(GAL_I64, 1);
     IS_OK(gal_tensor_write(x, (float[]){1, 2, 3, 4, 1, 2}, 6));
     IS_OK(gal_tensor_write(alone, (float[]){3, 4}, 2));
     IS_OK(gal_row_streams(s, x, 7));

@@ -1,9 +1,11 @@
-/* terminal.c: a person at the prompt. Runs a program in a terminal of its own and plays a dialogue: what is typed, what must appear.
+/* terminal.c: a person at the prompt. Runs a program in a terminal of its own and plays a dialogue: what is
+ * typed, what must appear.
  *
  *   terminal DIALOGUE PROGRAM [ARGUMENTS]
  *
- * A line of DIALOGUE is "type TEXT" (and Return), "key LETTER" (with Ctrl), "expect TEXT" (must appear, within 5 s, after what was expected
- * before), "pause SECONDS", "end CODE" (the program must end, with this exit code) or a comment with #. Exits 1 with the line that failed.
+ * A line of DIALOGUE is "type TEXT" (and Return), "key LETTER" (with Ctrl), "expect TEXT" (must appear,
+ * within 5 s, after what was expected before), "pause SECONDS", "end CODE" (the program must end, with this
+ * exit code) or a comment with #. Exits 1 with the line that failed.
  */
 #include <poll.h>
 #include <pty.h>
@@ -91,7 +93,8 @@ static int play(FILE *dialogue, int terminal, pid_t child)
         else
             done = 0;
         if (!done) {
-            fprintf(stderr, "FAILED: line %d: %s %s\nthe terminal since the last match:\n%s\n", number, line, text, screen + seen);
+            fprintf(stderr, "FAILED: line %d: %s %s\nthe terminal since the last match:\n%s\n", number, line,
+                    text, screen + seen);
             return 1;
         }
     }

@@ -1,4 +1,5 @@
--- gal.cli and gal.progress without a process: how options are read, how tables and progress lines look. Exit codes and --help as printed: cli/run.sh.
+-- gal.cli and gal.progress without a process: how options are read, how tables and progress lines look. Exit
+-- codes and --help as printed: cli/run.sh.
 local check = dofile "lua/lib/check.lua"
 local cli = require "gal.cli"
 

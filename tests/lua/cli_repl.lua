@@ -1,4 +1,5 @@
--- gal.repl: how values look at the prompt, what a line means, where help comes from. The prompt as a process: cli/terminal.sh.
+-- gal.repl: how values look at the prompt, what a line means, where help comes from. The prompt as a process:
+-- cli/terminal.sh.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local repl = require "gal.repl"

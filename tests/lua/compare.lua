@@ -1,4 +1,5 @@
--- gal.compare: paired differences and their intervals, Wasserstein distances and how they differ between two models.
+-- gal.compare: paired differences and their intervals, Wasserstein distances and how they differ between two
+-- models.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local compare = require "gal.stats.compare"

@@ -1,5 +1,6 @@
--- The contract with scripts outside the project, line by line: what the README and the design promise of `require "gal"`. Each case is a line of theirs, quoted or
--- told; how well the numbers are right is for the other files. A case that fails here is a promise broken.
+-- The contract with scripts outside the project, line by line: what the README and the design promise of
+-- `require "gal"`. Each case is a line of theirs, quoted or told; how well the numbers are right is for the
+-- other files. A case that fails here is a promise broken.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"

@@ -1,5 +1,6 @@
--- gal.controls and what it is for: images exchanged between galaxies that are alike stay in their cells and leave nothing in its place, and a model gains nothing from them and loses by
--- them where it has learned to believe images.
+-- gal.controls and what it is for: images exchanged between galaxies that are alike stay in their cells and
+-- leave nothing in its place, and a model gains nothing from them and loses by them where it has learned to
+-- believe images.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local controls = require "gal.stats.exchange"
@@ -57,7 +58,8 @@ check.case("too many cells, keys of two lengths and an unknown column are refuse
   check.raises(function() controls.exchanged(data.arrays(keys[1], keys[1]:reshape { N, 1 }, { context = { "a" } }), { "b" }, { 2 }) end, "no column 'b' in the context, expected of a", true)
 end)
 
--- A survey of images {8, 8, 3} as grey as what the context doesn't tell: theta = context + grey + N(0, .3²), context and grey N(0, 1).
+-- A survey of images {8, 8, 3} as grey as what the context doesn't tell: theta = context + grey + N(0, .3²),
+-- context and grey N(0, 1).
 local function problem(n, seed)
   local options = { rng = gal.rng(seed) }
   local context, grey = gal.randn({ n, 1 }, options), gal.randn({ n, 1 }, options)
@@ -91,7 +93,8 @@ check.case("exchanged galaxies keep all but their images, which are those of oth
   check.equal(given, own, "the images' values in all")
 end)
 
--- Of theta given both, the deviation is .3, given the context alone sqrt(1.09): a gain of ln(sqrt(1.09) / .3) = 1.247 nats.
+-- Of theta given both, the deviation is .3, given the context alone sqrt(1.09): a gain of ln(sqrt(1.09) / .3)
+-- = 1.247 nats.
 check.case("a model gains by its galaxies' images, nothing by others', and loses by others' what it gained by its own", function()
   local function trained(part, encoder)
     return learn(part, { epochs = 25, lr = 4e-3, batch = 50, draws = 4, seed = 1, encoder = encoder and nn.sequential {
@@ -103,7 +106,8 @@ check.case("a model gains by its galaxies' images, nothing by others', and loses
   check.near(photometry, -0.5 * math.log(2 * math.pi * math.exp(1) * 1.09), 0.12, "log p of the context's model")
   check.near(log_p(flow, test) - photometry, 1.247, 0.15, "gain from the own images")
   check.near(log_p(trained(exchange(train), true), exchange(test)) - photometry, 0, 0.05, "gain from others' images")
-  -- Believed, another's grey is off by sqrt(2): the mean of (error² - .09) / .18 is 2 / .18 = 11 nats for a model that had learned all there is.
+  -- Believed, another's grey is off by sqrt(2): the mean of (error² - .09) / .18 is 2 / .18 = 11 nats for a
+  -- model that had learned all there is.
   check.that(log_p(flow, exchange(test)) - photometry < -3, "others' images at test time only should cost more than 3 nats")
 end)
 

@@ -1,5 +1,6 @@
--- Cutouts of a survey: decoded once, resumed after kill -9 at any place, made anew when a file changes; damaged, missing and odd ones; and images that train from the
--- file as they do from memory, turned as drawn, killed and resumed, with a file that is cut meanwhile.
+-- Cutouts of a survey: decoded once, resumed after kill -9 at any place, made anew when a file changes;
+-- damaged, missing and odd ones; and images that train from the file as they do from memory, turned as drawn,
+-- killed and resumed, with a file that is cut meanwhile.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
@@ -39,7 +40,8 @@ local KINDS = { "colour.jpg", "full.jpg", "progressive.jpg", "grey.jpg", "colour
 local pictures = {}
 for i, name in ipairs(KINDS) do pictures[i] = read("golden/cutouts/" .. name) end
 
--- A survey folder of n galaxies with cutouts, ids of the given form; theta tells which picture it is, with scatter.
+-- A survey folder of n galaxies with cutouts, ids of the given form; theta tells which picture it is, with
+-- scatter.
 local function survey(name, n, id)
   local home = scratch .. "/" .. name
   C.gal_make_folder(home .. "/cutouts")

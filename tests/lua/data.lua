@@ -1,4 +1,5 @@
--- Surveys from tables: columns, units, what falls out and why, the split that never moves. The tables are written here, so that every number is known.
+-- Surveys from tables: columns, units, what falls out and why, the split that never moves. The tables are
+-- written here, so that every number is known.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local data = require "gal.data"

@@ -1,5 +1,6 @@
--- The experiments as a user runs them: a process of their own, what they print, what they write, and one sentence for each thing that may be wrong. Small nets
--- and few epochs: whether posteriors are good is for the acceptance runs.
+-- The experiments as a user runs them: a process of their own, what they print, what they write, and one
+-- sentence for each thing that may be wrong. Small nets and few epochs: whether posteriors are good is for
+-- the acceptance runs.
 local check = dofile "lua/lib/check.lua"
 local analytic = dofile "lua/lib/analytic.lua"
 local ffi = require "ffi"
@@ -45,7 +46,8 @@ local function succeeds(...)
   return text
 end
 
--- The experiment must end with this code and, as its last line, a sentence that matches the pattern: no line of code, no traceback.
+-- The experiment must end with this code and, as its last line, a sentence that matches the pattern: no line
+-- of code, no traceback.
 local function refuses(code, pattern, ...)
   local got, text = run(...)
   check.equal(got, code, "exit code of: " .. text)

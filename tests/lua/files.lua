@@ -1,5 +1,5 @@
--- Arrays in files: what NumPy, safetensors and torch wrote (golden/files/make.py), read value by value; what is saved is loaded again; bad input is a sentence at
--- the caller's line.
+-- Arrays in files: what NumPy, safetensors and torch wrote (golden/files/make.py), read value by value; what
+-- is saved is loaded again; bad input is a sentence at the caller's line.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local ffi = require "ffi"

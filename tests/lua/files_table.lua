@@ -1,5 +1,5 @@
--- Tables: what astropy wrote (golden/files/make.py) and CSV of several makers, column by column; ids with all their digits; bad input is a sentence at the
--- caller's line that names file, row and column.
+-- Tables: what astropy wrote (golden/files/make.py) and CSV of several makers, column by column; ids with all
+-- their digits; bad input is a sentence at the caller's line that names file, row and column.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local ffi = require "ffi"

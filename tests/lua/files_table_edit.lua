@@ -1,4 +1,5 @@
--- Tables changed and saved: t:set, t:drop, t:select, t:save. What is loaded and saved is the same again, type by type; what is wrong is a sentence at the caller's line.
+-- Tables changed and saved: t:set, t:drop, t:select, t:save. What is loaded and saved is the same again, type
+-- by type; what is wrong is a sentence at the caller's line.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local ffi = require "ffi"
@@ -25,7 +26,8 @@ local function write(name, bytes)
 end
 local IDS = { "1237648704043942146", "-9007199254740993", "0", "9223372036854775807" }
 
--- Everything that is known of a table: each column's name, type, width, unit and values as text, which keeps every digit.
+-- Everything that is known of a table: each column's name, type, width, unit and values as text, which keeps
+-- every digit.
 local function everything(t)
   local all = {}
   for i, name in ipairs(t.names) do

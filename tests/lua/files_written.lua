@@ -1,5 +1,6 @@
--- galrun still writes the files that numpy, astropy and safetensors were seen to open (golden/files/galrun.*, copy.fits; by open.py beside them): the same bytes
--- where the format is galrun's own work, the same cards and values where CFITSIO and libzip word the headers, which differ between their versions.
+-- galrun still writes the files that numpy, astropy and safetensors were seen to open (golden/files/galrun.*,
+-- copy.fits; by open.py beside them): the same bytes where the format is galrun's own work, the same cards
+-- and values where CFITSIO and libzip word the headers, which differ between their versions.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -22,7 +23,8 @@ for _, name in ipairs{ "galrun.npy", "galrun.safetensors", "galrun.csv" } do
   check.case(name .. " has the bytes that were opened", function() check.that(read(folder .. name) == read(golden .. name), "they differ") end)
 end
 
--- The cards of a FITS file's headers without their comments, sorted into a set, and the bytes behind the last END's block.
+-- The cards of a FITS file's headers without their comments, sorted into a set, and the bytes behind the last
+-- END's block.
 local function fits(path)
   local bytes, cards, at, ends = read(path), {}, 1, 0
   while ends < 2 do

@@ -1,4 +1,5 @@
--- gal.flow: densities and draws against closed forms, against each other, and to the last bit where bits are promised.
+-- gal.flow: densities and draws against closed forms, against each other, and to the last bit where bits are
+-- promised.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -42,7 +43,8 @@ check.case("log_prob integrates to 1 and gives its own samples' frequencies", fu
   local points, area, low, step = grid(draws, m, 5)
   local density = flow:log_prob(points, x, { steps = 30 }):exp()
   check.near(density:sum():item() * area, 1, 0.005)
-  -- The share of draws in each block of 10 x 10 cells, against the integral of the density there: binomial within five deviations.
+  -- The share of draws in each block of 10 x 10 cells, against the integral of the density there: binomial
+  -- within five deviations.
   local expected, found = {}, {}
   for k = 0, 99 do expected[k], found[k] = 0, 0 end
   for i, p in ipairs(density:totable()) do

@@ -1,4 +1,5 @@
--- Flows with an encoder of images: trained, resumed, saved, loaded and sampled as those without, with dropout in both nets; images uint8 or float32.
+-- Flows with an encoder of images: trained, resumed, saved, loaded and sampled as those without, with dropout
+-- in both nets; images uint8 or float32.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
@@ -44,7 +45,8 @@ local function bytes_of(images)
   return y
 end
 
--- A blob on the left or on the right, of red or blue light: theta = (where, colour) with some scatter; the context knows the colour, badly.
+-- A blob on the left or on the right, of red or blue light: theta = (where, colour) with some scatter; the
+-- context knows the colour, badly.
 local function problem(n, seed)
   local options = { rng = gal.rng(seed) }
   local where, colour = gal.rand({ n, 1, 1, 1 }, options), gal.rand({ n, 1, 1, 1 }, options)
@@ -125,7 +127,8 @@ end)
 check.case("precision = bf16 rounds the convolutions of the training and nothing else", function()
   local layer, image = nn.conv2d(3, 8, 3, { rng = gal.rng(1) }), gal.rand({ 1, 4, 4, 3 }, { rng = gal.rng(2) })
   local before = bits(layer(image))
-  -- With a rate of 0 the weights stay what they were: the training's loss shows the rounding, the validation's, of the same weights, must not.
+  -- With a rate of 0 the weights stay what they were: the training's loss shows the rounding, the
+  -- validation's, of the same weights, must not.
   local exact, rounded = fit(options { lr = 0, weight_decay = 0, epochs = 1 }), fit(options { lr = 0, weight_decay = 0, epochs = 1, precision = "bf16" })
   check.equal(rounded.history[1].valid_loss, exact.history[1].valid_loss)
   local off = math.abs(rounded.history[1].train_loss / exact.history[1].train_loss - 1)

@@ -1,4 +1,5 @@
--- Ten AdamW steps of the paper's image model against PyTorch's: golden/image_adamw.py holds the recipe and says how 588,000 weights are compared by sketches.
+-- Ten AdamW steps of the paper's image model against PyTorch's: golden/image_adamw.py holds the recipe and
+-- says how 588,000 weights are compared by sketches.
 local check = dofile "lua/lib/check.lua"
 local recipe = dofile "lua/lib/recipe.lua"
 local ffi = require "ffi"

@@ -1,5 +1,6 @@
--- The tape and programs: what backward() accumulates, frees and refuses, ops of the user's own, gradients written into an optimiser's block, and replayed
--- steps against eager ones. The gradients of single ops are in ops.lua.
+-- The tape and programs: what backward() accumulates, frees and refuses, ops of the user's own, gradients
+-- written into an optimiser's block, and replayed steps against eager ones. The gradients of single ops are
+-- in ops.lua.
 local ffi = require "ffi"
 local gal = require "gal"
 local grad = require "gal.tensor.map"

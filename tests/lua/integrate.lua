@@ -1,4 +1,5 @@
--- flow/integrate, beneath the flow's methods: Runge-Kutta methods of any tableau at any instants, against closed forms.
+-- flow/integrate, beneath the flow's methods: Runge-Kutta methods of any tableau at any instants, against
+-- closed forms.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local core = require "gal.tensor.values"
@@ -11,7 +12,8 @@ local EULER = { a = { {} }, b = { 1 }, c = { 0 } }
 local MIDPOINT = { a = { {}, { 1 / 2 } }, b = { 0, 1 }, c = { 0, 1 / 2 } }
 local THREE_EIGHTHS = { a = { {}, { 1 / 3 }, { -1 / 3, 1 }, { 1, -1, 1 } }, b = { 1 / 8, 3 / 8, 3 / 8, 1 / 8 }, c = { 0, 1 / 3, 2 / 3, 1 } }
 
--- dm/dt = A m + 2 t + 0.5 c, of one dimension and one context; m(0) = 0 at c = 0.4 gives m(1) = 2 (e^A - 1 - A) / A^2 + 0.2 (e^A - 1) / A. The divergence is A.
+-- dm/dt = A m + 2 t + 0.5 c, of one dimension and one context; m(0) = 0 at c = 0.4 gives m(1) = 2 (e^A - 1 -
+-- A) / A^2 + 0.2 (e^A - 1) / A. The divergence is A.
 local A = 0.9
 local EXACT = 2 * (math.exp(A) - 1 - A) / A ^ 2 + 0.2 * (math.exp(A) - 1) / A
 local function layer()

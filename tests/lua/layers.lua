@@ -1,5 +1,6 @@
--- Layers of images, layer normalisation and dropout: every op against double precision and central differences (lib/harness.lua), then the modules of gal.nn around
--- them: fusing, initialisation, states, description, dropout's stream, and what they refuse.
+-- Layers of images, layer normalisation and dropout: every op against double precision and central
+-- differences (lib/harness.lua), then the modules of gal.nn around them: fusing, initialisation, states,
+-- description, dropout's stream, and what they refuse.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor.values"
@@ -264,7 +265,8 @@ check.case("gains keep the variance of what activations take, and galaxy_cnn sta
   for _, name in ipairs { "silu", "relu", "gelu", "tanh" } do
     check.near(nn.gains[name] ^ 2 * mean_square(FUNCTIONS[name]), 1, 1e-5, name)
     local x = gal.randn({ 500, 1, 1, 400 }, { rng = rng })
-    -- The activation's mean, a third of relu's mean square, gives each of the 300 outputs one draw: a standard error of .32 sqrt(2 / 300) = 2.6 %.
+    -- The activation's mean, a third of relu's mean square, gives each of the 300 outputs one draw: a
+    -- standard error of .32 sqrt(2 / 300) = 2.6 %.
     check.near(variance(nn.conv2d(400, 300, 1, { gain = nn.gains[name], bias = false, rng = rng })(x[name](x))), 1, 0.1, "conv2d after " .. name)
     check.near(variance(nn.linear(400, 300, { gain = nn.gains[name], bias = false, rng = rng })(x[name](x):reshape { 500, 400 })), 1, 0.1, "linear after " .. name)
   end

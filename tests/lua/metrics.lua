@@ -1,4 +1,5 @@
--- The statistics that evaluate posteriors, against closed forms, SciPy's values, and posteriors with planted faults.
+-- The statistics that evaluate posteriors, against closed forms, SciPy's values, and posteriors with planted
+-- faults.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local metrics = require "gal.metrics"
@@ -52,8 +53,8 @@ check.case("the bootstrap interval of a mean is that of the central limit theore
   check.that(metrics.bootstrap(values, { seed = 2 }).low ~= found.low, "another seed gives other resamples")
 end)
 
--- theta ~ N(0, I2), x = theta + s eps: the posterior is N(x / (1 + s^2), s^2 / (1 + s^2) I). The faults: its deviation times `width`, its mean off by `shift`
--- deviations.
+-- theta ~ N(0, I2), x = theta + s eps: the posterior is N(x / (1 + s^2), s^2 / (1 + s^2) I). The faults: its
+-- deviation times `width`, its mean off by `shift` deviations.
 local S, D = 0.5, 2
 local function posterior(width, shift)
   local deviation = S / math.sqrt(1 + S * S)
@@ -105,7 +106,8 @@ check.case("D_KL of each posterior is that of two Gaussians", function()
 end)
 
 check.case("a posterior that is too narrow, too wide or off shows in D_KL - Delta log p", function()
-  -- With q's deviation w and shift b (both in units of the true one): E[ln q] over q is -D/2 less a constant, over the truth -D/2 (1 + b^2) / w^2.
+  -- With q's deviation w and shift b (both in units of the true one): E[ln q] over q is -D/2 less a constant,
+  -- over the truth -D/2 (1 + b^2) / w^2.
   local narrow, wide, off = score(0.5, 0), score(1.5, 0), score(1, 1)
   check.that(narrow.excess.low > 2, ("too narrow: the excess is %.3f, expected about 3"):format(narrow.excess.mean))
   check.that(wide.excess.high < -0.2, ("too wide: the excess is %.3f, expected below -0.2"):format(wide.excess.mean))

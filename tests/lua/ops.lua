@@ -184,8 +184,8 @@ for _, name in ipairs { "identity", "relu", "silu", "gelu", "tanh" } do
     end
     return y
   end
-  -- Outputs of an activation come from sums, whose rounding it passes on: their size is that of the sums. silu' and gelu' pass through 0, as differences of
-  -- terms of size 1/2.
+  -- Outputs of an activation come from sums, whose rounding it passes on: their size is that of the sums.
+  -- silu' and gelu' pass through 0, as differences of terms of size 1/2.
   local shapes = { { { 1, 1 }, { 1, 1 } }, { { 7, 3 }, { 5, 3 } }, { { 64, 11 }, { 256, 11 } }, { { 11 }, { 6, 11 } }, { { 2, 3, 4 }, { 5, 4 } } }
   case{ "linear " .. name .. " without bias", shapes = shapes, range = { -1, 1 }, sums = true, terms = 0.1, call = function(x, w) return grad.linear(x, w, nil, name) end,
     ref = reference }

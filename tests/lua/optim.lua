@@ -1,4 +1,5 @@
--- gal.optim: 200 AdamW steps of the photometry model against PyTorch (tests/golden/mlp_adamw.py holds the recipe), and the rest against closed forms.
+-- gal.optim: 200 AdamW steps of the photometry model against PyTorch (tests/golden/mlp_adamw.py holds the
+-- recipe), and the rest against closed forms.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"

@@ -132,7 +132,8 @@ local function disc(h, peak)
 end
 
 check.case("the Petrosian radii of an exponential disc are 1.67 and 3.82 scale lengths", function()
-  -- F(r) = 1 - (1 + r) e^-r; the Petrosian radius solves (F(1.25 R) - F(.8 R)) / (1.25^2 - .8^2) = .2 F(R): 3.546 (SciPy's brentq); the radii are where F is .5 and .9 of F(7.09).
+  -- F(r) = 1 - (1 + r) e^-r; the Petrosian radius solves (F(1.25 R) - F(.8 R)) / (1.25^2 - .8^2) = .2 F(R):
+  -- 3.546 (SciPy's brentq); the radii are where F is .5 and .9 of F(7.09).
   for _, h in ipairs{ 5, 7 } do
     local half, ninety = cutout.radii(disc(h, 4))
     check.near(half / h, 1.668, 0.05) -- a quarter of a pixel

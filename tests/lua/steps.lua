@@ -1,5 +1,6 @@
--- steps = "auto": its answers against RK4 with 400 steps, what it tells of them, and the bits that it must not change; work in tiles and to a function. The same with
--- larger nets and on galaxies: acceptance/steps.lua.
+-- steps = "auto": its answers against RK4 with 400 steps, what it tells of them, and the bits that it must
+-- not change; work in tiles and to a function. The same with larger nets and on galaxies:
+-- acceptance/steps.lua.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -71,7 +72,8 @@ check.case("densities of auto are within the tolerance of RK4's with 400 steps o
   end
 end)
 
--- d theta/dt = -rate theta where c is 1, and 0 where c is 0: relu(theta + 100 (c - 1)) and its mirror image are off there.
+-- d theta/dt = -rate theta where c is 1, and 0 where c is 0: relu(theta + 100 (c - 1)) and its mirror image
+-- are off there.
 local function gated(rate)
   local first, second = nn.linear(3, 2), nn.linear(2, 1)
   core.assign(first.weight, gal.tensor { { 0, 1, 100 }, { 0, -1, 100 } })
@@ -116,7 +118,8 @@ check.case("errors are in units of the galaxy's own posterior: theta' = k theta 
 end)
 
 check.case("with densities their error counts, too", function()
-  -- A step of height .004 that runs over theta at a speed of 4 and is 1/100 wide: it moves nothing, but the divergence, up to .2, is missed or hit. Its integral is .001.
+  -- A step of height .004 that runs over theta at a speed of 4 and is 1/100 wide: it moves nothing, but the
+  -- divergence, up to .2, is missed or hit. Its integral is .001.
   local first, second = nn.linear(3, 1), nn.linear(1, 1)
   core.assign(first.weight, gal.tensor { { -400, 100, 0 } })
   core.assign(first.bias, gal.tensor { 200 })
@@ -216,7 +219,8 @@ check.case("memory does not grow with the number of draws", function()
   local few = run(70000)
   local many = run(3000000)
   check.equal(sum > 0 and before > 0, true)
-  -- 24 MB of draws; the collector may leave 256 MiB of dropped parts, of which these are 24 MB, so that only the difference by much would show.
+  -- 24 MB of draws; the collector may leave 256 MiB of dropped parts, of which these are 24 MB, so that only
+  -- the difference by much would show.
   check.that(many - few < 40e6, ("%d bytes more for %d draws more"):format(many - few, 2 * 2930000))
 end)
 

@@ -1,8 +1,11 @@
--- Problems of photometry and image whose posterior is known: properties are seen through one magnitude and, by templates, in an image. A flow with an encoder has to find the exact
--- posterior of both together; of one with two modes; and where the image says nothing, that of the magnitude alone.
---   theta {2} ~ N(0, I), or .5 N(+1.5, .25 I) + .5 N(-1.5, .25 I);  d = a . theta + noise xi;  pixel x = theta_1 T_1(x) + theta_2 T_2(x) + s xi, T_j orthonormal.
--- Given a component of the prior with mean m and precision p, the posterior's precision is P = p I + a a^T / noise^2 + g I with g = 1 / s^2 (0 where T = 0), its mean
--- P^-1 (p m + a d / noise^2 + g T^T x), and the component's weight by d and T^T x, which have precision matrices of their own.
+-- Problems of photometry and image whose posterior is known: properties are seen through one magnitude and,
+-- by templates, in an image. A flow with an encoder has to find the exact posterior of both together; of one
+-- with two modes; and where the image says nothing, that of the magnitude alone.
+--   theta {2} ~ N(0, I), or .5 N(+1.5, .25 I) + .5 N(-1.5, .25 I);  d = a . theta + noise xi;  pixel x =
+--   theta_1 T_1(x) + theta_2 T_2(x) + s xi, T_j orthonormal.
+-- Given a component of the prior with mean m and precision p, the posterior's precision is P = p I + a a^T /
+-- noise^2 + g I with g = 1 / s^2 (0 where T = 0), its mean P^-1 (p m + a d / noise^2 + g T^T x), and the
+-- component's weight by d and T^T x, which have precision matrices of their own.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local nn = require "gal.nn"
@@ -30,7 +33,8 @@ local function templates()
 end
 local T = templates()
 
--- n of each: theta {n, 2}, d {n, 1}, images {n, 8, 8, 1}; seen: whether the templates are in the image. Third: T^T x {n, 2} in units of pixels.
+-- n of each: theta {n, 2}, d {n, 1}, images {n, 8, 8, 1}; seen: whether the templates are in the image.
+-- Third: T^T x {n, 2} in units of pixels.
 local function simulate(n, seed, modes, seen)
   local rng, noise, pixel = gal.rng(seed), noise_of(modes)
   local theta = gal.randn({ n, 2 }, { rng = rng })
@@ -53,7 +57,8 @@ local function exact(d, statistic, modes, seen)
     local det = p11 * p22 - p12 ^ 2
     local c = { p22 / det, -p12 / det, p11 / det }
     local mean = { c[1] * b1 + c[2] * b2, c[2] * b1 + c[3] * b2 }
-    -- ln of the evidence: the quadratic form that is left when theta is integrated out; terms that both components share are dropped.
+    -- ln of the evidence: the quadratic form that is left when theta is integrated out; terms that both
+    -- components share are dropped.
     local log_weight = 0.5 * (b1 * mean[1] + b2 * mean[2]) - p * m ^ 2
     list[#list + 1] = { mean = mean, covariance = c, log_weight = log_weight }
   end
@@ -78,7 +83,8 @@ local function trained(modes, seen)
 end
 
 local N, DRAWS = 64, 500
--- For each of N fresh galaxies: error of the mean in deviations and ratio of deviations (root mean squares), and the mean error of the first mode's share.
+-- For each of N fresh galaxies: error of the mean in deviations and ratio of deviations (root mean squares),
+-- and the mean error of the first mode's share.
 local function compare(modes, seen)
   local flow, fresh = trained(modes, seen), simulate(N, 9, modes, seen)
   local samples = flow:sample({ fresh.context, fresh.images }, { n = DRAWS, steps = 20, rng = gal.rng(5) })

@@ -1,4 +1,5 @@
--- The mock survey as users meet it: the population of runtime/mock/README.md, what doesn't change a galaxy, folders that are made, stopped and gone on with, and the reference posterior.
+-- The mock survey as users meet it: the population of runtime/mock/README.md, what doesn't change a galaxy,
+-- folders that are made, stopped and gone on with, and the reference posterior.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -21,7 +22,8 @@ local function correlation(a, b)
   return (x * y):mean():item() / a:std():item() / b:std():item()
 end
 
--- What the population was designed to be: shared with the project as numbers of a prototype in numpy, of 3 million galaxies.
+-- What the population was designed to be: shared with the project as numbers of a prototype in numpy, of 3
+-- million galaxies.
 check.case("50,000 galaxies have the quartiles of the population that was asked for", function()
   local wanted = {
     true_log_mass = { 9.599, 10.043, 10.410, .05 }, true_log_sfr = { -.311, .084, .448, .05 }, true_oh = { 8.809, 8.950, 9.044, .05 },
@@ -53,7 +55,8 @@ check.case("labels are off by the errors that are stated, and magnitudes by thei
   for band, median in pairs { u = .057, g = .023, r = .023, i = .023, z = .035 } do
     local errors, flux = many:column("modelMagErr_" .. band), many:column("true_flux_" .. band)
     check.near(metrics.quantile(errors, .5) / median, 1, .1, "median error in " .. band)
-    -- In units of the stated error, from the noiseless flux: 1, but for the selection in r, which cuts both tails of those at its edge.
+    -- In units of the stated error, from the noiseless flux: 1, but for the selection in r, which cuts both
+    -- tails of those at its edge.
     local truth = flux:log() * (-2.5 / math.log(10)) + 22.5
     check.near(((many:column("modelMag_" .. band) - truth) / errors):std():item(), 1, .02, "scatter of the magnitudes in " .. band)
   end
@@ -175,7 +178,8 @@ local magnitudes, columns = gal.cat(names, 2), {}
 for i = 1, 5 do columns[i] = many:column(LABELS[i]):narrow(1, 1, 40):reshape { 40, 1 } end
 local theta = gal.cat(columns, 2)
 
--- Simulation-based calibration (Talts et al. 2018): the truth's rank among the draws is uniform where the posterior is right.
+-- Simulation-based calibration (Talts et al. 2018): the truth's rank among the draws is uniform where the
+-- posterior is right.
 check.case("the reference posterior is calibrated: truths lie where its draws do", function()
   local r = reference(magnitudes, { ess = 300, seed = 5 })
   local samples, cuts = r:sample(60)

@@ -1,4 +1,5 @@
--- Tensors as values: constructors, elements, views, integers, scopes, memory, devices and generators; and what is said of wrong arguments, at the user's line.
+-- Tensors as values: constructors, elements, views, integers, scopes, memory, devices and generators; and
+-- what is said of wrong arguments, at the user's line.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor.values"

@@ -1,5 +1,5 @@
--- gal.train: a small linear-Gaussian problem is learned, replayed steps are the eager ones to the last bit, a resumed run is the undisturbed one, and what
--- goes wrong is said.
+-- gal.train: a small linear-Gaussian problem is learned, replayed steps are the eager ones to the last bit, a
+-- resumed run is the undisturbed one, and what goes wrong is said.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C

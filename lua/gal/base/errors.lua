@@ -1,5 +1,6 @@
--- Errors as the user meets them: one sentence that names the argument, what it was and what was expected, at the user's own
--- line however deep in the library it is found. Everything in lua/gal raises through here; nothing here knows tensors.
+-- Errors as the user meets them: one sentence that names the argument, what it was and what was expected, at
+-- the user's own line however deep in the library it is found. Everything in lua/gal raises through here;
+-- nothing here knows tensors.
 local ffi = require "ffi"
 local C = ffi.C
 
@@ -23,15 +24,18 @@ end
 -- What refuse raises. galrun prints it without a traceback, by the metafield `refusal`.
 local Refusal = { refusal = true, __tostring = function(self) return self.sentence end }
 
---- refuse(sentence): an error that is the fault of what somebody said at the command line: the sentence is all that there is to tell, neither line nor traceback. Never returns.
+--- refuse(sentence): an error that is the fault of what somebody said at the command line: the sentence is
+-- all that there is to tell, neither line nor traceback. Never returns.
 function M.refuse(sentence) error(setmetatable({ sentence = sentence }, Refusal), 0) end
 
 local spoken_to = {} -- sources of scripts whose lines say nothing to those who run them
 
---- refuses_for(source): from here on what is raised at a line of that chunk is refused: an experiment of galrun's own, whose user did not write it.
+--- refuses_for(source): from here on what is raised at a line of that chunk is refused: an experiment of
+-- galrun's own, whose user did not write it.
 function M.refuses_for(source) spoken_to[source] = true end
 
---- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never returns.
+--- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never
+-- returns.
 function M.raise(format, ...)
   local message = select("#", ...) > 0 and string.format(format, ...) or format
   local level = 2
@@ -49,7 +53,8 @@ function M.raise(format, ...)
 end
 local raise = M.raise
 
---- check(status): raises gal_error() at the user's line unless a C call returned GAL_OK; an interrupt raises gal.interrupted.
+--- check(status): raises gal_error() at the user's line unless a C call returned GAL_OK; an interrupt raises
+-- gal.interrupted.
 function M.check(status)
   if status == C.GAL_OK then return end
   if status == C.GAL_INTERRUPTED then
@@ -70,7 +75,8 @@ function M.poll()
   end
 end
 
---- kind(value): how an error names a value: `nil`, `the number 2.5`, `the string "abc"`, `a tensor {2, 3}`, `a table`.
+--- kind(value): how an error names a value: `nil`, `the number 2.5`, `the string "abc"`, `a tensor {2, 3}`,
+-- `a table`.
 function M.kind(value)
   local t = type(value)
   if t == "nil" then return "nil" end
@@ -81,7 +87,8 @@ function M.kind(value)
   return "a " .. t
 end
 
---- integer(op, name, value, low, high): value, if it is an integer from low to high; else raises naming the argument.
+--- integer(op, name, value, low, high): value, if it is an integer from low to high; else raises naming the
+-- argument.
 function M.integer(op, name, value, low, high)
   if type(value) ~= "number" or value ~= math.floor(value) or value < low or value > high or value == math.huge then
     local range = high == math.huge and string.format("of at least %d", low) or string.format("from %d to %d", low, high)
@@ -91,7 +98,8 @@ function M.integer(op, name, value, low, high)
   return value
 end
 
---- options(op, given, known): checks that `given` is nil or a table with only the keys of the list `known`, and a device among them a string; returns a table.
+--- options(op, given, known): checks that `given` is nil or a table with only the keys of the list `known`,
+-- and a device among them a string; returns a table.
 function M.options(op, given, known)
   if given == nil then return {} end
   if type(given) ~= "table" then raise("%s: options is %s, expected a table", op, M.kind(given)) end

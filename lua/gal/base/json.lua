@@ -1,4 +1,5 @@
--- json: settings, architectures and checkpoints' small print as text. Reads and writes RFC 8259 in plain Lua; nothing here knows what the values mean.
+-- json: settings, architectures and checkpoints' small print as text. Reads and writes RFC 8259 in plain Lua;
+-- nothing here knows what the values mean.
 local json = {}
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
@@ -54,8 +55,9 @@ function encode(v, pad)
   return object(v, pad)
 end
 
---- The value as JSON: tables with v[1] are arrays, others objects with their keys in order, so that equal values give equal text.
--- pretty = true breaks lines. An empty table is {}, unless it is setmetatable({}, json.list). Numbers read back as the same doubles.
+--- The value as JSON: tables with v[1] are arrays, others objects with their keys in order, so that equal
+-- values give equal text. pretty = true breaks lines. An empty table is {}, unless it is setmetatable({},
+-- json.list). Numbers read back as the same doubles.
 function json.encode(v, pretty) return encode(v, pretty and "" or nil) end
 
 --- Marks an array that may be empty: setmetatable({}, json.list).

@@ -1,11 +1,13 @@
--- arguments: what optimisers, flows and training check of the tables of options they are given, so that a mistyped name is an error and not a default.
+-- arguments: what optimisers, flows and training check of the tables of options they are given, so that a
+-- mistyped name is an error and not a default.
 local core = require "gal.tensor.values"
 local near = require "gal.base.spelling"
 local kind = core.kind
 
 local arguments = {}
 
---- Raises unless every key of `given` is in the list `known`; where names the function. nil counts as {}; returns the table.
+--- Raises unless every key of `given` is in the list `known`; where names the function. nil counts as {};
+-- returns the table.
 function arguments.known(where, given, known)
   if given == nil then return {} end
   if type(given) ~= "table" or core.is_tensor(given) then
@@ -22,7 +24,8 @@ function arguments.known(where, given, known)
   return given
 end
 
---- options[name], or default where it is nil; raises unless it is a number in [low, high] (whole where whole is true).
+--- options[name], or default where it is nil; raises unless it is a number in [low, high] (whole where whole
+-- is true).
 function arguments.number(where, options, name, default, low, high, whole)
   local v = options[name]
   if v == nil then return default end

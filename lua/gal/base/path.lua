@@ -8,7 +8,8 @@ local folder = {}
 
 ffi.cdef "char *realpath(const char *path, char *resolved); void free(void *memory); int access(const char *path, int mode);"
 
---- folder.absolute(path): the path from the root, so that it still leads there from another folder; as it is where there is nothing.
+--- folder.absolute(path): the path from the root, so that it still leads there from another folder; as it is
+-- where there is nothing.
 function folder.absolute(path)
   local resolved = C.realpath(path, nil)
   if resolved == nil then return path end
@@ -22,14 +23,16 @@ function folder.kind(path)
   return ({ "file", "folder" })[C.gal_path_exists(path)]
 end
 
---- Makes the folder and those above it, where they are absent, and takes away what killed processes left half-written in it; returns its path.
+--- Makes the folder and those above it, where they are absent, and takes away what killed processes left
+-- half-written in it; returns its path.
 function folder.make(path)
   check(C.gal_make_folder(path))
   C.gal_folder_sweep(path)
   return path
 end
 
---- folder.ready(path): the same, and raises where files can't be made in it: before results are worked out, and not after.
+--- folder.ready(path): the same, and raises where files can't be made in it: before results are worked out,
+-- and not after.
 function folder.ready(path)
   folder.make(path)
   if C.access(path, 3) ~= 0 then raise("%s: nothing can be written into this folder", path) end -- W_OK and X_OK

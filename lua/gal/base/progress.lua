@@ -1,5 +1,5 @@
--- progress: how far long work is. On a terminal one line that is redrawn; elsewhere plain lines, few enough for a log. Training, sampling and sweeps
--- report through it.
+-- progress: how far long work is. On a terminal one line that is redrawn; elsewhere plain lines, few enough
+-- for a log. Training, sampling and sweeps report through it.
 local host = require "gal.host"
 local C = require("ffi").C
 
@@ -73,7 +73,8 @@ function Progress:draw(now, finished)
   self.drawn = now
 end
 
--- A log gets a line for each whole unit (or tenth), but not too often. Written when the work moves on, since the losses of an epoch come after its last step.
+-- A log gets a line for each whole unit (or tenth), but not too often. Written when the work moves on, since
+-- the losses of an epoch come after its last step.
 function Progress:log(now)
   if self.waiting and self.done > self.waiting.done then
     local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
@@ -89,8 +90,10 @@ function Progress:log(now)
   self.step = step
 end
 
---- Tells where the work is: done (units finished so far, or a fraction of 1 where no total was given), and any figures to show: epoch, train, valid, best
---- first, others after them by name. What an update does not give keeps its last value. May be called as often as one likes.
+--- Tells where the work is: done (units finished so far, or a fraction of 1 where no total was given), and
+-- any figures to show: epoch, train, valid, best
+--- first, others after them by name. What an update does not give keeps its last value. May be called as
+-- often as one likes.
 function Progress:update(fields)
   local now = self.clock()
   self.done = fields.done or self.done
@@ -127,8 +130,10 @@ function Progress:finish()
   self.out:flush()
 end
 
---- progress{total =, label =, unit = "steps", first = 0, after = 0}: total is how many units (epochs, galaxies) the work has, without it `done` is a fraction; first is
---- how many were done before, in a run that goes on; nothing is shown of work that takes less than `after` seconds. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
+--- progress{total =, label =, unit = "steps", first = 0, after = 0}: total is how many units (epochs,
+-- galaxies) the work has, without it `done` is a fraction; first is
+--- how many were done before, in a run that goes on; nothing is shown of work that takes less than `after`
+-- seconds. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
 local function progress(o)
   o = o or {}
   local terminal = o.terminal

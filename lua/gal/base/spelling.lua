@@ -1,7 +1,8 @@
 -- Which known name a mistyped one was meant to be, for the errors that name it.
 local near = {}
 
--- Edits that turn a into b: a letter put in, left out, changed, or two neighbours swapped (Damerau 1964; optimal string alignment).
+-- Edits that turn a into b: a letter put in, left out, changed, or two neighbours swapped (Damerau 1964;
+-- optimal string alignment).
 local function distance(a, b)
   local before, last, row = nil, nil, {}
   for j = 0, #b do row[j] = j end
@@ -16,7 +17,8 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The names of the list `candidates` that are near to `name`, nearest first, at most three: within a third of its letters in edits (case ignored), or
+--- The names of the list `candidates` that are near to `name`, nearest first, at most three: within a third
+-- of its letters in edits (case ignored), or
 --- beginning with it.
 function near.names(name, candidates)
   local wanted, found = name:lower(), {}
@@ -37,7 +39,8 @@ function near.names(name, candidates)
   return names
 end
 
---- suggest(name, candidates) --> ' (did you mean "oh_p50"?)', with up to three names, or '' where none is near.
+--- suggest(name, candidates) --> ' (did you mean "oh_p50"?)', with up to three names, or '' where none is
+-- near.
 function near.suggest(name, candidates)
   local names = near.names(name, candidates)
   if #names == 0 then return "" end

@@ -1,4 +1,5 @@
--- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that are written in pieces. Formats are C's (runtime/io); here they become tensors and tables by name.
+-- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that are written in
+-- pieces. Formats are C's (runtime/io); here they become tensors and tables by name.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -37,8 +38,10 @@ local function read_all(format, arrays)
   return tensors, metadata
 end
 
---- gal.load(path) --> a tensor (.npy), or a table of tensors by name (.npz, .safetensors) and one of metadata, strings by key (empty for .npz); on the CPU. uint8 and bool
---- become uint8, 32- and 64-bit integers int64, everything else float32. Raises where the file is missing, cut short or malformed.
+--- gal.load(path) --> a tensor (.npy), or a table of tensors by name (.npz, .safetensors) and one of
+-- metadata, strings by key (empty for .npz); on the CPU. uint8 and bool
+--- become uint8, 32- and 64-bit integers int64, everything else float32. Raises where the file is missing,
+-- cut short or malformed.
 function file.load(path)
   local format = format_of("load", path)
   check(C.gal_arrays_open(out, path))
@@ -56,7 +59,8 @@ local function plain(what, text)
   return text
 end
 
--- The keys of a table of strings, sorted, so that a file does not depend on the order in which a table was filled.
+-- The keys of a table of strings, sorted, so that a file does not depend on the order in which a table was
+-- filled.
 local function keys(what, given)
   local names = {}
   for name in pairs(given) do names[#names + 1] = plain(what, name) end
@@ -64,7 +68,8 @@ local function keys(what, given)
   return names
 end
 
--- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept alive by the caller.
+-- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept
+-- alive by the caller.
 local function by_name(extension, value)
   if type(value) ~= "table" or handle.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension) end
   local names = keys("a tensor's name", value)
@@ -89,7 +94,8 @@ local function save_safetensors(path, value, metadata)
   check(C.gal_safetensors_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
 end
 
---- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or .safetensors, the latter with metadata (strings by key). The file
+--- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or
+-- .safetensors, the latter with metadata (strings by key). The file
 --- is complete under its name or not there at all; an old one stays until then.
 function file.save(path, value, metadata)
   local extension = format_of("save", path)
@@ -105,7 +111,8 @@ local Stream = {}
 Stream.__index = Stream
 local stream = ffi.new "gal_npy_stream *[1]"
 
---- file.stream(path, shape) --> s, a .npy file of that shape, float32, whose values come in pieces in row-major order: s:put(tensor) adds one, s:commit() ends it. Only
+--- file.stream(path, shape) --> s, a .npy file of that shape, float32, whose values come in pieces in
+-- row-major order: s:put(tensor) adds one, s:commit() ends it. Only
 --- then has the file its name; s:abandon(), or that s is forgotten, leaves nothing behind.
 function file.stream(path, shape)
   if format_of("stream", path) ~= "npy" then raise("stream: %s is no .npy, the only format that is written in pieces", path) end

@@ -1,5 +1,6 @@
--- data/columns: from a table's columns to what each galaxy has of them: SDSS's names, the extinction that comes off a magnitude, what counts as missing, and the reasons for which
--- a row falls out. A column here is {name, values {rows}, extinction {rows} or nil, extinction_name}.
+-- data/columns: from a table's columns to what each galaxy has of them: SDSS's names, the extinction that
+-- comes off a magnitude, what counts as missing, and the reasons for which a row falls out. A column here is
+-- {name, values {rows}, extinction {rows} or nil, extinction_name}.
 local folder = require "gal.base.path"
 local raise = require("gal.base.errors").raise
 
@@ -52,7 +53,8 @@ function columns.spelling(table_, name)
   end
 end
 
---- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
+--- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086
+-- tau_V.
 local function values_of(source, name)
   if not columns.spelling(source, name) and name:lower() == "a_v" and columns.spelling(source, "tauv_cont") then
     local values = source:column("tauv_cont"):totable()
@@ -67,7 +69,8 @@ end
 -- SDSS's apparent magnitudes, in lower case: these and no others does Galactic extinction come off.
 local APPARENT = { modelmag = true, cmodelmag = true, petromag = true, psfmag = true, fibermag = true, fiber2mag = true, devmag = true, expmag = true }
 
---- A requested column: {name, values {rows}, extinction {rows} or nil}. modelMag_u and its like are paired with extinction_u where they are to be dereddened.
+--- A requested column: {name, values {rows}, extinction {rows} or nil}. modelMag_u and its like are paired
+-- with extinction_u where they are to be dereddened.
 function columns.requested(source, name, dereddened)
   local column = { name = name, values = values_of(source, name) }
   local kind, band = name:lower():match "^(%w+)_([ugriz])$"
@@ -79,7 +82,8 @@ function columns.requested(source, name, dereddened)
   return column
 end
 
---- What a row must pass besides having its values: a list of {reason, test(row)}, in the order in which reasons are counted.
+--- What a row must pass besides having its values: a list of {reason, test(row)}, in the order in which
+-- reasons are counted.
 function columns.sample_cuts(source, sample)
   if sample == "none" then return {} end
   if sample ~= "paper" then raise('sample is "%s", expected "none" or "paper"', tostring(sample)) end
@@ -88,7 +92,8 @@ function columns.sample_cuts(source, sample)
     known[name] = known[name] or values_of(source, name)
     return known[name]
   end
-  -- A missing value is counted under the cut that needs it: NaN and -9999 must not slip through a "greater than".
+  -- A missing value is counted under the cut that needs it: NaN and -9999 must not slip through a "greater
+  -- than".
   local function within(name, low, high)
     local values = column(name)
     return function(k) return not missing(values[k]) and values[k] > low and values[k] < high end
@@ -139,11 +144,13 @@ function columns.value_at(column, k)
   return value - extinction
 end
 
--- So many deviations off, and so often: a galaxy or two may be that odd, and a survey's faintest are within it (a magnitude deviates by .3 to 2 mag), where 99 and -999 are not.
+-- So many deviations off, and so often: a galaxy or two may be that odd, and a survey's faintest are within
+-- it (a magnitude deviates by .3 to 2 mag), where 99 and -999 are not.
 local FAR, OFTEN, SAMPLED = 20, 3, 10000
 
---- A sentence on a column whose largest or smallest value, of the rows listed, stands OFTEN and far from all others, as a mark for "missing" that nobody told us of does; else nil.
--- Far: in units of the deviation that a normal distribution with the others' quartiles has.
+--- A sentence on a column whose largest or smallest value, of the rows listed, stands OFTEN and far from all
+-- others, as a mark for "missing" that nobody told us of does; else nil. Far: in units of the deviation that
+-- a normal distribution with the others' quartiles has.
 function columns.suspect(column, rows)
   local values = {}
   for _, k in ipairs(rows) do
@@ -175,7 +182,8 @@ function columns.suspect(column, rows)
   end
 end
 
---- Which context columns are masked, and with what their gaps are filled: given by a flow that was trained so, else every column with gaps in a kept row and its mean.
+--- Which context columns are masked, and with what their gaps are filled: given by a flow that was trained
+-- so, else every column with gaps in a kept row and its mean.
 function columns.masks(context, options)
   if options.missing ~= "mask" then return {} end
   if options.fill then return options.fill end

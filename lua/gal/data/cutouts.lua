@@ -1,6 +1,8 @@
--- data/cutouts: a survey's cutouts/<id>.jpg (or .jpeg, .png), decoded once on all cores into cutouts.npy, uint8 {N, size, size, 3}, with cutouts.csv that says of each row
--- which file it was and what became of it. Packing may be stopped and killed at any time and goes on where it was: the files grow as cutouts.npy.part and
--- cutouts.csv.part, are synced in that order, and are renamed when they are whole. A packing is of the files as they were: one that was added, removed or changed makes it anew.
+-- data/cutouts: a survey's cutouts/<id>.jpg (or .jpeg, .png), decoded once on all cores into cutouts.npy,
+-- uint8 {N, size, size, 3}, with cutouts.csv that says of each row which file it was and what became of it.
+-- Packing may be stopped and killed at any time and goes on where it was: the files grow as cutouts.npy.part
+-- and cutouts.csv.part, are synced in that order, and are renamed when they are whole. A packing is of the
+-- files as they were: one that was added, removed or changed makes it anew.
 local ffi = require "ffi"
 local core = require "gal.tensor.values"
 local errors = require "gal.base.errors"
@@ -21,7 +23,8 @@ local SYNC = 2
 local function quoted(s) return s:find '[",]' and '"' .. s:gsub('"', '""') .. '"' or s end
 local function integer(v) return (tostring(v):gsub("LL$", "")) end
 
--- The files there are for these ids, each id once: a list of {id, path, key}; key is what the index says of an unchanged one.
+-- The files there are for these ids, each id once: a list of {id, path, key}; key is what the index says of
+-- an unchanged one.
 local function listed(home, ids)
   local list, seen, bytes, modified = {}, {}, ffi.new "int64_t[1]", ffi.new "int64_t[1]"
   for _, id in ipairs(ids) do
@@ -39,7 +42,8 @@ local function listed(home, ids)
   return list
 end
 
--- The side of the images to be made: `resize`, or that of the first file that can be read, which has to be square.
+-- The side of the images to be made: `resize`, or that of the first file that can be read, which has to be
+-- square.
 local function side_of(list, resize)
   local largest = tonumber(C.GAL_LARGEST_SIDE)
   if resize < 0 or resize > largest or resize % 1 ~= 0 then raise("resize is %g, expected a whole number of pixels from 1 to %d, or 0: as they are", resize, largest) end
@@ -94,7 +98,8 @@ local function growing(path, keep)
   return ffi.gc(opened[0], C.gal_growing_close)
 end
 
--- Opens both growing files behind what an earlier packing left of this list: npy, csv and how many images are done.
+-- Opens both growing files behind what an earlier packing left of this list: npy, csv and how many images are
+-- done.
 local function resume(base, list, size)
   local header, each = npy_header(#list, size)
   local part, index, bytes, modified = base .. ".npy.part", base .. ".csv.part", ffi.new "int64_t[1]", ffi.new "int64_t[1]"
@@ -202,9 +207,11 @@ local function reporter(total)
   end
 end
 
---- open(home, ids, {crop = 0, bin = 1, resize = 0, packed = home, progress = true}): the cutouts of a survey folder for the ids of its table, packed where they are not yet.
--- resize: scale every cutout to so many pixels a side; 0: all have to be of one size. packed: the folder for cutouts.npy, where the survey's own can't be written.
--- Returns {images (a set, gal.images, of all that were packed), row = {id = which of them}, problem = {id = why it has none}}.
+--- open(home, ids, {crop = 0, bin = 1, resize = 0, packed = home, progress = true}): the cutouts of a survey
+-- folder for the ids of its table, packed where they are not yet. resize: scale every cutout to so many
+-- pixels a side; 0: all have to be of one size. packed: the folder for cutouts.npy, where the survey's own
+-- can't be written. Returns {images (a set, gal.images, of all that were packed), row = {id = which of
+-- them}, problem = {id = why it has none}}.
 function cutouts.open(home, ids, options)
   local resize, base = options.resize or 0, (options.packed and folder.make(options.packed) or home) .. "/cutouts"
   local list

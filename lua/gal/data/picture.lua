@@ -1,4 +1,5 @@
--- Cutouts as pictures: reading a few of them, undoing SkyServer's colours, measuring and rescaling them. Training reads cutouts by gal.data; here is what looking at them takes.
+-- Cutouts as pictures: reading a few of them, undoing SkyServer's colours, measuring and rescaling them.
+-- Training reads cutouts by gal.data; here is what looking at them takes.
 local ffi = require "ffi"
 local core = require "gal.tensor.values"
 local errors = require "gal.base.errors"
@@ -7,8 +8,9 @@ local raise, check = errors.raise, errors.check
 
 local cutout = {}
 
---- read(paths, size): the JPEG or PNG files at a list of paths, each size x size pixels, as a tensor {N, size, size, 3} of uint8, and a list of what is wrong with those that
--- can't be read, which are left out. Raises where none can.
+--- read(paths, size): the JPEG or PNG files at a list of paths, each size x size pixels, as a tensor {N,
+-- size, size, 3} of uint8, and a list of what is wrong with those that can't be read, which are left out.
+-- Raises where none can.
 function cutout.read(paths, size)
   local n, whole, problems = #paths, {}, {}
   local pixels, decoded, list = core.new({ n, size, size, 3 }, "uint8", "cpu"), ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, paths)
@@ -24,7 +26,8 @@ function cutout.read(paths, size)
   return #whole == n and pixels or pixels:rows(whole), problems
 end
 
---- light(values): the brightness I that SkyServer's colours show, from the mean of red, green and blue: I = sinh(8 mean / 255) / 8 (runtime/mock/IMAGES.md); in about 0.4
+--- light(values): the brightness I that SkyServer's colours show, from the mean of red, green and blue: I =
+-- sinh(8 mean / 255) / 8 (runtime/mock/IMAGES.md); in about 0.4
 --- nanomaggies of r a pixel. Right wherever no channel reached 255.
 function cutout.light(mean) return (math.exp(8 * mean / 255) - math.exp(-8 * mean / 255)) / 16 end
 
@@ -38,7 +41,8 @@ cutout.median = median
 -- The centre of an image of `size` pixels, from 0.
 local function centre(size) return (size - 1) / 2 end
 
---- profile(image, step): rings of `step` pixels around the centre of an image {size, size, 3}: lists of their red, green, blue medians.
+--- profile(image, step): rings of `step` pixels around the centre of an image {size, size, 3}: lists of their
+-- red, green, blue medians.
 function cutout.profile(image, step)
   local values, size = core.read(image), image:size(1)
   local c, rings = centre(size), {}
@@ -59,8 +63,10 @@ function cutout.profile(image, step)
   return out
 end
 
---- radii(image): the Petrosian half-light and 90 % radii, pixels, of what is in the middle of an image {size, size, 3}, by SDSS's definition (Strauss et al. 2002): the Petrosian
---- radius is where a ring's brightness is a fifth of the mean within it, the light is that within two of them.
+--- radii(image): the Petrosian half-light and 90 % radii, pixels, of what is in the middle of an image {size,
+-- size, 3}, by SDSS's definition (Strauss et al. 2002): the Petrosian
+--- radius is where a ring's brightness is a fifth of the mean within it, the light is that within two of
+-- them.
 function cutout.radii(image)
   local values, size = core.read(image), image:size(1)
   local c, far, bins, count = centre(size), {}, ffi.new("double[?]", 4 * size), ffi.new("double[?]", 4 * size)
@@ -93,7 +99,8 @@ function cutout.radii(image)
   return half or c, ninety or c
 end
 
---- rescale(image, width): the middle `width` pixels of an image {size, size, 3} spread over all of a new one, by Catmull and Rom's (1974) cubic; beyond the frame its edge goes on.
+--- rescale(image, width): the middle `width` pixels of an image {size, size, 3} spread over all of a new one,
+-- by Catmull and Rom's (1974) cubic; beyond the frame its edge goes on.
 function cutout.rescale(image, width)
   local values, size = core.read(image), image:size(1)
   local out = core.new({ size, size, 3 }, "uint8", "cpu")
@@ -129,8 +136,10 @@ function cutout.rescale(image, width)
   return out
 end
 
---- numbers(image): what a cutout looks like, in counts of 255: level = {r, g, b} and noise = {r, g, b}, the median and the deviation in the quietest but one of its corners (16 x 16
---- pixels); peak = {r, g, b}, the largest within an eighth of the middle; core and disc, the mean {r - g, g - b} within 4 and from 8 to 14
+--- numbers(image): what a cutout looks like, in counts of 255: level = {r, g, b} and noise = {r, g, b}, the
+-- median and the deviation in the quietest but one of its corners (16 x 16
+--- pixels); peak = {r, g, b}, the largest within an eighth of the middle; core and disc, the mean {r - g, g -
+-- b} within 4 and from 8 to 14
 --- pixels of 128; half and ninety, its radii.
 function cutout.numbers(image)
   local values, size = core.read(image), image:size(1)
@@ -172,7 +181,8 @@ end
 -- Width of a cutout in Petrosian 90 % radii, where each was cut at 2 R90 / (0.396 x 128) arcsec a pixel.
 local FRAME = 2 / 0.396
 
---- by_size(images[, tick]): a list of those images {N, size, size, 3} in which their galaxy's frame of 5.05 Petrosian 90 % radii has room, cut to that frame. tick is called for each.
+--- by_size(images[, tick]): a list of those images {N, size, size, 3} in which their galaxy's frame of 5.05
+-- Petrosian 90 % radii has room, cut to that frame. tick is called for each.
 function cutout.by_size(images, tick)
   local cut = {}
   for k = 1, images:size(1) do
@@ -199,8 +209,8 @@ end
 SHOWN[14] = { "90 % radius, pixels", function(v) return v.ninety end }
 SHOWN[15] = { "half-light over 90 % radius", function(v) return v.half / v.ninety end }
 
---- compare(sets, quantiles[, tick]): rows of a table, for every number of cutouts and each of the sets {{name, list of images}, …} its quantiles over the set. tick is
--- called for each image.
+--- compare(sets, quantiles[, tick]): rows of a table, for every number of cutouts and each of the sets
+-- {{name, list of images}, …} its quantiles over the set. tick is called for each image.
 function cutout.compare(sets, quantiles, tick)
   local rows, all = {}, {}
   for i, set in ipairs(sets) do

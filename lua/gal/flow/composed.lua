@@ -1,6 +1,7 @@
--- flow/composed: the ODE of a flow by the ops of tensors, for any velocity net, whoever wrote its layers: in chunks of one size, each advanced by Runge-Kutta
--- steps that are recorded once and replayed. Slower than the fused op (flow/integrate.lua chooses) and what that is checked against. No row's result
--- depends on the rows computed with it.
+-- flow/composed: the ODE of a flow by the ops of tensors, for any velocity net, whoever wrote its layers: in
+-- chunks of one size, each advanced by Runge-Kutta steps that are recorded once and replayed. Slower than the
+-- fused op (flow/integrate.lua chooses) and what that is checked against. No row's result depends on the rows
+-- computed with it.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -12,16 +13,19 @@ local check = core.check
 
 local composed = {}
 
--- Rows of a chunk, and with the divergence rows and tangents together. Processor time per row-evaluation of the photometry net (Zen 4, one thread) is flat
--- from 256 to 1,024 rows and from 384 to 1,536 with tangents, 3 to 20 % more at four times that; more rows mean fewer barriers.
+-- Rows of a chunk, and with the divergence rows and tangents together. Processor time per row-evaluation of
+-- the photometry net (Zen 4, one thread) is flat from 256 to 1,024 rows and from 384 to 1,536 with tangents,
+-- 3 to 20 % more at four times that; more rows mean fewer barriers.
 local ROWS, TANGENT_ROWS = 1024, 768
--- Engines kept per flow: the shapes of a few calls in turn, such as the chunks of a sampling and of a density.
+-- Engines kept per flow: the shapes of a few calls in turn, such as the chunks of a sampling and of a
+-- density.
 local KEPT = 4
 
 local engines = setmetatable({}, { __mode = "k" }) -- flow -> list of engines, latest last
 
--- One step of an explicit Runge-Kutta method over the buffers of e, from e.t over e.h (negative: backwards), by explicit calls on fixed memory. Stage i is at
--- t + c_i h, where theta + h sum_j a_ij k_j; then theta += h sum_i b_i k_i (Hairer, Norsett & Wanner 1993, II.1, definition 1.1).
+-- One step of an explicit Runge-Kutta method over the buffers of e, from e.t over e.h (negative: backwards),
+-- by explicit calls on fixed memory. Stage i is at t + c_i h, where theta + h sum_j a_ij k_j; then theta += h
+-- sum_i b_i k_i (Hairer, Norsett & Wanner 1993, II.1, definition 1.1).
 local function stepper(e, d, method, density)
   local evaluate = velocity.evaluator(e.net, e.parameters, e.input, e.hoisted, d, density)
   local rows, device, stages = e.rows, e.input:device(), #method.b
@@ -86,7 +90,8 @@ local function build(flow, rows, method, density, key)
     t = gal.zeros({ 1, 1 }, { device = device }), h = gal.zeros({ 1, 1 }, { device = device }),
   }
   local step = stepper(e, d, method, density)
-  -- A head written by the user may read values on the host, which can't be recorded: then every step is run as it stands.
+  -- A head written by the user may read values on the host, which can't be recorded: then every step is run
+  -- as it stands.
   local p = program.try(step, device)
   e.step = p and function() p:replay(1) end or function() gal.scope(step) end
   return e
@@ -109,7 +114,8 @@ local function engine(flow, rows, method, density)
   return e
 end
 
--- Fills e.told with the features of rows first .. first + count - 1 (from 0), each of which belongs to feature row floor(row / share).
+-- Fills e.told with the features of rows first .. first + count - 1 (from 0), each of which belongs to
+-- feature row floor(row / share).
 local function place_features(e, features, first, count, share)
   if features:size(1) == 1 then
     check(C.gal_copy(e.told.h, features.h))
@@ -123,8 +129,9 @@ local function place_features(e, features, first, count, share)
   check(C.gal_copy(part.h, features:gather(at).h))
 end
 
---- composed.run(flow, theta {M, d}, features {G, width} or nil, share, times, method, density, tell): as integrate.run; times: list of instants in the order in
--- which they are passed; method: the tableau, one and the same table where it is the same method; tell(rows) or nil: called after each chunk.
+--- composed.run(flow, theta {M, d}, features {G, width} or nil, share, times, method, density, tell): as
+-- integrate.run; times: list of instants in the order in which they are passed; method: the tableau, one and
+-- the same table where it is the same method; tell(rows) or nil: called after each chunk.
 function composed.run(flow, theta, features, share, times, method, density, tell)
   local total = theta:size(1)
   local most = density and math.max(1, math.floor(TANGENT_ROWS / (1 + flow.d))) or ROWS

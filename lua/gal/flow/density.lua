@@ -1,5 +1,6 @@
--- flow/density: exact log densities of a flow, tile by tile: the ODE backwards with the divergence of its field. With steps = "auto" each point is solved with
--- steps that are halved until its own two last solutions agree.
+-- flow/density: exact log densities of a flow, tile by tile: the ODE backwards with the divergence of its
+-- field. With steps = "auto" each point is solved with steps that are halved until its own two last solutions
+-- agree.
 local core = require "gal.tensor.values"
 local gal = require "gal"
 local arguments = require "gal.base.options"
@@ -13,8 +14,8 @@ local density = {}
 
 local OPTIONS = { "steps", "tolerance", "progress" }
 
--- The points z {M, d}, which it uses up and of which `each` belong to one row of features, solved in `steps` steps: the noise that they come from, {M * d}, and the
--- integral of the divergence, {M}, on the host.
+-- The points z {M, d}, which it uses up and of which `each` belong to one row of features, solved in `steps`
+-- steps: the noise that they come from, {M * d}, and the integral of the divergence, {M}, on the host.
 local function solved(job, z, features, each, steps, progress)
   return gal.scope(function()
     local integral = integrate.run(job.flow, z, features, each, {
@@ -25,8 +26,9 @@ local function solved(job, z, features, each, steps, progress)
   end)
 end
 
--- How far two solutions of a point are apart, nats: the integrals' difference, and what each component of the noise adds by itself, even where log N(noise) is flat: sums of
--- differences with signs are now and then 0 by chance. i and j: the point's places in each, from 1.
+-- How far two solutions of a point are apart, nats: the integrals' difference, and what each component of the
+-- noise adds by itself, even where log N(noise) is flat: sums of differences with signs are now and then 0 by
+-- chance. i and j: the point's places in each, from 1.
 local function apart(coarse, i, fine, j, d)
   local sum = math.abs(coarse.integral[i - 1] - fine.integral[j - 1])
   for c = 0, d - 1 do
@@ -43,7 +45,8 @@ local function value_of(solution, j, d)
   return solution.integral[j - 1] - 0.5 * squares - 0.5 * d * math.log(2 * math.pi)
 end
 
--- Points z {M, d} with steps = "auto": lists {M} of the values, the steps and the errors estimated for them. at: points done before.
+-- Points z {M, d} with steps = "auto": lists {M} of the values, the steps and the errors estimated for them.
+-- at: points done before.
 local function chosen(job, z, features, each, at)
   local points = z:size(1)
   local values, counts, errors, solutions = {}, {}, {}, 0
@@ -76,7 +79,8 @@ local function chosen(job, z, features, each, at)
   return values, counts, errors
 end
 
--- One tile with steps = "auto", points z {k * m} of galaxies from `first` on, `at` points before it: log densities in units of z, and the report's part.
+-- One tile with steps = "auto", points z {k * m} of galaxies from `first` on, `at` points before it: log
+-- densities in units of z, and the report's part.
 local function tile(job, z, features, m, first, at)
   local values, counts, errors = chosen(job, z, features, m, at)
   local report, points = job.report, #values
@@ -89,7 +93,8 @@ local function tile(job, z, features, m, first, at)
   return gal.tensor(values, { points }):to(z:device())
 end
 
---- density.run(where, flow, theta, x, options): see Flow:log_prob. Returns log densities and the report, nil unless steps is "auto".
+--- density.run(where, flow, theta, x, options): see Flow:log_prob. Returns log densities and the report, nil
+-- unless steps is "auto".
 function density.run(where, flow, theta, x, options)
   options = arguments.known(where, options, OPTIONS)
   local job = { flow = flow, cost = 0, scale = tiles.scale(where, flow) }

@@ -1,5 +1,6 @@
--- flow/draw: draws from a flow's posteriors, with their densities where asked for, tile by tile, from each galaxy's own random stream. With steps = "auto" some
--- draws of each galaxy, integrated with steps that are halved until it is enough, say how many steps that galaxy needs.
+-- flow/draw: draws from a flow's posteriors, with their densities where asked for, tile by tile, from each
+-- galaxy's own random stream. With steps = "auto" some draws of each galaxy, integrated with steps that are
+-- halved until it is enough, say how many steps that galaxy needs.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -16,10 +17,12 @@ local draw = {}
 
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress" }
 
--- The pilots: a galaxy's first draws, so many however many are asked for, so that the galaxy's steps, and with them the bits of its draws, don't depend on n.
+-- The pilots: a galaxy's first draws, so many however many are asked for, so that the galaxy's steps, and
+-- with them the bits of its draws, don't depend on n.
 local PILOTS = 32
 
--- The first m of the draws that the words {key, counter} and the streams {k} have next, standardised, {k * m, d}; the words move on.
+-- The first m of the draws that the words {key, counter} and the streams {k} have next, standardised, {k * m,
+-- d}; the words move on.
 local function noise(flow, streams, words, m)
   local theta = gal.zeros({ streams:size(1), m * flow.d }, { device = flow:device() })
   check(C.gal_normal_streams(theta.h, streams.h, words.h))
@@ -32,8 +35,9 @@ local function some(x, list)
   return x:rows(list)
 end
 
--- How far two solutions of a galaxy's pilots are apart: the largest over the properties of the rms over draws in units of the property's deviation, or, where
--- densities are asked for, the rms of their logarithms' difference in nats, if larger. coarse and fine: {theta (from 0), integral or nil}; i and j: the galaxy's
+-- How far two solutions of a galaxy's pilots are apart: the largest over the properties of the rms over draws
+-- in units of the property's deviation, or, where densities are asked for, the rms of their logarithms'
+-- difference in nats, if larger. coarse and fine: {theta (from 0), integral or nil}; i and j: the galaxy's
 -- place in each, from 1.
 local function apart(coarse, i, fine, j, d)
   local a, b, largest = coarse.theta, fine.theta, 0
@@ -56,7 +60,8 @@ local function apart(coarse, i, fine, j, d)
   return math.sqrt(largest)
 end
 
--- How many steps each of k galaxies needs, and the error that is to be expected: lists {k}; then the rows times evaluations that it cost.
+-- How many steps each of k galaxies needs, and the error that is to be expected: lists {k}; then the rows
+-- times evaluations that it cost.
 local function plan(flow, features, pilots, k, tolerance, density)
   local steps, errors, cost = {}, {}, 0
   local function run(list, n)
@@ -78,8 +83,8 @@ local function plan(flow, features, pilots, k, tolerance, density)
   return steps, errors, cost
 end
 
--- Carries theta {k * m, d} in place, galaxies of one step count together; returns the integral {k * m, 1} where densities are asked for, and rows times evaluations.
--- before: draws done before.
+-- Carries theta {k * m, d} in place, galaxies of one step count together; returns the integral {k * m, 1}
+-- where densities are asked for, and rows times evaluations. before: draws done before.
 local function carry(job, theta, features, k, m, before)
   local flow, steps = job.flow, job.planned
   local groups, counts, cost = {}, {}, 0
@@ -192,7 +197,8 @@ local function run(job)
   return samples, densities
 end
 
---- draw.run(where, flow, x, options, density): see Flow:sample. Returns samples, log densities and the report, nil what was not asked for or streamed.
+--- draw.run(where, flow, x, options, density): see Flow:sample. Returns samples, log densities and the
+-- report, nil what was not asked for or streamed.
 function draw.run(where, flow, x, options, density)
   local job = prepare(where, flow, x, options, density)
   local ok, samples, densities = pcall(run, job)

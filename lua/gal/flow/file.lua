@@ -1,5 +1,5 @@
--- flow/file: a flow as one safetensors file: its tensors by name, and as metadata names, sigma and the architecture in JSON. Loading builds the layers that
--- the JSON names and runs no code.
+-- flow/file: a flow as one safetensors file: its tensors by name, and as metadata names, sigma and the
+-- architecture in JSON. Loading builds the layers that the JSON names and runs no code.
 local gal = require "gal"
 local core = require "gal.tensor.values"
 local errors = require "gal.base.errors"

@@ -1,4 +1,5 @@
--- flow/inputs: what users pass to a flow's methods, brought to one form and checked: contexts, images, points in theta. Errors name the row and the column.
+-- flow/inputs: what users pass to a flow's methods, brought to one form and checked: contexts, images, points
+-- in theta. Errors name the row and the column.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -10,7 +11,8 @@ local raise, check = errors.raise, errors.check
 
 local inputs = {}
 
---- Raises, naming the row and the column, where x {rows, columns} holds a NaN or an infinity; what: how the sentence calls x.
+--- Raises, naming the row and the column, where x {rows, columns} holds a NaN or an infinity; what: how the
+-- sentence calls x.
 function inputs.finite(where, what, names, x)
   if (x * 0):sum():item() == 0 then return end
   for r, row in ipairs(x:totable()) do
@@ -30,7 +32,8 @@ local function tensor(where, what, v, device)
   return core.dense(v:detach():to(device))
 end
 
---- inputs.matrix(where, what, names, v, device): v {N, #names} or {#names} as a finite {N, #names} tensor on the device.
+--- inputs.matrix(where, what, names, v, device): v {N, #names} or {#names} as a finite {N, #names} tensor on
+-- the device.
 function inputs.matrix(where, what, names, v, device)
   v = tensor(where, what, v, device)
   local shape = v.shape
@@ -54,7 +57,8 @@ local function pieces(images, fn)
 end
 inputs.pieces = pieces
 
--- Raises where float32 images are no numbers or surely not in [0, 1]. Resampling overshoots 1 a little; what this is for is 0 to 255.
+-- Raises where float32 images are no numbers or surely not in [0, 1]. Resampling overshoots 1 a little; what
+-- this is for is 0 to 255.
 local function check_pixels(where, images)
   pieces(images, function(part, first)
     local high, low = part:max():item(), part:min():item()
@@ -70,7 +74,8 @@ local function check_pixels(where, images)
   end)
 end
 
---- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or float32, on the flow's device; or a set (gal.images) of such.
+--- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or
+-- float32, on the flow's device; or a set (gal.images) of such.
 function inputs.images(where, flow, v)
   if not core.is_tensor(v) and not sets.is_set(v) then raise("%s: images is %s, expected a tensor", where, core.kind(v)) end
   if v.dtype ~= "uint8" and v.dtype ~= "float32" then raise("%s: images is %s, expected uint8 or float32", where, v.dtype) end
@@ -90,8 +95,9 @@ function inputs.images(where, flow, v)
   return v
 end
 
--- Beyond so many deviations from the training rows' mean a value is none that the flow could know. A magnitude's deviation over a survey is .5 to 4 mag, so that the faintest galaxies
--- of deeper surveys are within (10 mag and more), and what stands for "no magnitude", 99 or -9999, is not.
+-- Beyond so many deviations from the training rows' mean a value is none that the flow could know. A
+-- magnitude's deviation over a survey is .5 to 4 mag, so that the faintest galaxies of deeper surveys are
+-- within (10 mag and more), and what stands for "no magnitude", 99 or -9999, is not.
 local FAR = 20
 
 -- Leaves a notice of each column of context {N, c} that has values so far off, once for a flow.
@@ -114,7 +120,8 @@ local function tell_far(flow, context)
   end
 end
 
---- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil, images = {N, ...} or nil}.
+--- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil,
+-- images = {N, ...} or nil}.
 function inputs.conditions(where, flow, x)
   local context, images = x, nil
   if flow.encoder then
@@ -133,7 +140,8 @@ function inputs.conditions(where, flow, x)
   return { rows = context:size(1), context = context, images = images }
 end
 
---- inputs.points(where, flow, theta): theta {N, d}, {N, m, d} or {d} as {N * m, d}; also N, m and the shape of one number per point: {N} or {N, m}.
+--- inputs.points(where, flow, theta): theta {N, d}, {N, m, d} or {d} as {N * m, d}; also N, m and the shape
+-- of one number per point: {N} or {N, m}.
 function inputs.points(where, flow, theta)
   theta = tensor(where, "theta", theta, flow:device())
   local shape, d = theta.shape, flow.d
@@ -162,7 +170,8 @@ local function of_images(images)
   return numbers
 end
 
---- inputs.streams(x): the random stream of each galaxy, int64 {N}, from the bytes of its context and image: the same in every batch.
+--- inputs.streams(x): the random stream of each galaxy, int64 {N}, from the bytes of its context and image:
+-- the same in every batch.
 function inputs.streams(x)
   local streams, seen = no_streams { x.rows }, x.context and on_host(x.context)
   if not seen and not x.images then return streams end
@@ -193,7 +202,8 @@ local function moments(images)
   return mean, square
 end
 
---- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over all rows; float32 in [0, 1] or uint8, a tensor or a set.
+--- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over
+-- all rows; float32 in [0, 1] or uint8, a tensor or a set.
 function inputs.image_statistics(images)
   local mean, square
   if images.dtype == "uint8" then mean, square = sets.of(images):moments() else mean, square = moments(images) end
@@ -205,7 +215,8 @@ function inputs.image_statistics(images)
   return gal.tensor(mean, { #mean }, { device = images:device() }), gal.tensor(deviation, { #mean }, { device = images:device() })
 end
 
---- inputs.standard_images(images {N, ..., channels}, scale): float32 images with mean 0 and deviation 1 per channel over the training rows; not taped.
+--- inputs.standard_images(images {N, ..., channels}, scale): float32 images with mean 0 and deviation 1 per
+-- channel over the training rows; not taped.
 function inputs.standard_images(images, scale)
   local unit = images.dtype == "uint8" and 1 / 255 or 1
   local y = core.new(images.shape, nil, images:device())

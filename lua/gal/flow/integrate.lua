@@ -1,6 +1,8 @@
--- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows, by explicit Runge-Kutta steps at given instants. One op does it for nets of
--- linear layers and activations; others go by the ops of tensors (flow/composed.lua). No row's result depends on the rows computed with it nor on the
--- threads, so a galaxy gets the same bits alone and in any batch. Which method and which instants is up to the caller.
+-- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows, by explicit
+-- Runge-Kutta steps at given instants. One op does it for nets of linear layers and activations; others go by
+-- the ops of tensors (flow/composed.lua). No row's result depends on the rows computed with it nor on the
+-- threads, so a galaxy gets the same bits alone and in any batch. Which method and which instants is up to
+-- the caller.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -11,8 +13,9 @@ local check, raise = core.check, core.raise
 
 local integrate = {}
 
---- integrate.RK4: the classical rule of fourth order (Hairer, Norsett & Wanner 1993, II.1, table 1.2). A method is its tableau: stage i at t + c_i h takes
--- theta + h sum_j a_ij k_j, and a step ends at theta + h sum_i b_i k_i. Up to 16 stages, explicit: a[i] has at most i - 1 entries.
+--- integrate.RK4: the classical rule of fourth order (Hairer, Norsett & Wanner 1993, II.1, table 1.2). A
+-- method is its tableau: stage i at t + c_i h takes theta + h sum_j a_ij k_j, and a step ends at theta + h
+-- sum_i b_i k_i. Up to 16 stages, explicit: a[i] has at most i - 1 entries.
 integrate.RK4 = { a = { {}, { 1 / 2 }, { 0, 1 / 2 }, { 0, 0, 1 } }, b = { 1 / 6, 1 / 3, 1 / 3, 1 / 6 }, c = { 0, 1 / 2, 1 / 2, 1 } }
 
 -- The instants in the order in which they are passed.
@@ -69,7 +72,8 @@ local function net_of(head)
   return net
 end
 
--- A piece of work between two calls of progress takes about so long, seconds; its rows are whole tiles of the AVX-512 kernel for two and four threads.
+-- A piece of work between two calls of progress takes about so long, seconds; its rows are whole tiles of the
+-- AVX-512 kernel for two and four threads.
 local PIECE, WHOLE = 0.1, 192
 
 -- In one call, or for the sake of tell in pieces that are measured as they go.
@@ -96,13 +100,16 @@ local function fused(net, theta, features, share, times, method, density, precis
   return integral
 end
 
---- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, options): carries every row of theta (standardised, contiguous) in place from t = 0 to 1,
--- or from 1 to 0 where backward; row i (from 0) belongs to feature row floor(i / share), or to the only one. Options:
---   steps = n              equal steps, or times = {0, ..., 1}: any increasing list, which backward passes from its end
---   tableau = method       integrate.RK4 unless given; pass the same table for the same method
---   density, backward      density: returns the integral of the divergence along the way {M, 1} (dt negative where backward); without it nil
---   precision = "f32"      or "bf16": products between hidden layers in bfloat16 (8 bits), two to four times as fast where the processor has fast instructions for it.
---                          Draws of a linear-Gaussian posterior moved by 5e-4 posterior deviations (rms; at most .003), its means by 8e-4. Not for densities
+--- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, options): carries every row of theta
+-- (standardised, contiguous) in place from t = 0 to 1, or from 1 to 0 where backward; row i (from 0) belongs
+-- to feature row floor(i / share), or to the only one. Options:
+--   steps = n              equal steps, or times = {0, ..., 1}: any increasing list, which backward passes
+--   from its end tableau = method       integrate.RK4 unless given; pass the same table for the same method
+--   density, backward      density: returns the integral of the divergence along the way {M, 1} (dt negative
+--   where backward); without it nil precision = "f32"      or "bf16": products between hidden layers in
+--   bfloat16 (8 bits), two to four times as fast where the processor has fast instructions for it.
+--                          Draws of a linear-Gaussian posterior moved by 5e-4 posterior deviations (rms; at
+--                          most .003), its means by 8e-4. Not for densities
 --   progress = fn          fn(rows done) between pieces of the work, not more than about ten times a second
 -- Ctrl-C raises gal.interrupted, with some rows carried and others not. Memory for work does not depend on M.
 function integrate.run(flow, theta, features, share, options)

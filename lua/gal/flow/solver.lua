@@ -1,11 +1,14 @@
--- flow/solver: what steps = "auto" is made of: the Runge-Kutta method, the instants, and how a step count is found by step halving. Nothing here knows
--- flows: draw.lua and density.lua say what is integrated and what an error is.
+-- flow/solver: what steps = "auto" is made of: the Runge-Kutta method, the instants, and how a step count is
+-- found by step halving. Nothing here knows flows: draw.lua and density.lua say what is integrated and what
+-- an error is.
 local solver = {}
 
---- solver.method: the fifth-order weights of Dormand & Prince (1980; Hairer, Norsett & Wanner 1993, II.5, table 5.2), six evaluations a step: the seventh stage
--- serves their error estimate only. On flows of ECO/RESOLVE, two banana-shaped posteriors and a linear-Gaussian problem an error of 1e-3 deviations took 18 to 36
--- evaluations; the classical rule 24 to 48, Butcher's of sixth order 21 to 42, Dormand & Prince's of eighth order 24 to 36. Richardson's extrapolation of halved
--- steps gave errors two to ten times those of the finer solution: at these step sizes errors fall faster than the order says.
+--- solver.method: the fifth-order weights of Dormand & Prince (1980; Hairer, Norsett & Wanner 1993, II.5,
+-- table 5.2), six evaluations a step: the seventh stage serves their error estimate only. On flows of
+-- ECO/RESOLVE, two banana-shaped posteriors and a linear-Gaussian problem an error of 1e-3 deviations took
+-- 18 to 36 evaluations; the classical rule 24 to 48, Butcher's of sixth order 21 to 42, Dormand & Prince's
+-- of eighth order 24 to 36. Richardson's extrapolation of halved steps gave errors two to ten times those of
+-- the finer solution: at these step sizes errors fall faster than the order says.
 solver.method = {
   name = "Dormand-Prince 5",
   a = {
@@ -17,9 +20,10 @@ solver.method = {
 }
 solver.stages = #solver.method.b
 
--- A Gaussian posterior of deviation w moves its draws by sqrt((1 - t)^2 + (w t)^2), which is singular at a distance of about w from t = 1, so that steps in
--- proportion to sqrt((1 - t)^2 + w^2) have equal errors: t = 1 - w sinh(u). Of w = inf, .5, .4, .3, .2, .1 and .03 this was the best or within a third of the
--- best on each of the flows above, whose posteriors are from .02 to .8 wide: one grid for all.
+-- A Gaussian posterior of deviation w moves its draws by sqrt((1 - t)^2 + (w t)^2), which is singular at a
+-- distance of about w from t = 1, so that steps in proportion to sqrt((1 - t)^2 + w^2) have equal errors: t =
+-- 1 - w sinh(u). Of w = inf, .5, .4, .3, .2, .1 and .03 this was the best or within a third of the best on
+-- each of the flows above, whose posteriors are from .02 to .8 wide: one grid for all.
 local WIDTH = 0.4
 local function asinh(v) return math.log(v + math.sqrt(v * v + 1)) end
 local function sinh(v) return (math.exp(v) - math.exp(-v)) / 2 end
@@ -40,10 +44,12 @@ end
 local FIRST, MOST = 3, 96
 solver.most = MOST
 
---- solver.halve(count, run, judge): solves `count` items with FIRST steps and with twice as many, and again with twice as many those which that does not settle.
--- run(items or nil for all, steps) returns whatever holds the solutions of these items (a list of numbers 1 ... count) in their order. judge(item, coarse, i,
--- fine, j, steps, last) is asked of each whether it is settled: `coarse`, with `steps` steps, has the item's solution at place i, `fine`, with 2 steps, at
--- place j, places from 1; where last is true there is no finer pair. An item's fate depends on its own solutions only.
+--- solver.halve(count, run, judge): solves `count` items with FIRST steps and with twice as many, and again
+-- with twice as many those which that does not settle. run(items or nil for all, steps) returns whatever
+-- holds the solutions of these items (a list of numbers 1 ... count) in their order. judge(item, coarse, i,
+-- fine, j, steps, last) is asked of each whether it is settled: `coarse`, with `steps` steps, has the item's
+-- solution at place i, `fine`, with 2 steps, at place j, places from 1; where last is true there is no finer
+-- pair. An item's fate depends on its own solutions only.
 function solver.halve(count, run, judge)
   local items, places = {}, {}
   for i = 1, count do items[i], places[i] = i, i end
@@ -64,15 +70,18 @@ end
 
 -- Step counts to choose from: few enough that galaxies share them.
 local COUNTS = { 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, MOST }
--- A few draws don't show the error of all, which comes from rare ones. With the error of 32 draws kept to an eighth of the tolerance that of a hundred was at most half of
--- the tolerance for 720 posteriors of three flows; kept to a quarter, for one of the 60 of another draw of them 1.1 times the tolerance; to half, above it for 4 % of a
--- banana-shaped posterior's. From an eighth to a quarter is a tenth of the evaluations.
+-- A few draws don't show the error of all, which comes from rare ones. With the error of 32 draws kept to an
+-- eighth of the tolerance that of a hundred was at most half of the tolerance for 720 posteriors of three
+-- flows; kept to a quarter, for one of the 60 of another draw of them 1.1 times the tolerance; to half, above
+-- it for 4 % of a banana-shaped posterior's. From an eighth to a quarter is a tenth of the evaluations.
 local SAFETY = 8
--- Between a count and its double the error is taken to fall with this power, one less than the method's order.
+-- Between a count and its double the error is taken to fall with this power, one less than the method's
+-- order.
 local POWER = 4
 
---- solver.count(difference, steps, tolerance): how many steps, from `steps` to 2 steps, keep the error below the tolerance, and the error estimated for them;
--- nil where not even 2 steps do. difference: of the solutions with steps and with 2 steps, which is the error of the coarser.
+--- solver.count(difference, steps, tolerance): how many steps, from `steps` to 2 steps, keep the error below
+-- the tolerance, and the error estimated for them; nil where not even 2 steps do. difference: of the
+-- solutions with steps and with 2 steps, which is the error of the coarser.
 function solver.count(difference, steps, tolerance)
   for _, count in ipairs(COUNTS) do
     if count >= steps and count <= 2 * steps then
@@ -82,8 +91,9 @@ function solver.count(difference, steps, tolerance)
   end
 end
 
---- solver.halved_error(difference): the error of the solution with 2 steps, from its difference to that with `steps`: a third of it. Mostly it is less than a thirtieth,
--- but not always: of 10,800 points of three flows that this let pass at 1e-3 nats the worst was 4.5e-4 off. Infinite where the solution is no number.
+--- solver.halved_error(difference): the error of the solution with 2 steps, from its difference to that with
+-- `steps`: a third of it. Mostly it is less than a thirtieth, but not always: of 10,800 points of three
+-- flows that this let pass at 1e-3 nats the worst was 4.5e-4 off. Infinite where the solution is no number.
 function solver.halved_error(difference)
   return difference - difference == 0 and difference / 3 or math.huge
 end
@@ -98,7 +108,8 @@ function Report:__tostring()
   return ("%s, %.1f evaluations a draw, %s %g"):format(self.solver, self.evaluations, flagged, self.tolerance)
 end
 
---- solver.report{galaxies, tolerance, evaluations, steps, error, flagged}: see Flow:sample; `solver` and a text form are added.
+--- solver.report{galaxies, tolerance, evaluations, steps, error, flagged}: see Flow:sample; `solver` and a
+-- text form are added.
 function solver.report(r)
   r.solver = solver.method.name
   return setmetatable(r, Report)

@@ -1,5 +1,6 @@
--- flow/tiles: what draws and densities share. Work of any size goes in tiles of galaxies and draws, so that memory for it does not grow with either; beside
--- that the features of a tile's galaxies, the units of densities, the options, and progress.
+-- flow/tiles: what draws and densities share. Work of any size goes in tiles of galaxies and draws, so that
+-- memory for it does not grow with either; beside that the features of a tile's galaxies, the units of
+-- densities, the options, and progress.
 local C = require("ffi").C
 local gal = require "gal"
 local core = require "gal.tensor.values"
@@ -9,12 +10,14 @@ local raise = core.raise
 
 local tiles = {}
 
--- Draws of a tile, at most: five properties of so many are 1.3 MB, and the integration is past 50 ms, beside which what a tile costs is nothing.
+-- Draws of a tile, at most: five properties of so many are 1.3 MB, and the integration is past 50 ms, beside
+-- which what a tile costs is nothing.
 local MOST = 65536
 
---- tiles.each(galaxies, n, least, fn): calls fn(first, k, draw, m) for tiles that cover `galaxies` times n draws: those from galaxy `first` on, k of them, and of each
--- the draws from `draw` on, m of them. m is n unless one galaxy's draws are more than a tile; then it is a multiple of 4. least: draws a galaxy that are worked on
--- at least, however few n is.
+--- tiles.each(galaxies, n, least, fn): calls fn(first, k, draw, m) for tiles that cover `galaxies` times n
+-- draws: those from galaxy `first` on, k of them, and of each the draws from `draw` on, m of them. m is n
+-- unless one galaxy's draws are more than a tile; then it is a multiple of 4. least: draws a galaxy that are
+-- worked on at least, however few n is.
 function tiles.each(galaxies, n, least, fn)
   local together, m = math.max(1, math.floor(MOST / math.max(n, least))), math.min(n, MOST)
   for first = 1, galaxies, together do
@@ -25,7 +28,8 @@ function tiles.each(galaxies, n, least, fn)
   end
 end
 
--- What the velocity net is told of a few galaxies; over all turns of their images where the flow is symmetric.
+-- What the velocity net is told of a few galaxies; over all turns of their images where the flow is
+-- symmetric.
 local function encoded(flow, seen, images)
   if not flow.symmetric then return flow:encode(seen, images) end
   local sum = 0
@@ -35,8 +39,8 @@ local function encoded(flow, seen, images)
   return sum / 8
 end
 
---- tiles.features(flow, x, first, count): what the velocity net is told of these galaxies of inputs.conditions()'s x, {count, width}, or nil. Images are encoded
--- 64 at a time.
+--- tiles.features(flow, x, first, count): what the velocity net is told of these galaxies of
+-- inputs.conditions()'s x, {count, width}, or nil. Images are encoded 64 at a time.
 function tiles.features(flow, x, first, count)
   local seen = x.context and flow:standard(x.context:narrow(1, first, count))
   if not x.images then return seen end
@@ -56,7 +60,8 @@ function tiles.scale(where, flow)
   return flow.scale or raise("%s: the flow has not been trained: it has no units yet", where)
 end
 
---- tiles.log_scale(flow): the logarithm of the product of theta's deviations: densities per unit of theta are smaller by it than standardised ones.
+--- tiles.log_scale(flow): the logarithm of the product of theta's deviations: densities per unit of theta are
+-- smaller by it than standardised ones.
 function tiles.log_scale(flow)
   local sum = 0
   for _, v in ipairs(flow.scale.theta_std:totable()) do sum = sum + math.log(v) end
@@ -90,9 +95,10 @@ end
 -- A job is that much longer than a glance when its progress line appears, seconds.
 local PATIENCE = 2
 
---- tiles.progress(where, options, total, unit): what to call with the work done so far, or nil where nobody wants to know, and a function that ends it.
--- options.progress: a function is called with (done, total); true makes a line that appears when the work takes more than two seconds; nil is true at the
--- prompt, else false.
+--- tiles.progress(where, options, total, unit): what to call with the work done so far, or nil where nobody
+-- wants to know, and a function that ends it. options.progress: a function is called with (done, total);
+-- true makes a line that appears when the work takes more than two seconds; nil is true at the prompt, else
+-- false.
 function tiles.progress(where, options, total, unit)
   local wanted = options.progress
   if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end
@@ -106,8 +112,8 @@ function tiles.progress(where, options, total, unit)
   return function(done) line:update { done = done } end, function() line:finish() end
 end
 
---- tiles.part(progress, before[, share]): what to call with the rows done of a part of the work, before which `before` was done and of whose rows each counts as
--- `share` (1) of one; nil where progress is.
+--- tiles.part(progress, before[, share]): what to call with the rows done of a part of the work, before which
+-- `before` was done and of whose rows each counts as `share` (1) of one; nil where progress is.
 function tiles.part(progress, before, share)
   return progress and function(rows) progress(before + (share or 1) * rows) end
 end

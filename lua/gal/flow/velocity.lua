@@ -1,6 +1,7 @@
--- flow/velocity: the velocity net and the exact divergence of its field, evaluated on buffers that are made once and used again at every stage of every
--- step: two activation buffers in turn stay in the cache, where fresh memory would not. Linear layers and activations are called directly; a net with a
--- part written by the user goes through its own forward function, and through the tape for its divergence.
+-- flow/velocity: the velocity net and the exact divergence of its field, evaluated on buffers that are made
+-- once and used again at every stage of every step: two activation buffers in turn stay in the cache, where
+-- fresh memory would not. Linear layers and activations are called directly; a net with a part written by the
+-- user goes through its own forward function, and through the tape for its divergence.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -18,7 +19,8 @@ local function view(x, shape, stride, offset)
   return handle.view(x, #shape, ffi.new("int64_t[8]", shape), ffi.new("int64_t[8]", stride), offset)
 end
 
--- The net as a list of {weight, bias, activation}, or nil where it is more than linear layers, each with at most one activation after it.
+-- The net as a list of {weight, bias, activation}, or nil where it is more than linear layers, each with at
+-- most one activation after it.
 local function layers_of(net, list)
   list = list or {}
   if type(net) ~= "table" or not net.chain then return nil end
@@ -37,8 +39,9 @@ local function layers_of(net, list)
   return #list > 0 and list or nil
 end
 
---- velocity.layers(net): the list of its {weight, bias or nil, activation (a gal_activation), inputs, outputs} where it is linear layers in a row, each with at most
--- one activation after it (dropout, which does nothing here, may stand between); else nil.
+--- velocity.layers(net): the list of its {weight, bias or nil, activation (a gal_activation), inputs,
+-- outputs} where it is linear layers in a row, each with at most one activation after it (dropout, which
+-- does nothing here, may stand between); else nil.
 function velocity.layers(net) return layers_of(net) end
 
 -- Two blocks to be written in turn, each seen with any number of columns up to the widest.
@@ -47,7 +50,8 @@ local function pair(rows, width, device)
   return function(i, columns) return blocks[i % 2 + 1]:narrow(1, 1, rows * columns):reshape { rows, columns } end
 end
 
--- Element (row r, direction j) of the tangents {d * R, columns}, of output `first + j`: the diagonal of the Jacobian, as a view {R, d}.
+-- Element (row r, direction j) of the tangents {d * R, columns}, of output `first + j`: the diagonal of the
+-- Jacobian, as a view {R, d}.
 local function diagonal(tangents, rows, d, first)
   local columns = tangents:size(2)
   return view(tangents, { rows, d }, { columns, rows * columns + 1 }, first)
@@ -56,7 +60,8 @@ end
 local activate = { [C.GAL_RELU] = C.gal_relu, [C.GAL_SILU] = C.gal_silu, [C.GAL_GELU] = C.gal_gelu, [C.GAL_TANH] = C.gal_tanh }
 local derivative = { [C.GAL_RELU] = C.gal_relu_backward, [C.GAL_SILU] = C.gal_silu_backward, [C.GAL_GELU] = C.gal_gelu_backward }
 
--- The first layer where the features' part of it, W_f f + b, is known: `hoisted` {R, outputs}. Returns first(y {R, outputs}, slope like y or nil).
+-- The first layer where the features' part of it, W_f f + b, is known: `hoisted` {R, outputs}. Returns
+-- first(y {R, outputs}, slope like y or nil).
 local function hoisted_layer(layer, input, hoisted)
   local columns = input:size(2)
   local weight = view(layer.weight, { columns, layer.outputs }, { 1, layer.inputs }, 0) -- the columns of [t; theta], transposed
@@ -97,8 +102,9 @@ local function plain(layers, input, hoisted, rows, device)
   end
 end
 
--- The same with d tangents pushed through the layers beside the values: T_0 = the unit vectors of theta, T_i = f'(z_i) * (T_{i-1} W_i'),
--- divergence = the trace of T_last. Returns evaluate(k {R, d}, divergence {R, 1}).
+-- The same with d tangents pushed through the layers beside the values: T_0 = the unit vectors of theta, T_i
+-- = f'(z_i) * (T_{i-1} W_i'), divergence = the trace of T_last. Returns evaluate(k {R, d}, divergence {R,
+-- 1}).
 local function tangent(layers, input, hoisted, d, rows, device)
   local widest = 1
   for _, layer in ipairs(layers) do widest = math.max(widest, layer.outputs) end
@@ -139,8 +145,9 @@ local function forward(net, input)
   return function(k) check(C.gal_copy(k.h, net(input).h)) end
 end
 
--- Any net, with the diagonal of its Jacobian by the tape: the rows are repeated d times, copy j is seeded with the unit vector of output j, and column
--- 1 + j of the gradient of the input holds dv_j / dtheta_j. One forward and one backward pass over d * R rows.
+-- Any net, with the diagonal of its Jacobian by the tape: the rows are repeated d times, copy j is seeded
+-- with the unit vector of output j, and column 1 + j of the gradient of the input holds dv_j / dtheta_j. One
+-- forward and one backward pass over d * R rows.
 local function reverse(net, parameters, input, d, rows, device)
   local width = input:size(2)
   local seed = gal.zeros({ d, rows, d }, { device = device })
@@ -171,11 +178,12 @@ local function reverse(net, parameters, input, d, rows, device)
   end
 end
 
--- Features from this width on are worth their own product once per galaxy: it saves their part of the first layer at every evaluation and costs two more
--- passes over the layer's results, about as much as 40 columns.
+-- Features from this width on are worth their own product once per galaxy: it saves their part of the first
+-- layer at every evaluation and costs two more passes over the layer's results, about as much as 40 columns.
 local WIDE = 64
 
---- velocity.hoists(net, width): whether the features' part of the net's first layer, `width` columns, is computed once per galaxy; if so, how many outputs it has.
+--- velocity.hoists(net, width): whether the features' part of the net's first layer, `width` columns, is
+-- computed once per galaxy; if so, how many outputs it has.
 function velocity.hoists(net, width)
   local layers = width >= WIDE and layers_of(net)
   return layers and layers[1].outputs or nil
@@ -191,9 +199,10 @@ function velocity.hoist(net, features)
   return y
 end
 
---- velocity.evaluator(net, parameters, input {R, width}, hoisted {R, outputs} or nil, d, density): a function (k {R, d}[, divergence {R, 1}]) that fills them with
--- the velocity and, where density is true, its divergence by theta, at the rows that input holds then: [t; theta; features], or [t; theta] where the rest is
--- hoisted. It makes no tensor where the net is linear layers and activations, and can be recorded.
+--- velocity.evaluator(net, parameters, input {R, width}, hoisted {R, outputs} or nil, d, density): a function
+-- (k {R, d}[, divergence {R, 1}]) that fills them with the velocity and, where density is true, its
+-- divergence by theta, at the rows that input holds then: [t; theta; features], or [t; theta] where the rest
+-- is hoisted. It makes no tensor where the net is linear layers and activations, and can be recorded.
 function velocity.evaluator(net, parameters, input, hoisted, d, density)
   local rows, device = input:size(1), input:device()
   local layers = layers_of(net)

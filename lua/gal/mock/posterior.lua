@@ -1,5 +1,6 @@
--- The reference posterior of mock galaxies: p(theta | ugriz) by importance sampling of the model that they come from, without any network. What a flow learns from the mock survey is
--- held against it. The sampling is in runtime/mock/reference.c.
+-- The reference posterior of mock galaxies: p(theta | ugriz) by importance sampling of the model that they
+-- come from, without any network. What a flow learns from the mock survey is held against it. The sampling is
+-- in runtime/mock/reference.c.
 local ffi = require "ffi"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor.values"
@@ -27,13 +28,15 @@ local function matrix(name, x, columns, rows)
   return core.read(x), shape[1]
 end
 
---- What is known of galaxy k: ess (effective sample size, (sum w)^2 / sum w^2), draws (galaxies drawn for it).
+--- What is known of galaxy k: ess (effective sample size, (sum w)^2 / sum w^2), draws (galaxies drawn for
+-- it).
 function Reference:state(k)
   check(C.gal_reference_state(ess, draws, self.h, errors.integer("reference", "k", k, 1, self.n) - 1))
   return { ess = ess[0], draws = tonumber(draws[0]) }
 end
 
---- Mean {5} and covariance {5, 5} of galaxy k's posterior, Lua lists. They are of the labels: measurement errors are in them.
+--- Mean {5} and covariance {5, 5} of galaxy k's posterior, Lua lists. They are of the labels: measurement
+-- errors are in them.
 function Reference:moments(k)
   check(C.gal_reference_moments(mean, covariance, self.h, errors.integer("reference", "k", k, 1, self.n) - 1))
   local m, c = {}, {}
@@ -44,7 +47,8 @@ function Reference:moments(k)
   return m, c
 end
 
---- n draws of each posterior, at most a third of the effective sample size, each from another galaxy drawn: a tensor {N, n, 5}. Second: a list {N}, what share of the weight was cut
+--- n draws of each posterior, at most a third of the effective sample size, each from another galaxy drawn: a
+-- tensor {N, n, 5}. Second: a list {N}, what share of the weight was cut
 --- off to have no draw twice; so far is each sample from its posterior in total variation.
 function Reference:sample(n)
   errors.integer("reference", "n", n, 1, 2 ^ 31)
@@ -67,8 +71,11 @@ function Reference:log_prob(theta)
   return list
 end
 
---- reference(magnitudes, options): the posteriors of galaxies from their ugriz model magnitudes {N, 5}, a tensor. options: ess (3000, the effective sample size that each galaxy
---- gets), seed (0), first (0: of galaxies before these, so that parts of a set are like the whole), most (2^30 draws a galaxy), progress (called with galaxies done and N). Raises where a galaxy doesn't get there:
+--- reference(magnitudes, options): the posteriors of galaxies from their ugriz model magnitudes {N, 5}, a
+-- tensor. options: ess (3000, the effective sample size that each galaxy
+--- gets), seed (0), first (0: of galaxies before these, so that parts of a set are like the whole), most
+-- (2^30 draws a galaxy), progress (called with galaxies done and N). Raises where a galaxy doesn't get
+-- there:
 --- the model has hardly any like it.
 local function new(magnitudes, options)
   local o = arguments.known("reference", options, { "ess", "seed", "first", "most", "progress" })
@@ -108,9 +115,12 @@ local function piece_of(magnitudes, theta, o, first, progress)
     samples = samples, cut = cuts and core.tensor(cuts) }
 end
 
---- reference.run{magnitudes =, theta =, out =, ess = 3000, samples = 0, seed = 0, most =, progress = true}: the posteriors of galaxies from their magnitudes {N, 5}, in pieces that are
---- kept in the folder `out`: stopped, it goes on there. Returns tensors, as reference.npz in `out` has them: mean {N, 5}, covariance {N, 5, 5}, ess {N}, draws {N} (galaxies drawn),
---- log_prob {N} at theta {N, 5} where that is given, samples {N, samples, 5} and what was cut for them, cut {N}, where they are asked for (then the effective sample size is three times as
+--- reference.run{magnitudes =, theta =, out =, ess = 3000, samples = 0, seed = 0, most =, progress = true}:
+-- the posteriors of galaxies from their magnitudes {N, 5}, in pieces that are
+--- kept in the folder `out`: stopped, it goes on there. Returns tensors, as reference.npz in `out` has them:
+-- mean {N, 5}, covariance {N, 5, 5}, ess {N}, draws {N} (galaxies drawn),
+--- log_prob {N} at theta {N, 5} where that is given, samples {N, samples, 5} and what was cut for them, cut
+-- {N}, where they are asked for (then the effective sample size is three times as
 --- many at least).
 function M.run(options)
   local gal, folder, json = require "gal", require "gal.base.path", require "gal.base.json"

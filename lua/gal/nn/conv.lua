@@ -1,4 +1,5 @@
--- nn/image: layers of images {N, H, W, C}: convolution, pools, and what makes vectors of images. What they compute is in gal.image_ops.
+-- nn/image: layers of images {N, H, W, C}: convolution, pools, and what makes vectors of images. What they
+-- compute is in gal.image_ops.
 local core = require "gal.tensor.values"
 local arguments = require "gal.base.options"
 local ops = require "gal.tensor.conv"
@@ -33,10 +34,12 @@ function Conv:spec()
   }
 end
 
---- nn.conv2d(inputs, outputs, k[, {stride = 1, padding = "same", bias = true, gain = g, rng = r, device = d}]): convolves images {N, H, W, inputs} to {N, h, w, outputs} with a
--- window of k x k pixels, or k = {height, width}. padding: "same" keeps the size (stride 1 only), a number adds that many zeros on each side. weight {outputs, kh, kw,
--- inputs}, bias {outputs}; both start uniform in +-1/sqrt(kh kw inputs), as PyTorch's, drawn from rng or the default generator; with gain (nn.gains has one for each
--- activation) the weights start with the variance gain^2 / (kh kw inputs) instead.
+--- nn.conv2d(inputs, outputs, k[, {stride = 1, padding = "same", bias = true, gain = g, rng = r, device =
+-- d}]): convolves images {N, H, W, inputs} to {N, h, w, outputs} with a window of k x k pixels, or k =
+-- {height, width}. padding: "same" keeps the size (stride 1 only), a number adds that many zeros on each
+-- side. weight {outputs, kh, kw, inputs}, bias {outputs}; both start uniform in +-1/sqrt(kh kw inputs), as
+-- PyTorch's, drawn from rng or the default generator; with gain (nn.gains has one for each activation) the
+-- weights start with the variance gain^2 / (kh kw inputs) instead.
 function image.conv2d(inputs, outputs, k, options)
   options = arguments.known("conv2d", options, { "stride", "padding", "bias", "gain", "rng", "device" })
   whole("conv2d", "inputs", inputs)
@@ -73,10 +76,12 @@ local function pool(name, k, options)
   }
 end
 
---- nn.avg_pool2d(k[, {stride = k}]): the mean of each k x k pixels of images {N, H, W, C}; what is left over at the edge is dropped.
+--- nn.avg_pool2d(k[, {stride = k}]): the mean of each k x k pixels of images {N, H, W, C}; what is left over
+-- at the edge is dropped.
 function image.avg_pool2d(k, options) return pool("avg_pool2d", k, options) end
 
---- nn.max_pool2d(k[, {stride = k}]): the largest of each k x k pixels of images {N, H, W, C}; what is left over at the edge is dropped.
+--- nn.max_pool2d(k[, {stride = k}]): the largest of each k x k pixels of images {N, H, W, C}; what is left
+-- over at the edge is dropped.
 function image.max_pool2d(k, options) return pool("max_pool2d", k, options) end
 
 --- nn.global_avg_pool(): the mean over all pixels: images {N, H, W, C} to {N, C}.
@@ -84,7 +89,8 @@ function image.global_avg_pool()
   return module.new { forward = function(_, x) return ops.global_avg_pool(x) end, spec = function() return { type = "global_avg_pool" } end }
 end
 
---- nn.flatten(): {N, ...} to {N, the product of the others}, in row-major order: channels change fastest, where PyTorch's would last.
+--- nn.flatten(): {N, ...} to {N, the product of the others}, in row-major order: channels change fastest,
+-- where PyTorch's would last.
 function image.flatten()
   return module.new {
     forward = function(_, x)

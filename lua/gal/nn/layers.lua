@@ -1,4 +1,5 @@
--- nn/layers: layers of vectors: linear, activations, layer normalisation, dropout. Layers of images are in nn/image.lua; what puts them together in nn.lua.
+-- nn/layers: layers of vectors: linear, activations, layer normalisation, dropout. Layers of images are in
+-- nn/image.lua; what puts them together in nn.lua.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor.values"
@@ -20,12 +21,14 @@ function layers.whole(where, name, v)
 end
 local whole = layers.whole
 
---- gains[activation] = 1 / sqrt(E f(z)^2), z ~ N(0, 1): weights of variance gain^2 / inputs make of f(z) sums of variance 1 again, so that what the activations take
--- neither fades nor grows from layer to layer (He et al. 2015, eq. 10, there for relu).
+--- gains[activation] = 1 / sqrt(E f(z)^2), z ~ N(0, 1): weights of variance gain^2 / inputs make of f(z) sums
+-- of variance 1 again, so that what the activations take neither fades nor grows from layer to layer (He et
+-- al. 2015, eq. 10, there for relu).
 layers.gains = { relu = math.sqrt(2), silu = 1.676532, gelu = 1.533530, tanh = 1.592537 }
 
---- uniform(shape, n, options[, gain]): weights, or biases, of a layer whose outputs have n inputs each: U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills both (kaiming_uniform
--- with a = sqrt 5 comes to the same), or with the variance gain^2 / n. options: {rng, device}.
+--- uniform(shape, n, options[, gain]): weights, or biases, of a layer whose outputs have n inputs each:
+-- U(-1/sqrt(n), 1/sqrt(n)), as PyTorch fills both (kaiming_uniform with a = sqrt 5 comes to the same), or
+-- with the variance gain^2 / n. options: {rng, device}.
 function layers.uniform(shape, n, options, gain)
   local bound = (gain and math.sqrt(3) * gain or 1) / math.sqrt(n)
   return (gal.rand(shape, { rng = options.rng, device = options.device }) * (2 * bound) - bound):requires_grad()
@@ -43,8 +46,9 @@ function Linear:activate(x, activation) return linear(x, self.weight, self.bias,
 
 function Linear:spec() return { type = "linear", inputs = self.inputs, outputs = self.outputs, bias = self.bias ~= nil } end
 
---- nn.linear(inputs, outputs[, {bias = true, gain = g, rng = r, device = d}]): y = x W' + b for x {..., inputs}; weight {outputs, inputs}, bias {outputs}.
--- Both start uniform in +-1/sqrt(inputs), as PyTorch's, drawn from rng or the default generator; with gain (nn.gains has one for each activation) the weights
+--- nn.linear(inputs, outputs[, {bias = true, gain = g, rng = r, device = d}]): y = x W' + b for x {...,
+-- inputs}; weight {outputs, inputs}, bias {outputs}. Both start uniform in +-1/sqrt(inputs), as PyTorch's,
+-- drawn from rng or the default generator; with gain (nn.gains has one for each activation) the weights
 -- start with the variance gain^2 / inputs instead.
 function layers.linear(inputs, outputs, options)
   options = arguments.known("linear", options, { "bias", "gain", "rng", "device" })
@@ -86,8 +90,9 @@ local Norm = {}
 function Norm:forward(x) return ops.layer_norm(x, self.weight, self.bias, self.eps) end
 function Norm:spec() return { type = "layer_norm", n = self.n, eps = self.eps } end
 
---- nn.layer_norm(n[, {eps = 1e-5, device = d}]): every row of x {..., n} with mean 0 and variance 1, times weight {n} (1 at first), plus bias {n} (0 at first).
--- For images {N, H, W, n} a row is the channels of one pixel.
+--- nn.layer_norm(n[, {eps = 1e-5, device = d}]): every row of x {..., n} with mean 0 and variance 1, times
+-- weight {n} (1 at first), plus bias {n} (0 at first). For images {N, H, W, n} a row is the channels of one
+-- pixel.
 function layers.layer_norm(n, options)
   options = arguments.known("layer_norm", options, { "eps", "device" })
   whole("layer_norm", "n", n)
@@ -106,9 +111,11 @@ function Dropout:forward(x)
 end
 function Dropout:spec() return { type = "dropout", p = self.p } end
 
---- nn.dropout(p[, {rng = r, device = d}]): while training each element is 0 with probability p, else divided by 1 - p. It acts where gradients are recorded and is the
--- identity inside gal.no_grad and nn.evaluate: so in sampling, densities and validation. Its random stream is its own, `stream` int64 {2}, a part of the
--- module's state, so that a resumed run draws on where it stopped; its key is drawn from rng or the default generator.
+--- nn.dropout(p[, {rng = r, device = d}]): while training each element is 0 with probability p, else divided
+-- by 1 - p. It acts where gradients are recorded and is the identity inside gal.no_grad and nn.evaluate: so
+-- in sampling, densities and validation. Its random stream is its own, `stream` int64 {2}, a part of the
+-- module's state, so that a resumed run draws on where it stopped; its key is drawn from rng or the default
+-- generator.
 function layers.dropout(p, options)
   options = arguments.known("dropout", options, { "rng", "device" })
   if type(p) ~= "number" or not (p >= 0 and p < 1) then

@@ -1,4 +1,5 @@
--- nn/module: the protocol of modules, and what makes its methods for a table that holds tensors and other modules.
+-- nn/module: the protocol of modules, and what makes its methods for a table that holds tensors and other
+-- modules.
 --
 -- A module is any table with
 --   m(x) or m:forward(x)    the result for the input tensor x
@@ -6,7 +7,8 @@
 --   m:state()               {name = tensor}: everything to be saved, the tensors themselves and not copies
 --   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit
 --   m:to(device)            moves its tensors, returns m
--- module.new makes one from a forward function and its tensors. Where nothing is trained or saved a plain function x -> y is a module too.
+-- module.new makes one from a forward function and its tensors. Where nothing is trained or saved a plain
+-- function x -> y is a module too.
 local core = require "gal.tensor.values"
 local raise = core.raise
 
@@ -37,7 +39,8 @@ local function before(a, b)
   return a < b
 end
 
--- What a module of this library holds, as {name, tensor or module} in a fixed order: positions first, then names.
+-- What a module of this library holds, as {name, tensor or module} in a fixed order: positions first, then
+-- names.
 local function entries(m)
   local list, names = {}, {}
   for i, child in ipairs(m) do list[i] = { tostring(i), child } end
@@ -64,7 +67,8 @@ end
 --- m:parameters(): the trainable tensors of the module and of the modules in it, in a fixed order.
 function Module:parameters() return collect(self, {}) end
 
---- m:state(): {name = tensor} of all tensors, trainable or not; a module inside adds its name or position: "1.weight".
+--- m:state(): {name = tensor} of all tensors, trainable or not; a module inside adds its name or position:
+-- "1.weight".
 function Module:state()
   local state = {}
   for _, entry in ipairs(entries(self)) do
@@ -104,7 +108,8 @@ local function load(m, state, prefix, used)
   end
 end
 
---- m:load_state(state): copies the tensors of a table as m:state() gives it into m. Every name must be there, with its shape, and no other.
+--- m:load_state(state): copies the tensors of a table as m:state() gives it into m. Every name must be there,
+-- with its shape, and no other.
 function Module:load_state(state)
   if type(state) ~= "table" then raise("load_state: state is %s, expected a table of tensors by name", core.kind(state)) end
   local used = {}
@@ -127,9 +132,11 @@ function Module:to(device)
   return self
 end
 
---- nn.module{forward = function(self, x) ... end, name = tensor or module, ...}: a module with the other four methods made for it.
--- Tensors with requires_grad are its parameters, other tensors are saved but not trained, modules inside bring their own.
---   local scale = nn.module{ s = gal.ones{5}:requires_grad(), forward = function(self, x) return x * self.s end }
+--- nn.module{forward = function(self, x) ... end, name = tensor or module, ...}: a module with the other four
+-- methods made for it. Tensors with requires_grad are its parameters, other tensors are saved but not
+-- trained, modules inside bring their own.
+--   local scale = nn.module{ s = gal.ones{5}:requires_grad(), forward = function(self, x) return x * self.s
+--   end }
 function module.new(fields)
   if type(fields) ~= "table" or not callable(fields.forward) then raise("nn.module: forward is missing, expected a function (self, x) -> y") end
   return setmetatable(fields, Module)

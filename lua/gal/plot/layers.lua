@@ -1,4 +1,5 @@
--- What a panel of a figure shows: layers, each with its data as text (or bytes) and the way gnuplot is to draw it. gal.plot puts them together.
+-- What a panel of a figure shows: layers, each with its data as text (or bytes) and the way gnuplot is to
+-- draw it. gal.plot puts them together.
 local ffi = require "ffi"
 local array = require "gal.stats.host"
 local arguments = require "gal.base.options"
@@ -79,7 +80,8 @@ function public.points(x, y, given)
     clause = (o.error and "using 1:2:3 with yerrorbars pt 7 ps %g lc COLOUR" or "using 1:2 with points pt 7 ps %g lc COLOUR"):format(size) }
 end
 
---- plot.lines(x, y, {title =, colour =, width = 1.5, dash = 1}): points joined in their order; NaN leaves a gap. dash: gnuplot's dash type.
+--- plot.lines(x, y, {title =, colour =, width = 1.5, dash = 1}): points joined in their order; NaN leaves a
+-- gap. dash: gnuplot's dash type.
 function public.lines(x, y, given)
   local o = options("lines", given, { "title", "colour", "width", "dash" })
   local arrays, n = together("lines", { { "x", x }, { "y", y } })
@@ -94,7 +96,8 @@ function public.band(x, low, high, given)
   return layer{ kind = "band", title = o.title, colour = o.colour, coloured = true, data = data(arrays, n), clause = "using 1:2:3 with filledcurves fs solid 0.3 lc COLOUR" }
 end
 
---- plot.histogram(values, {bins = 40, range = {low, high}, density = false, filled = false, title =, colour =}): counts, or with `density` the density, whose integral over all
+--- plot.histogram(values, {bins = 40, range = {low, high}, density = false, filled = false, title =, colour
+-- =}): counts, or with `density` the density, whose integral over all
 --- values is 1. What lies outside the range is left out (the density is still of all).
 function public.histogram(values, given)
   local o = options("histogram", given, { "bins", "range", "density", "filled", "title", "colour" })
@@ -131,7 +134,8 @@ local function grid_of(where, x, y, o)
   return count, bins, x0, (x1 - x0) / bins, y0, (y1 - y0) / bins
 end
 
---- plot.density(x, y, {bins = 50, xrange =, yrange =, root = true}): how many pairs lie in each cell, as shades; their square roots, so that the thin parts are seen too.
+--- plot.density(x, y, {bins = 50, xrange =, yrange =, root = true}): how many pairs lie in each cell, as
+-- shades; their square roots, so that the thin parts are seen too.
 function public.density(x, y, given)
   local o = options("density", given, { "bins", "xrange", "yrange", "root" })
   local count, bins, x0, dx, y0, dy = grid_of("density", x, y, o)
@@ -177,7 +181,8 @@ local function height_of(count, cells, share)
   return 0
 end
 
--- Segments of the line where the grid is at `height`, by marching squares over the cells' centres: text, a segment each two lines.
+-- Segments of the line where the grid is at `height`, by marching squares over the cells' centres: text, a
+-- segment each two lines.
 local function segments(add, count, bins, height, place)
   for j = 0, bins - 2 do
     for i = 0, bins - 2 do
@@ -200,7 +205,8 @@ local function segments(add, count, bins, height, place)
   end
 end
 
---- plot.contours(x, y, {levels = {0.68, 0.95}, bins = 50, xrange =, yrange =, width = 1.5, title =, colour =}): lines around the densest places that hold these shares of the pairs.
+--- plot.contours(x, y, {levels = {0.68, 0.95}, bins = 50, xrange =, yrange =, width = 1.5, title =, colour
+-- =}): lines around the densest places that hold these shares of the pairs.
 function public.contours(x, y, given)
   local o = options("contours", given, { "levels", "bins", "xrange", "yrange", "width", "title", "colour" })
   local count, bins, x0, dx, y0, dy = grid_of("contours", x, y, o)
@@ -217,7 +223,8 @@ function public.contours(x, y, given)
     clause = ("using 1:2 with lines lw %g lc COLOUR"):format(arguments.number("contours", o, "width", 1.5, 0)) }
 end
 
---- plot.rule{x = value} or {y = value} or {slope =, intercept =}, with {from =, to =, title =, colour = "#888888", width = 1, dash = 2}: a straight line; from and to are where
+--- plot.rule{x = value} or {y = value} or {slope =, intercept =}, with {from =, to =, title =, colour =
+-- "#888888", width = 1, dash = 2}: a straight line; from and to are where
 --- it begins and ends: along y for a rule at x, else along x.
 function public.rule(given)
   local o = options("rule", given, { "x", "y", "slope", "intercept", "from", "to", "title", "colour", "width", "dash" })
@@ -233,7 +240,8 @@ function public.rule(given)
   return public.lines(x, y, { title = o.title, colour = o.colour or "#888888", width = o.width or 1, dash = o.dash or 2 })
 end
 
---- plot.label(text, x, y, {align = "left", colour = "#000000", size = 10}): text at a place in the panel's own units.
+--- plot.label(text, x, y, {align = "left", colour = "#000000", size = 10}): text at a place in the panel's
+-- own units.
 function public.label(text, x, y, given)
   local o = options("label", given, { "align", "colour", "size" })
   if type(x) ~= "number" or type(y) ~= "number" then raise("label: its place is %s and %s, expected two numbers", kind(x), kind(y)) end
@@ -241,7 +249,8 @@ function public.label(text, x, y, given)
     how = ("%s front textcolor rgb '%s' font 'Sans,%d'"):format(o.align or "left", o.colour or "#000000", arguments.number("label", o, "size", 10, 1, 100, true)) }
 end
 
---- plot.picture(pixels, {scale = 1}): an image, a tensor {height, width, 3} of uint8, row 1 at the top. Alone in a figure, each of its pixels is scale x scale of
+--- plot.picture(pixels, {scale = 1}): an image, a tensor {height, width, 3} of uint8, row 1 at the top. Alone
+-- in a figure, each of its pixels is scale x scale of
 --- the figure's, which has a white rim of 1. Places of
 --- labels on it are in its pixels: x from 0 at the left, y from 0 at the bottom.
 function public.picture(pixels, given)
@@ -255,7 +264,8 @@ function public.picture(pixels, given)
     clause = ("binary array=(%d,%d) flipy format='%%uchar' using 1:2:3 with rgbimage"):format(width, height) }
 end
 
---- plot.montage(images, {columns = 8, gap = 2}): the images side by side in rows, as one tensor {H, W, 3} of uint8; the gaps are white. images: a list of tensors {height, width, 3}
+--- plot.montage(images, {columns = 8, gap = 2}): the images side by side in rows, as one tensor {H, W, 3} of
+-- uint8; the gaps are white. images: a list of tensors {height, width, 3}
 --- of one size, or a tensor {N, height, width, 3}.
 function public.montage(images, given)
   local o = options("montage", given, { "columns", "gap" })

@@ -1,5 +1,6 @@
--- compare: two sets of posteriors of the same galaxies. Galaxies differ far more from one another than models do, so that everything is paired: the difference of each
--- galaxy, and bootstraps that draw the same galaxies for both (Efron & Tibshirani 1993, chapter 8).
+-- compare: two sets of posteriors of the same galaxies. Galaxies differ far more from one another than models
+-- do, so that everything is paired: the difference of each galaxy, and bootstraps that draw the same galaxies
+-- for both (Efron & Tibshirani 1993, chapter 8).
 
 local array = require "gal.stats.host"
 local gal = require "gal"
@@ -23,8 +24,10 @@ local function excess(found)
   return list
 end
 
---- compare.scores(a, b[, options]): of what metrics.information found for two models, the same galaxies and prior: delta_log_p (its differences are those of log p too), d_kl and
--- excess, each {a =, b = (means), mean =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of galaxies where a is higher}.
+--- compare.scores(a, b[, options]): of what metrics.information found for two models, the same galaxies and
+-- prior: delta_log_p (its differences are those of log p too), d_kl and excess, each {a =, b = (means), mean
+-- =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of galaxies where a is
+-- higher}.
 function compare.scores(a, b, options)
   local function entry(x, y)
     local list, higher = differences(x, y)
@@ -35,7 +38,8 @@ function compare.scores(a, b, options)
   return { delta_log_p = entry(a.delta_log_p, b.delta_log_p), d_kl = entry(a.d_kl, b.d_kl), excess = entry(excess(a), excess(b)) }
 end
 
--- Both samples of one property in one ascending list: values {m}, the galaxy (from 0) and the signed weight of each. truth {N} and draws {N * each}, arrays from 0.
+-- Both samples of one property in one ascending list: values {m}, the galaxy (from 0) and the signed weight
+-- of each. truth {N} and draws {N * each}, arrays from 0.
 local function merged(truth, draws, n, each)
   local m = n * (1 + each)
   local order, value, owner, weight = {}, array.new(m), array.new(m), array.new(m)
@@ -70,8 +74,9 @@ local function resampled(a, b, counts, once)
   return { a = x, b = y, difference = x - y, low = interval[1], high = interval[2] }
 end
 
---- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1}]): of each property the Wasserstein-1 distance between the truth and the
--- posterior means, and between the truth and draws pooled (the first `draws` of each galaxy), of two models: a list {d} of {means, pooled}, each
+--- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1}]): of
+-- each property the Wasserstein-1 distance between the truth and the posterior means, and between the truth
+-- and draws pooled (the first `draws` of each galaxy), of two models: a list {d} of {means, pooled}, each
 -- {a, b, difference, low, high}: the interval holds 95 % of the differences over resampled galaxies.
 function compare.wasserstein(truth, a, b, options)
   options = options or {}
@@ -96,7 +101,8 @@ function compare.wasserstein(truth, a, b, options)
   return result
 end
 
---- compare.table(scores, distances, names, models): what the two functions above found, as the text of a table; names {d} of the properties, models {2} of what is compared.
+--- compare.table(scores, distances, names, models): what the two functions above found, as the text of a
+-- table; names {d} of the properties, models {2} of what is compared.
 function compare.table(scores, distances, names, models)
   local rows = {}
   local function add(label, digits, entry, difference)

@@ -1,5 +1,7 @@
--- controls: what models gain from images that are not their galaxies' own. A galaxy is given the image of another that is alike in what the model knows anyway, such as its
--- magnitude and colour: the image is as bright and as blue as before and tells nothing else of its galaxy. What a model still gains then comes from elsewhere.
+-- controls: what models gain from images that are not their galaxies' own. A galaxy is given the image of
+-- another that is alike in what the model knows anyway, such as its magnitude and colour: the image is as
+-- bright and as blue as before and tells nothing else of its galaxy. What a model still gains then comes from
+-- elsewhere.
 local array = require "gal.stats.host"
 local core = require "gal.tensor.values"
 local gal = require "gal"
@@ -7,7 +9,8 @@ local raise = core.raise
 
 local controls = {}
 
--- Cuts the positions, a list, into slices[level] of equal numbers by ascending keys[level], each of these by the next key, and so on; collects the cells.
+-- Cuts the positions, a list, into slices[level] of equal numbers by ascending keys[level], each of these by
+-- the next key, and so on; collects the cells.
 local function cut(positions, keys, slices, level, cells)
   if level > #keys then
     cells[#cells + 1] = positions
@@ -26,9 +29,10 @@ local function cut(positions, keys, slices, level, cells)
   for _, part in ipairs(parts) do cut(part, keys, slices, level + 1, cells) end
 end
 
---- controls.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of positions from 1, each once, none its own. keys: a list of tensors
--- {n}; slices: into how many slices of equal numbers each key cuts the galaxies, within the slices of the keys before it. Partners are of one such cell. Raises where a cell
--- would have a single galaxy.
+--- controls.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of
+-- positions from 1, each once, none its own. keys: a list of tensors {n}; slices: into how many slices of
+-- equal numbers each key cuts the galaxies, within the slices of the keys before it. Partners are of one
+-- such cell. Raises where a cell would have a single galaxy.
 function controls.partners(keys, slices, rng)
   local values, n, cells, count, positions = {}, keys[1]:size(1), {}, 1, {}
   for i, key in ipairs(keys) do
@@ -53,8 +57,9 @@ function controls.partners(keys, slices, rng)
   return partner
 end
 
---- controls.exchanged(part, names, slices, rng): a survey (gal.data) whose galaxies have their partners' images, all else their own. names: columns of its context, and differences of
--- two, {"modelMag_r", {"modelMag_g", "modelMag_r"}}; slices and rng as for partners.
+--- controls.exchanged(part, names, slices, rng): a survey (gal.data) whose galaxies have their partners'
+-- images, all else their own. names: columns of its context, and differences of two, {"modelMag_r",
+-- {"modelMag_g", "modelMag_r"}}; slices and rng as for partners.
 function controls.exchanged(part, names, slices, rng)
   local function column(name)
     for i, known in ipairs(part.names.context) do if known == name then return part.context:select(2, i) end end

@@ -1,5 +1,5 @@
--- Flat double arrays on the host, into which statistics that run in Lua read tensors, and rows as Lua tables. Tensors
--- themselves are tensor.lua's.
+-- Flat double arrays on the host, into which statistics that run in Lua read tensors, and rows as Lua tables.
+-- Tensors themselves are tensor.lua's.
 
 local ffi = require "ffi"
 local core = require "gal.tensor.values"
@@ -11,7 +11,8 @@ function array.new(n)
   return ffi.new("double[?]", n)
 end
 
---- The values of x, a tensor or a flat Lua table of numbers: a double array counting from 0 that the caller owns, and their number.
+--- The values of x, a tensor or a flat Lua table of numbers: a double array counting from 0 that the caller
+-- owns, and their number.
 function array.read(x)
   if not core.is_tensor(x) then return ffi.new("double[?]", #x, x), #x end
   local elements, n = core.read(x)

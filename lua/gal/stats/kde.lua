@@ -1,5 +1,6 @@
--- The Gaussian kernel estimate of the density that a sample comes from: p(theta) of the training set, against which posteriors are measured. Its kernel has
--- the covariance h^2 Cov(theta), and h is the one under which the rows, each left out of its own density, are most likely.
+-- The Gaussian kernel estimate of the density that a sample comes from: p(theta) of the training set, against
+-- which posteriors are measured. Its kernel has the covariance h^2 Cov(theta), and h is the one under which
+-- the rows, each left out of its own density, are most likely.
 
 local array = require "gal.stats.host"
 local gal = require "gal"
@@ -9,7 +10,8 @@ local raise = require("gal.base.errors").raise
 local kde = {}
 kde.__index = kde
 
---- theta {N, d} in whitened units (mean 0, covariance 1), as a tensor; points may be other rows than those that the estimate was made from.
+--- theta {N, d} in whitened units (mean 0, covariance 1), as a tensor; points may be other rows than those
+-- that the estimate was made from.
 local function whiten(self, points)
   local values, n = array.read(points), points:size(1)
   local d, white = self.d, {}
@@ -23,15 +25,16 @@ local function whiten(self, points)
   return gal.tensor(white, { n, d })
 end
 
---- ln density in whitened units at points {M, d} (a tensor, whitened) under kernels of width h: {M}. skip: the points are the first M rows of the
--- estimate's own data, and each is left out of its own density.
+--- ln density in whitened units at points {M, d} (a tensor, whitened) under kernels of width h: {M}. skip:
+-- the points are the first M rows of the estimate's own data, and each is left out of its own density.
 local function log_density(self, points, h, skip)
   local rows = points * (1 / h)
   local data = h == self.h and self.scaled or self.data * (1 / h)
   return gal.kde_log_density(rows, data, skip) - (self.d * math.log(h) + self.log_jacobian)
 end
 
---- The h that maximises the mean leave-one-out ln density of at most `rows` rows. Not always unimodal: a coarse scan first, golden section (Kiefer 1953) around its best.
+--- The h that maximises the mean leave-one-out ln density of at most `rows` rows. Not always unimodal: a
+-- coarse scan first, golden section (Kiefer 1953) around its best.
 local function choose(self, rows)
   local points = self.data:narrow(1, 1, math.min(rows, self.n))
   local function mean(log_h) return log_density(self, points, math.exp(log_h), true):mean():item() end
@@ -71,7 +74,8 @@ local function shuffled(n, seed)
   return order
 end
 
---- The estimate from theta {N, d}, a tensor, N > d. options: h (in units of theta's own deviations; else chosen), rows (at most 20,000 are scored to choose h), seed (1).
+--- The estimate from theta {N, d}, a tensor, N > d. options: h (in units of theta's own deviations; else
+-- chosen), rows (at most 20,000 are scored to choose h), seed (1).
 function kde.fit(theta, options)
   options = options or {}
   local n, d = theta:size(1), theta:size(2)
@@ -86,7 +90,8 @@ function kde.fit(theta, options)
     self.h = options.h
   else
     local scored = options.rows or 20000
-    -- Scored rows come first, and at random: a table that is sorted by something would show them from one end only.
+    -- Scored rows come first, and at random: a table that is sorted by something would show them from one end
+    -- only.
     if n > scored then self.data = self.own:rows(shuffled(n, options.seed or 1)) end
     self.h = choose(self, scored)
   end

@@ -28,8 +28,8 @@ function linalg.covariance(rows)
   return mean, covariance
 end
 
---- Lower triangular L {d}{d} with L L^T = a, zeros above the diagonal. Returns nil and the row where a stops being positive definite:
--- that variable is a combination of those before it.
+--- Lower triangular L {d}{d} with L L^T = a, zeros above the diagonal. Returns nil and the row where a stops
+-- being positive definite: that variable is a combination of those before it.
 function linalg.cholesky(a)
   local d, lower = #a, {}
   for i = 1, d do

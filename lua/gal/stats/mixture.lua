@@ -1,5 +1,6 @@
--- A Gaussian mixture with full covariances, fitted by expectation-maximisation (Dempster, Laird & Rubin 1977): the second estimate of a prior density,
--- beside the kernel estimate of kde.lua, so that a statistic which leans on the prior can state how much the choice of estimator moves it.
+-- A Gaussian mixture with full covariances, fitted by expectation-maximisation (Dempster, Laird & Rubin
+-- 1977): the second estimate of a prior density, beside the kernel estimate of kde.lua, so that a statistic
+-- which leans on the prior can state how much the choice of estimator moves it.
 
 local array = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
@@ -8,10 +9,12 @@ local raise = require("gal.base.errors").raise
 local mixture = {}
 mixture.__index = mixture
 
--- Components never get narrower than this in units of the data's own deviations: the likelihood of a component on a single repeated value is unbounded.
+-- Components never get narrower than this in units of the data's own deviations: the likelihood of a
+-- component on a single repeated value is unbounded.
 local NARROWEST = 0.01
 
---- rows {N}{d} of x {N, d}, less the mean and times inverse of the Cholesky factor of the covariance: flat {N, d}.
+--- rows {N}{d} of x {N, d}, less the mean and times inverse of the Cholesky factor of the covariance: flat
+-- {N, d}.
 local function whitened(values, n, d, mean, inverse)
   local white = array.new(n * d)
   for k = 0, n - 1 do
@@ -24,7 +27,8 @@ local function whitened(values, n, d, mean, inverse)
   return white
 end
 
---- ln of each component's weighted density at row k of white {N, d} into out {K}; returns the ln of their sum.
+--- ln of each component's weighted density at row k of white {N, d} into out {K}; returns the ln of their
+-- sum.
 local function score(components, white, k, d, out)
   local largest = -math.huge
   for c = 1, #components do
@@ -45,7 +49,8 @@ local function score(components, white, k, d, out)
   return largest + math.log(sum)
 end
 
---- A component from its weight, mean (array {d}) and covariance {d}{d}: with the inverse Cholesky factor and the constant of its ln density.
+--- A component from its weight, mean (array {d}) and covariance {d}{d}: with the inverse Cholesky factor and
+-- the constant of its ln density.
 local function component(weight, mean, covariance)
   local d = #covariance
   for i = 1, d do covariance[i][i] = covariance[i][i] + NARROWEST ^ 2 end
@@ -58,7 +63,8 @@ local function component(weight, mean, covariance)
   return { weight = weight, mean = mean, covariance = covariance, inverse = flat, constant = constant }
 end
 
---- Maximisation: components from responsibilities {N, K} of rows white {N, d}. A component that has lost its rows is left out.
+--- Maximisation: components from responsibilities {N, K} of rows white {N, d}. A component that has lost its
+-- rows is left out.
 local function maximise(white, n, d, responsibilities, count)
   local components = {}
   for c = 0, count - 1 do
@@ -94,7 +100,8 @@ local function maximise(white, n, d, responsibilities, count)
   return components
 end
 
---- Starting responsibilities {N, K}: each row wholly with the nearest of K centres, which are chosen far apart (k-means++, Arthur & Vassilvitskii 2007).
+--- Starting responsibilities {N, K}: each row wholly with the nearest of K centres, which are chosen far
+-- apart (k-means++, Arthur & Vassilvitskii 2007).
 local function start(white, n, d, count, uniform)
   local nearest, owner = array.new(n), array.new(n)
   local function distance(k, centre)
@@ -145,7 +152,8 @@ local function fit_white(white, n, d, count, uniform, iterations)
   return components, last
 end
 
---- A generator of uniforms in [0, 1) that doesn't touch anybody else's: Park & Miller's "minimal standard" (1988), enough to pick centres and rows.
+--- A generator of uniforms in [0, 1) that doesn't touch anybody else's: Park & Miller's "minimal standard"
+-- (1988), enough to pick centres and rows.
 local function generator(seed)
   local state = (seed or 1) % 2147483646 + 1
   return function()
@@ -183,9 +191,11 @@ local function rises(a, b)
   return sum / n > math.sqrt(squares / n / n)
 end
 
---- Fits with the number of components that held-out rows prefer, then once more on all rows with that number. A larger number must raise the mean ln density of the
--- held-out rows by more than the standard error of the rise. options: candidates ({1, 2, 3, 4, 6, 8, 12, 16}; two failures in a row end the search), held_out (0.2 of
--- the rows), rows (at most 10,000 are used to choose), seed (1). The result's `held_out` lists {components, log_density}, nats per held-out row.
+--- Fits with the number of components that held-out rows prefer, then once more on all rows with that number.
+-- A larger number must raise the mean ln density of the held-out rows by more than the standard error of the
+-- rise. options: candidates ({1, 2, 3, 4, 6, 8, 12, 16}; two failures in a row end the search), held_out
+-- (0.2 of the rows), rows (at most 10,000 are used to choose), seed (1). The result's `held_out` lists
+-- {components, log_density}, nats per held-out row.
 function mixture.choose(theta, options)
   options = options or {}
   local candidates = options.candidates or { 1, 2, 3, 4, 6, 8, 12, 16 }

@@ -1,10 +1,12 @@
--- p(theta), the distribution of the training set's properties: what a posterior is measured against. Two estimates of it, kernel and mixture, are always carried side by
--- side; no statistic that leans on the prior is known better than their difference.
+-- p(theta), the distribution of the training set's properties: what a posterior is measured against. Two
+-- estimates of it, kernel and mixture, are always carried side by side; no statistic that leans on the prior
+-- is known better than their difference.
 
 local prior = {}
 prior.__index = prior
 
---- Both estimates from the training rows theta {N, d}. options: h, rows, seed as in gal.kde; candidates, held_out as in gal.mixture.
+--- Both estimates from the training rows theta {N, d}. options: h, rows, seed as in gal.kde; candidates,
+-- held_out as in gal.mixture.
 function prior.fit(theta, options)
   options = options or {}
   local mixture = { candidates = options.candidates, held_out = options.held_out, seed = options.seed }
@@ -14,12 +16,14 @@ function prior.fit(theta, options)
   }, prior)
 end
 
---- ln p at points {M, d}, nats per product of theta's units: two Lua tables {M}, of the kernel estimate and of the mixture.
+--- ln p at points {M, d}, nats per product of theta's units: two Lua tables {M}, of the kernel estimate and
+-- of the mixture.
 function prior:log_density(points)
   return self.kde:log_density(points), self.mixture:log_density(points)
 end
 
---- ln p at the training rows: the kernel estimate leaves each out of its own density; the mixture, with few parameters, does not need to.
+--- ln p at the training rows: the kernel estimate leaves each out of its own density; the mixture, with few
+-- parameters, does not need to.
 function prior:at_training_rows(theta)
   return self.kde:leave_one_out(), self.mixture:log_density(theta)
 end

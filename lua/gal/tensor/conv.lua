@@ -1,5 +1,6 @@
--- Ops of images' layers with their gradients, forward and backward side by side: convolution, pools, layer normalisation, dropout. Images are {N, H, W, C}.
--- Layers that hold the weights are in nn/image.lua and nn/layers.lua; other ops in grad.lua and reductions.lua.
+-- Ops of images' layers with their gradients, forward and backward side by side: convolution, pools, layer
+-- normalisation, dropout. Images are {N, H, W, C}. Layers that hold the weights are in nn/image.lua and
+-- nn/layers.lua; other ops in grad.lua and reductions.lua.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -80,8 +81,10 @@ local conv2d = tape.op("conv2d", {
   end,
 })
 
---- conv2d(x {N, H, W, in}, w {out, kh, kw, in}[, b {out}[, {stride = 1, padding = "same", activation = "identity", pool = 1}]]) --> {N, h, w, out}: x convolved
---- with w (not flipped), plus b, through the activation, then the means of pool x pool pixels. padding: "same" (stride 1), or how many zeros on each side.
+--- conv2d(x {N, H, W, in}, w {out, kh, kw, in}[, b {out}[, {stride = 1, padding = "same", activation =
+-- "identity", pool = 1}]]) --> {N, h, w, out}: x convolved
+--- with w (not flipped), plus b, through the activation, then the means of pool x pool pixels. padding:
+-- "same" (stride 1), or how many zeros on each side.
 function ops.conv2d(x, w, b, options)
   options = options or {}
   live(x, "conv2d", "x")
@@ -95,8 +98,9 @@ function ops.conv2d(x, w, b, options)
   })
 end
 
---- with_precision(name, fn, ...): fn(...), with the convolutions in it, and their gradients later, of this precision: "f32", or "bf16": both factors of every product rounded to
--- bfloat16 (8 bits), about twice as fast where the processor has fast instructions for it and float32 elsewhere.
+--- with_precision(name, fn, ...): fn(...), with the convolutions in it, and their gradients later, of this
+-- precision: "f32", or "bf16": both factors of every product rounded to bfloat16 (8 bits), about twice as
+-- fast where the processor has fast instructions for it and float32 elsewhere.
 function ops.with_precision(name, fn, ...)
   local wanted, before = PRECISIONS[name], precision
   if not wanted then raise("precision is %s, expected \"f32\" or \"bf16\"", errors.kind(name)) end
@@ -117,7 +121,8 @@ local function pooled(op, x, window, stride)
   return shaped(x, 4, dims)
 end
 
---- avg_pool2d(x {N, H, W, C}, window, stride) --> {N, h, w, C}: the mean of each window x window pixels; what is left over at the edge is dropped.
+--- avg_pool2d(x {N, H, W, C}, window, stride) --> {N, h, w, C}: the mean of each window x window pixels; what
+-- is left over at the edge is dropped.
 ops.avg_pool2d = tape.op("avg_pool2d", {
   native = true, tensors = 1,
   forward = function(x, window, stride)
@@ -132,7 +137,8 @@ ops.avg_pool2d = tape.op("avg_pool2d", {
   end,
 })
 
---- max_pool2d(x {N, H, W, C}, window, stride) --> {N, h, w, C}: the largest of each window x window pixels; the gradient goes to the first of equal ones.
+--- max_pool2d(x {N, H, W, C}, window, stride) --> {N, h, w, C}: the largest of each window x window pixels;
+-- the gradient goes to the first of equal ones.
 ops.max_pool2d = tape.op("max_pool2d", {
   native = true, tensors = 1,
   forward = function(x, window, stride)
@@ -166,7 +172,8 @@ ops.global_avg_pool = tape.op("global_avg_pool", {
 
 -- ---- layer normalisation ----
 
---- layer_norm(x {..., n}, scale {n}, shift {n}, eps) --> (x - mean) / sqrt(variance + eps) * scale + shift over the last dimension; the variance divides by n.
+--- layer_norm(x {..., n}, scale {n}, shift {n}, eps) --> (x - mean) / sqrt(variance + eps) * scale + shift
+-- over the last dimension; the variance divides by n.
 ops.layer_norm = tape.op("layer_norm", {
   native = true, tensors = 3,
   forward = function(x, scale, shift, eps)
@@ -203,7 +210,8 @@ ops.layer_norm = tape.op("layer_norm", {
 
 -- ---- dropout ----
 
---- dropout(x, state int64 {2}, p) --> x / (1 - p) where the element's uniform, drawn from the generator's state, is at least p, else 0. The state moves on.
+--- dropout(x, state int64 {2}, p) --> x / (1 - p) where the element's uniform, drawn from the generator's
+-- state, is at least p, else 0. The state moves on.
 ops.dropout = tape.op("dropout", {
   native = true, tensors = 2,
   forward = function(x, state, p)
@@ -221,8 +229,8 @@ ops.dropout = tape.op("dropout", {
 
 -- ---- the symmetries of a square ----
 
---- turned(x {N, H, H, C}, turn): a copy of images of any type in one of their eight orientations, not taped. turn as images:read has it: 4 mirrors left for right, then the rest
--- is quarter turns anticlockwise.
+--- turned(x {N, H, H, C}, turn): a copy of images of any type in one of their eight orientations, not taped.
+-- turn as images:read has it: 4 mirrors left for right, then the rest is quarter turns anticlockwise.
 function ops.turned(x, turn)
   local h = images("turned", x)
   if h.shape[1] ~= h.shape[2] then raise("turned: x is %s, expected square images {N, H, H, C}", x:shape_text()) end

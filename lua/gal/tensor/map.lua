@@ -1,6 +1,7 @@
--- Ops with their gradients, forward and backward side by side: elementwise, reductions, products. Views and moving are in views.lua, the tape
--- itself in tape.lua. An op checks what only Lua can see, makes its result and calls C, which checks the rest.
--- A backward may return dy itself, a view of it or a new tensor, never one that somebody else holds; only where an argument is tracked is work done.
+-- Ops with their gradients, forward and backward side by side: elementwise, reductions, products. Views and
+-- moving are in views.lua, the tape itself in tape.lua. An op checks what only Lua can see, makes its result
+-- and calls C, which checks the rest. A backward may return dy itself, a view of it or a new tensor, never
+-- one that somebody else holds; only where an argument is tracked is work done.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -132,7 +133,8 @@ op("div", {
   end,
 })
 
--- a ^ b for tensors. At b = 0 and at a = 0 the textbook gradients are 0 times infinity; the limits that count are 0.
+-- a ^ b for tensors. At b = 0 and at a = 0 the textbook gradients are 0 times infinity; the limits that count
+-- are 0.
 local power_of_tensors = tape.op("pow", {
   native = true, tensors = 2,
   forward = function(a, b) local y = both("pow", a, b) check(C.gal_pow(y.h, a.h, b.h)) return y end,
@@ -212,7 +214,8 @@ function methods.minimum(x, y) return minimum(live(x, "minimum", "x"), operand("
 
 -- ---- operators ----
 
--- The tensor of an operator beside a number: the sentence has to name the operator, and not the affine map that it becomes.
+-- The tensor of an operator beside a number: the sentence has to name the operator, and not the affine map
+-- that it becomes.
 local function beside_number(x, name, argument)
   if live(x, name, argument).h.dtype ~= 0 then raise("%s: %s is %s, expected float32; x:float() converts", name, argument, x.dtype) end
   return x

@@ -1,6 +1,7 @@
--- Tensors as Lua tables: {h = gal_tensor *, scope, node, requires, base, version} with one metatable, which all of lua/gal adds methods to.
--- Here are what every other file needs: making a handle, the scope it lives in, staleness, and when Lua has to collect garbage
--- for C's sake. Values, arithmetic and gradients are elsewhere (tensor.lua, grad.lua).
+-- Tensors as Lua tables: {h = gal_tensor *, scope, node, requires, base, version} with one metatable, which
+-- all of lua/gal adds methods to. Here are what every other file needs: making a handle, the scope it lives
+-- in, staleness, and when Lua has to collect garbage for C's sake. Values, arithmetic and gradients are
+-- elsewhere (tensor.lua, grad.lua).
 --   scope     the scope or program in whose arena it lives, false outside; using it after that closed raises
 --   node      what made it, where a gradient may flow back (tape.lua); false for leaves
 --   requires  a leaf that gradients are wanted of
@@ -22,7 +23,8 @@ local dims = ffi.new("int64_t[?]", 8) -- shape of the tensor being made; never k
 local strides = ffi.new("int64_t[?]", 8)
 M.dims, M.strides = dims, strides
 
--- 256 MiB made outside arenas before a collection: LuaJIT sees 100 bytes a tensor, so it would wait far too long.
+-- 256 MiB made outside arenas before a collection: LuaJIT sees 100 bytes a tensor, so it would wait far too
+-- long.
 local COLLECT_AFTER = 256 * 2 ^ 20
 local free = C.gal_tensor_free
 
@@ -45,7 +47,8 @@ local function short_of_memory(status)
   return status == C.GAL_BUDGET or status == C.GAL_MEMORY
 end
 
---- create(dtype, rank, shape, device[, outside]): a new tensor, contents undefined. dtype a gal_dtype, shape an int64_t array,
+--- create(dtype, rank, shape, device[, outside]): a new tensor, contents undefined. dtype a gal_dtype, shape
+-- an int64_t array,
 --- device a name; outside: it lives beyond every open scope.
 function M.create(dtype, rank, shape, device, outside)
   if outside then C.gal_scope_pause() end
@@ -59,7 +62,8 @@ function M.create(dtype, rank, shape, device, outside)
   return wrap(false)
 end
 
---- outside(fn, ...): fn's one result; tensors that it makes live beyond every open scope. For what the library keeps from one call to the next.
+--- outside(fn, ...): fn's one result; tensors that it makes live beyond every open scope. For what the
+-- library keeps from one call to the next.
 function M.outside(fn, ...)
   C.gal_scope_pause()
   local ok, result = pcall(fn, ...)
@@ -79,7 +83,8 @@ function M.shaped(x, rank, shape)
   return M.create(x.h.dtype, rank, shape, C.gal_tensor_device(x.h))
 end
 
---- real_like(x), real_shaped(x, rank, shape): the same in float32, for ops of float32 only: where x is not, C then names x and not the result.
+--- real_like(x), real_shaped(x, rank, shape): the same in float32, for ops of float32 only: where x is not, C
+-- then names x and not the result.
 function M.real_like(x)
   local h = x.h
   return M.create(0, h.rank, h.shape, C.gal_tensor_device(h))
@@ -127,7 +132,8 @@ function M.live(x, op, argument)
       scope.program and "recording" or "scope")
   end
   if recorded and scope.recorded ~= recorded then
-    -- The program will read this memory at every replay: another program's is held, a scope's would be somebody else's by then.
+    -- The program will read this memory at every replay: another program's is held, a scope's would be
+    -- somebody else's by then.
     if not scope.program then raise("%s: %s was made in a scope outside the program that is recorded, expected it kept: x:keep()", op, argument) end
     recorded.program.held[scope.program] = true
   end
@@ -137,7 +143,8 @@ local live = M.live
 
 local default_device
 
---- The default device's name, where constructors, layers and flows put what they make. gal.device("cuda") sets it, or raises
+--- The default device's name, where constructors, layers and flows put what they make. gal.device("cuda")
+-- sets it, or raises
 --- the reason why that device can't be had.
 function M.device(name)
   if name == nil then
@@ -173,7 +180,8 @@ end
 
 -- ---- scopes ----
 
---- scope_open(): from here to scope_close(scope) new tensors live in an arena. For loops of the library; users have gal.scope.
+--- scope_open(): from here to scope_close(scope) new tensors live in an arena. For loops of the library;
+-- users have gal.scope.
 function M.scope_open()
   check(C.gal_scope_open())
   local scope = { closed = false, outer = current, recorded = recorded }
@@ -192,7 +200,8 @@ end
 --- current_scope(): the innermost scope that is open, or false.
 function M.current_scope() return current end
 
---- enter(scope), leave(scope): between them a program is recorded, whose scope this is and in whose arena tensors are made.
+--- enter(scope), leave(scope): between them a program is recorded, whose scope this is and in whose arena
+-- tensors are made.
 function M.enter(scope)
   scope.outer, scope.recorded = current, scope
   current, recorded = scope, scope
@@ -219,8 +228,10 @@ local function finish_scope(scope, ok, ...)
   return ...
 end
 
---- gal.scope(fn, ...): calls fn(...) and returns its results. Tensors made meanwhile live in an arena that is released at the end, error or
---- not: no garbage, the same addresses every time. A result that is a tensor made inside must be kept: return y:keep().
+--- gal.scope(fn, ...): calls fn(...) and returns its results. Tensors made meanwhile live in an arena that is
+-- released at the end, error or
+--- not: no garbage, the same addresses every time. A result that is a tensor made inside must be kept: return
+-- y:keep().
 function M.scope(fn, ...)
   if type(fn) ~= "function" then raise("scope: fn is %s, expected a function", errors.kind(fn)) end
   local scope = M.scope_open()

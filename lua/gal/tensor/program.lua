@@ -1,4 +1,5 @@
--- A step as a program: fn's ops are recorded while they run once, and from then on replayed by one C call, without Lua, allocation or garbage.
+-- A step as a program: fn's ops are recorded while they run once, and from then on replayed by one C call,
+-- without Lua, allocation or garbage.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -29,9 +30,12 @@ local function finish(p, ok, ...)
   return p, ...
 end
 
---- gal.program(fn[, device]) --> p, fn's results. Calls fn() once, which is the first step, and records its ops; p:replay(n) does n more steps.
---- Tensors made in fn live as long as p and are overwritten by each replay. What changes from step to step is read through tensors made before:
---- a number in fn stays what it was. Reading a tensor's values in fn raises. p.length: how many calls a step is.
+--- gal.program(fn[, device]) --> p, fn's results. Calls fn() once, which is the first step, and records its
+-- ops; p:replay(n) does n more steps.
+--- Tensors made in fn live as long as p and are overwritten by each replay. What changes from step to step is
+-- read through tensors made before:
+--- a number in fn stays what it was. Reading a tensor's values in fn raises. p.length: how many calls a step
+-- is.
 function program.record(fn, device)
   if type(device) == "table" then device = errors.options("program", device, { "device" }).device end
   if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
@@ -44,7 +48,8 @@ function program.record(fn, device)
   return finish(p, pcall(fn))
 end
 
---- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded; any other error is raised.
+--- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded; any
+-- other error is raised.
 function program.try(fn, device)
   local ok, p = pcall(program.record, fn, device)
   if ok then return p end
@@ -52,7 +57,8 @@ function program.try(fn, device)
   error(p, 0)
 end
 
---- p:replay([n]): n more steps (one by default). Ctrl-C raises gal.interrupted between two of them. Returns p.
+--- p:replay([n]): n more steps (one by default). Ctrl-C raises gal.interrupted between two of them. Returns
+-- p.
 function Program.replay(p, n)
   errors.integer("replay", "n", n or 1, 0, math.huge)
   check(C.gal_program_replay(p.h, n or 1))

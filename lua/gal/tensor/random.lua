@@ -1,5 +1,6 @@
--- Random numbers: Philox4x32-10 generators whose whole state is {key, counter} in an int64 tensor {2}, so that a recorded program draws on
--- where the last step ended, and a saved run goes on with the same numbers on any device.
+-- Random numbers: Philox4x32-10 generators whose whole state is {key, counter} in an int64 tensor {2}, so
+-- that a recorded program draws on where the last step ended, and a saved run goes on with the same numbers
+-- on any device.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -19,7 +20,8 @@ local function new(key, counter, device)
   return setmetatable({ words = core.int64({ 2 }, { key, counter }, device or handle.device(), true) }, Generator)
 end
 
---- gal.rng(seed) --> a generator; seed is a whole number. The same numbers on every device, whatever else draws.
+--- gal.rng(seed) --> a generator; seed is a whole number. The same numbers on every device, whatever else
+-- draws.
 --- r:state() and r:set_state(s) save and restore it; gal.randn(shape, {rng = r}) draws from it.
 function random.rng(seed)
   return new(integer("rng", "seed", seed, -2 ^ 53, 2 ^ 53), 0)
@@ -38,7 +40,8 @@ end
 --- is_rng(value): whether it is a generator.
 function random.is_rng(value) return getmetatable(value) == Generator end
 
---- r:tensor([device]) --> the int64 {2} tensor {key, counter} itself, on that device: what C's draws read and move on.
+--- r:tensor([device]) --> the int64 {2} tensor {key, counter} itself, on that device: what C's draws read and
+-- move on.
 function Generator:tensor(device)
   device = device or self.words:device()
   if self.words:device() ~= device then
@@ -76,7 +79,8 @@ function Generator:set_state(s)
   return self
 end
 
---- r:fork(name) --> another generator, whose numbers have nothing to do with r's; the same for the same seed and name. r stays where it is.
+--- r:fork(name) --> another generator, whose numbers have nothing to do with r's; the same for the same seed
+-- and name. r stays where it is.
 function Generator:fork(name)
   if type(name) ~= "string" then raise("fork: name is %s, expected a string", kind(name)) end
   local words = core.read(self.words)
@@ -110,7 +114,8 @@ function Generator:permutation(n)
   return y
 end
 
---- r:normal_streams(streams, n) --> {rows, n} normals; row i from its own stream streams[i], int64 {rows}. Rows don't depend on one another, and the first
+--- r:normal_streams(streams, n) --> {rows, n} normals; row i from its own stream streams[i], int64 {rows}.
+-- Rows don't depend on one another, and the first
 --- numbers of a row are the same for a larger n.
 function Generator:normal_streams(streams, n)
   handle.live(streams, "normal_streams", "streams")

@@ -1,4 +1,5 @@
--- Reductions and products with their gradients: sum, mean, max, min, std; matmul, linear, mse. Elementwise ops are in grad.lua.
+-- Reductions and products with their gradients: sum, mean, max, min, std; matmul, linear, mse. Elementwise
+-- ops are in grad.lua.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -46,7 +47,8 @@ local function share(x, first, last)
   return n
 end
 
--- An op (x, first, last, keep) with the range of dimensions as C counts them, and the method x:name(dim, keep) on it.
+-- An op (x, first, last, keep) with the range of dimensions as C counts them, and the method x:name(dim,
+-- keep) on it.
 local function reduction(name, kernel, backward)
   local run = tape.op(name, {
     native = true, tensors = 1,
@@ -71,7 +73,8 @@ local function reduction(name, kernel, backward)
   end
 end
 
---- x:sum([dim[, keep]]) --> the sum of all elements, shape {}; or along dim, which is dropped, or kept as 1 where keep is true. Dimension −1 is the last.
+--- x:sum([dim[, keep]]) --> the sum of all elements, shape {}; or along dim, which is dropped, or kept as 1
+-- where keep is true. Dimension −1 is the last.
 methods.sum = reduction("sum", C.gal_sum, function(dy, x, first, last) return expand(kept(dy, x, first, last), x) end)
 
 --- x:mean([dim[, keep]]) --> the mean of all elements, or along dim, as in sum.
@@ -93,7 +96,8 @@ methods.max = reduction("max", C.gal_max, extreme)
 --- x:min([dim[, keep]]) --> the smallest element, or along dim, as in sum; NaN where any is.
 methods.min = reduction("min", C.gal_min, extreme)
 
---- x:std([dim[, keep]]) --> the standard deviation (divided by n, not n - 1) of all elements, or along dim, as in sum.
+--- x:std([dim[, keep]]) --> the standard deviation (divided by n, not n - 1) of all elements, or along dim,
+-- as in sum.
 methods.std = reduction("std", C.gal_std, function(dy, x, first, last, _, y)
   local d = dense(x)
   local mean = shaped(x, reduced(x, first, last, true), dims)
@@ -151,7 +155,8 @@ local function as_rows(t, n)
   return view(t, 2, dims, strides, 0)
 end
 
---- linear(x {…, in}, w {out, in}[, b {out}[, activation]]) --> f(x wᵀ + b) {…, out}; activation identity, relu, silu, gelu or tanh.
+--- linear(x {…, in}, w {out, in}[, b {out}[, activation]]) --> f(x wᵀ + b) {…, out}; activation identity,
+-- relu, silu, gelu or tanh.
 --- A row of the result does not depend on the other rows.
 grad.linear = tape.op("linear", {
   native = true, tensors = 2,
@@ -220,7 +225,8 @@ core.linear, core.mse = grad.linear, grad.mse
 
 -- ---- statistics ----
 
---- kde_log_density(points {m, d}, data {n, d}[, skip_self]) --> {m}: ln of the mean over data of unit normals around them, at the points. Both are whitened by the
+--- kde_log_density(points {m, d}, data {n, d}[, skip_self]) --> {m}: ln of the mean over data of unit normals
+-- around them, at the points. Both are whitened by the
 --- caller. skip_self: the points are the data, and each is left out of its own density. No gradient.
 function grad.kde_log_density(points, data, skip_self)
   live(points, "kde_log_density", "points")

@@ -1,7 +1,9 @@
--- The tape: which op made a tensor from what, and the walk back along it that backward() is. The rules themselves stand in
--- grad.lua and views.lua, forward and backward side by side. Reverse-mode differentiation, first order.
+-- The tape: which op made a tensor from what, and the walk back along it that backward() is. The rules
+-- themselves stand in grad.lua and views.lua, forward and backward side by side. Reverse-mode
+-- differentiation, first order.
 --
--- A node is {argument 1 … n, result, saved …; rule, n, id}. Ids grow with time, so the reverse of their order is a topological one.
+-- A node is {argument 1 … n, result, saved …; rule, n, id}. Ids grow with time, so the reverse of their order
+-- is a topological one.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -16,7 +18,8 @@ local enabled, evaluating, last_id, last_walk = true, false, 0, 0
 core.tape_enabled = function() return enabled end
 tape.enabled = core.tape_enabled
 
---- tracked(x): whether a gradient can flow through x: a tensor that requires one or was made from such, or a list with one.
+--- tracked(x): whether a gradient can flow through x: a tensor that requires one or was made from such, or a
+-- list with one.
 local function tracked(x)
   if type(x) ~= "table" then return false end
   if getmetatable(x) == Tensor then return x.requires or x.node end
@@ -25,7 +28,8 @@ local function tracked(x)
 end
 tape.tracked = tracked
 
---- recording(...): whether an op on these arguments goes on the tape, so that its forward saves what backward needs.
+--- recording(...): whether an op on these arguments goes on the tape, so that its forward saves what backward
+-- needs.
 function tape.recording(a, b, c)
   return enabled and (tracked(a) or tracked(b) or tracked(c)) and true
 end
@@ -46,9 +50,12 @@ end
 
 --- op(name, {forward =, backward =}) --> a function on tensors with a gradient, for ops of one's own too.
 --- forward(a, b, …): up to five arguments, returns the result and up to two more values that backward needs.
---- backward(dy, a, b, …, y, more …): returns the gradient of each argument, of its shape; nil for those that are no tensors.
---- An argument may be a list of tensors; its gradient is such a list. Inside forward and backward nothing is recorded.
----   local cube = grad.op("cube", { forward = function(x) return x * x * x end, backward = function(dy, x) return dy * x * x * 3 end })
+--- backward(dy, a, b, …, y, more …): returns the gradient of each argument, of its shape; nil for those that
+-- are no tensors.
+--- An argument may be a list of tensors; its gradient is such a list. Inside forward and backward nothing is
+-- recorded.
+---   local cube = grad.op("cube", { forward = function(x) return x * x * x end, backward = function(dy, x)
+--   return dy * x * x * 3 end })
 function tape.op(name, rule)
   if type(name) ~= "string" then raise("op: name is %s, expected a string", kind(name)) end
   if type(rule) ~= "table" or type(rule.forward) ~= "function" then raise("op: %s has no forward function", name) end
@@ -86,7 +93,8 @@ function tape.op(name, rule)
     local y, s1, s2 = run(a, b, c, d, e)
     if enabled and (tracked(a) or tracked(b) or tracked(c) or tracked(d) or tracked(e)) then
       if not rule.backward then raise("%s has no gradient; use detach() or gal.no_grad where none is wanted", name) end
-      -- An op of the user's may return an argument, or a tensor that it keeps: that one must not get this node.
+      -- An op of the user's may return an argument, or a tensor that it keeps: that one must not get this
+      -- node.
       if not native then y = handle.alias(y) end
       record(y, s1, s2, a, b, c, d, e)
     end
@@ -96,8 +104,10 @@ end
 
 -- ---- backward ----
 
---- into(x): where a kernel puts x's gradient itself: tensor, accumulate (0: write, 1: add). For a leaf it is x.grad, in the leaf's
---- slot of an optimiser's block (x.grad_slot) where it has one, so that a whole step's gradients need no copy. Rules return it.
+--- into(x): where a kernel puts x's gradient itself: tensor, accumulate (0: write, 1: add). For a leaf it is
+-- x.grad, in the leaf's
+--- slot of an optimiser's block (x.grad_slot) where it has one, so that a whole step's gradients need no
+-- copy. Rules return it.
 local function into(x)
   if x.node or not x.requires then return like(x), 0 end
   local grad = x.grad
@@ -124,7 +134,8 @@ local function receive_leaf(x, g, adoptable)
   end
 end
 
--- Adds the gradient g to x's. A gradient may be shared (add hands dy to both sides), so only sums made here are added to in place.
+-- Adds the gradient g to x's. A gradient may be shared (add hands dy to both sides), so only sums made here
+-- are added to in place.
 local function receive(x, g, rule, dy)
   if not g then return end
   if getmetatable(x) ~= Tensor then
@@ -221,7 +232,8 @@ local function free(list)
   end
 end
 
---- y:backward([g]): adds the gradient of y, weighted by g, to .grad of every tensor that requires one. y has one element, or
+--- y:backward([g]): adds the gradient of y, weighted by g, to .grad of every tensor that requires one. y has
+-- one element, or
 --- g is a tensor of y's shape. The graph is freed: a second call raises.
 function methods.backward(y, g)
   live(y, "backward", "y")
@@ -247,7 +259,8 @@ end
 
 -- ---- who takes part ----
 
---- x:requires_grad([bool]) --> x, from now on a leaf whose gradient backward() adds to x.grad; false: no longer.
+--- x:requires_grad([bool]) --> x, from now on a leaf whose gradient backward() adds to x.grad; false: no
+-- longer.
 function methods.requires_grad(x, wanted)
   live(x, "requires_grad", "x")
   if wanted ~= nil and type(wanted) ~= "boolean" then raise("requires_grad: argument is %s, expected true or false", kind(wanted)) end
@@ -271,7 +284,8 @@ local function restore(before, ok, ...)
   return ...
 end
 
---- gal.no_grad(fn, ...): calls fn(...) with the tape off, and dropout with it, and returns its results; an error turns it on again.
+--- gal.no_grad(fn, ...): calls fn(...) with the tape off, and dropout with it, and returns its results; an
+-- error turns it on again.
 function tape.no_grad(fn, ...)
   if type(fn) ~= "function" then raise("no_grad: fn is %s, expected a function", kind(fn)) end
   local before = enabled
@@ -279,7 +293,8 @@ function tape.no_grad(fn, ...)
   return restore(before, pcall(fn, ...))
 end
 
---- with_grad(fn, ...): the same with the tape on, for gradients that the library needs inside a no_grad of the user's.
+--- with_grad(fn, ...): the same with the tape on, for gradients that the library needs inside a no_grad of
+-- the user's.
 function tape.with_grad(fn, ...)
   local before = enabled
   enabled = true
@@ -292,7 +307,8 @@ local function leave_evaluation(before, ok, ...)
   return ...
 end
 
---- nn.evaluate(fn, ...): calls fn(...) with dropout off, gradients recorded as before, and returns its results. gal.no_grad has dropout off too.
+--- nn.evaluate(fn, ...): calls fn(...) with dropout off, gradients recorded as before, and returns its
+-- results. gal.no_grad has dropout off too.
 function tape.evaluate(fn, ...)
   if type(fn) ~= "function" then raise("evaluate: fn is %s, expected a function", kind(fn)) end
   local before = evaluating

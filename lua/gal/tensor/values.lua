@@ -1,5 +1,6 @@
--- Tensors as values: constructors, reading and writing elements, int64 and uint8, printing; and the names by which the rest of the
--- library reaches handles (core.create, core.assign, …). Arithmetic and gradients are in grad.lua, views in views.lua.
+-- Tensors as values: constructors, reading and writing elements, int64 and uint8, printing; and the names by
+-- which the rest of the library reaches handles (core.create, core.assign, …). Arithmetic and gradients are
+-- in grad.lua, views in views.lua.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -57,7 +58,8 @@ tensor.set_shape = set_shape
 
 -- ---- making ----
 
---- new(shape[, dtype[, device]]): a tensor with undefined contents; dtype "float32", "uint8", "int64" or "float64".
+--- new(shape[, dtype[, device]]): a tensor with undefined contents; dtype "float32", "uint8", "int64" or
+-- "float64".
 function tensor.new(shape, dtype, device)
   local rank = set_shape("new", shape)
   return handle.create(dtype and DTYPES[dtype] or dtype and raise("new: dtype is %s, expected float32, uint8, int64 or float64", kind(dtype)) or 0, rank,
@@ -85,7 +87,8 @@ function tensor.full(shape, value, options)
   return filled("full", shape, value, options)
 end
 
---- gal.arange(n) --> 1 .. n; gal.arange(first, last[, step]) --> first, first + step, … up to last, which is included. Shape {count}; options {device = name} last.
+--- gal.arange(n) --> 1 .. n; gal.arange(first, last[, step]) --> first, first + step, … up to last, which is
+-- included. Shape {count}; options {device = name} last.
 function tensor.arange(first, last, step, options)
   if type(last) == "table" then first, last, step, options = first, nil, nil, last end
   if type(step) == "table" then step, options = nil, step end
@@ -107,7 +110,8 @@ end
 -- Where in a nested table an error lies: "[2][1]".
 local function place(path) return "[" .. table.concat(path, "][") .. "]" end
 
--- Appends the numbers of a nested table to flat; shape is that of the first branch, which all others have to match.
+-- Appends the numbers of a nested table to flat; shape is that of the first branch, which all others have to
+-- match.
 local function flatten(op, value, shape, depth, path, flat)
   if depth > #shape then
     if type(value) ~= "number" then raise("%s: element %s is %s, expected a number", op, place(path), kind(value)) end
@@ -166,7 +170,8 @@ local function from_list(op, flat, shape, dtype, device, shift, outside)
   return y
 end
 
---- gal.tensor(data[, shape][, {device = name}]) --> a float32 tensor. data: a number (shape {}), nested tables of numbers
+--- gal.tensor(data[, shape][, {device = name}]) --> a float32 tensor. data: a number (shape {}), nested
+-- tables of numbers
 --- all of one shape, or a flat table with its shape: gal.tensor({1, 2, 3, 4}, {2, 2}).
 function tensor.tensor(data, shape, options)
   if options == nil and type(shape) == "table" and shape[1] == nil and next(shape) ~= nil then shape, options = nil, shape end
@@ -175,21 +180,24 @@ function tensor.tensor(data, shape, options)
   return from_list("tensor", flat, found, 0, options.device or handle.device(), 0)
 end
 
---- int64(shape, values[, device[, outside]]): an int64 tensor from a flat list of whole numbers or int64 cdata, or from an int64_t array that
+--- int64(shape, values[, device[, outside]]): an int64 tensor from a flat list of whole numbers or int64
+-- cdata, or from an int64_t array that
 --- counts from 0; undefined contents where values is nil. outside: it outlives every open scope.
 function tensor.int64(shape, values, device, outside)
   if values == nil then return tensor.new(shape, "int64", device) end
   return from_list("int64", values, shape, DTYPES.int64, device or handle.device(), 0, outside)
 end
 
---- index(list[, device[, rows]]): an int64 tensor {n} of rows that count from 0, from a Lua list that counts from 1. With rows, each is checked.
+--- index(list[, device[, rows]]): an int64 tensor {n} of rows that count from 0, from a Lua list that counts
+-- from 1. With rows, each is checked.
 function tensor.index(list, device, rows)
   if type(list) ~= "table" then raise("index: list is %s, expected a table of row numbers", kind(list)) end
   for i = 1, #list do integer("index", "element " .. i, list[i], 1, rows or math.huge) end
   return from_list("index", list, { #list }, DTYPES.int64, device or handle.device(), -1)
 end
 
---- view(x, shape, stride[, offset]): any view of x's storage, not taped; strides and offset in elements, Lua lists. C checks that it stays inside.
+--- view(x, shape, stride[, offset]): any view of x's storage, not taped; strides and offset in elements, Lua
+-- lists. C checks that it stays inside.
 function tensor.view(x, shape, stride, offset)
   live(x, "view", "x")
   local rank = set_shape("view", shape)
@@ -229,7 +237,8 @@ local function nest(host, dtype, shape, depth, at)
   return list, at
 end
 
---- x:totable() --> the elements as nested Lua tables; a number for shape {}. int64 beyond 2^53 come as decimal strings.
+--- x:totable() --> the elements as nested Lua tables; a number for shape {}. int64 beyond 2^53 come as
+-- decimal strings.
 function methods.totable(x)
   live(x, "totable", "x")
   local host = tensor.read(x)
@@ -269,17 +278,20 @@ function methods.get(x, ...)
   return number(host[0], at.dtype)
 end
 
---- writable(x, op): raises where an in-place change would falsify a gradient, and counts the change for backward() to notice.
+--- writable(x, op): raises where an in-place change would falsify a gradient, and counts the change for
+-- backward() to notice.
 function tensor.writable(x, op)
   local root = x.base or x
-  -- With the tape off a leaf may be set (initialisation); backward() still raises if a recorded op has seen the old values.
+  -- With the tape off a leaf may be set (initialisation); backward() still raises if a recorded op has seen
+  -- the old values.
   if tensor.tape_enabled() and (x.requires or root.requires or (x.node and not x.node.freed) or (root.node and not root.node.freed)) then
     raise("%s: x %s is on the tape, and changing it in place would falsify its gradient; use gal.no_grad or x:detach():clone()", op, x:shape_text())
   end
   root.version = root.version + 1
 end
 
--- Raises unless value is a number that x's type holds exactly enough: any for float32, whole ones in range for the others.
+-- Raises unless value is a number that x's type holds exactly enough: any for float32, whole ones in range
+-- for the others.
 local function storable(op, x, value)
   if type(value) ~= "number" then raise("%s: value is %s, expected a number", op, kind(value)) end
   if x.h.dtype == 1 then integer(op, "value", value, 0, 255) end
@@ -298,7 +310,8 @@ function methods.set(x, value, ...)
   return x
 end
 
---- assign(y, x): y's elements become x's, broadcast and converted; for the library's own state, so nothing is asked of the tape but told to it.
+--- assign(y, x): y's elements become x's, broadcast and converted; for the library's own state, so nothing is
+-- asked of the tape but told to it.
 function tensor.assign(y, x)
   local root = y.base or y
   root.version = root.version + 1
@@ -333,7 +346,8 @@ function methods.add_(x, y)
   return x
 end
 
---- rehome(x, view): x becomes another object over view's storage and keeps its place in lists and on the tape; for optimisers' blocks.
+--- rehome(x, view): x becomes another object over view's storage and keeps its place in lists and on the
+-- tape; for optimisers' blocks.
 function tensor.rehome(x, view)
   x.h, x.base, x.scope = view.h, view.base or view, view.scope
 end

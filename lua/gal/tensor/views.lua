@@ -1,5 +1,6 @@
--- Views and moves with their gradients: reshape, t, narrow, select, cat, rows, contiguous, clone, to, float, sort. A view shares its elements with the
--- tensor it came from, and set writes through; its gradient is the same view of the tensor's.
+-- Views and moves with their gradients: reshape, t, narrow, select, cat, rows, contiguous, clone, to, float,
+-- sort. A view shares its elements with the tensor it came from, and set writes through; its gradient is the
+-- same view of the tensor's.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
@@ -58,7 +59,8 @@ local function resolve(x, shape)
   return result
 end
 
---- x:reshape(shape) --> the same elements in row-major order under another shape; one dimension may be −1. A view where x is contiguous.
+--- x:reshape(shape) --> the same elements in row-major order under another shape; one dimension may be −1. A
+-- view where x is contiguous.
 grad.method("reshape", {
   forward = function(x, shape)
     return shaped_view(dense(x), resolve(x, shape))
@@ -123,7 +125,8 @@ local select_op = tape.op("select", {
   end,
 })
 
---- x:select(dim, index) --> the slice at index along dim, without that dimension: a view. x[i] is x:select(1, i).
+--- x:select(dim, index) --> the slice at index along dim, without that dimension: a view. x[i] is x:select(1,
+-- i).
 function methods.select(x, dim, index)
   live(x, "select", "x")
   local at = core.dimension(x, "select", dim)
@@ -158,7 +161,8 @@ local cat = tape.op("cat", {
   end,
 })
 
---- gal.cat({x, y, …}[, dim]) --> the tensors side by side along dim (1 by default); their other dimensions, dtypes and devices agree.
+--- gal.cat({x, y, …}[, dim]) --> the tensors side by side along dim (1 by default); their other dimensions,
+-- dtypes and devices agree.
 function grad.cat(list, dim)
   if type(list) ~= "table" or handle.is_tensor(list) or #list == 0 then raise("cat: list is %s, expected a table of tensors", kind(list)) end
   for i = 1, #list do live(list[i], "cat", "element " .. i) end
@@ -178,7 +182,8 @@ function grad.cat(list, dim)
   return cat(copy, at)
 end
 
---- x:gather(index) --> rows {n, …} of x {N, …}; index int64 {n}, counting from 0 (core.index, rng:permutation). A row may be named twice.
+--- x:gather(index) --> rows {n, …} of x {N, …}; index int64 {n}, counting from 0 (core.index,
+-- rng:permutation). A row may be named twice.
 grad.method("gather", {
   tensors = 2,
   forward = function(x, index)

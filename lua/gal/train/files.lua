@@ -1,5 +1,6 @@
--- train/files: the folder of a run. config.json, history.csv (no clock in it), timing.csv, split.csv, checkpoint.safetensors (all that resuming bit for
--- bit takes) and flow.safetensors (the best weights). Every file is replaced whole.
+-- train/files: the folder of a run. config.json, history.csv (no clock in it), timing.csv, split.csv,
+-- checkpoint.safetensors (all that resuming bit for bit takes) and flow.safetensors (the best weights). Every
+-- file is replaced whole.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -18,7 +19,8 @@ local function write(path, text) check(C.gal_file_write(path, text, #text)) end
 
 local function number(v) return v and ("%.9g"):format(v) or "" end
 
--- One galrun at a time in the folder: raises naming the process and host that train in it now. The lock goes with the process, or by files.unlock.
+-- One galrun at a time in the folder: raises naming the process and host that train in it now. The lock goes
+-- with the process, or by files.unlock.
 local function lock(out)
   local held = ffi.new "gal_lock *[1]"
   if C.gal_lock_take(held, out .. "/lock") ~= 0 then raise("fit: %s", ffi.string(C.gal_error())) end
@@ -30,8 +32,9 @@ function files.unlock(held)
   if held then C.gal_lock_release(ffi.gc(held, nil)) end
 end
 
---- files.open(out, resume): the state of checkpoint.safetensors in the folder `out` as {tensors, small}, or nil where a run is to begin. Raises where the folder
--- exists, holds more than a run that failed in its first epoch, and resume is not true. Second: the folder's lock, for files.unlock.
+--- files.open(out, resume): the state of checkpoint.safetensors in the folder `out` as {tensors, small}, or
+-- nil where a run is to begin. Raises where the folder exists, holds more than a run that failed in its
+-- first epoch, and resume is not true. Second: the folder's lock, for files.unlock.
 function files.open(out, resume)
   local kind = C.gal_path_exists(out)
   if kind == 1 then raise("fit: out is '%s', which is a file, expected a folder", out) end
@@ -93,7 +96,8 @@ local function shown(v)
   return #text > 60 and text:sub(1, 57) .. "..." or text
 end
 
---- files.compare(old, new): raises where a run's settings are not those it began with, naming each; `epochs` may change.
+--- files.compare(old, new): raises where a run's settings are not those it began with, naming each; `epochs`
+-- may change.
 function files.compare(old, new)
   local names, wrong = {}, {}
   for name in pairs(old) do names[name] = true end

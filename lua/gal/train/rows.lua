@@ -1,4 +1,5 @@
--- train/rows: the rows that fit is given, in any of the forms it takes, as one form: checked tensors, and a validation part that no training row is in.
+-- train/rows: the rows that fit is given, in any of the forms it takes, as one form: checked tensors, and a
+-- validation part that no training row is in.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -50,8 +51,9 @@ local function of_object(flow, what, v)
   return part(flow, what, v.theta, context, v.images, v.ids)
 end
 
--- Positions (from 1) of the validation rows: a fraction by a hash of id or row number, the same however often it is asked. The hash's seed is not that
--- of gal.data's split into parts, which would leave none of some parts.
+-- Positions (from 1) of the validation rows: a fraction by a hash of id or row number, the same however often
+-- it is asked. The hash's seed is not that of gal.data's split into parts, which would leave none of some
+-- parts.
 local function hashed(n, fraction, ids)
   local chosen, lowest, at = {}, math.huge, 1
   for i = 1, n do
@@ -84,8 +86,8 @@ local function pick(all, positions)
   return { theta = take(all.theta), context = take(all.context), images = take(all.images), ids = ids, n = #positions }
 end
 
---- rows.split(flow, options): the training part and the validation part (or nil) of fit's options: data or theta, context, images, ids; and valid: a fraction,
--- row numbers, a data object, or false for none.
+--- rows.split(flow, options): the training part and the validation part (or nil) of fit's options: data or
+-- theta, context, images, ids; and valid: a fraction, row numbers, a data object, or false for none.
 function rows.split(flow, options)
   local all
   if options.data ~= nil then
@@ -118,7 +120,8 @@ function rows.split(flow, options)
   return pick(all, rest), #chosen > 0 and pick(all, chosen) or nil
 end
 
---- rows.fingerprint(part): a hash of the part's properties, context and images: a run is resumed on the rows that it began with.
+--- rows.fingerprint(part): a hash of the part's properties, context and images: a run is resumed on the rows
+-- that it began with.
 function rows.fingerprint(p)
   local h = 0ULL
   for _, name in ipairs { "theta", "context" } do

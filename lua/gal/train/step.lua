@@ -1,5 +1,6 @@
--- train/step: one training step of flow matching over rows that lie on the device, recorded once and replayed for whole stretches of an epoch by one call.
--- All that changes from step to step is read through tensors: the order of the rows, the place in it, the generator, the rates, the sum of losses.
+-- train/step: one training step of flow matching over rows that lie on the device, recorded once and replayed
+-- for whole stretches of an epoch by one call. All that changes from step to step is read through tensors:
+-- the order of the rows, the place in it, the generator, the rates, the sum of losses.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -64,7 +65,8 @@ local function changing(self)
   return list
 end
 
--- Recording runs the step once; what it changed is put back. nil where the network reads values on the host, which can't be recorded.
+-- Recording runs the step once; what it changed is put back. nil where the network reads values on the host,
+-- which can't be recorded.
 local function record(self)
   local list, copies = changing(self), {}
   for i, tensor in ipairs(list) do copies[i] = tensor:detach():clone() end
@@ -73,10 +75,12 @@ local function record(self)
   return p
 end
 
---- stepper(flow, opt, rows, {batch, draws, seed, augment, precision = "f32", recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a tensor or a set) or nil,
--- n = N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's generator.
--- The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every step through Lua: the reference that
--- replaying is tested against. A network that can't be recorded, because it reads values on the host, is run so too.
+--- stepper(flow, opt, rows, {batch, draws, seed, augment, precision = "f32", recorded = true}): rows {theta
+-- {N, d} standardised, seen {N, c} standardised or nil, images (a tensor or a set) or nil, n = N}. augment:
+-- each image of each epoch in one of its eight flips and quarter turns, drawn from the run's generator. The
+-- last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every
+-- step through Lua: the reference that replaying is tested against. A network that can't be recorded,
+-- because it reads values on the host, is run so too.
 local function new(flow, opt, rows, options)
   local device, batch = flow:device(), math.min(options.batch, rows.n)
   local self = setmetatable({
@@ -93,7 +97,8 @@ local function new(flow, opt, rows, options)
   return self
 end
 
---- stepper:start_epoch(): a fresh order of the rows and fresh turns of their images, and the rates of the steps to come.
+--- stepper:start_epoch(): a fresh order of the rows and fresh turns of their images, and the rates of the
+-- steps to come.
 function Stepper:start_epoch()
   local rates = {}
   for i = 1, self.steps do rates[i] = self.opt:rate(self.opt.steps + i) end
@@ -136,8 +141,9 @@ local STRATA = 8
 -- Rows evaluated at once: 1,024 draws, as in flow/integrate.lua.
 local PIECE = 128
 
---- validator(flow, rows, seed): a function that returns the loss of the flow as it stands on these rows (as for stepper), over draws that are fixed once:
--- for each row 8 stratified t with theta_0 and eps from the seed.
+--- validator(flow, rows, seed): a function that returns the loss of the flow as it stands on these rows (as
+-- for stepper), over draws that are fixed once: for each row 8 stratified t with theta_0 and eps from the
+-- seed.
 local function validator(flow, rows, seed)
   local device, n, d = flow:device(), rows.n * STRATA, flow.d
   local options = { rng = gal.rng(seed), device = device }

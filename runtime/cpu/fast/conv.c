@@ -1,5 +1,5 @@
-/* conv.c: the forward of a convolution with its activation and mean pool, in tiles (conv.h). An image goes through band by band; z never
- * leaves the cache. */
+/* conv.c: the forward of a convolution with its activation and mean pool, in tiles (conv.h). An image goes
+ * through band by band; z never leaves the cache. */
 #include "conv_half.h"
 #include "activate.h"
 #include "fast.h"
@@ -11,7 +11,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     if (half_of(g) != HALF_NONE)
         return FAST(conv_half_prepare)(lane, args);
     if (g->precision == GAL_BF16 && g->stride == 1)
-        gal_note("this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
+        gal_note(
+            "this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     if (winograd_fits(g))
         return FAST(winograd_prepare)(lane, args);
     const conv_plan p = make_plan(g, 0);
@@ -21,8 +22,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     return status;
 }
 
-INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z, int64_t width, int64_t pitch,
-                    float *y, float *slope, int64_t outputs)
+INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_args *g, const float *z,
+                    int64_t width, int64_t pitch, float *y, float *slope, int64_t outputs)
 {
     float scale = 1 / (float)(pool * pool);
     for (int64_t j = 0; j < outputs; j += VL) {
@@ -42,7 +43,8 @@ INLINE void pool_as(const int activation, const int64_t pool, const gal_conv_arg
     }
 }
 
-void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y, float *slope, int64_t outputs)
+void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y,
+                    float *slope, int64_t outputs)
 {
     switch (g->activation * 4 + (g->pool < 3 ? g->pool : 0)) {
 #define POOL_CASE(activation)                                                \
@@ -72,12 +74,13 @@ static gal_status conv2d(const gal_lane *lane, const void *args)
     if (winograd_fits(g))
         return FAST(winograd)(lane, args);
     const conv_plan p = make_plan(g, 0);
-    float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size, *z = mine + p.lane_z;
+    float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size,
+          *z = mine + p.lane_z;
     int64_t from, to, yh = g->zh / g->pool, yw = g->zw / g->pool;
     gal_share(lane, p.units, 1, &from, &to);
     for (int64_t u = from; u < to; u++) {
-        int64_t n = u / p.bands, row = u % p.bands * p.band_rows, end = least(yh * g->pool, row + p.band_rows), distance,
-                width = p.out.width;
+        int64_t n = u / p.bands, row = u % p.bands * p.band_rows,
+                end = least(yh * g->pool, row + p.band_rows), distance, width = p.out.width;
         if (row >= end)
             continue;
         const float *x = padded_rows(g, &p, g->x + n * g->h * g->w * g->c, mine, row * g->stride - g->top,
@@ -86,10 +89,12 @@ static gal_status conv2d(const gal_lane *lane, const void *args)
             for (int64_t r = row; r < end; r += g->pool) {
                 int64_t first = group * width;
                 for (int64_t i = 0; i < g->pool; i++)
-                    z_row(g, &p, scratch, x + (r + i - row) * g->stride * distance, distance, z + i * g->zw * width, group);
+                    z_row(g, &p, scratch, x + (r + i - row) * g->stride * distance, distance,
+                          z + i * g->zw * width, group);
                 FAST(pool_row)
                 (g, z, width, g->zw, g->y + (n * yh + r / g->pool) * yw * g->out + first,
-                 g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL, least(width, g->out - first));
+                 g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL,
+                 least(width, g->out - first));
             }
     }
     return GAL_OK;

@@ -1,8 +1,9 @@
-/* conv.h: what the forward and the backward of a convolution share: the sums of conv_tile.c, the copy of an image with zeros around it,
- * packed weights, and the plan of who works where.
+/* conv.h: what the forward and the backward of a convolution share: the sums of conv_tile.c, the copy of an
+ * image with zeros around it, packed weights, and the plan of who works where.
  *
- * Row ky of a window covers kw * c consecutive floats of an image {h, w, c}. So a convolution is kh products in which the rows of the left
- * factor are pixels that overlap, and all three products of a step (z, dx from dz, dw) are sums of one form. */
+ * Row ky of a window covers kw * c consecutive floats of an image {h, w, c}. So a convolution is kh products
+ * in which the rows of the left factor are pixels that overlap, and all three products of a step (z, dx from
+ * dz, dw) are sums of one form. */
 #ifndef GAL_CONV_H
 #define GAL_CONV_H
 #include "cpu/cpu.h"
@@ -11,8 +12,8 @@
 
 #define WIDE (2 * VL)
 
-/* sum (i, j) = over parts p, segments s, steps k: a[p a_part + s a_segment + i a_row + k a_step] b[(p segments + s) b_segment + k v VL +
- * j], j < v VL. c (i, j) = sum + bias[j], or += sum. */
+/* sum (i, j) = over parts p, segments s, steps k: a[p a_part + s a_segment + i a_row + k a_step] b[(p
+ * segments + s) b_segment + k v VL + j], j < v VL. c (i, j) = sum + bias[j], or += sum. */
 typedef struct factors {
     const float *a, *b, *bias;
     float *c;
@@ -20,16 +21,19 @@ typedef struct factors {
     int64_t columns; /* of c that exist */
 } factors;
 
-/* Any number of rows; v: 1 or 2 vecs of b. pixels: a row of a is a pixel, a step the next float, c = sum + bias. taps: a row of a is the
- * next float, a step the next pixel, c += sum, and all v VL columns exist. */
+/* Any number of rows; v: 1 or 2 vecs of b. pixels: a row of a is a pixel, a step the next float, c = sum +
+ * bias. taps: a row of a is the next float, a step the next pixel, c += sum, and all v VL columns exist. */
 void FAST(pixels_strip)(const factors *f, int64_t rows, int v);
 void FAST(taps_strip)(const factors *f, int64_t rows, int v);
 
-/* conv.c. One row of y, `outputs` of it: y = means of f(z), z {pool, pitch, width}, of which zw columns count; slope where it is wanted. */
-void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y, float *slope, int64_t outputs);
-/* conv_backward.c. dz {zw, width} = slope dy / pool^2, `outputs` of it and zeros beyond. slope as stored, a row of it; or NULL and z {zw,
- * width}. */
-void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z, const float *dy, int64_t outputs);
+/* conv.c. One row of y, `outputs` of it: y = means of f(z), z {pool, pitch, width}, of which zw columns
+ * count; slope where it is wanted. */
+void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y,
+                    float *slope, int64_t outputs);
+/* conv_backward.c. dz {zw, width} = slope dy / pool^2, `outputs` of it and zeros beyond. slope as stored, a
+ * row of it; or NULL and z {zw, width}. */
+void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z,
+                  const float *dy, int64_t outputs);
 
 /* The sum of a vec over a line of pixels `width` floats apart, in four chains. */
 INLINE vec line_sum(const float *line, int64_t columns, int64_t width)
@@ -54,8 +58,8 @@ INLINE int64_t below(int64_t a, int64_t b)
     return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
-/* Channels are taken in groups of `width`, the last one padded with zeros: two vecs, or one where that leaves much less of a last group
- * idle. */
+/* Channels are taken in groups of `width`, the last one padded with zeros: two vecs, or one where that leaves
+ * much less of a last group idle. */
 typedef struct grouping {
     int64_t count, width;
     int vecs;
@@ -68,14 +72,15 @@ INLINE grouping groups_of(int64_t channels)
     return (grouping){(channels + vecs * VL - 1) / (vecs * VL), vecs * VL, vecs};
 }
 
-/* In how many parts dw is summed apart, a part being one lane's, so that the order of sums does not depend on the lanes: 16, fewer where
- * they would take more than 64 MiB together, but 4. floats: of one part. */
+/* In how many parts dw is summed apart, a part being one lane's, so that the order of sums does not depend on
+ * the lanes: 16, fewer where they would take more than 64 MiB together, but 4. floats: of one part. */
 INLINE int64_t sum_groups_of(int64_t units, int64_t floats)
 {
     return least(units, most(4, least(16, (16 << 20) / floats)));
 }
 
-/* ---- the plan: bands of rows that stay in the second-level cache, and where in the scratch everything lies (in floats) ---- */
+/* ---- the plan: bands of rows that stay in the second-level cache, and where in the scratch everything lies
+ * (in floats) ---- */
 typedef struct conv_plan {
     int64_t bands, band_rows;       /* of z; a multiple of pool */
     int64_t units;                  /* images x bands */
@@ -86,12 +91,13 @@ typedef struct conv_plan {
     int64_t d_rows, d_columns;      /* of dz with its surroundings for one band, at most */
     int64_t sum_groups, sums_size;  /* how many dw are summed apart, floats of each */
     int64_t weights, bias, flipped; /* packed weights, padded bias, weights packed for dx */
-    int64_t sums;                   /* {sum_groups, sums_size}: dw {out groups, taps, width}, then db {out groups, width} */
-    int64_t lanes, lane_size;       /* {threads, lane_size}: x, then z, then dz */
+    int64_t sums; /* {sum_groups, sums_size}: dw {out groups, taps, width}, then db {out groups, width} */
+    int64_t lanes, lane_size; /* {threads, lane_size}: x, then z, then dz */
     int64_t lane_z, lane_dz, total;
 } conv_plan;
 
-/* What one band of an image takes in: its own rows of z, the rows of dx that it writes, the rows of dz that those need (some outside z). */
+/* What one band of an image takes in: its own rows of z, the rows of dx that it writes, the rows of dz that
+ * those need (some outside z). */
 typedef struct conv_band {
     int64_t row, end, dx_row, dx_end, d_row, d_end;
 } conv_band;
@@ -112,8 +118,10 @@ static inline conv_band band_of(const gal_conv_args *g, const conv_plan *p, int6
 
 static inline conv_plan make_plan(const gal_conv_args *g, int backward)
 {
-    conv_plan p = {
-        .x_columns = (g->zw - 1) * g->stride + g->kw, .out = groups_of(g->out), .in = groups_of(g->c), .taps = g->kh * g->kw * g->c};
+    conv_plan p = {.x_columns = (g->zw - 1) * g->stride + g->kw,
+                   .out = groups_of(g->out),
+                   .in = groups_of(g->c),
+                   .taps = g->kh * g->kw * g->c};
     p.before = g->dx ? most(0, -below(g->left - (g->kw - 1), g->stride)) : 0;
     p.after = g->dx ? most(0, below(g->w - 1 + g->left, g->stride) - (g->zw - 1)) : 0;
     p.d_columns = p.before + g->zw + p.after;
@@ -130,13 +138,15 @@ static inline conv_plan make_plan(const gal_conv_args *g, int backward)
     p.x_rows = ((backward ? p.d_rows : p.band_rows) - 1) * g->stride + g->kh;
     p.bias = p.out.count * p.taps * p.out.width;
     p.flipped = p.bias + p.out.count * p.out.width;
-    p.sums = p.flipped + (backward && g->dx ? p.in.count * p.in.width * g->kh * g->kw * p.out.count * p.out.width : 0);
+    p.sums = p.flipped +
+             (backward && g->dx ? p.in.count * p.in.width * g->kh * g->kw * p.out.count * p.out.width : 0);
     p.sums_size = p.out.count * (p.taps + 1) * p.out.width;
     p.sum_groups = sum_groups_of(p.units, p.sums_size);
     p.lanes = p.sums + (backward && (g->dw || g->db) ? p.sum_groups * p.sums_size : 0);
     p.lane_z = (p.x_rows * p.x_columns * g->c + 63) / 64 * 64;
     p.lane_dz = p.lane_z + g->pool * g->zw * p.out.width;
-    p.lane_size = (p.lane_dz + (backward ? p.out.count * p.d_rows * p.d_columns * p.out.width : 0) + 1023) / 1024 * 1024;
+    p.lane_size = (p.lane_dz + (backward ? p.out.count * p.d_rows * p.d_columns * p.out.width : 0) + 1023) /
+                  1024 * 1024;
     p.total = p.lanes + p.lane_size * gal_threads(0);
     return p;
 }
@@ -152,16 +162,18 @@ static inline void pack_weights(const gal_conv_args *g, const conv_plan *p, floa
     }
 }
 
-/* Rows from `row` on of image x {h, w, c} as the windows see them: {rows, x_columns, c} in `to`, zeros outside the image; or the image
- * itself where nothing outside is seen. Returns the first row and sets the distance from one to the next. */
-static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *p, const float *x, float *to, int64_t row, int64_t rows,
-                                       int64_t *distance)
+/* Rows from `row` on of image x {h, w, c} as the windows see them: {rows, x_columns, c} in `to`, zeros
+ * outside the image; or the image itself where nothing outside is seen. Returns the first row and sets the
+ * distance from one to the next. */
+static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *p, const float *x, float *to,
+                                       int64_t row, int64_t rows, int64_t *distance)
 {
     if (row >= 0 && row + rows <= g->h && g->left == 0 && p->x_columns <= g->w) {
         *distance = g->w * g->c;
         return x + row * g->w * g->c;
     }
-    int64_t width = p->x_columns * g->c, left = least(g->left, p->x_columns), middle = least(g->w, p->x_columns - left);
+    int64_t width = p->x_columns * g->c, left = least(g->left, p->x_columns),
+            middle = least(g->w, p->x_columns - left);
     *distance = width;
     for (int64_t i = 0; i < rows; i++, row++) {
         float *line = to + i * width;
@@ -177,8 +189,8 @@ static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *
 }
 
 /* z {zw, width} of one row and one group of outputs, from the rows of x under it. */
-INLINE void z_row(const gal_conv_args *g, const conv_plan *p, const float *scratch, const float *x, int64_t distance, float *z,
-                  int64_t group)
+INLINE void z_row(const gal_conv_args *g, const conv_plan *p, const float *scratch, const float *x,
+                  int64_t distance, float *z, int64_t group)
 {
     const factors f = {.a = x,
                        .a_segment = distance,

@@ -1,11 +1,12 @@
-/* conv_backward.c: the backward of a convolution, band by band (conv.h): dz = f'(z) dy is made where it is used, in the cache, then dw and
- * dx come from it. */
+/* conv_backward.c: the backward of a convolution, band by band (conv.h): dz = f'(z) dy is made where it is
+ * used, in the cache, then dw and dx come from it. */
 #include "conv_half.h"
 #include "activate.h"
 #include "fast.h"
 #include "conv_winograd.h"
 
-/* The part of a window that dx's pixels i = phase (mod stride) see along one direction: taps first, first + stride, ..., `count` of them.
+/* The part of a window that dx's pixels i = phase (mod stride) see along one direction: taps first, first +
+ * stride, ..., `count` of them.
  */
 typedef struct phase {
     int64_t first, count;
@@ -17,8 +18,8 @@ INLINE phase phase_of(int64_t i, int64_t before, int64_t window, int64_t stride)
     return (phase){first, first < window ? (window - 1 - first) / stride + 1 : 0};
 }
 
-/* For each phase: {in groups, out groups, taps down, taps across, out width, in width}, taps in descending order, so that dx is a
- * convolution of dz. */
+/* For each phase: {in groups, out groups, taps down, taps across, out width, in width}, taps in descending
+ * order, so that dx is a convolution of dz. */
 static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
 {
     for (int64_t py = 0; py < g->stride; py++)
@@ -27,13 +28,15 @@ static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
             for (int64_t first = 0; first < p->in.count * p->in.width; first += p->in.width)
                 for (int64_t group = 0; group < p->out.count; group++)
                     for (int64_t t = 0; t < y.count * x.count; t++)
-                        for (int64_t o = group * p->out.width; o < (group + 1) * p->out.width; o++, to += p->in.width) {
+                        for (int64_t o = group * p->out.width; o < (group + 1) * p->out.width;
+                             o++, to += p->in.width) {
                             int64_t ky = y.first + (y.count - 1 - t / x.count) * g->stride,
                                     kx = x.first + (x.count - 1 - t % x.count) * g->stride;
                             int64_t n = o < g->out ? least(p->in.width, g->c - first) : 0;
                             memset(to, 0, (size_t)p->in.width * 4);
                             if (n > 0)
-                                memcpy(to, g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c + first, (size_t)n * 4);
+                                memcpy(to, g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c + first,
+                                       (size_t)n * 4);
                         }
         }
 }
@@ -56,8 +59,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g, float *dz, int64_t width, const float *slope,
-                  const float *z, const float *dy, int64_t outputs)
+INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g, float *dz, int64_t width,
+                  const float *slope, const float *z, const float *dy, int64_t outputs)
 {
     float scale = 1 / (float)(g->pool * g->pool);
     for (int64_t j = 0; j < width; j += VL) {
@@ -79,7 +82,8 @@ INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g
     }
 }
 
-void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z, const float *dy, int64_t outputs)
+void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z,
+                  const float *dy, int64_t outputs)
 {
     if (slope) {
         dz_as(GAL_IDENTITY, 1, g, dz, width, slope, z, dy, outputs);
@@ -98,10 +102,11 @@ void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float 
     }
 }
 
-/* dz {out groups, d_rows, d_columns, width} of rows [d_row, d_end) of one image, zeros around it. x: the rows under z's row x_row and on.
+/* dz {out groups, d_rows, d_columns, width} of rows [d_row, d_end) of one image, zeros around it. x: the rows
+ * under z's row x_row and on.
  */
-static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band *b, int64_t n, const float *x, int64_t x_row,
-                    int64_t distance, float *z, float *dz)
+static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band *b, int64_t n, const float *x,
+                    int64_t x_row, int64_t distance, float *z, float *dz)
 {
     const float *scratch = gal_cpu_scratch();
     int64_t width = p->out.width, yh = g->zh / g->pool, yw = g->zw / g->pool;
@@ -117,44 +122,49 @@ static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band 
                 z_row(g, p, scratch, x + (r - x_row) * g->stride * distance, distance, z, group);
             memset(line, 0, (size_t)(p->before * width) * 4);
             FAST(dz_row)
-            (g, line + p->before * width, width, g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
+            (g, line + p->before * width, width,
+             g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
              g->dy + ((n * yh + r / g->pool) * yw) * g->out + first, least(width, g->out - first));
             memset(line + (p->before + g->zw) * width, 0, (size_t)(p->after * width) * 4);
         }
 }
 
-/* sums: dw {out groups, taps, width} += the band's part. About 256 pixels at a time: dz of a group then stays in the first-level cache
- * while the taps pass by. */
-static void add_dw(const gal_conv_args *g, const conv_plan *p, const conv_band *b, const float *x, int64_t x_row, int64_t distance,
-                   const float *dz, float *sums)
+/* sums: dw {out groups, taps, width} += the band's part. About 256 pixels at a time: dz of a group then stays
+ * in the first-level cache while the taps pass by. */
+static void add_dw(const gal_conv_args *g, const conv_plan *p, const conv_band *b, const float *x,
+                   int64_t x_row, int64_t distance, const float *dz, float *sums)
 {
-    int64_t width = p->out.width, end = least(b->end, g->zh / g->pool * g->pool), chunk = most(1, 256 / g->zw);
+    int64_t width = p->out.width, end = least(b->end, g->zh / g->pool * g->pool),
+            chunk = most(1, 256 / g->zw);
     for (int64_t row = b->row; row < end; row += chunk)
         for (int64_t group = 0; group < p->out.count; group++)
             for (int64_t ky = 0; ky < g->kh; ky++) {
-                const factors f = {.a = x + ((row - x_row) * g->stride + ky) * distance,
-                                   .a_segment = g->stride * distance,
-                                   .a_step = g->stride * g->c,
-                                   .b = dz + ((group * p->d_rows + row - b->d_row) * p->d_columns + p->before) * width,
-                                   .b_segment = p->d_columns * width,
-                                   .c = sums + (group * p->taps + ky * g->kw * g->c) * width,
-                                   .c_row = width,
-                                   .parts = 1,
-                                   .segments = least(chunk, end - row),
-                                   .steps = g->zw};
+                const factors f = {
+                    .a = x + ((row - x_row) * g->stride + ky) * distance,
+                    .a_segment = g->stride * distance,
+                    .a_step = g->stride * g->c,
+                    .b = dz + ((group * p->d_rows + row - b->d_row) * p->d_columns + p->before) * width,
+                    .b_segment = p->d_columns * width,
+                    .c = sums + (group * p->taps + ky * g->kw * g->c) * width,
+                    .c_row = width,
+                    .parts = 1,
+                    .segments = least(chunk, end - row),
+                    .steps = g->zw};
                 FAST(taps_strip)(&f, g->kw * g->c, p->out.vecs);
             }
 }
 
 /* db {out groups, width} += the band's part, a chain for each row. */
-static void add_db(const gal_conv_args *g, const conv_plan *p, const conv_band *b, const float *dz, float *sums)
+static void add_db(const gal_conv_args *g, const conv_plan *p, const conv_band *b, const float *dz,
+                   float *sums)
 {
     int64_t width = p->out.width;
     for (int64_t group = 0; group < p->out.count; group++)
         for (int64_t j = 0; j < width; j += VL) {
             vec total = load(sums + group * width + j);
             for (int64_t r = b->row; r < b->end; r++) {
-                const float *line = dz + ((group * p->d_rows + r - b->d_row) * p->d_columns + p->before) * width + j;
+                const float *line =
+                    dz + ((group * p->d_rows + r - b->d_row) * p->d_columns + p->before) * width + j;
                 total += line_sum(line, g->zw, width);
             }
             store(sums + group * width + j, total);
@@ -162,7 +172,8 @@ static void add_db(const gal_conv_args *g, const conv_plan *p, const conv_band *
 }
 
 /* dx of the band's rows: for each phase of the stride a convolution of dz with the taps that reach it. */
-static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band *b, int64_t n, const float *dz)
+static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band *b, int64_t n,
+                    const float *dz)
 {
     const float *weights = (const float *)gal_cpu_scratch() + p->flipped;
     for (int64_t py = 0; py < g->stride; py++)
@@ -172,8 +183,8 @@ static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band 
                     pixels = (g->w - px + g->stride - 1) / g->stride;
             int64_t column = (px + g->left - x.first) / g->stride - (x.count - 1) + p->before;
             for (int64_t first = 0; first < g->c; first += p->in.width, weights += panel)
-                for (int64_t i = b->dx_row + (py - b->dx_row % g->stride + g->stride) % g->stride; i < b->dx_end && pixels > 0;
-                     i += g->stride) {
+                for (int64_t i = b->dx_row + (py - b->dx_row % g->stride + g->stride) % g->stride;
+                     i < b->dx_end && pixels > 0; i += g->stride) {
                     int64_t row = (i + g->top - y.first) / g->stride - (y.count - 1) - b->d_row;
                     const factors f = {.a = dz + (row * p->d_columns + column) * p->out.width,
                                        .a_part = p->d_rows * p->d_columns * p->out.width,
@@ -201,7 +212,8 @@ static gal_status backward(const gal_lane *lane, const void *args)
     if (winograd_backward_fits(g))
         return FAST(winograd_backward)(lane, args);
     const conv_plan p = make_plan(g, 1);
-    float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size, *dz = mine + p.lane_dz;
+    float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size,
+          *dz = mine + p.lane_dz;
     int summing = g->dw || g->db;
     int64_t groups = summing ? p.sum_groups : p.units, from, to;
     gal_share(lane, groups, 1, &from, &to);
@@ -241,10 +253,12 @@ static gal_status finish(const gal_lane *lane, const void *args)
     if (!g->dw && !g->db)
         return GAL_OK;
     const float *sums = (const float *)gal_cpu_scratch() + p.sums;
-    int64_t rows = g->dw ? p.taps : 0, blocks = (rows + VL - 1) / VL + 1, width = p.out.width, from, to; /* the last block is db */
+    int64_t rows = g->dw ? p.taps : 0, blocks = (rows + VL - 1) / VL + 1, width = p.out.width, from,
+            to; /* the last block is db */
     gal_share(lane, p.out.count * blocks, 1, &from, &to);
     for (int64_t k = from; k < to; k++) {
-        int64_t group = k / blocks, first = k % blocks * VL, n = least(VL, rows - first), db = k % blocks == blocks - 1;
+        int64_t group = k / blocks, first = k % blocks * VL, n = least(VL, rows - first),
+                db = k % blocks == blocks - 1;
         const float *part = sums + (db ? p.out.count * p.taps + group : group * p.taps + first) * width;
         float total[VL * WIDE];
         n = db ? 1 : n;
@@ -258,7 +272,8 @@ static gal_status finish(const gal_lane *lane, const void *args)
         }
         for (int64_t o = 0; o < least(width, g->out - group * width); o++)
             for (int64_t i = 0; i < n; i++) {
-                float *to_ = db ? g->db + group * width + o : g->dw + (group * width + o) * p.taps + first + i;
+                float *to_ =
+                    db ? g->db + group * width + o : g->dw + (group * width + o) * p.taps + first + i;
                 *to_ = (g->accumulate ? *to_ : 0) + total[i * width + o];
             }
     }

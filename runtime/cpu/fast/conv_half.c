@@ -1,9 +1,11 @@
-/* conv_half.c: the forward of conv_half.h, and what both directions share: the plan, packed weights, rounded rows of x. */
+/* conv_half.c: the forward of conv_half.h, and what both directions share: the plan, packed weights, rounded
+ * rows of x. */
 #include "conv_half.h"
 #include "cpu/bf16.h"
 #include "fast.h"
 
-/* Pixels that are summed before they are looked at, about: their sums {pixels, PAIR} stay in the first-level cache. */
+/* Pixels that are summed before they are looked at, about: their sums {pixels, PAIR} stay in the first-level
+ * cache. */
 enum { STRIP = 256 };
 
 /* Takes `floats` from *at on, whole cache lines. */
@@ -30,7 +32,8 @@ half_plan FAST(conv_half_plan)(const gal_conv_args *g, int backward)
     p.in_pitch = p.bands.d_columns;
     p.in_blocks = g->kw * p.groups * (PAIR / TERMS);
     p.in_strip = most(1, STRIP / p.in_pitch);
-    int64_t at = 0, lane = 0, strip = most(p.strip * p.pitch, backward && g->dx ? p.in_strip * p.in_pitch : 0) + SQUARE;
+    int64_t at = 0, lane = 0,
+            strip = most(p.strip * p.pitch, backward && g->dx ? p.in_strip * p.in_pitch : 0) + SQUARE;
     p.weights = take(&at, p.groups * g->kh * p.blocks * HALF_TILE);
     p.bias = take(&at, p.groups * PAIR);
     p.flipped = take(&at, backward && g->dx ? p.in_groups * g->kh * p.in_blocks * HALF_TILE : 0);
@@ -41,7 +44,8 @@ half_plan FAST(conv_half_plan)(const gal_conv_args *g, int backward)
     p.lane_z = take(&lane, strip * PAIR);
     if (backward) {
         p.lane_line = take(&lane, g->zw * PAIR);
-        p.lane_rows = take(&lane, g->dx ? ((p.bands.d_rows * p.in_pitch + SQUARE + g->kw) * p.groups * PAIR) / 2 + 16 : 0);
+        p.lane_rows = take(
+            &lane, g->dx ? ((p.bands.d_rows * p.in_pitch + SQUARE + g->kw) * p.groups * PAIR) / 2 + 16 : 0);
         p.lane_pairs = take(&lane, g->dw ? p.groups * p.pixels * PAIR / 2 : 0);
         p.lane_plane = take(&lane, g->dw ? blocks_of_c * SQUARE * p.plane / 2 : 0);
     }
@@ -51,8 +55,8 @@ half_plan FAST(conv_half_plan)(const gal_conv_args *g, int backward)
     return p;
 }
 
-/* Lanes share outputs: weights {groups, kh, blocks, 2, TERMS / 2, SQUARE, 2}, zeros beyond the window's row and the last output; bias
- * {groups, PAIR}. */
+/* Lanes share outputs: weights {groups, kh, blocks, 2, TERMS / 2, SQUARE, 2}, zeros beyond the window's row
+ * and the last output; bias {groups, PAIR}. */
 static gal_status pack(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
@@ -65,9 +69,11 @@ static gal_status pack(const gal_lane *lane, const void *args)
         scratch[p.bias + o] = g->bias && o < g->out ? g->bias[o] : 0;
         for (int64_t ky = 0; ky < g->kh; ky++) {
             const float *w = g->weight + (o * g->kh + ky) * terms;
-            uint16_t *row = weights + (o / PAIR * g->kh + ky) * p.blocks * 2 * HALF_TILE + o % PAIR / SQUARE * HALF_TILE + o % SQUARE * 2;
+            uint16_t *row = weights + (o / PAIR * g->kh + ky) * p.blocks * 2 * HALF_TILE +
+                            o % PAIR / SQUARE * HALF_TILE + o % SQUARE * 2;
             for (int64_t t = 0; t < p.blocks * TERMS; t++)
-                row[t / TERMS * 2 * HALF_TILE + t % TERMS / 2 * PAIR + t % 2] = o < g->out && t < terms ? gal_to_bf16(w[t]) : 0;
+                row[t / TERMS * 2 * HALF_TILE + t % TERMS / 2 * PAIR + t % 2] =
+                    o < g->out && t < terms ? gal_to_bf16(w[t]) : 0;
         }
     }
     return GAL_OK;
@@ -82,7 +88,8 @@ gal_status FAST(conv_half_prepare)(const gal_lane *lane, const void *args)
     return status == GAL_OK ? gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c}) : status;
 }
 
-void FAST(conv_half_rows)(const gal_conv_args *g, const half_plan *p, uint16_t *x16, const float *x, int64_t row, int64_t rows)
+void FAST(conv_half_rows)(const gal_conv_args *g, const half_plan *p, uint16_t *x16, const float *x,
+                          int64_t row, int64_t rows)
 {
     int64_t width = p->pitch * g->c, left = least(g->left, p->pitch), middle = least(g->w, p->pitch - left);
     for (int64_t i = 0; i < rows; i++, row++, x16 += width) {
@@ -97,13 +104,14 @@ void FAST(conv_half_rows)(const gal_conv_args *g, const half_plan *p, uint16_t *
     memset(x16, 0, (size_t)((2 * TERMS + g->kw) * g->c + 2 * TERMS) * 2);
 }
 
-void FAST(conv_half_z)(half_way way, const gal_conv_args *g, const half_plan *p, const uint16_t *x16, float *z, int64_t pixels,
-                       int64_t group)
+void FAST(conv_half_z)(half_way way, const gal_conv_args *g, const half_plan *p, const uint16_t *x16,
+                       float *z, int64_t pixels, int64_t group)
 {
     const float *scratch = gal_cpu_scratch();
-    const uint16_t *weights = (const uint16_t *)(scratch + p->weights) + group * g->kh * p->blocks * 2 * HALF_TILE;
-    flat_sums(way, x16, g->c, p->pitch * g->c, g->kh, p->blocks, weights, scratch + p->bias + group * PAIR, z, pixels,
-              squares_of(g->out, group));
+    const uint16_t *weights =
+        (const uint16_t *)(scratch + p->weights) + group * g->kh * p->blocks * 2 * HALF_TILE;
+    flat_sums(way, x16, g->c, p->pitch * g->c, g->kh, p->blocks, weights, scratch + p->bias + group * PAIR, z,
+              pixels, squares_of(g->out, group));
 }
 
 /* Lanes share bands of images. */
@@ -118,7 +126,8 @@ gal_status FAST(conv_half)(const gal_lane *lane, const void *args)
     gal_share(lane, p.bands.units, 1, &from, &to);
     FAST(half_begin)(way);
     for (int64_t u = from; u < to; u++) {
-        int64_t n = u / p.bands.bands, row = u % p.bands.bands * p.bands.band_rows, end = least(yh * g->pool, row + p.bands.band_rows);
+        int64_t n = u / p.bands.bands, row = u % p.bands.bands * p.bands.band_rows,
+                end = least(yh * g->pool, row + p.bands.band_rows);
         if (row >= end)
             continue;
         FAST(conv_half_rows)(g, &p, x16, g->x + n * g->h * g->w * g->c, row - g->top, end - row + g->kh - 1);
@@ -128,8 +137,10 @@ gal_status FAST(conv_half)(const gal_lane *lane, const void *args)
                 FAST(conv_half_z)(way, g, &p, x16 + (strip - row) * p.pitch * g->c, z, rows * p.pitch, group);
                 for (int64_t r = 0; r < rows; r += g->pool)
                     FAST(pool_row)
-                (g, z + r * p.pitch * PAIR, PAIR, p.pitch, g->y + (n * yh + (strip + r) / g->pool) * yw * g->out + first,
-                 g->slope ? g->slope + (n * g->zh + strip + r) * g->zw * g->out + first : NULL, least(PAIR, g->out - first));
+                (g, z + r * p.pitch * PAIR, PAIR, p.pitch,
+                 g->y + (n * yh + (strip + r) / g->pool) * yw * g->out + first,
+                 g->slope ? g->slope + (n * g->zh + strip + r) * g->zw * g->out + first : NULL,
+                 least(PAIR, g->out - first));
             }
     }
     FAST(half_end)(way);

@@ -1,10 +1,10 @@
-/* conv_half_backward.c: the backward of conv_half.h: dz band by band as in conv_backward.c, rounded into the two forms that dx and dw want
- * it in. */
+/* conv_half_backward.c: the backward of conv_half.h: dz band by band as in conv_backward.c, rounded into the
+ * two forms that dx and dw want it in. */
 #include "conv_half.h"
 #include "cpu/bf16.h"
 
-/* Lanes share dz's channels: flipped {in groups, kh, in blocks, 2, TERMS / 2, SQUARE, 2}: the window turned by half a turn, so that dx is a
- * convolution of dz; terms are (kx, output). */
+/* Lanes share dz's channels: flipped {in groups, kh, in blocks, 2, TERMS / 2, SQUARE, 2}: the window turned
+ * by half a turn, so that dx is a convolution of dz; terms are (kx, output). */
 static gal_status pack(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
@@ -16,10 +16,11 @@ static gal_status pack(const gal_lane *lane, const void *args)
         for (int64_t ky = 0; ky < g->kh; ky++)
             for (int64_t kx = 0; kx < g->kw; kx++) {
                 const float *w = g->weight + ((o * g->kh + g->kh - 1 - ky) * g->kw + g->kw - 1 - kx) * g->c;
-                int64_t t = kx * outputs + o, block = ky * p.in_blocks + t / TERMS, at = t % TERMS / 2 * PAIR + t % 2;
+                int64_t t = kx * outputs + o, block = ky * p.in_blocks + t / TERMS,
+                        at = t % TERMS / 2 * PAIR + t % 2;
                 for (int64_t c = 0; c < p.in_groups * PAIR; c++)
-                    flipped[((c / PAIR * g->kh * p.in_blocks + block) * 2 + c % PAIR / SQUARE) * HALF_TILE + at + c % SQUARE * 2] =
-                        o < g->out && c < g->c ? gal_to_bf16(w[c]) : 0;
+                    flipped[((c / PAIR * g->kh * p.in_blocks + block) * 2 + c % PAIR / SQUARE) * HALF_TILE +
+                            at + c % SQUARE * 2] = o < g->out && c < g->c ? gal_to_bf16(w[c]) : 0;
             }
     return GAL_OK;
 }
@@ -31,7 +32,8 @@ gal_status FAST(conv_half_backward_prepare)(const gal_lane *lane, const void *ar
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
     if (status == GAL_OK && !g->slope && g->activation != GAL_IDENTITY)
         status = FAST(conv_half_prepare)(lane, args);
-    return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c}) : status;
+    return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c})
+                                     : status;
 }
 
 /* What one band is worked on with. x16 begins at the row of x under z's row x_row. */
@@ -43,12 +45,13 @@ typedef struct half_band {
     float *z, *line;
 } half_band;
 
-/* dz of one group: `rows` for dx, with zeros around the image, `pairs` of the band's own rows, with zeros between rows, for dw; db += its
- * sums. */
-static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h, int64_t group, float *db)
+/* dz of one group: `rows` for dx, with zeros around the image, `pairs` of the band's own rows, with zeros
+ * between rows, for dw; db += its sums. */
+static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h,
+                    int64_t group, float *db)
 {
-    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, first = group * PAIR, outputs = least(PAIR, g->out - first),
-            step = p->groups * PAIR;
+    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, first = group * PAIR,
+            outputs = least(PAIR, g->out - first), step = p->groups * PAIR;
     int again = !g->slope && g->activation != GAL_IDENTITY;
     int64_t strip = 0; /* the row that z begins with; it holds p->strip of them */
     for (int64_t r = h->b.d_row; r < h->b.d_end; r++) {
@@ -58,13 +61,14 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
         if (used && again && (r == most(h->b.d_row, 0) || r >= strip + p->strip)) {
             strip = r;
             FAST(conv_half_z)
-            (way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z, least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch,
-             group);
+            (way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z,
+             least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch, group);
         }
         if (used)
             FAST(dz_row)
-        (g, h->line, PAIR, g->slope ? g->slope + ((h->n * g->zh + r) * g->zw) * g->out + first : NULL, h->z + (r - strip) * p->pitch * PAIR,
-         g->dy + ((h->n * yh + r / g->pool) * yw) * g->out + first, outputs);
+        (g, h->line, PAIR, g->slope ? g->slope + ((h->n * g->zh + r) * g->zw) * g->out + first : NULL,
+         h->z + (r - strip) * p->pitch * PAIR, g->dy + ((h->n * yh + r / g->pool) * yw) * g->out + first,
+         outputs);
         if (g->dx) {
             for (int64_t i = 0; i < p->in_pitch; i++)
                 if (!used || i < p->bands.before || i >= p->bands.before + g->zw)
@@ -73,31 +77,38 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
         if (own && g->dw) {
             int64_t pairs_of_z = used ? (g->zw + 1) / 2 : 0;
             for (int q = 0; q < 2; q++)
-                memset(pairs + q * p->pixels * SQUARE + pairs_of_z * PAIR, 0, (size_t)((p->pitch / 2 - pairs_of_z) * PAIR) * 2);
+                memset(pairs + q * p->pixels * SQUARE + pairs_of_z * PAIR, 0,
+                       (size_t)((p->pitch / 2 - pairs_of_z) * PAIR) * 2);
         }
         if (used)
             FAST(half_line)
-        (g->dx ? to + p->bands.before * step : NULL, step, own && g->dw ? pairs : NULL, p->pixels * SQUARE, h->line, g->zw);
+        (g->dx ? to + p->bands.before * step : NULL, step, own && g->dw ? pairs : NULL, p->pixels * SQUARE,
+         h->line, g->zw);
         for (int64_t j = 0; used && own && db && j < PAIR; j += VL)
             store(db + first + j, load(db + first + j) + line_sum(h->line + j, g->zw, PAIR));
     }
     int64_t pixels = (h->b.end - h->b.row) * p->pitch, rest = (TERMS - pixels % TERMS) % TERMS;
     for (int q = 0; q < 2 && g->dw; q++)
-        memset(h->pairs + (group * 2 + q) * p->pixels * SQUARE + pixels * SQUARE, 0, (size_t)(rest * SQUARE) * 2);
+        memset(h->pairs + (group * 2 + q) * p->pixels * SQUARE + pixels * SQUARE, 0,
+               (size_t)(rest * SQUARE) * 2);
 }
 
-/* sums {groups, tiles, SQUARE, PAIR} += the band's part; planes {channels, plane}: x transposed, from the band's first row on. */
-static void add_dw(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h, uint16_t *planes, float *sums)
+/* sums {groups, tiles, SQUARE, PAIR} += the band's part; planes {channels, plane}: x transposed, from the
+ * band's first row on. */
+static void add_dw(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h,
+                   uint16_t *planes, float *sums)
 {
     int64_t rows = h->b.end - h->b.row, squares = (g->c + SQUARE - 1) / SQUARE, taps = g->kh * g->kw;
     const uint16_t *x16 = h->x16 + (h->b.row - h->x_row) * p->pitch * g->c;
-    half_factors f = {.a_row = p->plane, .b_step = HALF_TILE, .start_row = PAIR, .c_row = PAIR, .segments = 1};
+    half_factors f = {
+        .a_row = p->plane, .b_step = HALF_TILE, .start_row = PAIR, .c_row = PAIR, .segments = 1};
     f.blocks = (rows * p->pitch + TERMS - 1) / TERMS;
     int64_t last = (f.blocks * TERMS + (g->kh - 1) * p->pitch + g->kw - 1 + TERMS - 1) / TERMS;
     for (int64_t i = 0; i < squares; i++)
         for (int64_t k = 0; k < last; k++)
             FAST(half_transpose)
-    (planes + i * SQUARE * p->plane + k * TERMS, p->plane, x16 + k * TERMS * g->c + i * SQUARE, g->c, least(SQUARE, g->c - i * SQUARE));
+    (planes + i * SQUARE * p->plane + k * TERMS, p->plane, x16 + k * TERMS * g->c + i * SQUARE, g->c,
+     least(SQUARE, g->c - i * SQUARE));
     for (int64_t group = 0; group < p->groups; group++) {
         f.b[0] = h->pairs + group * p->pixels * PAIR, f.b[1] = f.b[0] + p->pixels * SQUARE;
         for (int64_t t = 0; t < p->tiles; t += 2) {
@@ -120,11 +131,14 @@ static void make_dx(half_way way, const gal_conv_args *g, const half_plan *p, co
     int64_t step = p->groups * PAIR, column = g->left - (g->kw - 1) + p->bands.before;
     for (int64_t group = 0; group < p->in_groups; group++)
         for (int64_t strip = h->b.dx_row; strip < h->b.dx_end; strip += p->in_strip) {
-            int64_t rows = least(p->in_strip, h->b.dx_end - strip), first = group * PAIR, n = least(PAIR, g->c - first);
-            const uint16_t *a = h->rows + ((strip + g->top - (g->kh - 1) - h->b.d_row) * p->in_pitch + column) * step;
+            int64_t rows = least(p->in_strip, h->b.dx_end - strip), first = group * PAIR,
+                    n = least(PAIR, g->c - first);
+            const uint16_t *a =
+                h->rows + ((strip + g->top - (g->kh - 1) - h->b.d_row) * p->in_pitch + column) * step;
             /* The last row ends with its last pixel: behind it may be nothing to read. */
-            flat_sums(way, a, step, p->in_pitch * step, g->kh, p->in_blocks, weights + group * g->kh * p->in_blocks * 2 * HALF_TILE, zeros,
-                      h->z, (rows - 1) * p->in_pitch + g->w, squares_of(g->c, group));
+            flat_sums(way, a, step, p->in_pitch * step, g->kh, p->in_blocks,
+                      weights + group * g->kh * p->in_blocks * 2 * HALF_TILE, zeros, h->z,
+                      (rows - 1) * p->in_pitch + g->w, squares_of(g->c, group));
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t i = 0; i < g->w; i++) {
                     float *to = g->dx + ((h->n * g->h + strip + r) * g->w + i) * g->c + first;
@@ -152,7 +166,8 @@ gal_status FAST(conv_half_backward)(const gal_lane *lane, const void *args)
     gal_share(lane, parts, 1, &from, &to);
     FAST(half_begin)(way);
     for (int64_t part = from; part < to; part++) {
-        float *sums = scratch + p.sums + part * p.sums_size, *db = g->db ? sums + p.groups * p.tiles * SQUARE * PAIR : NULL;
+        float *sums = scratch + p.sums + part * p.sums_size,
+              *db = g->db ? sums + p.groups * p.tiles * SQUARE * PAIR : NULL;
         if (summing)
             memset(sums, 0, (size_t)p.sums_size * 4);
         for (int64_t u = p.bands.units * part / parts; u < p.bands.units * (part + 1) / parts; u++) {
@@ -160,7 +175,8 @@ gal_status FAST(conv_half_backward)(const gal_lane *lane, const void *args)
             h.x_row = most(h.b.d_row, 0);
             if (needs_x)
                 FAST(conv_half_rows)
-            (g, &p, (uint16_t *)mine, g->x + h.n * g->h * g->w * g->c, h.x_row - g->top, least(h.b.d_end, g->zh) - h.x_row + g->kh - 1);
+            (g, &p, (uint16_t *)mine, g->x + h.n * g->h * g->w * g->c, h.x_row - g->top,
+             least(h.b.d_end, g->zh) - h.x_row + g->kh - 1);
             for (int64_t group = 0; group < p.groups; group++)
                 make_dz(way, g, &p, &h, group, db);
             if (g->dw)
@@ -184,8 +200,10 @@ gal_status FAST(conv_half_finish)(const gal_lane *lane, const void *args)
         return GAL_OK;
     gal_share(lane, p.groups * blocks, 1, &from, &to);
     for (int64_t k = from; k < to; k++) {
-        int64_t group = k / blocks, tile = k % blocks, is_db = tile == p.tiles, first = group * PAIR, outputs = least(PAIR, g->out - first);
-        const float *part = sums + (is_db ? p.groups * p.tiles * SQUARE + group : (group * p.tiles + tile) * SQUARE) * PAIR;
+        int64_t group = k / blocks, tile = k % blocks, is_db = tile == p.tiles, first = group * PAIR,
+                outputs = least(PAIR, g->out - first);
+        const float *part =
+            sums + (is_db ? p.groups * p.tiles * SQUARE + group : (group * p.tiles + tile) * SQUARE) * PAIR;
         float total[SQUARE * PAIR];
         if (is_db ? !g->db : !g->dw)
             continue;

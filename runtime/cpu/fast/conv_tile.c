@@ -10,7 +10,8 @@
 #else
 #define TILE 5
 #endif
-INLINE void tile(const int rows, const int v, const factors *t, const int64_t a_row, const int64_t a_step, vec sum[TILE][2])
+INLINE void tile(const int rows, const int v, const factors *t, const int64_t a_row, const int64_t a_step,
+                 vec sum[TILE][2])
 {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
@@ -19,7 +20,8 @@ INLINE void tile(const int rows, const int v, const factors *t, const int64_t a_
             sum[i][j] = splat(0);
     for (int64_t part = 0; part < t->parts; part++)
         for (int64_t s = 0; s < t->segments; s++) {
-            const float *a = t->a + part * t->a_part + s * t->a_segment, *b = t->b + (part * t->segments + s) * t->b_segment;
+            const float *a = t->a + part * t->a_part + s * t->a_segment,
+                        *b = t->b + (part * t->segments + s) * t->b_segment;
 #pragma GCC unroll 4
             for (int64_t k = 0; k < t->steps; k++) {
                 vec bv[2];
@@ -118,7 +120,8 @@ INLINE void taps_tile(const int rows, const int v, const factors *t)
     TILE_CASE(kind, 3)
 #endif
 
-/* Any number of rows, cut into tiles of nearly one size. The bits of a sum don't depend on the cut. v: 1 or 2 vecs of b. */
+/* Any number of rows, cut into tiles of nearly one size. The bits of a sum don't depend on the cut. v: 1 or 2
+ * vecs of b. */
 void FAST(pixels_strip)(const factors *strip, int64_t rows, int v)
 {
     int64_t tiles = (rows + TILE - 1) / TILE;

@@ -1,4 +1,5 @@
-/* winograd.c: the forward of winograd.h, with the activation and the mean pool on the tile while it is in registers. */
+/* winograd.c: the forward of winograd.h, with the activation and the mean pool on the tile while it is in
+ * registers. */
 #include "conv_winograd.h"
 #include "activate.h"
 
@@ -34,16 +35,16 @@ gal_status FAST(winograd_prepare)(const gal_lane *lane, const void *args)
     return status == GAL_OK ? gal_cpu_issue(&(gal_call){pack, g, 20 * g->out * g->c}) : status;
 }
 
-/* Where one tile's results go: y of the tile (pool 2) or its first pixel (pool 1), slope at its first pixel, and how many of its rows and
- * columns exist. */
+/* Where one tile's results go: y of the tile (pool 2) or its first pixel (pool 1), slope at its first pixel,
+ * and how many of its rows and columns exist. */
 typedef struct place {
     float *y, *slope;
     int64_t rows, columns;
 } place;
 
 /* A tile and vec of outputs: z = A' m A + bias, then f, its slope and its mean. m: places z_plane apart. */
-INLINE void output_tile(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p, const float *m, vec bias,
-                        const place *at, int64_t n)
+INLINE void output_tile(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p,
+                        const float *m, vec bias, const place *at, int64_t n)
 {
     vec s[2][4], z[4], sum = splat(0);
 #pragma GCC unroll 4
@@ -73,29 +74,32 @@ INLINE void output_tile(const int activation, const int pool, const gal_conv_arg
         store_up_to(at->y, sum * 0.25f, n);
 }
 
-/* One group of outputs of `count` rows of tiles from `row` on of image n, from m {16, tiles, width}. With pool 2 tiles that stick out are
- * left alone. */
-INLINE void output_as(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p, const float *m, int64_t n,
-                      int64_t row, int64_t count, int64_t group)
+/* One group of outputs of `count` rows of tiles from `row` on of image n, from m {16, tiles, width}. With
+ * pool 2 tiles that stick out are left alone. */
+INLINE void output_as(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p,
+                      const float *m, int64_t n, int64_t row, int64_t count, int64_t group)
 {
     const float *bias = (const float *)gal_cpu_scratch() + p->bias + group * p->out.width;
-    int64_t first = group * p->out.width, outputs = least(p->out.width, g->out - first), yh = g->zh / pool, yw = g->zw / pool;
+    int64_t first = group * p->out.width, outputs = least(p->out.width, g->out - first), yh = g->zh / pool,
+            yw = g->zw / pool;
     for (int64_t t = 0; t < count * p->columns; t++) {
         int64_t r = row + t / p->columns, c = t % p->columns;
         place at = {.rows = least(2, g->zh - 2 * r), .columns = least(2, g->zw - 2 * c)};
         if (pool == 2 && (at.rows < 2 || at.columns < 2))
             continue;
-        at.y = pool == 2 ? g->y + ((n * yh + r) * yw + c) * g->out + first : g->y + ((n * yh + 2 * r) * yw + 2 * c) * g->out + first;
+        at.y = pool == 2 ? g->y + ((n * yh + r) * yw + c) * g->out + first
+                         : g->y + ((n * yh + 2 * r) * yw + 2 * c) * g->out + first;
         at.slope = g->slope ? g->slope + ((n * g->zh + 2 * r) * g->zw + 2 * c) * g->out + first : NULL;
         for (int64_t j = 0; j < outputs; j += VL) {
             place here = {at.y + j, at.slope ? at.slope + j : NULL, at.rows, at.columns};
-            output_tile(activation, pool, g, p, m + t * p->out.width + j, load(bias + j), &here, least(VL, outputs - j));
+            output_tile(activation, pool, g, p, m + t * p->out.width + j, load(bias + j), &here,
+                        least(VL, outputs - j));
         }
     }
 }
 
-static void output_tiles(const gal_conv_args *g, const winograd_plan *p, const float *m, int64_t n, int64_t row, int64_t count,
-                         int64_t group)
+static void output_tiles(const gal_conv_args *g, const winograd_plan *p, const float *m, int64_t n,
+                         int64_t row, int64_t count, int64_t group)
 {
     switch (g->activation * 2 + g->pool - 1) {
 #define OUTPUT_CASE(activation)                                  \

@@ -1,21 +1,22 @@
-/* winograd.h: 3 x 3 convolutions of stride 1 by Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin & Gray 2016, section 4.1): a tile of 2
- * x 2 pixels of z takes 16 multiplications a pair of channels instead of 36, in 16 products of small matrices, one for each place xi of the
- * transformed 4 x 4 tile.
+/* winograd.h: 3 x 3 convolutions of stride 1 by Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin & Gray
+ * 2016, section 4.1): a tile of 2 x 2 pixels of z takes 16 multiplications a pair of channels instead of 36,
+ * in 16 products of small matrices, one for each place xi of the transformed 4 x 4 tile.
  *
- *   z tile = A' (sum over c of (G w G') * (B' x B)) A       dw = G' (sum over tiles of (B' x B) * (A dz A')) G       dx tile = B ((G w G')
+ *   z tile = A' (sum over c of (G w G') * (B' x B)) A       dw = G' (sum over tiles of (B' x B) * (A dz A'))
+ * G       dx tile = B ((G w G')
  * * (A dz A')) B'
  *
- * with ' for the transpose and * elementwise; dx tiles overlap and are added up. The transforms cost about 15 % of what the products save.
- * Errors stay of the size of the direct sum's, relative to the largest terms among the tile's 4 x 4 pixels rather than the window's 3 x 3
- * (tests/bench/w2.md). */
+ * with ' for the transpose and * elementwise; dx tiles overlap and are added up. The transforms cost about 15
+ * % of what the products save. Errors stay of the size of the direct sum's, relative to the largest terms
+ * among the tile's 4 x 4 pixels rather than the window's 3 x 3 (tests/bench/w2.md). */
 #ifndef GAL_WINOGRAD_H
 #define GAL_WINOGRAD_H
 #include "conv.h"
 
 enum { PLACES = 16 };
 
-/* Fewer channels than a vec leave lanes idle in the transforms, and the first layer's pixels are the user's own, with stars among them:
- * those go directly. */
+/* Fewer channels than a vec leave lanes idle in the transforms, and the first layer's pixels are the user's
+ * own, with stars among them: those go directly. */
 INLINE int winograd_fits(const gal_conv_args *g)
 {
     return g->kh == 3 && g->kw == 3 && g->stride == 1 && g->pool <= 2 && g->c >= 16 && g->out >= 16;
@@ -26,15 +27,16 @@ INLINE int winograd_backward_fits(const gal_conv_args *g)
     return winograd_fits(g) && (g->slope || g->activation == GAL_IDENTITY);
 }
 
-/* An image's tiles go chunk by chunk of whole rows of tiles, so that the transformed tiles stay in the cache. Offsets in floats. */
+/* An image's tiles go chunk by chunk of whole rows of tiles, so that the transformed tiles stay in the cache.
+ * Offsets in floats. */
 typedef struct winograd_plan {
     grouping out, in;
-    int64_t rows, columns; /* of tiles of an image */
-    int64_t chunk, chunks; /* rows of tiles at a time; how many such an image has */
-    int64_t tiles;         /* chunk * columns */
-    int64_t channels;      /* c, to the next vec */
-    int64_t x_plane, z_plane,
-        e_plane; /* from one place to the next in transformed x {16, tiles, channels}, z or dz {16, tiles, width}, dx {16, tiles, width} */
+    int64_t rows, columns;             /* of tiles of an image */
+    int64_t chunk, chunks;             /* rows of tiles at a time; how many such an image has */
+    int64_t tiles;                     /* chunk * columns */
+    int64_t channels;                  /* c, to the next vec */
+    int64_t x_plane, z_plane, e_plane; /* from one place to the next in transformed x {16, tiles, channels}, z
+                                          or dz {16, tiles, width}, dx {16, tiles, width} */
     int64_t weights, bias, sums, sum_groups, sums_size, lanes, lane_size, lane_z, lane_e, total;
 } winograd_plan;
 
@@ -46,7 +48,8 @@ INLINE int64_t plane(int64_t floats)
 
 static inline winograd_plan make_winograd_plan(const gal_conv_args *g, int backward)
 {
-    winograd_plan p = {.out = groups_of(g->out), .in = groups_of(g->c), .rows = (g->zh + 1) / 2, .columns = (g->zw + 1) / 2};
+    winograd_plan p = {
+        .out = groups_of(g->out), .in = groups_of(g->c), .rows = (g->zh + 1) / 2, .columns = (g->zw + 1) / 2};
     p.chunk = least(p.rows, most(1, 64 / p.columns));
     p.chunks = (p.rows + p.chunk - 1) / p.chunk;
     p.tiles = p.chunk * p.columns;
@@ -76,8 +79,10 @@ INLINE void transform_input(vec y[4], vec d0, vec d1, vec d2, vec d3)
     y[3] = d1 - d3;
 }
 
-/* Column `column` (may be outside) of four rows of x (NULL where outside), `n` channels from `first` on, transformed. */
-INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, int64_t w, int64_t c, int64_t first, int64_t n)
+/* Column `column` (may be outside) of four rows of x (NULL where outside), `n` channels from `first` on,
+ * transformed. */
+INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, int64_t w, int64_t c,
+                         int64_t first, int64_t n)
 {
     vec d[4];
 #pragma GCC unroll 4
@@ -92,7 +97,8 @@ INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, i
 }
 
 /* to {16, tiles, channels}: B' x B of the `count` rows of tiles from `row` on of one image x {h, w, c}. */
-static inline void input_tiles(const gal_conv_args *g, const winograd_plan *p, const float *x, int64_t row, int64_t count, float *to)
+static inline void input_tiles(const gal_conv_args *g, const winograd_plan *p, const float *x, int64_t row,
+                               int64_t count, float *to)
 {
     for (int64_t r = 0; r < count; r++)
         for (int64_t first = 0; first < g->c; first += VL) {
@@ -144,6 +150,7 @@ INLINE void transform_weights(float *u, const float *w, int64_t step)
     }
 }
 
-gal_kernel FAST(winograd_prepare), FAST(winograd), FAST(winograd_backward_prepare), FAST(winograd_backward), FAST(winograd_backward_finish);
+gal_kernel FAST(winograd_prepare), FAST(winograd), FAST(winograd_backward_prepare), FAST(winograd_backward),
+    FAST(winograd_backward_finish);
 
 #endif

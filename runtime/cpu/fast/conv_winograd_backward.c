@@ -1,5 +1,5 @@
-/* winograd_backward.c: the backward of winograd.h. A lane takes whole images, chunk by chunk from the top: tiles of dx overlap, and the
- * lower rows of one chunk are what the next adds to. */
+/* winograd_backward.c: the backward of winograd.h. A lane takes whole images, chunk by chunk from the top:
+ * tiles of dx overlap, and the lower rows of one chunk are what the next adds to. */
 #include "conv_winograd.h"
 
 /* Lanes share the inputs: weights {in groups, 16, out groups, out width, in width}. */
@@ -16,7 +16,8 @@ static gal_status pack(const gal_lane *lane, const void *args)
                 transform_weights(u, g->weight + o * 9 * g->c + c, g->c);
             else
                 memset(u, 0, sizeof u);
-            float *at = scratch + p.weights + (c / p.in.width * PLACES * outputs + o) * p.in.width + c % p.in.width;
+            float *at =
+                scratch + p.weights + (c / p.in.width * PLACES * outputs + o) * p.in.width + c % p.in.width;
             for (int k = 0; k < PLACES; k++)
                 at[k * outputs * p.in.width] = u[k];
         }
@@ -32,8 +33,10 @@ gal_status FAST(winograd_backward_prepare)(const gal_lane *lane, const void *arg
     return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 20 * g->out * g->c}) : status;
 }
 
-/* dz of one tile and vec of outputs, d[2 * row + column], 0 where the tile sticks out or no mean took the pixel in. */
-INLINE void dz_tile(const gal_conv_args *g, int64_t n, int64_t row, int64_t column, int64_t first, int64_t count, vec d[4])
+/* dz of one tile and vec of outputs, d[2 * row + column], 0 where the tile sticks out or no mean took the
+ * pixel in. */
+INLINE void dz_tile(const gal_conv_args *g, int64_t n, int64_t row, int64_t column, int64_t first,
+                    int64_t count, vec d[4])
 {
     int64_t yh = g->zh / g->pool, yw = g->zw / g->pool;
 #pragma GCC unroll 4
@@ -54,7 +57,8 @@ INLINE void dz_tile(const gal_conv_args *g, int64_t n, int64_t row, int64_t colu
 }
 
 /* to {out groups, 16, tiles, width}: A dz A' of `count` rows of tiles; db {out groups, width} += dz. */
-static void dz_tiles(const gal_conv_args *g, const winograd_plan *p, int64_t n, int64_t row, int64_t count, float *to, float *db)
+static void dz_tiles(const gal_conv_args *g, const winograd_plan *p, int64_t n, int64_t row, int64_t count,
+                     float *to, float *db)
 {
     int64_t width = p->out.width;
     for (int64_t r = 0; r < count; r++)
@@ -72,7 +76,8 @@ static void dz_tiles(const gal_conv_args *g, const winograd_plan *p, int64_t n, 
                     a[2][k] = d[k] - d[2 + k];
                     a[3][k] = -d[2 + k];
                 }
-                float *at = to + j / width * PLACES * p->z_plane + (r * p->columns + column) * width + j % width;
+                float *at =
+                    to + j / width * PLACES * p->z_plane + (r * p->columns + column) * width + j % width;
 #pragma GCC unroll 4
                 for (int i = 0; i < 4; i++) {
                     store(at + 4 * i * p->z_plane, a[i][0]);
@@ -87,7 +92,8 @@ static void dz_tiles(const gal_conv_args *g, const winograd_plan *p, int64_t n, 
 }
 
 /* sums {16, out groups, c, width} += transformed x times transformed dz, over the tiles. */
-static void add_dw(const gal_conv_args *g, const winograd_plan *p, const float *x, const float *dz, int64_t tiles, float *sums)
+static void add_dw(const gal_conv_args *g, const winograd_plan *p, const float *x, const float *dz,
+                   int64_t tiles, float *sums)
 {
     int64_t width = p->out.width;
     for (int k = 0; k < PLACES; k++)
@@ -114,7 +120,8 @@ INLINE void transform_back(vec y[4], vec d0, vec d1, vec d2, vec d3)
 }
 
 /* dx = or += v, one pixel's vec of channels, where the pixel exists. */
-INLINE void give(const gal_conv_args *g, float *dx, int64_t row, int64_t column, int64_t first, int64_t n, vec v, int add)
+INLINE void give(const gal_conv_args *g, float *dx, int64_t row, int64_t column, int64_t first, int64_t n,
+                 vec v, int add)
 {
     if (row < 0 || row >= g->h || column < 0 || column >= g->w)
         return;
@@ -122,9 +129,11 @@ INLINE void give(const gal_conv_args *g, float *dx, int64_t row, int64_t column,
     store_up_to(to, add ? load_up_to(to, n) + v : v, n);
 }
 
-/* dx of one image += B e B' of `count` rows of tiles, e {16, tiles, width}, inputs from `first` on. Two columns of a tile wait for the next
- * tile's; the upper two rows add to what the row of tiles above has left there, the lower two are new. */
-static void dx_tiles(const gal_conv_args *g, const winograd_plan *p, const float *e, int64_t row, int64_t count, int64_t first, float *dx)
+/* dx of one image += B e B' of `count` rows of tiles, e {16, tiles, width}, inputs from `first` on. Two
+ * columns of a tile wait for the next tile's; the upper two rows add to what the row of tiles above has left
+ * there, the lower two are new. */
+static void dx_tiles(const gal_conv_args *g, const winograd_plan *p, const float *e, int64_t row,
+                     int64_t count, int64_t first, float *dx)
 {
     for (int64_t r = row; r < row + count; r++)
         for (int64_t j = 0; j < least(p->in.width, g->c - first); j += VL) {
@@ -136,8 +145,8 @@ static void dx_tiles(const gal_conv_args *g, const winograd_plan *p, const float
                 int64_t left = 2 * column - g->left;
 #pragma GCC unroll 4
                 for (int k = 0; k < 4; k++)
-                    transform_back(down[k], load(at + k * p->e_plane), load(at + (4 + k) * p->e_plane), load(at + (8 + k) * p->e_plane),
-                                   load(at + (12 + k) * p->e_plane));
+                    transform_back(down[k], load(at + k * p->e_plane), load(at + (4 + k) * p->e_plane),
+                                   load(at + (8 + k) * p->e_plane), load(at + (12 + k) * p->e_plane));
 #pragma GCC unroll 4
                 for (int i = 0; i < 4; i++) {
                     vec y[4];
@@ -151,11 +160,13 @@ static void dx_tiles(const gal_conv_args *g, const winograd_plan *p, const float
             }
             for (int i = 0; i < 4; i++)
                 for (int k = 0; k < 2; k++)
-                    give(g, dx, top + i, 2 * p->columns - g->left + k, first + j, n, kept[i][k], i < 2 && r > 0);
+                    give(g, dx, top + i, 2 * p->columns - g->left + k, first + j, n, kept[i][k],
+                         i < 2 && r > 0);
         }
 }
 
-static void make_dx(const gal_conv_args *g, const winograd_plan *p, const float *dz, float *e, int64_t row, int64_t count, float *dx)
+static void make_dx(const gal_conv_args *g, const winograd_plan *p, const float *dz, float *e, int64_t row,
+                    int64_t count, float *dx)
 {
     const float *weights = (const float *)gal_cpu_scratch() + p->weights;
     int64_t outputs = p->out.count * p->out.width;
@@ -183,7 +194,8 @@ gal_status FAST(winograd_backward)(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const winograd_plan p = make_winograd_plan(g, 1);
-    float *scratch = gal_cpu_scratch(), *x = scratch + p.lanes + lane->index * p.lane_size, *dz = x + p.lane_z, *e = x + p.lane_e;
+    float *scratch = gal_cpu_scratch(), *x = scratch + p.lanes + lane->index * p.lane_size,
+          *dz = x + p.lane_z, *e = x + p.lane_e;
     int summing = g->dw || g->db;
     int64_t groups = summing ? p.sum_groups : g->n, from, to;
     gal_share(lane, groups, 1, &from, &to);
@@ -194,7 +206,8 @@ gal_status FAST(winograd_backward)(const gal_lane *lane, const void *args)
         for (int64_t n = g->n * group / groups; n < g->n * (group + 1) / groups; n++)
             for (int64_t row = 0; row < p.rows; row += p.chunk) {
                 int64_t count = least(p.chunk, p.rows - row);
-                dz_tiles(g, &p, n, row, count, dz, summing ? sums + PLACES * p.out.count * g->c * p.out.width : NULL);
+                dz_tiles(g, &p, n, row, count, dz,
+                         summing ? sums + PLACES * p.out.count * g->c * p.out.width : NULL);
                 if (g->dw) {
                     input_tiles(g, &p, g->x + n * g->h * g->w * g->c, row, count, x);
                     add_dw(g, &p, x, dz, count * p.columns, sums);
@@ -217,8 +230,10 @@ static void finish_db(const gal_conv_args *g, const winograd_plan *p, const floa
     }
 }
 
-/* dw = G' s G for one group of outputs and `n` inputs, s the sum of the parts; parts at (place, first input). */
-static void finish_dw(const gal_conv_args *g, const winograd_plan *p, const float *parts, int64_t group, int64_t first, int64_t n)
+/* dw = G' s G for one group of outputs and `n` inputs, s the sum of the parts; parts at (place, first input).
+ */
+static void finish_dw(const gal_conv_args *g, const winograd_plan *p, const float *parts, int64_t group,
+                      int64_t first, int64_t n)
 {
     float taps[9][VL][WIDE];
     int64_t width = p->out.width, step = p->out.count * g->c * width;

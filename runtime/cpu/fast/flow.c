@@ -1,4 +1,5 @@
-/* flow.c: flow matching's draws by sixteen blocks of Philox side by side (philox.h), with the bits of cpu/flow.c. */
+/* flow.c: flow matching's draws by sixteen blocks of Philox side by side (philox.h), with the bits of
+ * cpu/flow.c. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "philox.h"

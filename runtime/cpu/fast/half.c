@@ -1,5 +1,6 @@
-/* half.c: the products of half.h: by AMX tiles where the processor has them, else by dot products of pairs; and none where it has neither.
- * Chosen at run time, so this file is compiled for both beyond the instruction set of its folder. */
+/* half.c: the products of half.h: by AMX tiles where the processor has them, else by dot products of pairs;
+ * and none where it has neither. Chosen at run time, so this file is compiled for both beyond the instruction
+ * set of its folder. */
 #define _GNU_SOURCE
 #include "half.h"
 #include "transpose.h"
@@ -9,7 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Linux gives the tiles' registers to a process that asks for them (arch/x86: ARCH_REQ_XCOMP_PERM, feature 18). */
+/* Linux gives the tiles' registers to a process that asks for them (arch/x86: ARCH_REQ_XCOMP_PERM, feature
+ * 18). */
 static int amx_is_granted(void)
 {
     return __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
@@ -25,20 +27,22 @@ half_way FAST(half)(void)
         return HALF_DOT;
     if (amx_is_granted())
         return HALF_AMX;
-    /* A dot product of pairs takes a cycle on Zen 4, and two on Sapphire Rapids, where a fused multiply-add takes half of one
-     * (tests/bench/w2.md). */
+    /* A dot product of pairs takes a cycle on Zen 4, and two on Sapphire Rapids, where a fused multiply-add
+     * takes half of one (tests/bench/w2.md). */
     return __builtin_cpu_is("amd") ? HALF_DOT : HALF_NONE;
 }
 
 /* All tiles are 16 rows of 64 bytes. */
 AMX static void begin_amx(void)
 {
-    /* A constant: the intrinsic's asm claims to read its first 8 bytes only, and stores of the others may be dropped. */
+    /* A constant: the intrinsic's asm claims to read its first 8 bytes only, and stores of the others may be
+     * dropped. */
     static const struct {
         uint8_t palette, start, unused[14];
         uint16_t bytes[16];
         uint8_t rows[16];
-    } config = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    } config = {
+        .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&config);
 }
 
@@ -172,20 +176,24 @@ DOT void FAST(half_round)(uint16_t *to, const float *from, int64_t n)
 {
     int64_t i = 0;
     for (; i + 2 * VL <= n; i += 2 * VL)
-        _mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + VL), _mm512_loadu_ps(from + i)));
+        _mm512_storeu_si512(
+            to + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + VL), _mm512_loadu_ps(from + i)));
     for (; i < n; i += VL) {
         __mmask16 some = (__mmask16)(n - i < VL ? (1u << (n - i)) - 1 : 0xffff);
-        _mm256_mask_storeu_epi16(to + i, some, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + i)));
+        _mm256_mask_storeu_epi16(to + i, some,
+                                 (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + i)));
     }
 }
 
-DOT void FAST(half_line)(uint16_t *rows, int64_t row_step, uint16_t *pairs, int64_t apart, const float *line, int64_t columns)
+DOT void FAST(half_line)(uint16_t *rows, int64_t row_step, uint16_t *pairs, int64_t apart, const float *line,
+                         int64_t columns)
 {
     for (int64_t i = 0; i < columns; i += 2) {
         __m512 v[2][2]; /* column, square */
         for (int k = 0; k < 2; k++)
             for (int q = 0; q < 2; q++)
-                v[k][q] = i + k < columns ? _mm512_loadu_ps(line + (i + k) * 2 * SQUARE + q * SQUARE) : _mm512_setzero_ps();
+                v[k][q] = i + k < columns ? _mm512_loadu_ps(line + (i + k) * 2 * SQUARE + q * SQUARE)
+                                          : _mm512_setzero_ps();
         for (int k = 0; rows && k < 2 && i + k < columns; k++)
             _mm512_storeu_si512(rows + (i + k) * row_step, (__m512i)_mm512_cvtne2ps_pbh(v[k][1], v[k][0]));
         for (int q = 0; pairs && q < 2; q++)
@@ -199,7 +207,8 @@ void FAST(half_transpose)(uint16_t *to, int64_t to_row, const uint16_t *from, in
     const __mmask16 some = (__mmask16)((1u << n) - 1);
     vec pair[VL];
     for (int i = 0; i < VL; i++) {
-        __m256i even = _mm256_maskz_loadu_epi16(some, from + 2 * i * step), odd = _mm256_maskz_loadu_epi16(some, from + (2 * i + 1) * step);
+        __m256i even = _mm256_maskz_loadu_epi16(some, from + 2 * i * step),
+                odd = _mm256_maskz_loadu_epi16(some, from + (2 * i + 1) * step);
         pair[i] = (vec)halves_side_by_side(_mm512_inserti64x4(_mm512_castsi256_si512(even), odd, 1));
     }
     transpose(pair);
@@ -230,7 +239,8 @@ void FAST(half_round)(uint16_t *to, const float *from, int64_t n)
 {
     (void)to, (void)from, (void)n;
 }
-void FAST(half_line)(uint16_t *rows, int64_t row_step, uint16_t *pairs, int64_t apart, const float *line, int64_t columns)
+void FAST(half_line)(uint16_t *rows, int64_t row_step, uint16_t *pairs, int64_t apart, const float *line,
+                     int64_t columns)
 {
     (void)rows, (void)row_step, (void)pairs, (void)apart, (void)line, (void)columns;
 }

@@ -1,6 +1,6 @@
-/* flow.c: the fused integrator of the velocity net (gal_flow_integrate): weights packed once per call, then tiles of rows that a lane takes
- * one after another and carries from the first instant to the last, all they need in its own second-level cache. The layers are in
- * flow_layer.c, bfloat16 in flow_half.c. */
+/* flow.c: the fused integrator of the velocity net (gal_flow_integrate): weights packed once per call, then
+ * tiles of rows that a lane takes one after another and carries from the first instant to the last, all they
+ * need in its own second-level cache. The layers are in flow_layer.c, bfloat16 in flow_half.c. */
 #include "integrate.h"
 #include "cpu/bf16.h"
 #include "cpu/scratch.h"
@@ -27,7 +27,8 @@ static int64_t round_up(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it, `outs` outputs side by side: VL x VL weights at a time.
+/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it, `outs` outputs side by
+ * side: VL x VL weights at a time.
  */
 static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t out, int outs)
 {
@@ -40,7 +41,8 @@ static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t 
             transpose(r);
             for (int64_t part = 0; part < VL && o + part < out; part += outs)
                 for (int l = 0; l < VL && k + l < in; l++)
-                    memcpy(to + (o + part) * in + (k + l) * outs, (const float *)&r[l] + part, (size_t)outs * sizeof *to);
+                    memcpy(to + (o + part) * in + (k + l) * outs, (const float *)&r[l] + part,
+                           (size_t)outs * sizeof *to);
         }
 }
 
@@ -54,8 +56,8 @@ static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int
                     *to++ = i < out && l < in ? gal_to_bf16(w[i * in + l]) : 0;
 }
 
-static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b, int64_t stride, int64_t out,
-                          int activation, half_way half, int slim)
+static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b,
+                          int64_t stride, int64_t out, int activation, half_way half, int slim)
 {
     *l = (flow_layer){.in = in, .out = out, .activation = activation};
     float *bias = piece(p, round_up(out, AMX_OUTS) * VL, sizeof *bias);
@@ -89,8 +91,8 @@ static flow_tile tile_of(int64_t rows, int64_t d, int density)
     return t;
 }
 
-/* Rows of a tile: as many as there are sums for in VECS vecs; with tangents a vec's, more where the tangents are few; fewer where there are
- * not enough rows for the lanes. */
+/* Rows of a tile: as many as there are sums for in VECS vecs; with tangents a vec's, more where the tangents
+ * are few; fewer where there are not enough rows for the lanes. */
 static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
 {
     int64_t each = (g->rows + lanes - 1) / lanes, most = (g->integral && g->d > 3 ? 1 : VECS) * VL;
@@ -104,12 +106,14 @@ static void lay_out(const gal_flow_integrate_args *g, flow_plan *plan, flow_piec
     plan->half = g->precision == GAL_BF16 ? FAST(half)() : HALF_NONE;
     plan->slim = plan->half == HALF_NONE && tile_of(plan->most, g->d, g->integral != NULL).lanes <= FEW;
     const gal_flow_layer *first = &g->layer[0];
-    lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out, GAL_IDENTITY, HALF_NONE, plan->slim);
+    lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out,
+                  GAL_IDENTITY, HALF_NONE, plan->slim);
     plan->widest = 1;
     for (int i = 0; i < g->layers; i++) {
         const gal_flow_layer *l = &g->layer[i];
         half_way half = i > 0 && i < g->layers - 1 ? plan->half : HALF_NONE;
-        lay_out_layer(&plan->layer[i], p, i ? l->in : 1 + g->d, l->w, i ? l->b : NULL, l->in, l->out, l->activation, half, plan->slim);
+        lay_out_layer(&plan->layer[i], p, i ? l->in : 1 + g->d, l->w, i ? l->b : NULL, l->in, l->out,
+                      l->activation, half, plan->slim);
         plan->widest = l->out > plan->widest ? l->out : plan->widest;
     }
 }
@@ -165,14 +169,17 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     plan.work = all.base + all.used;
     memcpy(kept, &plan, sizeof plan);
     if (g->precision == GAL_BF16 && plan.half == HALF_NONE)
-        gal_note("this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
+        gal_note(
+            "this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     return GAL_OK;
 }
 
 /* ---- a tile ---- */
 
-/* Rows [from, from + t->rows) into the state, features and start; lanes behind the last row hold its copies. */
-static void begin(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t, const flow_work *w, int64_t from)
+/* Rows [from, from + t->rows) into the state, features and start; lanes behind the last row hold its copies.
+ */
+static void begin(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t,
+                  const flow_work *w, int64_t from)
 {
     int64_t r = t->values * VL, galaxy = 0;
     memset(w->input, 0, (size_t)((1 + g->d) * t->ld) * sizeof(float));
@@ -193,7 +200,8 @@ static void begin(const gal_flow_integrate_args *g, const flow_plan *plan, const
     /* A tile of values alone for the features' part, of one vec where all rows have the same. */
     int alone = g->width == 0 || (galaxy == (g->galaxies > 1 ? (g->first + from) / g->share : 0));
     flow_tile plain = tile_of(t->rows, g->d, 0);
-    FAST(flow_layer)(plan, &plan->features, &plain, alone ? 1 : t->values, NULL, w->features, w->start, 0, NULL);
+    FAST(flow_layer)
+    (plan, &plan->features, &plain, alone ? 1 : t->values, NULL, w->features, w->start, 0, NULL);
     for (int64_t o = 0; alone && o < plan->features.out; o++)
         for (int v = 1; v < t->values; v++)
             store(w->start + o * r + v * VL, load(w->start + o * r));
@@ -206,8 +214,8 @@ INLINE void put(const flow_tile *t, float *row, int v, vec x)
 }
 
 /* y {count, R} = state + h sum_j weights_j k_j over the first `stages`, into rows `apart` floats apart. */
-static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const flow_work *w, float h, const double *weights, int stages,
-                    int64_t count, float *y, int64_t apart)
+static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const flow_work *w, float h,
+                    const double *weights, int stages, int64_t count, float *y, int64_t apart)
 {
     int64_t r = t->values * VL;
     for (int64_t j = 0; j < count; j++)
@@ -221,13 +229,16 @@ static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const 
 }
 
 /* k {d + 1, R}: the velocity and, where the integral is wanted, its divergence, at w->input. */
-static void evaluate(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t, const flow_work *w, float *k)
+static void evaluate(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t,
+                     const flow_work *w, float *k)
 {
     const float *x = w->input;
     int last = g->layers - 1;
     for (int i = 0; i < last; i++) {
         float *y = w->y[i % 2];
-        FAST(flow_layer)(plan, &plan->layer[i], t, t->vecs, i ? NULL : w->start, x, y, plan->layer[i + 1].half != NULL, w->block);
+        FAST(flow_layer)
+        (plan, &plan->layer[i], t, t->vecs, i ? NULL : w->start, x, y, plan->layer[i + 1].half != NULL,
+         w->block);
         x = y;
     }
     const flow_layer *l = &plan->layer[last];
@@ -250,7 +261,8 @@ static void evaluate(const gal_flow_integrate_args *g, const flow_plan *plan, co
             trace[i] += w->out[j * t->ld + (1 + j) * apart + i];
 }
 
-static gal_status carry(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t, const flow_work *w)
+static gal_status carry(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t,
+                        const flow_work *w)
 {
     const gal_runge_kutta *m = &g->method;
     int64_t r = t->values * VL, parts = g->integral ? g->d + 1 : g->d;

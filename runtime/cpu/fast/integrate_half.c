@@ -1,5 +1,5 @@
-/* flow_half.c: products of bfloat16 for the fused integrator, by AMX tiles or by dot products of pairs (half.h). Compiled for both beyond
- * the instruction set of its folder. */
+/* flow_half.c: products of bfloat16 for the fused integrator, by AMX tiles or by dot products of pairs
+ * (half.h). Compiled for both beyond the instruction set of its folder. */
 #include "integrate.h"
 
 #if VL == 16
@@ -13,7 +13,8 @@ DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const floa
 }
 
 /* n outputs x m vecs. */
-DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w, const uint16_t *x, float *z, int64_t ld, const float *b)
+DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w, const uint16_t *x, float *z,
+                     int64_t ld, const float *b)
 {
     __m512 sum[OUTS][VECS];
 #pragma GCC unroll 8
@@ -46,7 +47,8 @@ DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w,
 }
 
 /* Always OUTS of them: weights and b are padded, and z has the room. */
-DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x,
+                        float *z)
 {
     int64_t pairs = (l->in + 1) / 2;
     const uint16_t *w = l->half + o * 2 * pairs;
@@ -61,9 +63,10 @@ DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64
     }
 }
 
-/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL, 2}. All are 16 rows of 64
- * bytes. */
-AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL,
+ * 2}. All are 16 rows of 64 bytes. */
+AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x,
+                        float *z)
 {
     int64_t blocks = (l->in + AMX_IN - 1) / AMX_IN, ld = t->ld * 4;
     const uint16_t *w = l->half + o * blocks * AMX_IN;

@@ -1,9 +1,10 @@
-/* flow_layer.c: one layer of the velocity net over a tile of lanes: products in blocks of OUTS x VECS sums, then the activation of the
- * block while it is in the first-level cache. */
+/* flow_layer.c: one layer of the velocity net over a tile of lanes: products in blocks of OUTS x VECS sums,
+ * then the activation of the block while it is in the first-level cache. */
 #include "integrate.h"
 #include "activate.h"
 
-/* Where the sums of a block start: output i at vec j from at[i * row + j * step + …], for the first `values` vecs; tangents from 0. */
+/* Where the sums of a block start: output i at vec j from at[i * row + j * step + …], for the first `values`
+ * vecs; tangents from 0. */
 typedef struct beginning {
     const float *at;
     int64_t row, step;
@@ -12,7 +13,8 @@ typedef struct beginning {
 } beginning;
 
 /* z {n, ld} at m vecs = beginning + w x: n outputs, w {in, OUTS}. */
-INLINE void block(const int n, const int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
+INLINE void block(const int n, const int m, int64_t in, const float *w, const float *x, float *z, int64_t ld,
+                  const beginning *from)
 {
     vec sum[OUTS][VECS];
 #pragma GCC unroll 3
@@ -45,7 +47,8 @@ INLINE void block(const int n, const int m, int64_t in, const float *w, const fl
             store(z + i * ld + j * VL, sum[i][j]);
 }
 
-INLINE void block_of_outs(const int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
+INLINE void block_of_outs(const int n, int m, int64_t in, const float *w, const float *x, float *z,
+                          int64_t ld, const beginning *from)
 {
     if (m == 3)
         block(n, 3, in, w, x, z, ld, from);
@@ -55,8 +58,10 @@ INLINE void block_of_outs(const int n, int m, int64_t in, const float *w, const 
         block(n, 1, in, w, x, z, ld, from);
 }
 
-/* Blocks at the edge have fewer outputs, and code of their own: no sum is wasted on a network's last layer. */
-static void any_block(int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld, const beginning *from)
+/* Blocks at the edge have fewer outputs, and code of their own: no sum is wasted on a network's last layer.
+ */
+static void any_block(int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld,
+                      const beginning *from)
 {
     switch (n) {
     case 1:
@@ -94,7 +99,8 @@ static int group_of(int left)
 }
 
 /* Outputs [o, o + outs) of w x + start, up to OUTS of them. */
-static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, int outs, const float *start, const float *x, float *z)
+static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, int outs,
+                    const float *start, const float *x, float *z)
 {
     const float *w = l->w + o * l->in;
     for (int at = 0, m; at < vecs; at += m) {
@@ -118,9 +124,10 @@ INLINE vec spread(vec x, ivec row_of)
 }
 
 #if VL == 16
-/* x / (1 + e^-x), and the sigmoid, in two thirds of the instructions of vsigmoid: they share the ports with the products. e^-x = 2^u, u =
- * -x log2 e; of the integer part scalef takes care, and 2^r for 0 <= r < 1 is a polynomial of degree 5, fitted here by least squares with
- * Lawson's weights (relative error 7.5e-8). What the rounding of u costs, 2^-24 |u| of e^-x, is below 1e-7 of max(1, |silu|). */
+/* x / (1 + e^-x), and the sigmoid, in two thirds of the instructions of vsigmoid: they share the ports with
+ * the products. e^-x = 2^u, u = -x log2 e; of the integer part scalef takes care, and 2^r for 0 <= r < 1 is a
+ * polynomial of degree 5, fitted here by least squares with Lawson's weights (relative error 7.5e-8). What
+ * the rounding of u costs, 2^-24 |u| of e^-x, is below 1e-7 of max(1, |silu|). */
 INLINE vec sigmoid_of(vec x)
 {
     vec u = at_most(x * -1.44269504f, 126.0f);
@@ -154,7 +161,8 @@ INLINE vec value_of(const int activation, vec z, vec *slope)
 }
 
 /* tangents: whether there are any. */
-INLINE void activate_as(const int activation, const int tangents, const flow_tile *t, int vecs, int64_t outs, float *z)
+INLINE void activate_as(const int activation, const int tangents, const flow_tile *t, int vecs, int64_t outs,
+                        float *z)
 {
     vec slope;
     for (int64_t o = 0; o < outs; o++, z += t->ld) {
@@ -195,8 +203,8 @@ static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t 
     }
 }
 
-void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs, const float *start, const void *x, void *y,
-                      int to_half, float *block)
+void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs,
+                      const float *start, const void *x, void *y, int to_half, float *block)
 {
     if (plan->slim) {
         FAST(flow_slim)(l, t, start, x, y);
@@ -232,8 +240,8 @@ void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, f
     for (int v = 0; v < t->values; v++) {
         vec all = splat(0);
         for (int64_t from = 0; from < l->out; from += OUTS) {
-            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. Those beyond the last are computed and
-             * left. */
+            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. Those beyond
+             * the last are computed and left. */
             int64_t outs = l->out - from < OUTS ? l->out - from : OUTS, lane[OUTS];
             vec sum[OUTS] = {0};
             const float *w = l->w + from * l->in, *row = x + (1 + from) * tangent + v * VL;

@@ -1,14 +1,16 @@
-/* flow_slim.c: products of the fused integrator for a few lanes: one row and its tangents alone. Lanes are broadcast and outputs are the
- * vectors, so that no vector is mostly padding; the sums are the same chains as in flow_layer.c, and so the bits. What is left is reading
- * the weights. */
+/* flow_slim.c: products of the fused integrator for a few lanes: one row and its tangents alone. Lanes are
+ * broadcast and outputs are the vectors, so that no vector is mostly padding; the sums are the same chains as
+ * in flow_layer.c, and so the bits. What is left is reading the weights. */
 #include "integrate.h"
 #include "transpose.h"
 
 /* Vecs of outputs whose sums stay in registers beside those of `lanes` lanes. */
-#define PANELS(lanes) (VL == 16 ? ((lanes) == 8 ? 3 : 4) : VL == 8 ? ((lanes) == 8 ? 1 : (lanes) == 2 ? 4 : 2) : 2)
+#define PANELS(lanes) \
+    (VL == 16 ? ((lanes) == 8 ? 3 : 4) : VL == 8 ? ((lanes) == 8 ? 1 : (lanes) == 2 ? 4 : 2) : 2)
 
 /* sum {panels, VL} of each lane += w x over all inputs; w {panels, in, VL}, x {in, VL}. */
-INLINE void slim_block(const int lanes, const int panels, int64_t in, const float *w, const float *x, vec *sums)
+INLINE void slim_block(const int lanes, const int panels, int64_t in, const float *w, const float *x,
+                       vec *sums)
 {
     vec sum[8][4];
 #pragma GCC unroll 4
@@ -36,7 +38,8 @@ INLINE void slim_block(const int lanes, const int panels, int64_t in, const floa
             sums[p * VL + i] = sum[i][p];
 }
 
-INLINE void slim_lanes(const int lanes, const flow_layer *l, const flow_tile *t, const float *start, const float *x, float *z)
+INLINE void slim_lanes(const int lanes, const flow_layer *l, const flow_tile *t, const float *start,
+                       const float *x, float *z)
 {
     const float *at = start ? start : l->b;
     for (int64_t o = 0; o < l->out;) {
@@ -45,7 +48,9 @@ INLINE void slim_lanes(const int lanes, const flow_layer *l, const flow_tile *t,
         vec sums[4 * VL];
         for (int p = 0; p < panels; p++) {
             for (int i = 0; i < VL; i++)
-                sums[p * VL + i] = o + p * VL + i < l->out ? (vec)((ivec)load(at + (o + p * VL + i) * VL) & t->holds) : splat(0);
+                sums[p * VL + i] = o + p * VL + i < l->out
+                                       ? (vec)((ivec)load(at + (o + p * VL + i) * VL) & t->holds)
+                                       : splat(0);
             transpose(sums + p * VL);
         }
         if (panels == 1)

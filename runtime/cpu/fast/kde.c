@@ -1,24 +1,27 @@
-/* kde.c: the log-density of a sum of unit normals, rows of data in vectors. Distances are differences in float32, summed by fma, so nearby
- * rows are exact to float32; the sums of a block of rows go on in double. */
+/* kde.c: the log-density of a sum of unit normals, rows of data in vectors. Distances are differences in
+ * float32, summed by fma, so nearby rows are exact to float32; the sums of a block of rows go on in double.
+ */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "vmath.h"
 #include <math.h>
 
 enum {
-    POINTS = 64,      /* that pass over a block of rows before the next is turned: turning it costs 1/64 then */
-    ROOM = 16384,     /* floats of a block, {d, rows}: 64 KiB, in the second-level cache */
+    POINTS = 64,  /* that pass over a block of rows before the next is turned: turning it costs 1/64 then */
+    ROOM = 16384, /* floats of a block, {d, rows}: 64 KiB, in the second-level cache */
     MOST_ROWS = 1024, /* of a block: their distances are kept on the stack */
 };
 #define HALF_LOG_TWO_PI 0.91893853320467274
 
-/* What is known of a point: the least squared distance so far, and the sum of exp((nearest - distance) / 2). */
+/* What is known of a point: the least squared distance so far, and the sum of exp((nearest - distance) / 2).
+ */
 typedef struct sum {
     float nearest;
     double total;
 } sum;
 
-/* block {d, rows} = data[from .. from + count) turned, padded with copies of the last row up to a whole vec. */
+/* block {d, rows} = data[from .. from + count) turned, padded with copies of the last row up to a whole vec.
+ */
 static void turn(float *block, const gal_kde_args *g, int64_t from, int64_t count, int64_t rows)
 {
     for (int64_t j = 0; j < rows; j++) {
@@ -28,14 +31,17 @@ static void turn(float *block, const gal_kde_args *g, int64_t from, int64_t coun
     }
 }
 
-/* distance {rows}, the squared ones of point to the block's; infinite beyond `count` and at `skip`. Returns the least. */
-INLINE float distances(float *distance, const float *point, const float *block, int64_t d, int64_t rows, int64_t count, int64_t skip)
+/* distance {rows}, the squared ones of point to the block's; infinite beyond `count` and at `skip`. Returns
+ * the least. */
+INLINE float distances(float *distance, const float *point, const float *block, int64_t d, int64_t rows,
+                       int64_t count, int64_t skip)
 {
     vec least = splat(INFINITY);
     for (int64_t j = 0; j < rows; j += 2 * VL) {
         vec a = splat(0), b = splat(0);
         for (int64_t k = 0; k < d; k++) {
-            vec p = splat(point[k]), u = p - load(block + k * rows + j), v = p - load(block + k * rows + j + VL);
+            vec p = splat(point[k]), u = p - load(block + k * rows + j),
+                v = p - load(block + k * rows + j + VL);
             a = fma_(u, u, a);
             b = fma_(v, v, b);
         }
@@ -72,10 +78,12 @@ INLINE double weights(const float *distance, int64_t rows, float nearest)
     return (double)total(a) + (double)total(b);
 }
 
-static void add_block(sum *s, const gal_kde_args *g, int64_t point, const float *block, int64_t from, int64_t count, int64_t rows)
+static void add_block(sum *s, const gal_kde_args *g, int64_t point, const float *block, int64_t from,
+                      int64_t count, int64_t rows)
 {
     float distance[MOST_ROWS];
-    float least = distances(distance, g->points + point * g->d, block, g->d, rows, count, g->skip_self ? point - from : -1);
+    float least = distances(distance, g->points + point * g->d, block, g->d, rows, count,
+                            g->skip_self ? point - from : -1);
     if (least == INFINITY)
         return;
     if (least < s->nearest) {
@@ -88,7 +96,8 @@ static void add_block(sum *s, const gal_kde_args *g, int64_t point, const float 
 static gal_status kde_log_density(const gal_lane *lane, const void *args)
 {
     const gal_kde_args *g = args;
-    int64_t most = g->d > 0 ? ROOM / g->d / (2 * VL) * (2 * VL) : MOST_ROWS, first, to, counted = g->n - (g->skip_self != 0);
+    int64_t most = g->d > 0 ? ROOM / g->d / (2 * VL) * (2 * VL) : MOST_ROWS, first, to,
+            counted = g->n - (g->skip_self != 0);
     if (most < 2 * VL || counted < 1)
         return gal_cpu_kde_log_density(lane, args); /* hundreds of dimensions, or nothing to sum */
     most = most < MOST_ROWS ? most : MOST_ROWS;
@@ -100,7 +109,8 @@ static gal_status kde_log_density(const gal_lane *lane, const void *args)
         for (int64_t i = 0; i < points; i++)
             sums[i] = (sum){INFINITY, 0};
         for (int64_t from = 0; from < g->n; from += most) {
-            int64_t count = g->n - from < most ? g->n - from : most, rows = (count + 2 * VL - 1) / (2 * VL) * (2 * VL);
+            int64_t count = g->n - from < most ? g->n - from : most,
+                    rows = (count + 2 * VL - 1) / (2 * VL) * (2 * VL);
             turn(block, g, from, count, rows);
             for (int64_t i = 0; i < points; i++)
                 add_block(&sums[i], g, first + i, block, from, count, rows);
@@ -110,7 +120,8 @@ static gal_status kde_log_density(const gal_lane *lane, const void *args)
         for (int64_t i = 0; i < points; i++) {
             double constant = log((double)counted) + (double)g->d * HALF_LOG_TWO_PI;
             g->y[first + i] = (float)(log(sums[i].total) - 0.5 * sums[i].nearest - constant);
-            for (int64_t k = 0; k < g->d && sums[i].total == 0; k++) /* too far from all: -inf; but no distance at all: NaN */
+            for (int64_t k = 0; k < g->d && sums[i].total == 0;
+                 k++) /* too far from all: -inf; but no distance at all: NaN */
                 g->y[first + i] += 0 * g->points[(first + i) * g->d + k];
         }
     }

@@ -1,5 +1,5 @@
-/* map.c: elementwise ops in vectors along a last dimension whose elements follow each other or are one broadcast element. Other strides go
- * to the plain kernels. */
+/* map.c: elementwise ops in vectors along a last dimension whose elements follow each other or are one
+ * broadcast element. Other strides go to the plain kernels. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "vmath.h"
@@ -11,7 +11,8 @@ INLINE vec take(const float *x, int64_t step, int64_t i, int64_t n)
     return step == 0 ? splat(*x) : n == VL ? load(x + i) : load_some(x + i, n);
 }
 
-INLINE void run_of(formula *f, float *y, const float *a, const float *b, int64_t as, int64_t bs, int64_t n, vec p, vec q)
+INLINE void run_of(formula *f, float *y, const float *a, const float *b, int64_t as, int64_t bs, int64_t n,
+                   vec p, vec q)
 {
     int64_t i = 0;
     for (; i + VL <= n; i += VL)
@@ -24,7 +25,8 @@ INLINE gal_status map(const gal_lane *lane, const gal_map_args *g, formula *f, g
 {
     static const float none = 0;
     int last = g->rank - 1;
-    int64_t as = g->rank ? g->as[last] : 0, bs = g->rank && g->b ? g->bs[last] : 0, at[GAL_RANK] = {0}, from, to;
+    int64_t as = g->rank ? g->as[last] : 0, bs = g->rank && g->b ? g->bs[last] : 0, at[GAL_RANK] = {0}, from,
+            to;
     if (g->rank && (g->ys[last] != 1 || (as | 1) != 1 || (bs | 1) != 1))
         return plain(lane, g);
     gal_share(lane, g->count, 64, &from, &to);

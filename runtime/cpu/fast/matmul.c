@@ -3,10 +3,12 @@
 #include "activate.h"
 #include "fast.h"
 
-INLINE void finish_as(const int activation, const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns)
+INLINE void finish_as(const int activation, const product *p, int64_t row, int64_t rows, int64_t column,
+                      int64_t columns)
 {
     for (int64_t i = row; i < row + rows; i++) {
-        float *y = p->y + i * p->ldy + column, *d = p->finish->slope ? p->finish->slope + i * p->ldy + column : NULL;
+        float *y = p->y + i * p->ldy + column,
+              *d = p->finish->slope ? p->finish->slope + i * p->ldy + column : NULL;
         int64_t j = 0;
         vec slope;
         for (; j + VL <= columns; j += VL) {

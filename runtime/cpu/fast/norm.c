@@ -3,7 +3,8 @@
 #include "fast.h"
 #include "vec.h"
 
-#pragma GCC diagnostic ignored "-Wpsabi" /* how such a vector is passed to a function: everything here is inlined */
+#pragma GCC diagnostic ignored \
+    "-Wpsabi" /* how such a vector is passed to a function: everything here is inlined */
 typedef double dvec __attribute__((vector_size(VL * 8)));
 
 INLINE dvec widen(vec v)
@@ -84,7 +85,8 @@ static gal_status layer_norm_backward(const gal_lane *lane, const void *args)
             v_sum += v;
             uv_sum += u * v;
         }
-        double v_mean = dtotal(v_sum) / (double)g->n, uv_mean = dtotal(uv_sum) / (double)g->n, inverse = g->statistics[2 * r + 1];
+        double v_mean = dtotal(v_sum) / (double)g->n, uv_mean = dtotal(uv_sum) / (double)g->n,
+               inverse = g->statistics[2 * r + 1];
         for (int64_t i = 0; i < g->n; i += VL) {
             u_and_v(g, r, i, &u, &v);
             store_up_to(g->dx + r * g->n + i, narrow((v - v_mean - u * uv_mean) * inverse), g->n - i);
@@ -109,9 +111,11 @@ static gal_status layer_norm_backward_scale(const gal_lane *lane, const void *ar
             shift += widen(dy);
         }
         if (g->dscale)
-            store_up_to(g->dscale + i, narrow(scale + (g->accumulate ? widen(load_up_to(g->dscale + i, n)) : dsplat(0))), n);
+            store_up_to(g->dscale + i,
+                        narrow(scale + (g->accumulate ? widen(load_up_to(g->dscale + i, n)) : dsplat(0))), n);
         if (g->dshift)
-            store_up_to(g->dshift + i, narrow(shift + (g->accumulate ? widen(load_up_to(g->dshift + i, n)) : dsplat(0))), n);
+            store_up_to(g->dshift + i,
+                        narrow(shift + (g->accumulate ? widen(load_up_to(g->dshift + i, n)) : dsplat(0))), n);
     }
     return GAL_OK;
 }

@@ -1,5 +1,5 @@
-/* philox.h: sixteen blocks of Philox side by side, and normals from them: random.h's own functions in loops that the compiler turns into
- * vectors, so that the bits are the same. */
+/* philox.h: sixteen blocks of Philox side by side, and normals from them: random.h's own functions in loops
+ * that the compiler turns into vectors, so that the bits are the same. */
 #ifndef GAL_FAST_PHILOX_H
 #define GAL_FAST_PHILOX_H
 #include "core/random.h"
@@ -11,7 +11,8 @@ typedef struct blocks {
     uint32_t word[4][SIDE];
 } blocks;
 
-/* Blocks {block[s], stream[s]}, s < SIDE: gal_random_block, a 32-bit word in each 64-bit one, since their products are what takes the time.
+/* Blocks {block[s], stream[s]}, s < SIDE: gal_random_block, a 32-bit word in each 64-bit one, since their
+ * products are what takes the time.
  */
 INLINE void philox(blocks *out, uint64_t key, const uint64_t *block, const uint64_t *stream)
 {

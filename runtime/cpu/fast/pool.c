@@ -2,7 +2,8 @@
 #include "conv.h"
 #include "fast.h"
 
-/* The largest of a window of pixels and its number in the window: the first of equals in row-major order, or the first NaN. */
+/* The largest of a window of pixels and its number in the window: the first of equals in row-major order, or
+ * the first NaN. */
 INLINE vec largest(const gal_pool_args *g, const float *corner, int64_t n, ivec *which)
 {
     vec best = load_up_to(corner, n);
@@ -24,7 +25,9 @@ INLINE gal_status pool(const gal_lane *lane, const gal_pool_args *g, const int l
     int64_t from, to;
     gal_share(lane, g->n * g->yh * g->yw, 1, &from, &to);
     for (int64_t p = from; p < to; p++) {
-        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w + p % g->yw * g->stride) * g->c;
+        const float *corner = g->x + ((p / (g->yh * g->yw) * g->h + p / g->yw % g->yh * g->stride) * g->w +
+                                      p % g->yw * g->stride) *
+                                         g->c;
         for (int64_t c = 0; c < g->c; c += VL) {
             int64_t n = g->c - c;
             vec v = splat(0);
@@ -41,14 +44,16 @@ INLINE gal_status pool(const gal_lane *lane, const gal_pool_args *g, const int l
 }
 
 /* Rows [*done, end) of the channels [first, first + n) of one image's dx become 0. */
-INLINE void clear_rows(const gal_pool_args *g, float *dx, int64_t *done, int64_t end, int64_t first, int64_t n)
+INLINE void clear_rows(const gal_pool_args *g, float *dx, int64_t *done, int64_t end, int64_t first,
+                       int64_t n)
 {
     for (int64_t p = *done * g->w; p < end * g->w; p++)
         memset(dx + p * g->c + first, 0, (size_t)n * 4);
     *done = most(*done, end);
 }
 
-/* Lanes share images times channels, so that overlapping windows meet in one lane; a row of dx is cleared when the first window reaches it.
+/* Lanes share images times channels, so that overlapping windows meet in one lane; a row of dx is cleared
+ * when the first window reaches it.
  */
 INLINE gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, const int largest_one)
 {
@@ -62,7 +67,8 @@ INLINE gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, co
         for (int64_t p = 0; p < g->yh * g->yw; p++) {
             clear_rows(g, dx, &done, p / g->yw * g->stride + g->window, first, count);
             for (int64_t c = first; c < first + count; c += VL) {
-                int64_t here = first + count - c, corner = (p / g->yw * g->stride * g->w + p % g->yw * g->stride) * g->c + c;
+                int64_t here = first + count - c,
+                        corner = (p / g->yw * g->stride * g->w + p % g->yw * g->stride) * g->c + c;
                 vec dy = load_up_to(g->dy + (n * g->yh * g->yw + p) * g->c + c, here);
                 ivec which = {0};
                 if (largest_one)

@@ -1,8 +1,9 @@
-/* product.h: the one blocked product under linear, its backwards and matmul. y {m, n} = a {m, k} b {k, n} by the order of sums of cpu.h
- * (GAL_CHAIN).
+/* product.h: the one blocked product under linear, its backwards and matmul. y {m, n} = a {m, k} b {k, n} by
+ * the order of sums of cpu.h (GAL_CHAIN).
  *
- * A tile of ROWS x COLUMNS vecs stays in registers while k runs; b is packed into panels of COLUMNS vecs, GAL_CHAIN rows long, padded with
- * zeros, so that one micro-kernel serves every stride and every edge; a is read by broadcast through its strides. */
+ * A tile of ROWS x COLUMNS vecs stays in registers while k runs; b is packed into panels of COLUMNS vecs,
+ * GAL_CHAIN rows long, padded with zeros, so that one micro-kernel serves every stride and every edge; a is
+ * read by broadcast through its strides. */
 #ifndef GAL_PRODUCT_H
 #define GAL_PRODUCT_H
 #include "cpu/cpu.h"
@@ -17,7 +18,8 @@
 #endif
 #define COLUMNS 2
 #define WIDTH (COLUMNS * VL)
-/* Rows of a that pass over one panel before the next is packed: 512 x 256 floats stay in the second-level cache. */
+/* Rows of a that pass over one panel before the next is packed: 512 x 256 floats stay in the second-level
+ * cache. */
 #define BLOCK_ROWS 512
 
 typedef struct product {
@@ -35,14 +37,16 @@ typedef struct product {
 typedef void finish_part(const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns);
 
 /* panel {k, WIDTH} = b[from .. from + k, column .. column + columns), zeros beyond columns. */
-INLINE void pack(float *panel, const product *p, int64_t from, int64_t k, int64_t column, int64_t columns, int width)
+INLINE void pack(float *panel, const product *p, int64_t from, int64_t k, int64_t column, int64_t columns,
+                 int width)
 {
     const float *b = p->b + from * p->b_row + column * p->b_col;
     if (p->b_col == 1) {
         for (int64_t l = 0; l < k; l++)
             for (int w = 0; w < width; w += VL) {
                 int64_t n = columns - w;
-                store(panel + l * width + w, n >= VL ? load(b + l * p->b_row + w) : load_some(b + l * p->b_row + w, n > 0 ? n : 0));
+                store(panel + l * width + w,
+                      n >= VL ? load(b + l * p->b_row + w) : load_some(b + l * p->b_row + w, n > 0 ? n : 0));
             }
         return;
     }
@@ -65,8 +69,8 @@ INLINE void pack(float *panel, const product *p, int64_t from, int64_t k, int64_
 }
 
 /* rows x w vecs of one chain, then added to y or not, stored, `columns` of them. */
-INLINE void tile(const int rows, const int w, const product *p, const float *a, const float *panel, int64_t k, float *y, int64_t columns,
-                 int add, const float *bias)
+INLINE void tile(const int rows, const int w, const product *p, const float *a, const float *panel, int64_t k,
+                 float *y, int64_t columns, int add, const float *bias)
 {
     vec c[ROWS][COLUMNS];
 #pragma GCC unroll 12
@@ -110,8 +114,8 @@ INLINE void tile(const int rows, const int w, const product *p, const float *a, 
 }
 
 /* Rows [row, row + rows) of one panel of y, one chain. */
-INLINE void strip(const int w, const product *p, int64_t row, int64_t rows, int64_t from, const float *panel, int64_t k, int64_t column,
-                  int64_t columns)
+INLINE void strip(const int w, const product *p, int64_t row, int64_t rows, int64_t from, const float *panel,
+                  int64_t k, int64_t column, int64_t columns)
 {
     int add = p->accumulate || from > 0;
     const float *bias = p->bias && from + k == p->k ? p->bias + column : NULL;

@@ -32,17 +32,19 @@ static gal_status adamw(const gal_lane *lane, const void *args)
 {
     const gal_step_args *g = args;
     double lr = g->hyper[0], beta1 = g->hyper[1], beta2 = g->hyper[2], t = (double)*g->step;
-    vec m_keep = splat(g->hyper[1]), m_new = splat((float)(1 - beta1)), v_keep = splat(g->hyper[2]), v_new = splat((float)(1 - beta2));
+    vec m_keep = splat(g->hyper[1]), m_new = splat((float)(1 - beta1)), v_keep = splat(g->hyper[2]),
+        v_new = splat((float)(1 - beta2));
     vec rate = splat((float)(lr / (1 - pow(beta1, t)))), scale = splat((float)(1 / sqrt(1 - pow(beta2, t))));
     vec decay = splat((float)(1 - lr * g->hyper[4])), eps = splat(g->hyper[3]);
-#define ADAMW(i, n)                                                                                            \
-    do {                                                                                                       \
-        vec d = take(g->gradient + (i), n), p = take(g->parameter + (i), n);                                   \
-        vec m = fma_(m_keep, take(g->first + (i), n), m_new * d);                                              \
-        vec v = fma_(v_keep, take(g->second + (i), n), v_new * (d * d));                                       \
-        give(g->first + (i), m, n);                                                                            \
-        give(g->second + (i), v, n);                                                                           \
-        give(g->parameter + (i), fma_(-rate * m, reciprocal(fma_(square_root(v), scale, eps)), decay * p), n); \
+#define ADAMW(i, n)                                                                                        \
+    do {                                                                                                   \
+        vec d = take(g->gradient + (i), n), p = take(g->parameter + (i), n);                               \
+        vec m = fma_(m_keep, take(g->first + (i), n), m_new * d);                                          \
+        vec v = fma_(v_keep, take(g->second + (i), n), v_new * (d * d));                                   \
+        give(g->first + (i), m, n);                                                                        \
+        give(g->second + (i), v, n);                                                                       \
+        give(g->parameter + (i), fma_(-rate * m, reciprocal(fma_(square_root(v), scale, eps)), decay * p), \
+             n);                                                                                           \
     } while (0)
     EACH_VEC(lane, g->count, ADAMW);
     return GAL_OK;

@@ -7,7 +7,8 @@
 INLINE void transpose(vec *r)
 {
 #if VL == 16
-#define LANES(f) {f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)}
+#define LANES(f) \
+    {f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)}
 #elif VL == 8
 #define LANES(f)                                       \
     {                                                  \

@@ -1,6 +1,6 @@
-/* vec.h: one vector of floats of the instruction set that this file is being compiled for. Arithmetic on vec is written with operators (GCC
- * vectors); here is only what they can't say: fused multiply-add, broadcast, partial loads and stores, reciprocals, scaling by powers of
- * two. */
+/* vec.h: one vector of floats of the instruction set that this file is being compiled for. Arithmetic on vec
+ * is written with operators (GCC vectors); here is only what they can't say: fused multiply-add, broadcast,
+ * partial loads and stores, reciprocals, scaling by powers of two. */
 #ifndef GAL_VEC_H
 #define GAL_VEC_H
 #include <stdint.h>
@@ -53,7 +53,8 @@ INLINE void store_some(float *p, vec v, int64_t n)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
-/* 1 / d for 2^-126 <= d <= 2^126, within 1 unit in the last place: one Newton step from 14 bits; half the time of a division. */
+/* 1 / d for 2^-126 <= d <= 2^126, within 1 unit in the last place: one Newton step from 14 bits; half the
+ * time of a division. */
 INLINE vec reciprocal(vec d)
 {
     vec y = (vec)_mm512_rcp14_ps((__m512)d);
@@ -63,7 +64,8 @@ INLINE vec square_root(vec x)
 {
     return (vec)_mm512_sqrt_ps((__m512)x);
 }
-/* The same for 0 and 2^-122 <= x, within 1 unit in the last place; below, less than 2^-61. A Newton step from 14 bits. */
+/* The same for 0 and 2^-122 <= x, within 1 unit in the last place; below, less than 2^-61. A Newton step from
+ * 14 bits. */
 INLINE vec quick_square_root(vec x)
 {
     vec y = (vec)_mm512_rsqrt14_ps(_mm512_max_ps((__m512)x, _mm512_set1_ps(0x1p-122f))), s = x * y;
@@ -162,7 +164,8 @@ INLINE vec choose(ivec holds, vec yes, vec no)
 {
     return (vec)((holds & (ivec)yes) | (~holds & (ivec)no));
 }
-/* The limits win over x but not over NaN: x86's min and max return their second operand where either is one. */
+/* The limits win over x but not over NaN: x86's min and max return their second operand where either is one.
+ */
 INLINE vec at_most(vec x, float limit)
 {
 #if VL == 16

@@ -1,5 +1,5 @@
-/* vmath.h: elementary functions of a vec, within 2 or 3 units in the last place unless said otherwise. The polynomials are Cephes' (Moshier
- * 1992). */
+/* vmath.h: elementary functions of a vec, within 2 or 3 units in the last place unless said otherwise. The
+ * polynomials are Cephes' (Moshier 1992). */
 #ifndef GAL_VMATH_H
 #define GAL_VMATH_H
 #include "vec.h"
@@ -68,8 +68,9 @@ INLINE vec vtanh(vec x)
     return choose(a < splat(0.625f), near, far);
 }
 
-/* The normal distribution function by erfc(z) = t e^(-z^2 + polynomial of t), t = 1 / (1 + z / 2), z = |x| / sqrt 2 (Press et al. 1992,
- * erfcc; relative error 1.2e-7 before rounding). density: e^(-x^2 / 2) / sqrt(2 pi). */
+/* The normal distribution function by erfc(z) = t e^(-z^2 + polynomial of t), t = 1 / (1 + z / 2), z = |x| /
+ * sqrt 2 (Press et al. 1992, erfcc; relative error 1.2e-7 before rounding). density: e^(-x^2 / 2) / sqrt(2
+ * pi). */
 INLINE vec vnormal_cdf(vec x)
 {
     vec z = at_most(absolute(x) * 0.70710678f, 10.0f), t = reciprocal(fma_(z, splat(0.5f), splat(1)));

@@ -11,11 +11,13 @@ INLINE void pass(vec *out, const float *in, int64_t step, const float *weight, i
         out[i] = load(in + i * VL) * weight[0];
     for (int k = 1; k < taps; k++)
         for (int i = 0; i < GAL_SIDE / VL; i++)
-            out[i] = fma_(load(in + i * VL - k * step) + load(in + i * VL + k * step), splat(weight[k]), out[i]);
+            out[i] =
+                fma_(load(in + i * VL - k * step) + load(in + i * VL + k * step), splat(weight[k]), out[i]);
 }
 
 /* work holds in with zeros to its left and right, then the rows' result with zeros above and below. */
-static float blur(float *out, const float *in, const float *near, int near_taps, const float *far, int far_taps, float *work)
+static float blur(float *out, const float *in, const float *near, int near_taps, const float *far,
+                  int far_taps, float *work)
 {
     vec sum = splat(0), line[GAL_SIDE / VL];
     float *wide = work, *tall = work + GAL_SIDE * GAL_PICTURE_ROW;

@@ -1,5 +1,6 @@
-/* mock.c: the mock survey's flux in r of a vector of draws at once, in float32: one draw in seven is bright enough to be looked at again by
- * the model itself. The formulas are mock/population.c's and spectrum.c's, to be read there; what is said here is only what differs. */
+/* mock.c: the mock survey's flux in r of a vector of draws at once, in float32: one draw in seven is bright
+ * enough to be looked at again by the model itself. The formulas are mock/population.c's and spectrum.c's, to
+ * be read there; what is said here is only what differs. */
 #include "mock/quick.h"
 #include "cpu/cpu.h"
 #include "cpu/fast/fast.h"
@@ -21,7 +22,8 @@ INLINE vec bent(gal_mock_bend b, vec below, vec above)
     return fma_(below, splat(b.below), fma_(above, splat(b.above), splat(b.at)));
 }
 
-/* Value of a table at position `at` {VL}, linear between nodes; at the first one where `at` is not a number, as it is for latents beyond all sense. */
+/* Value of a table at position `at` {VL}, linear between nodes; at the first one where `at` is not a number,
+ * as it is for latents beyond all sense. */
 INLINE vec look_up(const float *table, int nodes, vec at)
 {
     vec y;
@@ -34,16 +36,20 @@ INLINE vec look_up(const float *table, int nodes, vec at)
     return y;
 }
 
-/* Masses formed in each bin of age, up to a factor: e^(-gamma a) integrated from the middle of the bin, by the series of sinh(h) / h where
- * h = gamma width / 2 is small: the difference of the edges' exponentials would cancel there. */
+/* Masses formed in each bin of age, up to a factor: e^(-gamma a) integrated from the middle of the bin, by
+ * the series of sinh(h) / h where h = gamma width / 2 is small: the difference of the edges' exponentials
+ * would cancel there. */
 INLINE void histories(vec mass[GAL_AGES], vec gamma, vec oldest, vec burst, vec half_burst)
 {
     vec before = splat(1), start = splat(0);
     for (int k = 0; k < GAL_AGES; k++) {
         float e = (float)gal_mock_edges[k + 1];
-        vec end = choose(oldest < splat(e), oldest, splat(e)), width = end - start, h = gamma * width * 0.5f, square = h * h;
-        vec near = width * vexp(-gamma * (start + end) * 0.5f) *
-                   fma_(square, fma_(square, fma_(square, splat(1 / 5040.0f), splat(1 / 120.0f)), splat(1 / 6.0f)), splat(1));
+        vec end = choose(oldest < splat(e), oldest, splat(e)), width = end - start, h = gamma * width * 0.5f,
+            square = h * h;
+        vec near =
+            width * vexp(-gamma * (start + end) * 0.5f) *
+            fma_(square, fma_(square, fma_(square, splat(1 / 5040.0f), splat(1 / 120.0f)), splat(1 / 6.0f)),
+                 splat(1));
         vec after = vexp(-gamma * end), far = (before - after) / gamma;
         mass[k] = choose(absolute(h) < splat(1), near, far);
         if (k < 3)
@@ -53,17 +59,20 @@ INLINE void histories(vec mass[GAL_AGES], vec gamma, vec oldest, vec burst, vec 
     }
 }
 
-/* Light in r of the lines that can be there ([O II] can't), for H alpha of luminosity 1 and dust of A_V. stretch: 1 + z. */
+/* Light in r of the lines that can be there ([O II] can't), for H alpha of luminosity 1 and dust of A_V.
+ * stretch: 1 + z. */
 INLINE vec lines(vec oh, vec a_v, vec stretch, const gal_mock_quick *t)
 {
     static const float wavelength[QUICK_LINES] = {4861, 4959, 5007, 6563, 6584, 6724};
     const vec h_beta = splat(1 / 2.86f);
     vec x = oh - 8.69f, oxygen = ten_to(limited((x - 0.15f) * -1.6f, -0.7f, 0.8f)) * h_beta;
     vec nitrogen = ten_to(limited(fma_(x - 0.2f, splat(0.9f), splat(-0.55f)), -1.8f, -0.2f));
-    vec luminosity[QUICK_LINES] = {h_beta, oxygen * (1 / 3.0f), oxygen, splat(1), nitrogen, splat(0.28f)}, sum = splat(0);
+    vec luminosity[QUICK_LINES] = {h_beta, oxygen * (1 / 3.0f), oxygen, splat(1), nitrogen, splat(0.28f)},
+        sum = splat(0);
     for (int i = 0; i < QUICK_LINES; i++) {
         vec seen = stretch * wavelength[i]; /* the trapezoid of spectrum.c's bandpasses */
-        vec through = choose(seen < splat(5736), (seen - 5443) * (4.95f / 293), (seen - 5736) * (0.74f / 889) + 4.95f);
+        vec through =
+            choose(seen < splat(5736), (seen - 5443) * (4.95f / 293), (seen - 5736) * (0.74f / 889) + 4.95f);
         through = at_least(choose(seen > splat(6625), (6867 - seen) * (5.69f / 242), through), 0);
         sum = fma_(luminosity[i] * seen * through, ten_to(a_v * t->line_dust[i]), sum);
     }
@@ -81,7 +90,8 @@ typedef struct galaxy {
         a_v; /* log_stretch: ln (1 + z); below, above: log Z / 0.02 where negative, where positive, else 0 */
 } galaxy;
 
-/* Redshift of a place, uniform in the volume to which that mass is seen (the cube of the distance, in Hubble distances). */
+/* Redshift of a place, uniform in the volume to which that mass is seen (the cube of the distance, in Hubble
+ * distances). */
 INLINE vec redshift(vec place, vec volume, float nearest)
 {
     vec x = vexp(vlog(fma_(place, volume - nearest, splat(nearest))) * (1 / 3.0f)), z = x;
@@ -96,17 +106,22 @@ INLINE void relations(galaxy *g, const latents *l)
     g->log_stretch = vlog(1 + l->z);
 
     vec bend = at_least(m - 0.3f, 0);
-    g->sequence = fma_(m, splat(0.80f), splat(-0.03f)) - bend * bend * 0.2f + (g->log_stretch - 0.0676586485f) * (2.5f / LN10);
+    g->sequence = fma_(m, splat(0.80f), splat(-0.03f)) - bend * bend * 0.2f +
+                  (g->log_stretch - 0.0676586485f) * (2.5f / LN10);
     vec low = limited(l->log_mass, 8.5f, 11.5f);
-    vec mean = fma_(low, fma_(low, splat(-0.08026f), splat(1.847f)), splat(-1.492f)) + at_most(l->log_mass - 8.5f, 0) * 0.48f;
+    vec mean = fma_(low, fma_(low, splat(-0.08026f), splat(1.847f)), splat(-1.492f)) +
+               at_most(l->log_mass - 8.5f, 0) * 0.48f;
     vec slope = limited(fma_(m, splat(0.12f), splat(-0.14f)) - g->sequence * 0.108f, -0.35f, 0) * 0.5f;
     vec sigma = limited(0.095f - m * 0.06f, 0.06f, 0.16f);
-    g->oh = at_most(mean + slope * offset + sigma * (l->normal[4] * 0.707f - (l->normal[2] + l->normal[3]) * 0.5f), 9.45f);
+    g->oh = at_most(mean + slope * offset +
+                        sigma * (l->normal[4] * 0.707f - (l->normal[2] + l->normal[3]) * 0.5f),
+                    9.45f);
     vec metals = limited((g->oh - 8.95f) * 1.3f - 0.12f + l->normal[5] * 0.12f, -0.7f, 0.4f);
     g->below = at_most(metals, 0);
     g->above = at_least(metals, 0);
 
-    vec h_alpha = limited(fma_(m, fma_(m, fma_(m, splat(-0.09f), splat(0.11f)), splat(0.77f)), splat(0.91f)), 0.15f, 2.2f);
+    vec h_alpha = limited(fma_(m, fma_(m, fma_(m, splat(-0.09f), splat(0.11f)), splat(0.77f)), splat(0.91f)),
+                          0.15f, 2.2f);
     vec tilt = vlog(fma_(l->inclination * l->inclination, splat(0.96f), splat(0.04f))) * (0.5f / LN10);
     vec face_on = h_alpha * (0.42f / 0.91f) * vexp(offset * (0.25f * LN10) + l->normal[6] * 0.35f);
     g->a_v = at_most(face_on * fma_(tilt * tilt, splat(3.4f), splat(1)), 4);
@@ -123,7 +138,8 @@ INLINE vec flux(const latents *l, const gal_mock_quick *t)
 {
     galaxy g;
     relations(&g, l);
-    vec smooth = l->normal[0] * 0.24f, burst = ten_to(l->normal[1] * 0.22f), oldest = oldest_stars(g.log_stretch);
+    vec smooth = l->normal[0] * 0.24f, burst = ten_to(l->normal[1] * 0.22f),
+        oldest = oldest_stars(g.log_stretch);
     /* 10^8.755874856 years = 0.57 Gyr */
     vec log_y = (l->log_mass - g.sequence - smooth - 8.755874856f) * LN10 - vlog(oldest);
     vec at = limited((log_y - t->history_low) * t->history_step, 0, GAL_HISTORY_NODES);
@@ -134,13 +150,14 @@ INLINE vec flux(const latents *l, const gal_mock_quick *t)
     histories(mass, gamma, oldest, burst, square_root(burst));
     vec dust = g.a_v * vexp((g.log_stretch - 0.1158580f) * 0.7f); /* ln (6175.6 / 5500) */
     for (int k = 0; k < GAL_AGES; k++) {
-        vec c0 = bent(t->r[k][0], g.below, g.above), c1 = bent(t->r[k][1], g.below, g.above), c2 = bent(t->r[k][2], g.below, g.above);
+        vec c0 = bent(t->r[k][0], g.below, g.above), c1 = bent(t->r[k][1], g.below, g.above),
+            c2 = bent(t->r[k][2], g.below, g.above);
         vec magnitude = fma_(l->z, fma_(l->z, c2, c1), c0) + dust * (k == 0 ? 1 / 0.44f : 1);
         light = fma_(mass[k], ten_to(magnitude * -0.4f), light);
         surviving = fma_(mass[k], bent(t->surviving[k], g.below, g.above), surviving);
     }
-    /* Per square of the distance in Hubble distances: 10^9 / (H 10^5)^2, and for the lines 10^34.27 / (4 pi (H 3.0857e24)^2 c 3.631e-29),
-     * as in spectrum.c. */
+    /* Per square of the distance in Hubble distances: 10^9 / (H 10^5)^2, and for the lines 10^34.27 / (4 pi
+     * (H 3.0857e24)^2 c 3.631e-29), as in spectrum.c. */
     light = light * 5.451985e-9f + lines(g.oh, g.a_v, 1 + l->z, t) * mass[0] * 7.794539e-14f;
     vec distance = l->z * fma_(l->z, fma_(l->z, splat(-0.27375f), splat(0.775f)), splat(1));
     return light * ten_to(l->log_mass) / (surviving * distance * distance);
@@ -168,7 +185,8 @@ INLINE void from_streams(float latents[10][SIDE], const gal_mock_flux_args *g, i
     for (int s = 0; s < SIDE; s += VL) {
         vec at = load(&latents[0][s]) * GAL_MASS_NODES, place = load(&latents[1][s]);
         store(&latents[0][s], look_up(g->tables->log_mass, GAL_MASS_NODES, at));
-        store(&latents[1][s], redshift(place, look_up(g->tables->volume, GAL_MASS_NODES, at), g->tables->nearest));
+        store(&latents[1][s],
+              redshift(place, look_up(g->tables->volume, GAL_MASS_NODES, at), g->tables->nearest));
     }
 }
 
@@ -190,7 +208,9 @@ static gal_status mock_flux(const gal_lane *lane, const void *args)
             from_streams(latent, g, g->first + from);
         }
         for (int s = 0; s < SIDE; s += VL) {
-            latents l = {.log_mass = load(&latent[0][s]), .z = load(&latent[1][s]), .inclination = load(&latent[2][s])};
+            latents l = {.log_mass = load(&latent[0][s]),
+                         .z = load(&latent[1][s]),
+                         .inclination = load(&latent[2][s])};
             for (int i = 0; i < 7; i++)
                 l.normal[i] = load(&latent[3 + i][s]);
             store(&y[s], flux(&l, g->tables));

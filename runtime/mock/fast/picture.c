@@ -13,15 +13,20 @@ INLINE vec ramp(void)
     return load(count);
 }
 
-/* Sine and cosine for |x| < 1000: quarter turns taken off in two parts (Cody & Waite 1980), then Cephes' polynomials (Moshier 1992). */
+/* Sine and cosine for |x| < 1000: quarter turns taken off in two parts (Cody & Waite 1980), then Cephes'
+ * polynomials (Moshier 1992). */
 INLINE void vsincos(vec x, vec *sine, vec *cosine)
 {
     const vec magic = splat(12582912.0f); /* 1.5 2^23: adding it rounds to a whole number */
     vec n = fma_(x, splat(0.636619772f), magic) - magic;
     vec a = fma_(n, splat(-7.5497899549e-8f), fma_(n, splat(-1.5707962513f), x)), z = a * a;
-    vec s = fma_(fma_(fma_(splat(-1.9515295891e-4f), z, splat(8.3321608736e-3f)), z, splat(-1.6666654611e-1f)) * z, a, a);
-    vec c = fma_(fma_(fma_(splat(2.443315711809948e-5f), z, splat(-1.388731625493765e-3f)), z, splat(4.166664568298827e-2f)) * z, z,
-                 fma_(splat(-0.5f), z, splat(1)));
+    vec s = fma_(
+        fma_(fma_(splat(-1.9515295891e-4f), z, splat(8.3321608736e-3f)), z, splat(-1.6666654611e-1f)) * z, a,
+        a);
+    vec c = fma_(fma_(fma_(splat(2.443315711809948e-5f), z, splat(-1.388731625493765e-3f)), z,
+                      splat(4.166664568298827e-2f)) *
+                     z,
+                 z, fma_(splat(-0.5f), z, splat(1)));
     ivec quarter = __builtin_convertvector(n, ivec), odd = -(quarter & 1);
     vec u = choose(odd, c, s), v = choose(odd, s, c);
     *sine = (vec)((ivec)u ^ ((quarter & 2) << 30));
@@ -41,7 +46,8 @@ INLINE vec pattern(const gal_picture_disc *d, vec x, vec y, vec r, vec height)
     vec sine, cosine;
     vsincos(fma_(vlog(r), splat(d->winding), splat(d->phase)), &sine, &cosine);
     vec rise = 1 - vexp(-(r * r) * (1 / (d->reach * d->reach)));
-    vec waves = d->arm * (cn * cosine + sn * sine) + d->lopsided * (c * d->lopsided_cosine + s * d->lopsided_sine);
+    vec waves =
+        d->arm * (cn * cosine + sn * sine) + d->lopsided * (c * d->lopsided_cosine + s * d->lopsided_sine);
     vec factor = at_least(fma_(waves, rise, splat(1)), 0.0f);
     if (d->lane > 0)
         factor *= 1 - 0.5f * vexp(-(height * height) * (0.5f / (d->lane * d->lane)));
@@ -87,7 +93,8 @@ static float bulge(float *plane, float cosine, float sine, float axis_ratio, flo
 }
 
 /* Pixel 16 i + s of each 64 has normal i of block s: as the vectors leave them. */
-static void noise(float *out, const float *plane, float variance, float per_light, uint64_t key, uint64_t block, uint64_t stream)
+static void noise(float *out, const float *plane, float variance, float per_light, uint64_t key,
+                  uint64_t block, uint64_t stream)
 {
     uint64_t streams[SIDE];
     for (int s = 0; s < SIDE; s++)
@@ -112,7 +119,8 @@ static void noise(float *out, const float *plane, float variance, float per_ligh
 static void colours(uint8_t *rgb, const float *gri)
 {
     for (int at = 0; at < GAL_PLANE; at += VL) {
-        vec x[3] = {2.0f * load(gri + 2 * GAL_PLANE + at), 2.5f * load(gri + GAL_PLANE + at), 3.3f * load(gri + at)};
+        vec x[3] = {2.0f * load(gri + 2 * GAL_PLANE + at), 2.5f * load(gri + GAL_PLANE + at),
+                    3.3f * load(gri + at)};
         vec t = absolute((x[0] + x[1] + x[2]) * (8 / 3.0f));
         /* asinh(t) / t, near 0 by its series. */
         vec far = vlog(t + square_root(fma_(t, t, splat(1)))) / at_least(t, 1e-3f), z = t * t;
@@ -124,7 +132,8 @@ static void colours(uint8_t *rgb, const float *gri)
         }
         int32_t value[3][VL];
         for (int c = 0; c < 3; c++) {
-            ivec whole = __builtin_convertvector(fma_(at_least(x[c], 0.0f) * 255.0f, reciprocal(largest), splat(0.5f)), ivec);
+            ivec whole = __builtin_convertvector(
+                fma_(at_least(x[c], 0.0f) * 255.0f, reciprocal(largest), splat(0.5f)), ivec);
             memcpy(value[c], &whole, sizeof whole);
         }
         for (int i = 0; i < VL; i++)

@@ -1,5 +1,6 @@
-/* picture.h: the loops over pixels that a cutout is made of. Every file of this folder is compiled once for each instruction set, like
- * cpu/fast; image.c picks one. Planes are {128, 128}; positions are in pixels from the centre, x to the right and y downwards. */
+/* picture.h: the loops over pixels that a cutout is made of. Every file of this folder is compiled once for
+ * each instruction set, like cpu/fast; image.c picks one. Planes are {128, 128}; positions are in pixels from
+ * the centre, x to the right and y downwards. */
 #ifndef GAL_PICTURE_H
 #define GAL_PICTURE_H
 #include <stdint.h>
@@ -7,8 +8,8 @@
 enum { GAL_SIDE = 128, GAL_PLANE = GAL_SIDE * GAL_SIDE, GAL_TAPS = 24 };
 
 /* A disc seen at an angle: r^2 = x'^2 + (y'^2 + soft^2) / q^2, x' along the major axis. In each band
- * e^(-r / scale) (1 + (arm cos(arms theta - winding ln r - phase) + lopsided cos(theta - lopsided_phase)) (1 - e^(-r^2 / reach^2))), less
- * half of it in a dust lane where lane > 0. */
+ * e^(-r / scale) (1 + (arm cos(arms theta - winding ln r - phase) + lopsided cos(theta - lopsided_phase)) (1
+ * - e^(-r^2 / reach^2))), less half of it in a dust lane where lane > 0. */
 typedef struct gal_picture_disc {
     float cosine, sine, axis_ratio, soft;
     float scale[3], shift[3][2];
@@ -19,15 +20,20 @@ typedef struct gal_picture_disc {
 } gal_picture_disc;
 
 typedef struct gal_picture_kernels {
-    /* plane = the disc in band b; returns its sum. arms {128, 128}: the factor of arms and lane, made when b is 0 and used after. */
+    /* plane = the disc in band b; returns its sum. arms {128, 128}: the factor of arms and lane, made when b
+     * is 0 and used after. */
     float (*disc)(float *plane, float *arms, const gal_picture_disc *d, int b);
     /* plane = e^(-3.67 sqrt(r / radius)), r >= .35; returns its sum. */
-    float (*bulge)(float *plane, float cosine, float sine, float axis_ratio, float radius, float dx, float dy);
-    /* out = in * (near, then far, each separable and symmetric): weights of distance 0 ... taps - 1, at most GAL_TAPS; zero beyond the
-     * frame. work: gal_picture_work floats. Returns the sum of out. */
-    float (*blur)(float *out, const float *in, const float *near, int near_taps, const float *far, int far_taps, float *work);
-    /* out = N(0, 1) sqrt(variance + per_light max(plane, 0)), from the blocks of the stream from `block` on: GAL_PLANE / 4 of them. */
-    void (*noise)(float *out, const float *plane, float variance, float per_light, uint64_t key, uint64_t block, uint64_t stream);
+    float (*bulge)(float *plane, float cosine, float sine, float axis_ratio, float radius, float dx,
+                   float dy);
+    /* out = in * (near, then far, each separable and symmetric): weights of distance 0 ... taps - 1, at most
+     * GAL_TAPS; zero beyond the frame. work: gal_picture_work floats. Returns the sum of out. */
+    float (*blur)(float *out, const float *in, const float *near, int near_taps, const float *far,
+                  int far_taps, float *work);
+    /* out = N(0, 1) sqrt(variance + per_light max(plane, 0)), from the blocks of the stream from `block` on:
+     * GAL_PLANE / 4 of them. */
+    void (*noise)(float *out, const float *plane, float variance, float per_light, uint64_t key,
+                  uint64_t block, uint64_t stream);
     /* rgb {128, 128, 3} of planes g, r, i. */
     void (*colours)(uint8_t *rgb, const float *gri);
 } gal_picture_kernels;

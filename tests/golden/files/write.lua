@@ -1,5 +1,6 @@
--- What galrun writes, for the other programs to open: open.py reads the committed files with numpy, astropy and safetensors, and tests/lua/files_written.lua
--- shows that galrun still writes the same. As a script (galrun golden/files/write.lua, in tests/) it writes them beside itself; as a module it is a function of
+-- What galrun writes, for the other programs to open: open.py reads the committed files with numpy, astropy
+-- and safetensors, and tests/lua/files_written.lua shows that galrun still writes the same. As a script
+-- (galrun golden/files/write.lua, in tests/) it writes them beside itself; as a module it is a function of
 -- the folder to write to.
 local gal = require "gal"
 local golden = "golden/files/"
@@ -17,7 +18,8 @@ local function write(folder)
   for _, name in ipairs{ "wave", "bits", "neighbours" } do copy:drop(name) end
   copy:save(folder .. "copy.fits")
 
-  -- And one made here, with every kind of column. Doubles that are whole, the smallest, one without an exact decimal; text that CSV has to quote.
+  -- And one made here, with every kind of column. Doubles that are whole, the smallest, one without an exact
+  -- decimal; text that CSV has to quote.
   local made = gal.table{ objID = { "1237648704043942146", "007", "" }, z = { 0.1, nan, 5e-324 }, whole = { -9999, 0, 1e15 }, name = { "NGC 4321", 'a "b", c', "" } }
   made:set("n", ids:narrow(1, 1, 3)):set("flag", gal.load(golden .. "numpy.npz").flag)
   made:save(folder .. "galrun.csv")

@@ -1,8 +1,11 @@
--- A population of galaxies whose posterior has a formula: the five properties are jointly normal, and the ugriz magnitudes depend on them linearly, with normal errors. It
--- is no model of galaxies beyond its averages and signs (massive galaxies are metal-rich, dust and age both redden). It is there so that a trained flow can be held against the truth.
+-- A population of galaxies whose posterior has a formula: the five properties are jointly normal, and the
+-- ugriz magnitudes depend on them linearly, with normal errors. It is no model of galaxies beyond its
+-- averages and signs (massive galaxies are metal-rich, dust and age both redden). It is there so that a
+-- trained flow can be held against the truth.
 --
---   true ~ N(mean, C),  m = m0 + A (true - mean) + 1 d + e,  d ~ N(0, DISTANCE^2),  e_b ~ N(0, NOISE_b^2);  theta = true + N(0, LABEL^2): properties are measured, too
---   theta | m ~ N(mean + K (m - m0), P + LABEL^2),  P = (C^-1 + A' S^-1 A)^-1,  K = P A' S^-1,  S = diag(NOISE^2) + DISTANCE^2 1 1'
+--   true ~ N(mean, C),  m = m0 + A (true - mean) + 1 d + e,  d ~ N(0, DISTANCE^2),  e_b ~ N(0, NOISE_b^2);
+--   theta = true + N(0, LABEL^2): properties are measured, too theta | m ~ N(mean + K (m - m0), P + LABEL^2),
+--   P = (C^-1 + A' S^-1 A)^-1,  K = P A' S^-1,  S = diag(NOISE^2) + DISTANCE^2 1 1'
 
 local gal = require "gal"
 local linalg = require "gal.stats.linalg"
@@ -22,13 +25,14 @@ local CORRELATION = {
   { 0.40, 0.50, 0.45, 0.00, 1.00 },
 }
 
--- Errors of the measured properties, about those of the MPA-JHU catalogue. Without them the magnitudes would fix one combination of the five to .06 of its spread,
--- and the width of the flow's path, .05, would show.
+-- Errors of the measured properties, about those of the MPA-JHU catalogue. Without them the magnitudes would
+-- fix one combination of the five to .06 of its spread, and the width of the flow's path, .05, would show.
 local LABEL = { 0.07, 0.15, 0.03, 0.03, 0.10 }
 
 local BANDS = { "u", "g", "r", "i", "z" }
 local MAGNITUDE = { 18.9, 17.8, 17.3, 17.0, 16.8 }
--- Change of magnitude with each property, u to z. The last column is A_b / A_V of lambda^-0.7; the fourth, the older the redder, is nearly parallel to it.
+-- Change of magnitude with each property, u to z. The last column is A_b / A_V of lambda^-0.7; the fourth,
+-- the older the redder, is nearly parallel to it.
 local RESPONSE = {
   { -1.0, -1.4, 0.60, 2.2, 1.36 },
   { -1.5, -0.8, 0.30, 1.1, 1.12 },
@@ -71,7 +75,8 @@ function analytic.table(n, seed)
   return gal.table(columns)
 end
 
---- The exact posterior given dereddened magnitudes x {N, 5}: means {N, 5} (a tensor), and the covariance {5}{5}, the same for all.
+--- The exact posterior given dereddened magnitudes x {N, 5}: means {N, 5} (a tensor), and the covariance
+-- {5}{5}, the same for all.
 function analytic.posterior(x)
   local s = {}
   for i = 1, 5 do
@@ -95,7 +100,8 @@ function analytic.posterior(x)
   return gal.tensor(means, { x:size(1), 5 }), posterior
 end
 
---- ln of the exact posterior density at theta {N, 5} given x {N, 5}: a Lua table {N}, nats per product of theta's units.
+--- ln of the exact posterior density at theta {N, 5} given x {N, 5}: a Lua table {N}, nats per product of
+-- theta's units.
 function analytic.log_posterior(theta, x)
   local means, posterior = analytic.posterior(x)
   local lower = linalg.cholesky(posterior)
@@ -109,7 +115,8 @@ function analytic.log_posterior(theta, x)
   return result
 end
 
---- The exact posteriors with the methods of a flow by which gal.metrics scores it: what the statistics are where nothing is left to learn.
+--- The exact posteriors with the methods of a flow by which gal.metrics scores it: what the statistics are
+-- where nothing is left to learn.
 analytic.flow = {}
 
 --- As flow:log_prob; options are ignored.

@@ -1,5 +1,6 @@
 -- The test library: named cases, checks that print both values when they fail, and a count at the end.
--- A test file opens with `local check = dofile "lua/lib/check.lua"` (ctest runs it in tests/) and ends with check.finish().
+-- A test file opens with `local check = dofile "lua/lib/check.lua"` (ctest runs it in tests/) and ends with
+-- check.finish().
 local check = {}
 
 local passed, failed = 0, 0
@@ -59,7 +60,8 @@ local function apart(a, b, tol, path)
   end
 end
 
---- Runs fn as a test; name is a sentence that can be false. An error in fn fails the test and the file goes on.
+--- Runs fn as a test; name is a sentence that can be false. An error in fn fails the test and the file goes
+-- on.
 function check.case(name, fn)
   local ok, message = xpcall(fn, function(err)
     if type(err) == "table" and err.failure then return err.failure end
@@ -83,7 +85,8 @@ function check.equal(a, b, what)
   if not same(a, b) then fail(2, "%s%s, expected %s", what and what .. ": " or "", text(a), text(b)) end
 end
 
---- Fails where |a - b| > tol for any element; a, b are numbers, nested tables or tensors. tol defaults to 1e-6.
+--- Fails where |a - b| > tol for any element; a, b are numbers, nested tables or tensors. tol defaults to
+-- 1e-6.
 function check.near(a, b, tol, what)
   tol = tol or 1e-6
   local where, x, y = apart(plain(a), plain(b), tol, "")
@@ -94,7 +97,8 @@ function check.near(a, b, tol, what)
   end
 end
 
---- Fails unless fn raises an error whose text matches pattern (a Lua pattern). where = true: it must be reported at a line
+--- Fails unless fn raises an error whose text matches pattern (a Lua pattern). where = true: it must be
+-- reported at a line
 --- of fn itself, as "file:line: sentence"; where = "name.lua:12": at that place. Returns the message.
 function check.raises(fn, pattern, where)
   local ok, err = pcall(fn)

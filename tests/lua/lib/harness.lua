@@ -1,9 +1,10 @@
--- The harness of ops.lua. A case is an op, the shapes of its arguments and a reference in double precision; it becomes these tests:
---   the result against the reference, |y - ref| <= 1e-6 max|ref| (for sums, 1e-6 of the largest sum of |terms|)
---   the gradient of every argument against central differences of the reference
---   both again with arguments that are transposed and narrowed views of larger tensors, and for images {N, H, W, C} with views of {N, C, H, W}
---   both with every tensor that is made filled with NaN and lying between sentinels: what an op doesn't write, or writes beside, is seen
---   no tensor left alive after a collection
+-- The harness of ops.lua. A case is an op, the shapes of its arguments and a reference in double precision;
+-- it becomes these tests:
+--   the result against the reference, |y - ref| <= 1e-6 max|ref| (for sums, 1e-6 of the largest sum of
+--   |terms|) the gradient of every argument against central differences of the reference both again with
+--   arguments that are transposed and narrowed views of larger tensors, and for images {N, H, W, C} with
+--   views of {N, C, H, W} both with every tensor that is made filled with NaN and lying between sentinels:
+--   what an op doesn't write, or writes beside, is seen no tensor left alive after a collection
 local ffi = require "ffi"
 local gal = require "gal"
 local handle = require "gal.tensor.memory"
@@ -84,7 +85,8 @@ harness.broadcast = broadcast
 
 local function plain(a) return gal.tensor(a, a.shape) end
 
--- The same elements as a view that is not contiguous: transposed where it has two dimensions, and from the middle of a larger tensor.
+-- The same elements as a view that is not contiguous: transposed where it has two dimensions, and from the
+-- middle of a larger tensor.
 local function view(a)
   local rank = #a.shape
   if rank == 0 then
@@ -221,8 +223,10 @@ local function described(shapes)
   return table.concat(list, " ")
 end
 
---- case{ name, shapes = {{shape of argument 1, …}, …}, call = function(tensors…), ref = function(arrays…), range = {low, high} or one for each
---- argument, gradient = true, sums = false, tolerance = 1e-6, views = true, terms = the size below which a gradient counts as cancelled }
+--- case{ name, shapes = {{shape of argument 1, …}, …}, call = function(tensors…), ref = function(arrays…),
+-- range = {low, high} or one for each
+--- argument, gradient = true, sums = false, tolerance = 1e-6, views = true, terms = the size below which a
+-- gradient counts as cancelled }
 function harness.case(c)
   if c.gradient == nil then c.gradient = true end
   c.tolerance = c.tolerance or 1e-6

@@ -1,5 +1,6 @@
--- Kills a training with SIGKILL at random moments, resumes it until it ends, and compares its folder with that of the same training left alone. For
--- tests/lua/crash.lua (three kills) and tests/acceptance/kill.lua (twenty). Files that must be the same bytes: all but timing.csv, which holds the clock, and lock.
+-- Kills a training with SIGKILL at random moments, resumes it until it ends, and compares its folder with
+-- that of the same training left alone. For tests/lua/crash.lua (three kills) and tests/acceptance/kill.lua
+-- (twenty). Files that must be the same bytes: all but timing.csv, which holds the clock, and lock.
 local host = require "gal.host"
 
 local kill = {}
@@ -15,7 +16,9 @@ end
 
 local function run(command) return os.execute(command .. " >/dev/null 2>&1") end
 
---- kill.compare{folder =, kills =, epochs =, seed =, train = a command that a folder's name completes; default: the photometry model on an analytic survey}: true, or false and what differs; then how many of the kills found the training under way.
+--- kill.compare{folder =, kills =, epochs =, seed =, train = a command that a folder's name completes;
+-- default: the photometry model on an analytic survey}: true, or false and what differs; then how many of
+-- the kills found the training under way.
 function kill.compare(o)
   local survey, root = o.folder .. "/survey.csv", host.root
   local random = require("gal").rng(o.seed)
@@ -25,8 +28,8 @@ function kill.compare(o)
   if run(train .. o.folder .. "/alone") ~= 0 then return false, "the undisturbed training failed", 0 end
   local seconds = 0
   for line in io.lines(o.folder .. "/alone/timing.csv") do seconds = seconds + (tonumber(line:match "^%d+,(.*)$") or 0) end
-  -- A quarter of the kills come while it starts, the others within seconds / kills of its first new epoch, whatever the machine's speed: so about half of the
-  -- training is left behind the last one.
+  -- A quarter of the kills come while it starts, the others within seconds / kills of its first new epoch,
+  -- whatever the machine's speed: so about half of the training is left behind the last one.
   local met, history = 0, o.folder .. "/killed/history.csv"
   local function draw() return require("gal").rand({ 1 }, { rng = random }):item() end
   for _ = 1, o.kills do

@@ -1,4 +1,5 @@
--- The integer hash that golden values are made of (golden/mlp_adamw.py says it in words): the same numbers in Python and here, to the last bit.
+-- The integer hash that golden values are made of (golden/mlp_adamw.py says it in words): the same numbers in
+-- Python and here, to the last bit.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor.values"
@@ -32,7 +33,8 @@ local function f32(v)
 end
 recipe.h, recipe.u, recipe.s, recipe.f32 = h, u, s, f32
 
---- filled(shape, fn): the tensor whose element i, row-major and from 0, is fn(i); and the same as a float array.
+--- filled(shape, fn): the tensor whose element i, row-major and from 0, is fn(i); and the same as a float
+-- array.
 function recipe.filled(shape, fn)
   local count = 1
   for _, n in ipairs(shape) do count = count * n end
