@@ -80,7 +80,7 @@ if report then
   local flags = {}
   for k = 1, N do flags[k] = 0 end
   for _, k in ipairs(report.flagged) do flags[k] = 1 end
-  local whole = require("gal.tensor.values").int64
+  local whole = require "gal.tensor".int64
   columns:set("steps", whole({ N }, report.steps:totable())):set("error", report.error):set("flagged", whole({ N }, flags))
 end
 draws:commit()

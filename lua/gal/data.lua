@@ -5,7 +5,7 @@
 
 local ffi = require "ffi"
 local columns = require "gal.data.columns"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local folder = require "gal.base.path"
 local gal = require "gal"
 local raise = require("gal.base.errors").raise

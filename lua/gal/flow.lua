@@ -4,7 +4,7 @@
 -- draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of what users
 -- pass in flow/inputs.lua.
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local nn = require "gal.nn"
@@ -26,11 +26,11 @@ local function names_of(option, v, least)
     return names
   end
   if type(v) ~= "table" or #v < least then
-    raise("flow: %s is %s, expected a list of names or a whole number of at least %d", option, core.kind(v), least)
+    raise("flow: %s is %s, expected a list of names or a whole number of at least %d", option, errors.kind(v), least)
   end
   local seen = {}
   for i, name in ipairs(v) do
-    if type(name) ~= "string" then raise("flow: %s[%d] is %s, expected a name", option, i, core.kind(name)) end
+    if type(name) ~= "string" then raise("flow: %s[%d] is %s, expected a name", option, i, errors.kind(name)) end
     if seen[name] then raise("flow: %s names '%s' twice", option, name) end
     names[i], seen[name] = name, true
   end
@@ -44,7 +44,7 @@ local function encoded_width(encoder, image, device)
   local y = gal.scope(function() return gal.no_grad(function() return nn.call(encoder, gal.zeros(shape, { device = device })):keep() end) end)
   local size = core.is_tensor(y) and y.shape or {}
   if #size ~= 2 or size[1] ~= 1 then
-    raise("flow: the encoder makes %s of one image {1, %s}, expected {1, E}", core.kind(y), table.concat(image, ", "))
+    raise("flow: the encoder makes %s of one image {1, %s}, expected {1, E}", errors.kind(y), table.concat(image, ", "))
   end
   return size[2]
 end
@@ -72,10 +72,10 @@ function M.new(options)
   local device = options.device or gal.device()
   for _, part in ipairs { "encoder", "head" } do
     if options[part] ~= nil and not nn.is_module(options[part]) then
-      raise("flow: %s is %s, expected a module (see gal.nn)", part, core.kind(options[part]))
+      raise("flow: %s is %s, expected a module (see gal.nn)", part, errors.kind(options[part]))
     end
   end
-  if options.symmetric ~= nil and type(options.symmetric) ~= "boolean" then raise("flow: symmetric is %s, expected true or false", core.kind(options.symmetric)) end
+  if options.symmetric ~= nil and type(options.symmetric) ~= "boolean" then raise("flow: symmetric is %s, expected true or false", errors.kind(options.symmetric)) end
   if options.symmetric then
     if not self.encoder then raise "flow: symmetric is true, but there is no encoder of images" end
     if #self.image ~= 3 or self.image[1] ~= self.image[2] then
@@ -90,7 +90,7 @@ function M.new(options)
   else
     local widths = { 1 + self.d + self.width, activation = options.activation or "silu", rng = options.rng, device = device }
     local hidden = options.hidden or { 256, 256, 256 }
-    if type(hidden) ~= "table" then raise("flow: hidden is %s, expected a list of widths", core.kind(hidden)) end
+    if type(hidden) ~= "table" then raise("flow: hidden is %s, expected a list of widths", errors.kind(hidden)) end
     for _, n in ipairs(hidden) do widths[#widths + 1] = n end
     widths[#widths + 1] = self.d
     self.head = nn.mlp(widths)

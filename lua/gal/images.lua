@@ -3,7 +3,7 @@
 -- reading is C's (runtime/io/images.c); where survey's cutouts come from is gal.data's business.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
@@ -120,7 +120,7 @@ function methods:fingerprint(h)
   local n, bytes = self:size(1), self.dtype == "uint8" and 1 or 4
   for _, size in ipairs(self.image) do bytes = bytes * size end
   for first = 1, n, 64 do
-    core.poll()
+    errors.poll()
     local count = math.min(64, n - first + 1)
     h = gal.scope(function() return C.gal_hash(self:narrow(1, first, count).h.data, count * bytes, h) end)
   end

@@ -2,7 +2,7 @@
 -- only their names come together.
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
-local tensor = require "gal.tensor.values"
+local tensor = require "gal.tensor"
 local tape = require "gal.tensor.tape"
 local grad = require "gal.tensor.map"
 require "gal.tensor.reduce"

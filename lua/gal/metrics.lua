@@ -6,10 +6,11 @@
 -- each, d properties.
 
 local array = require "gal.stats.host"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local gal = require "gal"
 local linalg = require "gal.stats.linalg"
-local raise = core.raise
+local raise = errors.raise
 
 local metrics = {}
 

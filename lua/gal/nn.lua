@@ -1,12 +1,13 @@
 -- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here
 -- they are put together, described as tables and built again. Gradients are the tape's business (gal.grad),
 -- updates gal.optim's.
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local tape = require "gal.tensor.tape"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
 local image = require "gal.nn.conv"
-local raise = core.raise
+local raise = errors.raise
 local is_module, call = module.is_module, module.call
 
 local nn = {
@@ -63,10 +64,10 @@ end
 --- nn.sequential{m1, m2, ...}: one module after the other. A linear layer or a convolution runs as one op
 -- with the activation that follows it, a convolution also with the mean pool after that.
 function nn.sequential(modules)
-  if type(modules) ~= "table" or core.is_tensor(modules) then raise("sequential: modules is %s, expected a list of modules", core.kind(modules)) end
+  if type(modules) ~= "table" or core.is_tensor(modules) then raise("sequential: modules is %s, expected a list of modules", errors.kind(modules)) end
   local m = { forward = Sequential.forward, spec = Sequential.spec, chain = true } -- chain: nothing but one after the other (flow/velocity.lua)
   for i = 1, #modules do
-    if not is_module(modules[i]) then raise("sequential: entry %d is %s, expected a module", i, core.kind(modules[i])) end
+    if not is_module(modules[i]) then raise("sequential: entry %d is %s, expected a module", i, errors.kind(modules[i])) end
     m[i] = modules[i]
   end
   return module.new(m)
@@ -79,7 +80,7 @@ local Residual = {}
 function Residual:forward(x)
   local y = call(self[1], x)
   if not core.is_tensor(y) or not core.same_shape(x, y) then
-    raise("residual: the module makes %s of x %s, expected x's shape", core.kind(y), core.shape_text(x))
+    raise("residual: the module makes %s of x %s, expected x's shape", errors.kind(y), core.shape_text(x))
   end
   return x + y
 end
@@ -92,7 +93,7 @@ end
 --- nn.residual(m): x + m(x), for a module m whose results have its arguments' shape (He et al. 2016). State
 -- keys are m's under "1".
 function nn.residual(m)
-  if not is_module(m) then raise("residual: the argument is %s, expected a module", core.kind(m)) end
+  if not is_module(m) then raise("residual: the argument is %s, expected a module", errors.kind(m)) end
   return module.new { m, forward = Residual.forward, spec = Residual.spec }
 end
 

@@ -1,7 +1,8 @@
 -- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a
 -- (nested) table of numbers; the last two are integrated in double precision. gal.flow has its own for the
 -- velocity net (flow/integrate.lua); this one is for everything else.
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local arguments = require "gal.base.options"
 
 local ode = {}
@@ -37,14 +38,14 @@ local function solve(method, velocity, y, options)
   local steps = arguments.number(where, options, "steps", 100, 1, nil, true)
   local t0, t1 = arguments.number(where, options, "t0", 0, -math.huge), arguments.number(where, options, "t1", 1, -math.huge)
   if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
-    core.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, core.kind(velocity))
+    errors.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, errors.kind(velocity))
   end
   if type(y) ~= "number" and type(y) ~= "table" then
-    core.raise("%s: y is %s, expected a tensor, a number or a table of numbers", where, core.kind(y))
+    errors.raise("%s: y is %s, expected a tensor, a number or a table of numbers", where, errors.kind(y))
   end
   local step, h = methods[method], (t1 - t0) / steps
   for i = 0, steps - 1 do
-    core.poll()
+    errors.poll()
     y = step(velocity, t0 + i * h, y, h)
   end
   return y

@@ -5,9 +5,10 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local arguments = require "gal.base.options"
-local check, raise, number = core.check, core.raise, arguments.number
+local check, raise, number = errors.check, errors.raise, arguments.number
 
 local optim = {}
 
@@ -23,11 +24,11 @@ local function piece(block, slot) return block:narrow(1, slot.first, slot.count)
 -- Moves the parameters into one block; returns it and a slot {parameter, first, count, shape} for each.
 local function gather(where, parameters)
   if type(parameters) ~= "table" or core.is_tensor(parameters) then
-    raise("%s: parameters is %s, expected a list of tensors", where, core.kind(parameters))
+    raise("%s: parameters is %s, expected a list of tensors", where, errors.kind(parameters))
   end
   local slots, seen, total, device = {}, {}, 0, nil
   for i, p in ipairs(parameters) do
-    if not core.is_tensor(p) then raise("%s: parameter %d is %s, expected a tensor", where, i, core.kind(p)) end
+    if not core.is_tensor(p) then raise("%s: parameter %d is %s, expected a tensor", where, i, errors.kind(p)) end
     if not p:requires_grad_set() then raise("%s: parameter %d does not require a gradient; call requires_grad() on it", where, i) end
     device = device or p:device()
     if p:device() ~= device then raise("%s: parameter %d is on %s, parameter 1 on %s", where, i, p:device(), device) end
@@ -87,7 +88,7 @@ end
 function optim.adamw(parameters, options)
   options = arguments.known("adamw", options, { "lr", "betas", "eps", "weight_decay", "clip", "average" })
   local betas = options.betas or { 0.9, 0.999 }
-  if type(betas) ~= "table" then raise("adamw: betas is %s, expected {beta1, beta2}", core.kind(betas)) end
+  if type(betas) ~= "table" then raise("adamw: betas is %s, expected {beta1, beta2}", errors.kind(betas)) end
   local self = new("adamw", parameters, options, {
     0, number("adamw: betas", betas, 1, 0.9, 0, 1), number("adamw: betas", betas, 2, 0.999, 0, 1),
     number("adamw", options, "eps", 1e-8, 0), number("adamw", options, "weight_decay", 0.01, 0),
@@ -251,7 +252,7 @@ end
 function optim.clip_grad_norm(parameters, limit)
   local squares = 0
   for i, p in ipairs(parameters) do
-    if not core.is_tensor(p) then raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, core.kind(p)) end
+    if not core.is_tensor(p) then raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, errors.kind(p)) end
     if p.grad then
       local total = core.float64({}, p:device())
       check(C.gal_sum_squares(total.h, p.grad.h))

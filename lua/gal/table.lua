@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
-local tensor = require "gal.tensor.values"
+local tensor = require "gal.tensor"
 local near = require "gal.base.spelling"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind

@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local nn = require "gal.nn"
@@ -26,10 +26,10 @@ local OPTIONS = {
 local function settings_of(o)
   local average = o.average ~= false
   for _, name in ipairs { "average", "augment" } do
-    if o[name] ~= nil and type(o[name]) ~= "boolean" then raise("fit: %s is %s, expected true or false", name, core.kind(o[name])) end
+    if o[name] ~= nil and type(o[name]) ~= "boolean" then raise("fit: %s is %s, expected true or false", name, errors.kind(o[name])) end
   end
   if o.precision ~= nil and o.precision ~= "f32" and o.precision ~= "bf16" then
-    raise("fit: precision is %s, expected \"f32\" or \"bf16\"", core.kind(o.precision))
+    raise("fit: precision is %s, expected \"f32\" or \"bf16\"", errors.kind(o.precision))
   end
   if o.precision == "bf16" and not o.flow.encoder then raise "fit: precision is \"bf16\", but the flow has no encoder whose convolutions it would be of" end
   return {
@@ -50,7 +50,7 @@ local function schedule_of(o, s, steps)
   if v == "cosine" then return optim.cosine(s.lr, s.epochs * steps), "cosine" end
   if type(v) == "table" and v.settings then return v, v:settings() end
   if type(v) == "function" then return v, "a function" end
-  raise("fit: schedule is %s, expected \"constant\", \"cosine\", a schedule of gal.optim or a function of the step", core.kind(v))
+  raise("fit: schedule is %s, expected \"constant\", \"cosine\", a schedule of gal.optim or a function of the step", errors.kind(v))
 end
 
 -- The column that lies farthest from its mean, in deviations: where to look when a loss is not finite.
@@ -179,7 +179,7 @@ end
 local function reporter(o, self)
   if o.progress == false then return function() end end
   if type(o.progress) == "function" then return o.progress end
-  if o.progress ~= nil and o.progress ~= true then raise("fit: progress is %s, expected true, false or a function", core.kind(o.progress)) end
+  if o.progress ~= nil and o.progress ~= true then raise("fit: progress is %s, expected true, false or a function", errors.kind(o.progress)) end
   local line
   return function(r)
     line = line or require("gal.base.progress") { total = self.settings.epochs, unit = "epochs", first = self.epoch }
@@ -277,8 +277,8 @@ end
 -- REPL.
 function train.fit(options)
   local o = arguments.known("fit", options, OPTIONS)
-  if getmetatable(o.flow) ~= require("gal.flow").Flow then raise("fit: flow is %s, expected a flow (gal.flow)", core.kind(o.flow)) end
-  if o.out ~= nil and type(o.out) ~= "string" then raise("fit: out is %s, expected the name of a folder", core.kind(o.out)) end
+  if getmetatable(o.flow) ~= require("gal.flow").Flow then raise("fit: flow is %s, expected a flow (gal.flow)", errors.kind(o.flow)) end
+  if o.out ~= nil and type(o.out) ~= "string" then raise("fit: out is %s, expected the name of a folder", errors.kind(o.out)) end
   local self = {}
   local ok, err = pcall(function()
     prepare(self, o)

@@ -4,7 +4,7 @@
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local controls = require "gal.stats.exchange"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local data = require "gal.data"
 local images = require "gal.images"
 local learn = require "gal.train.recipe"

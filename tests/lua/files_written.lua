@@ -67,7 +67,7 @@ check.case("a .npy written in pieces has the bytes of one written at once, and i
   check.equal(ffi.C.gal_path_exists(path), 0)
   check.raises(function() s:commit() end, "pieces.npy: 24 values of shape {5, 4, 3} are missing", true)
   check.raises(function() s:put(x) end, "pieces.npy: the piece has 60 values, but the file of shape {5, 4, 3} has room for 24 more", true)
-  check.raises(function() s:put(require("gal.tensor.values").int64({ 1 }, { 1 })) end, "pieces.npy: the piece is int64, expected float32 as the file", true)
+  check.raises(function() s:put(require "gal.tensor".int64({ 1 }, { 1 })) end, "pieces.npy: the piece is int64, expected float32 as the file", true)
   s:put(x:narrow(1, 4, 2))
   s:commit()
   check.that(read(path) == read(folder .. "whole.npy"), "the bytes differ")

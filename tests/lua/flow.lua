@@ -3,7 +3,7 @@
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local fit = require("gal.train").fit

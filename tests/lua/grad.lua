@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 local gal = require "gal"
 local grad = require "gal.tensor.map"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local check = dofile "lua/lib/check.lua"
 local case, equal, near, raises = check.case, check.equal, check.near, check.raises
 

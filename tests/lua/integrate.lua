@@ -2,7 +2,7 @@
 -- closed forms.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local integrate = require "gal.flow.integrate"

@@ -3,7 +3,7 @@
 -- description, dropout's stream, and what they refuse.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local ops = require "gal.tensor.conv"
 local nn = require "gal.nn"
 local json = require "gal.base.json"

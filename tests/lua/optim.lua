@@ -3,7 +3,7 @@
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
 local json = require "gal.base.json"

@@ -6,7 +6,7 @@ local cutout = require "gal.data.picture"
 local folder = require "gal.base.path"
 
 local home = os.tmpname() .. ".d"
-local function blank(shape) return require("gal.tensor.values").new(shape, "uint8", "cpu"):fill_(0) end
+local function blank(shape) return require "gal.tensor".new(shape, "uint8", "cpu"):fill_(0) end
 
 local function text(name)
   local file = assert(io.open(home .. "/" .. name, "rb"))

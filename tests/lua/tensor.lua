@@ -2,7 +2,7 @@
 -- what is said of wrong arguments, at the user's line.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local check = dofile "lua/lib/check.lua"
 local case, equal, near, raises = check.case, check.equal, check.near, check.raises
 

@@ -1,8 +1,9 @@
 -- arguments: what optimisers, flows and training check of the tables of options they are given, so that a
 -- mistyped name is an error and not a default.
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local near = require "gal.base.spelling"
-local kind = core.kind
+local kind = errors.kind
 
 local arguments = {}
 
@@ -11,14 +12,14 @@ local arguments = {}
 function arguments.known(where, given, known)
   if given == nil then return {} end
   if type(given) ~= "table" or core.is_tensor(given) then
-    core.raise("%s: the options are %s, expected a table", where, kind(given))
+    errors.raise("%s: the options are %s, expected a table", where, kind(given))
   end
   local set = {}
   for _, name in ipairs(known) do set[name] = true end
   for key in pairs(given) do
     if not set[key] then
       local meant = type(key) == "string" and near.names(key, known)[1]
-      core.raise("%s: unknown option '%s', expected %s", where, tostring(key), meant and ("'" .. meant .. "'?") or "one of " .. table.concat(known, ", "))
+      errors.raise("%s: unknown option '%s', expected %s", where, tostring(key), meant and ("'" .. meant .. "'?") or "one of " .. table.concat(known, ", "))
     end
   end
   return given
@@ -36,7 +37,7 @@ function arguments.number(where, options, name, default, low, high, whole)
   elseif low > -math.huge then
     range = ("%s of at least %g"):format(range, low)
   end
-  core.raise("%s: %s is %s, expected %s", where, name, type(v) == "number" and ("%.14g"):format(v) or kind(v), range)
+  errors.raise("%s: %s is %s, expected %s", where, name, type(v) == "number" and ("%.14g"):format(v) or kind(v), range)
 end
 
 return arguments

@@ -4,7 +4,7 @@
 -- and cutouts.csv.part, are synced in that order, and are renamed when they are whole. A packing is of the
 -- files as they were: one that was added, removed or changed makes it anew.
 local ffi = require "ffi"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local folder = require "gal.base.path"
 local images = require "gal.images"
@@ -136,7 +136,7 @@ local function decode(list, done, npy, csv, o)
   local first, synced = done, C.gal_now()
   if o.report and done < #list then o.report(done, first) end
   while done < #list do
-    core.poll()
+    errors.poll()
     local n, lines = math.min(TOGETHER, #list - done), {}
     for i = 0, n - 1 do paths[i] = list[done + i + 1].path end
     local part = n < TOGETHER and pixels:narrow(1, 1, n) or pixels

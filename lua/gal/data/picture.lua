@@ -1,7 +1,7 @@
 -- Cutouts as pictures: reading a few of them, undoing SkyServer's colours, measuring and rescaling them.
 -- Training reads cutouts by gal.data; here is what looking at them takes.
 local ffi = require "ffi"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local C = ffi.C
 local raise, check = errors.raise, errors.check

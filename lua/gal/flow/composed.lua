@@ -5,11 +5,12 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local handle = require "gal.tensor.memory"
 local program = require "gal.tensor.program"
 local velocity = require "gal.flow.velocity"
-local check = core.check
+local check = errors.check
 
 local composed = {}
 
@@ -150,7 +151,7 @@ function composed.run(flow, theta, features, share, times, method, density, tell
         if features then place_features(e, features, first, count, share) end
         if integral then check(C.gal_fill(e.divergence.h, 0)) end
         for i = 1, #times - 1 do
-          core.poll()
+          errors.poll()
           check(C.gal_fill(e.t.h, times[i]))
           check(C.gal_fill(e.h.h, times[i + 1] - times[i]))
           e.step()

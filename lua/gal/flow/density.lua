@@ -1,14 +1,15 @@
 -- flow/density: exact log densities of a flow, tile by tile: the ODE backwards with the divergence of its
 -- field. With steps = "auto" each point is solved with steps that are halved until its own two last solutions
 -- agree.
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local gal = require "gal"
 local arguments = require "gal.base.options"
 local inputs = require "gal.flow.inputs"
 local integrate = require "gal.flow.integrate"
 local solver = require "gal.flow.solver"
 local tiles = require "gal.flow.tiles"
-local raise = core.raise
+local raise = errors.raise
 
 local density = {}
 

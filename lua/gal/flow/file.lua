@@ -1,7 +1,6 @@
 -- flow/file: a flow as one safetensors file: its tensors by name, and as metadata names, sigma and the
 -- architecture in JSON. Loading builds the layers that the JSON names and runs no code.
 local gal = require "gal"
-local core = require "gal.tensor.values"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local json = require "gal.base.json"

@@ -3,7 +3,7 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local sets = require "gal.images"
@@ -27,7 +27,7 @@ end
 -- Lua numbers as a tensor, other dtypes as float32, on the flow's device, contiguous.
 local function tensor(where, what, v, device)
   if type(v) == "table" and not core.is_tensor(v) and (type(v[1]) == "number" or type(v[1]) == "table" and not core.is_tensor(v[1])) then v = gal.tensor(v) end
-  if not core.is_tensor(v) then raise("%s: %s is %s, expected a tensor", where, what, core.kind(v)) end
+  if not core.is_tensor(v) then raise("%s: %s is %s, expected a tensor", where, what, errors.kind(v)) end
   if v.dtype ~= "float32" then v = v:float() end
   return core.dense(v:detach():to(device))
 end
@@ -51,7 +51,7 @@ local PIECE = 256
 local function pieces(images, fn)
   local rows = images:size(1)
   for first = 1, rows, PIECE do
-    core.poll()
+    errors.poll()
     gal.scope(fn, images:narrow(1, first, math.min(PIECE, rows - first + 1)), first)
   end
 end
@@ -77,7 +77,7 @@ end
 --- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or
 -- float32, on the flow's device; or a set (gal.images) of such.
 function inputs.images(where, flow, v)
-  if not core.is_tensor(v) and not sets.is_set(v) then raise("%s: images is %s, expected a tensor", where, core.kind(v)) end
+  if not core.is_tensor(v) and not sets.is_set(v) then raise("%s: images is %s, expected a tensor", where, errors.kind(v)) end
   if v.dtype ~= "uint8" and v.dtype ~= "float32" then raise("%s: images is %s, expected uint8 or float32", where, v.dtype) end
   local shape, fits = v.shape, true
   if #shape == #flow.image and not sets.is_set(v) then
@@ -126,12 +126,12 @@ function inputs.conditions(where, flow, x)
   local context, images = x, nil
   if flow.encoder then
     if flow.c == 0 and core.is_tensor(x) then x = { nil, x } end
-    if type(x) ~= "table" or core.is_tensor(x) then raise("%s: x is %s, expected {x, images}", where, core.kind(x)) end
+    if type(x) ~= "table" or core.is_tensor(x) then raise("%s: x is %s, expected {x, images}", where, errors.kind(x)) end
     context, images = x[1], inputs.images(where, flow, x[2])
   end
   local rows = images and images:size(1) or 1
   if flow.c == 0 then
-    if context ~= nil then raise("%s: x is %s, but this flow has no context; expected nil", where, core.kind(context)) end
+    if context ~= nil then raise("%s: x is %s, but this flow has no context; expected nil", where, errors.kind(context)) end
     return { rows = rows, images = images }
   end
   context = inputs.matrix(where, "x", flow.context, context, flow:device())

@@ -6,10 +6,11 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local composed = require "gal.flow.composed"
 local velocity = require "gal.flow.velocity"
-local check, raise = core.check, core.raise
+local check, raise = errors.check, errors.raise
 
 local integrate = {}
 
@@ -84,7 +85,7 @@ local function fused(net, theta, features, share, times, method, density, precis
   check(C.gal_tensor_write(at.h, ffi.new("double[?]", #times, times), #times))
   local m, first, rows = tableau(method), 0, tell and 256 or total
   while first < total do
-    core.poll()
+    errors.poll()
     rows = math.min(rows, total - first)
     local start = tonumber(C.gal_now())
     gal.scope(function()
@@ -115,7 +116,7 @@ end
 function integrate.run(flow, theta, features, share, options)
   local times, method, density, tell = instants(options), options.tableau or integrate.RK4, options.density or false, seldom(options.progress)
   local precision = options.precision or "f32"
-  if precision ~= "f32" and precision ~= "bf16" then raise("precision is %s, expected \"f32\" or \"bf16\"", core.kind(precision)) end
+  if precision ~= "f32" and precision ~= "bf16" then raise("precision is %s, expected \"f32\" or \"bf16\"", errors.kind(precision)) end
   if precision == "bf16" and density then raise "precision is \"bf16\", too coarse for densities (errors of hundredths of a nat), expected \"f32\"" end
   local net = net_of(flow.head)
   if net then return fused(net, theta, features, share, times, method, density, precision == "bf16" and C.GAL_BF16 or C.GAL_EXACT, tell) end

@@ -3,10 +3,10 @@
 -- densities, the options, and progress.
 local C = require("ffi").C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local ops = require "gal.tensor.conv"
-local raise = core.raise
+local raise = errors.raise
 
 local tiles = {}
 
@@ -22,7 +22,7 @@ function tiles.each(galaxies, n, least, fn)
   local together, m = math.max(1, math.floor(MOST / math.max(n, least))), math.min(n, MOST)
   for first = 1, galaxies, together do
     for draw = 1, n, m do
-      core.poll()
+      errors.poll()
       fn(first, math.min(together, galaxies - first + 1), draw, math.min(m, n - draw + 1))
     end
   end
@@ -46,7 +46,7 @@ function tiles.features(flow, x, first, count)
   if not x.images then return seen end
   local out, piece = {}, 64
   for at = 1, count, piece do
-    core.poll()
+    errors.poll()
     local m = math.min(piece, count - at + 1)
     out[#out + 1] = gal.scope(function()
       return encoded(flow, seen and seen:narrow(1, at, m), x.images:narrow(1, first + at - 1, m)):keep()
@@ -87,7 +87,7 @@ function tiles.solver(where, options, precisions)
     local names = {}
     for name in pairs(precisions) do names[#names + 1] = ("%q"):format(name) end
     table.sort(names, function(a, b) return a > b end)
-    raise("%s: precision is %s, expected %s", where, core.kind(precision), table.concat(names, " or "))
+    raise("%s: precision is %s, expected %s", where, errors.kind(precision), table.concat(names, " or "))
   end
   return steps, tolerance, precision
 end
@@ -102,7 +102,7 @@ local PATIENCE = 2
 function tiles.progress(where, options, total, unit)
   local wanted = options.progress
   if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end
-  if wanted ~= nil and type(wanted) ~= "boolean" then raise("%s: progress is %s, expected true, false or a function", where, core.kind(wanted)) end
+  if wanted ~= nil and type(wanted) ~= "boolean" then raise("%s: progress is %s, expected true, false or a function", where, errors.kind(wanted)) end
   if wanted == nil then
     local known, host = pcall(require, "gal.host")
     wanted = known and host.interactive

@@ -5,10 +5,10 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
 local tape = require "gal.tensor.tape"
-local check = core.check
+local check = errors.check
 
 local velocity = {}
 

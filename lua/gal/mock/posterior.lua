@@ -3,7 +3,7 @@
 -- in runtime/mock/reference.c.
 local ffi = require "ffi"
 local arguments = require "gal.base.options"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local C = ffi.C
 local check, raise, number = errors.check, errors.raise, arguments.number

@@ -1,18 +1,19 @@
 -- nn/image: layers of images {N, H, W, C}: convolution, pools, and what makes vectors of images. What they
 -- compute is in gal.image_ops.
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local arguments = require "gal.base.options"
 local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
-local raise, whole = core.raise, layers.whole
+local raise, whole = errors.raise, layers.whole
 
 local image = {}
 
 -- A window: a whole number k for k x k, or {height, width}.
 local function window_of(where, k)
   if type(k) == "table" and not core.is_tensor(k) and #k == 2 then return { whole(where, "k[1]", k[1]), whole(where, "k[2]", k[2]) } end
-  if type(k) == "table" then raise("%s: k is %s, expected a whole number or {height, width}", where, core.kind(k)) end
+  if type(k) == "table" then raise("%s: k is %s, expected a whole number or {height, width}", where, errors.kind(k)) end
   return { whole(where, "k", k), k }
 end
 
@@ -47,7 +48,7 @@ function image.conv2d(inputs, outputs, k, options)
   local window, stride, padding = window_of("conv2d", k), whole("conv2d", "stride", options.stride or 1), options.padding
   if padding == nil then padding = "same" end
   if padding ~= "same" and (type(padding) ~= "number" or padding < 0 or padding % 1 ~= 0) then
-    raise("conv2d: padding is %s, expected \"same\" or a whole number of at least 0", core.kind(padding))
+    raise("conv2d: padding is %s, expected \"same\" or a whole number of at least 0", errors.kind(padding))
   end
   if padding == "same" and stride ~= 1 then
     raise("conv2d: padding is \"same\" with stride %d, expected a number of pixels such as padding = %d, or stride 1", stride, math.floor((window[1] - 1) / 2))
@@ -94,7 +95,7 @@ end
 function image.flatten()
   return module.new {
     forward = function(_, x)
-      if not core.is_tensor(x) or x.h.rank < 1 then raise("flatten: x is %s, expected {N, ...}", core.kind(x)) end
+      if not core.is_tensor(x) or x.h.rank < 1 then raise("flatten: x is %s, expected {N, ...}", errors.kind(x)) end
       local n = x:size(1)
       return x:reshape { n, n > 0 and core.count(x) / n or 0 }
     end,

@@ -1,7 +1,8 @@
 -- nn/galaxy_cnn: the encoder of galaxy images of arXiv 2512.05078: blocks of a 3x3 convolution, an activation
 -- and a 2x2 mean pool, then the mean over all pixels.
 local arguments = require "gal.base.options"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local nn = require "gal.nn"
 
 --- nn.galaxy_cnn{channels = {32, 64, 128, 256}, inputs = 3, activation = "silu", rng = r, device = d}: images
@@ -14,10 +15,10 @@ return function(options)
   options = arguments.known("galaxy_cnn", options, { "channels", "inputs", "activation", "rng", "device" })
   local channels, last, name = options.channels or { 32, 64, 128, 256 }, options.inputs or 3, options.activation or "silu"
   if type(channels) ~= "table" or core.is_tensor(channels) or #channels == 0 then
-    core.raise("galaxy_cnn: channels is %s, expected a list of whole numbers", core.kind(channels))
+    errors.raise("galaxy_cnn: channels is %s, expected a list of whole numbers", errors.kind(channels))
   end
   local activation = nn.activations[name]
-  if not activation then core.raise("galaxy_cnn: activation is %s, expected silu, relu, gelu or tanh", core.kind(name)) end
+  if not activation then errors.raise("galaxy_cnn: activation is %s, expected silu, relu, gelu or tanh", errors.kind(name)) end
   local layers = {}
   for _, n in ipairs(channels) do
     layers[#layers + 1] = nn.conv2d(last, n, 3, { gain = nn.gains[name], rng = options.rng, device = options.device })

@@ -2,20 +2,21 @@
 -- nn/image.lua; what puts them together in nn.lua.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local tape = require "gal.tensor.tape"
 local arguments = require "gal.base.options"
 local linear = require("gal.tensor.map").linear
 local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
-local raise = core.raise
+local raise = errors.raise
 
 local layers = {}
 
 --- whole(where, name, v): raises unless v is a whole number of at least 1; returns it.
 function layers.whole(where, name, v)
   if type(v) ~= "number" or v < 1 or v % 1 ~= 0 then
-    raise("%s: %s is %s, expected a whole number of at least 1", where, name, type(v) == "number" and tostring(v) or core.kind(v))
+    raise("%s: %s is %s, expected a whole number of at least 1", where, name, type(v) == "number" and tostring(v) or errors.kind(v))
   end
   return v
 end
@@ -119,7 +120,7 @@ function Dropout:spec() return { type = "dropout", p = self.p } end
 function layers.dropout(p, options)
   options = arguments.known("dropout", options, { "rng", "device" })
   if type(p) ~= "number" or not (p >= 0 and p < 1) then
-    raise("dropout: p is %s, expected a number from 0 to less than 1", type(p) == "number" and ("%.14g"):format(p) or core.kind(p))
+    raise("dropout: p is %s, expected a number from 0 to less than 1", type(p) == "number" and ("%.14g"):format(p) or errors.kind(p))
   end
   -- Two uniforms are 48 random bits: no two layers share a stream.
   local words = core.read(gal.rand({ 2 }, { rng = options.rng, device = options.device }))

@@ -9,8 +9,9 @@
 --   m:to(device)            moves its tensors, returns m
 -- module.new makes one from a forward function and its tensors. Where nothing is trained or saved a plain
 -- function x -> y is a module too.
-local core = require "gal.tensor.values"
-local raise = core.raise
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
+local raise = errors.raise
 
 local module = {}
 
@@ -111,7 +112,7 @@ end
 --- m:load_state(state): copies the tensors of a table as m:state() gives it into m. Every name must be there,
 -- with its shape, and no other.
 function Module:load_state(state)
-  if type(state) ~= "table" then raise("load_state: state is %s, expected a table of tensors by name", core.kind(state)) end
+  if type(state) ~= "table" then raise("load_state: state is %s, expected a table of tensors by name", errors.kind(state)) end
   local used = {}
   load(self, state, "", used)
   for name in pairs(state) do

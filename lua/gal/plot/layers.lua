@@ -3,7 +3,7 @@
 local ffi = require "ffi"
 local array = require "gal.stats.host"
 local arguments = require "gal.base.options"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local raise, kind = errors.raise, errors.kind
 

@@ -3,9 +3,9 @@
 -- bright and as blue as before and tells nothing else of its galaxy. What a model still gains then comes from
 -- elsewhere.
 local array = require "gal.stats.host"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
 local gal = require "gal"
-local raise = core.raise
+local raise = errors.raise
 
 local controls = {}
 

@@ -2,7 +2,7 @@
 -- Tensors themselves are tensor.lua's.
 
 local ffi = require "ffi"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 
 local array = {}
 

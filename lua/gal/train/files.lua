@@ -4,7 +4,6 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
 local folder = require "gal.base.path"
 local json = require "gal.base.json"
 local nn = require "gal.nn"

@@ -3,7 +3,7 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local inputs = require "gal.flow.inputs"
@@ -30,13 +30,13 @@ local function part(flow, what, theta, context, images, ids)
       raise("fit: %s has %d rows and %s %d, expected as many", name "context", out.context:size(1), name "theta", out.n)
     end
   elseif context ~= nil then
-    raise("fit: %s is %s, but the flow has no context", name "context", core.kind(context))
+    raise("fit: %s is %s, but the flow has no context", name "context", errors.kind(context))
   end
   if flow.encoder then
     out.images = inputs.images("fit", flow, images)
     if out.images:size(1) ~= out.n then raise("fit: %s has %d rows and %s %d, expected as many", name "images", out.images:size(1), name "theta", out.n) end
   elseif images ~= nil then
-    raise("fit: %s is %s, but the flow has no encoder", name "images", core.kind(images))
+    raise("fit: %s is %s, but the flow has no encoder", name "images", errors.kind(images))
   end
   if ids and #ids ~= out.n then raise("fit: %s has %d entries for %d rows", name "ids", #ids, out.n) end
   return out
@@ -70,7 +70,7 @@ local function listed(v, n)
   local list = core.is_tensor(v) and v:totable() or v
   for i, row in ipairs(list) do
     if type(row) ~= "number" or row < 1 or row > n or row % 1 ~= 0 then
-      raise("fit: valid[%d] is %s, expected a row number from 1 to %d", i, core.kind(row), n)
+      raise("fit: valid[%d] is %s, expected a row number from 1 to %d", i, errors.kind(row), n)
     end
   end
   return list
@@ -92,7 +92,7 @@ function rows.split(flow, options)
   local all
   if options.data ~= nil then
     if type(options.data) ~= "table" or core.is_tensor(options.data) then
-      raise("fit: data is %s, expected a table with theta and context", core.kind(options.data))
+      raise("fit: data is %s, expected a table with theta and context", errors.kind(options.data))
     end
     all = of_object(flow, "data", options.data)
   else
@@ -109,7 +109,7 @@ function rows.split(flow, options)
   elseif type(valid) == "table" then
     chosen = listed(valid, all.n)
   else
-    raise("fit: valid is %s, expected a fraction, row numbers or a data object", core.kind(valid))
+    raise("fit: valid is %s, expected a fraction, row numbers or a data object", errors.kind(valid))
   end
   local held, rest = {}, {}
   for _, k in ipairs(chosen) do held[k] = true end

@@ -4,13 +4,14 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local errors = require "gal.base.errors"
+local core = require "gal.tensor"
 local nn = require "gal.nn"
 local program = require "gal.tensor.program"
 local sets = require "gal.images"
 local mse = require("gal.tensor.map").mse
 local with_precision = require("gal.tensor.conv").with_precision
-local check = core.check
+local check = errors.check
 
 local Stepper = {}
 Stepper.__index = Stepper
@@ -124,7 +125,7 @@ function Stepper:run(count)
     self.program:replay(count)
   else
     for _ = 1, count do
-      core.poll()
+      errors.poll()
       gal.scope(function() step(self) end)
     end
   end
@@ -166,7 +167,7 @@ local function validator(flow, rows, seed)
     local sum = 0
     gal.no_grad(function()
       for first = 1, rows.n, PIECE do
-        core.poll()
+        errors.poll()
         sum = sum + gal.scope(piece, first, math.min(PIECE, rows.n - first + 1))
       end
     end)

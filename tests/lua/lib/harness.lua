@@ -8,7 +8,7 @@
 local ffi = require "ffi"
 local gal = require "gal"
 local handle = require "gal.tensor.memory"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 local check = dofile "lua/lib/check.lua"
 
 local harness = { check = check }

@@ -2,7 +2,7 @@
 -- Python and here, to the last bit.
 local ffi = require "ffi"
 local gal = require "gal"
-local core = require "gal.tensor.values"
+local core = require "gal.tensor"
 
 local recipe = { ROOT3 = 1.7320508075688772 }
 
