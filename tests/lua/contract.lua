@@ -1,11 +1,23 @@
--- The contract with scripts outside the project, line by line: what the README and the design promise of
--- `require "gal"`. Each case is a line of theirs, quoted or told; how well the numbers are right is for the
--- other files. A case that fails here is a promise broken.
+-- The contract with scripts outside the project: each case is a sentence of lua/README.md, or a part of one,
+-- which must stand there word for word. A case that fails is a promise broken. The blocks of Lua in that
+-- document are run by readme.lua; how well the numbers are right is for the other files.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
 local nn = require "gal.nn"
+
+-- The document in one line, so that a sentence may be broken anywhere in it.
+local contract = assert(io.open "../lua/README.md")
+local document = contract:read("*a"):gsub("%s+", " ")
+contract:close()
+
+local function promise(sentence, fn)
+  check.case(sentence, function()
+    check.that(document:find(sentence, 1, true), "lua/README.md does not say so")
+    fn()
+  end)
+end
 
 local scratch = os.tmpname()
 os.remove(scratch)
@@ -14,7 +26,7 @@ local function file(name) return scratch .. "/" .. name end
 
 -- ---- tensors ----
 
-check.case("gal.tensor takes nested tables, a flat table with its shape, or a number", function()
+promise("`gal.tensor` takes nested tables, a flat table with its shape, or a number.", function()
   local x = gal.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
   check.equal(x.shape, { 2, 3 })
   check.equal(gal.tensor({ 1, 2, 3, 4, 5, 6 }, { 2, 3 }), x)
@@ -25,7 +37,7 @@ check.case("gal.tensor takes nested tables, a flat table with its shape, or a nu
   check.equal(x.dtype, "float32")
 end)
 
-check.case("shape is a fresh table, size and indices count from 1", function()
+promise("`shape` is a fresh table each time; indices count from 1.", function()
   local x = gal.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
   local shape = x.shape
   shape[1] = 99
@@ -38,7 +50,7 @@ check.case("shape is a fresh table, size and indices count from 1", function()
   check.equal(x:totable(), { { 1, 2, 3 }, { 4, 5, 9 } })
 end)
 
-check.case("constructors: zeros ones full rand randn arange", function()
+promise("`gal.ones`, `gal.rand` and `gal.randn` take a shape as `gal.zeros` does", function()
   local r = gal.rng(7)
   check.equal(gal.randn({ 3, 4 }, { rng = r, device = "cpu" }).shape, { 3, 4 })
   check.equal(gal.zeros { 2, 2 }, { { 0, 0 }, { 0, 0 } })
@@ -59,7 +71,8 @@ check.case("constructors: zeros ones full rand randn arange", function()
   end
 end)
 
-check.case("a generator gives the same numbers again from its state, and the default one is seeded by --seed 0", function()
+promise("A generator goes on from its state with the same numbers. Where none is given the default one "
+  .. "is used, seeded by `--seed` (0)", function()
   local r = gal.rng(7)
   gal.randn({ 5 }, { rng = r })
   local s = r:state()
@@ -81,7 +94,7 @@ check.case("a generator gives the same numbers again from its state, and the def
   check.equal(first "--seed 5", tostring(gal.rand({ 1 }, { rng = gal.rng(5) }):item()))
 end)
 
-check.case("+ - * / ^ and unary minus broadcast as in NumPy, with numbers on either side", function()
+promise("`+ - * / ^` and unary minus broadcast as in NumPy, with numbers on either side.", function()
   local x, v = gal.tensor { { 1, 2 }, { 3, 4 } }, gal.tensor { 10, 20 }
   check.equal(x + v, { { 11, 22 }, { 13, 24 } })
   check.equal(v - x, { { 9, 18 }, { 7, 16 } })
@@ -98,14 +111,15 @@ check.case("+ - * / ^ and unary minus broadcast as in NumPy, with numbers on eit
   check.raises(function() return x * nil end, "mul: b is nil, expected a tensor", true)
 end)
 
-check.case("x:eq(y) and its likes compare, giving 1 and 0", function()
+promise("`eq lt le gt ge`, which give 1 or 0", function()
   local x = gal.tensor { 1, 2, 0 / 0 }
   check.equal(x:eq(gal.tensor { 1, 3, 0 / 0 }), { 1, 0, 0 })
   check.equal(x:eq(2), { 0, 1, 0 })
   check.equal({ x:lt(2), x:le(2), x:gt(1), x:ge(1) }, { { 1, 0, 0 }, { 1, 1, 0 }, { 0, 1, 0 }, { 1, 1, 0 } })
 end)
 
-check.case("sum mean max min std take (dim[, keep]); std divides by N; dim -1 is the last", function()
+promise("drop the dimension unless `keep` is true; -1 is the last one; without `dim` they are over all "
+  .. "elements and have shape {}. `std` divides by N.", function()
   local x = gal.tensor { { 1, 2, 3 }, { 4, 5, 9 } }
   check.equal(x:sum():totable(), 24)
   check.equal(x:sum().shape, {})
@@ -123,13 +137,14 @@ check.case("sum mean max min std take (dim[, keep]); std divides by N; dim -1 is
   check.raises(function() gal.zeros({ 0, 3 }):mean(1) end, "mean: ", true)
 end)
 
-check.case("CPU sums accumulate in double", function()
+promise("sums, means and deviations accumulate in double precision", function()
   local x = gal.full({ 3000000 }, 0.1)
   check.near(x:sum():item() / (3000000 * ffi.new("float[1]", 0.1)[0]), 1, 1e-7)
   check.near((gal.full({ 1000000 }, 4096) + gal.arange(1000000) * 0):std():item(), 0, 0)
 end)
 
-check.case("reshape takes one -1; narrow, select and t are views, and set writes through", function()
+promise("`reshape` takes one -1. `narrow(dim, first, length)`, `select(dim, index)` and `t()` are "
+  .. "views: `set` writes through", function()
   local x = gal.arange(12):reshape { 3, -1 }
   check.equal(x.shape, { 3, 4 })
   check.equal(x:reshape({ -1 }).shape, { 12 })
@@ -150,7 +165,7 @@ check.case("reshape takes one -1; narrow, select and t are views, and set writes
   check.raises(function() gal.ones({ 2, 2, 2 }):t() end, "t: x is {2, 2, 2}, expected a matrix", true)
 end)
 
-check.case("gal.cat, to, device", function()
+promise("`x:to(name)` is x itself where it is there already.", function()
   local y = gal.ones { 2, 3 }
   check.equal(gal.cat({ y, y }, 1).shape, { 4, 3 })
   check.equal(gal.cat({ y, y }, -1).shape, { 2, 6 })
@@ -169,7 +184,7 @@ check.case("gal.cat, to, device", function()
   check.equal(gal.device(), "cpu")
 end)
 
-check.case("ragged or miscounted input raises, naming the place", function()
+promise("Ragged or miscounted input raises and names the place.", function()
   check.raises(function() gal.tensor { { 1, 2 }, { 3 } } end, "tensor: element %[2%] has 1 elements, expected 2", true)
   check.raises(function() gal.tensor({ 1, 2, 3 }, { 2, 2 }) end, "tensor: data has 3 elements, expected 4", true)
   check.raises(function() gal.tensor { 1, "a" } end, "tensor: element %[2%] is the string \"a\"", true)
@@ -197,7 +212,8 @@ local function whole()
   return core.int64({ 2, 2 }, { 1, -2, 3, 9007199254740993LL })
 end
 
-check.case("uint8 and int64 have shape, narrow, select, to, totable, save and float", function()
+promise("uint8 and int64 have shapes, views, `to`, `totable` and `save`, and `x:float()` is their copy "
+  .. "in float32", function()
   for _, x in ipairs { bytes(), whole() } do
     check.equal(x.shape[1], 2)
     check.equal(x:narrow(2, 2, 1).dtype, x.dtype)
@@ -223,7 +239,7 @@ check.case("uint8 and int64 have shape, narrow, select, to, totable, save and fl
   check.that(tostring(bytes()):find "uint8" and tostring(whole()):find "9007199254740993", "printing")
 end)
 
-check.case("arithmetic on uint8 and int64 raises, naming the type and what converts", function()
+promise("Arithmetic is of float32 only, and raises for the others, naming the type and what converts", function()
   for _, x in ipairs { bytes(), whole() } do
     local y = gal.ones(x.shape)
     for name, fn in pairs { -- brackets: a tail call hides the line it is made at
@@ -239,7 +255,7 @@ check.case("arithmetic on uint8 and int64 raises, naming the type and what conve
   end
 end)
 
-check.case("set writes only what the type can hold", function()
+promise("`set` writes only what the type can hold", function()
   local b, i = bytes(), whole()
   check.equal(b:set(7, 1, 1):get(1, 1), 7)
   check.equal(i:set(-7, 1, 1):get(1, 1), -7)
@@ -255,7 +271,7 @@ end)
 
 -- ---- gradients ----
 
-check.case("backward accumulates into .grad, which is nil before, and frees the graph", function()
+promise("It adds to `.grad`, which is nil before, and frees the graph: a second call raises.", function()
   local w = gal.randn { 3, 4 }
   check.that(w:requires_grad() == w, "requires_grad returns another tensor")
   check.that(w.grad == nil, "a gradient before backward")
@@ -270,7 +286,7 @@ check.case("backward accumulates into .grad, which is nil before, and frees the 
   check.that(w:requires_grad(false) == w and not w:requires_grad_set(), "requires_grad(false)")
 end)
 
-check.case("backward needs one element, else backward(g)", function()
+promise("`backward()` needs one element, else `backward(g)` with g of the result's shape.", function()
   local w = gal.ones({ 2, 2 }):requires_grad()
   check.raises(function() (w * 2):backward() end, "backward: y is {2, 2}, expected one element, or backward%(g%)", true)
   check.raises(function() (w * 2):backward(gal.ones { 2 }) end, "backward: g is {2}, expected {2, 2}", true);
@@ -279,7 +295,7 @@ check.case("backward needs one element, else backward(g)", function()
   check.raises(function() gal.ones({ 1 }):backward() end, "backward: y does not depend on any tensor with requires_grad", true)
 end)
 
-check.case("detach and gal.no_grad leave the tape", function()
+promise("`x:detach()` is a view that is not on the tape.", function()
   local w = gal.ones({ 2 }):requires_grad()
   check.raises(function() w:detach():sum():backward() end, "does not depend", true)
   local y = gal.no_grad(function() return (w * 2):sum() end)
@@ -290,7 +306,8 @@ check.case("detach and gal.no_grad leave the tape", function()
   check.equal(w.grad, { 2, 2 })
 end)
 
-check.case("changing a taped tensor in place raises", function()
+promise("Changing a tensor on the tape in place raises, and so does `backward` where a tensor that it "
+  .. "needs was changed after use.", function()
   local w = gal.ones({ 2, 2 }):requires_grad()
   local y = w * 2
   for _, x in ipairs { w, y, w:narrow(1, 1, 1), y[1] } do
@@ -307,7 +324,7 @@ end)
 
 -- ---- memory ----
 
-check.case("a scope returns fn's results, kept ones; one that was not kept raises there; it closes on error", function()
+promise("A tensor among the results must be kept (`y:keep()`), else the scope raises", function()
   local y = gal.ones { 3 }
   check.that(gal.scope(function() return y:keep() end) == y, "keep copies what is outside already")
   local a, b, c = gal.scope(function(v) return (y * 2):keep(), v, nil end, 7)
@@ -322,7 +339,7 @@ check.case("a scope returns fn's results, kept ones; one that was not kept raise
   check.that(tostring(stale):find "stale", "printing a stale tensor")
 end)
 
-check.case("gal.memory gives live, peak, reserved and limit in bytes", function()
+promise("`gal.memory()` is `{live, peak, reserved, limit, tensors}`, bytes but for the last.", function()
   collectgarbage()
   collectgarbage()
   local before = gal.memory()
@@ -335,7 +352,8 @@ end)
 
 -- ---- networks and optimisers ----
 
-check.case("a convolution net as the design has it", function()
+promise("A module is called as a function and has `parameters()`, `state()`, `load_state(s)` and "
+  .. "`to(device)`", function()
   local cnn = nn.sequential { nn.conv2d(3, 32, 3), nn.silu(), nn.avg_pool2d(2), nn.global_avg_pool() }
   local images = gal.rand { 2, 8, 8, 3 }
   check.equal(cnn(images).shape, { 2, 32 })
@@ -352,7 +370,7 @@ check.case("a convolution net as the design has it", function()
   check.that((cnn:state()["1.weight"] - before):abs():max():item() > 1e-4, "the step moved nothing")
 end)
 
-check.case("AdamW: betas .9 .999, eps 1e-8, weight_decay .01 on everything", function()
+promise("`optim.adamw`: betas .9 and .999, eps 1e-8, weight_decay .01 on everything.", function()
   local w = gal.full({ 1 }, 2):requires_grad()
   local opt = require("gal.optim").adamw({ w }, { lr = 0.1 });
   (w * 3):sum():backward()
@@ -375,7 +393,7 @@ local function trained(options)
   return flow, run, theta, x
 end
 
-check.case("a flow: shapes of samples and densities", function()
+promise("Samples are always {N, n, d}.", function()
   local flow, run, theta, x = trained()
   check.equal({ run.stopped, run.best_epoch ~= nil, type(run.best_loss), #run.history, run.flow == flow }, { "epochs", true, "number", 2, true })
   check.equal(flow.context, { "context_1", "context_2", "context_3", "context_4", "context_5" })
@@ -394,7 +412,7 @@ check.case("a flow: shapes of samples and densities", function()
   check.equal(flow:sample(x[1], { steps = 1 }).shape, { 1, 1000, 5 })
 end)
 
-check.case("steps = \"auto\": a report comes behind the results, of sample, log_prob and sample_and_log_prob", function()
+promise("gives a report behind the other results", function()
   local flow, _, theta, x = trained()
   local four = x:narrow(1, 1, 4)
   local samples, report = flow:sample(four, { n = 6, steps = "auto", tolerance = 1e-2 })
@@ -410,7 +428,7 @@ check.case("steps = \"auto\": a report comes behind the results, of sample, log_
   check.equal(flow:sample(four, { n = 6, steps = 2, precision = "bf16" }).shape, { 4, 6, 5 })
 end)
 
-check.case("flow:sample gives its draws to a function, galaxy after galaxy", function()
+promise("`into = function(first, samples, log_prob, draw)` takes the draws piece by piece.", function()
   local flow, _, _, x = trained()
   local seen = {}
   check.equal(select("#", flow:sample(x, { n = 6, steps = 2, into = function(first, samples, log_prob, draw)
@@ -419,7 +437,7 @@ check.case("flow:sample gives its draws to a function, galaxy after galaxy", fun
   check.equal(seen, { { 1, { 120, 6, 5 }, nil, 1 } })
 end)
 
-check.case("a flow saves and loads; context may be 0; names and numbers name theta", function()
+promise("`theta` and `context` are names, or how many; context 0 is a density without conditions.", function()
   local flow, _, theta, x = trained()
   flow:save(file "flow.safetensors")
   local again = require("gal.flow").load(file "flow.safetensors")
@@ -430,7 +448,7 @@ check.case("a flow saves and loads; context may be 0; names and numbers name the
   check.equal(bare:log_prob(theta, nil, { steps = 2 }).shape, { 120 })
 end)
 
-check.case("modules written by the user are passed again to load", function()
+promise("modules that the user wrote are passed again", function()
   local own = function() return nn.module { inner = nn.linear(11, 5), forward = function(self, v) return self.inner(v) end } end
   local flow, _, theta, x = trained { head = own() }
   flow:save(file "own.safetensors")
@@ -439,7 +457,7 @@ check.case("modules written by the user are passed again to load", function()
   check.equal(again:log_prob(theta, x, { steps = 2 }), flow:log_prob(theta, x, { steps = 2 }))
 end)
 
-check.case("NaN in x raises with row and column, and wrong shapes with what was expected", function()
+promise("A NaN in x raises with row and column, a wrong shape with the one expected", function()
   local flow, _, theta, x = trained()
   local bad = x:clone()
   bad:set(0 / 0, 3, 2)
@@ -453,7 +471,7 @@ check.case("NaN in x raises with row and column, and wrong shapes with what was 
   check.raises(function() require("gal.train").fit { flow = flow, theta = theta, context = bad, progress = false } end, "fit: context is NaN in row 3, column 2", true)
 end)
 
-check.case("fit: out that exists is an error without resume, other settings with it; a finished run returns at once", function()
+promise("`out` that exists is an error without `resume = true`", function()
   local flow, _, theta, x = trained()
   local function fit(more)
     local o = { flow = flow, theta = theta, context = x, epochs = 1, seed = 1, out = file "run", progress = false }
@@ -473,7 +491,7 @@ end)
 
 -- ---- files ----
 
-check.case("gal.load raises, never returns nil and an error", function()
+promise("`gal.load` raises and never returns `nil, err`.", function()
   check.raises(function() gal.load(file "none.npy") end, "none.npy", true)
   check.raises(function() gal.load(file "none.txt") end, "load: ", true)
   check.raises(function() gal.load() end, "load: path is nil, expected a string", true)
@@ -481,7 +499,7 @@ check.case("gal.load raises, never returns nil and an error", function()
   check.raises(function() gal.table(file "none.csv") end, "none.csv", true)
 end)
 
-check.case("npy and safetensors come back as they were, metadata second", function()
+promise("give a table of tensors by name, and metadata second", function()
   local x = gal.randn { 3, 4 }
   gal.save(file "a.npy", x)
   check.equal(gal.load(file "a.npy"), x)
@@ -492,7 +510,7 @@ check.case("npy and safetensors come back as they were, metadata second", functi
   check.equal(metadata, { made = "here" })
 end)
 
-check.case("a table gives columns, ids and strings by name, whatever the case", function()
+promise("Names ignore case.", function()
   local f = io.open(file "t.csv", "wb")
   f:write "#Table1\nobjID,OH_p50,name\n1237648720693755918,8.5,a\n1237648720693755919,-9999,b c\n1237648720693755920,,\n"
   f:close()

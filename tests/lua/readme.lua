@@ -1,0 +1,53 @@
+-- The documents are run: the Lua blocks of a README are one script, in order, and a line EXPRESSION --> VALUE
+-- of it is a case. So what a reader copies works, and shows what the document says.
+local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
+local root = require("gal.host").root
+
+ffi.cdef "int chdir(const char *path);"
+
+-- The Lua of a document, on the lines where it stands there; what is no Lua is empty lines.
+local function script_of(path)
+  local lines, code = {}, nil
+  for line in io.lines(root .. "/" .. path) do
+    if line:match "^```" then
+      code = line == "```lua"
+      line = ""
+    end
+    local expression, value = line:match "^(%S.-)%s+%-%-> (.+)$"
+    if not code then
+      line = ""
+    elseif expression then
+      line = ("expect(%q, function() return %s end, %q);"):format(expression, expression, value)
+    end
+    lines[#lines + 1] = line
+  end
+  return table.concat(lines, "\n")
+end
+
+-- Runs it in an empty folder, which is removed.
+local function run(path)
+  local folder = os.tmpname()
+  os.remove(folder)
+  ffi.C.gal_make_folder(folder)
+  ffi.C.chdir(folder)
+  local compared = 0
+  local function expect(expression, fn, value)
+    compared = compared + 1
+    local name = ("%s: %s is %s"):format(path, expression, value)
+    check.case(name, function() check.equal(fn(), assert(loadstring("return " .. value))()) end)
+  end
+  check.case("the Lua of " .. path .. " runs", function()
+    local script = assert(loadstring(script_of(path), "@" .. path))
+    setfenv(script, setmetatable({ expect = expect }, { __index = _G }))()
+  end)
+  ffi.C.chdir(root .. "/tests")
+  os.execute(("rm -r '%s'"):format(folder))
+  return compared
+end
+
+check.case("lua/README.md shows what its calls give", function()
+  check.that(run "lua/README.md" > 40, "few lines of it have -->")
+end)
+
+check.finish()
