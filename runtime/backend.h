@@ -144,18 +144,6 @@ typedef struct gal_step_args {
     int64_t count;
 } gal_step_args;
 
-/* y {count} = noiseless flux in r, nanomaggies, of draws first ... first + count of the mock survey `seed`
- * (survey/survey.h); or of latents {10, count}, where they are not NULL: log M*, redshift, cos i and the
- * seven normals of survey/model.h. The fast kernels use the tables and are within 0.2 %. */
-struct gal_mock_quick;
-typedef struct gal_mock_flux_args {
-    float *y;
-    uint64_t seed;
-    int64_t first, count;
-    const float *latents;
-    const struct gal_mock_quick *tables;
-} gal_mock_flux_args;
-
 typedef struct gal_kde_args {
     float *y;
     const float *points, *data; /* {m, d}, {n, d} */
@@ -237,7 +225,6 @@ typedef struct gal_backend {
     gal_kernel *mse, *mse_backward;                      /* gal_mse_args */
     gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate; /* gal_step_args */
     gal_kernel *kde_log_density;                                                      /* gal_kde_args */
-    gal_kernel *mock_flux; /* gal_mock_flux_args; CPU only */
     /* gal_conv_args. A convolution is up to three calls: prepare on the calling thread (GAL_WHOLE), the
      * lanes, finish by lanes once all of them are done. Any may be NULL but one. */
     gal_kernel *conv2d_prepare, *conv2d, *conv2d_backward_prepare, *conv2d_backward, *conv2d_backward_finish;

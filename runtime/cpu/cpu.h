@@ -21,7 +21,7 @@
                                     X(conv2d_backward) X(conv2d_backward_finish) X(avg_pool2d)              \
                                         X(avg_pool2d_backward) X(max_pool2d) X(max_pool2d_backward)         \
                                             X(layer_norm) X(layer_norm_backward)                            \
-                                                X(layer_norm_backward_scale) X(dropout) X(mock_flux)
+                                                X(layer_norm_backward_scale) X(dropout)
 #define GAL_CPU_DECLARE(name) gal_kernel gal_cpu_##name;
 GAL_CPU_KERNELS(GAL_CPU_DECLARE)
 

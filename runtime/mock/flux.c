@@ -1,26 +1,26 @@
-/* mock.c: the flux by which draws of the mock survey are looked through, by the model itself: the
- * specification of fast/mock.c. */
-#include "cpu/cpu.h"
+/* flux.c: the flux in r by which draws of the mock survey are looked through: by the model itself, which is
+ * the specification of fast/flux.c, and by those kernels. */
 #include "model.h"
+#include "mock/fast/kernels.h"
 
-gal_status gal_cpu_mock_flux(const gal_lane *lane, const void *args)
+void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count)
 {
-    const gal_mock_flux_args *g = args;
-    int64_t from, to;
-    gal_share(lane, g->count, 1, &from, &to);
-    for (int64_t i = from; i < to; i++) {
+    gal_mock_kernels_of(gal_cpu_isa())->flux(flux, latents, seed, first, count);
+}
+
+void gal_mock_fluxes_by_model(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
         gal_mock_galaxy galaxy;
-        gal_mock_latents latents;
-        gal_mock_latents_of(&latents, g->seed, g->first + i);
-        if (g->latents) {
-            const float *at = g->latents + i;
-            latents =
-                (gal_mock_latents){.log_mass = at[0], .z = at[g->count], .cos_inclination = at[2 * g->count]};
+        gal_mock_latents drawn;
+        gal_mock_latents_of(&drawn, seed, first + i);
+        if (latents) {
+            const float *at = latents + i;
+            drawn = (gal_mock_latents){.log_mass = at[0], .z = at[count], .cos_inclination = at[2 * count]};
             for (int k = 0; k < 7; k++)
-                latents.normal[k] = at[(3 + k) * g->count];
+                drawn.normal[k] = at[(3 + k) * count];
         }
-        gal_mock_noiseless(&galaxy, &latents);
-        g->y[i] = (float)galaxy.flux[2];
+        gal_mock_noiseless(&galaxy, &drawn);
+        flux[i] = (float)galaxy.flux[2];
     }
-    return GAL_OK;
 }

@@ -3,7 +3,7 @@
 #include "image.h"
 #include "field.h"
 #include "core/core.h"
-#include "mock/fast/picture.h"
+#include "mock/fast/kernels.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +31,7 @@ void gal_mock_canvas_free(gal_mock_canvas *canvas)
 
 static const gal_picture_kernels *kernels(void)
 {
-#ifdef GAL_X86
-    const char *isa = gal_cpu_isa();
-    if (!strcmp(isa, "avx512"))
-        return &gal_picture_avx512;
-    if (!strcmp(isa, "avx2"))
-        return &gal_picture_avx2;
-#endif
-    return &gal_picture_plain;
+    return gal_mock_kernels_of(gal_cpu_isa())->picture;
 }
 
 /* weight {GAL_TAPS}: share * G(s) at distances 0, 1, ..., cut at `reach` deviations and normalised. How many

@@ -72,9 +72,12 @@ void gal_mock_spectrum(gal_mock_galaxy *g);               /* stars, flux */
 void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed); /* calibrated, observed, variance */
 void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);  /* label */
 
-/* flux {count}: noiseless, in r, of draws first … first + count, or of latents {10, count}
- * (gal_mock_flux_args); within 0.2 %, and many times as fast. */
+/* ---- flux.c ---- */
+/* flux {count}: noiseless, in r, nanomaggies, of draws first ... first + count of the survey `seed`; or,
+ * where latents is not NULL, of latents {10, count}: log M*, redshift, cos i and the seven normals of
+ * gal_mock_latents. The first is in float32, within 0.2 % of the second and many times as fast. */
 void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
+void gal_mock_fluxes_by_model(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
 
 /* The catalogue's variance of a flux in a band: pixels, photons and, where `floor` is not 0, calibration. */
 double gal_mock_variance(int band, double flux, int floor);

@@ -1,6 +1,5 @@
-/* quick.c: fills the tables of quick.h, once, and calls the kernel that uses them. */
+/* quick.c: fills the tables of quick.h, once. */
 #include "quick.h"
-#include "core/core.h"
 #include <math.h>
 #include <pthread.h>
 
@@ -43,16 +42,4 @@ const gal_mock_quick *gal_mock_quick_ready(void)
 {
     pthread_once(&once, fill);
     return &quick;
-}
-
-void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count)
-{
-    const gal_lane alone = {.index = 0, .count = 1};
-    const gal_mock_flux_args args = {.y = flux,
-                                     .seed = seed,
-                                     .first = first,
-                                     .count = count,
-                                     .latents = latents,
-                                     .tables = gal_mock_quick_ready()};
-    gal_cpu_backend()->mock_flux(&alone, &args); /* has no way to fail */
 }

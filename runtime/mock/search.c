@@ -34,7 +34,7 @@ void gal_mock_free(gal_mock *survey)
 }
 
 /* Noiseless fluxes between which a draw has to lie so that noise can take it into the survey. Normals from 24
- * bits are below 5.78 (random.h), so nothing is lost; 0.5 % are for mock_flux, which is that exact. */
+ * bits are below 5.78 (random.h), so nothing is lost; 0.5 % are for gal_mock_fluxes, which is more exact. */
 static void reach(double *low, double *high)
 {
     const double most = 5.78;

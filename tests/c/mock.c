@@ -3,7 +3,7 @@
  * grid. */
 #include "check.h"
 #include "cpu/cpu.h"
-#include "mock/quick.h"
+#include "mock/fast/kernels.h"
 #include "mock/reference.h"
 #include <stdlib.h>
 
@@ -58,9 +58,6 @@ static void fast_fluxes(void)
     enum { DRAWS = 20001 };
     static float plain[DRAWS], fast[DRAWS], given[10][DRAWS];
     static const char *const isas[] = {"plain", "avx2", "avx512"};
-    const gal_lane alone = {.index = 0, .count = 1};
-    gal_mock_flux_args args = {
-        .y = plain, .seed = 11, .first = 1000003, .count = DRAWS, .tables = gal_mock_quick_ready()};
     for (int i = 0; i < DRAWS; i++) {
         gal_mock_latents l;
         gal_mock_latents_of(&l, 11, 1000003 + i);
@@ -68,12 +65,11 @@ static void fast_fluxes(void)
         for (int n = 0; n < 7; n++)
             given[3 + n][i] = (float)l.normal[n];
     }
-    IS_OK(gal_cpu_table("specification")->mock_flux(&alone, &args));
+    gal_mock_fluxes_by_model(plain, NULL, 11, 1000003, DRAWS);
     for (int isa = 0; isa < 3; isa++)
         for (int latents = 0; latents < 2 && gal_cpu_table(isas[isa]); latents++) {
-            args.y = fast;
-            args.latents = latents ? *given : NULL;
-            IS_OK(gal_cpu_table(isas[isa])->mock_flux(&alone, &args));
+            const gal_mock_kernels *kernels = gal_mock_kernels_of(isas[isa]);
+            kernels->flux(fast, latents ? *given : NULL, 11, 1000003, DRAWS);
             double worst = 0;
             for (int i = 0; i < DRAWS; i++)
                 worst = fmax(worst, fabs(fast[i] / plain[i] - 1));

@@ -8,7 +8,6 @@ void FAST(integrate)(gal_backend *table);
 void FAST(kde)(gal_backend *table);
 void FAST(matmul)(gal_backend *table);
 void FAST(map)(gal_backend *table);
-void FAST(mock)(gal_backend *table);
 void FAST(norm)(gal_backend *table);
 void FAST(pool)(gal_backend *table);
 void FAST(random)(gal_backend *table);
@@ -22,7 +21,6 @@ void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
     FAST(kde)(table);
     FAST(matmul)(table);
     FAST(map)(table);
-    FAST(mock)(table);
     FAST(norm)(table);
     FAST(pool)(table);
     FAST(random)(table);

@@ -1,7 +1,7 @@
 /* blur.h: a plane convolved with the sum of two separable kernels, which is how the PSF is made. */
 #ifndef GAL_BLUR_H
 #define GAL_BLUR_H
-#include "picture.h"
+#include "kernels.h"
 #include "cpu/fast/vec.h"
 
 /* One pass: GAL_SIDE outputs from `in` on, taps `step` floats apart. */

@@ -1,9 +1,8 @@
-/* mock.c: the mock survey's flux in r of a vector of draws at once, in float32: one draw in seven is bright
- * enough to be looked at again by the model itself. The formulas are mock/population.c's and spectrum.c's, to
- * be read there; what is said here is only what differs. */
+/* flux.c: the flux in r of a vector of draws at once, in float32: one draw in seven is bright enough for the
+ * model itself to work it out again. The formulas are those of mock/population.c and mock/spectrum.c and are
+ * explained there; the comments here name the differences. */
+#include "kernels.h"
 #include "mock/quick.h"
-#include "cpu/cpu.h"
-#include "cpu/fast/fast.h"
 #include "cpu/fast/philox.h"
 #include "cpu/fast/vmath.h"
 
@@ -163,8 +162,8 @@ INLINE vec flux(const latents *l, const gal_mock_quick *t)
     return light * ten_to(l->log_mass) / (surviving * distance * distance);
 }
 
-/* Latents {SIDE} of draws first, first + 1, … from their streams, as population.c draws them. */
-INLINE void from_streams(float latents[10][SIDE], const gal_mock_flux_args *g, int64_t first)
+/* Latents {SIDE} of draws first, first + 1, ... from their streams, as population.c draws them. */
+INLINE void from_streams(float latents[10][SIDE], const gal_mock_quick *t, uint64_t seed, int64_t first)
 {
     uint64_t block[SIDE], stream[SIDE];
     blocks words[3];
@@ -174,7 +173,7 @@ INLINE void from_streams(float latents[10][SIDE], const gal_mock_flux_args *g, i
             block[s] = (uint64_t)b;
             stream[s] = (uint64_t)(first + s) << 8 | GAL_MOCK_POPULATION;
         }
-        philox(&words[b], g->seed, block, stream);
+        philox(&words[b], seed, block, stream);
     }
     for (int i = 0; i < 8; i += 2)
         normals(words[1 + i / 4].word[i % 4], words[1 + i / 4].word[i % 4 + 1], normal[i], normal[i + 1]);
@@ -184,43 +183,39 @@ INLINE void from_streams(float latents[10][SIDE], const gal_mock_flux_args *g, i
             latents[i][s] = ((float)(words[0].word[i][s] >> 8) + 0.5f) * 0x1p-24f;
     for (int s = 0; s < SIDE; s += VL) {
         vec at = load(&latents[0][s]) * GAL_MASS_NODES, place = load(&latents[1][s]);
-        store(&latents[0][s], look_up(g->tables->log_mass, GAL_MASS_NODES, at));
-        store(&latents[1][s],
-              redshift(place, look_up(g->tables->volume, GAL_MASS_NODES, at), g->tables->nearest));
+        store(&latents[0][s], look_up(t->log_mass, GAL_MASS_NODES, at));
+        store(&latents[1][s], redshift(place, look_up(t->volume, GAL_MASS_NODES, at), t->nearest));
     }
 }
 
-static gal_status mock_flux(const gal_lane *lane, const void *args)
+/* Latents {SIDE} from `from` on of given {10, count}; behind the last one those of any galaxy. */
+INLINE void from_given(float latents[10][SIDE], const float *given, int64_t from, int64_t count)
 {
-    const gal_mock_flux_args *g = args;
-    int64_t from, to;
-    gal_share(lane, g->count, SIDE, &from, &to);
-    for (; from < to; from += SIDE) {
-        float latent[10][SIDE], y[SIDE];
-        size_t n = (size_t)(to - from < SIDE ? to - from : SIDE);
-        if (g->latents) {
-            for (int i = 0; i < 10; i++) {
-                for (size_t s = n; s < SIDE; s++)
-                    latent[i][s] = i == 0 ? 10 : 0.1f; /* any galaxy: it is not stored */
-                memcpy(latent[i], g->latents + i * g->count + from, n * sizeof **latent);
-            }
-        } else {
-            from_streams(latent, g, g->first + from);
-        }
+    size_t n = (size_t)(count - from < SIDE ? count - from : SIDE);
+    for (int i = 0; i < 10; i++) {
+        for (size_t s = n; s < SIDE; s++)
+            latents[i][s] = i == 0 ? 10 : 0.1f;
+        memcpy(latents[i], given + i * count + from, n * sizeof **latents);
+    }
+}
+
+void FAST(flux)(float *y, const float *given, uint64_t seed, int64_t first, int64_t count)
+{
+    const gal_mock_quick *t = gal_mock_quick_ready();
+    for (int64_t from = 0; from < count; from += SIDE) {
+        float latent[10][SIDE], fluxes[SIDE];
+        if (given)
+            from_given(latent, given, from, count);
+        else
+            from_streams(latent, t, seed, first + from);
         for (int s = 0; s < SIDE; s += VL) {
             latents l = {.log_mass = load(&latent[0][s]),
                          .z = load(&latent[1][s]),
                          .inclination = load(&latent[2][s])};
             for (int i = 0; i < 7; i++)
                 l.normal[i] = load(&latent[3 + i][s]);
-            store(&y[s], flux(&l, g->tables));
+            store(&fluxes[s], flux(&l, t));
         }
-        memcpy(g->y + from, y, n * sizeof *y);
+        memcpy(y + from, fluxes, (size_t)(count - from < SIDE ? count - from : SIDE) * sizeof *y);
     }
-    return GAL_OK;
-}
-
-void FAST(mock)(gal_backend *table)
-{
-    table->mock_flux = mock_flux;
 }

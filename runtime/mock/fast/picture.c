@@ -1,5 +1,5 @@
 /* picture.c: the profiles of a galaxy, its noise and its colours, a vector of pixels at a time. */
-#include "picture.h"
+#include "kernels.h"
 #include "cpu/fast/philox.h"
 #include "cpu/fast/vmath.h"
 #include "blur.h"
@@ -142,4 +142,4 @@ static void colours(uint8_t *rgb, const float *gri)
     }
 }
 
-const gal_picture_kernels GAL_PASTE(gal_, picture, GAL_ISA) = {disc, bulge, blur, noise, colours};
+const gal_picture_kernels FAST(picture) = {disc, bulge, blur, noise, colours};

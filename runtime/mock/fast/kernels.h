@@ -1,8 +1,9 @@
-/* picture.h: the loops over pixels that a cutout is made of. Every file of this folder is compiled once for
- * each instruction set, like cpu/fast; image.c picks one. Planes are {128, 128}; positions are in pixels from
- * the centre, x to the right and y downwards. */
-#ifndef GAL_PICTURE_H
-#define GAL_PICTURE_H
+/* kernels.h: the mock survey's loops that are worth vectors: the flux of many draws, and the pixels of a
+ * cutout. Every .c of this folder is compiled once for each instruction set, as in cpu/fast; mock/kernels.c
+ * chooses the set. Planes are {128, 128}; positions are in pixels from the centre, x to the right and y
+ * downwards. */
+#ifndef GAL_MOCK_KERNELS_H
+#define GAL_MOCK_KERNELS_H
 #include <stdint.h>
 
 enum { GAL_SIDE = 128, GAL_PLANE = GAL_SIDE * GAL_SIDE, GAL_TAPS = 24 };
@@ -40,6 +41,21 @@ typedef struct gal_picture_kernels {
 
 enum { GAL_PICTURE_ROW = GAL_SIDE + 2 * GAL_TAPS, GAL_PICTURE_WORK = GAL_SIDE * GAL_PICTURE_ROW * 2 };
 
-extern const gal_picture_kernels gal_picture_plain, gal_picture_avx2, gal_picture_avx512;
+/* flux {count} in r, nanomaggies, as gal_mock_fluxes of model.h. */
+typedef void gal_flux_kernel(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
+
+/* All of one instruction set. */
+typedef struct gal_mock_kernels {
+    gal_flux_kernel *flux;
+    const gal_picture_kernels *picture;
+} gal_mock_kernels;
+
+/* The set named "plain", "avx2" or "avx512" (gal_cpu_isa() names the one to use); NULL where the build has
+ * none of that name. The machine has to be able to run it. */
+const gal_mock_kernels *gal_mock_kernels_of(const char *isa);
+
+/* flux.c, picture.c */
+extern gal_flux_kernel gal_fast_flux_plain, gal_fast_flux_avx2, gal_fast_flux_avx512;
+extern const gal_picture_kernels gal_fast_picture_plain, gal_fast_picture_avx2, gal_fast_picture_avx512;
 
 #endif
