@@ -26,7 +26,7 @@ local function names_of(option, v, least)
     return names
   end
   if type(v) ~= "table" or #v < least then
-    raise("flow: %s is %s, expected a list of names or a whole number of at least %d", option, errors.kind(v), least)
+    raise("flow: %s is %s, expected a list of names or an integer of at least %d", option, errors.kind(v), least)
   end
   local seen = {}
   for i, name in ipairs(v) do

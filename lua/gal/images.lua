@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local known = require("gal.base.options").known
 local C = ffi.C
 local raise, check = errors.raise, errors.check
 
@@ -37,7 +38,7 @@ local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
 -- of each its central crop x crop pixels (0: all), averaged over bin x bin. hashes: one of each image's
 -- contents, by which sets are told apart without reading them.
 function images.open(path, options)
-  options = errors.options("images", options, { "crop", "bin", "hashes" })
+  options = known("images", options, { "crop", "bin", "hashes" })
   check(C.gal_images_open(out, path))
   local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = options.crop or 0, bin = options.bin or 1 }
   check(C.gal_images_shape(self.h, self.crop, self.bin))

@@ -18,8 +18,7 @@ local gal = {
   interrupted = errors.interrupted, is_tensor = handle.is_tensor,
 }
 
-local known, host = pcall(require, "gal.host")
-gal.version = known and host.version or nil
+gal.version = require("gal.base.host").version
 
 --- gal.load(path) --> what a .npy, .npz or .safetensors file holds; raises where it can't.
 function gal.load(...) return require("gal.data.arrays").load(...) end

@@ -7,7 +7,7 @@ local folder = require "gal.base.path"
 local json = require "gal.base.json"
 local table_ = require "gal.table"
 local C = ffi.C
-local check, raise, number = errors.check, errors.raise, arguments.number
+local check, raise, integer = errors.check, errors.raise, arguments.integer
 
 local survey = {}
 
@@ -22,8 +22,8 @@ local found, drawn = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
 -- they are.
 function survey.search(options)
   local o = arguments.known("survey", options, { "n", "seed", "progress" })
-  local n = number("survey", o, "n", nil, 1, 2 ^ 34, true) or raise "survey: n is nil, expected how many galaxies"
-  check(C.gal_mock_new(handle, number("survey", o, "seed", 0, 0, 2 ^ 53, true), n))
+  local n = integer("survey", o, "n", nil, 1, 2 ^ 34) or raise "survey: n is nil, expected how many galaxies"
+  check(C.gal_mock_new(handle, integer("survey", o, "seed", 0, 0, 2 ^ 53), n))
   local mock = ffi.gc(handle[0], C.gal_mock_free)
   repeat
     check(C.gal_mock_search(found, drawn, mock, DRAWS))
@@ -125,9 +125,9 @@ function survey.make(options)
   if type(o.out) ~= "string" then raise("survey: out is %s, expected the name of a folder", errors.kind(o.out)) end
   local names, mask = {}, mask_of(o.without or {})
   for i, name in ipairs(survey.couplings) do if math.floor(mask / 2 ^ (i - 1)) % 2 == 1 then names[#names + 1] = name end end
-  local n, with_cutouts = number("survey", o, "n", nil, 1, 2 ^ 34, true), o.cutouts ~= false
+  local n, with_cutouts = integer("survey", o, "n", nil, 1, 2 ^ 34), o.cutouts ~= false
   if not n then raise "survey: n is nil, expected how many galaxies" end
-  local settings = { n = n, seed = number("survey", o, "seed", 0, 0, 2 ^ 53, true), cutouts = with_cutouts, neighbours = o.neighbours ~= false,
+  local settings = { n = n, seed = integer("survey", o, "seed", 0, 0, 2 ^ 53), cutouts = with_cutouts, neighbours = o.neighbours ~= false,
     without = setmetatable(names, json.list), version = require("gal").version or "" }
   local lock = open(o.out, settings)
   local finished = folder.kind(o.out .. "/catalog.fits") == "file"

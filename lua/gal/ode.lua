@@ -35,7 +35,7 @@ end
 local function solve(method, velocity, y, options)
   local where = "ode." .. method
   options = arguments.known(where, options, { "t0", "t1", "steps" })
-  local steps = arguments.number(where, options, "steps", 100, 1, nil, true)
+  local steps = arguments.integer(where, options, "steps", 100, 1)
   local t0, t1 = arguments.number(where, options, "t0", 0, -math.huge), arguments.number(where, options, "t1", 1, -math.huge)
   if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
     errors.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, errors.kind(velocity))

@@ -156,13 +156,13 @@ function plot.figure(path, spec)
     if panel and not (type(panel) == "table" and panel.is_panel) then raise("figure: panels[%d] is %s, expected plot.panel{…} or false", i, kind(panel)) end
     if panel and #panel == 0 then raise("figure: panels[%d] has no layers", i) end
   end
-  local columns = arguments.number("figure", spec, "columns", math.min(#panels, 3), 1, 100, true)
+  local columns = arguments.integer("figure", spec, "columns", math.min(#panels, 3), 1, 100)
   local rows = math.ceil(#panels / columns)
   local first = panels[1] and panels[1][1]
   local width, height = columns * 420, rows * 360 + (spec.title and 30 or 0)
   if #panels == 1 and first and first.kind == "picture" then width, height = first.width + 2, first.height + 2 + (panels[1].title and 24 or 0) end
-  width = arguments.number("figure", spec, "width", width, 50, 20000, true)
-  height = arguments.number("figure", spec, "height", height, 50, 20000, true)
+  width = arguments.integer("figure", spec, "width", width, 50, 20000)
+  height = arguments.integer("figure", spec, "height", height, 50, 20000)
 
   local home, name = path:match "^(.*/)([^/]+)%.png$"
   home, name = home or "./", name or path:match "^(.+)%.png$"

@@ -3,6 +3,7 @@
 -- strings, as asked.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local options_of = require "gal.base.options"
 local handle = require "gal.tensor.memory"
 local tensor = require "gal.tensor"
 local near = require "gal.base.spelling"
@@ -302,8 +303,8 @@ function module.open(source, options)
     return make(source)
   end
   if type(source) ~= "string" then raise("table: path is %s, expected a string or a table of columns", kind(source)) end
-  options = errors.options("table", options, { "hdu" })
-  local hdu = options.hdu == nil and -1 or errors.integer("table", "hdu", options.hdu, 0, 1e6)
+  options = options_of.known("table", options, { "hdu" })
+  local hdu = options_of.integer("table", options, "hdu", -1, 0, 1e6)
   check(C.gal_table_open(out, source, hdu))
   local t = wrap(out[0])
   t.path = source

@@ -6,6 +6,7 @@ local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local host = require "gal.base.host"
 local arguments = require "gal.base.options"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
@@ -13,7 +14,7 @@ local rows = require "gal.train.rows"
 local step = require "gal.train.step"
 local files = require "gal.train.files"
 local sets = require "gal.images"
-local raise, number = errors.raise, arguments.number
+local raise, number, integer = errors.raise, arguments.number, arguments.integer
 
 local train = {}
 
@@ -33,10 +34,10 @@ local function settings_of(o)
   end
   if o.precision == "bf16" and not o.flow.encoder then raise "fit: precision is \"bf16\", but the flow has no encoder whose convolutions it would be of" end
   return {
-    batch = number("fit", o, "batch", 64, 1, nil, true), lr = number("fit", o, "lr", 5e-4, 0), epochs = number("fit", o, "epochs", 200, 1, nil, true),
-    patience = number("fit", o, "patience", 20, 1, nil), seed = number("fit", o, "seed", 0, 0, 2 ^ 53, true),
+    batch = integer("fit", o, "batch", 64, 1), lr = number("fit", o, "lr", 5e-4, 0), epochs = integer("fit", o, "epochs", 200, 1),
+    patience = number("fit", o, "patience", 20, 1, nil), seed = integer("fit", o, "seed", 0, 0, 2 ^ 53),
     weight_decay = number("fit", o, "weight_decay", 0.01, 0), clip = number("fit", o, "clip", nil, 0),
-    average = average and number("fit", o, "decay", 0.999, 0, 1) or false, draws = number("fit", o, "draws", 1, 1, nil, true),
+    average = average and number("fit", o, "decay", 0.999, 0, 1) or false, draws = integer("fit", o, "draws", 1, 1),
     augment = o.augment or nil,
     precision = o.precision == "bf16" and "bf16" or nil,
   }
@@ -292,8 +293,7 @@ function train.fit(options)
   self.stopped = "interrupt"
   self.report { stopped = "interrupt", epoch = self.epoch, epochs = self.settings.epochs, whole = true }
   local run = finish(self)
-  local known, host = pcall(require, "gal.host")
-  if known and host.interactive then return run end
+  if host.interactive then return run end
   error(gal.interrupted, 0)
 end
 

@@ -200,7 +200,7 @@ promise("Ragged or miscounted input raises and names the place.", function()
   check.raises(function() gal.tensor({ 1, 2 }):item() end, "item: x is {2}, expected one element", true)
   check.raises(function() gal.rng "a" end, "rng: seed is", true)
   check.raises(function() gal.rand({ 2 }, { rng = 7 }) end, "rand: rng is the number 7, expected a generator", true)
-  check.raises(function() gal.rand({ 2 }, { seed = 7 }) end, "rand: unknown option seed", true)
+  check.raises(function() gal.rand({ 2 }, { seed = 7 }) end, "rand: unknown option 'seed', expected one of rng, device", true)
 end)
 
 -- ---- dtypes ----

@@ -195,7 +195,7 @@ fails("what only calls itself FITS is refused", function() local _ = gal.table(w
 fails("an unknown ending is refused", function() local _ = gal.table(write("a.parquet", "PAR1")) end, "a.parquet: is no table: expected a FITS file, or a name")
 fails("a folder is no table", function() local _ = gal.table(folder) end, "is a folder, expected a regular file")
 fails("a path that is no string is refused", function() local _ = gal.table(7) end, "table: path is the number 7, expected a string")
-fails("a misspelt option is refused", function() local _ = gal.table(golden .. "table.fits", { hud = 2 }) end, "unknown option hud, expected hdu")
+fails("a misspelt option is refused", function() local _ = gal.table(golden .. "table.fits", { hud = 2 }) end, "unknown option 'hud', expected 'hdu'?")
 fails("lists of different lengths are refused", function() local _ = gal.table{ a = { 1, 2 }, b = { 1 } } end, 'column "b" has 1 rows, column "a" has 2')
 fails("a mixed list is refused", function() local _ = gal.table{ a = { 1, "2" } } end, 'column "a" has the string "2" in row 2, expected a number')
 fails("a tensor of three dimensions is refused", function() local _ = gal.table{ a = gal.ones{ 2, 2, 2 } } end, 'column "a" is a tensor {2, 2, 2}, expected shape {rows}')

@@ -120,7 +120,7 @@ end)
 check.case("wrong arguments are named at the caller's line", function()
   local net = nn.mlp { 3, 4, 2 }
   check.raises(function() net(gal.zeros { 5, 4 }) end, "linear: x is {5, 4}, expected 3", true)
-  check.raises(function() nn.linear(0, 3) end, "linear: inputs is 0, expected a whole number", true)
+  check.raises(function() nn.linear(0, 3) end, "linear: inputs is 0, expected an integer of at least 1", true)
   check.raises(function() nn.sequential { nn.silu(), 3 } end, "sequential: entry 2 is the number 3, expected a module", true)
   check.raises(function() nn.mlp { 3, 2, activation = "swish" } end, "mlp: activation is 'swish'", true)
   check.raises(function() net:load_state { ["1.weight"] = gal.zeros { 4, 3 } } end, "load_state: '1.bias' is missing", true)

@@ -353,7 +353,7 @@ check.case("bad rows are named at the caller's line", function()
   check.raises(function() fit(options { theta = theta, context = gal.zeros { 50, 2 }, valid = { 51 } }) end, "fit: valid%[1%] is the number 51, expected a row number", true)
   check.raises(function() fit(options { theta = gal.ones { 50, 2 }, context = x }) end, "flow: 'a' has the same value in all %d+ rows", true)
   check.raises(function() fit(options { epoch = 4 }) end, "fit: unknown option 'epoch', expected 'epochs'?", true)
-  check.raises(function() fit(options { batch = 0 }) end, "fit: batch is 0, expected a whole number of at least 1", true)
+  check.raises(function() fit(options { batch = 0 }) end, "fit: batch is 0, expected an integer of at least 1", true)
   check.raises(function() fit { theta = theta } end, "fit: flow is nil, expected a flow", true)
   check.raises(function() fit(options { schedule = "linear" }) end, 'fit: schedule is the string "linear"', true)
   local data = { theta = theta, context = x, names = { theta = { "b", "a" }, context = { "x", "y" } } }

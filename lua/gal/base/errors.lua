@@ -1,6 +1,6 @@
--- Errors as the user meets them: one sentence that names the argument, what it was and what was expected, at
--- the user's own line however deep in the library it is found. Everything in lua/gal raises through here;
--- nothing here knows tensors.
+-- Errors as the user meets them: one sentence that names the argument, its value and what was expected, at
+-- the user's own line however deep in the library the mistake is found. Everything in lua/gal raises through
+-- here. Single arguments are checked here too, tables of options in base/options.lua.
 local ffi = require "ffi"
 local C = ffi.C
 
@@ -21,18 +21,18 @@ local function is_library(source)
   return known
 end
 
--- What refuse raises. galrun prints it without a traceback, by the metafield `refusal`.
+-- The value that refuse raises. galrun prints it without a traceback, by the metafield `refusal`.
 local Refusal = { refusal = true, __tostring = function(self) return self.sentence end }
 
---- refuse(sentence): an error that is the fault of what somebody said at the command line: the sentence is
--- all that there is to tell, neither line nor traceback. Never returns.
+--- refuse(sentence): a usage error: a mistake at the command line, printed without file, line or traceback.
+-- Never returns.
 function M.refuse(sentence) error(setmetatable({ sentence = sentence }, Refusal), 0) end
 
-local spoken_to = {} -- sources of scripts whose lines say nothing to those who run them
+local refusing = {} -- source of a chunk -> whether its errors are shown as usage errors
 
---- refuses_for(source): from here on what is raised at a line of that chunk is refused: an experiment of
--- galrun's own, whose user did not write it.
-function M.refuses_for(source) spoken_to[source] = true end
+--- refuses_for(source): from here on errors at lines of that chunk are shown as usage errors: the chunk is
+-- one of galrun's own experiments, and its user did not write the line.
+function M.refuses_for(source) refusing[source] = true end
 
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never
 -- returns.
@@ -45,7 +45,7 @@ function M.raise(format, ...)
       level = 0
       break
     end
-    if spoken_to[info.source] then M.refuse(message) end
+    if refusing[info.source] then M.refuse(message) end
     if info.what ~= "C" and not is_library(info.source) then break end
     level = level + 1
   end
@@ -82,35 +82,51 @@ function M.kind(value)
   if t == "nil" then return "nil" end
   if t == "number" then return string.format("the number %.14g", value) end
   if t == "boolean" then return "the boolean " .. tostring(value) end
-  if t == "string" then return string.format("the string %q", #value > 40 and value:sub(1, 37) .. "..." or value) end
+  if t == "string" then
+    return string.format("the string %q", #value > 40 and value:sub(1, 37) .. "..." or value)
+  end
   if t == "table" and type(value.shape_text) == "function" then return "a tensor " .. value:shape_text() end
   return "a " .. t
 end
 
---- integer(op, name, value, low, high): value, if it is an integer from low to high; else raises naming the
--- argument.
-function M.integer(op, name, value, low, high)
-  if type(value) ~= "number" or value ~= math.floor(value) or value < low or value > high or value == math.huge then
-    local range = high == math.huge and string.format("of at least %d", low) or string.format("from %d to %d", low, high)
-    if high < low then range = "in an empty range" end
-    raise("%s: %s is %s, expected an integer %s", op, name, type(value) == "number" and string.format("%.14g", value) or M.kind(value), range)
-  end
-  return value
+-- ---- single arguments ----
+
+-- A bound in words: an integer with all its digits.
+local function digits(v)
+  return string.format(v % 1 == 0 and math.abs(v) <= 2 ^ 53 and "%d" or "%.14g", v)
 end
 
---- options(op, given, known): checks that `given` is nil or a table with only the keys of the list `known`,
--- and a device among them a string; returns a table.
-function M.options(op, given, known)
-  if given == nil then return {} end
-  if type(given) ~= "table" then raise("%s: options is %s, expected a table", op, M.kind(given)) end
-  for key in pairs(given) do
-    local found = false
-    for i = 1, #known do found = found or known[i] == key end
-    if not found then raise("%s: unknown option %s, expected %s", op, tostring(key), table.concat(known, ", ")) end
+local function refuse_number(op, name, value, noun, low, high)
+  local range = ""
+  if high and high < math.huge then
+    range = string.format(" from %s to %s", digits(low), digits(high))
+    if high < low then range = range .. " (there is none)" end
+  elseif low and low > -math.huge then
+    range = " of at least " .. digits(low)
   end
-  local device = given.device
-  if device ~= nil and type(device) ~= "string" then raise("%s: device is %s, expected a string such as \"cpu\"", op, M.kind(device)) end
-  return given
+  local found = type(value) == "number" and string.format("%.14g", value) or M.kind(value)
+  raise("%s: %s is %s, expected %s%s", op, name, found, noun, range)
+end
+
+--- number(op, name, value[, low[, high]]): value, if it is a number from low to high; else raises naming the
+-- argument.
+function M.number(op, name, value, low, high)
+  local fits = type(value) == "number" and value >= (low or -math.huge) and value <= (high or math.huge)
+  return fits and value or refuse_number(op, name, value, "a number", low, high)
+end
+
+--- integer(op, name, value[, low[, high]]): value, if it is an integer from low to high; else raises naming
+-- the argument.
+function M.integer(op, name, value, low, high)
+  local fits = type(value) == "number" and value % 1 == 0 and value >= (low or -math.huge)
+    and value <= (high or math.huge)
+  return fits and value or refuse_number(op, name, value, "an integer", low, high)
+end
+
+--- device(op, value[, name = "device"]): value, if it is a string or nil; else raises naming the argument.
+function M.device(op, value, name)
+  if value == nil or type(value) == "string" then return value end
+  raise("%s: %s is %s, expected a string such as \"cpu\"", op, name or "device", M.kind(value))
 end
 
 return M

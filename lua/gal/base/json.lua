@@ -1,15 +1,20 @@
--- json: settings, architectures and checkpoints' small print as text. Reads and writes RFC 8259 in plain Lua;
--- nothing here knows what the values mean.
+-- json: settings, architectures and the metadata of checkpoints as text. Reads and writes RFC 8259 in plain
+-- Lua; its callers know what the values mean.
 local json = {}
 
-local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local escapes = {
+  ['"'] = '\\"', ["\\"] = "\\\\",
+  ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
+}
 
 local function text(s)
   return '"' .. s:gsub('[%c"\\]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end) .. '"'
 end
 
 local function number(v)
-  if v ~= v or v == math.huge or v == -math.huge then error("json.encode: a number is " .. tostring(v) .. ", expected a finite one", 0) end
+  if v ~= v or v == math.huge or v == -math.huge then
+    error("json.encode: a number is " .. tostring(v) .. ", expected a finite one", 0)
+  end
   if v == math.floor(v) and math.abs(v) < 2^53 then return ("%d"):format(v) end
   for digits = 15, 17 do -- the shortest that reads back as the same double
     local s = ("%." .. digits .. "g"):format(v)
@@ -37,11 +42,15 @@ end
 local function object(v, pad)
   local keys, parts = {}, {}
   for key in pairs(v) do
-    if type(key) ~= "string" then error("json.encode: a key is " .. tostring(key) .. ", expected a string or a list without holes", 0) end
+    if type(key) ~= "string" then
+      error("json.encode: a key is " .. tostring(key) .. ", expected a string or a list without holes", 0)
+    end
     keys[#keys + 1] = key
   end
   table.sort(keys)
-  for i, key in ipairs(keys) do parts[i] = text(key) .. (pad and ": " or ":") .. encode(v[key], pad and pad .. " ") end
+  for i, key in ipairs(keys) do
+    parts[i] = text(key) .. (pad and ": " or ":") .. encode(v[key], pad and pad .. " ")
+  end
   return list(parts, "{", "}", pad)
 end
 
@@ -50,26 +59,33 @@ function encode(v, pad)
   if kind == "string" then return text(v) end
   if kind == "number" then return number(v) end
   if kind == "boolean" then return tostring(v) end
-  if kind ~= "table" then error("json.encode: a value is a " .. kind .. ", expected a table, string, number or boolean", 0) end
+  if kind ~= "table" then
+    error("json.encode: a value is a " .. kind .. ", expected a table, string, number or boolean", 0)
+  end
   if v[1] ~= nil or getmetatable(v) == json.list then return array(v, pad) end
   return object(v, pad)
 end
 
---- The value as JSON: tables with v[1] are arrays, others objects with their keys in order, so that equal
--- values give equal text. pretty = true breaks lines. An empty table is {}, unless it is setmetatable({},
--- json.list). Numbers read back as the same doubles.
+--- json.encode(v[, pretty]) --> the value as JSON: tables with v[1] are arrays, others objects with their
+-- keys in order, so that equal values give equal text. pretty = true breaks lines. An empty table is {},
+-- unless it is setmetatable({}, json.list). Numbers read back as the same doubles.
 function json.encode(v, pretty) return encode(v, pretty and "" or nil) end
 
 --- Marks an array that may be empty: setmetatable({}, json.list).
 json.list = {}
 
-local unescapes = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+local unescapes = {
+  b = "\b", f = "\f", n = "\n", r = "\r", t = "\t",
+  ['"'] = '"', ["\\"] = "\\", ["/"] = "/",
+}
 
+-- A code point's bytes: six bits of it in each byte behind the first.
 local function utf8(code)
+  local function six(shift) return 0x80 + math.floor(code / 2 ^ shift) % 64 end
   if code < 0x80 then return string.char(code) end
-  if code < 0x800 then return string.char(0xC0 + math.floor(code / 64), 0x80 + code % 64) end
-  if code < 0x10000 then return string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64) end
-  return string.char(0xF0 + math.floor(code / 262144), 0x80 + math.floor(code / 4096) % 64, 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
+  if code < 0x800 then return string.char(0xC0 + math.floor(code / 64), six(0)) end
+  if code < 0x10000 then return string.char(0xE0 + math.floor(code / 4096), six(6), six(0)) end
+  return string.char(0xF0 + math.floor(code / 262144), six(12), six(6), six(0))
 end
 
 local function fail(s, at, expected)
@@ -79,6 +95,16 @@ local function fail(s, at, expected)
 end
 
 local function skip(s, at) return s:find("[^ \t\r\n]", at) or #s + 1 end
+
+-- The character whose \u escape has its digits at `at`; a surrogate takes the escape behind it along.
+local function decode_unicode(s, at)
+  local digits = s:match("^%x%x%x%x", at) or fail(s, at, "four hexadecimal digits")
+  local code = tonumber(digits, 16)
+  at = at + 4
+  local low = code >= 0xD800 and code < 0xDC00 and s:match("^\\u([dD][c-fC-F]%x%x)", at)
+  if low then code, at = 0x10000 + (code - 0xD800) * 1024 + tonumber(low, 16) - 0xDC00, at + 6 end
+  return utf8(code), at
+end
 
 local function decode_text(s, at)
   local parts = {}
@@ -92,16 +118,12 @@ local function decode_text(s, at)
     if c == "\\" then
       local e = s:sub(stop + 1, stop + 1)
       if e == "u" then
-        local code = tonumber(s:match("^%x%x%x%x", stop + 2) or fail(s, stop + 2, "four hexadecimal digits"), 16)
-        at = stop + 6
-        local low = code >= 0xD800 and code < 0xDC00 and s:match("^\\u([dD][c-fC-F]%x%x)", at)
-        if low then code, at = 0x10000 + (code - 0xD800) * 1024 + tonumber(low, 16) - 0xDC00, at + 6 end
-        parts[#parts + 1] = utf8(code)
+        parts[#parts + 1], at = decode_unicode(s, stop + 2)
       else
         parts[#parts + 1] = unescapes[e] or fail(s, stop + 1, "an escape")
         at = stop + 2
       end
-    else -- the byte 127, which %c holds for a control character and JSON does not
+    else -- the byte 127: a control character to %c, a letter to JSON
       parts[#parts + 1], at = c, stop + 1
     end
   end
@@ -161,7 +183,8 @@ function decode(s, at)
   return v, at + #digits
 end
 
---- The value of a JSON text; null is nil. Raises with line and byte where the text is malformed.
+--- json.decode(s) --> the value of a JSON text; null is nil. Raises with line and byte where the text is
+-- malformed.
 function json.decode(s)
   local v, at = decode(s, 1)
   at = skip(s, at)

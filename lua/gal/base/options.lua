@@ -1,43 +1,52 @@
--- arguments: what optimisers, flows and training check of the tables of options they are given, so that a
--- mistyped name is an error and not a default.
+-- Tables of options, as the library's functions take them last: {lr = 1e-3, device = "cuda"}. A mistyped name
+-- is an error instead of a default, and every value is checked with the sentences of base/errors.lua.
 local errors = require "gal.base.errors"
-local core = require "gal.tensor"
-local near = require "gal.base.spelling"
-local kind = errors.kind
+local spelling = require "gal.base.spelling"
 
-local arguments = {}
+local options = {}
 
---- Raises unless every key of `given` is in the list `known`; where names the function. nil counts as {};
--- returns the table.
-function arguments.known(where, given, known)
-  if given == nil then return {} end
-  if type(given) ~= "table" or core.is_tensor(given) then
-    errors.raise("%s: the options are %s, expected a table", where, kind(given))
+-- "'lr'?" where one of the names is near to key, else all of them.
+local function expected(key, names)
+  local meant = type(key) == "string" and spelling.names(key, names)[1]
+  if meant then return ("'%s'?"):format(meant) end
+  return #names == 1 and ("'%s'"):format(names[1]) or "one of " .. table.concat(names, ", ")
+end
+
+local function has(names, key)
+  for i = 1, #names do
+    if names[i] == key then return true end
   end
-  local set = {}
-  for _, name in ipairs(known) do set[name] = true end
+  return false
+end
+
+--- options.known(op, given, names): given, a table whose keys are all in the list `names` and whose device is
+-- a string or nil; {} where given is nil. Else raises; op is the function that the sentence begins with.
+function options.known(op, given, names)
+  if given == nil then return {} end
+  if type(given) ~= "table" or type(given.shape_text) == "function" then
+    errors.raise("%s: options is %s, expected a table", op, errors.kind(given))
+  end
   for key in pairs(given) do
-    if not set[key] then
-      local meant = type(key) == "string" and near.names(key, known)[1]
-      errors.raise("%s: unknown option '%s', expected %s", where, tostring(key), meant and ("'" .. meant .. "'?") or "one of " .. table.concat(known, ", "))
+    if not has(names, key) then
+      errors.raise("%s: unknown option '%s', expected %s", op, tostring(key), expected(key, names))
     end
   end
+  errors.device(op, given.device)
   return given
 end
 
---- options[name], or default where it is nil; raises unless it is a number in [low, high] (whole where whole
--- is true).
-function arguments.number(where, options, name, default, low, high, whole)
-  local v = options[name]
-  if v == nil then return default end
-  if type(v) == "number" and v >= low and v <= (high or math.huge) and (not whole or v % 1 == 0) then return v end
-  local range = whole and "a whole number" or "a number"
-  if high then
-    range = ("%s from %g to %g"):format(range, low, high)
-  elseif low > -math.huge then
-    range = ("%s of at least %g"):format(range, low)
-  end
-  errors.raise("%s: %s is %s, expected %s", where, name, type(v) == "number" and ("%.14g"):format(v) or kind(v), range)
+--- options.number(op, given, name, default[, low[, high]]): given[name], a number from low to high; default
+-- where it is nil.
+function options.number(op, given, name, default, low, high)
+  if given[name] == nil then return default end
+  return errors.number(op, name, given[name], low, high)
 end
 
-return arguments
+--- options.integer(op, given, name, default[, low[, high]]): given[name], an integer from low to high;
+-- default where it is nil.
+function options.integer(op, given, name, default, low, high)
+  if given[name] == nil then return default end
+  return errors.integer(op, name, given[name], low, high)
+end
+
+return options

@@ -1,4 +1,4 @@
--- Folders and whole text files for experiments: results appear complete under their names or not at all.
+-- Paths: folders and whole text files. A result appears under its name when it is complete.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local check, raise = errors.check, errors.raise
@@ -6,10 +6,15 @@ local C = ffi.C
 
 local folder = {}
 
-ffi.cdef "char *realpath(const char *path, char *resolved); void free(void *memory); int access(const char *path, int mode);"
+ffi.cdef [[
+char *realpath(const char *path, char *resolved);
+void free(void *memory);
+int access(const char *path, int mode);
+]]
+local W_OK_AND_X_OK = 3
 
---- folder.absolute(path): the path from the root, so that it still leads there from another folder; as it is
--- where there is nothing.
+--- folder.absolute(path) --> the path from the root, which leads there from any folder; path itself where
+-- nothing is there.
 function folder.absolute(path)
   local resolved = C.realpath(path, nil)
   if resolved == nil then return path end
@@ -18,33 +23,34 @@ function folder.absolute(path)
   return text
 end
 
---- "file", "folder" or nil, what stands at path.
+--- folder.kind(path) --> "file", "folder", or nil where there is nothing.
 function folder.kind(path)
   return ({ "file", "folder" })[C.gal_path_exists(path)]
 end
 
---- Makes the folder and those above it, where they are absent, and takes away what killed processes left
--- half-written in it; returns its path.
+--- folder.make(path): makes the folder and the folders above it where they are absent, and removes the
+-- half-written files that killed processes left in it. Returns path.
 function folder.make(path)
   check(C.gal_make_folder(path))
   C.gal_folder_sweep(path)
   return path
 end
 
---- folder.ready(path): the same, and raises where files can't be made in it: before results are worked out,
--- and not after.
+--- folder.ready(path): folder.make(path), and raises where no file can be made in the folder: so that this is
+-- known before results are worked out.
 function folder.ready(path)
   folder.make(path)
-  if C.access(path, 3) ~= 0 then raise("%s: nothing can be written into this folder", path) end -- W_OK and X_OK
+  if C.access(path, W_OK_AND_X_OK) ~= 0 then raise("%s: nothing can be written into this folder", path) end
   return path
 end
 
---- Writes text to path, replacing what was there in one move.
+--- folder.write(path, text): the file at path holds text, whole: it replaces the old one in one move.
 function folder.write(path, text)
   check(C.gal_file_write(path, text, #text))
 end
 
---- The paths of a folder's files whose names end in `ending`, case ignored, in order of their names.
+--- folder.list(path, ending) --> the paths of the folder's files whose names end in `ending`, case ignored,
+-- in order of their names.
 function folder.list(path, ending)
   local pipe, list = io.popen(("ls -A '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))), {}
   for name in pipe:lines() do

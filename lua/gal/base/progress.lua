@@ -1,18 +1,18 @@
--- progress: how far long work is. On a terminal one line that is redrawn; elsewhere plain lines, few enough
--- for a log. Training, sampling and sweeps report through it.
-local host = require "gal.host"
+-- progress: progress reporting for long tasks. On a terminal one line that is redrawn; elsewhere plain lines,
+-- few enough for a log. Training, sampling and sweeps report through it.
+local host = require "gal.base.host"
 local C = require("ffi").C
 
 local REDRAWS = 0.1  -- seconds between two redrawings: as fast as one reads
-local QUIET = 1      -- seconds between two plain lines, at least
-local GROWTH = 0.05  -- and this share of the time so far, so that a log's length grows with the logarithm of the time
+local QUIET = 1      -- seconds between two plain lines, at least; and at least
+local GROWTH = 0.05  -- this share of the time so far: a log grows with the logarithm of the time
 local FIELDS = { "epoch", "train", "valid", "best" } -- shown first, in this order
 local OWN = { done = true, epoch = true, train = true, valid = true, best = true }
 
 local Progress = {}
 Progress.__index = Progress
 
---- A duration for people: "4.2 s", "3 min 20 s", "1 h 05 min".
+--- progress.duration(seconds) --> text for people: "4.2 s", "3 min 20 s", "1 h 05 min".
 local function duration(seconds)
   if seconds < 9.95 then return ("%.1f s"):format(seconds) end
   if seconds < 59.5 then return ("%d s"):format(seconds + .5) end
@@ -29,7 +29,8 @@ local function value_text(v)
   return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v)
 end
 
--- Rate and time left, by the work done here: what a resumed run had done before took none of this time.
+-- Units a second, and the seconds left. Only work of this process counts: a resumed run did the rest in
+-- another time.
 function Progress:pace(now)
   local worked, elapsed = self.done - self.origin, now - self.started
   if worked <= 0 or elapsed <= 0 then return nil end
@@ -37,24 +38,31 @@ function Progress:pace(now)
   return rate, math.max(0, self.total - self.done) / rate
 end
 
+-- "3/10" of so many units.
+function Progress:of_total(done) return value_text(done) .. "/" .. value_text(self.total) end
+
+-- "12.5 galaxies/s", or "4.2 s a galaxy" where that is less than one.
+function Progress:rate_text(rate)
+  if rate >= 1 then return ("%.3g %s/s"):format(rate, self.unit) end
+  local one = self.unit:gsub("ies$", "y"):gsub("s$", "")
+  return ("%s %s %s"):format(duration(1 / rate), one:match("^[aeiou]") and "an" or "a", one)
+end
+
 function Progress:text(now, finished)
   local parts = {}
   if self.label then parts[1] = self.label end
   if not self.fields.epoch then
-    parts[#parts + 1] = self.counted and ("%s/%s"):format(value_text(math.floor(self.done)), value_text(self.total))
+    parts[#parts + 1] = self.counted and self:of_total(math.floor(self.done))
       or ("%d %%"):format(100 * math.min(1, self.done / self.total))
   end
   for _, name in ipairs(FIELDS) do
     local v = self.fields[name]
-    if name == "epoch" and v and self.counted then v = ("%s/%s"):format(value_text(v), value_text(self.total)) end
+    if name == "epoch" and v and self.counted then v = self:of_total(v) end
     if v ~= nil then parts[#parts + 1] = name .. " " .. value_text(v) end
   end
   for _, name in ipairs(self.others) do parts[#parts + 1] = name .. " " .. value_text(self.fields[name]) end
   local rate, left = self:pace(now)
-  if rate and self.counted then
-    local one = self.unit:gsub("ies$", "y"):gsub("s$", "")
-    parts[#parts + 1] = rate >= 1 and ("%.3g %s/s"):format(rate, self.unit) or ("%s %s %s"):format(duration(1 / rate), one:match("^[aeiou]") and "an" or "a", one)
-  end
+  if rate and self.counted then parts[#parts + 1] = self:rate_text(rate) end
   if finished then
     parts[#parts + 1] = "in " .. duration(now - self.started)
   elseif left then
@@ -63,7 +71,7 @@ function Progress:text(now, finished)
   return table.concat(parts, ", ")
 end
 
--- The line, cut to the terminal's width: one that wraps can't be redrawn.
+-- Draws the line, cut to the terminal's width: a line that wraps can't be redrawn.
 function Progress:draw(now, finished)
   local text = self:text(now, finished)
   local columns = self.columns or host.columns() or 80
@@ -73,8 +81,8 @@ function Progress:draw(now, finished)
   self.drawn = now
 end
 
--- A log gets a line for each whole unit (or tenth), but not too often. Written when the work moves on, since
--- the losses of an epoch come after its last step.
+-- Adds a line to a log for each whole unit (or tenth), as far as QUIET and GROWTH allow. A line is written
+-- when the work moves on, since the losses of an epoch come after its last step.
 function Progress:log(now)
   if self.waiting and self.done > self.waiting.done then
     local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
@@ -90,10 +98,9 @@ function Progress:log(now)
   self.step = step
 end
 
---- Tells where the work is: done (units finished so far, or a fraction of 1 where no total was given), and
--- any figures to show: epoch, train, valid, best
---- first, others after them by name. What an update does not give keeps its last value. May be called as
--- often as one likes.
+--- p:update{done =, ...} reports where the work is: done, the units finished so far, or a fraction of 1 where
+-- no total was given, and any figures to show: epoch, train, valid and best first, others after them by name.
+-- A figure that is left out keeps its last value. May be called as often as one likes.
 function Progress:update(fields)
   local now = self.clock()
   self.done = fields.done or self.done
@@ -113,7 +120,7 @@ function Progress:update(fields)
   end
 end
 
---- Prints a line of its own, above the progress line.
+--- p:note(text) prints a line of its own, above the progress line.
 function Progress:note(text)
   if self.terminal then self.out:write("\r\27[K") end
   self.out:write(text, "\n")
@@ -121,7 +128,7 @@ function Progress:note(text)
   if self.terminal and self.updates > 0 then self:draw(self.clock()) end
 end
 
---- Ends with the last figures and the time that the work took. Once; later calls do nothing.
+--- p:finish() ends with the last figures and the time that the work took. Later calls do nothing.
 function Progress:finish()
   if self.finished or self.updates == 0 or self.clock() - self.started < self.after then return end
   self.finished = true
@@ -130,19 +137,23 @@ function Progress:finish()
   self.out:flush()
 end
 
---- progress{total =, label =, unit = "steps", first = 0, after = 0}: total is how many units (epochs,
--- galaxies) the work has, without it `done` is a fraction; first is
---- how many were done before, in a run that goes on; nothing is shown of work that takes less than `after`
--- seconds. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
+--- progress{total =, label =, unit = "steps", first = 0, after = 0} --> p. total is how many units (epochs,
+-- galaxies) the work has, without it `done` is a fraction; first is how many were done before, in a run
+-- that goes on; work that takes less than `after` seconds shows nothing. out (a file), terminal (a
+-- boolean), columns and clock (a function, seconds) are for tests.
 local function progress(o)
   o = o or {}
   local terminal = o.terminal
   if terminal == nil then terminal = not o.out and host.columns() ~= nil end
   local clock = o.clock or C.gal_now
   local total, first = o.total or 1, o.first or 0
-  return setmetatable({ total = total, counted = o.total ~= nil, label = o.label, unit = o.unit or "steps", origin = first, done = first, updates = 0,
-    step = math.floor(o.total and first or 10 * first), fields = {}, others = {}, started = clock(), clock = clock, after = o.after or 0, terminal = terminal, columns = o.columns,
-    out = o.out or io.stdout }, Progress)
+  return setmetatable({
+    total = total, counted = o.total ~= nil, label = o.label, unit = o.unit or "steps",
+    origin = first, done = first, updates = 0, step = math.floor(o.total and first or 10 * first),
+    fields = {}, others = {},
+    started = clock(), clock = clock, after = o.after or 0,
+    out = o.out or io.stdout, terminal = terminal, columns = o.columns,
+  }, Progress)
 end
 
 return setmetatable({ duration = duration }, { __call = function(_, o) return progress(o) end })

@@ -1,5 +1,5 @@
--- Which known name a mistyped one was meant to be, for the errors that name it.
-local near = {}
+-- Which known name a mistyped one was meant to be, for errors that suggest it.
+local spelling = {}
 
 -- Edits that turn a into b: a letter put in, left out, changed, or two neighbours swapped (Damerau 1964;
 -- optimal string alignment).
@@ -11,16 +11,16 @@ local function distance(a, b)
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)
       row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then row[j] = math.min(row[j], before[j - 2] + 1) end
+      local swapped = i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j)
+      if swapped then row[j] = math.min(row[j], before[j - 2] + 1) end
     end
   end
   return row[#b]
 end
 
---- The names of the list `candidates` that are near to `name`, nearest first, at most three: within a third
--- of its letters in edits (case ignored), or
---- beginning with it.
-function near.names(name, candidates)
+--- spelling.names(name, candidates) --> the names of the list that are near to `name`, nearest first, at most
+-- three: one edit for every three of its letters away (case ignored), or beginning with it.
+function spelling.names(name, candidates)
   local wanted, found = name:lower(), {}
   local limit = math.max(1, math.floor(#wanted / 3))
   for order, candidate in ipairs(candidates) do
@@ -28,7 +28,9 @@ function near.names(name, candidates)
     local d = math.abs(#given - #wanted) <= limit and distance(wanted, given) or math.huge
     -- "oh" is short for "oh_p50": behind what is one letter away, before what is further.
     if #wanted >= 2 and given:sub(1, #wanted) == wanted then d = math.min(d, 1.5) end
-    if d <= math.max(limit, 1.5) then found[#found + 1] = { name = candidate, distance = d, order = order } end
+    if d <= math.max(limit, 1.5) then
+      found[#found + 1] = { name = candidate, distance = d, order = order }
+    end
   end
   table.sort(found, function(a, b)
     if a.distance ~= b.distance then return a.distance < b.distance end
@@ -39,14 +41,14 @@ function near.names(name, candidates)
   return names
 end
 
---- suggest(name, candidates) --> ' (did you mean "oh_p50"?)', with up to three names, or '' where none is
--- near.
-function near.suggest(name, candidates)
-  local names = near.names(name, candidates)
+--- spelling.suggest(name, candidates) --> ' (did you mean "oh_p50"?)', with up to three names, or '' where
+-- none is near.
+function spelling.suggest(name, candidates)
+  local names = spelling.names(name, candidates)
   if #names == 0 then return "" end
   for i, found in ipairs(names) do names[i] = ("%q"):format(found) end
   local last = table.remove(names)
   return (" (did you mean %s?)"):format(#names > 0 and table.concat(names, ", ") .. " or " .. last or last)
 end
 
-return near
+return spelling

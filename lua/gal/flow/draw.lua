@@ -120,7 +120,7 @@ end
 -- Everything that the tiles of one call have in common.
 local function prepare(where, flow, x, options, density)
   options = arguments.known(where, options, OPTIONS)
-  local job = { flow = flow, density = density, scale = tiles.scale(where, flow), n = arguments.number(where, options, "n", 1000, 1, nil, true) }
+  local job = { flow = flow, density = density, scale = tiles.scale(where, flow), n = arguments.integer(where, options, "n", 1000, 1) }
   job.steps, job.tolerance, job.precision = tiles.solver(where, options, { f32 = true, bf16 = not density or nil })
   job.into = options.into
   if job.into ~= nil and type(job.into) ~= "function" then raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, errors.kind(job.into)) end

@@ -4,6 +4,7 @@
 local C = require("ffi").C
 local gal = require "gal"
 local errors = require "gal.base.errors"
+local host = require "gal.base.host"
 local arguments = require "gal.base.options"
 local ops = require "gal.tensor.conv"
 local raise = errors.raise
@@ -73,13 +74,13 @@ function tiles.log_normal(z)
   return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
 end
 
---- tiles.solver(where, options): steps (a whole number or "auto"), tolerance and precision, checked.
+--- tiles.solver(where, options): steps (an integer or "auto"), tolerance and precision, checked.
 function tiles.solver(where, options, precisions)
   local steps = options.steps
   if type(steps) == "string" and steps ~= "auto" then
-    raise("%s: steps is the string \"%s\", expected a whole number of at least 1, or \"auto\"", where, steps)
+    raise("%s: steps is the string \"%s\", expected an integer of at least 1, or \"auto\"", where, steps)
   end
-  if steps ~= "auto" then steps = arguments.number(where, options, "steps", 100, 1, nil, true) end
+  if steps ~= "auto" then steps = arguments.integer(where, options, "steps", 100, 1) end
   local tolerance = arguments.number(where, options, "tolerance", 1e-3, 0)
   if tolerance == 0 then raise("%s: tolerance is 0, expected a number above it", where) end
   local precision = options.precision
@@ -103,10 +104,7 @@ function tiles.progress(where, options, total, unit)
   local wanted = options.progress
   if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end
   if wanted ~= nil and type(wanted) ~= "boolean" then raise("%s: progress is %s, expected true, false or a function", where, errors.kind(wanted)) end
-  if wanted == nil then
-    local known, host = pcall(require, "gal.host")
-    wanted = known and host.interactive
-  end
+  if wanted == nil then wanted = host.interactive end
   if not wanted then return nil, function() end end
   local line = require("gal.base.progress") { total = total, unit = unit, after = PATIENCE }
   return function(done) line:update { done = done } end, function() line:finish() end

@@ -6,7 +6,7 @@ local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local C = ffi.C
-local check, raise, number = errors.check, errors.raise, arguments.number
+local check, raise, number, integer = errors.check, errors.raise, arguments.number, arguments.integer
 
 local M = {}
 local Reference = {}
@@ -83,8 +83,8 @@ local function new(magnitudes, options)
   local flux = ffi.new("double[?]", n * BANDS)
   for i = 0, n * BANDS - 1 do flux[i] = 10 ^ (0.4 * (22.5 - values[i])) end
   local wanted = number("reference", o, "ess", 3000, 1)
-  local most = number("reference", o, "most", 2 ^ 30, 1, 2 ^ 32, true)
-  check(C.gal_reference_new(out, number("reference", o, "seed", 0, 0, 2 ^ 53, true), n, number("reference", o, "first", 0, 0, 2 ^ 18, true), flux))
+  local most = integer("reference", o, "most", 2 ^ 30, 1, 2 ^ 32)
+  check(C.gal_reference_new(out, integer("reference", o, "seed", 0, 0, 2 ^ 53), n, integer("reference", o, "first", 0, 0, 2 ^ 18), flux))
   local self = setmetatable({ h = ffi.gc(out[0], C.gal_reference_free), n = n }, Reference)
   for from = 0, n - 1, TOGETHER do
     local to = math.min(n, from + TOGETHER)
@@ -127,8 +127,8 @@ function M.run(options)
   local o = arguments.known("reference", options, { "magnitudes", "theta", "out", "ess", "samples", "seed", "most", "progress" })
   local values, n = matrix("magnitudes", o.magnitudes, BANDS)
   if o.theta then matrix("theta", o.theta, D, n) end
-  local s = { ess = number("reference", o, "ess", 3000, 1), samples = number("reference", o, "samples", 0, 0, 2 ^ 31, true), seed = number("reference", o, "seed", 0, 0, 2 ^ 53, true),
-    most = number("reference", o, "most", 2 ^ 30, 1, 2 ^ 32, true), galaxies = n, data = (tostring(C.gal_hash(values, 4 * n * BANDS, o.theta and 1 or 0)):gsub("ULL$", "")) }
+  local s = { ess = number("reference", o, "ess", 3000, 1), samples = integer("reference", o, "samples", 0, 0, 2 ^ 31), seed = integer("reference", o, "seed", 0, 0, 2 ^ 53),
+    most = integer("reference", o, "most", 2 ^ 30, 1, 2 ^ 32), galaxies = n, data = (tostring(C.gal_hash(values, 4 * n * BANDS, o.theta and 1 or 0)):gsub("ULL$", "")) }
   local path = o.out .. "/reference.json"
   folder.make(o.out)
   if not folder.kind(path) then folder.write(path, json.encode(s, true) .. "\n") end

@@ -6,15 +6,15 @@ local arguments = require "gal.base.options"
 local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
-local raise, whole = errors.raise, layers.whole
+local raise, integer = errors.raise, errors.integer
 
 local image = {}
 
--- A window: a whole number k for k x k, or {height, width}.
+-- A window: an integer k for k x k, or {height, width}.
 local function window_of(where, k)
-  if type(k) == "table" and not core.is_tensor(k) and #k == 2 then return { whole(where, "k[1]", k[1]), whole(where, "k[2]", k[2]) } end
-  if type(k) == "table" then raise("%s: k is %s, expected a whole number or {height, width}", where, errors.kind(k)) end
-  return { whole(where, "k", k), k }
+  if type(k) == "table" and not core.is_tensor(k) and #k == 2 then return { integer(where, "k[1]", k[1], 1), integer(where, "k[2]", k[2], 1) } end
+  if type(k) == "table" then raise("%s: k is %s, expected an integer or {height, width}", where, errors.kind(k)) end
+  return { integer(where, "k", k, 1), k }
 end
 
 -- ---- convolution ----
@@ -43,12 +43,13 @@ end
 -- weights start with the variance gain^2 / (kh kw inputs) instead.
 function image.conv2d(inputs, outputs, k, options)
   options = arguments.known("conv2d", options, { "stride", "padding", "bias", "gain", "rng", "device" })
-  whole("conv2d", "inputs", inputs)
-  whole("conv2d", "outputs", outputs)
-  local window, stride, padding = window_of("conv2d", k), whole("conv2d", "stride", options.stride or 1), options.padding
+  integer("conv2d", "inputs", inputs, 1)
+  integer("conv2d", "outputs", outputs, 1)
+  local window, padding = window_of("conv2d", k), options.padding
+  local stride = arguments.integer("conv2d", options, "stride", 1, 1)
   if padding == nil then padding = "same" end
   if padding ~= "same" and (type(padding) ~= "number" or padding < 0 or padding % 1 ~= 0) then
-    raise("conv2d: padding is %s, expected \"same\" or a whole number of at least 0", errors.kind(padding))
+    raise("conv2d: padding is %s, expected \"same\" or an integer of at least 0", errors.kind(padding))
   end
   if padding == "same" and stride ~= 1 then
     raise("conv2d: padding is \"same\" with stride %d, expected a number of pixels such as padding = %d, or stride 1", stride, math.floor((window[1] - 1) / 2))
@@ -67,8 +68,8 @@ end
 
 local function pool(name, k, options)
   options = arguments.known(name, options, { "stride" })
-  whole(name, "k", k)
-  local op, stride = ops[name], whole(name, "stride", options.stride or k)
+  integer(name, "k", k, 1)
+  local op, stride = ops[name], arguments.integer(name, options, "stride", k, 1)
   return module.new {
     forward = function(_, x) return op(x, k, stride) end,
     spec = function() return { type = name, k = k, stride = stride } end,

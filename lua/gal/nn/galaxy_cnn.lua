@@ -15,7 +15,7 @@ return function(options)
   options = arguments.known("galaxy_cnn", options, { "channels", "inputs", "activation", "rng", "device" })
   local channels, last, name = options.channels or { 32, 64, 128, 256 }, options.inputs or 3, options.activation or "silu"
   if type(channels) ~= "table" or core.is_tensor(channels) or #channels == 0 then
-    errors.raise("galaxy_cnn: channels is %s, expected a list of whole numbers", errors.kind(channels))
+    errors.raise("galaxy_cnn: channels is %s, expected a list of integers", errors.kind(channels))
   end
   local activation = nn.activations[name]
   if not activation then errors.raise("galaxy_cnn: activation is %s, expected silu, relu, gelu or tanh", errors.kind(name)) end

@@ -9,18 +9,9 @@ local arguments = require "gal.base.options"
 local linear = require("gal.tensor.map").linear
 local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
-local raise = errors.raise
+local raise, integer = errors.raise, errors.integer
 
 local layers = {}
-
---- whole(where, name, v): raises unless v is a whole number of at least 1; returns it.
-function layers.whole(where, name, v)
-  if type(v) ~= "number" or v < 1 or v % 1 ~= 0 then
-    raise("%s: %s is %s, expected a whole number of at least 1", where, name, type(v) == "number" and tostring(v) or errors.kind(v))
-  end
-  return v
-end
-local whole = layers.whole
 
 --- gains[activation] = 1 / sqrt(E f(z)^2), z ~ N(0, 1): weights of variance gain^2 / inputs make of f(z) sums
 -- of variance 1 again, so that what the activations take neither fades nor grows from layer to layer (He et
@@ -53,8 +44,8 @@ function Linear:spec() return { type = "linear", inputs = self.inputs, outputs =
 -- start with the variance gain^2 / inputs instead.
 function layers.linear(inputs, outputs, options)
   options = arguments.known("linear", options, { "bias", "gain", "rng", "device" })
-  whole("linear", "inputs", inputs)
-  whole("linear", "outputs", outputs)
+  integer("linear", "inputs", inputs, 1)
+  integer("linear", "outputs", outputs, 1)
   local m = { inputs = inputs, outputs = outputs, forward = Linear.forward, activate = Linear.activate, spec = Linear.spec }
   m.weight = uniform({ outputs, inputs }, inputs, options, arguments.number("linear", options, "gain", nil, 0, 100))
   if options.bias ~= false then m.bias = uniform({ outputs }, inputs, options) end
@@ -96,7 +87,7 @@ function Norm:spec() return { type = "layer_norm", n = self.n, eps = self.eps } 
 -- pixel.
 function layers.layer_norm(n, options)
   options = arguments.known("layer_norm", options, { "eps", "device" })
-  whole("layer_norm", "n", n)
+  integer("layer_norm", "n", n, 1)
   local place = { device = options.device }
   return module.new {
     n = n, eps = arguments.number("layer_norm", options, "eps", 1e-5, 0), forward = Norm.forward, spec = Norm.spec,

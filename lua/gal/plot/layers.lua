@@ -86,7 +86,7 @@ function public.lines(x, y, given)
   local o = options("lines", given, { "title", "colour", "width", "dash" })
   local arrays, n = together("lines", { { "x", x }, { "y", y } })
   return layer{ kind = "lines", title = o.title, colour = o.colour, coloured = true, data = data(arrays, n),
-    clause = ("using 1:2 with lines lw %g dt %d lc COLOUR"):format(arguments.number("lines", o, "width", 1.5, 0), arguments.number("lines", o, "dash", 1, 1, 10, true)) }
+    clause = ("using 1:2 with lines lw %g dt %d lc COLOUR"):format(arguments.number("lines", o, "width", 1.5, 0), arguments.integer("lines", o, "dash", 1, 1, 10)) }
 end
 
 --- plot.band(x, low, high, {title =, colour =}): the area between two curves.
@@ -102,7 +102,7 @@ end
 function public.histogram(values, given)
   local o = options("histogram", given, { "bins", "range", "density", "filled", "title", "colour" })
   local v, n = numbers("histogram", "values", values)
-  local bins = arguments.number("histogram", o, "bins", 40, 1, 1e5, true)
+  local bins = arguments.integer("histogram", o, "bins", 40, 1, 1e5)
   local low, high = span(v, n, o.range)
   local width, count, all = (high - low) / bins, {}, 0
   for i = 0, bins - 1 do count[i] = 0 end
@@ -121,7 +121,7 @@ end
 -- Counts of pairs in bins x bins cells, from 0 at low x and low y, x fastest; and the grid.
 local function grid_of(where, x, y, o)
   local arrays, n = together(where, { { "x", x }, { "y", y } })
-  local bins = arguments.number(where, o, "bins", 50, 2, 2000, true)
+  local bins = arguments.integer(where, o, "bins", 50, 2, 2000)
   local x0, x1 = span(arrays[1], n, o.xrange)
   local y0, y1 = span(arrays[2], n, o.yrange)
   local count = array.new(bins * bins)
@@ -246,7 +246,7 @@ function public.label(text, x, y, given)
   local o = options("label", given, { "align", "colour", "size" })
   if type(x) ~= "number" or type(y) ~= "number" then raise("label: its place is %s and %s, expected two numbers", kind(x), kind(y)) end
   return layer{ kind = "label", text = text, x = ("%.9g"):format(x), y = ("%.9g"):format(y),
-    how = ("%s front textcolor rgb '%s' font 'Sans,%d'"):format(o.align or "left", o.colour or "#000000", arguments.number("label", o, "size", 10, 1, 100, true)) }
+    how = ("%s front textcolor rgb '%s' font 'Sans,%d'"):format(o.align or "left", o.colour or "#000000", arguments.integer("label", o, "size", 10, 1, 100)) }
 end
 
 --- plot.picture(pixels, {scale = 1}): an image, a tensor {height, width, 3} of uint8, row 1 at the top. Alone
@@ -258,7 +258,7 @@ function public.picture(pixels, given)
   if not core.is_tensor(pixels) or pixels.dtype ~= "uint8" or #pixels.shape ~= 3 or pixels:size(3) ~= 3 then
     raise("picture: pixels is %s, expected a tensor {height, width, 3} of uint8", kind(pixels))
   end
-  local height, width, scale = pixels:size(1), pixels:size(2), arguments.number("picture", o, "scale", 1, 1, 20, true)
+  local height, width, scale = pixels:size(1), pixels:size(2), arguments.integer("picture", o, "scale", 1, 1, 20)
   local values, n = core.read(pixels)
   return layer{ kind = "picture", width = width * scale, height = height * scale, binary = ffi.string(values, n),
     clause = ("binary array=(%d,%d) flipy format='%%uchar' using 1:2:3 with rgbimage"):format(width, height) }
@@ -282,7 +282,7 @@ function public.montage(images, given)
     end
   end
   local height, width = first:size(1), first:size(2)
-  local columns, gap = arguments.number("montage", o, "columns", math.min(n, 8), 1, 1000, true), arguments.number("montage", o, "gap", 2, 0, 1000, true)
+  local columns, gap = arguments.integer("montage", o, "columns", math.min(n, 8), 1, 1000), arguments.integer("montage", o, "gap", 2, 0, 1000)
   local rows = math.ceil(n / columns)
   local w, h = columns * width + (columns - 1) * gap, rows * height + (rows - 1) * gap
   local sheet = core.new({ h, w, 3 }, "uint8", "cpu")

@@ -9,6 +9,7 @@
 --   version   how often the storage was written in place (kept in base for views)
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local device = require "gal.base.device"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
 
@@ -141,31 +142,7 @@ function M.live(x, op, argument)
 end
 local live = M.live
 
-local default_device
-
---- The default device's name, where constructors, layers and flows put what they make. gal.device("cuda")
--- sets it, or raises
---- the reason why that device can't be had.
-function M.device(name)
-  if name == nil then
-    if not default_device then
-      local known, host = pcall(require, "gal.host")
-      default_device = known and host.device or "cpu"
-    end
-    return default_device
-  end
-  if type(name) ~= "string" then raise("device: name is %s, expected a string such as \"cpu\"", errors.kind(name)) end
-  check(C.gal_device_open(name))
-  default_device = name
-  return name
-end
-
---- gal.has("cuda") --> true, or false and the reason why that device can't be had.
-function M.has(name)
-  if type(name) ~= "string" then raise("has: name is %s, expected a string such as \"cuda\"", errors.kind(name)) end
-  if C.gal_device_open(name) == C.GAL_OK then return true end
-  return false, ffi.string(C.gal_error())
-end
+M.device, M.has = device.default, device.has
 
 --- {live, peak, reserved, limit} in bytes over all devices, and the number of tensors outside scopes.
 --- Garbage that Lua has not collected yet counts as live: collectgarbage() first for what is really held.

@@ -2,6 +2,7 @@
 -- without Lua, allocation or garbage.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local known = require("gal.base.options").known
 local handle = require "gal.tensor.memory"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
@@ -37,9 +38,9 @@ end
 --- a number in fn stays what it was. Reading a tensor's values in fn raises. p.length: how many calls a step
 -- is.
 function program.record(fn, device)
-  if type(device) == "table" then device = errors.options("program", device, { "device" }).device end
+  if type(device) == "table" then device = known("program", device, { "device" }).device end
   if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
-  if device ~= nil and type(device) ~= "string" then raise("program: device is %s, expected a string such as \"cpu\"", kind(device)) end
+  errors.device("program", device)
   check(C.gal_program_begin(out, device or handle.device()))
   -- held: programs whose tensors this one reads.
   local p = setmetatable({ h = out[0], length = 0, held = {} }, Program)

@@ -5,6 +5,8 @@ local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
 local core = require "gal.tensor.values"
+local known = require("gal.base.options").known
+local host = require "gal.base.host"
 local C = ffi.C
 local raise, check, kind, integer = errors.raise, errors.check, errors.kind, errors.integer
 local dims = handle.dims
@@ -30,10 +32,7 @@ end
 local default
 --- default(): the generator that is used where none is given, seeded by --seed: the same every run.
 function random.default()
-  if not default then
-    local known, host = pcall(require, "gal.host")
-    default = random.rng(known and host.seed or 0)
-  end
+  default = default or random.rng(host.seed)
   return default
 end
 
@@ -90,7 +89,7 @@ end
 
 local OPTIONS = { "rng", "device" }
 local function draw(op, kernel, shape, options)
-  options = errors.options(op, options, OPTIONS)
+  options = known(op, options, OPTIONS)
   local rng = options.rng or random.default()
   if not random.is_rng(rng) then raise("%s: rng is %s, expected a generator made by gal.rng", op, kind(rng)) end
   local device = options.device or handle.device()

@@ -3,6 +3,7 @@
 -- in grad.lua, views in views.lua.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local known = require("gal.base.options").known
 local handle = require "gal.tensor.memory"
 local C = ffi.C
 local raise, check, kind, integer = errors.raise, errors.check, errors.kind, errors.integer
@@ -47,8 +48,8 @@ local function set_shape(op, shape)
   if rank > 8 then raise("%s: shape has %d dimensions, expected at most 8", op, rank) end
   for i = 1, rank do
     local n = shape[i]
-    if type(n) ~= "number" or n < 0 or n ~= math.floor(n) or n > 2 ^ 48 then
-      raise("%s: dimension %d of shape is %s, expected a whole number of at least 0", op, i, type(n) == "number" and tostring(n) or kind(n))
+    if type(n) ~= "number" or n % 1 ~= 0 or n < 0 or n > 2 ^ 48 then
+      integer(op, ("dimension %d of shape"):format(i), n, 0, 2 ^ 48)
     end
     dims[i - 1], count = n, count * n
   end
@@ -68,7 +69,7 @@ end
 
 local DEVICE_ONLY = { "device" }
 local function filled(op, shape, value, options)
-  options = errors.options(op, options, DEVICE_ONLY)
+  options = known(op, options, DEVICE_ONLY)
   local rank = set_shape(op, shape)
   local y = handle.create(0, rank, dims, options.device or handle.device())
   check(C.gal_fill(y.h, value))
@@ -98,7 +99,7 @@ function tensor.arange(first, last, step, options)
     if type(value) ~= "number" then raise("arange: %s is %s, expected a number", name, kind(value or nil)) end
   end
   if step == 0 then raise("arange: step is 0, expected another number") end
-  options = errors.options("arange", options, DEVICE_ONLY)
+  options = known("arange", options, DEVICE_ONLY)
   -- (1 - 0) / 0.1 falls short of 10 by rounding alone; a billionth of a step is forgiven.
   local count = math.max(0, math.floor((last - first) / step + 1e-9) + 1)
   dims[0] = count
@@ -175,7 +176,7 @@ end
 --- all of one shape, or a flat table with its shape: gal.tensor({1, 2, 3, 4}, {2, 2}).
 function tensor.tensor(data, shape, options)
   if options == nil and type(shape) == "table" and shape[1] == nil and next(shape) ~= nil then shape, options = nil, shape end
-  options = errors.options("tensor", options, DEVICE_ONLY)
+  options = known("tensor", options, DEVICE_ONLY)
   local flat, found = parse("tensor", data, shape)
   return from_list("tensor", flat, found, 0, options.device or handle.device(), 0)
 end

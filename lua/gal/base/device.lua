@@ -1,0 +1,31 @@
+-- Devices by name. The default device is where constructors, layers and flows put the tensors that they make;
+-- only --device and gal.device set it.
+local ffi = require "ffi"
+local errors = require "gal.base.errors"
+local host = require "gal.base.host"
+local C = ffi.C
+
+local device = {}
+
+local default = host.device
+
+--- gal.device() --> the default device's name, where constructors, layers and flows put what they make.
+-- gal.device("cuda") makes that one the default, or raises the reason why it can't be had.
+function device.default(name)
+  if name == nil then return default end
+  errors.device("device", name, "name")
+  errors.check(C.gal_device_open(name))
+  default = name
+  return name
+end
+
+--- gal.has("cuda") --> true, or false and the reason why that device can't be had.
+function device.has(name)
+  if type(name) ~= "string" then
+    errors.raise("has: name is %s, expected a string such as \"cuda\"", errors.kind(name))
+  end
+  if C.gal_device_open(name) == C.GAL_OK then return true end
+  return false, ffi.string(C.gal_error())
+end
+
+return device

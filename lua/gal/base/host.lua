@@ -1,0 +1,10 @@
+-- The process around the library. Inside galrun that is gal.host, a table that runtime/host/main.c makes: the
+-- command line's options, the terminal, how to leave. Anywhere else these defaults stand in for it.
+local inside, host = pcall(require, "gal.host")
+
+return inside and host or {
+  device = "cpu",                       -- what --device said
+  seed = 0,                             -- what --seed said
+  interactive = false,                  -- whether the prompt runs
+  columns = function() return nil end,  -- the terminal's width; nil where output goes to a file or a pipe
+}
