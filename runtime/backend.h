@@ -187,6 +187,112 @@ typedef struct gal_dropout_args {
     float p;
 } gal_dropout_args;
 
+/* ---- the ops ----
+ * Every op that a device supplies, one a line. The table below, the CPU's prototypes and its table
+ * (cpu/cpu.h, cpu/cpu.c) and the functions of elementwise ops (ops/map.c) are made from these lists. The
+ * formulas stand in galrun.h. */
+/* clang-format off */
+
+/* Elementwise with one operand, gal_map_args: X(name, cost). The cost is in operations an element; the backend
+ * chooses the lanes by it. */
+#define GAL_UNARY_OPS(X) \
+    X(exp,      8)       \
+    X(log,      8)       \
+    X(sqrt,     4)       \
+    X(abs,      1)       \
+    X(sin,     20)       \
+    X(cos,     20)       \
+    X(sigmoid, 10)       \
+    X(tanh,    10)       \
+    X(relu,     1)       \
+    X(silu,    10)       \
+    X(gelu,    20)
+
+/* Elementwise with two operands, a and b; for a backward a = dy and b = x or y. */
+#define GAL_BINARY_OPS(X)    \
+    X(add,               1)  \
+    X(sub,               1)  \
+    X(mul,               1)  \
+    X(div,               2)  \
+    X(pow,              40)  \
+    X(maximum,           1)  \
+    X(minimum,           1)  \
+    X(eq,                1)  \
+    X(lt,                1)  \
+    X(le,                1)  \
+    X(relu_backward,     1)  \
+    X(silu_backward,    10)  \
+    X(gelu_backward,    20)  \
+    X(tanh_backward,     2)  \
+    X(sigmoid_backward,  2)
+
+/* All others: X(name, struct of its arguments). */
+#define GAL_OTHER_OPS(X)                                  \
+    X(affine,                    gal_map_args)            \
+    X(power,                     gal_map_args)            \
+    X(copy,                      gal_copy_args)           \
+    X(fill,                      gal_copy_args)           \
+    X(arange,                    gal_copy_args)           \
+    X(gather_rows,               gal_rows_args)           \
+    X(scatter_add_rows,          gal_rows_args)           \
+    X(batch_rows,                gal_batch_args)          \
+    X(sum,                       gal_reduce_args)         \
+    X(mean,                      gal_reduce_args)         \
+    X(max,                       gal_reduce_args)         \
+    X(min,                       gal_reduce_args)         \
+    X(std,                       gal_reduce_args)         \
+    X(sort,                      gal_reduce_args)         \
+    X(matmul,                    gal_matmul_args)         \
+    X(linear,                    gal_linear_args)         \
+    X(linear_backward_input,     gal_linear_args)         \
+    X(linear_backward_weight,    gal_linear_args)         \
+    X(uniform,                   gal_random_args)         \
+    X(normal,                    gal_random_args)         \
+    X(permutation,               gal_random_args)         \
+    X(random_advance,            gal_random_args)         \
+    X(dropout,                   gal_dropout_args)        \
+    X(conv2d,                    gal_conv_args)           \
+    X(conv2d_backward_prepare,   gal_conv_args)           \
+    X(conv2d_backward,           gal_conv_args)           \
+    X(conv2d_backward_finish,    gal_conv_args)           \
+    X(avg_pool2d,                gal_pool_args)           \
+    X(avg_pool2d_backward,       gal_pool_args)           \
+    X(max_pool2d,                gal_pool_args)           \
+    X(max_pool2d_backward,       gal_pool_args)           \
+    X(layer_norm,                gal_layer_norm_args)     \
+    X(layer_norm_backward,       gal_layer_norm_args)     \
+    X(layer_norm_backward_scale, gal_layer_norm_args)     \
+    X(flow_draw,                 gal_flow_draw_args)      \
+    X(mse,                       gal_mse_args)            \
+    X(mse_backward,              gal_mse_args)            \
+    X(flow_integrate,            gal_flow_integrate_args) \
+    X(count_step,                gal_step_args)           \
+    X(adamw,                     gal_step_args)           \
+    X(sgd,                       gal_step_args)           \
+    X(average,                   gal_step_args)           \
+    X(clip,                      gal_step_args)           \
+    X(sum_squares,               gal_step_args)           \
+    X(accumulate,                gal_step_args)           \
+    X(kde_log_density,           gal_kde_args)
+
+/* What a backend may want to do on the calling thread (GAL_WHOLE) before the lanes of the op; NULL where it
+ * wants nothing, as in the CPU's specification. */
+#define GAL_PREPARATIONS(X)                            \
+    X(conv2d_prepare,         gal_conv_args)           \
+    X(flow_integrate_prepare, gal_flow_integrate_args)
+/* clang-format on */
+
+/* Every op. X takes the name and, `...`, what its list says of it. */
+#define GAL_OPS(X) GAL_UNARY_OPS(X) GAL_BINARY_OPS(X) GAL_OTHER_OPS(X)
+
+/* gal_args_of_OP: the struct that OP takes. */
+#define GAL_ARGS_OF_MAP(name, cost) typedef gal_map_args gal_args_of_##name;
+#define GAL_ARGS_OF(name, args) typedef args gal_args_of_##name;
+GAL_UNARY_OPS(GAL_ARGS_OF_MAP)
+GAL_BINARY_OPS(GAL_ARGS_OF_MAP)
+GAL_OTHER_OPS(GAL_ARGS_OF)
+GAL_PREPARATIONS(GAL_ARGS_OF)
+
 /* ---- the table ---- */
 typedef struct gal_backend {
     const char *name; /* "cpu", "cuda" */
@@ -206,32 +312,13 @@ typedef struct gal_backend {
     gal_status (*replay)(void *plan, int64_t times);
     void (*forget)(void *plan);
 
-    /* Kernels. A line says which struct; the formula stands in galrun.h. */
-    gal_kernel *add, *sub, *mul, *div, *pow, *maximum, *minimum, *eq, *lt, *le; /* gal_map_args */
-    gal_kernel *affine, *power, *exp, *log, *sqrt, *abs, *sin, *cos, *sigmoid, *tanh, *relu, *silu,
-        *gelu; /* gal_map_args; affine p, q; power p */
-    gal_kernel *relu_backward, *silu_backward, *gelu_backward, *tanh_backward,
-        *sigmoid_backward;                           /* gal_map_args: a = dy, b = x or y */
-    gal_kernel *copy, *fill, *arange;                /* gal_copy_args */
-    gal_kernel *gather_rows, *scatter_add_rows;      /* gal_rows_args */
-    gal_kernel *sum, *mean, *max, *min, *std, *sort; /* gal_reduce_args */
-    gal_kernel *matmul;                              /* gal_matmul_args */
-    gal_kernel *linear, *linear_backward_input, *linear_backward_weight; /* gal_linear_args */
-    gal_kernel *uniform, *normal, *permutation, *random_advance;         /* gal_random_args */
-    gal_kernel *flow_draw;                                               /* gal_flow_draw_args */
-    gal_kernel *flow_integrate_prepare, *flow_integrate; /* gal_flow_integrate_args; prepare (GAL_WHOLE) may
-                                                            be NULL, and comes before the lanes */
-    gal_kernel *batch_rows;                              /* gal_batch_args */
-    gal_kernel *mse, *mse_backward;                      /* gal_mse_args */
-    gal_kernel *count_step, *adamw, *sgd, *average, *clip, *sum_squares, *accumulate; /* gal_step_args */
-    gal_kernel *kde_log_density;                                                      /* gal_kde_args */
-    /* gal_conv_args. A convolution is up to three calls: prepare on the calling thread (GAL_WHOLE), the
-     * lanes, finish by lanes once all of them are done. Any may be NULL but one. */
-    gal_kernel *conv2d_prepare, *conv2d, *conv2d_backward_prepare, *conv2d_backward, *conv2d_backward_finish;
-    gal_kernel *avg_pool2d, *avg_pool2d_backward, *max_pool2d, *max_pool2d_backward; /* gal_pool_args */
-    gal_kernel *layer_norm, *layer_norm_backward,
-        *layer_norm_backward_scale; /* gal_layer_norm_args: dx by rows; dscale and dshift by columns */
-    gal_kernel *dropout;            /* gal_dropout_args */
+    /* The kernels, each under its op's name. layer_norm_backward is dx by rows, layer_norm_backward_scale
+     * dscale and dshift by columns. A convolution is up to three calls: prepare on the calling thread
+     * (GAL_WHOLE), the lanes, finish by lanes once all of them are done; at least one of the three is set. */
+#define GAL_KERNEL(name, ...) gal_kernel *name;
+    GAL_OPS(GAL_KERNEL)
+    GAL_PREPARATIONS(GAL_KERNEL)
+#undef GAL_KERNEL
 } gal_backend;
 
 /* What the host gives to a backend in a library of its own, so that the library links with no undefined

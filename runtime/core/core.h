@@ -58,11 +58,12 @@ void gal_scope_trim(void); /* with no scope open, frees what scopes allocate fro
 size_t gal_aligned(size_t bytes);
 
 /* program.c */
-/* Runs a call on the tensor's device now and, while a program is recorded, appends it with a copy of its
- * arguments. */
-gal_status gal_issue_call(const gal_backend *backend, gal_kernel *kernel, const void *args, size_t size,
-                          int64_t work);
-#define gal_issue(backend, kernel, args, work) gal_issue_call(backend, kernel, args, sizeof *(args), work)
+/* Runs a call on the device now and, while a program is recorded, appends it with a copy of its arguments.
+ * op: its name, for sentences. */
+gal_status gal_issue_call(const gal_backend *backend, const char *op, gal_kernel *kernel, const void *args,
+                          size_t size, int64_t work);
+#define gal_issue(backend, op, kernel, args, work) \
+    gal_issue_call(backend, op, kernel, args, sizeof *(args), work)
 /* While recording: the program holds x's storage for as long as it lives. */
 gal_status gal_program_hold(const gal_tensor *x);
 

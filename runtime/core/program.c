@@ -47,14 +47,14 @@ static gal_status append(gal_program *p, const gal_call *call, size_t size)
     return GAL_OK;
 }
 
-gal_status gal_issue_call(const gal_backend *backend, gal_kernel *kernel, const void *args, size_t size,
-                          int64_t work)
+gal_status gal_issue_call(const gal_backend *backend, const char *op, gal_kernel *kernel, const void *args,
+                          size_t size, int64_t work)
 {
     if (!kernel)
-        return gal_fail(GAL_DEVICE, "this op has no kernel on device %s", backend->name);
+        return gal_fail(GAL_DEVICE, "%s: device %s has no kernel for it", op, backend->name);
     if (recording && recording->backend != backend)
-        return gal_fail(GAL_DEVICE, "a program recorded on %s can't hold an op on %s",
-                        recording->backend->name, backend->name);
+        return gal_fail(GAL_DEVICE, "%s: its tensors are on %s, but the program is being recorded on %s", op,
+                        backend->name, recording->backend->name);
     gal_call call = {kernel, args, work};
     gal_status status = backend->issue(&call);
     if (status == GAL_OK && recording)

@@ -71,7 +71,7 @@ static const char *wanted_isa(void)
     return !strcmp(dnnl, "SSE41") || !strcmp(dnnl, "AVX") ? "plain" : NULL;
 }
 
-#define ENTRY(kernel) .kernel = gal_cpu_##kernel,
+#define ENTRY(name, ...) .name = gal_cpu_##name,
 static void make_tables(void)
 {
     const gal_backend specification = {.name = "cpu",
@@ -83,7 +83,7 @@ static void make_tables(void)
                                        .prepare = gal_cpu_prepare,
                                        .replay = gal_cpu_replay,
                                        .forget = gal_cpu_forget,
-                                       GAL_CPU_KERNELS(ENTRY)};
+                                       GAL_OPS(ENTRY)};
     const char *wanted = wanted_isa();
     for (int i = 0; i < 4; i++) {
         if (!cpu_has(i))

@@ -1,29 +1,14 @@
-/* cpu.h: what the files of the CPU backend share. The kernels named gal_cpu_* in map, copy, reduce, rows,
- * matmul, random, flow, step and kde .c are the specification, plain C written to be read; fast/ overrides
- * some of them with vector code (fast/fast.h), lanes.c runs them on threads. */
+/* cpu.h: what the files of the CPU backend share. The kernels named gal_cpu_OP, in one file for each family
+ * of ops, are the specification, plain C written to be read; fast/ overrides some of them with vector code
+ * (fast/fast.h), and lanes.c runs them on threads. */
 #ifndef GAL_CPU_H
 #define GAL_CPU_H
 #include "core/core.h"
 
-/* Every kernel of the table, once. */
-#define GAL_CPU_KERNELS(X)                                                                                  \
-    X(add)                                                                                                  \
-    X(sub)                                                                                                  \
-    X(mul)                                                                                                  \
-    X(div) X(pow) X(maximum) X(minimum) X(eq) X(lt) X(le) X(affine) X(power) X(exp) X(log) X(sqrt) X(abs)   \
-        X(sin) X(cos) X(sigmoid) X(tanh) X(relu) X(silu) X(gelu) X(relu_backward) X(silu_backward)          \
-            X(gelu_backward) X(tanh_backward) X(sigmoid_backward) X(copy) X(fill) X(arange) X(gather_rows)  \
-                X(scatter_add_rows) X(sum) X(mean) X(max) X(min) X(std) X(sort) X(matmul) X(linear)         \
-                    X(linear_backward_input) X(linear_backward_weight) X(uniform) X(normal) X(permutation)  \
-                        X(random_advance) X(flow_draw) X(flow_integrate) X(batch_rows) X(mse)               \
-                            X(mse_backward) X(count_step) X(adamw) X(sgd) X(average) X(clip) X(sum_squares) \
-                                X(accumulate) X(kde_log_density) X(conv2d) X(conv2d_backward_prepare)       \
-                                    X(conv2d_backward) X(conv2d_backward_finish) X(avg_pool2d)              \
-                                        X(avg_pool2d_backward) X(max_pool2d) X(max_pool2d_backward)         \
-                                            X(layer_norm) X(layer_norm_backward)                            \
-                                                X(layer_norm_backward_scale) X(dropout)
-#define GAL_CPU_DECLARE(name) gal_kernel gal_cpu_##name;
-GAL_CPU_KERNELS(GAL_CPU_DECLARE)
+/* The specification: gal_cpu_OP for every op. A kernel that is missing is an error of the linker. */
+#define GAL_CPU_DECLARE(name, ...) gal_kernel gal_cpu_##name;
+GAL_OPS(GAL_CPU_DECLARE)
+#undef GAL_CPU_DECLARE
 
 /* The table with the kernels of one instruction set: "avx512", "avx2", "plain", or "specification" for the
  * plain C alone, or "onednn" for the chosen set with oneDNN's convolutions. NULL where this machine doesn't

@@ -58,9 +58,10 @@ static inline __attribute__((always_inline)) gal_status map(const gal_lane *lane
         return map(lane, args, name##_of);                            \
     }
 
+/* clang-format off */
 MAP(add, a + b)
 MAP(sub, a - b)
-MAP(mul, a *b)
+MAP(mul, a * b)
 MAP(div, a / b)
 MAP(pow, powf(a, b))
 MAP(maximum, a > b || a != a ? a : b) /* NaN where either is: a comparison with a NaN b is false */
@@ -68,7 +69,7 @@ MAP(minimum, a < b || a != a ? a : b)
 MAP(eq, a == b)
 MAP(lt, a < b)
 MAP(le, a <= b)
-MAP(affine, p *a + q)
+MAP(affine, p * a + q)
 MAP(power, powf(a, p))
 MAP(exp, expf(a))
 MAP(log, logf(a))
@@ -79,10 +80,11 @@ MAP(cos, cosf(a))
 MAP(sigmoid, gal_sigmoid_of(a))
 MAP(tanh, tanhf(a))
 MAP(relu, a > 0 || a != a ? a : 0)
-MAP(silu, a *gal_sigmoid_of(a))
-MAP(gelu, a *gal_normal_cdf(a))
+MAP(silu, a * gal_sigmoid_of(a))
+MAP(gelu, a * gal_normal_cdf(a))
 MAP(relu_backward, b > 0 ? a : 0)
-MAP(silu_backward, a *gal_silu_slope(b))
-MAP(gelu_backward, a *gal_gelu_slope(b))
-MAP(tanh_backward, a *(1 - b * b))
-MAP(sigmoid_backward, a *b *(1 - b))
+MAP(silu_backward, a * gal_silu_slope(b))
+MAP(gelu_backward, a * gal_gelu_slope(b))
+MAP(tanh_backward, a * (1 - b * b))
+MAP(sigmoid_backward, a * b * (1 - b))
+/* clang-format on */

@@ -262,5 +262,6 @@ gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *
                         "loader_take: y is %s of %s on %s, expected %lld images of %lld bytes on cpu",
                         gal_shape_text(y), gal_dtype_name(y->dtype), gal_tensor_device(y),
                         (long long)loader->batch, (long long)loader->bytes);
-    return gal_issue(gal_backend_of(y), take, (&(take_args){loader, y->data, cursor->data}), GAL_SERIAL);
+    return gal_issue(gal_backend_of(y), "loader_take", take, (&(take_args){loader, y->data, cursor->data}),
+                     GAL_SERIAL);
 }

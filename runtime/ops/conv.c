@@ -82,17 +82,17 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
     return status;
 }
 
-/* Up to three calls with one struct; what the backend has none of is left out. */
-static gal_status stages(const gal_backend *backend, const gal_conv_args *g, gal_kernel *prepare,
-                         gal_kernel *lanes, gal_kernel *finish, int64_t work)
+/* Up to three calls with one struct; the backend leaves out those that it has no use for. */
+static gal_status stages(const char *op, const gal_backend *backend, const gal_conv_args *g,
+                         gal_kernel *prepare, gal_kernel *lanes, gal_kernel *finish, int64_t work)
 {
     gal_status status = GAL_OK;
     if (prepare)
-        status = gal_issue(backend, prepare, g, GAL_WHOLE);
+        status = gal_issue(backend, op, prepare, g, GAL_WHOLE);
     if (status == GAL_OK && (lanes || !prepare))
-        status = gal_issue(backend, lanes, g, work);
+        status = gal_issue(backend, op, lanes, g, work);
     if (status == GAL_OK && finish)
-        status = gal_issue(backend, finish, g, work);
+        status = gal_issue(backend, op, finish, g, work);
     return status;
 }
 
@@ -109,7 +109,7 @@ gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
         return status;
     g.y = y->data;
     const gal_backend *k = gal_backend_of(y);
-    return stages(k, &g, k->conv2d_prepare, k->conv2d, NULL,
+    return stages("conv2d", k, &g, k->conv2d_prepare, k->conv2d, NULL,
                   2 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
 }
 
@@ -140,6 +140,6 @@ gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, c
     g.dy = dy->data, g.dx = dx ? dx->data : NULL, g.dw = dw ? dw->data : NULL, g.db = db ? db->data : NULL,
     g.accumulate = accumulate;
     const gal_backend *k = gal_backend_of(dy);
-    return stages(k, &g, k->conv2d_backward_prepare, k->conv2d_backward, k->conv2d_backward_finish,
-                  4 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
+    return stages("conv2d_backward", k, &g, k->conv2d_backward_prepare, k->conv2d_backward,
+                  k->conv2d_backward_finish, 4 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
 }

@@ -39,7 +39,7 @@ gal_status gal_copy(gal_tensor *y, const gal_tensor *x)
     if (status != GAL_OK || args.count == 0)
         return status;
     args.rank = gal_merge_dimensions(args.rank, args.shape, (int64_t *const[]){args.ys, args.xs}, 2);
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->copy, &args, args.count);
+    return ISSUE(y, copy, &args, args.count);
 }
 
 static gal_status write_all(const char *op, size_t kernel, gal_tensor *y, double start, double step)
@@ -56,8 +56,7 @@ static gal_status write_all(const char *op, size_t kernel, gal_tensor *y, double
     memcpy(args.shape, y->shape, sizeof args.shape);
     memcpy(args.ys, y->stride, sizeof args.ys);
     args.rank = gal_merge_dimensions(args.rank, args.shape, (int64_t *const[]){args.ys}, 1);
-    return gal_issue(gal_backend_of(y), *(gal_kernel *const *)((const char *)gal_backend_of(y) + kernel),
-                     &args, args.count);
+    return ISSUE_AT(y, op, kernel, &args, args.count);
 }
 
 gal_status gal_fill(gal_tensor *y, double value)

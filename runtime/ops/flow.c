@@ -20,11 +20,10 @@ gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocit
                                .index = index->data};
     args.state = state->data, args.batch = batch, args.rows = theta->shape[0], args.d = d,
     args.sigma = (float)sigma;
-    const gal_backend *backend = gal_backend_of(t);
-    gal_status status = gal_issue(backend, backend->flow_draw, &args, 60 * batch * d);
+    gal_status status = ISSUE(t, flow_draw, &args, 60 * batch * d);
     gal_random_args advance = {
         .state = state->data, .rows = 1, .n = 0, .blocks = batch * gal_blocks_flow_row(d)};
-    return status == GAL_OK ? gal_issue(backend, backend->random_advance, &advance, GAL_SERIAL) : status;
+    return status == GAL_OK ? ISSUE(t, random_advance, &advance, GAL_SERIAL) : status;
 }
 
 gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_tensor *target)
@@ -39,7 +38,7 @@ gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_ten
     if (args.count == 0)
         return gal_fail(GAL_SHAPE, "mse: prediction is %s, and there is no mean of no elements",
                         gal_shape_text(prediction));
-    return gal_issue(gal_backend_of(loss), gal_backend_of(loss)->mse, &args, GAL_SERIAL);
+    return ISSUE(loss, mse, &args, GAL_SERIAL);
 }
 
 gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss, const gal_tensor *prediction,
@@ -54,5 +53,5 @@ gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss, co
                          .prediction = prediction->data,
                          .target = target->data};
     args.count = gal_tensor_count(prediction);
-    return gal_issue(gal_backend_of(dloss), gal_backend_of(dloss)->mse_backward, &args, args.count);
+    return ISSUE(dloss, mse_backward, &args, args.count);
 }

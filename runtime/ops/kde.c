@@ -24,6 +24,5 @@ gal_status gal_kde_log_density(gal_tensor *y, const gal_tensor *points, const ga
                          .n = data->shape[0],
                          .d = data->shape[1]};
     args.skip_self = skip_self;
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->kde_log_density, &args,
-                     args.m * args.n * (3 * args.d + 10));
+    return ISSUE(y, kde_log_density, &args, args.m * args.n * (3 * args.d + 10));
 }

@@ -20,48 +20,22 @@ static gal_status map(const char *op, size_t kernel, gal_tensor *y, const gal_te
         return status;
     args.rank =
         gal_merge_dimensions(args.rank, args.shape, (int64_t *const[]){args.ys, args.as, args.bs}, b ? 3 : 2);
-    const gal_backend *backend = gal_backend_of(y);
-    return gal_issue(backend, *(gal_kernel *const *)((const char *)backend + kernel), &args,
-                     args.count * cost);
+    return ISSUE_AT(y, op, kernel, &args, args.count * cost);
 }
-
-#define BINARY(name, cost)                                                         \
-    gal_status gal_##name(gal_tensor *y, const gal_tensor *a, const gal_tensor *b) \
-    {                                                                              \
-        return map(#name, offsetof(gal_backend, name), y, a, b, 0, 0, cost);       \
-    }
-BINARY(add, 1)
-BINARY(sub, 1)
-BINARY(mul, 1)
-BINARY(div, 2)
-BINARY(pow, 40)
-BINARY(maximum, 1)
-BINARY(minimum, 1)
-BINARY(eq, 1)
-BINARY(lt, 1)
-BINARY(le, 1)
-BINARY(relu_backward, 1)
-BINARY(silu_backward, 10)
-BINARY(gelu_backward, 20)
-BINARY(tanh_backward, 2)
-BINARY(sigmoid_backward, 2)
 
 #define UNARY(name, cost)                                                       \
     gal_status gal_##name(gal_tensor *y, const gal_tensor *x)                   \
     {                                                                           \
         return map(#name, offsetof(gal_backend, name), y, x, NULL, 0, 0, cost); \
     }
-UNARY(exp, 8)
-UNARY(log, 8)
-UNARY(sqrt, 4)
-UNARY(abs, 1)
-UNARY(sin, 20)
-UNARY(cos, 20)
-UNARY(sigmoid, 10)
-UNARY(tanh, 10)
-UNARY(relu, 1)
-UNARY(silu, 10)
-UNARY(gelu, 20)
+GAL_UNARY_OPS(UNARY)
+
+#define BINARY(name, cost)                                                         \
+    gal_status gal_##name(gal_tensor *y, const gal_tensor *a, const gal_tensor *b) \
+    {                                                                              \
+        return map(#name, offsetof(gal_backend, name), y, a, b, 0, 0, cost);       \
+    }
+GAL_BINARY_OPS(BINARY)
 
 gal_status gal_affine(gal_tensor *y, const gal_tensor *x, double scale, double shift)
 {

@@ -21,8 +21,7 @@ gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, i
     args.a_row = a->stride[0], args.a_col = a->stride[1], args.b_row = b->stride[0],
     args.b_col = b->stride[1];
     args.accumulate = accumulate;
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->matmul, &args,
-                     2 * args.m * args.n * (args.k ? args.k : 1));
+    return ISSUE(y, matmul, &args, 2 * args.m * args.n * (args.k ? args.k : 1));
 }
 
 gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
@@ -48,8 +47,7 @@ gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
                             .w = w->data,
                             .b = b ? b->data : NULL};
     args.rows = x->shape[0], args.in = w->shape[1], args.out = w->shape[0], args.activation = activation;
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->linear, &args,
-                     2 * args.rows * args.out * (args.in + 8));
+    return ISSUE(y, linear, &args, 2 * args.rows * args.out * (args.in + 8));
 }
 
 gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w)
@@ -65,8 +63,7 @@ gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const
                             .rows = dz->shape[0],
                             .in = w->shape[1],
                             .out = w->shape[0]};
-    return gal_issue(gal_backend_of(dx), gal_backend_of(dx)->linear_backward_input, &args,
-                     2 * args.rows * args.in * (args.out + 1));
+    return ISSUE(dx, linear_backward_input, &args, 2 * args.rows * args.in * (args.out + 1));
 }
 
 gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_tensor *dz,
@@ -84,6 +81,5 @@ gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_
     gal_linear_args args = {
         .y = dw ? dw->data : NULL, .slope = db ? db->data : NULL, .x = x->data, .w = dz->data};
     args.rows = x->shape[0], args.in = x->shape[1], args.out = dz->shape[1], args.accumulate = accumulate;
-    return gal_issue(gal_backend_of(dz), gal_backend_of(dz)->linear_backward_weight, &args,
-                     2 * args.out * (args.in + 1) * args.rows);
+    return ISSUE(dz, linear_backward_weight, &args, 2 * args.out * (args.in + 1) * args.rows);
 }

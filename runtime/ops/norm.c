@@ -36,9 +36,7 @@ gal_status gal_layer_norm(gal_tensor *y, gal_tensor *statistics, const gal_tenso
     if (status == GAL_OK && !(eps >= 0))
         return gal_fail(GAL_VALUE, "layer_norm: eps is %g, expected at least 0", eps);
     g.y = y->data, g.shift = shift ? shift->data : NULL, g.eps = eps;
-    return status != GAL_OK
-               ? status
-               : gal_issue(gal_backend_of(y), gal_backend_of(y)->layer_norm, &g, 8 * g.rows * g.n);
+    return status != GAL_OK ? status : ISSUE(y, layer_norm, &g, 8 * g.rows * g.n);
 }
 
 gal_status gal_layer_norm_backward(gal_tensor *dx, gal_tensor *dscale, gal_tensor *dshift,
@@ -61,10 +59,9 @@ gal_status gal_layer_norm_backward(gal_tensor *dx, gal_tensor *dscale, gal_tenso
     g.dx = dx ? dx->data : NULL, g.dscale = dscale ? dscale->data : NULL,
     g.dshift = dshift ? dshift->data : NULL, g.dy = dy->data;
     g.accumulate = accumulate;
-    const gal_backend *backend = gal_backend_of(dy);
     if (status == GAL_OK && dx)
-        status = gal_issue(backend, backend->layer_norm_backward, &g, 8 * g.rows * g.n);
+        status = ISSUE(dy, layer_norm_backward, &g, 8 * g.rows * g.n);
     if (status == GAL_OK && (dscale || dshift))
-        status = gal_issue(backend, backend->layer_norm_backward_scale, &g, 4 * g.rows * g.n);
+        status = ISSUE(dy, layer_norm_backward_scale, &g, 4 * g.rows * g.n);
     return status;
 }

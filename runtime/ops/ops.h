@@ -21,22 +21,12 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count);
         if (status_ != GAL_OK)                                                                      \
             return status_;                                                                         \
     } while (0)
-#define ANY(x)            \
-    {                     \
-#x, x, GAL_F32, 0 \
-    }
-#define FLAT(x)           \
-    {                     \
-#x, x, GAL_F32, 1 \
-    }
-#define INTEGER(x)        \
-    {                     \
-#x, x, GAL_I64, 1 \
-    }
-#define DOUBLE(x)         \
-    {                     \
-#x, x, GAL_F64, 1 \
-    }
+/* clang-format off */
+#define ANY(x)     {#x, x, GAL_F32, 0}
+#define FLAT(x)    {#x, x, GAL_F32, 1}
+#define INTEGER(x) {#x, x, GAL_I64, 1}
+#define DOUBLE(x)  {#x, x, GAL_F64, 1}
+/* clang-format on */
 
 /* x has exactly this shape, else a sentence with `meaning` behind it ("{rows, out}"). */
 #define SHAPE(op, x, meaning, ...)                                                              \
@@ -62,6 +52,23 @@ gal_status gal_check_shape(const char *op, const char *name, const gal_tensor *x
                             gal_shape_text(x), gal_shape_text(y));                                  \
     } while (0)
 
+/* The device that x is on. */
+static inline const gal_backend *gal_backend_of(const gal_tensor *x)
+{
+    return x->storage->backend;
+}
+
+/* Runs the op on x's device and records it (gal_issue_call). args: a pointer to the op's struct. */
+#define ISSUE(x, op, args, work) \
+    gal_issue(gal_backend_of(x), #op, gal_backend_of(x)->op, (const gal_args_of_##op *){args}, work)
+/* The same for an op given by its name and its offset in the table. */
+#define ISSUE_AT(x, name, offset, args, work) \
+    gal_issue(gal_backend_of(x), name, *gal_kernel_at(gal_backend_of(x), offset), args, work)
+static inline gal_kernel *const *gal_kernel_at(const gal_backend *backend, size_t offset)
+{
+    return (gal_kernel *const *)(const void *)((const char *)backend + offset);
+}
+
 /* strides.c: x's strides along y's dimensions: 0 where x has one element and y more. Fails where x does not
  * broadcast to y. */
 gal_status gal_broadcast_strides(const char *op, const char *name, int64_t *strides, const gal_tensor *x,
@@ -72,10 +79,5 @@ int gal_merge_dimensions(int rank, int64_t *shape, int64_t *const *strides, int 
 /* conv.c: a window of kh x kw with that stride and padding fits into images x {N, H, W, channels}. */
 gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride,
                             int64_t padding);
-
-static inline const gal_backend *gal_backend_of(const gal_tensor *x)
-{
-    return x->storage->backend;
-}
 
 #endif

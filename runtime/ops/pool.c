@@ -20,16 +20,14 @@ static gal_status pool_args(gal_pool_args *g, const char *op, const char *y_name
     return gal_check_shape(op, y_name, y, "{N, h, w, channels}", 4, (int64_t[]){g->n, g->yh, g->yw, g->c});
 }
 
-#define POOL(name)                                                                            \
-    gal_status gal_##name(gal_tensor *y, const gal_tensor *x, int64_t window, int64_t stride) \
-    {                                                                                         \
-        CHECK(#name, FLAT(y), FLAT(x));                                                       \
-        gal_pool_args g;                                                                      \
-        gal_status status = pool_args(&g, #name, "y", y, x, window, stride);                  \
-        g.y = y->data, g.x = x->data;                                                         \
-        return status != GAL_OK ? status                                                      \
-                                : gal_issue(gal_backend_of(y), gal_backend_of(y)->name, &g,   \
-                                            gal_tensor_count(y) * window * window);           \
+#define POOL(name)                                                                                    \
+    gal_status gal_##name(gal_tensor *y, const gal_tensor *x, int64_t window, int64_t stride)         \
+    {                                                                                                 \
+        CHECK(#name, FLAT(y), FLAT(x));                                                               \
+        gal_pool_args g;                                                                              \
+        gal_status status = pool_args(&g, #name, "y", y, x, window, stride);                          \
+        g.y = y->data, g.x = x->data;                                                                 \
+        return status != GAL_OK ? status : ISSUE(y, name, &g, gal_tensor_count(y) * window * window); \
     }
 POOL(avg_pool2d)
 POOL(max_pool2d)
@@ -41,8 +39,7 @@ gal_status gal_avg_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, int64_t
     gal_status status = pool_args(&g, "avg_pool2d_backward", "dy", dy, dx, window, stride);
     g.dx = dx->data, g.dy = dy->data;
     return status != GAL_OK ? status
-                            : gal_issue(gal_backend_of(dx), gal_backend_of(dx)->avg_pool2d_backward, &g,
-                                        gal_tensor_count(dy) * window * window);
+                            : ISSUE(dx, avg_pool2d_backward, &g, gal_tensor_count(dy) * window * window);
 }
 
 gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x, int64_t window,
@@ -55,8 +52,7 @@ gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const g
         status = gal_check_shape("max_pool2d_backward", "dx", dx, "the shape of x", 4, x->shape);
     g.dx = dx->data, g.dy = dy->data, g.x = x->data;
     return status != GAL_OK ? status
-                            : gal_issue(gal_backend_of(dx), gal_backend_of(dx)->max_pool2d_backward, &g,
-                                        gal_tensor_count(dy) * window * window);
+                            : ISSUE(dx, max_pool2d_backward, &g, gal_tensor_count(dy) * window * window);
 }
 
 /* Means over the middle of {N, pixels, C}: the reduction that is there already. */
@@ -83,5 +79,5 @@ gal_status gal_global_avg_pool_backward(gal_tensor *dx, const gal_tensor *dy)
     const int64_t shape[] = {dx->shape[0], pixels, c}, ys[] = {pixels * c, c, 1}, as[] = {c, 0, 1};
     for (int i = 0; i < 3; i++)
         g.shape[i] = shape[i], g.ys[i] = ys[i], g.as[i] = as[i];
-    return g.count ? gal_issue(gal_backend_of(dx), gal_backend_of(dx)->affine, &g, g.count) : GAL_OK;
+    return g.count ? ISSUE(dx, affine, &g, g.count) : GAL_OK;
 }

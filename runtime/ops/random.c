@@ -3,10 +3,10 @@
 #include "core/random.h"
 
 /* The draw, then the counter moved on by a call of its own: every lane of the draw reads the old one. */
-static gal_status draw(const gal_backend *backend, gal_kernel *kernel, gal_random_args *args, int64_t work)
+#define DRAW(y, op, args, work) moved_on(y, args, ISSUE(y, op, args, work))
+static gal_status moved_on(const gal_tensor *y, const gal_random_args *args, gal_status drawn)
 {
-    gal_status status = gal_issue(backend, kernel, args, work);
-    return status == GAL_OK ? gal_issue(backend, backend->random_advance, args, GAL_SERIAL) : status;
+    return drawn == GAL_OK ? ISSUE(y, random_advance, args, GAL_SERIAL) : drawn;
 }
 
 static gal_random_args random_args(gal_tensor *y, gal_tensor *state)
@@ -21,7 +21,7 @@ gal_status gal_uniform(gal_tensor *y, gal_tensor *state)
     CHECK("uniform", FLAT(y), INTEGER(state));
     SHAPE("uniform", state, "{key, counter}", 2);
     gal_random_args args = random_args(y, state);
-    return draw(gal_backend_of(y), gal_backend_of(y)->uniform, &args, 10 * args.n);
+    return DRAW(y, uniform, &args, 10 * args.n);
 }
 
 gal_status gal_normal(gal_tensor *y, gal_tensor *state)
@@ -29,7 +29,7 @@ gal_status gal_normal(gal_tensor *y, gal_tensor *state)
     CHECK("normal", FLAT(y), INTEGER(state));
     SHAPE("normal", state, "{key, counter}", 2);
     gal_random_args args = random_args(y, state);
-    return draw(gal_backend_of(y), gal_backend_of(y)->normal, &args, 25 * args.n);
+    return DRAW(y, normal, &args, 25 * args.n);
 }
 
 gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tensor *state)
@@ -41,7 +41,7 @@ gal_status gal_normal_streams(gal_tensor *y, const gal_tensor *streams, gal_tens
     gal_random_args args = {
         .y = y->data, .state = state->data, .streams = streams->data, .rows = y->shape[0], .n = y->shape[1]};
     args.blocks = gal_blocks_of(args.n);
-    return draw(gal_backend_of(y), gal_backend_of(y)->normal, &args, 25 * args.rows * args.n);
+    return DRAW(y, normal, &args, 25 * args.rows * args.n);
 }
 
 gal_status gal_permutation(gal_tensor *y, gal_tensor *state)
@@ -50,7 +50,7 @@ gal_status gal_permutation(gal_tensor *y, gal_tensor *state)
     SHAPE("permutation", state, "{key, counter}", 2);
     gal_random_args args = random_args(y, state);
     args.blocks = gal_blocks_permutation(args.n);
-    return draw(gal_backend_of(y), gal_backend_of(y)->permutation, &args, GAL_SERIAL);
+    return DRAW(y, permutation, &args, GAL_SERIAL);
 }
 
 static gal_status dropout_args(gal_dropout_args *g, const char *op, const char *y_name, gal_tensor *y,
@@ -73,10 +73,8 @@ gal_status gal_dropout(gal_tensor *y, gal_tensor *used, const gal_tensor *x, gal
     if (status != GAL_OK)
         return status;
     g.state = state->data, g.used = used ? used->data : NULL;
-    const gal_backend *backend = gal_backend_of(y);
-    status = gal_issue(backend, backend->dropout, &g, 10 * g.n);
     gal_random_args advance = {.state = state->data, .rows = 1, .blocks = gal_blocks_of(g.n)};
-    return status == GAL_OK ? gal_issue(backend, backend->random_advance, &advance, GAL_SERIAL) : status;
+    return moved_on(y, &advance, ISSUE(y, dropout, &g, 10 * g.n));
 }
 
 gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *used, double p)
@@ -86,6 +84,5 @@ gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_
     gal_dropout_args g;
     gal_status status = dropout_args(&g, "dropout_backward", "dx", dx, dy, p);
     g.state = used->data;
-    return status == GAL_OK ? gal_issue(gal_backend_of(dx), gal_backend_of(dx)->dropout, &g, 10 * g.n)
-                            : status;
+    return status == GAL_OK ? ISSUE(dx, dropout, &g, 10 * g.n) : status;
 }

@@ -10,7 +10,7 @@ gal_status gal_sort(gal_tensor *y, const gal_tensor *x)
     int64_t n = x->rank ? x->shape[x->rank - 1] : 1;
     gal_reduce_args args = {
         .y = y->data, .x = x->data, .outer = n ? gal_tensor_count(x) / n : 0, .n = n, .inner = 1};
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->sort, &args, 20 * gal_tensor_count(x));
+    return ISSUE(y, sort, &args, 20 * gal_tensor_count(x));
 }
 
 static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *x, int first,
@@ -29,9 +29,7 @@ static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal
                         first + 1, last + 1);
     if (args.n == 0 && !empty_allowed)
         return gal_fail(GAL_SHAPE, "%s: x is %s, and there is none of no elements", op, gal_shape_text(x));
-    const gal_backend *backend = gal_backend_of(y);
-    return gal_issue(backend, *(gal_kernel *const *)((const char *)backend + kernel), &args,
-                     gal_tensor_count(x));
+    return ISSUE_AT(y, op, kernel, &args, gal_tensor_count(x));
 }
 
 #define REDUCTION(name, empty_allowed)                                                       \

@@ -27,7 +27,7 @@ gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor 
     gal_rows_args args = {
         .y = y->data, .x = x->data, .index = index->data, .count = index->shape[0], .rows = x->shape[0]};
     args.width = width * (int64_t)gal_dtype_size(x->dtype);
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->gather_rows, &args, args.count * width);
+    return ISSUE(y, gather_rows, &args, args.count * width);
 }
 
 gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index)
@@ -44,7 +44,7 @@ gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_
                           .count = index->shape[0],
                           .rows = dx->shape[0],
                           .width = width * 4};
-    return gal_issue(gal_backend_of(dx), gal_backend_of(dx)->scatter_add_rows, &args, GAL_SERIAL);
+    return ISSUE(dx, scatter_add_rows, &args, GAL_SERIAL);
 }
 
 gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor *cursor)
@@ -58,5 +58,5 @@ gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor
                            .order = order->data,
                            .batch = index->shape[0],
                            .rows = order->shape[0]};
-    return gal_issue(gal_backend_of(index), gal_backend_of(index)->batch_rows, &args, GAL_SERIAL);
+    return ISSUE(index, batch_rows, &args, GAL_SERIAL);
 }

@@ -7,7 +7,7 @@ gal_status gal_count_step(gal_tensor *step)
     CHECK("count_step", INTEGER(step));
     RANK("count_step", step, 0);
     gal_step_args args = {.step = step->data};
-    return gal_issue(gal_backend_of(step), gal_backend_of(step)->count_step, &args, GAL_SERIAL);
+    return ISSUE(step, count_step, &args, GAL_SERIAL);
 }
 
 gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first, gal_tensor *second,
@@ -24,7 +24,7 @@ gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tens
                           .first = first->data,
                           .second = second->data};
     args.hyper = hyper->data, args.step = step->data, args.count = gal_tensor_count(parameter);
-    return gal_issue(gal_backend_of(parameter), gal_backend_of(parameter)->adamw, &args, 20 * args.count);
+    return ISSUE(parameter, adamw, &args, 20 * args.count);
 }
 
 gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity,
@@ -40,7 +40,7 @@ gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor
                           .first = velocity->data,
                           .hyper = hyper->data};
     args.step = step->data, args.count = gal_tensor_count(parameter);
-    return gal_issue(gal_backend_of(parameter), gal_backend_of(parameter)->sgd, &args, 6 * args.count);
+    return ISSUE(parameter, sgd, &args, 6 * args.count);
 }
 
 gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay,
@@ -53,7 +53,7 @@ gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const g
     gal_step_args args = {
         .parameter = average->data, .gradient = parameter->data, .hyper = decay->data, .step = step->data};
     args.count = gal_tensor_count(average);
-    return gal_issue(gal_backend_of(average), gal_backend_of(average)->average, &args, 3 * args.count);
+    return ISSUE(average, average, &args, 3 * args.count);
 }
 
 gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *limit)
@@ -63,7 +63,7 @@ gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *
     RANK("clip", limit, 0);
     gal_step_args args = {
         .parameter = x->data, .total = squares->data, .hyper = limit->data, .count = gal_tensor_count(x)};
-    return gal_issue(gal_backend_of(x), gal_backend_of(x)->clip, &args, args.count);
+    return ISSUE(x, clip, &args, args.count);
 }
 
 gal_status gal_sum_squares(gal_tensor *y, const gal_tensor *x)
@@ -71,7 +71,7 @@ gal_status gal_sum_squares(gal_tensor *y, const gal_tensor *x)
     CHECK("sum_squares", DOUBLE(y), FLAT(x));
     RANK("sum_squares", y, 0);
     gal_step_args args = {.total = y->data, .gradient = x->data, .count = gal_tensor_count(x)};
-    return gal_issue(gal_backend_of(y), gal_backend_of(y)->sum_squares, &args, GAL_SERIAL);
+    return ISSUE(y, sum_squares, &args, GAL_SERIAL);
 }
 
 gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x)
@@ -80,5 +80,5 @@ gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x)
     RANK("accumulate", total, 0);
     RANK("accumulate", x, 0);
     gal_step_args args = {.total = total->data, .gradient = x->data, .count = 1};
-    return gal_issue(gal_backend_of(total), gal_backend_of(total)->accumulate, &args, GAL_SERIAL);
+    return ISSUE(total, accumulate, &args, GAL_SERIAL);
 }

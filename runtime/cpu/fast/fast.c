@@ -2,27 +2,25 @@
 #include "fast.h"
 #include "vec.h"
 
-void FAST(conv)(gal_backend *table);
-void FAST(flow)(gal_backend *table);
-void FAST(integrate)(gal_backend *table);
-void FAST(kde)(gal_backend *table);
-void FAST(matmul)(gal_backend *table);
-void FAST(map)(gal_backend *table);
-void FAST(norm)(gal_backend *table);
-void FAST(pool)(gal_backend *table);
-void FAST(random)(gal_backend *table);
-void FAST(step)(gal_backend *table);
+/* Each of these files has a function that enters its kernels into the table. */
+/* clang-format off */
+#define FILES(X) \
+    X(conv)      \
+    X(flow)      \
+    X(integrate) \
+    X(kde)       \
+    X(map)       \
+    X(matmul)    \
+    X(norm)      \
+    X(pool)      \
+    X(random)    \
+    X(step)
+#define DECLARE(name) void FAST(name)(gal_backend *table);
+/* clang-format on */
+FILES(DECLARE)
 
+#define ENTER(name) FAST(name)(table);
 void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
 {
-    FAST(conv)(table);
-    FAST(flow)(table);
-    FAST(integrate)(table);
-    FAST(kde)(table);
-    FAST(matmul)(table);
-    FAST(map)(table);
-    FAST(norm)(table);
-    FAST(pool)(table);
-    FAST(random)(table);
-    FAST(step)(table);
+    FILES(ENTER)
 }

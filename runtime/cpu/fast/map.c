@@ -76,25 +76,29 @@ INLINE gal_status map(const gal_lane *lane, const gal_map_args *g, formula *f, g
         return map(lane, args, name##_of, gal_cpu_##name);               \
     }
 
-MAP(add, a + b)
-MAP(sub, a - b)
-MAP(mul, a *b)
-MAP(div, a / b)
-MAP(affine, p *a + q)
-MAP(exp, vexp(a))
-MAP(log, vlog(a))
-MAP(sqrt, square_root(a))
-MAP(abs, absolute(a))
-MAP(sigmoid, vsigmoid(a))
-MAP(tanh, vtanh(a))
-MAP(relu, choose(a <= 0, splat(0), a))
-MAP(silu, a *vsigmoid(a))
-MAP(gelu, a *vnormal_cdf(a))
-MAP(relu_backward, choose(b > 0, a, splat(0)))
-MAP(silu_backward, a *vsilu_slope(b, vsigmoid(b)))
-MAP(gelu_backward, a *fma_(b, vnormal_density(b), vnormal_cdf(b)))
-MAP(tanh_backward, a *(1 - b * b))
-MAP(sigmoid_backward, a *b *(1 - b))
+/* clang-format off */
+#define FORMULAS(MAP)                                                   \
+    MAP(add, a + b)                                                     \
+    MAP(sub, a - b)                                                     \
+    MAP(mul, a * b)                                                     \
+    MAP(div, a / b)                                                     \
+    MAP(affine, p * a + q)                                              \
+    MAP(exp, vexp(a))                                                   \
+    MAP(log, vlog(a))                                                   \
+    MAP(sqrt, square_root(a))                                           \
+    MAP(abs, absolute(a))                                               \
+    MAP(sigmoid, vsigmoid(a))                                           \
+    MAP(tanh, vtanh(a))                                                 \
+    MAP(relu, choose(a <= 0, splat(0), a))                              \
+    MAP(silu, a * vsigmoid(a))                                          \
+    MAP(gelu, a * vnormal_cdf(a))                                       \
+    MAP(relu_backward, choose(b > 0, a, splat(0)))                      \
+    MAP(silu_backward, a * vsilu_slope(b, vsigmoid(b)))                 \
+    MAP(gelu_backward, a * fma_(b, vnormal_density(b), vnormal_cdf(b))) \
+    MAP(tanh_backward, a * (1 - b * b))                                 \
+    MAP(sigmoid_backward, a * b * (1 - b))
+/* clang-format on */
+FORMULAS(MAP)
 
 /* y = x^2 is common enough not to go through powf. */
 INLINE vec square_of(vec a, vec b, vec p, vec q)
@@ -108,27 +112,9 @@ static gal_status power_map(const gal_lane *lane, const void *args)
     return g->p == 2 ? map(lane, g, square_of, gal_cpu_power) : gal_cpu_power(lane, args);
 }
 
-#define ENTRY(name) table->name = name##_map;
+#define ENTRY(name, expression) table->name = name##_map;
 void FAST(map)(gal_backend *table)
 {
-    ENTRY(add)
-    ENTRY(sub)
-    ENTRY(mul)
-    ENTRY(div)
-    ENTRY(affine)
-    ENTRY(power)
-    ENTRY(exp)
-    ENTRY(log)
-    ENTRY(sqrt)
-    ENTRY(abs)
-    ENTRY(sigmoid)
-    ENTRY(tanh)
-    ENTRY(relu)
-    ENTRY(silu)
-    ENTRY(gelu)
-    ENTRY(relu_backward)
-    ENTRY(silu_backward)
-    ENTRY(gelu_backward)
-    ENTRY(tanh_backward)
-    ENTRY(sigmoid_backward)
+    FORMULAS(ENTRY)
+    table->power = power_map;
 }
