@@ -229,12 +229,20 @@ static int convolve(made *m, const void *image, const void *weights, const void 
     return (!m->reorder || run(m->reorder, order, 2)) && run(m->primitive, args, count);
 }
 
-/* y, and slope where it is wanted, from z {n, zh, zw, out}. */
-static void activate_and_pool(const gal_conv_args *g, const float *z)
+/* Around the convolution: z {n, zh, zw, out}. Lanes share pixels of y, or of z. */
+typedef struct around_args {
+    const gal_conv_args *conv;
+    float *z;
+} around_args;
+
+/* y, and slope where it is wanted, from z. */
+static gal_status activate_and_pool(const gal_lane *lane, const void *args)
 {
-    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool;
-#pragma omp parallel for
-    for (int64_t p = 0; p < g->n * yh * yw; p++)
+    const gal_conv_args *g = ((const around_args *)args)->conv;
+    const float *z = ((const around_args *)args)->z;
+    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, from, to;
+    gal_share(lane, g->n * yh * yw, 1, &from, &to);
+    for (int64_t p = from; p < to; p++)
         for (int64_t o = 0; o < g->out; o++) {
             float sum = 0, slope;
             for (int64_t k = 0; k < g->pool * g->pool; k++) {
@@ -246,14 +254,17 @@ static void activate_and_pool(const gal_conv_args *g, const float *z)
             }
             g->y[p * g->out + o] = sum / (float)(g->pool * g->pool);
         }
+    return GAL_OK;
 }
 
 /* dz from dy in place of z, 0 at pixels that no mean took in. */
-static void make_dz(const gal_conv_args *g, float *z)
+static gal_status make_dz(const gal_lane *lane, const void *args)
 {
-    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool;
-#pragma omp parallel for
-    for (int64_t p = 0; p < g->n * g->zh * g->zw; p++) {
+    const gal_conv_args *g = ((const around_args *)args)->conv;
+    float *z = ((const around_args *)args)->z;
+    int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, from, to;
+    gal_share(lane, g->n * g->zh * g->zw, 1, &from, &to);
+    for (int64_t p = from; p < to; p++) {
         int64_t n = p / (g->zh * g->zw), row = p / g->zw % g->zh / g->pool, column = p % g->zw / g->pool;
         for (int64_t o = 0; o < g->out; o++) {
             float slope = 1, *at = z + p * g->out + o;
@@ -266,6 +277,13 @@ static void make_dz(const gal_conv_args *g, float *z)
                                           : 0;
         }
     }
+    return GAL_OK;
+}
+
+static gal_status around(gal_kernel *kernel, const gal_conv_args *g, float *z)
+{
+    around_args args = {g, z};
+    return gal_cpu_issue(&(gal_call){kernel, &args, 16 * g->n * g->zh * g->zw * g->out});
 }
 
 /* The specification's kernels instead, with a sentence for the user. */
@@ -299,9 +317,7 @@ static gal_status forward(const gal_lane *lane, const void *args)
     float *z = whole ? g->y : gal_cpu_scratch();
     if (!convolve(m, g->x, g->weight, g->bias, z, (float *)gal_cpu_scratch() + z_size))
         return gal_fail(GAL_DEVICE, "conv2d: oneDNN could not run its convolution");
-    if (!whole || g->slope)
-        activate_and_pool(g, z);
-    return GAL_OK;
+    return !whole || g->slope ? around(activate_and_pool, g, z) : GAL_OK;
 }
 
 static gal_status backward(const gal_lane *lane, const void *args)
@@ -328,7 +344,9 @@ static gal_status backward(const gal_lane *lane, const void *args)
         return status;
     float *dz = gal_cpu_scratch(), *dw = dz + z_size, *db = dw + w_size;
     int ok = !again || convolve(m[FORWARD], g->x, g->weight, g->bias, dz, db + b_size);
-    make_dz(g, dz);
+    status = around(make_dz, g, dz);
+    if (status != GAL_OK)
+        return status;
     ok = ok && (!g->dx || convolve(m[DATA], g->dx, g->weight, NULL, dz, db + b_size)) &&
          (!weights || convolve(m[WEIGHTS], g->x, dw, db, dz, db + b_size));
     if (!ok)

@@ -22,19 +22,6 @@
  */
 #define SPIN 2000
 
-static int threads; /* 0: not asked yet */
-
-int gal_threads(int n)
-{
-    if (threads == 0)
-        threads = omp_get_max_threads();
-    if (n > 0 && n != threads) {
-        threads = n < 1024 ? n : 1024;
-        omp_set_num_threads(threads);
-    }
-    return threads;
-}
-
 /* The lanes of one region: their barrier, and the first failure, by call and then by lane. */
 typedef struct team {
     int lanes;

@@ -2,6 +2,7 @@
  * libjpeg's (jpeg.c), PNGs stb_image's, whose checksums it passes over and which are looked at here: a galaxy
  * with half a picture must not be learned from. */
 #include "io.h"
+#include "core/parallel.h"
 #include "jpeg.h"
 #include <math.h>
 #include <stdio.h>
@@ -152,7 +153,8 @@ static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int
     out->status = (int32_t)status;
     if (status != GAL_OK)
         snprintf(out->problem, sizeof out->problem, "%s", gal_error());
-    return status == GAL_MEMORY ? status : GAL_OK;
+    return status == GAL_MEMORY ? gal_fail(GAL_MEMORY, "images_decode: no memory left to decode images")
+                                : GAL_OK;
 }
 
 gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
@@ -167,6 +169,24 @@ gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
     return GAL_OK;
 }
 
+typedef struct decode_args {
+    uint8_t *pixels;      /* {n, size, size, 3} */
+    gal_decoded *decoded; /* {n} */
+    const char *const *paths;
+    int64_t size;
+    int scaled;
+} decode_args;
+
+static gal_status decode_range(void *args, int64_t from, int64_t to)
+{
+    const decode_args *a = args;
+    gal_status status = GAL_OK;
+    for (int64_t i = from; status == GAL_OK && i < to; i++)
+        status = decode_one(a->pixels + i * a->size * a->size * 3, &a->decoded[i], a->paths[i], a->size,
+                            a->scaled);
+    return status;
+}
+
 gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths, int scaled)
 {
     int64_t n = pixels->shape[0], size = pixels->shape[1];
@@ -175,12 +195,6 @@ gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const cha
         return gal_fail(GAL_SHAPE,
                         "images_decode: pixels is %s, expected uint8 {n, size, size, 3} on the CPU",
                         gal_shape_text(pixels));
-    int failed = 0;
-#pragma omp parallel for schedule(dynamic, 4) if (n > 1)
-    for (int64_t i = 0; i < n; i++)
-        if (decode_one((uint8_t *)pixels->data + i * size * size * 3, &decoded[i], paths[i], size, scaled) !=
-            GAL_OK)
-#pragma omp atomic write
-            failed = 1;
-    return failed ? gal_fail(GAL_MEMORY, "images_decode: no memory left to decode images") : GAL_OK;
+    decode_args args = {pixels->data, decoded, paths, size, scaled};
+    return gal_parallel(n, 4, decode_range, &args);
 }

@@ -1,5 +1,6 @@
 /* catalogue.c: a mock survey's galaxies as a table: SDSS's columns, the truth, the latents. */
 #include "core/core.h"
+#include "core/parallel.h"
 #include "io/io.h"
 #include "search.h"
 #include <stdlib.h>
@@ -123,21 +124,35 @@ static gal_status add(gal_table *table, const char *name, const char *unit, int 
     return status ? status : gal_table_set_unit(table, gal_table_columns(table) - 1, unit);
 }
 
-/* values {COLUMNS + 2, n}: those of the list, then ra and dec; ids {2, n}: objID and draw. */
-static gal_status fill(gal_table *table, const gal_mock *survey, double *values, int64_t *ids)
+typedef struct catalogue_args {
+    const gal_mock *survey;
+    double *values; /* {COLUMNS + 2, n}: those of the list, then ra and dec */
+    int64_t *ids;   /* {3, n}: objID, draw, bptclass */
+} catalogue_args;
+
+static gal_status fill(void *args, int64_t from, int64_t to)
 {
-    int64_t n = survey->found;
-#pragma omp parallel for schedule(static) num_threads(gal_threads(0))
-    for (int64_t k = 0; k < n; k++) {
+    const catalogue_args *a = args;
+    int64_t n = a->survey->found;
+    double *ra = a->values + COLUMNS * n, *dec = ra + n;
+    for (int64_t k = from; k < to; k++) {
         gal_mock_galaxy g;
-        gal_mock_draw(&g, survey->seed, survey->draw[k]);
+        gal_mock_draw(&g, a->survey->seed, a->survey->draw[k]);
         for (int c = 0; c < COLUMNS; c++)
-            values[c * n + k] = columns[c].value(&g, columns[c].i);
-        position(&values[COLUMNS * n + k], &values[(COLUMNS + 1) * n + k], survey->seed, g.draw);
-        ids[k] = k + 1;
-        ids[n + k] = g.draw;
-        ids[2 * n + k] = 1;
+            a->values[c * n + k] = columns[c].value(&g, columns[c].i);
+        position(&ra[k], &dec[k], a->survey->seed, g.draw);
+        a->ids[k] = k + 1;
+        a->ids[n + k] = g.draw;
+        a->ids[2 * n + k] = 1;
     }
+    return GAL_OK;
+}
+
+static gal_status add_all(gal_table *table, const catalogue_args *a)
+{
+    int64_t n = a->survey->found;
+    const double *values = a->values;
+    const int64_t *ids = a->ids;
     gal_status status = add(table, "objID", "", GAL_COLUMN_I64, 'K', ids);
     status = status ? status : add(table, "ra", "deg", GAL_COLUMN_F64, 'D', values + COLUMNS * n);
     status = status ? status : add(table, "dec", "deg", GAL_COLUMN_F64, 'D', values + (COLUMNS + 1) * n);
@@ -145,7 +160,7 @@ static gal_status fill(gal_table *table, const gal_mock *survey, double *values,
         status = add(table, columns[c].name, columns[c].unit, GAL_COLUMN_F64, 'E', values + c * n);
     status = status ? status : add(table, "bptclass", "", GAL_COLUMN_I64, 'B', ids + 2 * n);
     status = status ? status : add(table, "draw", "", GAL_COLUMN_I64, 'K', ids + n);
-    status = status ? status : gal_table_set_key(table, "MOCKSEED", NULL, (int64_t)survey->seed);
+    status = status ? status : gal_table_set_key(table, "MOCKSEED", NULL, (int64_t)a->survey->seed);
     return status ? status : gal_table_set_key(table, "CREATOR", "galrun " GAL_VERSION, 0);
 }
 
@@ -162,8 +177,11 @@ gal_status gal_mock_table(gal_table **out, const gal_mock *survey)
             : gal_fail(GAL_MEMORY, "mock survey: no memory for a catalogue of %lld galaxies", (long long)n);
     if (!status)
         status = gal_table_new(&table, n);
+    catalogue_args args = {survey, values, ids};
     if (!status)
-        status = fill(table, survey, values, ids);
+        status = gal_parallel(n, 256, fill, &args);
+    if (!status)
+        status = add_all(table, &args);
     free(values);
     free(ids);
     if (status) {

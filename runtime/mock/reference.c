@@ -2,7 +2,8 @@
  * section 4): galaxies are drawn from about where the posterior is (proposal.c), and the weights put right
  * that it is not the prior. */
 #include "reference.h"
-#include "cpu/cpu.h"
+#include "core/core.h"
+#include "core/parallel.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,18 +256,18 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
 
 typedef struct search_args {
     gal_reference *reference;
-    int64_t from, to, most;
+    int64_t first, most; /* the galaxy of item 0 */
     double ess;
 } search_args;
 
-static gal_status search_lane(const gal_lane *lane, const void *args)
+static gal_status search_range(void *args, int64_t from, int64_t to)
 {
     const search_args *a = args;
+    gal_reference *whole = a->reference;
     round_of *r = malloc(sizeof *r);
     gal_status status = r ? GAL_OK : gal_fail(GAL_MEMORY, "reference: no memory to draw");
-    for (int64_t k = a->from + lane->index; !status && k < a->to; k += lane->count)
-        status =
-            search(&a->reference->galaxy[k], a->reference->seed, a->reference->first + k, a->ess, a->most, r);
+    for (int64_t k = a->first + from; !status && k < a->first + to; k++)
+        status = search(&whole->galaxy[k], whole->seed, whole->first + k, a->ess, a->most, r);
     free(r);
     return status;
 }
@@ -283,8 +284,8 @@ gal_status gal_reference_search(gal_reference *r, int64_t from, int64_t to, doub
     if (from < 0 || from > to || to > r->n)
         return gal_fail(GAL_VALUE, "reference: galaxies %lld to %lld of %lld", (long long)from + 1,
                         (long long)to, (long long)r->n);
-    const search_args args = {r, from, to, most < MOST_DRAWS ? most : MOST_DRAWS - 8 * ROUND, ess};
-    return gal_cpu_issue(&(gal_call){.kernel = search_lane, .args = &args, .work = (to - from) << 20});
+    search_args args = {r, from, most < MOST_DRAWS ? most : MOST_DRAWS - 8 * ROUND, ess};
+    return gal_parallel(to - from, 1, search_range, &args);
 }
 
 gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference *r, int64_t k)

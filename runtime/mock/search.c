@@ -1,13 +1,13 @@
 /* search.c: a mock survey's galaxies: the draws that pass the selection, in order. */
 #include "core/core.h"
+#include "core/parallel.h"
 #include "search.h"
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHUNK 4096  /* draws that one thread looks through at a time */
-#define TOGETHER 64 /* chunks between two looks at Ctrl-C */
+#define TOGETHER 64 /* chunks whose selected draws are held at once */
 
 gal_status gal_mock_new(gal_mock **out, int64_t seed, int64_t n)
 {
@@ -66,21 +66,34 @@ static int search_chunk(int32_t selected[CHUNK], uint64_t seed, int64_t first, d
     return count;
 }
 
+typedef struct search_args {
+    uint64_t seed;
+    int64_t first; /* draw of chunk 0 */
+    double low, high;
+    int32_t (*selected)[CHUNK]; /* {TOGETHER}, count of them each */
+    int *count;                 /* {TOGETHER} */
+} search_args;
+
+static gal_status search_chunks(void *args, int64_t from, int64_t to)
+{
+    const search_args *a = args;
+    for (int64_t c = from; c < to; c++)
+        a->count[c] = search_chunk(a->selected[c], a->seed, a->first + c * CHUNK, a->low, a->high);
+    return GAL_OK;
+}
+
 gal_status gal_mock_search(int64_t *found, int64_t *drawn, gal_mock *survey, int64_t draws)
 {
     int32_t(*selected)[CHUNK] = malloc(TOGETHER * sizeof *selected);
     int count[TOGETHER];
-    double low, high;
-    reach(&low, &high);
+    search_args args = {.seed = survey->seed, .selected = selected, .count = count};
+    reach(&args.low, &args.high);
     gal_status status = selected ? GAL_OK : gal_fail(GAL_MEMORY, "mock survey: no memory to search it");
     for (int64_t done = 0; !status && done < draws && survey->found < survey->n; done += TOGETHER * CHUNK) {
-        if (gal_interrupted()) {
-            status = gal_fail(GAL_INTERRUPTED, "interrupted");
+        args.first = survey->drawn;
+        status = gal_parallel(TOGETHER, 1, search_chunks, &args);
+        if (status)
             break;
-        }
-#pragma omp parallel for schedule(dynamic) num_threads(gal_threads(0))
-        for (int c = 0; c < TOGETHER; c++)
-            count[c] = search_chunk(selected[c], survey->seed, survey->drawn + (int64_t)c * CHUNK, low, high);
         for (int c = 0; c < TOGETHER; c++)
             for (int i = 0; i < count[c] && survey->found < survey->n; i++)
                 survey->draw[survey->found++] = survey->drawn + (int64_t)c * CHUNK + selected[c][i];

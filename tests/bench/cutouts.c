@@ -1,8 +1,8 @@
 /* cutouts.c: how many cutouts a second: the parts of one on one thread, then all of it, drawn, rendered and
  * written as JPEG, on all. bench_cutouts FOLDER [galaxies]: the files go to FOLDER, which should not be a
  * disk. */
+#include "core/parallel.h"
 #include "mock/image.h"
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,6 +15,18 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* args: the folder. */
+static gal_status whole_cutouts(void *args, int64_t from, int64_t to)
+{
+    gal_status status = GAL_OK;
+    for (int64_t i = from; !status && i < to; i++) {
+        char name[4096];
+        snprintf(name, sizeof name, "%s/%lld.jpg", (const char *)args, (long long)i + 1);
+        status = gal_mock_cutout(name, &galaxy[i], NULL, 0, 1, 1);
+    }
+    return status;
 }
 
 int main(int count, char **argument)
@@ -63,17 +75,12 @@ int main(int count, char **argument)
            "JPEG and file %.0f; sum %.0f\n",
            gal_cpu_isa(), spent[0], spent[1], spent[2] - spent[1], spent[3] - spent[2], spent[4], spent[5],
            spent[0] + spent[3] + spent[4] + spent[5]);
-    for (int threads = 1; threads <= omp_get_max_threads(); threads *= 2) {
+    for (int threads = 1, all = gal_threads(0); threads <= all; threads *= 2) {
+        gal_threads(threads);
         double start = now();
-        int failed = 0;
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads) reduction(+ : failed)
-        for (int i = 0; i < n; i++) {
-            char name[4096];
-            snprintf(name, sizeof name, "%s/%d.jpg", argument[1], i + 1);
-            failed += gal_mock_cutout(name, &galaxy[i], NULL, 0, 1, 1) != GAL_OK;
-        }
-        printf("%d thread%s: %.0f cutouts/s%s\n", threads, threads > 1 ? "s" : "", n / (now() - start),
-               failed ? ", some FAILED" : "");
+        gal_status status = gal_parallel(n, 16, whole_cutouts, argument[1]);
+        printf("%d thread%s: %.0f cutouts/s%s%s\n", threads, threads > 1 ? "s" : "", n / (now() - start),
+               status ? ", FAILED: " : "", status ? gal_error() : "");
     }
     return 0;
 }

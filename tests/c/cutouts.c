@@ -1,11 +1,13 @@
 /* cutouts.c: the mock survey's pictures against what IMAGES.md says of them: flux, PSF, noise, colours, what
  * depends on the galaxy and what does not, the JPEG. */
 #include "check.h"
+#include "core/parallel.h"
 #include "cpu/cpu.h"
 #include "mock/fast/kernels.h"
 #include "mock/field.h"
 #include "mock/image.h"
 #include "io/io.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -338,31 +340,38 @@ static void field(void)
     }
 }
 
+enum { BITS = 24 }; /* pictures */
+static float first_picture[BITS][3 * PIXELS];
+static int drawn_before; /* whether they are there */
+
+/* Draws pictures, in this order or the other, and compares those that are there. */
+static gal_status draw_again(void *args, int64_t from, int64_t to)
+{
+    atomic_int *differ = args;
+    gal_mock_canvas *own = NULL;
+    float *picture = malloc(sizeof gri);
+    gal_status status = gal_mock_canvas_new(&own);
+    for (int64_t i = from; picture && !status && i < to; i++) {
+        int64_t k = drawn_before ? BITS - 1 - i : i;
+        gal_mock_shape shape;
+        gal_mock_shape_of(&shape, &galaxy[k], &donor[k], 1, SEED);
+        gal_mock_render(own, picture, &shape, galaxy[k].draw, GAL_RENDER_ALL, SEED);
+        if (!drawn_before)
+            memcpy(first_picture[k], picture, sizeof gri);
+        atomic_fetch_add(differ, memcmp(first_picture[k], picture, sizeof gri) != 0);
+    }
+    gal_mock_canvas_free(own);
+    free(picture);
+    return status;
+}
+
 static void bits(void)
 {
     CASE("a picture has the same bits on one thread and on two, alone and after others");
-    enum { N = 24 };
-    static float first[N][3 * PIXELS];
-    int differ = 0;
-    for (int threads = 1; threads <= 2; threads++) {
-#pragma omp parallel num_threads(threads)
-        {
-            gal_mock_canvas *own = NULL;
-            float *picture = malloc(sizeof gri);
-            gal_mock_canvas_new(&own);
-#pragma omp for schedule(dynamic) reduction(+ : differ)
-            for (int i = 0; i < N; i++) {
-                int k = threads == 1 ? i : N - 1 - i;
-                gal_mock_shape shape;
-                gal_mock_shape_of(&shape, &galaxy[k], &donor[k], 1, SEED);
-                gal_mock_render(own, picture, &shape, galaxy[k].draw, GAL_RENDER_ALL, SEED);
-                if (threads == 1)
-                    memcpy(first[k], picture, sizeof gri);
-                differ += memcmp(first[k], picture, sizeof gri) != 0;
-            }
-            gal_mock_canvas_free(own);
-            free(picture);
-        }
+    atomic_int differ = 0;
+    for (drawn_before = 0; drawn_before < 2; drawn_before++) {
+        gal_threads(1 + drawn_before);
+        IS_OK(gal_parallel(BITS, 3, draw_again, &differ));
     }
     IS_INT(differ, 0);
 }
