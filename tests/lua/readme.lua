@@ -51,6 +51,14 @@ check.case("lua/README.md shows what its calls give", function()
   check.that(run "lua/README.md" > 40, "few lines of it have -->")
 end)
 
+check.case("lua/README.md names every function of gal and every method of tensors", function()
+  local document = assert(io.open(root .. "/lua/README.md")):read "*a"
+  for name in pairs(require "gal") do check.that(document:find("gal%." .. name .. "%f[%W]"), "gal." .. name) end
+  for name in pairs(require("gal.tensor.memory").methods) do
+    check.that(document:find("%f[%w]" .. name .. "%f[^%w_]"), "x:" .. name)
+  end
+end)
+
 run("README.md", function()
   require("gal.mock").make { out = "survey", n = 120, cutouts = false, progress = false }
 end)
