@@ -76,18 +76,18 @@ local function tensors_of(self)
 end
 
 local function save(self)
-  if not self.out then return end
-  files.save_checkpoint(self.out, tensors_of(self), {
+  if not self.folder then return end
+  files.save_checkpoint(self.folder, tensors_of(self), {
     settings = self.settings, epoch = self.epoch, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,
     stopped = self.stopped, steps = self.opt.steps,
   })
-  files.save_history(self.out, self.history)
+  files.save_history(self.folder, self.history)
 end
 
 local function restore(self, saved)
   local small = saved.small
   if not small.settings.valid_data then self.settings.valid_data = nil end -- runs that were begun before it was written down
-  files.compare(small.settings, self.settings)
+  self.folder:compare(small.settings, self.settings, { epochs = true })
   for name, tensor in pairs(tensors_of(self)) do
     local from = saved.tensors[name]
     if not from or not core.same_shape(from, tensor) then raise("fit: the checkpoint in %s has no '%s' of shape %s", self.out, name, core.shape_text(tensor)) end
@@ -96,7 +96,8 @@ local function restore(self, saved)
   self.epoch, self.history, self.opt.steps = small.epoch, small.history, small.steps
   self.best_epoch, self.best_loss = small.best_epoch, small.best_loss
   self.stopped = small.stopped == "patience" and "patience" or nil
-  files.save_history(self.out, self.history) -- whoever was killed behind the checkpoint of the last epoch had not come to it
+  -- A process that was killed between the last checkpoint and its history left a history without that epoch.
+  files.save_history(self.folder, self.history)
 end
 
 -- ---- one epoch ----
@@ -147,7 +148,7 @@ local function epoch(self)
   self.epoch = entry.epoch
   self.history[self.epoch] = entry
   local seconds = C.gal_now() - before
-  if self.out then files.add_timing(self.out, self.epoch, seconds) end
+  if self.folder then files.add_timing(self.folder, self.epoch, seconds) end
   if self.validate and self.epoch - self.best_epoch >= self.settings.patience then
     self.stopped = "patience"
   elseif self.epoch >= self.settings.epochs then
@@ -213,7 +214,7 @@ local function prepare(self, o)
   end
   local saved
   self.flow, self.settings, self.out, self.epoch, self.history = flow, s, o.out, 0, {}
-  if o.out then saved, self.lock = files.open(o.out, o.resume) end
+  if o.out then self.folder, saved = files.open(o.out, o.resume) end
   if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
   self.report = reporter(o, self)
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
@@ -232,10 +233,10 @@ local function prepare(self, o)
   })
   if saved then
     restore(self, saved)
-  elseif o.out then
-    files.save_config(o.out, s)
+  elseif self.folder then
+    files.save_config(self.folder, s)
     local parts = ids_of(o, part, valid)
-    if parts then files.save_split(o.out, parts) end
+    if parts then files.save_split(self.folder, parts) end
   end
 end
 
@@ -244,7 +245,7 @@ local function finish(self)
   core.assign(self.opt.block, self.best)
   self.opt:zero_grad()
   if self.out and self.best_epoch then self.flow:save(self.out .. "/flow.safetensors") end
-  files.unlock(self.lock)
+  if self.folder then self.folder:close() end
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss, stopped = self.stopped, out = self.out,
     recorded = self.stepper.recorded,
@@ -287,7 +288,7 @@ function train.fit(options)
   end)
   if ok then return finish(self) end
   if err ~= gal.interrupted or not self.stepper then
-    files.unlock(self.lock)
+    if self.folder then self.folder:close() end
     error(err, 0)
   end
   self.stopped = "interrupt"

@@ -39,7 +39,7 @@ local function fit(name, part, options)
 end
 
 local photometry = fit("photometry", train:blind(), { lr = 1e-3, epochs = o.photometry_epochs })
-local table_ = survey.mock { n = o.many, seed = MANY }
+local table_ = survey.galaxies { n = o.many, seed = MANY }
 local function columns(names)
   local list = {}
   for i, name in ipairs(names) do list[i] = table_:column(name):reshape { o.many, 1 } end

@@ -35,7 +35,7 @@ end
 
 -- theta {n, 5} and context {n, 5} of n galaxies of the survey `seed`.
 local function galaxies(n, seed)
-  local t = survey.mock { n = n, seed = seed }
+  local t = survey.galaxies { n = n, seed = seed }
   return { theta = matrix(t, data.theta), context = matrix(t, data.context), n = n }
 end
 
@@ -52,7 +52,7 @@ end
 -- p(theta) without any choice: the labels' errors, which are normal, around the true values of galaxies. As
 -- gal.metrics wants a prior.
 local function population(n)
-  local truths = matrix(survey.mock { n = n, seed = POPULATION }, TRUE) / LABEL_ERROR
+  local truths = matrix(survey.galaxies { n = n, seed = POPULATION }, TRUE) / LABEL_ERROR
   local unit = LABEL_ERROR:log():sum():item()
   return { log_density = function(_, points)
     local values = (gal.kde_log_density(points / LABEL_ERROR, truths, false) - unit):totable()

@@ -13,7 +13,7 @@ start = now()
 survey.catalogue(mock)
 print(("catalogue: %.3g galaxies/s"):format(o.n / (now() - start)))
 
-local t = survey.mock { n = o.galaxies, seed = 103 }
+local t = survey.galaxies { n = o.galaxies, seed = 103 }
 local columns = {}
 for i, band in ipairs { "u", "g", "r", "i", "z" } do columns[i] = t:column("modelMag_" .. band):reshape { o.galaxies, 1 } end
 start = now()

@@ -196,7 +196,7 @@ check.case("equal ids are equal galaxies, but not in mock surveys of different s
   local paths = { write(HEADER .. row "1") }
   for _, seed in ipairs{ 5, 6, 6 } do
     paths[#paths + 1] = write("", ".fits")
-    require("gal.mock").mock{ n = 20 + #paths, seed = seed }:save(paths[#paths])
+    require("gal.mock").galaxies{ n = 20 + #paths, seed = seed }:save(paths[#paths])
   end
   local function same(a, b) return data.same_ids(paths[a], paths[b]) end
   check.equal({ same(2, 3), same(3, 2), same(3, 4), same(1, 2), same(2, 1), data.same_ids("gone.fits", paths[2]) }, { false, false, true, true, true, true })

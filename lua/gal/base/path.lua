@@ -44,6 +44,14 @@ function folder.ready(path)
   return path
 end
 
+--- folder.read(path) --> the bytes of the file at path as a string; nil where it can't be opened.
+function folder.read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read "*a"
+  if file then file:close() end
+  return text
+end
+
 --- folder.write(path, text): the file at path holds text, whole: it replaces the old one in one move.
 function folder.write(path, text)
   check(C.gal_file_write(path, text, #text))

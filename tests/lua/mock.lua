@@ -15,7 +15,7 @@ assert(os.execute("mkdir -p " .. scratch) == 0)
 
 local TRUE = { "true_log_mass", "true_log_sfr", "true_oh", "true_dn4000", "true_a_v" }
 local LABELS = { "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
-local many = survey.mock { n = 50000, seed = 1 }
+local many = survey.galaxies { n = 50000, seed = 1 }
 
 local function correlation(a, b)
   local x, y = a - a:mean():item(), b - b:mean():item()
@@ -70,7 +70,7 @@ check.case("a galaxy is the same bits whatever number is asked for, whatever the
   for line in io.lines(scratch .. "/first.csv") do whole[#whole + 1] = line end
   for _, n in ipairs { 1, 2 } do
     C.gal_threads(n)
-    survey.mock { n = 100, seed = 1 }:save(scratch .. "/few.csv")
+    survey.galaxies { n = 100, seed = 1 }:save(scratch .. "/few.csv")
     local k = 0
     for line in io.lines(scratch .. "/few.csv") do
       k = k + 1
@@ -82,7 +82,7 @@ check.case("a galaxy is the same bits whatever number is asked for, whatever the
 end)
 
 check.case("another seed makes other galaxies", function()
-  check.that(survey.mock { n = 3, seed = 2 }:column("z"):get(1) ~= many:column("z"):get(1), "the first galaxy of seed 2 is that of seed 1")
+  check.that(survey.galaxies { n = 3, seed = 2 }:column("z"):get(1) ~= many:column("z"):get(1), "the first galaxy of seed 2 is that of seed 1")
 end)
 
 -- ---- folders ----
@@ -163,7 +163,7 @@ check.case("what can't be is refused in a sentence that names it", function()
   check.raises(function() survey.make { out = scratch .. "/d", n = 4, without = { "colour" } } end, "without has 'colour', expected of inclination, size")
   check.raises(function() survey.make { out = scratch .. "/d", n = 0 } end, "n is 0")
   check.raises(function() survey.make { out = scratch .. "/d" } end, "n is nil")
-  check.raises(function() survey.mock { n = 10, sed = 1 } end, "unknown option 'sed', expected 'seed'")
+  check.raises(function() survey.galaxies { n = 10, sed = 1 } end, "unknown option 'sed', expected 'seed'")
   folder.make(scratch .. "/real/cutouts")
   check.raises(function() survey.make { out = scratch .. "/real", n = 4 } end, "holds a survey that is not a mock survey")
   check.raises(function() survey.make { out = scratch .. "/first.csv", n = 4 } end, "which is a file")
