@@ -3,11 +3,13 @@
 -- process: because an experiment asked it to read the command line.
 local host = require "gal.host"
 local errors = require "gal.base.errors"
+local text = require "gal.base.text"
 local raise = errors.raise
 
 local cli = {}
 
 cli.progress = require "gal.base.progress"
+cli.table = text.table
 
 -- ---- the declared options ----
 
@@ -313,46 +315,5 @@ end
 --- cli.refuse(format, ...): ends the script with this sentence about what was asked of it, without line and
 -- traceback, and exit code 1. Never returns.
 function cli.refuse(format, ...) errors.refuse(format:format(...)) end
-
--- ---- tables ----
-
-local function cell_text(v)
-  if type(v) == "number" then return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v) end
-  return v == nil and "" or tostring(v)
-end
-
---- The text of a table: rows is a list of lists of strings and numbers, headers a list of strings or nil.
--- Columns of numbers stand right, others left; numbers have four digits
---- (format them yourself for others). A row may be shorter than the widest.
-function cli.table(rows, headers)
-  local widths, right, lines, columns = {}, {}, {}, headers and #headers or 0
-  for _, row in ipairs(rows) do columns = math.max(columns, table.maxn(row)) end
-  for j = 1, columns do
-    widths[j] = headers and length(headers[j] or "") or 0
-    right[j] = false
-    for _, row in ipairs(rows) do
-      widths[j] = math.max(widths[j], length(cell_text(row[j])))
-      -- "0.12 +- 0.03" is a number to the eye.
-      if row[j] ~= nil then right[j] = right[j] or type(row[j]) == "number" or tostring(row[j]):match("^[%-+]?%.?%d") ~= nil end
-    end
-  end
-  local function line(cells)
-    local parts = {}
-    for j = 1, columns do
-      local text = cell_text(cells[j])
-      local gap = (" "):rep(widths[j] - length(text))
-      parts[j] = right[j] and gap .. text or text .. gap
-    end
-    return (table.concat(parts, "  "):gsub("%s+$", ""))
-  end
-  if headers then
-    local total = 2 * (columns - 1)
-    for j = 1, columns do total = total + widths[j] end
-    lines[1] = line(headers)
-    lines[2] = ("-"):rep(total)
-  end
-  for _, row in ipairs(rows) do lines[#lines + 1] = line(row) end
-  return table.concat(lines, "\n")
-end
 
 return cli

@@ -5,21 +5,22 @@
 -- One-dimensional statistics take Lua tables of numbers or tensors, and give numbers. N galaxies, n draws of
 -- each, d properties.
 
-local array = require "gal.stats.host"
-local errors = require "gal.base.errors"
+local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local gal = require "gal"
+local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
-local raise = errors.raise
+local raise = require("gal.base.errors").raise
+local text = require "gal.base.text"
 
 local metrics = {}
 
---- The values ascending, in an array that counts from 0, and their number. `name` is whose argument they are;
--- none, or a NaN among them, is an error.
+-- The values ascending, in an array that counts from 0, and their number. `name` is the function whose
+-- argument they are; no values, or a NaN among them, is an error.
 local function sorted(values, name)
   local result, n
   if core.is_tensor(values) then
-    result, n = array.sorted(values)
+    result, n = host.sorted(values)
   else
     local copy = {}
     for i = 1, #values do
@@ -27,23 +28,20 @@ local function sorted(values, name)
       copy[i] = values[i]
     end
     table.sort(copy)
-    result, n = array.read(copy)
+    result, n = host.read(copy)
   end
   if n == 0 then raise("%s: there are no values", name) end
   if result[n - 1] ~= result[n - 1] then raise("%s: a value is NaN, expected numbers", name) end
   return result, n
 end
 
---- The q-quantile, or a table of them for a table q: linear between order statistics at position q (n - 1),
--- Hyndman & Fan's (1996) type 7.
+--- metrics.quantile(values, q): the q-quantile, or a table of them for a table q: linear between order
+-- statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
 function metrics.quantile(values, q)
   local s, n = sorted(values, "quantile")
   local function at(p)
     if not (p >= 0 and p <= 1) then raise("quantile: q is %s, expected 0 to 1", tostring(p)) end
-    local position = p * (n - 1)
-    local below = math.min(math.floor(position), n - 1)
-    local above = math.min(below + 1, n - 1)
-    return s[below] + (position - below) * (s[above] - s[below])
+    return host.quantile(s, n, p)
   end
   if type(q) == "number" then return at(q) end
   local result = {}
@@ -51,7 +49,7 @@ function metrics.quantile(values, q)
   return result
 end
 
---- The integral of |F_x - F_y| for ascending x {n} and y {m}, arrays from 0.
+-- The integral of |F_x - F_y| for ascending x {n} and y {m}, arrays from 0.
 local function distance(x, n, y, m)
   local i, j, sum, last = 0, 0, 0, math.min(x[0], y[0])
   while i < n or j < m do
@@ -64,16 +62,17 @@ local function distance(x, n, y, m)
   return sum
 end
 
---- The Wasserstein-1 distance between two samples of any lengths, in the values' unit.
+--- metrics.wasserstein(a, b): the Wasserstein-1 distance between two samples of any lengths, in the values'
+-- unit.
 function metrics.wasserstein(a, b)
   local x, n = sorted(a, "wasserstein")
   local y, m = sorted(b, "wasserstein")
   return distance(x, n, y, m)
 end
 
---- Mean, standard deviation (divided by N) and standard error of the mean.
+--- metrics.moments(values): mean, standard deviation (divided by N) and standard error of the mean.
 function metrics.moments(values)
-  local v, n = array.read(values)
+  local v, n = host.read(values)
   if n == 0 then raise("moments: there are no values") end
   local sum, squares = 0, 0
   for i = 0, n - 1 do sum = sum + v[i] end
@@ -81,16 +80,17 @@ function metrics.moments(values)
   return sum / n, math.sqrt(squares / n), n > 1 and math.sqrt(squares / (n - 1) / n) or math.huge
 end
 
---- The mean with a bootstrap interval (Efron 1979, percentiles): galaxies are drawn anew with replacement,
--- `resamples` (2,000) times. options: level (.95), seed (1). Returns {mean, low, high, deviation, n}.
+--- metrics.bootstrap(values[, {resamples = 2000, level = .95, seed = 1}]): the mean with a bootstrap interval
+-- (Efron 1979, percentiles): galaxies are drawn anew with replacement `resamples` times. Returns {mean, low,
+-- high, deviation, n}.
 function metrics.bootstrap(values, options)
   options = options or {}
-  local v, n = array.read(values)
+  local v, n = host.read(values)
   local mean, deviation = metrics.moments(values)
   local level, rng = options.level or 0.95, gal.rng(options.seed or 1)
   local means = {}
   for r = 1, options.resamples or 2000 do
-    local u, sum = array.read(gal.rand({ n }, { rng = rng })), 0
+    local u, sum = host.read(gal.rand({ n }, { rng = rng, device = "cpu" })), 0
     for i = 0, n - 1 do sum = sum + v[math.floor(u[i] * n)] end
     means[r] = sum / n
   end
@@ -98,71 +98,132 @@ function metrics.bootstrap(values, options)
   return { mean = mean, low = interval[1], high = interval[2], deviation = deviation, n = n }
 end
 
--- What a flow is told of galaxies [first, first + size).
+-- The context of galaxies first … first + size - 1.
 local function narrowed(x, first, size)
   if core.is_tensor(x) then return x:narrow(1, first, size) end
   return { x[1] and x[1]:narrow(1, first, size), x[2]:narrow(1, first, size) }
 end
 
---- Scores posteriors at the truth and over their own draws, galaxy by galaxy.
--- flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N, c}, or
--- {context or nil, images} for a flow with an encoder; prior as in gal.prior. options: n (200 draws a
--- galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000: draws that are worked on at
--- once), progress (called with galaxies done and N). Returns lists {N} log_q, log_p, log_p_mixture at the
--- truth; delta_log_p and d_kl by the kernel estimate of the prior, delta_log_p_mixture and d_kl_mixture by
--- the mixture; the draws, samples {N, n, d}; and with steps = "auto" evaluations (of the net, per draw) and
--- flagged, the galaxies of which a density or the draws are not within the tolerance. A galaxy's draws are
--- the same whatever its neighbours.
+-- Adds the D_KL of galaxies first, first + 1, … to the result: the means over their draws {k, n, d} of log_q
+-- {k, n} less ln of the prior.
+local function add_divergences(result, first, draws, log_q, prior)
+  local k, n, d = draws:size(1), draws:size(2), draws:size(3)
+  local log_p, log_p_mixture = prior:log_density(draws:reshape{ k * n, d })
+  local q = host.read(log_q)
+  for galaxy = 0, k - 1 do
+    local kernel, mixed = 0, 0
+    for i = galaxy * n, (galaxy + 1) * n - 1 do
+      kernel = kernel + q[i] - log_p[i + 1]
+      mixed = mixed + q[i] - log_p_mixture[i + 1]
+    end
+    result.d_kl[first + galaxy], result.d_kl_mixture[first + galaxy] = kernel / n, mixed / n
+  end
+end
+
+-- The scores of `information` at the truth theta, and the report of steps = "auto", or nil.
+local function at_truth(flow, theta, context, prior, options)
+  local log_q, report = flow:log_prob(theta, context, {
+    steps = options.steps, tolerance = options.tolerance, progress = false,
+  })
+  local result = {
+    log_q = log_q:totable(), delta_log_p = {}, d_kl = {}, delta_log_p_mixture = {}, d_kl_mixture = {},
+  }
+  result.log_p, result.log_p_mixture = prior:log_density(theta)
+  for k, q in ipairs(result.log_q) do
+    result.delta_log_p[k] = q - result.log_p[k]
+    result.delta_log_p_mixture[k] = q - result.log_p_mixture[k]
+  end
+  return result, report
+end
+
+--- metrics.information(flow, theta, context, prior, options): scores posteriors at the truth and over their
+-- own draws, galaxy by galaxy. flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta
+-- {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in
+-- gal.stats.prior. options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed
+-- (0), rows (5,000 draws are in memory at once), progress (a function of the galaxies done and N). Returns
+-- lists {N}: log_q, log_p and log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of
+-- the prior, delta_log_p_mixture and d_kl_mixture by the mixture; the draws, samples {N, n, d}; and with
+-- steps = "auto" evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose
+-- density or draws are not within the tolerance. A galaxy's draws are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
   options = options or {}
-  local n, count, d = options.n or 200, theta:size(1), theta:size(2)
-  local result = { delta_log_p = {}, d_kl = {}, delta_log_p_mixture = {}, d_kl_mixture = {} }
-  local log_q, report = flow:log_prob(theta, context, { steps = options.steps, tolerance = options.tolerance, progress = false })
-  result.log_q = log_q:totable()
-  local known, evaluations = {}, 0
-  for _, k in ipairs(report and report.flagged or {}) do known[k] = true end
-  result.log_p, result.log_p_mixture = prior:log_density(theta)
-  for k = 1, count do
-    result.delta_log_p[k] = result.log_q[k] - result.log_p[k]
-    result.delta_log_p_mixture[k] = result.log_q[k] - result.log_p_mixture[k]
-  end
+  local n, count = options.n or 200, theta:size(1)
+  local result, report = at_truth(flow, theta, context, prior, options)
+  local beyond, evaluations = {}, 0
+  for _, k in ipairs(report and report.flagged or {}) do beyond[k] = true end
   local together, parts = math.max(1, math.floor((options.rows or 5000) / n)), {}
   for first = 1, count, together do
     local size = math.min(together, count - first + 1)
     -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show
     -- in the draws.
     local draws, log_q, own = flow:sample_and_log_prob(narrowed(context, first, size), {
-      n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0), progress = false,
+      n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0),
+      progress = false,
     })
-    for _, k in ipairs(own and own.flagged or {}) do known[first + k - 1] = true end
+    for _, k in ipairs(own and own.flagged or {}) do beyond[first + k - 1] = true end
     evaluations = evaluations + (own and own.evaluations or 0) * size / count
-    local log_p, log_p_mixture = prior:log_density(draws:reshape{ size * n, d })
-    local q = array.read(log_q)
-    for k = 0, size - 1 do
-      local kernel, mixed = 0, 0
-      for i = k * n, (k + 1) * n - 1 do
-        kernel = kernel + q[i] - log_p[i + 1]
-        mixed = mixed + q[i] - log_p_mixture[i + 1]
-      end
-      result.d_kl[first + k], result.d_kl_mixture[first + k] = kernel / n, mixed / n
-    end
+    add_divergences(result, first, draws, log_q, prior)
     parts[#parts + 1] = draws
     if options.progress then options.progress(first + size - 1, count) end
   end
   result.samples = #parts == 1 and parts[1] or gal.cat(parts, 1)
   if report then
-    result.evaluations, result.flagged = evaluations, {}
+    result.evaluations, result.tolerance, result.flagged = evaluations, report.tolerance, {}
     for k = 1, count do
-      if known[k] then table.insert(result.flagged, k) end
+      if beyond[k] then table.insert(result.flagged, k) end
     end
   end
   return result
 end
 
---- Means over galaxies of what `information` found, with bootstrap intervals: delta_log_p, d_kl, excess (D_KL
--- - Delta log p: 0 when calibrated; positive for posteriors that are too narrow, off, or wider than the
--- prior, negative for those somewhat too wide; 0 too for a flow that only knows the prior), each with
--- `systematic`, its mean under the mixture less that under the kernels. options as in bootstrap.
+-- A sentence on the galaxies that are not within the tolerance, the first five by their ids; nil where all
+-- are.
+local function warning_of(found, ids)
+  local flagged = found.flagged or {}
+  if #flagged == 0 then return nil end
+  local names = {}
+  for i = 1, math.min(5, #flagged) do names[i] = ids[flagged[i]] end
+  return ("%d of %d galaxies are not within the tolerance of %g: %s%s"):format(#flagged, #ids,
+    found.tolerance, table.concat(names, ", "), #flagged > 5 and ", ..." or "")
+end
+
+local SCORE = { "prior", "n", "steps", "tolerance", "seed", "label", "progress" }
+
+--- metrics.score(flow, part[, options]): scores a flow on the galaxies of a part of a survey (gal.data),
+-- with a line of progress: what metrics.information gives, and `warning`, a sentence on the galaxies that
+-- are not within the tolerance, or nil. options: prior (gal.stats.prior; without it there is log_q alone,
+-- and no draws), n (200 draws a galaxy), steps ("auto", or a number), tolerance (1e-3: posterior
+-- deviations for draws, nats for densities), seed (0), label ("posteriors", of the line), progress (true).
+function metrics.score(flow, part, options)
+  local o = arguments.known("score", options, SCORE)
+  local context = flow.encoder and part:seen() or part.context
+  local steps = o.steps or "auto"
+  local found
+  if o.prior then
+    local line = o.progress ~= false and require "gal.base.progress" {
+      total = #part.ids, label = o.label or "posteriors", unit = "galaxies",
+    }
+    found = metrics.information(flow, part.theta, context, o.prior, {
+      n = o.n, steps = steps, tolerance = o.tolerance, seed = o.seed,
+      progress = line and function(done) line:update{ done = done } end,
+    })
+    if line then line:finish() end
+  else
+    local log_q, report = flow:log_prob(part.theta, context, {
+      steps = steps, tolerance = o.tolerance, progress = o.progress,
+    })
+    found = { log_q = log_q:totable() }
+    if report then found.flagged, found.tolerance = report.flagged, report.tolerance end
+  end
+  found.warning = warning_of(found, part.ids)
+  return found
+end
+
+--- metrics.summary(information, options): means over galaxies of what metrics.information found, with
+-- bootstrap intervals: delta_log_p, d_kl, log_q, and excess = D_KL - Delta log p, which is 0 when
+-- calibrated, positive for posteriors that are too narrow, off, or wider than the prior, negative for
+-- somewhat too wide ones, and 0 too for a flow that only knows the prior. All but log_q have `systematic`,
+-- the mean under the mixture less that under the kernels. options as in metrics.bootstrap.
 function metrics.summary(information, options)
   local excess, excess_mixture = {}, {}
   for k = 1, #information.d_kl do
@@ -182,11 +243,28 @@ function metrics.summary(information, options)
   }
 end
 
---- Wasserstein-1 of each property between the truth {N, d} and (a) the posterior means, (b) all draws {N, n,
--- d} pooled. Even perfect posteriors have (a) > 0, as means shrink; (b) is 0 for calibrated ones but for the
--- finite N: `chance` is what (b) would be, median and 95th percentile, were the truth one of each galaxy's
--- own draws. scale {d}: the deviations that standardised values are in units of. Returns a list {d} of
--- {means, pooled, chance, chance_high, means_standardised, pooled_standardised}.
+--- metrics.table(summary): what metrics.summary found, as the text of a table, in nats.
+function metrics.table(summary)
+  local rows = {}
+  for i, entry in ipairs{
+    { "Delta log p", "delta_log_p" }, { "D_KL", "d_kl" }, { "D_KL - Delta log p", "excess" },
+    { "log q", "log_q" },
+  } do
+    local s = summary[entry[2]]
+    rows[i] = {
+      entry[1], ("%.3f"):format(s.mean), ("%.3f to %.3f"):format(s.low, s.high), ("%.3f"):format(s.deviation),
+      s.systematic and ("%+.3f"):format(s.systematic) or "",
+    }
+  end
+  return text.table(rows, { "", "mean", "interval", "scatter", "systematic" })
+end
+
+--- metrics.wasserstein_table(truth, samples, scale): Wasserstein-1 of each property between the truth {N,
+-- d} and (a) the posterior means, (b) all draws {N, n, d} pooled. Even perfect posteriors have (a) > 0, as
+-- means shrink; (b) is 0 for calibrated ones but for the finite N: `chance` is what (b) would be, median
+-- and 95th percentile, were the truth one of each galaxy's own draws. scale {d}: the deviations that
+-- standardised values are in units of. Returns a list {d} of {means, pooled, chance, chance_high,
+-- means_standardised, pooled_standardised}.
 function metrics.wasserstein_table(truth, samples, scale)
   local n, d = samples:size(2), truth:size(2)
   local means, result = samples:mean(2), {}
@@ -195,8 +273,14 @@ function metrics.wasserstein_table(truth, samples, scale)
     local own, count = sorted(truth:select(2, i), "wasserstein_table")
     local pooled, all = sorted(draws, "wasserstein_table")
     local chance = {}
-    for r = 1, math.min(n, 100) do chance[r] = distance((sorted(draws:select(2, r), "wasserstein_table")), count, pooled, all) end
-    local entry = { means = metrics.wasserstein(truth:select(2, i), means:select(2, i)), pooled = distance(own, count, pooled, all) }
+    for r = 1, math.min(n, 100) do
+      local one = sorted(draws:select(2, r), "wasserstein_table")
+      chance[r] = distance(one, count, pooled, all)
+    end
+    local entry = {
+      means = metrics.wasserstein(truth:select(2, i), means:select(2, i)),
+      pooled = distance(own, count, pooled, all),
+    }
     entry.chance, entry.chance_high = unpack(metrics.quantile(chance, { 0.5, 0.95 }))
     entry.means_standardised, entry.pooled_standardised = entry.means / scale[i], entry.pooled / scale[i]
     result[i] = entry
@@ -204,19 +288,23 @@ function metrics.wasserstein_table(truth, samples, scale)
   return result
 end
 
---- The fraction of galaxies whose true value lies in the central interval of `level` of its draws: a list
--- {d}. truth {N, d}, samples {N, n, d}; raises where n is so small that not even the two outermost of the n
--- + 1 ranks are outside it.
+--- metrics.coverage(truth, samples, level): the fraction of galaxies whose true value lies in the central
+-- interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}; raises where n is so
+-- small that not even the two outermost of the n + 1 ranks are outside it.
 function metrics.coverage(truth, samples, level)
   local count, n, d = samples:size(1), samples:size(2), samples:size(3)
   local least = math.ceil(2 / (1 - level) - 1e-9) - 1
-  if n < least then raise("coverage: samples has %d draws of each galaxy, expected at least %d for the central %g %%", n, least, 100 * level) end
-  if truth:size(1) ~= count or truth:size(2) ~= d then
-    raise("coverage: truth is {%d, %d}, expected {%d, %d} like samples {N, n, d}", truth:size(1), truth:size(2), count, d)
+  if n < least then
+    raise("coverage: samples has %d draws of each galaxy, expected at least %d for the central %g %%", n,
+      least, 100 * level)
   end
-  local true_values, result = array.read(truth), {}
+  if truth:size(1) ~= count or truth:size(2) ~= d then
+    raise("coverage: truth is {%d, %d}, expected {%d, %d} like samples {N, n, d}", truth:size(1),
+      truth:size(2), count, d)
+  end
+  local true_values, result = host.read(truth), {}
   for i = 1, d do
-    local draws, inside = array.read(samples:select(3, i)), 0
+    local draws, inside = host.read(samples:select(3, i)), 0
     for k = 0, count - 1 do
       local below, value = 0, true_values[k * d + i - 1]
       for r = k * n, (k + 1) * n - 1 do
@@ -229,6 +317,24 @@ function metrics.coverage(truth, samples, level)
     result[i] = inside / count
   end
   return result
+end
+
+--- metrics.population_table(names, distances, coverage): one row a property: what metrics.wasserstein_table
+-- found, and the list `coverage` of metrics.coverage at the levels .68 and .95, as the text of a table.
+function metrics.population_table(names, distances, coverage)
+  local rows = {}
+  for i, name in ipairs(names) do
+    local d = distances[i]
+    rows[i] = {
+      name, ("%.4f"):format(d.means), ("%.4f"):format(d.means_standardised), ("%.4f"):format(d.pooled),
+      ("%.4f"):format(d.pooled_standardised), ("%.4f (%.4f)"):format(d.chance, d.chance_high),
+      ("%.1f %%"):format(100 * coverage[1][i]), ("%.1f %%"):format(100 * coverage[2][i]),
+    }
+  end
+  return text.table(rows, {
+    "Wasserstein-1", "means", "in deviations", "pooled", "in deviations", "by chance (95 %)", "in 68 %",
+    "in 95 %",
+  })
 end
 
 --- metrics.path_excess(c {d, d}, p {d, d}, sigma): what a path of width sigma makes of D_KL - Delta log p,
@@ -244,7 +350,8 @@ function metrics.path_excess(c, p, sigma)
       change[i][j] = wide[i][j] - c[i][j]
     end
   end
-  local shrunk, moved, sum = linalg.product(c, linalg.invert(wide)), linalg.product(change, linalg.invert(p)), 0
+  local shrunk, moved = linalg.product(c, linalg.invert(wide)), linalg.product(change, linalg.invert(p))
+  local sum = 0
   for i = 1, #c do sum = sum - 0.5 * (1 - shrunk[i][i]) + 0.5 * moved[i][i] end
   return sum
 end

@@ -1,6 +1,7 @@
 -- Kernel and mixture estimates of a density, against SciPy's values and planted populations.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
+local host = require "gal.stats.host"
 local kde = require "gal.stats.kde"
 local linalg = require "gal.stats.linalg"
 local mixture = require "gal.stats.mixture"
@@ -132,6 +133,37 @@ check.case("a property that follows from another is refused, and too few rows", 
   check.raises(function() kde.fit(gal.cat({ a, a * 2 }, 2)) end, "property 2 of theta is constant or a combination")
   check.raises(function() mixture.fit(gal.cat({ a, a * 2 }, 2), 2) end, "property 2 of theta is constant or a combination")
   check.raises(function() kde.fit(gal.zeros{ 3, 2 }) end, "theta has 3 rows, expected at least 4")
+end)
+
+check.case("whitened rows have mean 0 and covariance 1, and other points the same transformation", function()
+  local w = host.whitening("test", theta)
+  local white, n = host.whiten(w, theta)
+  local mean, covariance = linalg.covariance(host.rows(gal.tensor(host.list(white, n * w.d), { n, w.d })))
+  for i = 1, w.d do
+    check.near(mean[i], 0, 1e-5)
+    for j = 1, w.d do check.near(covariance[i][j], i == j and 1 or 0, 1e-5) end
+  end
+  check.near(host.list((host.whiten(w, theta:narrow(1, 3, 1))), w.d), host.list(white, w.d, 2 * w.d), 0)
+end)
+
+check.case("a shuffle has each number once, a cyclic one leaves nothing in its place, and both hang on the seed", function()
+  for _, cyclic in ipairs{ false, true } do
+    local order, seen = host.shuffled(50, gal.rng(2), cyclic), {}
+    for place, k in ipairs(order) do
+      check.that(not seen[k] and k >= 1 and k <= 50, ("%d is not one of 1 to 50, or twice there"):format(k))
+      check.that(not cyclic or k ~= place, ("%d is in its place"):format(k))
+      seen[k] = true
+    end
+    check.equal(host.shuffled(50, gal.rng(2), cyclic), order)
+    check.that(not pcall(check.equal, host.shuffled(50, gal.rng(3), cyclic), order), "another seed gives the same order")
+  end
+  local at, k = 1, 0 -- one cycle: after 50 steps, and not before, it is back
+  local order = host.shuffled(50, gal.rng(2), true)
+  repeat at, k = order[at], k + 1 until at == 1
+  check.equal(k, 50)
+  local some = host.some(10, 4, host.uniforms(1))
+  check.equal(#some, 4)
+  for i = 1, 4 do for j = 1, i - 1 do check.that(some[i] ~= some[j], "a number is chosen twice") end end
 end)
 
 check.finish()

@@ -1,10 +1,10 @@
--- compare: two sets of posteriors of the same galaxies. Galaxies differ far more from one another than models
--- do, so that everything is paired: the difference of each galaxy, and bootstraps that draw the same galaxies
--- for both (Efron & Tibshirani 1993, chapter 8).
-
-local array = require "gal.stats.host"
+-- compare: two sets of posteriors of the same galaxies. Galaxies differ far more from one another than
+-- models do, so everything is paired: the difference of each galaxy, and bootstraps that draw the same
+-- galaxies for both (Efron & Tibshirani 1993, chapter 8).
 local gal = require "gal"
+local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
+local text = require "gal.base.text"
 
 local compare = {}
 
@@ -24,10 +24,10 @@ local function excess(found)
   return list
 end
 
---- compare.scores(a, b[, options]): of what metrics.information found for two models, the same galaxies and
--- prior: delta_log_p (its differences are those of log p too), d_kl and excess, each {a =, b = (means), mean
--- =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of galaxies where a is
--- higher}.
+--- compare.scores(a, b[, options]): two models' scores, as metrics.information gives them for the same
+-- galaxies and prior: delta_log_p (its differences are those of log p too), d_kl and excess. Each is {a =,
+-- b = (means), mean =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of
+-- galaxies where a is higher}.
 function compare.scores(a, b, options)
   local function entry(x, y)
     local list, higher = differences(x, y)
@@ -35,14 +35,18 @@ function compare.scores(a, b, options)
     result.a, result.b, result.higher = (metrics.moments(x)), (metrics.moments(y)), higher
     return result
   end
-  return { delta_log_p = entry(a.delta_log_p, b.delta_log_p), d_kl = entry(a.d_kl, b.d_kl), excess = entry(excess(a), excess(b)) }
+  return {
+    delta_log_p = entry(a.delta_log_p, b.delta_log_p),
+    d_kl = entry(a.d_kl, b.d_kl),
+    excess = entry(excess(a), excess(b)),
+  }
 end
 
 -- Both samples of one property in one ascending list: values {m}, the galaxy (from 0) and the signed weight
 -- of each. truth {N} and draws {N * each}, arrays from 0.
 local function merged(truth, draws, n, each)
   local m = n * (1 + each)
-  local order, value, owner, weight = {}, array.new(m), array.new(m), array.new(m)
+  local order, value, owner, weight = {}, host.new(m), host.new(m), host.new(m)
   local function at(i) return i < n and truth[i] or draws[i - n] end
   for i = 1, m do order[i] = i - 1 end
   table.sort(order, function(i, j) return at(i) < at(j) end)
@@ -74,48 +78,67 @@ local function resampled(a, b, counts, once)
   return { a = x, b = y, difference = x - y, low = interval[1], high = interval[2] }
 end
 
---- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1}]): of
--- each property the Wasserstein-1 distance between the truth and the posterior means, and between the truth
--- and draws pooled (the first `draws` of each galaxy), of two models: a list {d} of {means, pooled}, each
--- {a, b, difference, low, high}: the interval holds 95 % of the differences over resampled galaxies.
-function compare.wasserstein(truth, a, b, options)
-  options = options or {}
-  local n, each = truth:size(1), math.min(options.draws or 20, a:size(2))
-  local rng, counts, once = gal.rng(options.seed or 1), {}, array.new(n)
-  for k = 0, n - 1 do once[k] = 1 end
-  for r = 1, options.resamples or 200 do
-    local u, times = array.read(gal.rand({ n }, { rng = rng })), array.new(n)
+-- How often each resample has each galaxy: a list of arrays {n}, from 0.
+local function resamples(n, count, rng)
+  local counts = {}
+  for r = 1, count do
+    local u, times = host.read(gal.rand({ n }, { rng = rng, device = "cpu" })), host.new(n)
     for k = 0, n - 1 do
       local g = math.floor(u[k] * n)
       times[g] = times[g] + 1
     end
     counts[r] = times
   end
+  return counts
+end
+
+--- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1}]):
+-- for each property the Wasserstein-1 distance between the truth and the posterior means, and between the
+-- truth and pooled draws (the first `draws` of each galaxy), of two models. Returns a list {d} of {means,
+-- pooled}, each {a, b, difference, low, high}; from low to high is the interval of 95 % of the differences
+-- over resampled galaxies.
+function compare.wasserstein(truth, a, b, options)
+  options = options or {}
+  local n, each = truth:size(1), math.min(options.draws or 20, a:size(2))
+  local counts, once = resamples(n, options.resamples or 200, gal.rng(options.seed or 1)), host.new(n)
+  for k = 0, n - 1 do once[k] = 1 end
   local result, means_a, means_b = {}, a:mean(2), b:mean(2)
   for i = 1, truth:size(2) do
-    local own = array.read(truth:select(2, i))
-    local function of(samples) return merged(own, array.read(samples:select(3, i):narrow(2, 1, each)), n, each) end
-    local function of_means(means) return merged(own, array.read(means:select(2, i)), n, 1) end
-    result[i] = { means = resampled(of_means(means_a), of_means(means_b), counts, once), pooled = resampled(of(a), of(b), counts, once) }
+    local own = host.read(truth:select(2, i))
+    local function pooled(samples)
+      return merged(own, host.read(samples:select(3, i):narrow(2, 1, each)), n, each)
+    end
+    local function centred(means) return merged(own, host.read(means:select(2, i)), n, 1) end
+    result[i] = {
+      means = resampled(centred(means_a), centred(means_b), counts, once),
+      pooled = resampled(pooled(a), pooled(b), counts, once),
+    }
   end
   return result
 end
 
---- compare.table(scores, distances, names, models): what the two functions above found, as the text of a
--- table; names {d} of the properties, models {2} of what is compared.
+--- compare.table(scores, distances, names, models): what compare.scores and compare.wasserstein found, as the
+-- text of a table; names {d} of the properties, models {2} of the two models.
 function compare.table(scores, distances, names, models)
   local rows = {}
   local function add(label, digits, entry, difference)
-    local number = "%." .. digits .. "f"
-    rows[#rows + 1] = { label, number:format(entry.a), number:format(entry.b), ("%+." .. digits .. "f"):format(difference),
-      (number .. " to " .. number):format(entry.low, entry.high), entry.higher and ("%.1f %%"):format(100 * entry.higher) or "" }
+    local number, signed = "%." .. digits .. "f", "%+." .. digits .. "f"
+    rows[#rows + 1] = {
+      label, number:format(entry.a), number:format(entry.b), signed:format(difference),
+      (number .. " to " .. number):format(entry.low, entry.high),
+      entry.higher and ("%.1f %%"):format(100 * entry.higher) or "",
+    }
   end
   add("Delta log p, nats", 3, scores.delta_log_p, scores.delta_log_p.mean)
   add("D_KL, nats", 3, scores.d_kl, scores.d_kl.mean)
   add("D_KL - Delta log p", 3, scores.excess, scores.excess.mean)
-  for i, name in ipairs(names) do add("Wasserstein-1 of means, " .. name, 4, distances[i].means, distances[i].means.difference) end
-  for i, name in ipairs(names) do add("of pooled draws, " .. name, 4, distances[i].pooled, distances[i].pooled.difference) end
-  return require("gal.cli").table(rows, { "", models[1], models[2], "difference", "interval", models[1] .. " higher" })
+  for _, kind in ipairs{ { "Wasserstein-1 of means, ", "means" }, { "of pooled draws, ", "pooled" } } do
+    for i, name in ipairs(names) do
+      local entry = distances[i][kind[2]]
+      add(kind[1] .. name, 4, entry, entry.difference)
+    end
+  end
+  return text.table(rows, { "", models[1], models[2], "difference", "interval", models[1] .. " higher" })
 end
 
 return compare

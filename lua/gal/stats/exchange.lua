@@ -1,10 +1,9 @@
--- controls: what models gain from images that are not their galaxies' own. A galaxy is given the image of
--- another that is alike in what the model knows anyway, such as its magnitude and colour: the image is as
--- bright and as blue as before and tells nothing else of its galaxy. What a model still gains then comes from
--- elsewhere.
-local array = require "gal.stats.host"
+-- controls: how much a model gains from images of other galaxies. A galaxy is given the image of another
+-- that is alike in what the model knows anyway, such as magnitude and colour: the image is as bright and
+-- as blue as before and tells nothing else of its galaxy. A gain that remains does not come from the
+-- image.
 local errors = require "gal.base.errors"
-local gal = require "gal"
+local host = require "gal.stats.host"
 local raise = errors.raise
 
 local controls = {}
@@ -30,28 +29,28 @@ local function cut(positions, keys, slices, level, cells)
 end
 
 --- controls.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of
--- positions from 1, each once, none its own. keys: a list of tensors {n}; slices: into how many slices of
--- equal numbers each key cuts the galaxies, within the slices of the keys before it. Partners are of one
--- such cell. Raises where a cell would have a single galaxy.
+-- positions from 1, each once, none its own. keys: a list of tensors {n}; slices: the number of slices of
+-- equal numbers into which each key cuts the galaxies, within the slices of the keys before it. Partners
+-- are of one such cell. Raises where a cell would have a single galaxy.
 function controls.partners(keys, slices, rng)
   local values, n, cells, count, positions = {}, keys[1]:size(1), {}, 1, {}
   for i, key in ipairs(keys) do
-    if key:size(1) ~= n then raise("partners: keys[%d] has %d values, expected %d as keys[1] has", i, key:size(1), n) end
-    if type(slices[i]) ~= "number" or slices[i] < 1 or slices[i] % 1 ~= 0 then raise("partners: slices[%d] is %s, expected a whole number of at least 1", i, tostring(slices[i])) end
-    values[i], count = array.read(key), count * slices[i]
+    if key:size(1) ~= n then
+      raise("partners: keys[%d] has %d values, expected %d as keys[1] has", i, key:size(1), n)
+    end
+    if type(slices[i]) ~= "number" or slices[i] < 1 or slices[i] % 1 ~= 0 then
+      raise("partners: slices[%d] is %s, expected a whole number of at least 1", i, tostring(slices[i]))
+    end
+    values[i], count = host.read(key), count * slices[i]
   end
-  if n < 2 * count then raise("partners: %d galaxies are too few for %d cells, expected at least 2 in each", n, count) end
+  if n < 2 * count then
+    raise("partners: %d galaxies are too few for %d cells, expected at least 2 in each", n, count)
+  end
   for k = 1, n do positions[k] = k end
   cut(positions, values, slices, 1, cells)
   local partner = {}
   for _, cell in ipairs(cells) do
-    -- A permutation of one cycle leaves nothing in its place (Sattolo 1986).
-    local u, order = gal.rand({ #cell }, { rng = rng }):totable(), {}
-    for i = 1, #cell do order[i] = i end
-    for i = #cell, 2, -1 do
-      local j = 1 + math.floor(u[i] * (i - 1))
-      order[i], order[j] = order[j], order[i]
-    end
+    local order = host.shuffled(#cell, rng, true)
     for i, k in ipairs(cell) do partner[k] = cell[order[i]] end
   end
   return partner
@@ -61,12 +60,18 @@ end
 -- images, all else their own. names: columns of its context, and differences of two, {"modelMag_r",
 -- {"modelMag_g", "modelMag_r"}}; slices and rng as for partners.
 function controls.exchanged(part, names, slices, rng)
+  local columns = part.names.context
   local function column(name)
-    for i, known in ipairs(part.names.context) do if known == name then return part.context:select(2, i) end end
-    raise("exchanged: no column '%s' in the context, expected of %s", tostring(name), table.concat(part.names.context, ", "))
+    for i, known in ipairs(columns) do
+      if known == name then return part.context:select(2, i) end
+    end
+    raise("exchanged: no column '%s' in the context, expected of %s", tostring(name),
+      table.concat(columns, ", "))
   end
   local keys, copy = {}, part:thin(#part.ids)
-  for i, name in ipairs(names) do keys[i] = type(name) == "table" and column(name[1]) - column(name[2]) or column(name) end
+  for i, name in ipairs(names) do
+    keys[i] = type(name) == "table" and column(name[1]) - column(name[2]) or column(name)
+  end
   copy.images = part.images:rows(controls.partners(keys, slices, rng))
   return copy
 end

@@ -1,19 +1,24 @@
--- Flat double arrays on the host, into which statistics that run in Lua read tensors, and rows as Lua tables.
--- Tensors themselves are tensor.lua's.
+-- What the statistics that run in Lua share: flat double arrays on the host, into which tensors are read;
+-- quantiles; whitening; random orders. Linear algebra of a few dimensions is linalg's.
 
 local ffi = require "ffi"
 local core = require "gal.tensor"
+local gal = require "gal"
+local linalg = require "gal.stats.linalg"
+local raise = require("gal.base.errors").raise
 
-local array = {}
+local host = {}
+
+-- ---- arrays ----
 
 --- A double array of n values, all 0, counting from 0.
-function array.new(n)
+function host.new(n)
   return ffi.new("double[?]", n)
 end
 
 --- The values of x, a tensor or a flat Lua table of numbers: a double array counting from 0 that the caller
 -- owns, and their number.
-function array.read(x)
+function host.read(x)
   if not core.is_tensor(x) then return ffi.new("double[?]", #x, x), #x end
   local elements, n = core.read(x)
   local values = ffi.new("double[?]", n)
@@ -22,23 +27,103 @@ function array.read(x)
 end
 
 --- A Lua table {n} of values, n of them from `first` (counting from 0).
-function array.list(values, n, first)
+function host.list(values, n, first)
   local list, shift = {}, (first or 0) - 1
   for i = 1, n do list[i] = values[shift + i] end
   return list
 end
 
 --- The rows of x {N, d}, a tensor, as Lua tables {N}{d}.
-function array.rows(x)
-  local values, n, d = array.read(x), x:size(1), x:size(2)
+function host.rows(x)
+  local values, n, d = host.read(x), x:size(1), x:size(2)
   local rows = {}
-  for k = 1, n do rows[k] = array.list(values, d, (k - 1) * d) end
+  for k = 1, n do rows[k] = host.list(values, d, (k - 1) * d) end
   return rows
 end
 
+-- ---- order statistics ----
+
 --- The elements of x, a tensor, ascending with NaN last, as a double array, and their number.
-function array.sorted(x)
-  return array.read(x:reshape{ -1 }:sort())
+function host.sorted(x)
+  return host.read(x:reshape{ -1 }:sort())
 end
 
-return array
+--- The p-quantile of n ascending values from `first` on (counting from 0), linear between order statistics at
+-- position p (n - 1): Hyndman & Fan's (1996) type 7. p: 0 to 1.
+function host.quantile(ascending, n, p, first)
+  first = first or 0
+  local position = p * (n - 1)
+  local below = math.min(math.floor(position), n - 1)
+  local above = math.min(below + 1, n - 1)
+  local low, high = ascending[first + below], ascending[first + above]
+  return low + (position - below) * (high - low)
+end
+
+-- ---- whitening ----
+
+--- How the rows of theta {N, d}, a tensor, N > d, are brought to mean 0 and covariance 1: {d, mean {d}, lower
+-- {d}{d}, the Cholesky factor of the covariance, inverse {d}{d} of that, log_jacobian, ln det lower}. where
+-- names the caller in the error that a constant or dependent property raises.
+function host.whitening(where, theta)
+  local mean, covariance = linalg.covariance(host.rows(theta))
+  local lower, row = linalg.cholesky(covariance)
+  if not lower then
+    raise("%s: property %d of theta is constant or a combination of those before it", where, row)
+  end
+  return {
+    d = theta:size(2), mean = mean, lower = lower, inverse = linalg.invert_lower(lower),
+    log_jacobian = linalg.log_determinant(lower) / 2,
+  }
+end
+
+--- The rows of points {M, d}, a tensor, whitened as `w` (host.whitening) says: a double array {M, d}, and M.
+function host.whiten(w, points)
+  local values, n, d = host.read(points), points:size(1), w.d
+  local white = host.new(n * d)
+  for k = 0, n - 1 do
+    for i = 1, d do
+      local sum, row = 0, w.inverse[i]
+      for j = 1, i do sum = sum + row[j] * (values[k * d + j - 1] - w.mean[j]) end
+      white[k * d + i - 1] = sum
+    end
+  end
+  return white, n
+end
+
+-- ---- random orders ----
+
+--- The numbers 1 … n in random order, a list (Fisher & Yates), by n uniforms of rng. With cyclic = true a
+-- permutation of one cycle, which leaves nothing in its place (Sattolo 1986).
+function host.shuffled(n, rng, cyclic)
+  local order, u = {}, host.read(gal.rand({ n }, { rng = rng, device = "cpu" }))
+  for k = 1, n do order[k] = k end
+  for k = n, 2, -1 do
+    local other = 1 + math.floor(u[k - 1] * (cyclic and k - 1 or k))
+    order[k], order[other] = order[other], order[k]
+  end
+  return order
+end
+
+--- The first `count` of the numbers 1 … n in random order, a list, by `count` calls of uniform.
+function host.some(n, count, uniform)
+  local order, some = {}, {}
+  for k = 1, n do order[k] = k end
+  for k = 1, count do
+    local other = k + math.floor(uniform() * (n - k + 1))
+    order[k], order[other] = order[other], order[k]
+    some[k] = order[k]
+  end
+  return some
+end
+
+--- A function that gives uniforms in [0, 1) one at a time: Park & Miller's "minimal standard" (1988), good
+-- enough to pick starting points and rows. All other random numbers are gal.rng's.
+function host.uniforms(seed)
+  local state = seed % 2147483646 + 1
+  return function()
+    state = state * 16807 % 2147483647
+    return (state - 1) / 2147483646
+  end
+end
+
+return host

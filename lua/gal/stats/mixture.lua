@@ -2,7 +2,7 @@
 -- 1977): the second estimate of a prior density, beside the kernel estimate of kde.lua, so that a statistic
 -- which leans on the prior can state how much the choice of estimator moves it.
 
-local array = require "gal.stats.host"
+local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
 local raise = require("gal.base.errors").raise
 
@@ -13,21 +13,7 @@ mixture.__index = mixture
 -- component on a single repeated value is unbounded.
 local NARROWEST = 0.01
 
---- rows {N}{d} of x {N, d}, less the mean and times inverse of the Cholesky factor of the covariance: flat
--- {N, d}.
-local function whitened(values, n, d, mean, inverse)
-  local white = array.new(n * d)
-  for k = 0, n - 1 do
-    for i = 1, d do
-      local sum, row = 0, inverse[i]
-      for j = 1, i do sum = sum + row[j] * (values[k * d + j - 1] - mean[j]) end
-      white[k * d + i - 1] = sum
-    end
-  end
-  return white
-end
-
---- ln of each component's weighted density at row k of white {N, d} into out {K}; returns the ln of their
+-- ln of each component's weighted density at row k of white {N, d} into out {K}; returns the ln of their
 -- sum.
 local function score(components, white, k, d, out)
   local largest = -math.huge
@@ -49,13 +35,13 @@ local function score(components, white, k, d, out)
   return largest + math.log(sum)
 end
 
---- A component from its weight, mean (array {d}) and covariance {d}{d}: with the inverse Cholesky factor and
+-- A component from its weight, mean (array {d}) and covariance {d}{d}: with the inverse Cholesky factor and
 -- the constant of its ln density.
 local function component(weight, mean, covariance)
   local d = #covariance
   for i = 1, d do covariance[i][i] = covariance[i][i] + NARROWEST ^ 2 end
   local lower = assert(linalg.cholesky(covariance))
-  local inverse, flat = linalg.invert_lower(lower), array.new(d * d)
+  local inverse, flat = linalg.invert_lower(lower), host.new(d * d)
   for i = 1, d do
     for j = 1, d do flat[(i - 1) * d + j - 1] = inverse[i][j] end
   end
@@ -63,12 +49,12 @@ local function component(weight, mean, covariance)
   return { weight = weight, mean = mean, covariance = covariance, inverse = flat, constant = constant }
 end
 
---- Maximisation: components from responsibilities {N, K} of rows white {N, d}. A component that has lost its
+-- Maximisation: components from responsibilities {N, K} of rows white {N, d}. A component that has lost its
 -- rows is left out.
 local function maximise(white, n, d, responsibilities, count)
   local components = {}
   for c = 0, count - 1 do
-    local total, mean = 0, array.new(d)
+    local total, mean = 0, host.new(d)
     for k = 0, n - 1 do
       local r = responsibilities[k * count + c]
       total = total + r
@@ -76,7 +62,7 @@ local function maximise(white, n, d, responsibilities, count)
     end
     if total > d + 1 then
       for i = 0, d - 1 do mean[i] = mean[i] / total end
-      local flat = array.new(d * d)
+      local flat = host.new(d * d)
       for k = 0, n - 1 do
         local r = responsibilities[k * count + c]
         if r > 1e-9 then
@@ -100,10 +86,10 @@ local function maximise(white, n, d, responsibilities, count)
   return components
 end
 
---- Starting responsibilities {N, K}: each row wholly with the nearest of K centres, which are chosen far
+-- Starting responsibilities {N, K}: each row wholly with the nearest of K centres, which are chosen far
 -- apart (k-means++, Arthur & Vassilvitskii 2007).
 local function start(white, n, d, count, uniform)
-  local nearest, owner = array.new(n), array.new(n)
+  local nearest, owner = host.new(n), host.new(n)
   local function distance(k, centre)
     local sum = 0
     for i = 0, d - 1 do sum = sum + (white[k * d + i] - white[centre * d + i]) ^ 2 end
@@ -124,12 +110,12 @@ local function start(white, n, d, count, uniform)
       if left <= 0 then centre = k break end
     end
   end
-  local responsibilities = array.new(n * count)
+  local responsibilities = host.new(n * count)
   for k = 0, n - 1 do responsibilities[k * count + owner[k]] = 1 end
   return responsibilities
 end
 
---- Expectation-maximisation on white {N, d}: components, their mean ln density over the rows.
+-- Expectation-maximisation on white {N, d}: components, their mean ln density over the rows.
 local function fit_white(white, n, d, count, uniform, iterations)
   local responsibilities = start(white, n, d, count, uniform)
   local components, last = nil, -math.huge
@@ -137,9 +123,9 @@ local function fit_white(white, n, d, count, uniform, iterations)
     components = maximise(white, n, d, responsibilities, count)
     if #components < count then
       count = #components
-      responsibilities = array.new(n * count)
+      responsibilities = host.new(n * count)
     end
-    local out, total = array.new(count), 0
+    local out, total = host.new(count), 0
     for k = 0, n - 1 do
       local value = score(components, white, k, d, out)
       total = total + value
@@ -152,38 +138,29 @@ local function fit_white(white, n, d, count, uniform, iterations)
   return components, last
 end
 
---- A generator of uniforms in [0, 1) that doesn't touch anybody else's: Park & Miller's "minimal standard"
--- (1988), enough to pick centres and rows.
-local function generator(seed)
-  local state = (seed or 1) % 2147483646 + 1
-  return function()
-    state = state * 16807 % 2147483647
-    return (state - 1) / 2147483646
-  end
-end
-
+-- theta {N, d} whitened, a double array {N, d}; N, d and the whitening.
 local function prepare(theta)
   local n, d = theta:size(1), theta:size(2)
-  if n < 2 * (d + 1) then raise("mixture: theta has %d rows, expected at least %d for %d properties", n, 2 * (d + 1), d) end
-  local mean, covariance = linalg.covariance(array.rows(theta))
-  local lower, row = linalg.cholesky(covariance)
-  if not lower then raise("mixture: property %d of theta is constant or a combination of those before it", row) end
-  local transform = { mean = mean, lower = lower, inverse = linalg.invert_lower(lower), log_jacobian = linalg.log_determinant(lower) / 2 }
-  return whitened(array.read(theta), n, d, mean, transform.inverse), n, d, transform
+  if n < 2 * (d + 1) then
+    raise("mixture: theta has %d rows, expected at least %d for %d properties", n, 2 * (d + 1), d)
+  end
+  local whitening = host.whitening("mixture", theta)
+  return host.whiten(whitening, theta), n, d, whitening
 end
 
-local function finish(components, d, white)
-  return setmetatable({ components = components, d = d, white = white }, mixture)
+local function finish(components, whitening)
+  return setmetatable({ components = components, d = whitening.d, whitening = whitening }, mixture)
 end
 
 --- Fits `components` Gaussians to theta {N, d}, a tensor. options: iterations (at most, 200), seed (1).
-function mixture.fit(theta, count, options)
+function mixture.fit(theta, components, options)
   options = options or {}
-  local white, n, d, transform = prepare(theta)
-  return finish(fit_white(white, n, d, count, generator(options.seed), options.iterations or 200), d, transform)
+  local white, n, d, whitening = prepare(theta)
+  local uniform = host.uniforms(options.seed or 1)
+  return finish((fit_white(white, n, d, components, uniform, options.iterations or 200)), whitening)
 end
 
---- Whether b exceeds a, lists {n} of paired values, by more than the standard error of the mean difference.
+-- Whether b exceeds a, lists {n} of paired values, by more than the standard error of the mean difference.
 local function rises(a, b)
   local n, sum, squares = #a, 0, 0
   for i = 1, n do sum = sum + b[i] - a[i] end
@@ -191,69 +168,73 @@ local function rises(a, b)
   return sum / n > math.sqrt(squares / n / n)
 end
 
+-- `used` rows of white {N, d}, chosen at random and in random order: a double array {used, d}.
+local function some_rows(white, n, d, used, uniform)
+  local rows = host.new(used * d)
+  for k, row in ipairs(host.some(n, used, uniform)) do
+    for i = 0, d - 1 do rows[(k - 1) * d + i] = white[(row - 1) * d + i] end
+  end
+  return rows
+end
+
+-- ln densities of rows first … last - 1 (from 0) of white: a list, and its sum.
+local function scores(components, white, first, last, d)
+  local out, values, total = host.new(#components), {}, 0
+  for k = first, last - 1 do
+    local value = score(components, white, k, d, out)
+    values[#values + 1] = value
+    total = total + value
+  end
+  return values, total
+end
+
 --- Fits with the number of components that held-out rows prefer, then once more on all rows with that number.
 -- A larger number must raise the mean ln density of the held-out rows by more than the standard error of the
--- rise. options: candidates ({1, 2, 3, 4, 6, 8, 12, 16}; two failures in a row end the search), held_out
--- (0.2 of the rows), rows (at most 10,000 are used to choose), seed (1). The result's `held_out` lists
--- {components, log_density}, nats per held-out row.
+-- rise. options: candidates ({1, 2, 3, 4, 6, 8, 12, 16}; two failures in a row end the search), held_out (0.2
+-- of the rows), rows (at most 10,000 are used to choose), iterations (at most, 200), seed (1). The result's
+-- `held_out` lists {components, log_density}, nats per held-out row.
 function mixture.choose(theta, options)
   options = options or {}
-  local candidates = options.candidates or { 1, 2, 3, 4, 6, 8, 12, 16 }
-  local white, n, d, transform = prepare(theta)
-  local uniform = generator(options.seed)
+  local seed, iterations = options.seed or 1, options.iterations or 200
+  local white, n, d, whitening = prepare(theta)
   local used = math.min(n, options.rows or 10000)
-  local order = {}
-  for k = 1, n do order[k] = k - 1 end
-  for k = 1, used do
-    local other = k + math.floor(uniform() * (n - k + 1))
-    order[k], order[other] = order[other], order[k]
-  end
-  local shuffled = array.new(used * d)
-  for k = 1, used do
-    for i = 0, d - 1 do shuffled[(k - 1) * d + i] = white[order[k] * d + i] end
-  end
+  local rows = some_rows(white, n, d, used, host.uniforms(seed))
   local held = math.max(1, math.floor(used * (options.held_out or 0.2)))
   local training = used - held
-  local best, tried, worse = nil, {}, 0
-  for _, count in ipairs(candidates) do
+  local best, best_count, tried, failures = nil, nil, {}, 0
+  for _, count in ipairs(options.candidates or { 1, 2, 3, 4, 6, 8, 12, 16 }) do
     if count > 1 and count * 2 * (d + 1) > training then break end
-    local components = fit_white(shuffled, training, d, count, generator(options.seed), options.iterations or 200)
-    local out, values, total = array.new(#components), {}, 0
-    for k = training, used - 1 do
-      values[#values + 1] = score(components, shuffled, k, d, out)
-      total = total + values[#values]
-    end
-    local entry = { components = count, log_density = total / held - transform.log_jacobian, values = values }
-    tried[#tried + 1] = { components = count, log_density = entry.log_density }
-    if not best or rises(best.values, values) then
-      best, worse = entry, 0
+    local components = fit_white(rows, training, d, count, host.uniforms(seed), iterations)
+    local values, total = scores(components, rows, training, used, d)
+    tried[#tried + 1] = { components = count, log_density = total / held - whitening.log_jacobian }
+    if not best or rises(best, values) then
+      best, best_count, failures = values, count, 0
     else
-      worse = worse + 1
-      if worse == 2 then break end
+      failures = failures + 1
+      if failures == 2 then break end
     end
   end
-  local result = finish(fit_white(white, n, d, best.components, generator(options.seed), options.iterations or 200), d, transform)
+  local result = finish((fit_white(white, n, d, best_count, host.uniforms(seed), iterations)), whitening)
   result.held_out = tried
   return result
 end
 
 --- ln density of points {M, d}, a tensor, in nats per product of theta's units: a Lua table {M}.
 function mixture:log_density(points)
-  local values = array.read(points)
-  local m, d = points:size(1), self.d
-  local white = whitened(values, m, d, self.white.mean, self.white.inverse)
-  local out, result = array.new(#self.components), {}
-  for k = 0, m - 1 do result[k + 1] = score(self.components, white, k, d, out) - self.white.log_jacobian end
-  return result
+  local white, m = host.whiten(self.whitening, points)
+  local values = scores(self.components, white, 0, m, self.d)
+  for k = 1, m do values[k] = values[k] - self.whitening.log_jacobian end
+  return values
 end
 
 --- Weight, mean {d} and covariance {d}{d} of each component in theta's own units, the heaviest first.
 function mixture:describe()
-  local list, lower = {}, self.white.lower
+  local list, lower, centre = {}, self.whitening.lower, self.whitening.mean
   for _, c in ipairs(self.components) do
-    local mean = linalg.apply(lower, array.list(c.mean, self.d))
-    for i = 1, self.d do mean[i] = mean[i] + self.white.mean[i] end
-    list[#list + 1] = { weight = c.weight, mean = mean, covariance = linalg.product(linalg.product(lower, c.covariance), linalg.transpose(lower)) }
+    local mean = linalg.apply(lower, host.list(c.mean, self.d))
+    for i = 1, self.d do mean[i] = mean[i] + centre[i] end
+    local covariance = linalg.product(linalg.product(lower, c.covariance), linalg.transpose(lower))
+    list[#list + 1] = { weight = c.weight, mean = mean, covariance = covariance }
   end
   table.sort(list, function(a, b) return a.weight > b.weight end)
   return list
