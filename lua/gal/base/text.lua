@@ -18,7 +18,7 @@ local function is_number(cell)
   return type(cell) == "number" or tostring(cell):match("^[%-+]?%.?%d") ~= nil
 end
 
---- text.table(rows, headers): the text of a table. rows is a list of lists of strings and numbers, headers
+--- The text of a table: rows is a list of lists of strings and numbers, headers
 -- a list of strings or nil. Columns of numbers stand at the right, others at the left; numbers have four
 -- digits (format them yourself for others). A row may be shorter than the widest.
 function text.table(rows, headers)
