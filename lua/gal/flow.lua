@@ -164,16 +164,19 @@ local function deviations(what, names, x)
   return mean, gal.tensor(values, { #values }):to(x:device())
 end
 
+local function scales(self, theta, context, images)
+  local scale = {}
+  scale.theta_mean, scale.theta_std = deviations("theta", self.theta, theta)
+  if self.c > 0 then scale.context_mean, scale.context_std = deviations("context", self.context, context) end
+  if images then scale.image_mean, scale.image_std = inputs.image_statistics(images) end
+  return scale
+end
+
 --- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the means and deviations that
 -- the flow works in from these rows, the training set. gal.train does so once; a flow that has them keeps
 -- them, so that training can go on.
 function Flow:standardise(theta, context, images)
-  gal.no_grad(function()
-    self.scale = {}
-    self.scale.theta_mean, self.scale.theta_std = deviations("theta", self.theta, theta)
-    if self.c > 0 then self.scale.context_mean, self.scale.context_std = deviations("context", self.context, context) end
-    if images then self.scale.image_mean, self.scale.image_std = inputs.image_statistics(images) end
-  end)
+  self.scale = gal.no_grad(scales, self, theta, context, images)
 end
 
 --- flow:encode(seen {N, c} or nil, images or nil): what the velocity net is told of N galaxies, {N, E + c}:

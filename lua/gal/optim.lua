@@ -49,28 +49,29 @@ local function gather(where, parameters)
   return block, slots
 end
 
+local function zeros_like(block) return gal.zeros({ block:size(1) }, { device = block:device() }) end
+
 local function new(where, parameters, options, hyper)
   local lr = options.lr
   if type(lr) ~= "function" and type(lr) ~= "table" then lr = number(where, options, "lr", hyper.lr, 0) end
   local block, slots = gather(where, parameters)
   local device = block:device()
-  local like = function() return gal.zeros({ block:size(1) }, { device = device }) end
   local self = setmetatable({
-    block = block, slots = slots, gradient = like(), kind = where, lr = lr, steps = 0,
+    block = block, slots = slots, gradient = zeros_like(block), kind = where, lr = lr, steps = 0,
     step_count = core.int64({}, { 0 }, device),                    -- {}
     host_hyper = ffi.new("float[?]", #hyper, hyper), width = #hyper,
     hyper = gal.tensor(hyper, { #hyper }):to(device),
     clip = number(where, options, "clip", nil, 0), average = number(where, options, "average", nil, 0, 1),
     moments = {},
   }, Optimiser)
-  for _, name in ipairs(hyper.moments) do self.moments[name] = like() end
+  for _, name in ipairs(hyper.moments) do self.moments[name] = zeros_like(block) end
   if self.clip then
     self.limit = gal.tensor(self.clip):to(device)
     self.squares = core.float64({}, device)                         -- {}
   end
   if self.average then
     self.decay = gal.tensor(self.average):to(device)
-    self.mean = like()
+    self.mean = zeros_like(block)
     core.assign(self.mean, block)
   end
   for _, slot in ipairs(slots) do

@@ -340,8 +340,7 @@ promise("A tensor among the results must be kept (`y:keep()`), else the scope ra
 end)
 
 promise("`gal.memory()` is `{live, peak, reserved, limit, tensors}`, bytes but for the last.", function()
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local before = gal.memory()
   local x = gal.zeros { 1000, 1000 }
   local after = gal.memory()

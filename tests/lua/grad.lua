@@ -283,17 +283,14 @@ end)
 
 case("the tape holds no tensor after backward", function()
   local w = gal.ones { 100 }:requires_grad()
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local before = gal.memory().tensors
   local y = (w * w + w):exp():sum()
   y:backward()
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   equal(gal.memory().tensors - before, 2) -- y and w.grad
   y, w.grad = nil, nil
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   equal(gal.memory().tensors, before)
 end)
 
@@ -341,8 +338,7 @@ case("a program keeps what it reads and writes, whatever Lua forgets", function(
     local x = gal.full({ 1000 }, 2)
     p = gal.program(function() total:add_(x * x) end)
   end
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local noise = {}
   for i = 1, 20 do noise[i] = gal.full({ 1000 }, i) end
   p:replay(3)
@@ -352,12 +348,10 @@ case("a program keeps what it reads and writes, whatever Lua forgets", function(
     local _, y = gal.program(function() return total * 2 end)
     view = y:narrow(1, 1, 2)
   end
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   equal(view, { 32, 32 })
   p, view = nil, nil
-  collectgarbage()
-  collectgarbage()
+  check.collect()
 end)
 
 case("a replayed step makes no Lua garbage", function()
@@ -419,8 +413,7 @@ case("one program reads another's results and keeps it alive", function()
   second:replay()
   equal(z, { 50, 50 })
   first, y = nil, nil
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   second:replay()
   equal(z, { 50, 50 })
 end)

@@ -316,7 +316,7 @@ case("a scope's tensors have the same addresses every time and no handles outsid
       return tostring(a.h.data) .. tostring(b.h.data)
     end)
   end
-  collectgarbage()
+  check.collect()
   local before = gal.memory().tensors
   equal(addresses(), addresses())
   equal(gal.memory().tensors, before)
@@ -324,8 +324,7 @@ end)
 
 -- ---- memory ----
 case("memory counts tensors and bytes, and a collection gives them back", function()
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local before = gal.memory()
   local x = gal.zeros { 1024, 1024 }
   local during = gal.memory()
@@ -333,8 +332,7 @@ case("memory counts tensors and bytes, and a collection gives them back", functi
   equal(during.live - before.live, 4 * 2 ^ 20)
   check.that(during.peak >= during.live and during.reserved >= during.live and during.limit > 0)
   x = nil
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   equal(gal.memory().live, before.live)
 end)
 
@@ -346,8 +344,7 @@ case("garbage tensors are collected long before they fill the machine", function
 end)
 
 case("over the soft limit garbage is collected first, and only then an error raised", function()
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local info = gal.memory()
   ffi.C.gal_memory_set_limit(info.live + 10 * 2 ^ 20)
   local ok, message = pcall(function()
@@ -357,6 +354,21 @@ case("over the soft limit garbage is collected first, and only then an error rai
   end)
   ffi.C.gal_memory_set_limit(info.limit)
   if not ok then error(message, 0) end
+end)
+
+case("over the soft limit a tensor is given back that only compiled code holds", function()
+  check.collect()
+  local info = gal.memory()
+  local function compiled()
+    local x, wanted = gal.zeros { 2 ^ 20 }, true -- 4 MiB
+    local function read() return wanted and x end
+    for _ = 1, 1000 do read() end -- one trace, with this closure in it
+  end
+  compiled()
+  ffi.C.gal_memory_set_limit(info.live + 10 * 2 ^ 20)
+  local ok, message = pcall(function() return { gal.zeros { 2 ^ 20 }, gal.zeros { 2 ^ 20 } } end)
+  ffi.C.gal_memory_set_limit(info.limit)
+  check.that(ok, message)
 end)
 
 -- ---- devices ----

@@ -322,12 +322,10 @@ check.case("replayed steps make no Lua garbage and take no memory", function()
     end
   end
   steps(1000)
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local before = anonymous()
   steps(9000)
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   local growth = (anonymous() - before) / 2 ^ 20
   check.that(growth < 5, ("anonymous memory grew by %.2f MiB from step 1,000 to step 10,000, expected less than 5"):format(growth))
   stepper:start_epoch()

@@ -45,6 +45,21 @@ local function convolved(x, w, o)
   for i = 1, 2 do dims[i] = places("conv2d", x, hx.shape[i], hw.shape[i], o.stride, o.padding) end
 end
 
+-- The two functions below take all that they need as arguments: a compiled trace keeps the first closures that it
+-- calls alive, and those the tensors that they capture, for as long as the process lives.
+
+-- One call of the gradient kernel; dx, dw, db: where the gradients go, nil for one that is not wanted.
+local function conv2d_gradient(dx, dw, db, adds, dy, x, w, b, o, slope)
+  check(C.gal_conv2d_backward(dx and dx.h, dw and dw.h, db and db.h, dy.h, slope and slope.h, x.h, w.h, b and b.h,
+    o.stride, o.padding, o.activation, o.pool, o.precision, adds or 0))
+end
+
+-- The same for layer_norm.
+local function layer_norm_gradient(dx, dscale, dshift, adds, dy, x, statistics, scale)
+  check(C.gal_layer_norm_backward(dx and dx.h, dscale and dscale.h, dshift and dshift.h, dy.h, x.h, statistics.h,
+    scale.h, adds or 0))
+end
+
 local conv2d = tape.op("conv2d", {
   native = true, tensors = 2,
   forward = function(x, w, b, o)
@@ -65,17 +80,12 @@ local conv2d = tape.op("conv2d", {
     if tracked(x) then dx = like(x) end
     if tracked(w) then dw, w_adds = into(w) end
     if b and tracked(b) then db, b_adds = into(b) end
-    dy, x, w = dense(dy), dense(x), dense(w)
-    local bias = b and dense(b).h
-    local function run(to_x, to_w, to_b, adds)
-      check(C.gal_conv2d_backward(to_x and to_x.h, to_w and to_w.h, to_b and to_b.h, dy.h, slope and slope.h, x.h, w.h, bias, o.stride, o.padding, o.activation,
-        o.pool, o.precision, adds or 0))
-    end
+    dy, x, w, b = dense(dy), dense(x), dense(w), b and dense(b)
     if dw and db and w_adds ~= b_adds then
-      run(dx, dw, nil, w_adds)
-      run(nil, nil, db, b_adds)
+      conv2d_gradient(dx, dw, nil, w_adds, dy, x, w, b, o, slope)
+      conv2d_gradient(nil, nil, db, b_adds, dy, x, w, b, o, slope)
     else
-      run(dx, dw, db, w_adds or b_adds)
+      conv2d_gradient(dx, dw, db, w_adds or b_adds, dy, x, w, b, o, slope)
     end
     return dx, dw, db
   end,
@@ -195,14 +205,11 @@ ops.layer_norm = tape.op("layer_norm", {
     if tracked(scale) then dscale, scale_adds = into(scale) end
     if tracked(shift) then dshift, shift_adds = into(shift) end
     dy, x, scale = dense(dy), dense(x), dense(scale)
-    local function run(to_x, to_scale, to_shift, adds)
-      check(C.gal_layer_norm_backward(to_x and to_x.h, to_scale and to_scale.h, to_shift and to_shift.h, dy.h, x.h, statistics.h, scale.h, adds or 0))
-    end
     if dscale and dshift and scale_adds ~= shift_adds then
-      run(dx, dscale, nil, scale_adds)
-      run(nil, nil, dshift, shift_adds)
+      layer_norm_gradient(dx, dscale, nil, scale_adds, dy, x, statistics, scale)
+      layer_norm_gradient(nil, nil, dshift, shift_adds, dy, x, statistics, scale)
     else
-      run(dx, dscale, dshift, scale_adds or shift_adds)
+      layer_norm_gradient(dx, dscale, dshift, scale_adds or shift_adds, dy, x, statistics, scale)
     end
     return dx, dscale, dshift
   end,

@@ -43,9 +43,17 @@ local function wrap(base)
   return setmetatable({ h = h, scope = scope, node = false, requires = false, base = base and (base.base or base), version = 0 }, Tensor)
 end
 
--- Over the soft limit, or out of memory: what Lua has dropped but not collected may be enough.
-local function short_of_memory(status)
-  return status == C.GAL_BUDGET or status == C.GAL_MEMORY
+-- made(status, make, ...): status, or, if make(out, ...) returned it over the soft limit or out of memory, the status
+-- of further tries: after a collection, then without the compiled traces, which keep closures alive and with them the
+-- tensors that those capture.
+local function made(status, make, ...)
+  if status ~= C.GAL_BUDGET and status ~= C.GAL_MEMORY then return status end
+  collectgarbage()
+  status = make(out, ...)
+  if status == C.GAL_OK then return status end
+  jit.flush()
+  collectgarbage()
+  return make(out, ...)
 end
 
 --- create(dtype, rank, shape, device[, outside]): a new tensor, contents undefined. dtype a gal_dtype, shape
@@ -54,10 +62,7 @@ end
 function M.create(dtype, rank, shape, device, outside)
   if outside then C.gal_scope_pause() end
   local status = C.gal_tensor_new(out, device, dtype, rank, shape)
-  if short_of_memory(status) then
-    collectgarbage()
-    status = C.gal_tensor_new(out, device, dtype, rank, shape)
-  end
+  if status ~= C.GAL_OK then status = made(status, C.gal_tensor_new, device, dtype, rank, shape) end
   if outside then C.gal_scope_resume() end
   if status ~= C.GAL_OK then check(status) end
   return wrap(false)
@@ -97,10 +102,7 @@ end
 --- view(x, rank, shape, stride, offset): a view of x's storage; strides and offset in elements.
 function M.view(x, rank, shape, stride, offset)
   local status = C.gal_tensor_view(out, x.h, rank, shape, stride, offset)
-  if short_of_memory(status) then
-    collectgarbage()
-    status = C.gal_tensor_view(out, x.h, rank, shape, stride, offset)
-  end
+  if status ~= C.GAL_OK then status = made(status, C.gal_tensor_view, x.h, rank, shape, stride, offset) end
   if status ~= C.GAL_OK then check(status) end
   return wrap(x)
 end
@@ -220,11 +222,7 @@ function methods.keep(x)
   live(x, "keep", "x")
   if not x.scope then return x end
   local status = C.gal_tensor_keep(out, x.h)
-  if short_of_memory(status) then
-    collectgarbage()
-    status = C.gal_tensor_keep(out, x.h)
-  end
-  check(status)
+  if status ~= C.GAL_OK then check(made(status, C.gal_tensor_keep, x.h)) end
   return wrap(false)
 end
 

@@ -180,29 +180,32 @@ end
 
 local function later(a, b) return a.id > b.id end
 
+-- Puts the nodes that made x, a tensor or a list of them, on the stack; returns its new top.
+local function push(stack, top, x)
+  if getmetatable(x) == Tensor then
+    local node = x.node
+    if node and node.walk ~= last_walk then
+      node.walk = last_walk
+      top = top + 1
+      stack[top] = node
+    end
+  elseif type(x) == "table" then
+    for i = 1, #x do top = push(stack, top, x[i]) end
+  end
+  return top
+end
+
 -- All nodes that root depends on, latest first.
 local function collect(root)
   last_walk = last_walk + 1
-  local walk, list, stack, top = last_walk, {}, { root }, 1
-  local function push(x)
-    if getmetatable(x) == Tensor then
-      local node = x.node
-      if node and node.walk ~= walk then
-        node.walk = walk
-        top = top + 1
-        stack[top] = node
-      end
-    elseif type(x) == "table" then
-      for i = 1, #x do push(x[i]) end
-    end
-  end
-  root.walk = walk
+  local list, stack, top = {}, { root }, 1
+  root.walk = last_walk
   while top > 0 do
     local node = stack[top]
     top = top - 1
     usable(node)
     list[#list + 1] = node
-    for i = 1, node.rule.n do push(node[i]) end
+    for i = 1, node.rule.n do top = push(stack, top, node[i]) end
   end
   table.sort(list, later)
   return list

@@ -120,6 +120,15 @@ function check.raises(fn, pattern, where)
   return message
 end
 
+--- Collects all garbage, so that gal.memory() counts what a program still holds. Compiled traces go first: LuaJIT
+-- compiles a call into its caller together with the closure that was called, and so keeps alive the tensors that this
+-- closure captures.
+function check.collect()
+  jit.flush()
+  collectgarbage()
+  collectgarbage() -- the first ran the finalisers, and what those dropped is garbage now
+end
+
 --- Prints "N passed, N failed" and ends the process, with 1 where a test failed.
 function check.finish()
   io.stdout:write(string.format("%d passed, %d failed\n", passed, failed))
