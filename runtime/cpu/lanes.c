@@ -37,10 +37,7 @@ typedef struct team {
     gal_status status;
     char sentence[1024];
 } team;
-#define TEAM(n)                                       \
-    {                                                 \
-        .lanes = n, .lock = PTHREAD_MUTEX_INITIALIZER \
-    }
+#define TEAM(n) .lanes = n, .lock = PTHREAD_MUTEX_INITIALIZER
 
 static inline void pause_a_little(void)
 {
@@ -98,7 +95,7 @@ gal_status gal_cpu_issue(const gal_call *call)
     int lanes = gal_threads(0);
     if (lanes == 1 || call->work < WORK_OF_REGION) /* GAL_WHOLE and GAL_SERIAL are below */
         return call->kernel(&(gal_lane){.index = 0, .count = 1}, call->args);
-    team t = TEAM(lanes);
+    team t = {TEAM(lanes)};
 #pragma omp parallel num_threads(lanes)
     {
         gal_lane lane = {.index = omp_get_thread_num(), .count = omp_get_num_threads()};
@@ -190,7 +187,7 @@ static void run(const plan *p, int64_t from, int64_t to, team *t, gal_lane lane,
 
 static gal_status run_lanes(const plan *p, int64_t from, int64_t to, int lanes, int64_t times)
 {
-    team t = TEAM(lanes);
+    team t = {TEAM(lanes)};
     if (lanes == 1) {
         run(p, from, to, &t, (gal_lane){.index = 0, .count = 1}, times);
     } else {

@@ -129,6 +129,10 @@ typedef struct gal_column {
     char *text; /* GAL_COLUMN_STRING: strings with their zeros, value k at text + start[k]; "" is missing */
     int64_t *start;
 } gal_column;
+typedef struct gal_key { /* a keyword of a FITS header; text NULL: its value is the number */
+    char name[9], *text;
+    int64_t number;
+} gal_key;
 struct gal_table {
     char *path;
     int64_t rows;
@@ -142,11 +146,7 @@ struct gal_table {
     void (*close)(void *source);
     void *source;
     char scratch[40]; /* the text of a number, for gal_table_text */
-    /* What was set by gal_table_set_key, in order; text NULL: number. */
-    struct gal_key {
-        char name[9], *text;
-        int64_t number;
-    } * key; /* {keys} */
+    gal_key *key;     /* {keys} */
     int keys;
 };
 gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n);

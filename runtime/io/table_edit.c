@@ -86,7 +86,7 @@ gal_status gal_table_set_unit(gal_table *table, int i, const char *unit)
 
 gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number)
 {
-    struct gal_key *more = realloc(table->key, (size_t)(table->keys + 1) * sizeof *more), *key;
+    gal_key *more = realloc(table->key, (size_t)(table->keys + 1) * sizeof *more), *key;
     if (strlen(name) > 8 || (text && strlen(text) > 60)) {
         table->key = more ? more : table->key;
         return gal_fail(GAL_VALUE,
@@ -97,7 +97,7 @@ gal_status gal_table_set_key(gal_table *table, const char *name, const char *tex
         return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);
     table->key = more;
     key = &more[table->keys];
-    *key = (struct gal_key){.text = text ? strdup(text) : NULL, .number = number};
+    *key = (gal_key){.text = text ? strdup(text) : NULL, .number = number};
     memcpy(key->name, name, strlen(name) + 1);
     if (text && !key->text)
         return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);

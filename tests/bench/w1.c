@@ -175,34 +175,38 @@ typedef struct op {
 static op ops[64];
 static int op_count;
 
+static void add_op(const char *name, void (*run)(int layer), int layer, double megaflop)
+{
+    ops[op_count++] = (op){name, run, layer, megaflop};
+}
+
 static void list_ops(int average)
 {
-#define OP(...) ops[op_count++] = (op){__VA_ARGS__}
-    OP("batch_rows", do_rows, 0, 0);
-    OP("flow_draw", do_draw, 0, 0);
-    OP("gather_rows", do_gather, 0, 0);
-    OP("cat (3 copies)", do_cat, 0, 0);
+    add_op("batch_rows", do_rows, 0, 0);
+    add_op("flow_draw", do_draw, 0, 0);
+    add_op("gather_rows", do_gather, 0, 0);
+    add_op("cat (3 copies)", do_cat, 0, 0);
     static char names[3][LAYERS][32];
     for (int l = 0; l < LAYERS; l++) {
         const char *what[3] = {"linear", "backward_weight", "backward_input"};
         for (int i = 0; i < 3; i++)
             snprintf(names[i][l], sizeof names[i][l], "%s %d", what[i], l + 1);
-        OP(names[0][l], do_linear, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
+        add_op(names[0][l], do_linear, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
     }
-    OP("mse", do_loss, 0, 0);
-    OP("mse_backward", do_loss_backward, 0, 0);
+    add_op("mse", do_loss, 0, 0);
+    add_op("mse_backward", do_loss_backward, 0, 0);
     for (int l = LAYERS - 1; l >= 0; l--) {
-        OP(names[1][l], do_weight, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
+        add_op(names[1][l], do_weight, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
         if (l == 0)
             break;
-        OP(names[2][l], do_input, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
-        OP("mul slope", do_slope, l, 0);
+        add_op(names[2][l], do_input, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
+        add_op("mul slope", do_slope, l, 0);
     }
-    OP("count_step", do_count, 0, 0);
-    OP("adamw", do_adamw, 0, 0);
+    add_op("count_step", do_count, 0, 0);
+    add_op("adamw", do_adamw, 0, 0);
     if (average)
-        OP("average", do_average, 0, 0);
-    OP("accumulate", do_total, 0, 0);
+        add_op("average", do_average, 0, 0);
+    add_op("accumulate", do_total, 0, 0);
 }
 
 static void make_buffers(void)

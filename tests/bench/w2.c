@@ -207,6 +207,11 @@ typedef struct op {
 static op ops[32];
 static int op_count;
 
+static void add_op(const char *name, void (*run)(int layer), int layer, double gigaflop, double gigabytes)
+{
+    ops[op_count++] = (op){name, run, layer, gigaflop, gigabytes};
+}
+
 static void list_ops(void)
 {
     static char names[2][BLOCKS][40];
@@ -224,17 +229,16 @@ static void list_ops(void)
     }
     for (int l = 0; l < LAYERS; l++)
         mlp += 2e-9 * (double)(batch * width[l] * width[l + 1]);
-#define OP(...) ops[op_count++] = (op){__VA_ARGS__}
-    OP("flow_draw", do_draw, 0, 0, 0);
+    add_op("flow_draw", do_draw, 0, 0, 0);
     for (int l = 0; l < BLOCKS; l++)
-        OP(names[0][l], do_conv, l, flop[l], in[l] + z[l] + out[l]);
-    OP("pool, cat", do_features, 0, 0, out[BLOCKS - 1]);
-    OP("MLP", do_mlp, 0, mlp, 0);
-    OP("MLP backward", do_mlp_backward, 0, 2 * mlp, 0);
-    OP("pool, cat backward", do_features_backward, 0, 0, out[BLOCKS - 1]);
+        add_op(names[0][l], do_conv, l, flop[l], in[l] + z[l] + out[l]);
+    add_op("pool, cat", do_features, 0, 0, out[BLOCKS - 1]);
+    add_op("MLP", do_mlp, 0, mlp, 0);
+    add_op("MLP backward", do_mlp_backward, 0, 2 * mlp, 0);
+    add_op("pool, cat backward", do_features_backward, 0, 0, out[BLOCKS - 1]);
     for (int l = BLOCKS - 1; l >= 0; l--)
-        OP(names[1][l], do_conv_backward, l, (l ? 2 : 1) * flop[l], in[l] * (l ? 2 : 1) + z[l] + out[l]);
-    OP("AdamW", do_adamw, 0, 0, 7 * 4e-9 * (double)gal_tensor_count(net.parameters));
+        add_op(names[1][l], do_conv_backward, l, (l ? 2 : 1) * flop[l], in[l] * (l ? 2 : 1) + z[l] + out[l]);
+    add_op("AdamW", do_adamw, 0, 0, 7 * 4e-9 * (double)gal_tensor_count(net.parameters));
 }
 
 static gal_program *record(int from, int to)

@@ -26,7 +26,7 @@ static void count_taken(size_t asked, size_t got)
 }
 
 #if defined(__SANITIZE_ADDRESS__)
-/* As in sanitizer/allocator_interface.h, which gcc does not bring. */
+/* As in <sanitizer/allocator_interface.h>, which gcc does not bring. */
 int __sanitizer_install_malloc_and_free_hooks(void (*taken)(const volatile void *, size_t),
                                               void (*freed)(const volatile void *));
 size_t __sanitizer_get_allocated_size(const volatile void *block);

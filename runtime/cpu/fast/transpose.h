@@ -8,26 +8,20 @@ INLINE void transpose(vec *r)
 {
 #if VL == 16
 #define LANES(f) \
-    {f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)}
+    f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
 #elif VL == 8
-#define LANES(f)                                       \
-    {                                                  \
-        f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7) \
-    }
+#define LANES(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #else
-#define LANES(f)               \
-    {                          \
-        f(0), f(1), f(2), f(3) \
-    }
+#define LANES(f) f(0), f(1), f(2), f(3)
 #endif
-#define LOW(l) ((l)&STEP ? (l)-STEP + VL : (l))
-#define HIGH(l) ((l)&STEP ? (l) + VL : (l) + STEP)
-#define ROUND()                                                                    \
-    for (int i = 0; i < VL; i++)                                                   \
-        if (!(i & STEP)) {                                                         \
-            vec low = __builtin_shuffle(r[i], r[i + STEP], (ivec)LANES(LOW));      \
-            r[i + STEP] = __builtin_shuffle(r[i], r[i + STEP], (ivec)LANES(HIGH)); \
-            r[i] = low;                                                            \
+#define LOW(l) (STEP & (l) ? VL - STEP + (l) : (l))
+#define HIGH(l) (STEP & (l) ? VL + (l) : STEP + (l))
+#define ROUND()                                                                      \
+    for (int i = 0; i < VL; i++)                                                     \
+        if (!(i & STEP)) {                                                           \
+            vec low = __builtin_shuffle(r[i], r[i + STEP], (ivec){LANES(LOW)});      \
+            r[i + STEP] = __builtin_shuffle(r[i], r[i + STEP], (ivec){LANES(HIGH)}); \
+            r[i] = low;                                                              \
         }
 #if VL == 16
 #define STEP 8
