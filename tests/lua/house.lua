@@ -75,7 +75,7 @@ end
 --- A file that opens with a name ("conv.c: ...", "nn/conv: ...") opens with its own.
 function rules.head(_, path, text, report)
   local first = text:match "^[^\n]*"
-  local name = first:match "^/%* ([%w_/.]+%.%a+): " or (path:match "^lua/" and first:match "^%-%- ([%w_/]+): ")
+  local name = first:match "^/%* ([%w_/.]+%.%a+): " or (path:match "^lua/" and first:match "^%-%- ([%l%d_/]+): ")
   if not name then return end
   local own = "/" .. (path:match "^lua/" and path:gsub("%.lua$", ""):gsub("/init$", "") or path)
   if own:sub(-#name - 1) ~= "/" .. name then report(1, "opens with the name " .. name) end
@@ -232,7 +232,8 @@ end)
 
 check.case("files that open with another file's name are found", function()
   finds("head", { ["runtime/cpu/conv.c"] = "/* cpu/conv.c: loops */", ["lua/gal/nn/conv.lua"] = "-- nn/conv: layers",
-    ["lua/gal/tensor/init.lua"] = "-- tensor: values", ["runtime/a.h"] = "/* A file: without a name. */" }, {})
+    ["lua/gal/tensor/init.lua"] = "-- tensor: values", ["runtime/a.h"] = "/* A file: without a name. */",
+    ["lua/gal/base/path.lua"] = "-- Paths: folders and files" }, {})
   finds("head", { ["runtime/cpu/pool.c"] = "/* conv.c: loops */", ["lua/gal/nn/conv.lua"] = "-- nn/image: layers" },
     { "lua/gal/nn/conv.lua:1: opens with the name nn/image", "runtime/cpu/pool.c:1: opens with the name conv.c" })
 end)
