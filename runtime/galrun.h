@@ -23,6 +23,17 @@
 
 #define GAL_RANK 8 /* the largest number of dimensions */
 
+/* The activations, one a line: X(NAME, name). Their formulas stand in cpu/activation.h; the enum below, the
+ * checks, every kernel's choice and the names that Lua uses are made from this list. */
+/* clang-format off */
+#define GAL_ACTIVATIONS(X) \
+    X(IDENTITY, identity)  \
+    X(RELU,     relu)      \
+    X(SILU,     silu)      \
+    X(GELU,     gelu)      \
+    X(TANH,     tanh)
+/* clang-format on */
+
 #if defined(__cplusplus) && !defined(GAL_CDEF)
 extern "C" {
 #endif
@@ -48,7 +59,11 @@ typedef enum gal_dtype {
     GAL_F64 /* accumulators inside the runtime; Lua reads it with item() and totable() */
 } gal_dtype;
 
-typedef enum gal_activation { GAL_IDENTITY = 0, GAL_RELU, GAL_SILU, GAL_GELU, GAL_TANH } gal_activation;
+/* GAL_IDENTITY = 0, GAL_RELU and so on. */
+#define GAL_ACTIVATION_CODE(NAME, name) GAL_##NAME,
+typedef enum gal_activation { GAL_ACTIVATIONS(GAL_ACTIVATION_CODE) GAL_ACTIVATION_COUNT } gal_activation;
+/* "identity", "relu" and so on; NULL for a number that is no activation. */
+GAL_API const char *gal_activation_name(int activation);
 
 /* The sentence of the last failure in this thread; never NULL. Valid until the next failure in this thread.
  */

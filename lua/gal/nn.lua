@@ -1,6 +1,7 @@
 -- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here
 -- they are put together, described as tables and built again. Gradients are the tape's business (gal.grad),
 -- updates gal.optim's.
+local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local tape = require "gal.tensor.tape"
@@ -12,11 +13,12 @@ local is_module, call = module.is_module, module.call
 
 local nn = {
   is_module = is_module, call = call, module = module.new,
-  linear = layers.linear, silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh, activations = layers.activations, gains = layers.gains,
+  linear = layers.linear, activations = layers.activations, gains = layers.gains,
   layer_norm = layers.layer_norm, dropout = layers.dropout,
   conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, flatten = image.flatten,
   evaluate = tape.evaluate,
 }
+for name, make in pairs(layers.activations) do nn[name] = make end
 
 -- ---- one after the other ----
 
@@ -102,8 +104,7 @@ end
 --- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these
 -- widths with the activation between them.
 function nn.mlp(widths)
-  local make = nn.activations[widths.activation or "silu"]
-  if not make then raise("mlp: activation is '%s', expected silu, relu, gelu or tanh", tostring(widths.activation)) end
+  local make = nn.activations[activations.nonlinear("mlp", widths.activation or "silu")]
   local list = {}
   for i = 1, #widths - 1 do
     list[#list + 1] = nn.linear(widths[i], widths[i + 1], { rng = widths.rng, device = widths.device })

@@ -1,4 +1,6 @@
-/* activation.h: the activations and their derivatives, once, for map.c and matmul.c. */
+/* activation.h: the activations and their derivatives, one function each: the specification, and what the
+ * vector kernels use of those that fast/activate.h has no vector formula for. map.c has the same formulas as
+ * ops. */
 #ifndef GAL_ACTIVATION_H
 #define GAL_ACTIVATION_H
 #include "galrun.h"
@@ -28,28 +30,52 @@ static inline float gal_gelu_slope(float x)
     return gal_normal_cdf(x) + x * 0.39894228040143268f * expf(-0.5f * x * x);
 }
 
-/* f(z) and f'(z). */
+/* gal_activate_NAME(z, &slope): f(z), and slope = f'(z). */
+#define ACTIVATION(name) static inline float gal_activate_##name(float z, float *slope)
+
+ACTIVATION(identity)
+{
+    *slope = 1;
+    return z;
+}
+
+ACTIVATION(relu)
+{
+    *slope = z > 0 ? 1 : 0;
+    return z > 0 ? z : z != z ? z : 0;
+}
+
+ACTIVATION(silu)
+{
+    *slope = gal_silu_slope(z);
+    return z * gal_sigmoid_of(z);
+}
+
+ACTIVATION(gelu)
+{
+    *slope = gal_gelu_slope(z);
+    return z * gal_normal_cdf(z);
+}
+
+ACTIVATION(tanh)
+{
+    float y = tanhf(z);
+    *slope = 1 - y * y;
+    return y;
+}
+#undef ACTIVATION
+
+/* f(z) and f'(z) of any activation. */
 static inline float gal_activate(int activation, float z, float *slope)
 {
     switch (activation) {
-    case GAL_RELU:
-        *slope = z > 0 ? 1 : 0;
-        return z > 0 ? z : z != z ? z : 0;
-    case GAL_SILU:
-        *slope = gal_silu_slope(z);
-        return z * gal_sigmoid_of(z);
-    case GAL_GELU:
-        *slope = gal_gelu_slope(z);
-        return z * gal_normal_cdf(z);
-    case GAL_TANH: {
-        float y = tanhf(z);
-        *slope = 1 - y * y;
-        return y;
+#define CASE(NAME, name) \
+    case GAL_##NAME:     \
+        return gal_activate_##name(z, slope);
+        GAL_ACTIVATIONS(CASE)
+#undef CASE
     }
-    default:
-        *slope = 1;
-        return z;
-    }
+    return gal_activate_identity(z, slope);
 }
 
 #endif

@@ -25,6 +25,22 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count)
     return GAL_OK;
 }
 
+gal_status gal_check_activation(const char *op, int activation)
+{
+    return activation >= 0 && activation < GAL_ACTIVATION_COUNT
+               ? GAL_OK
+               : gal_fail(GAL_VALUE, "%s: activation is %d, expected 0 to %d", op, activation,
+                          GAL_ACTIVATION_COUNT - 1);
+}
+
+const char *gal_activation_name(int activation)
+{
+#define NAME(NAME, name) #name,
+    static const char *const names[] = {GAL_ACTIVATIONS(NAME)};
+#undef NAME
+    return activation >= 0 && activation < GAL_ACTIVATION_COUNT ? names[activation] : NULL;
+}
+
 gal_status gal_check_shape(const char *op, const char *name, const gal_tensor *x, const char *meaning,
                            int rank, const int64_t *shape)
 {

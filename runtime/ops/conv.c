@@ -48,10 +48,10 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
         return gal_fail(GAL_SHAPE, "%s: w is %s, expected {out, height, width, in} with in = %lld like x %s",
                         op, gal_shape_text(w), (long long)x->shape[3], gal_shape_text(x));
     gal_status status = gal_check_window(op, x, w->shape[1], w->shape[2], stride, padding);
+    if (status == GAL_OK)
+        status = gal_check_activation(op, activation);
     if (status != GAL_OK)
         return status;
-    if (activation < GAL_IDENTITY || activation > GAL_TANH)
-        return gal_fail(GAL_VALUE, "%s: activation %d is none", op, activation);
     if (precision != GAL_EXACT && precision != GAL_BF16)
         return gal_fail(GAL_VALUE, "%s: precision is %d, expected GAL_EXACT or GAL_BF16", op, precision);
     *g = (gal_conv_args){.x = x->data,

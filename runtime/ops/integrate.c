@@ -17,9 +17,7 @@ static gal_status check_layer(int i, int last, const gal_tensor *w, const gal_te
     if (b && (b->rank != 1 || b->shape[0] != w->shape[0]))
         return gal_fail(GAL_SHAPE, "flow_integrate: b of layer %d is %s, expected {%lld}", i + 1,
                         gal_shape_text(b), (long long)w->shape[0]);
-    if (activation < GAL_IDENTITY || activation > GAL_TANH)
-        return gal_fail(GAL_VALUE, "flow_integrate: activation %d of layer %d is none", activation, i + 1);
-    return GAL_OK;
+    return gal_check_activation("flow_integrate", activation);
 }
 
 static gal_status check_net(gal_flow_integrate_args *args, const gal_velocity_net *net)

@@ -39,8 +39,9 @@ gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
         SHAPE("linear", b, "{out}", w->shape[0]);
     if (slope)
         SHAPE("linear", slope, "{rows, out}", x->shape[0], w->shape[0]);
-    if (activation < GAL_IDENTITY || activation > GAL_TANH)
-        return gal_fail(GAL_VALUE, "linear: activation %d is none", activation);
+    gal_status status = gal_check_activation("linear", activation);
+    if (status != GAL_OK)
+        return status;
     gal_linear_args args = {.y = y->data,
                             .slope = slope ? slope->data : NULL,
                             .x = x->data,

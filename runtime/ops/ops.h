@@ -39,6 +39,8 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count);
     } while (0)
 gal_status gal_check_shape(const char *op, const char *name, const gal_tensor *x, const char *meaning,
                            int rank, const int64_t *shape);
+/* activation is one of gal_activation. */
+gal_status gal_check_activation(const char *op, int activation);
 #define RANK(op, x, expected)                                                                          \
     do {                                                                                               \
         if ((x)->rank != (expected))                                                                   \

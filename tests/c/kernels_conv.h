@@ -29,14 +29,6 @@ static inline geometry geometry_of(const layer *l)
     return g;
 }
 
-static inline double slope_of(int activation, double z)
-{
-    double h = 1e-5;
-    if (activation == GAL_RELU)
-        return z > 0;
-    return (activation_of(activation, z + h) - activation_of(activation, z - h)) / (2 * h);
-}
-
 /* Every (image, z pixel, tap) inside x: body sees z_at, x_at (first channels) and w_at (output 0). */
 #define EACH_TAP(l, g, body)                                                                        \
     for (int64_t n = 0; n < (l)->n; n++)                                                            \

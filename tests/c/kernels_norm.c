@@ -217,7 +217,8 @@ static void sentences(void)
           "padding \"same\" with stride 2");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 0, 1, 0, 1, GAL_EXACT), GAL_VALUE, "stride is 0");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, -2, 0, 1, GAL_EXACT), GAL_VALUE, "padding is -2");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 9, 1, GAL_EXACT), GAL_VALUE, "activation 9");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 9, 1, GAL_EXACT), GAL_VALUE,
+          "activation is 9, expected 0 to ");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 0, 7, GAL_EXACT), GAL_VALUE,
           "pool is 7, expected 1 to 6");
     FAILS(gal_avg_pool2d(y, x, 7, 7), GAL_SHAPE,

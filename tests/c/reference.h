@@ -4,6 +4,7 @@
 #include "galrun.h"
 #include <math.h>
 
+/* f(z) of an activation. */
 static inline double activation_of(int activation, double z)
 {
     switch (activation) {
@@ -17,6 +18,15 @@ static inline double activation_of(int activation, double z)
         return tanh(z);
     }
     return z;
+}
+
+/* f'(z) by a central difference; that of relu has none across its corner. */
+static inline double slope_of(int activation, double z)
+{
+    double h = 1e-5;
+    if (activation == GAL_RELU)
+        return z > 0;
+    return (activation_of(activation, z + h) - activation_of(activation, z - h)) / (2 * h);
 }
 
 #endif

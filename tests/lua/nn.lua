@@ -122,7 +122,7 @@ check.case("wrong arguments are named at the caller's line", function()
   check.raises(function() net(gal.zeros { 5, 4 }) end, "linear: x is {5, 4}, expected 3", true)
   check.raises(function() nn.linear(0, 3) end, "linear: inputs is 0, expected an integer of at least 1", true)
   check.raises(function() nn.sequential { nn.silu(), 3 } end, "sequential: entry 2 is the number 3, expected a module", true)
-  check.raises(function() nn.mlp { 3, 2, activation = "swish" } end, "mlp: activation is 'swish'", true)
+  check.raises(function() nn.mlp { 3, 2, activation = "swish" } end, "mlp: activation is the string \"swish\", expected relu, silu, gelu or tanh", true)
   check.raises(function() net:load_state { ["1.weight"] = gal.zeros { 4, 3 } } end, "load_state: '1.bias' is missing", true)
   local state = net:state()
   state["1.weight"] = gal.zeros { 3, 4 }

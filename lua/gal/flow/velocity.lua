@@ -5,6 +5,7 @@
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
+local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local handle = require "gal.tensor.memory"
 local tape = require "gal.tensor.tape"
@@ -12,7 +13,7 @@ local check = errors.check
 
 local velocity = {}
 
-local codes = { relu = C.GAL_RELU, silu = C.GAL_SILU, gelu = C.GAL_GELU, tanh = C.GAL_TANH }
+local codes = activations.codes
 
 -- A view of x with these sizes and strides, `offset` elements behind its first.
 local function view(x, shape, stride, offset)
@@ -57,8 +58,11 @@ local function diagonal(tangents, rows, d, first)
   return view(tangents, { rows, d }, { columns, rows * columns + 1 }, first)
 end
 
-local activate = { [C.GAL_RELU] = C.gal_relu, [C.GAL_SILU] = C.gal_silu, [C.GAL_GELU] = C.gal_gelu, [C.GAL_TANH] = C.gal_tanh }
-local derivative = { [C.GAL_RELU] = C.gal_relu_backward, [C.GAL_SILU] = C.gal_silu_backward, [C.GAL_GELU] = C.gal_gelu_backward }
+-- Each activation's op and its backward, by its code. tanh's backward takes the result, the others' x.
+local activate, derivative = {}, {}
+for _, name in ipairs(activations.names) do
+  activate[codes[name]], derivative[codes[name]] = C["gal_" .. name], C["gal_" .. name .. "_backward"]
+end
 
 -- The first layer where the features' part of it, W_f f + b, is known: `hoisted` {R, outputs}. Returns
 -- first(y {R, outputs}, slope like y or nil).
@@ -72,7 +76,7 @@ local function hoisted_layer(layer, input, hoisted)
     check(C.gal_matmul(y.h, input.h, weight.h, 1))
     if slope and f ~= C.GAL_TANH then check(derivative[f](slope.h, one.h, y.h)) end
     if f ~= C.GAL_IDENTITY then check(activate[f](y.h, y.h)) end
-    if slope and f == C.GAL_TANH then check(C.gal_tanh_backward(slope.h, one.h, y.h)) end
+    if slope and f == C.GAL_TANH then check(derivative[f](slope.h, one.h, y.h)) end
   end
 end
 

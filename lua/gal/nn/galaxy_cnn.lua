@@ -1,5 +1,6 @@
 -- nn/galaxy_cnn: the encoder of galaxy images of arXiv 2512.05078: blocks of a 3x3 convolution, an activation
 -- and a 2x2 mean pool, then the mean over all pixels.
+local activations = require "gal.base.activations"
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
@@ -17,8 +18,7 @@ return function(options)
   if type(channels) ~= "table" or core.is_tensor(channels) or #channels == 0 then
     errors.raise("galaxy_cnn: channels is %s, expected a list of integers", errors.kind(channels))
   end
-  local activation = nn.activations[name]
-  if not activation then errors.raise("galaxy_cnn: activation is %s, expected silu, relu, gelu or tanh", errors.kind(name)) end
+  local activation = nn.activations[activations.nonlinear("galaxy_cnn", name)]
   local layers = {}
   for _, n in ipairs(channels) do
     layers[#layers + 1] = nn.conv2d(last, n, 3, { gain = nn.gains[name], rng = options.rng, device = options.device })

@@ -2,6 +2,7 @@
 -- nn/image.lua; what puts them together in nn.lua.
 local ffi = require "ffi"
 local gal = require "gal"
+local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local tape = require "gal.tensor.tape"
@@ -54,9 +55,11 @@ end
 
 -- ---- activations ----
 
--- Activations carry their name, by which sequential hands them to the layer before.
-local function activation(name)
-  return function()
+--- activations[name](): a layer of that tensor op, elementwise: nn.silu(), nn.relu() and so on. It carries its
+-- name, by which sequential hands it to the layer before.
+layers.activations = {}
+for _, name in ipairs(activations.names) do
+  layers.activations[name] = function()
     return module.new {
       activation = name,
       forward = function(_, x) return x[name](x) end,
@@ -64,16 +67,6 @@ local function activation(name)
     }
   end
 end
-
---- nn.silu(): x sigmoid(x), elementwise.
-layers.silu = activation "silu"
---- nn.relu(): max(x, 0), elementwise.
-layers.relu = activation "relu"
---- nn.gelu(): x Phi(x), Phi the normal distribution function, elementwise.
-layers.gelu = activation "gelu"
---- nn.tanh(): the hyperbolic tangent, elementwise.
-layers.tanh = activation "tanh"
-layers.activations = { silu = layers.silu, relu = layers.relu, gelu = layers.gelu, tanh = layers.tanh }
 
 -- ---- normalisation and dropout ----
 

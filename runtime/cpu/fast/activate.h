@@ -1,14 +1,30 @@
 /* activate.h: the activations of a vec with their derivatives. */
 #ifndef GAL_ACTIVATE_H
 #define GAL_ACTIVATE_H
-#include "galrun.h"
+#include "cpu/activation.h"
 #include "vmath.h"
 
-/* f(z) and f'(z). `activation` is a constant where this is inlined, so no branch is left. */
+/* Element by element by the specification's formula. */
+INLINE vec activate_each(const int activation, vec z, vec *slope)
+{
+    vec y;
+    for (int i = 0; i < VL; i++) {
+        float d;
+        y[i] = gal_activate(activation, z[i], &d);
+        (*slope)[i] = d;
+    }
+    return y;
+}
+
+/* f(z) and f'(z). `activation` is a constant where this is inlined, so no branch is left. An activation
+ * without a vector formula here is as slow as its specification. */
 INLINE vec activate(const int activation, vec z, vec *slope)
 {
     vec s;
     switch (activation) {
+    case GAL_IDENTITY:
+        *slope = splat(1);
+        return z;
     case GAL_RELU:
         *slope = choose(z > 0, splat(1), splat(0));
         return choose(z <= 0, splat(0), z);
@@ -25,8 +41,7 @@ INLINE vec activate(const int activation, vec z, vec *slope)
         *slope = fma_(-s, s, splat(1));
         return s;
     default:
-        *slope = splat(1);
-        return z;
+        return activate_each(activation, z, slope);
     }
 }
 

@@ -47,21 +47,17 @@ void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64
                     float *slope, int64_t outputs)
 {
     switch (g->activation * 4 + (g->pool < 3 ? g->pool : 0)) {
-#define POOL_CASE(activation)                                                \
-    case activation * 4:                                                     \
-        pool_as(activation, g->pool, g, z, width, pitch, y, slope, outputs); \
+#define POOL_CASE(NAME, name)                                                \
+    case GAL_##NAME * 4:                                                     \
+        pool_as(GAL_##NAME, g->pool, g, z, width, pitch, y, slope, outputs); \
         break;                                                               \
-    case activation * 4 + 1:                                                 \
-        pool_as(activation, 1, g, z, width, pitch, y, slope, outputs);       \
+    case GAL_##NAME * 4 + 1:                                                 \
+        pool_as(GAL_##NAME, 1, g, z, width, pitch, y, slope, outputs);       \
         break;                                                               \
-    case activation * 4 + 2:                                                 \
-        pool_as(activation, 2, g, z, width, pitch, y, slope, outputs);       \
+    case GAL_##NAME * 4 + 2:                                                 \
+        pool_as(GAL_##NAME, 2, g, z, width, pitch, y, slope, outputs);       \
         break;
-        POOL_CASE(GAL_IDENTITY)
-        POOL_CASE(GAL_RELU)
-        POOL_CASE(GAL_SILU)
-        POOL_CASE(GAL_GELU)
-        POOL_CASE(GAL_TANH)
+        GAL_ACTIVATIONS(POOL_CASE)
     }
 }
 

@@ -90,15 +90,11 @@ void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float 
         return;
     }
     switch (g->activation) {
-#define DZ_CASE(activation)                                       \
-    case activation:                                              \
-        dz_as(activation, 0, g, dz, width, NULL, z, dy, outputs); \
+#define DZ_CASE(NAME, name)                                       \
+    case GAL_##NAME:                                              \
+        dz_as(GAL_##NAME, 0, g, dz, width, NULL, z, dy, outputs); \
         break;
-        DZ_CASE(GAL_IDENTITY)
-        DZ_CASE(GAL_RELU)
-        DZ_CASE(GAL_SILU)
-        DZ_CASE(GAL_GELU)
-        DZ_CASE(GAL_TANH)
+        GAL_ACTIVATIONS(DZ_CASE)
     }
 }
 

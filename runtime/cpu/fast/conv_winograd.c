@@ -102,18 +102,14 @@ static void output_tiles(const gal_conv_args *g, const winograd_plan *p, const f
                          int64_t row, int64_t count, int64_t group)
 {
     switch (g->activation * 2 + g->pool - 1) {
-#define OUTPUT_CASE(activation)                                  \
-    case activation * 2:                                         \
-        output_as(activation, 1, g, p, m, n, row, count, group); \
+#define OUTPUT_CASE(NAME, name)                                  \
+    case GAL_##NAME * 2:                                         \
+        output_as(GAL_##NAME, 1, g, p, m, n, row, count, group); \
         break;                                                   \
-    case activation * 2 + 1:                                     \
-        output_as(activation, 2, g, p, m, n, row, count, group); \
+    case GAL_##NAME * 2 + 1:                                     \
+        output_as(GAL_##NAME, 2, g, p, m, n, row, count, group); \
         break;
-        OUTPUT_CASE(GAL_IDENTITY)
-        OUTPUT_CASE(GAL_RELU)
-        OUTPUT_CASE(GAL_SILU)
-        OUTPUT_CASE(GAL_GELU)
-        OUTPUT_CASE(GAL_TANH)
+        GAL_ACTIVATIONS(OUTPUT_CASE)
     }
 }
 

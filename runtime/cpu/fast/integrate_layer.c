@@ -185,21 +185,17 @@ INLINE void activate_as(const int activation, const int tangents, const flow_til
 static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t outs, float *z)
 {
     int tangents = t->narrow || vecs > t->values;
+    if (activation == GAL_IDENTITY)
+        return;
     switch (activation) {
-    case GAL_RELU:
-        tangents ? activate_as(GAL_RELU, 1, t, vecs, outs, z) : activate_as(GAL_RELU, 0, t, vecs, outs, z);
+#define TILE_CASE(NAME, name)                             \
+    case GAL_##NAME:                                      \
+        if (tangents)                                     \
+            activate_as(GAL_##NAME, 1, t, vecs, outs, z); \
+        else                                              \
+            activate_as(GAL_##NAME, 0, t, vecs, outs, z); \
         break;
-    case GAL_SILU:
-        tangents ? activate_as(GAL_SILU, 1, t, vecs, outs, z) : activate_as(GAL_SILU, 0, t, vecs, outs, z);
-        break;
-    case GAL_GELU:
-        tangents ? activate_as(GAL_GELU, 1, t, vecs, outs, z) : activate_as(GAL_GELU, 0, t, vecs, outs, z);
-        break;
-    case GAL_TANH:
-        tangents ? activate_as(GAL_TANH, 1, t, vecs, outs, z) : activate_as(GAL_TANH, 0, t, vecs, outs, z);
-        break;
-    default:
-        break;
+        GAL_ACTIVATIONS(TILE_CASE)
     }
 }
 

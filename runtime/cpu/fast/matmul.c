@@ -27,22 +27,14 @@ INLINE void finish_as(const int activation, const product *p, int64_t row, int64
 /* y's part holds x w^T + b; now y = f of it, slope = f'. */
 static void finish_linear(const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns)
 {
+    if (p->finish->activation == GAL_IDENTITY && !p->finish->slope)
+        return;
     switch (p->finish->activation) {
-    case GAL_RELU:
-        finish_as(GAL_RELU, p, row, rows, column, columns);
+#define FINISH_CASE(NAME, name)                               \
+    case GAL_##NAME:                                          \
+        finish_as(GAL_##NAME, p, row, rows, column, columns); \
         break;
-    case GAL_SILU:
-        finish_as(GAL_SILU, p, row, rows, column, columns);
-        break;
-    case GAL_GELU:
-        finish_as(GAL_GELU, p, row, rows, column, columns);
-        break;
-    case GAL_TANH:
-        finish_as(GAL_TANH, p, row, rows, column, columns);
-        break;
-    default:
-        if (p->finish->slope)
-            finish_as(GAL_IDENTITY, p, row, rows, column, columns);
+        GAL_ACTIVATIONS(FINISH_CASE)
     }
 }
 
