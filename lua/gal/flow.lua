@@ -179,11 +179,12 @@ function Flow:standardise(theta, context, images)
   self.scale = gal.no_grad(scales, self, theta, context, images)
 end
 
---- flow:encode(seen {N, c} or nil, images or nil): what the velocity net is told of N galaxies, {N, E + c}:
--- the encoded images, then the standardised context `seen`; nil for an unconditional flow. Taped.
-function Flow:encode(seen, images)
+--- flow:encode(seen {N, c} or nil, images or nil[, precision]): what the velocity net is told of N galaxies,
+-- {N, E + c}: the encoded images, then the standardised context `seen`; nil for an unconditional flow. Taped.
+-- precision "bf16": of the encoder's convolutions.
+function Flow:encode(seen, images, precision)
   if not images then return seen end
-  local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale))
+  local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale), precision)
   return seen and gal.cat({ encoded, seen }, 2) or encoded
 end
 

@@ -1,26 +1,23 @@
--- gal: what `require "gal"` gives. The parts are modules of their own (gal.nn, gal.optim, gal.flow, …); here
--- only their names come together.
+-- gal: the table that `require "gal"` gives. The parts are modules of their own (gal.nn, gal.optim, gal.flow,
+-- …); the names of tensors and files come together here.
+local device = require "gal.base.device"
 local errors = require "gal.base.errors"
-local handle = require "gal.tensor.memory"
+local host = require "gal.base.host"
 local tensor = require "gal.tensor"
-local tape = require "gal.tensor.tape"
-local grad = require "gal.tensor.map"
-require "gal.tensor.reduce"
-require "gal.tensor.views"
-local random = require "gal.tensor.random"
 
 local gal = {
-  tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full, arange = tensor.arange,
-  rand = random.rand, randn = random.randn, rng = random.rng, default_rng = random.default,
-  cat = grad.cat, kde_log_density = grad.kde_log_density,
-  no_grad = tape.no_grad, scope = handle.scope, program = require("gal.tensor.program").record,
-  memory = handle.memory, device = handle.device, has = handle.has,
-  interrupted = errors.interrupted, is_tensor = handle.is_tensor,
+  version = host.version, interrupted = errors.interrupted,
+  device = device.default, has = device.has, memory = tensor.memory,
+
+  tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full,
+  arange = tensor.arange,
+  rand = tensor.rand, randn = tensor.randn, rng = tensor.rng, default_rng = tensor.default_rng,
+  is_tensor = tensor.is_tensor, cat = tensor.cat, kde_log_density = tensor.kde_log_density,
+  no_grad = tensor.no_grad, scope = tensor.scope, program = tensor.program,
 }
 
-gal.version = require("gal.base.host").version
-
---- gal.load(path) --> what a .npy, .npz or .safetensors file holds; raises where it can't.
+--- gal.load(path) --> the tensor of a .npy file, the tensors by name of a .npz or .safetensors file; raises
+-- where it can't be read.
 function gal.load(...) return require("gal.data.arrays").load(...) end
 
 --- gal.save(path, value) writes a tensor (.npy) or tensors by name (.npz, .safetensors).

@@ -4,7 +4,6 @@
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
-local tape = require "gal.tensor.tape"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
 local image = require "gal.nn.conv"
@@ -16,7 +15,7 @@ local nn = {
   linear = layers.linear, activations = layers.activations, gains = layers.gains,
   layer_norm = layers.layer_norm, dropout = layers.dropout,
   conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, flatten = image.flatten,
-  evaluate = tape.evaluate,
+  evaluate = core.evaluate,
 }
 for name, make in pairs(layers.activations) do nn[name] = make end
 
@@ -26,7 +25,7 @@ local Sequential = {}
 
 -- A layer that can takes the activation after it along, and the mean pool after that: one op, and what lies
 -- between is never stored.
-function Sequential:forward(x)
+function Sequential:forward(x, precision)
   local i, n = 1, #self
   while i <= n do
     local layer, activation, pool = self[i], nil, nil
@@ -40,9 +39,9 @@ function Sequential:forward(x)
       if layer.pools and type(after) == "table" and after.tiles then pool, i = after.tiles, i + 1 end
     end
     if activation or pool then
-      x = layer:activate(x, activation, pool)
+      x = layer:activate(x, activation, pool, precision)
     else
-      x = call(layer, x)
+      x = call(layer, x, precision)
     end
   end
   return x
@@ -79,8 +78,8 @@ end
 
 local Residual = {}
 
-function Residual:forward(x)
-  local y = call(self[1], x)
+function Residual:forward(x, precision)
+  local y = call(self[1], x, precision)
   if not core.is_tensor(y) or not core.same_shape(x, y) then
     raise("residual: the module makes %s of x %s, expected x's shape", errors.kind(y), core.shape_text(x))
   end

@@ -6,7 +6,6 @@ local repl = {}
 local WIDTH = 100  -- columns that a shown value may take on one line
 local ENTRIES = 20 -- entries of a table that are shown before "... N more"
 local DEPTH = 3    -- tables within tables
-local ROWS, COLUMNS = 6, 8 -- the corner of a tensor
 
 -- ---- values ----
 
@@ -54,81 +53,10 @@ local function table_text(t, depth, open)
   return "{\n" .. indent .. table.concat(parts, ",\n" .. indent) .. "\n" .. ("  "):rep(depth) .. "}"
 end
 
--- ---- tensors, by what any user may call ----
+-- The library's own view of tensors, once it is loaded: before that a value can't be one.
+local function tensors() return package.loaded["gal.tensor"] end
 
-local function number_text(v)
-  if type(v) == "cdata" then return (tostring(v):gsub("U?LL$", "")) end
-  return ("%.5g"):format(v)
-end
-
--- Lines of a corner of x, whose last two dimensions are rows and columns; the dimensions before them at their
--- first index.
-local function corner_lines(x)
-  local shape = x.shape
-  while #shape > 2 do
-    x = x:select(1, 1)
-    shape = x.shape
-  end
-  local rows, columns = #shape == 2 and shape[1] or 1, shape[#shape] or 1
-  if rows == 0 or columns == 0 then return {} end
-  if #shape == 2 and rows > ROWS then x = x:narrow(1, 1, ROWS) end
-  if #shape >= 1 and columns > COLUMNS then x = x:narrow(#shape, 1, COLUMNS) end
-  local values = x:totable()
-  if #shape == 0 then values = {{values}} elseif #shape == 1 then values = {values} end
-  local cells, widths = {}, {}
-  for i, row in ipairs(values) do
-    cells[i] = {}
-    for j, v in ipairs(row) do
-      cells[i][j] = number_text(v)
-      widths[j] = math.max(widths[j] or 0, #cells[i][j])
-    end
-  end
-  local lines = {}
-  for i, row in ipairs(cells) do
-    for j, cell in ipairs(row) do row[j] = (" "):rep(widths[j] - #cell) .. cell end
-    lines[i] = "  " .. table.concat(row, "  ") .. (columns > COLUMNS and "  ..." or "")
-  end
-  if rows > ROWS then lines[#lines + 1] = "  ..." end
-  return lines
-end
-
--- "min -2.1, mean 0.01, max 3.2", or "" for a tensor without elements.
-local function statistics(x)
-  if x.requires_grad and x.detach then x = x:detach() end
-  if x.dtype ~= "float32" then x = x:float() end
-  return ("min %s, mean %s, max %s"):format(number_text(x:min():item()), number_text(x:mean():item()), number_text(x:max():item()))
-end
-
-local function shape_text(shape) return "{" .. table.concat(shape, ", ") .. "}" end
-
---- The summary of a tensor: shape, dtype, device, least value, mean and greatest, and a corner of its values
--- (the first 6 rows and 8 columns; of more than two dimensions, at their
---- first indices). Uses public methods only and records nothing on the tape.
-function repl.tensor(x)
-  local shape = x.shape
-  local count = 1
-  for _, n in ipairs(shape) do count = count * n end
-  local head = ("tensor %s %s %s"):format(shape_text(shape), x.dtype, x:device())
-  local lines = corner_lines(x)
-  if count > 1 then
-    local ok, text = pcall(statistics, x)
-    if ok then head = head .. "  " .. text end
-  end
-  if #shape > 2 and count > 0 then head = head .. ("  (%s...)"):format(("1, "):rep(#shape - 2)) end
-  if count == 1 and #lines == 1 then return head .. "  " .. lines[1]:match("^%s*(.*)$") end
-  table.insert(lines, 1, head)
-  return table.concat(lines, "\n")
-end
-
-local function is_tensor(v)
-  local ok, yes = pcall(function()
-    return type(v) == "table" and type(v.totable) == "function" and type(v.narrow) == "function" and type(v.shape) == "table" and type(v.dtype) == "string"
-  end)
-  return ok and yes
-end
-
--- Inside a table a tensor takes one line.
-local function tensor_line(x) return ("tensor %s %s"):format(shape_text(x.shape), x.dtype) end
+local function is_tensor(v) return tensors() and tensors().is_tensor(v) end
 
 local function function_text(f)
   local info = debug.getinfo(f, "S")
@@ -144,7 +72,7 @@ function format(v, depth, open)
   end) .. '"' end
   if kind == "function" then return depth == 0 and function_text(v) or "function" end
   if kind ~= "table" then return tostring(v) end
-  if is_tensor(v) then return depth == 0 and repl.tensor(v) or tensor_line(v) end
+  if is_tensor(v) then return depth == 0 and tostring(v) or tensors().show_line(v) end
   local meta = getmetatable(v)
   if type(meta) == "table" and type(meta.__tostring) == "function" then return tostring(v) end
   return table_text(v, depth, open)

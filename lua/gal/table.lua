@@ -4,7 +4,6 @@
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local options_of = require "gal.base.options"
-local handle = require "gal.tensor.memory"
 local tensor = require "gal.tensor"
 local near = require "gal.base.spelling"
 local C = ffi.C
@@ -144,14 +143,14 @@ end
 -- A tensor's values as C takes them: C's type, the letter of its FITS type, values per row, the values, how
 -- many rows.
 local function tensor_values(op, name, x)
-  handle.live(x, op, name)
+  tensor.live(x, op, name)
   local shape = x.shape
   if #shape ~= 1 and #shape ~= 2 then raise("%s: column %q is a tensor %s, expected shape {rows} or {rows, width}", op, name, x:shape_text()) end
   local rows, n = shape[1], shape[2] or 1
   local whole = x.dtype ~= "float32"
   local count = rows * n
   local read = ffi.new(x.dtype == "int64" and "int64_t[?]" or x.dtype == "uint8" and "uint8_t[?]" or "float[?]", count + 1)
-  check(C.gal_tensor_read(handle.dense(x).h, read, count))
+  check(C.gal_tensor_read(tensor.dense(x).h, read, count))
   local values = ffi.new(whole and "int64_t[?]" or "double[?]", count + 1)
   for k = 0, count - 1 do values[k] = read[k] end
   local letter = x.dtype == "int64" and "K" or x.dtype == "uint8" and "B" or "E"
@@ -188,7 +187,7 @@ local function list_values(op, name, given)
 end
 
 local function values_of(op, name, given)
-  if handle.is_tensor(given) then return tensor_values(op, name, given) end
+  if tensor.is_tensor(given) then return tensor_values(op, name, given) end
   if type(given) ~= "table" then raise("%s: column %q is %s, expected a list or a tensor {rows}", op, name, kind(given)) end
   return list_values(op, name, given)
 end
@@ -226,7 +225,7 @@ end
 -- Row numbers from 0, as C takes them, and how many: from a list of numbers or of booleans (one for each
 -- row), or from a tensor {n} of numbers.
 local function row_numbers(t, rows)
-  if handle.is_tensor(rows) then
+  if tensor.is_tensor(rows) then
     if #rows.shape ~= 1 then raise("select: rows is a tensor %s, expected shape {n}", rows:shape_text()) end
     rows = rows:totable()
   end
@@ -298,7 +297,7 @@ module.adopt = wrap
 -- t:unit(name), t:set(name, values), t:drop(name),
 --- t:select(rows), t:save(path).
 function module.open(source, options)
-  if type(source) == "table" and not handle.is_tensor(source) then
+  if type(source) == "table" and not tensor.is_tensor(source) then
     if options ~= nil then raise("table: options are for files, expected none beside columns") end
     return make(source)
   end

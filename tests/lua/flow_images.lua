@@ -8,7 +8,6 @@ local core = require "gal.tensor"
 local nn = require "gal.nn"
 local flows = require "gal.flow"
 local fit = require("gal.train").fit
-local ops = require "gal.tensor.conv"
 local sets = require "gal.images"
 local tiles = require "gal.flow.tiles"
 
@@ -218,7 +217,7 @@ check.case("an image is encoded once for all draws, steps and points, and dropou
   local inner = nn.sequential { nn.flatten(), nn.dropout(0.9), nn.linear(SIZE * SIZE * 3, 4) }
   local encoder = nn.module { inner = inner, forward = function(self, x)
     calls, images_seen = calls + 1, images_seen + x:size(1)
-    if require("gal.tensor.tape").training() then noisy = noisy + 1 end
+    if core.training() then noisy = noisy + 1 end
     return self.inner(x)
   end }
   local flow = small(1, { encoder = encoder })
@@ -240,11 +239,11 @@ check.case("turned images are those that a set reads with the same turns, uint8 
   local set = sets.of(x)
   for turn = 0, 7 do
     local expected = set:read({ 1, 2 }, { turn, turn })
-    check.equal(ops.turned(x, turn), expected)
-    check.equal(ops.turned(x:float(), turn), expected:float())
-    check.equal(ops.turned(x:narrow(4, 2, 2), turn), expected:narrow(4, 2, 2):contiguous())
+    check.equal(core.turned(x, turn), expected)
+    check.equal(core.turned(x:float(), turn), expected:float())
+    check.equal(core.turned(x:narrow(4, 2, 2), turn), expected:narrow(4, 2, 2):contiguous())
   end
-  check.raises(function() ops.turned(x:narrow(2, 1, 3), 1) end, "turned: x is {2, 3, 5, 3}, expected square images {N, H, H, C}", true)
+  check.raises(function() core.turned(x:narrow(2, 1, 3), 1) end, "turned: x is {2, 3, 5, 3}, expected square images {N, H, H, C}", true)
 end)
 
 check.case("a symmetric flow says the same of an image however it lies: of the mean of its eight encodings, also when it is loaded again", function()
@@ -258,7 +257,7 @@ check.case("a symmetric flow says the same of an image however it lies: of the m
   check.equal(again:log_prob(theta, { context, images }, { steps = 4 }), said)
   gal.no_grad(function()
     for turn = 0, 7 do
-      local turned = ops.turned(images, turn)
+      local turned = core.turned(images, turn)
       mean = mean + lying:encode(lying:standard(context), turned) / 8
       check.near(symmetric:log_prob(theta, { context, turned }, { steps = 4 }), said, 1e-5)
       off = math.max(off, (lying:log_prob(theta, { context, turned }, { steps = 4 }) - said):abs():max():item())

@@ -8,8 +8,7 @@ local core = require "gal.tensor"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
 local json = require "gal.base.json"
-local mse = require("gal.tensor.map").mse
-local with_precision = require("gal.tensor.conv").with_precision
+local mse = core.mse
 local h, u, s, f32, filled, ROOT3 = recipe.h, recipe.u, recipe.s, recipe.f32, recipe.filled, recipe.ROOT3
 
 local ROWS, STEPS, BATCH, SIZE = 16, 10, 4, 128
@@ -79,7 +78,7 @@ local function train(encoder, head, parameters, precision)
     losses[n + 1] = gal.scope(function()
       local own = {}
       for i = 1, BATCH do own[i] = rows[n * BATCH + i] end
-      local loss = mse(head(gal.cat({ batch(t), batch(theta_t), with_precision(precision, encoder, pictures:rows(own)), batch(seen) }, 2)), batch(target))
+      local loss = mse(head(gal.cat({ batch(t), batch(theta_t), encoder(pictures:rows(own), precision), batch(seen) }, 2)), batch(target))
       opt:zero_grad()
       loss:backward()
       opt:step()

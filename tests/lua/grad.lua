@@ -3,7 +3,6 @@
 -- in ops.lua.
 local ffi = require "ffi"
 local gal = require "gal"
-local grad = require "gal.tensor.map"
 local core = require "gal.tensor"
 local check = dofile "lua/lib/check.lua"
 local case, equal, near, raises = check.case, check.equal, check.near, check.raises
@@ -147,7 +146,7 @@ case("a result, or a value that forward saved, is noticed by backward if it was 
   raises(function() y:backward(g) end, "a tensor {2} that exp needs was changed in place after it was used", true)
   for place = 1, 2 do
     local saved = gal.tensor { 3, 4 }
-    local scaled = grad.op("scaled", {
+    local scaled = core.op("scaled", {
       forward = function(x) if place == 1 then return x * saved, saved end return x * saved, 0, saved end,
       backward = function(dy, x, y, first, second) return dy * (place == 1 and first or second) end,
     })
@@ -160,14 +159,14 @@ end)
 
 -- ---- ops of the user's own ----
 case("an op of the user's own takes part, with tensors, numbers and lists", function()
-  local cube = grad.op("cube", {
+  local cube = core.op("cube", {
     forward = function(x, scale) return x * x * x * scale end,
     backward = function(dy, x, scale) return dy * x * x * (3 * scale) end,
   })
   local w = leaf { 1, 2 }
   cube(w, 2):sum():backward()
   equal(w.grad, { 6, 24 })
-  local total = grad.op("total", {
+  local total = core.op("total", {
     forward = function(list) return list[1] + list[2] end,
     backward = function(dy) return { dy, dy * 2 } end,
   })
@@ -177,17 +176,17 @@ case("an op of the user's own takes part, with tensors, numbers and lists", func
 end)
 
 case("an op that returns its argument, or a saved value, is still right", function()
-  local same = grad.op("same", { forward = function(x) return x end, backward = function(dy) return dy end })
+  local same = core.op("same", { forward = function(x) return x end, backward = function(dy) return dy end })
   local w = leaf { 1, 2 }
   local y = same(w)
   equal(w.node, false)
   ;(y * w):sum():backward()
   equal(w.grad, { 2, 4 })
   local constant = gal.tensor { 5, 6 }
-  local second = grad.op("second", { forward = function(x, z) return x end, backward = function(_, _, z) return nil, z * 0 + 1 end })
+  local second = core.op("second", { forward = function(x, z) return x end, backward = function(_, _, z) return nil, z * 0 + 1 end })
   equal(second(constant, w), { 5, 6 })
   equal(constant.node, false)
-  local double = grad.op("double", {
+  local double = core.op("double", {
     forward = function(x) return x * 2, gal.tensor { 2, 2 } end,
     backward = function(dy, x, y2, two) return two end,
   })
@@ -198,20 +197,20 @@ end)
 
 case("what is wrong with an op of one's own is said", function()
   local w = leaf { 1, 2 }
-  local bad = grad.op("bad", { forward = function(x) return x * 1 end, backward = function() return gal.ones { 3 } end })
+  local bad = core.op("bad", { forward = function(x) return x * 1 end, backward = function() return gal.ones { 3 } end })
   raises(function() bad(w):sum():backward() end, "bad: backward returned a gradient {3}, expected {2} like its argument", true)
-  local none = grad.op("none", { forward = function(x) return x * 1 end })
+  local none = core.op("none", { forward = function(x) return x * 1 end })
   raises(function() none(w) end, "none has no gradient; use detach%(%) or gal.no_grad", true)
   equal(gal.no_grad(function() return none(w) end), { 1, 2 })
-  local number = grad.op("number", { forward = function() return 3 end })
+  local number = core.op("number", { forward = function() return 3 end })
   raises(function() number(w) end, "number: forward returned the number 3, expected a tensor", true)
   raises(function() w:sort() end, "sort has no gradient", true)
-  raises(function() grad.op "x" end, "op: x has no forward function", true)
+  raises(function() core.op "x" end, "op: x has no forward function", true)
 end)
 
 case("an error inside backward leaves the tape on", function()
   local w = leaf { 1 }
-  local broken = grad.op("broken", { forward = function(x) return x * 1 end, backward = function() error "inside" end })
+  local broken = core.op("broken", { forward = function(x) return x * 1 end, backward = function() error "inside" end })
   raises(function() broken(w):backward() end, "inside")
   check.that((w * 2).node)
 end)
@@ -219,11 +218,11 @@ end)
 -- ---- linear and slots ----
 case("linear names the argument that doesn't fit", function()
   local x, w, b = gal.zeros { 4, 3 }, gal.zeros { 5, 3 }, gal.zeros { 5 }
-  raises(function() grad.linear(x, gal.zeros { 5, 2 }, b) end, "linear: x is {4, 3}, expected 2 values in the last dimension as w {5, 2} has columns", true)
-  raises(function() grad.linear(x, w, gal.zeros { 4 }) end, "linear: b is {4}, expected {5}", true)
-  raises(function() grad.linear(x, w, b, "sine") end, 'linear: activation is the string "sine", expected identity, relu', true)
-  raises(function() grad.linear(x, gal.zeros { 5 }) end, "linear: w is {5}, expected {out, in}", true)
-  raises(function() grad.mse(x, w) end, "mse: target is {5, 3}, expected {4, 3} like the prediction", true)
+  raises(function() core.linear(x, gal.zeros { 5, 2 }, b) end, "linear: x is {4, 3}, expected 2 values in the last dimension as w {5, 2} has columns", true)
+  raises(function() core.linear(x, w, gal.zeros { 4 }) end, "linear: b is {4}, expected {5}", true)
+  raises(function() core.linear(x, w, b, "sine") end, 'linear: activation is the string "sine", expected identity, relu', true)
+  raises(function() core.linear(x, gal.zeros { 5 }) end, "linear: w is {5}, expected {out, in}", true)
+  raises(function() core.mse(x, w) end, "mse: target is {5, 3}, expected {4, 3} like the prediction", true)
 end)
 
 case("a leaf with a slot gets its gradient there, written first and added to after", function()
@@ -231,7 +230,7 @@ case("a leaf with a slot gets its gradient there, written first and added to aft
   local w, b = gal.ones { 2, 3 }:requires_grad(), gal.zeros { 2 }:requires_grad()
   w.grad_slot, b.grad_slot = block:narrow(1, 1, 6):reshape { 2, 3 }, block:narrow(1, 7, 2)
   local x = gal.tensor { { 1, 2, 3 }, { 1, 0, 0 } }
-  local function loss() return grad.linear(x, w, b):sum() end
+  local function loss() return core.linear(x, w, b):sum() end
   loss():backward()
   equal(w.grad == w.grad_slot, true)
   equal(block, { 2, 2, 3, 2, 2, 3, 2, 2 })
@@ -247,12 +246,12 @@ case("an activation fused into linear has the bits of its own op's gradient with
     local r = gal.rng(4)
     local x = gal.randn({ 20, 7 }, { rng = r }):requires_grad()
     local w = gal.randn({ 9, 7 }, { rng = r }):requires_grad()
-    local z = grad.linear(x, w)
+    local z = core.linear(x, w)
     local y = z[name](z)
     y:sum():backward()
     local dx, dw = x.grad, w.grad
     x.grad, w.grad = nil, nil
-    local fused = grad.linear(x, w, nil, name)
+    local fused = core.linear(x, w, nil, name)
     near(fused, y, 1e-5)
     fused:sum():backward()
     near(x.grad, dx, 1e-5)
@@ -304,9 +303,9 @@ local function training()
   local function step()
     local x = gal.randn({ 64, 5 }, { rng = r })
     local target = x:sin():sum(2, true) + x:select(2, 1):reshape { 64, 1 }:abs()
-    local h = grad.linear(x, net[1], net[2], "silu")
-    h = grad.linear(h, net[3], net[4], "gelu") + h:tanh() * 0.1
-    local loss = grad.mse(grad.linear(h, net[5], net[6]), target) + net[3]:pow(2):mean() * 0.01
+    local h = core.linear(x, net[1], net[2], "silu")
+    h = core.linear(h, net[3], net[4], "gelu") + h:tanh() * 0.1
+    local loss = core.mse(core.linear(h, net[5], net[6]), target) + net[3]:pow(2):mean() * 0.01
     for _, p in ipairs(net) do p.grad = nil end
     loss:backward()
     gal.no_grad(function() for _, p in ipairs(net) do p:add_(p.grad * -0.05) end end)

@@ -4,10 +4,8 @@
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
-local ops = require "gal.tensor.conv"
 local nn = require "gal.nn"
 local json = require "gal.base.json"
-local program = require "gal.tensor.program"
 local harness = dofile "lua/lib/harness.lua"
 local check, case = harness.check, harness.case
 ffi.cdef "double erf(double);"
@@ -105,7 +103,7 @@ local function conv_case(shape, out, k, o)
   local x, w = shape, { out, k[1], k[2], shape[4] }
   for _, bias in ipairs { true, false } do
     case{ name .. (bias and "" or " without bias,"), shapes = { bias and { x, w, { out } } or { x, w } }, range = { -1, 1 }, sums = true, terms = 0.1,
-      call = function(a, b, c) return ops.conv2d(a, b, c, o) end, ref = convolved(o) }
+      call = function(a, b, c) return core.conv2d(a, b, c, o) end, ref = convolved(o) }
   end
 end
 for _, geometry in ipairs(GEOMETRIES) do conv_case(unpack(geometry)) end
@@ -123,12 +121,12 @@ conv_case({ 1, 6, 6, 8 }, 5, { 3, 3 }, { stride = 2, padding = 1, activation = "
 for _, o in ipairs { { { 1, 1, 1, 1 }, 1, 1 }, { { 2, 4, 6, 3 }, 2, 2 }, { { 2, 5, 7, 1 }, 2, 2 }, { { 1, 5, 5, 2 }, 3, 1 }, { { 1, 7, 6, 2 }, 2, 3 }, { { 2, 3, 3, 5 }, 3, 3 } } do
   local shape, k, stride = unpack(o)
   local title = (" of %d pixels, stride %d,"):format(k, stride)
-  case{ "avg_pool2d" .. title, shapes = { { shape } }, call = function(x) return ops.avg_pool2d(x, k, stride) end, ref = pooled(mean, k, stride), sums = true }
-  case{ "max_pool2d" .. title, shapes = { { shape } }, call = function(x) return ops.max_pool2d(x, k, stride) end,
+  case{ "avg_pool2d" .. title, shapes = { { shape } }, call = function(x) return core.avg_pool2d(x, k, stride) end, ref = pooled(mean, k, stride), sums = true }
+  case{ "max_pool2d" .. title, shapes = { { shape } }, call = function(x) return core.max_pool2d(x, k, stride) end,
     ref = pooled(function(list) return math.max(unpack(list)) end, k, stride) }
 end
 
-case{ "global_avg_pool", shapes = { { { 1, 1, 1, 1 } }, { { 2, 3, 5, 4 } }, { { 1, 16, 16, 1 } } }, call = ops.global_avg_pool, sums = true, ref = function(a)
+case{ "global_avg_pool", shapes = { { { 1, 1, 1, 1 } }, { { 2, 3, 5, 4 } }, { { 1, 16, 16, 1 } } }, call = core.global_avg_pool, sums = true, ref = function(a)
   local s, y = a.shape, { shape = { a.shape[1], a.shape[4] } }
   for n = 0, s[1] - 1 do
     for c = 0, s[4] - 1 do
@@ -141,7 +139,7 @@ case{ "global_avg_pool", shapes = { { { 1, 1, 1, 1 } }, { { 2, 3, 5, 4 } }, { { 
 end }
 
 case{ "layer_norm", shapes = { { { 1 }, { 1 }, { 1 } }, { { 7 }, { 7 }, { 7 } }, { { 5, 3 }, { 3 }, { 3 } }, { { 2, 3, 4, 6 }, { 6 }, { 6 } }, { { 4, 256 }, { 256 }, { 256 } } },
-  tolerance = 3e-6, terms = 1, call = function(x, scale, shift) return ops.layer_norm(x, scale, shift, 1e-5) end, ref = function(x, scale, shift)
+  tolerance = 3e-6, terms = 1, call = function(x, scale, shift) return core.layer_norm(x, scale, shift, 1e-5) end, ref = function(x, scale, shift)
     local n, y = #scale, { shape = x.shape }
     for first = 0, #x - 1, n do
       local m, v = 0, 0
@@ -160,9 +158,9 @@ end }
 
 check.case("the largest of a window that holds a NaN is NaN, and of equal pixels the first gets the gradient", function()
   local x = gal.tensor({ 1, 0 / 0, 3, 4 }, { 1, 2, 2, 1 })
-  check.that(ops.max_pool2d(x, 2, 2):item() ~= ops.max_pool2d(x, 2, 2):item(), "the NaN is lost")
+  check.that(core.max_pool2d(x, 2, 2):item() ~= core.max_pool2d(x, 2, 2):item(), "the NaN is lost")
   local ties = gal.full({ 1, 2, 2, 1 }, 5):requires_grad()
-  ops.max_pool2d(ties, 2, 2):sum():backward()
+  core.max_pool2d(ties, 2, 2):sum():backward()
   check.equal(ties.grad:reshape { -1 }, { 1, 0, 0, 0 })
 end)
 
@@ -366,7 +364,7 @@ check.case("a recorded step of every layer is the eager step to the last bit, dr
   local a, b = adamw(recorded:parameters(), { lr = 1e-2 }), adamw(eager:parameters(), { lr = 1e-2 })
   a:set_rate(1e-2)
   b:set_rate(1e-2)
-  local p, loss = program.record(function() return step(recorded, a) end)
+  local p, loss = core.program(function() return step(recorded, a) end)
   for i = 1, 5 do
     check.equal(gal.scope(function() return step(eager, b):item() end), loss:item(), "the loss of step " .. i)
     p:replay()

@@ -1,7 +1,7 @@
 -- Every op against double precision: one line each. What a line becomes is said in lib/harness.lua.
 local ffi = require "ffi"
 local gal = require "gal"
-local grad = require "gal.tensor.map"
+local core = require "gal.tensor"
 local harness = dofile "lua/lib/harness.lua"
 local check, case, unary, binary, reduction, like = harness.check, harness.case, harness.unary, harness.binary,
   harness.reduction, harness.like
@@ -187,13 +187,13 @@ for _, name in ipairs { "identity", "relu", "silu", "gelu", "tanh" } do
   -- Outputs of an activation come from sums, whose rounding it passes on: their size is that of the sums.
   -- silu' and gelu' pass through 0, as differences of terms of size 1/2.
   local shapes = { { { 1, 1 }, { 1, 1 } }, { { 7, 3 }, { 5, 3 } }, { { 64, 11 }, { 256, 11 } }, { { 11 }, { 6, 11 } }, { { 2, 3, 4 }, { 5, 4 } } }
-  case{ "linear " .. name .. " without bias", shapes = shapes, range = { -1, 1 }, sums = true, terms = 0.1, call = function(x, w) return grad.linear(x, w, nil, name) end,
+  case{ "linear " .. name .. " without bias", shapes = shapes, range = { -1, 1 }, sums = true, terms = 0.1, call = function(x, w) return core.linear(x, w, nil, name) end,
     ref = reference }
   for _, s in ipairs(shapes) do s[3] = { s[2][1] } end
-  case{ "linear " .. name, shapes = shapes, range = { -1, 1 }, sums = true, terms = 0.1, call = function(x, w, b) return grad.linear(x, w, b, name) end, ref = reference }
+  case{ "linear " .. name, shapes = shapes, range = { -1, 1 }, sums = true, terms = 0.1, call = function(x, w, b) return core.linear(x, w, b, name) end, ref = reference }
 end
 
-case{ "mse", shapes = { { {}, {} }, { { 7 }, { 7 } }, { { 64, 5 }, { 64, 5 } } }, call = grad.mse, ref = function(a, b)
+case{ "mse", shapes = { { {}, {} }, { { 7 }, { 7 } }, { { 64, 5 }, { 64, 5 } } }, call = core.mse, ref = function(a, b)
   local s = 0
   for i = 1, #a do s = s + (a[i] - b[i]) ^ 2 end
   return { shape = {}, s / #a }

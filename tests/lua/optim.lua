@@ -7,7 +7,7 @@ local core = require "gal.tensor"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
 local json = require "gal.base.json"
-local mse = require("gal.tensor.map").mse
+local mse = core.mse
 
 -- ---- the recipe's numbers, from an integer hash ----
 

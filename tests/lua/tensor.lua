@@ -213,10 +213,25 @@ case("rows takes Lua's numbers and index tensors count from 0", function()
 end)
 
 -- ---- printing ----
-case("a tensor prints its values where they fit, else its range", function()
-  equal(tostring(gal.tensor { { 1, 2.5 }, { -3, 4 } }), "tensor {2, 2} float32\n    1  2.5\n   -3    4")
+case("a tensor prints its values where they fit, else its range and a corner", function()
+  equal(tostring(gal.tensor { { 1, 2.5 }, { -3, 4 } }), "tensor {2, 2} float32\n   1  2.5\n  -3    4")
   equal(tostring(gal.tensor(2)), "tensor {} float32: 2")
-  equal(tostring(gal.arange(100)), "tensor {100} float32: from 1 to 100, mean 50.5")
+  equal(tostring(gal.tensor { { -7 } }), "tensor {1, 1} float32: -7")
+  equal(tostring(gal.zeros { 0, 3 }), "tensor {0, 3} float32")
+  equal(tostring(gal.arange(100)),
+    "tensor {100} float32  min 1, mean 50.5, max 100\n  1  2  3  4  5  6  7  8  ...")
+  local bytes = core.new({ 20, 2 }, "uint8"):fill_(3)
+  equal(tostring(bytes), "tensor {20, 2} uint8  min 3, mean 3, max 3" .. ("\n  3  3"):rep(6) .. "\n  ...")
+  equal(tostring(gal.zeros { 3, 2, 2 }),
+    "tensor {3, 2, 2} float32  min 0, mean 0, max 0  (1, ...)\n  0  0\n  0  0")
+end)
+
+case("printing a tensor on the tape records nothing, and while a program is recorded reads nothing", function()
+  local w = gal.ones({ 2 }):requires_grad()
+  equal(tostring(w * 2), "tensor {2} float32\n  2  2")
+  local text
+  gal.program(function() text = tostring(w:detach() + 1) end)
+  equal(text, "tensor {2} float32")
 end)
 
 -- ---- generators ----
@@ -236,7 +251,7 @@ case("a restored state goes on with the same numbers", function()
   equal(type(state), "string")
   local next_ones = gal.rand({ 9 }, { rng = r })
   equal(gal.rand({ 9 }, { rng = gal.rng(1):set_state(state) }), next_ones)
-  raises(function() r:set_state "nonsense" end, 'set_state: s is the string "nonsense", expected what r:state%(%) returned', true)
+  raises(function() r:set_state "nonsense" end, 'set_state: s is the string "nonsense", expected a state that r:state%(%) returned', true)
   raises(function() gal.rng() end, "rng: seed is nil, expected an integer", true)
   raises(function() gal.rng(1.5) end, "rng: seed is 1.5", true)
   raises(function() gal.randn({ 2 }, { rng = 7 }) end, "randn: rng is the number 7, expected a generator", true)

@@ -2,7 +2,7 @@
 -- pieces. Formats are C's (runtime/io); here they become tensors and tables by name.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
-local handle = require "gal.tensor.memory"
+local core = require "gal.tensor"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 
@@ -22,7 +22,7 @@ end
 
 -- Array i (from 0) as a tensor on the CPU.
 local function read(arrays, i)
-  local y = handle.create(C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i), C.gal_arrays_shape(arrays, i), "cpu")
+  local y = core.create(C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i), C.gal_arrays_shape(arrays, i), "cpu")
   check(C.gal_arrays_read(y.h, arrays, i))
   return y
 end
@@ -71,10 +71,10 @@ end
 -- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept
 -- alive by the caller.
 local function by_name(extension, value)
-  if type(value) ~= "table" or handle.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension) end
+  if type(value) ~= "table" or core.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension) end
   local names = keys("a tensor's name", value)
   local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
-  for i, name in ipairs(names) do tensors[i - 1] = handle.live(value[name], "save", ("value[%q]"):format(name)).h end
+  for i, name in ipairs(names) do tensors[i - 1] = core.live(value[name], "save", ("value[%q]"):format(name)).h end
   return names, tensors, #names
 end
 
@@ -102,7 +102,7 @@ function file.save(path, value, metadata)
   if extension == "safetensors" then return save_safetensors(path, value, metadata) end
   if metadata ~= nil then raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension) end
   if extension == "npz" then return save_npz(path, value) end
-  check(C.gal_npy_write(path, handle.live(value, "save", "value").h))
+  check(C.gal_npy_write(path, core.live(value, "save", "value").h))
 end
 
 -- ---- arrays that are written piece after piece ----
@@ -128,7 +128,7 @@ end
 
 function Stream:put(x)
   local h = open_stream(self, "put")
-  check(C.gal_npy_stream_put(h, handle.live(x, "put", "x").h))
+  check(C.gal_npy_stream_put(h, core.live(x, "put", "x").h))
   return self
 end
 

@@ -7,8 +7,6 @@ local C = ffi.C
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
-local handle = require "gal.tensor.memory"
-local program = require "gal.tensor.program"
 local velocity = require "gal.flow.velocity"
 local check = errors.check
 
@@ -93,7 +91,7 @@ local function build(flow, rows, method, density, key)
   local step = stepper(e, d, method, density)
   -- A head written by the user may read values on the host, which can't be recorded: then every step is run
   -- as it stands.
-  local p = program.try(step, device)
+  local p = core.try_program(step, device)
   e.step = p and function() p:replay(1) end or function() gal.scope(step) end
   return e
 end
@@ -110,7 +108,7 @@ local function engine(flow, rows, method, density)
     end
   end
   if not e and #list >= KEPT then table.remove(list, 1) end
-  e = e or handle.outside(build, flow, rows, method, density, key) -- the scope that may be open ends before the engine does
+  e = e or core.outside(build, flow, rows, method, density, key) -- the scope that may be open ends before the engine does
   list[#list + 1] = e
   return e
 end

@@ -9,7 +9,6 @@ local core = require "gal.tensor"
 local arguments = require "gal.base.options"
 local inputs = require "gal.flow.inputs"
 local integrate = require "gal.flow.integrate"
-local random = require "gal.tensor.random"
 local solver = require "gal.flow.solver"
 local tiles = require "gal.flow.tiles"
 local raise, check = errors.raise, errors.check
@@ -124,8 +123,8 @@ local function prepare(where, flow, x, options, density)
   job.steps, job.tolerance, job.precision = tiles.solver(where, options, { f32 = true, bf16 = not density or nil })
   job.into = options.into
   if job.into ~= nil and type(job.into) ~= "function" then raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, errors.kind(job.into)) end
-  job.rng = options.rng or random.default()
-  if not random.is_rng(job.rng) then raise("%s: rng is %s, expected a generator made by gal.rng", where, errors.kind(job.rng)) end
+  job.rng = options.rng or core.default_rng()
+  if not core.is_rng(job.rng) then raise("%s: rng is %s, expected a generator made by gal.rng", where, errors.kind(job.rng)) end
   job.x = inputs.conditions(where, flow, x)
   job.progress, job.finish = tiles.progress(where, options, job.x.rows * job.n, "draws")
   return gal.no_grad(function()

@@ -6,7 +6,7 @@ local gal = require "gal"
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"
 local arguments = require "gal.base.options"
-local ops = require "gal.tensor.conv"
+local core = require "gal.tensor"
 local raise = errors.raise
 
 local tiles = {}
@@ -35,7 +35,7 @@ local function encoded(flow, seen, images)
   if not flow.symmetric then return flow:encode(seen, images) end
   local sum = 0
   for turn = 0, 7 do
-    sum = sum + gal.scope(function() return flow:encode(seen, ops.turned(images, turn)):keep() end)
+    sum = sum + gal.scope(function() return flow:encode(seen, core.turned(images, turn)):keep() end)
   end
   return sum / 8
 end

@@ -7,18 +7,12 @@ local C = ffi.C
 local gal = require "gal"
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
-local handle = require "gal.tensor.memory"
-local tape = require "gal.tensor.tape"
+local core = require "gal.tensor"
 local check = errors.check
 
 local velocity = {}
 
 local codes = activations.codes
-
--- A view of x with these sizes and strides, `offset` elements behind its first.
-local function view(x, shape, stride, offset)
-  return handle.view(x, #shape, ffi.new("int64_t[8]", shape), ffi.new("int64_t[8]", stride), offset)
-end
 
 -- The net as a list of {weight, bias, activation}, or nil where it is more than linear layers, each with at
 -- most one activation after it.
@@ -55,7 +49,7 @@ end
 -- Jacobian, as a view {R, d}.
 local function diagonal(tangents, rows, d, first)
   local columns = tangents:size(2)
-  return view(tangents, { rows, d }, { columns, rows * columns + 1 }, first)
+  return core.view(tangents, { rows, d }, { columns, rows * columns + 1 }, first)
 end
 
 -- Each activation's op and its backward, by its code. tanh's backward takes the result, the others' x.
@@ -68,7 +62,7 @@ end
 -- first(y {R, outputs}, slope like y or nil).
 local function hoisted_layer(layer, input, hoisted)
   local columns = input:size(2)
-  local weight = view(layer.weight, { columns, layer.outputs }, { 1, layer.inputs }, 0) -- the columns of [t; theta], transposed
+  local weight = core.view(layer.weight, { columns, layer.outputs }, { 1, layer.inputs }, 0) -- the columns of [t; theta], transposed
   local one = gal.ones({}, { device = input:device() })
   local f = layer.activation
   return function(y, slope)
@@ -126,7 +120,7 @@ local function tangent(layers, input, hoisted, d, rows, device)
   end
   -- Columns 2 .. d + 1 of the first weight {n, in}, as {d, 1, n}: the derivative of the first layer by theta.
   local first = layers[1]
-  local columns = view(first.weight, { d, 1, first.outputs }, { 1, 0, first.inputs }, 1)
+  local columns = core.view(first.weight, { d, 1, first.outputs }, { 1, 0, first.inputs }, 1)
   local trace = diagonal(steps[#steps].t, rows, d, 0)
   local terms = gal.zeros({ rows, d }, { device = device })
   return function(k, divergence)
@@ -166,7 +160,7 @@ local function reverse(net, parameters, input, d, rows, device)
     check(C.gal_copy(all.h, input3.h))
     for _, p in ipairs(parameters) do p:requires_grad(false) end
     local ok, err = pcall(function()
-      tape.with_grad(tape.evaluate, function()
+      core.with_grad(core.evaluate, function()
         local y = net(repeated)
         check(C.gal_copy(k.h, y:detach():narrow(1, 1, rows).h))
         repeated.grad = nil

@@ -1,9 +1,8 @@
 -- nn/image: layers of images {N, H, W, C}: convolution, pools, and what makes vectors of images. What they
--- compute is in gal.image_ops.
+-- compute is in gal.image_core.
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local arguments = require "gal.base.options"
-local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
 local raise, integer = errors.raise, errors.integer
@@ -21,11 +20,13 @@ end
 
 local Conv = {}
 
-function Conv:forward(x) return self:activate(x, nil, 1) end
+function Conv:forward(x, precision) return self:activate(x, nil, 1, precision) end
 
 -- The layer, the activation after it and the mean pool after that in one op. x {N, H, W, in}.
-function Conv:activate(x, activation, pool)
-  return ops.conv2d(x, self.weight, self.bias, { stride = self.stride, padding = self.padding, activation = activation, pool = pool })
+function Conv:activate(x, activation, pool, precision)
+  return core.conv2d(x, self.weight, self.bias, {
+    stride = self.stride, padding = self.padding, activation = activation, pool = pool, precision = precision,
+  })
 end
 
 function Conv:spec()
@@ -69,7 +70,7 @@ end
 local function pool(name, k, options)
   options = arguments.known(name, options, { "stride" })
   integer(name, "k", k, 1)
-  local op, stride = ops[name], arguments.integer(name, options, "stride", k, 1)
+  local op, stride = core[name], arguments.integer(name, options, "stride", k, 1)
   return module.new {
     forward = function(_, x) return op(x, k, stride) end,
     spec = function() return { type = name, k = k, stride = stride } end,
@@ -88,7 +89,7 @@ function image.max_pool2d(k, options) return pool("max_pool2d", k, options) end
 
 --- nn.global_avg_pool(): the mean over all pixels: images {N, H, W, C} to {N, C}.
 function image.global_avg_pool()
-  return module.new { forward = function(_, x) return ops.global_avg_pool(x) end, spec = function() return { type = "global_avg_pool" } end }
+  return module.new { forward = function(_, x) return core.global_avg_pool(x) end, spec = function() return { type = "global_avg_pool" } end }
 end
 
 --- nn.flatten(): {N, ...} to {N, the product of the others}, in row-major order: channels change fastest,

@@ -5,10 +5,7 @@ local gal = require "gal"
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
-local tape = require "gal.tensor.tape"
 local arguments = require "gal.base.options"
-local linear = require("gal.tensor.map").linear
-local ops = require "gal.tensor.conv"
 local module = require "gal.nn.module"
 local raise, integer = errors.raise, errors.integer
 
@@ -35,7 +32,7 @@ local Linear = {}
 function Linear:forward(x) return self:activate(x, nil) end
 
 -- The layer and the activation after it in one op. x {..., in}.
-function Linear:activate(x, activation) return linear(x, self.weight, self.bias, activation) end
+function Linear:activate(x, activation) return core.linear(x, self.weight, self.bias, activation) end
 
 function Linear:spec() return { type = "linear", inputs = self.inputs, outputs = self.outputs, bias = self.bias ~= nil } end
 
@@ -72,7 +69,7 @@ end
 
 local Norm = {}
 
-function Norm:forward(x) return ops.layer_norm(x, self.weight, self.bias, self.eps) end
+function Norm:forward(x) return core.layer_norm(x, self.weight, self.bias, self.eps) end
 function Norm:spec() return { type = "layer_norm", n = self.n, eps = self.eps } end
 
 --- nn.layer_norm(n[, {eps = 1e-5, device = d}]): every row of x {..., n} with mean 0 and variance 1, times
@@ -91,8 +88,8 @@ end
 local Dropout = {}
 
 function Dropout:forward(x)
-  if self.p == 0 or not tape.training() then return x end
-  return ops.dropout(x, self.stream, self.p)
+  if self.p == 0 or not core.training() then return x end
+  return core.dropout(x, self.stream, self.p)
 end
 function Dropout:spec() return { type = "dropout", p = self.p } end
 

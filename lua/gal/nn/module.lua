@@ -2,7 +2,9 @@
 -- modules.
 --
 -- A module is any table with
---   m(x) or m:forward(x)    the result for the input tensor x
+--   m(x[, precision]) or m:forward(x[, precision])    the result for the input tensor x; precision "bf16" asks
+--                           its convolutions for the faster, coarser product (gal.train's option), and a module
+--                           that calls others hands it on to them
 --   m:parameters()          a list of its trainable tensors (requires_grad), always in the same order
 --   m:state()               {name = tensor}: everything to be saved, the tensors themselves and not copies
 --   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit
@@ -28,10 +30,10 @@ local function is_module(v)
 end
 module.is_module = is_module
 
---- call(m, x): the result of module m, of any kind that the protocol allows, for x.
-function module.call(m, x)
-  if callable(m) then return m(x) end
-  return m:forward(x)
+--- call(m, x[, precision]): the result of module m, of any kind that the protocol allows, for x.
+function module.call(m, x, precision)
+  if callable(m) then return m(x, precision) end
+  return m:forward(x, precision)
 end
 
 -- A layer's weight comes before its bias, as in PyTorch.

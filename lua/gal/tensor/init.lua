@@ -1,8 +1,100 @@
--- tensor: the room of tensors as the rest of the library sees it, with every method in place.
-local core = require "gal.tensor.values"
-require "gal.tensor.tape"
-require "gal.tensor.map"
-require "gal.tensor.reduce"
-require "gal.tensor.views"
+-- tensor: the room of tensors as the rest of the library sees it. Each file of the room returns the functions
+-- that it defines; here they become methods, operators and names, and nowhere else.
+local conv = require "gal.tensor.conv"
+local copy = require "gal.tensor.copy"
+local flow = require "gal.tensor.flow"
+local kde = require "gal.tensor.kde"
+local map = require "gal.tensor.map"
+local matmul = require "gal.tensor.matmul"
+local memory = require "gal.tensor.memory"
+local norm = require "gal.tensor.norm"
+local pool = require "gal.tensor.pool"
+local program = require "gal.tensor.program"
+local random = require "gal.tensor.random"
+local reduce = require "gal.tensor.reduce"
+local rows = require "gal.tensor.rows"
+local shapes = require "gal.tensor.shapes"
+local show = require "gal.tensor.show"
+local tape = require "gal.tensor.tape"
+local values = require "gal.tensor.values"
+local views = require "gal.tensor.views"
+local errors = require "gal.base.errors"
 
-return core
+-- ---- x:name(...) ----
+
+local methods = {
+  size = values.size, count = values.count, device = values.device, shape_text = shapes.text,
+  totable = values.totable, item = values.item, get = values.get, set = values.set,
+  keep = memory.keep, clone = copy.clone, contiguous = copy.contiguous, to = copy.to, float = copy.float,
+  copy_ = copy.copy_, fill_ = copy.fill_, add_ = map.add_,
+
+  requires_grad = tape.requires_grad, requires_grad_set = tape.requires_grad_set,
+  backward = tape.backward, detach = tape.detach,
+
+  reshape = views.reshape, t = views.t, narrow = views.narrow, select = views.select,
+  rows = rows.rows, gather = rows.gather,
+
+  add = map.add, sub = map.sub, mul = map.mul, div = map.div, pow = map.pow,
+  maximum = map.maximum, minimum = map.minimum,
+  eq = map.eq, lt = map.lt, le = map.le, gt = map.gt, ge = map.ge,
+  exp = map.exp, log = map.log, sqrt = map.sqrt, abs = map.abs, sin = map.sin, cos = map.cos,
+  sigmoid = map.sigmoid, tanh = map.tanh, relu = map.relu, silu = map.silu, gelu = map.gelu,
+
+  sum = reduce.sum, mean = reduce.mean, max = reduce.max, min = reduce.min, std = reduce.std,
+  sort = reduce.sort, matmul = matmul.matmul,
+}
+
+-- ---- operators and fields ----
+
+local Tensor = memory.Tensor
+
+Tensor.__add, Tensor.__sub, Tensor.__mul, Tensor.__div = map.add, map.sub, map.mul, map.div
+Tensor.__unm, Tensor.__pow = map.negative, map.raised
+Tensor.__tostring = show.text
+
+-- x.shape, x.dtype, x[i], and the methods.
+function Tensor.__index(x, key)
+  local method = methods[key]
+  if method ~= nil then return method end
+  if type(key) == "number" then return views.select(x, 1, key) end
+  if key == "shape" then return shapes.list(memory.live(x, "shape", "x")) end
+  if key == "dtype" then return memory.dtype(x) end
+  return nil
+end
+
+function Tensor.__newindex(x, key, value)
+  if type(key) == "number" then
+    errors.raise("x[%s] = …: a tensor's elements are set by x:set(value, i, j, …) or x[i]:copy_(y)",
+      tostring(key))
+  end
+  rawset(x, key, value)
+end
+
+-- ---- names: what the rest of lua/gal uses ----
+
+return {
+  methods = methods,
+
+  tensor = values.tensor, zeros = values.zeros, ones = values.ones, full = values.full,
+  arange = values.arange, new = values.new, int64 = values.int64, float64 = values.float64,
+  index = values.index, read = values.read,
+
+  rand = random.rand, randn = random.randn,
+  rng = random.rng, default_rng = random.default, is_rng = random.is_rng,
+
+  is_tensor = memory.is_tensor, live = memory.live, like = memory.like, dense = memory.dense,
+  create = memory.create, outside = memory.outside, memory = memory.memory,
+  scope = memory.scope, scope_open = memory.scope_open, scope_close = memory.scope_close,
+
+  count = shapes.count, shape_text = shapes.text, same_shape = shapes.same, dimension = shapes.dimension,
+  view = views.view, cat = copy.cat, turned = copy.turned,
+  assign = copy.assign, rehome = copy.rehome, move = copy.move,
+
+  op = tape.op, no_grad = tape.no_grad, with_grad = tape.with_grad,
+  evaluate = tape.evaluate, training = tape.training,
+  program = program.record, try_program = program.try,
+
+  linear = matmul.linear, conv2d = conv.conv2d, layer_norm = norm.layer_norm, dropout = random.dropout,
+  avg_pool2d = pool.avg_pool2d, max_pool2d = pool.max_pool2d, global_avg_pool = pool.global_avg_pool,
+  mse = flow.mse, kde_log_density = kde.kde_log_density, show_line = show.line,
+}

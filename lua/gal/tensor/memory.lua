@@ -1,28 +1,23 @@
--- Tensors as Lua tables: {h = gal_tensor *, scope, node, requires, base, version} with one metatable, which
--- all of lua/gal adds methods to. Here are what every other file needs: making a handle, the scope it lives
--- in, staleness, and when Lua has to collect garbage for C's sake. Values, arithmetic and gradients are
--- elsewhere (tensor.lua, grad.lua).
+-- Tensors as Lua tables {h = gal_tensor *, scope, node, requires, base, version}, and where their memory
+-- lives: making a handle, scopes, staleness, and when Lua has to collect garbage for C's sake.
 --   scope     the scope or program in whose arena it lives, false outside; using it after that closed raises
 --   node      what made it, where a gradient may flow back (tape.lua); false for leaves
 --   requires  a leaf that gradients are wanted of
 --   base      the tensor whose storage a view shares, false for tensors of their own
 --   version   how often the storage was written in place (kept in base for views)
+-- All tensors have one metatable, which tensor/init.lua fills.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
-local device = require "gal.base.device"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
 
 local M = {}
-local Tensor, methods = {}, {} -- the metatable; what x:name() finds
-M.Tensor, M.methods = Tensor, methods
+local Tensor = {}
+M.Tensor = Tensor
 
 local current = false -- the innermost scope that is open, as {closed, outer}
 local recorded = false -- the scope of the program that is being recorded
 local out = ffi.new("gal_tensor *[1]")
-local dims = ffi.new("int64_t[?]", 8) -- shape of the tensor being made; never kept across a call
-local strides = ffi.new("int64_t[?]", 8)
-M.dims, M.strides = dims, strides
 
 -- 256 MiB made outside arenas before a collection: LuaJIT sees 100 bytes a tensor, so it would wait far too
 -- long.
@@ -40,12 +35,14 @@ local function wrap(base)
       collectgarbage()
     end
   end
-  return setmetatable({ h = h, scope = scope, node = false, requires = false, base = base and (base.base or base), version = 0 }, Tensor)
+  return setmetatable({
+    h = h, scope = scope, node = false, requires = false, base = base and (base.base or base), version = 0,
+  }, Tensor)
 end
 
--- made(status, make, ...): status, or, if make(out, ...) returned it over the soft limit or out of memory, the status
--- of further tries: after a collection, then without the compiled traces, which keep closures alive and with them the
--- tensors that those capture.
+-- made(status, make, ...): status, or, if make(out, ...) returned it over the soft limit or out of memory,
+-- the status of further tries: after a collection, then without the compiled traces, which keep closures
+-- alive and with them the tensors that those capture.
 local function made(status, make, ...)
   if status ~= C.GAL_BUDGET and status ~= C.GAL_MEMORY then return status end
   collectgarbage()
@@ -56,53 +53,46 @@ local function made(status, make, ...)
   return make(out, ...)
 end
 
---- create(dtype, rank, shape, device[, outside]): a new tensor, contents undefined. dtype a gal_dtype, shape
--- an int64_t array,
---- device a name; outside: it lives beyond every open scope.
-function M.create(dtype, rank, shape, device, outside)
+-- ---- making tensors ----
+
+--- create(dtype, rank, sizes, device[, outside]): a new tensor, contents undefined. dtype a gal_dtype, sizes
+-- an int64_t array (tensor/shapes.lua; nil for rank 0), device a name; outside: it outlives every open scope.
+function M.create(dtype, rank, sizes, device, outside)
   if outside then C.gal_scope_pause() end
-  local status = C.gal_tensor_new(out, device, dtype, rank, shape)
-  if status ~= C.GAL_OK then status = made(status, C.gal_tensor_new, device, dtype, rank, shape) end
+  local status = C.gal_tensor_new(out, device, dtype, rank, sizes)
+  if status ~= C.GAL_OK then status = made(status, C.gal_tensor_new, device, dtype, rank, sizes) end
   if outside then C.gal_scope_resume() end
   if status ~= C.GAL_OK then check(status) end
   return wrap(false)
 end
 
---- outside(fn, ...): fn's one result; tensors that it makes live beyond every open scope. For what the
--- library keeps from one call to the next.
-function M.outside(fn, ...)
-  C.gal_scope_pause()
-  local ok, result = pcall(fn, ...)
-  C.gal_scope_resume()
-  if not ok then error(result, 0) end
-  return result
-end
-
---- like(x): a new tensor with x's shape, dtype and device, contiguous, contents undefined.
+--- like(x[, outside]): a new tensor with x's shape, dtype and device, contiguous, contents undefined.
 function M.like(x, outside)
   local h = x.h
   return M.create(h.dtype, h.rank, h.shape, C.gal_tensor_device(h), outside)
 end
 
---- shaped(x, rank, shape): a new tensor of x's dtype and device.
-function M.shaped(x, rank, shape)
-  return M.create(x.h.dtype, rank, shape, C.gal_tensor_device(x.h))
+--- shaped(x, rank, sizes): a new tensor of x's dtype and device.
+function M.shaped(x, rank, sizes)
+  return M.create(x.h.dtype, rank, sizes, C.gal_tensor_device(x.h))
 end
 
---- real_like(x), real_shaped(x, rank, shape): the same in float32, for ops of float32 only: where x is not, C
--- then names x and not the result.
+--- real_like(x), real_shaped(x, rank, sizes): the same in float32, for ops of float32 only: where x has
+-- another dtype, C names x in its sentence.
 function M.real_like(x)
   local h = x.h
   return M.create(0, h.rank, h.shape, C.gal_tensor_device(h))
 end
-function M.real_shaped(x, rank, shape)
-  return M.create(0, rank, shape, C.gal_tensor_device(x.h))
+function M.real_shaped(x, rank, sizes)
+  return M.create(0, rank, sizes, C.gal_tensor_device(x.h))
 end
 
---- view(x, rank, shape, stride, offset): a view of x's storage; strides and offset in elements.
-function M.view(x, rank, shape, stride, offset)
-  local status = C.gal_tensor_view(out, x.h, rank, shape, stride, offset)
-  if status ~= C.GAL_OK then status = made(status, C.gal_tensor_view, x.h, rank, shape, stride, offset) end
+--- view(x, rank, sizes, strides, offset): a view of x's storage; strides and offset in elements.
+function M.view(x, rank, sizes, strides, offset)
+  local status = C.gal_tensor_view(out, x.h, rank, sizes, strides, offset)
+  if status ~= C.GAL_OK then
+    status = made(status, C.gal_tensor_view, x.h, rank, sizes, strides, offset)
+  end
   if status ~= C.GAL_OK then check(status) end
   return wrap(x)
 end
@@ -120,6 +110,26 @@ function M.dense(x)
   return y
 end
 
+--- outside(fn, ...): fn's one result; tensors that it makes outlive every open scope. For what the library
+-- keeps from one call to the next.
+function M.outside(fn, ...)
+  C.gal_scope_pause()
+  local ok, result = pcall(fn, ...)
+  C.gal_scope_resume()
+  if not ok then error(result, 0) end
+  return result
+end
+
+-- ---- what a tensor is ----
+
+local DTYPES = { [0] = "float32", "uint8", "int64", "float64" } -- by gal_dtype
+
+--- dtype(x) --> "float32", "uint8", "int64" or "float64".
+function M.dtype(x) return DTYPES[x.h.dtype] end
+
+--- device_of(x) --> the name of the device that holds x.
+function M.device_of(x) return ffi.string(C.gal_tensor_device(x.h)) end
+
 --- gal.is_tensor(value): whether value is a tensor.
 function M.is_tensor(x)
   return getmetatable(x) == Tensor
@@ -127,27 +137,30 @@ end
 
 --- live(x, op, argument): x, if it is a tensor that can be used now; else raises naming the argument.
 function M.live(x, op, argument)
-  if getmetatable(x) ~= Tensor then raise("%s: %s is %s, expected a tensor", op, argument, errors.kind(x)) end
+  if getmetatable(x) ~= Tensor then
+    raise("%s: %s is %s, expected a tensor", op, argument, errors.kind(x))
+  end
   local scope = x.scope
   if not scope then return x end
   if scope.closed then
-    raise("%s: %s is a stale tensor: the %s it was made in has closed; x:keep() inside moves it out", op, argument,
-      scope.program and "recording" or "scope")
+    raise("%s: %s is a stale tensor: the %s it was made in has closed; x:keep() inside moves it out",
+      op, argument, scope.program and "recording" or "scope")
   end
   if recorded and scope.recorded ~= recorded then
-    -- The program will read this memory at every replay: another program's is held, a scope's would be
-    -- somebody else's by then.
-    if not scope.program then raise("%s: %s was made in a scope outside the program that is recorded, expected it kept: x:keep()", op, argument) end
+    -- The program will read this memory at every replay: another program's memory is held, a scope's would
+    -- belong to somebody else by then.
+    if not scope.program then
+      raise("%s: %s was made in a scope outside the program that is recorded, expected it kept: x:keep()",
+        op, argument)
+    end
     recorded.program.held[scope.program] = true
   end
   return x
 end
 local live = M.live
 
-M.device, M.has = device.default, device.has
-
---- {live, peak, reserved, limit} in bytes over all devices, and the number of tensors outside scopes.
---- Garbage that Lua has not collected yet counts as live: collectgarbage() first for what is really held.
+--- gal.memory() --> {live, peak, reserved, limit} in bytes over all devices, and tensors, how many are
+-- outside scopes. Garbage that Lua has not collected yet counts as live: call collectgarbage() first.
 function M.memory()
   local info = ffi.new "gal_memory_info"
   C.gal_memory(info)
@@ -207,10 +220,9 @@ local function finish_scope(scope, ok, ...)
   return ...
 end
 
---- gal.scope(fn, ...): calls fn(...) and returns its results. Tensors made meanwhile live in an arena that is
--- released at the end, error or
---- not: no garbage, the same addresses every time. A result that is a tensor made inside must be kept: return
--- y:keep().
+--- gal.scope(fn, ...): calls fn(...) and returns its results. Tensors made meanwhile live in an arena that
+-- is released at the end, error or not: no garbage, the same addresses every time. A result that is a
+-- tensor made inside must be kept: return y:keep().
 function M.scope(fn, ...)
   if type(fn) ~= "function" then raise("scope: fn is %s, expected a function", errors.kind(fn)) end
   local scope = M.scope_open()
@@ -218,7 +230,7 @@ function M.scope(fn, ...)
 end
 
 --- x:keep() --> a copy of x that outlives every scope, off the tape; x itself where it does so already.
-function methods.keep(x)
+function M.keep(x)
   live(x, "keep", "x")
   if not x.scope then return x end
   local status = C.gal_tensor_keep(out, x.h)

@@ -1,9 +1,10 @@
--- A step as a program: fn's ops are recorded while they run once, and from then on replayed by one C call,
--- without Lua, allocation or garbage.
+-- A step as a program: the ops of a function are recorded while they run once, and from then on replayed
+-- by one C call, without Lua, allocation or garbage.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local default_device = require("gal.base.device").default
 local known = require("gal.base.options").known
-local handle = require "gal.tensor.memory"
+local memory = require "gal.tensor.memory"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 
@@ -17,8 +18,8 @@ local out = ffi.new "gal_program *[1]"
 
 local function finish(p, ok, ...)
   local scope = p.scope
-  handle.close_until(scope)
-  handle.leave(scope)
+  memory.close_until(scope)
+  memory.leave(scope)
   if not ok then
     scope.closed = true
     check(C.gal_program_abandon(p.h))
@@ -32,25 +33,24 @@ local function finish(p, ok, ...)
 end
 
 --- gal.program(fn[, device]) --> p, fn's results. Calls fn() once, which is the first step, and records its
--- ops; p:replay(n) does n more steps.
---- Tensors made in fn live as long as p and are overwritten by each replay. What changes from step to step is
--- read through tensors made before:
---- a number in fn stays what it was. Reading a tensor's values in fn raises. p.length: how many calls a step
--- is.
+-- ops; p:replay(n) does n more steps. Tensors made in fn live as long as p and are overwritten by each
+-- replay. Values that change from step to step are read through tensors made before; a number in fn stays
+-- the same. Reading a tensor's values in fn raises. p.length: how many calls a step is.
 function program.record(fn, device)
   if type(device) == "table" then device = known("program", device, { "device" }).device end
   if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
   errors.device("program", device)
-  check(C.gal_program_begin(out, device or handle.device()))
-  -- held: programs whose tensors this one reads.
+  check(C.gal_program_begin(out, device or default_device()))
+  -- held: programs whose tensors this one reads. Its own tensors hold the scope, and the scope the
+  -- program, in whose arena they are.
   local p = setmetatable({ h = out[0], length = 0, held = {} }, Program)
-  p.scope = { closed = false, program = p } -- its tensors hold the scope, and the scope the program, whose arena they are in
-  handle.enter(p.scope)
+  p.scope = { closed = false, program = p }
+  memory.enter(p.scope)
   return finish(p, pcall(fn))
 end
 
---- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded; any
--- other error is raised.
+--- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded;
+-- raises any other error.
 function program.try(fn, device)
   local ok, p = pcall(program.record, fn, device)
   if ok then return p end

@@ -1,35 +1,38 @@
--- The tape: which op made a tensor from what, and the walk back along it that backward() is. The rules
--- themselves stand in grad.lua and views.lua, forward and backward side by side. Reverse-mode
--- differentiation, first order.
+-- The tape: which op made a tensor from which arguments, and the walk back along it that backward() is.
+-- Reverse-mode differentiation, first order. An op's rule, forward and backward side by side, stands in
+-- the file of its family (map.lua, reduce.lua, …). A rule's forward checks what only Lua can see, makes
+-- the result and calls C, which checks the rest. A rule's backward may return dy itself, a view of it or a
+-- new tensor, never one that somebody else holds; it works only for arguments that are tracked.
 --
--- A node is {argument 1 … n, result, saved …; rule, n, id}. Ids grow with time, so the reverse of their order
--- is a topological one.
+-- A node is {argument 1 … n, result, saved …; rule, n, id}. Ids grow with time, so the reverse of their
+-- order is a topological one.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
-local handle = require "gal.tensor.memory"
-local core = require "gal.tensor.values"
+local memory = require "gal.tensor.memory"
+local shapes = require "gal.tensor.shapes"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
-local live, like, Tensor, methods = handle.live, handle.like, handle.Tensor, handle.methods
+local live, like, Tensor = memory.live, memory.like, memory.Tensor
 
 local tape = {}
 local enabled, evaluating, last_id, last_walk = true, false, 0, 0
 
-core.tape_enabled = function() return enabled end
-tape.enabled = core.tape_enabled
+-- ---- what is recorded ----
 
---- tracked(x): whether a gradient can flow through x: a tensor that requires one or was made from such, or a
--- list with one.
+--- tracked(x) --> whether a gradient can flow through x: a tensor that requires one or was made from one that
+-- does, or a list with such a tensor.
 local function tracked(x)
   if type(x) ~= "table" then return false end
   if getmetatable(x) == Tensor then return x.requires or x.node end
-  for i = 1, #x do if tracked(x[i]) then return true end end
+  for i = 1, #x do
+    if tracked(x[i]) then return true end
+  end
   return false
 end
 tape.tracked = tracked
 
---- recording(...): whether an op on these arguments goes on the tape, so that its forward saves what backward
--- needs.
+--- recording(a, b, c) --> whether an op on these arguments goes on the tape, so that its forward saves the
+-- values that backward needs.
 function tape.recording(a, b, c)
   return enabled and (tracked(a) or tracked(b) or tracked(c)) and true
 end
@@ -48,30 +51,38 @@ local function note_versions(node, count)
   end
 end
 
---- op(name, {forward =, backward =}) --> a function on tensors with a gradient, for ops of one's own too.
---- forward(a, b, …): up to five arguments, returns the result and up to two more values that backward needs.
---- backward(dy, a, b, …, y, more …): returns the gradient of each argument, of its shape; nil for those that
--- are no tensors.
---- An argument may be a list of tensors; its gradient is such a list. Inside forward and backward nothing is
--- recorded.
----   local cube = grad.op("cube", { forward = function(x) return x * x * x end, backward = function(dy, x)
---   return dy * x * x * 3 end })
-function tape.op(name, rule)
-  if type(name) ~= "string" then raise("op: name is %s, expected a string", kind(name)) end
-  if type(rule) ~= "table" or type(rule.forward) ~= "function" then raise("op: %s has no forward function", name) end
-  local forward, tensors, native = rule.forward, rule.tensors or 0, rule.native
-  local n = debug.getinfo(forward, "u").nparams
-  if n > 5 then raise("op: forward of %s has %d parameters, expected at most 5", name, n) end
-  rule.name, rule.n = name, n
-  local first, second = debug.getlocal(forward, 1), debug.getlocal(forward, 2)
-
-  local function record(y, s1, s2, a, b, c, d, e)
+-- Makes the function that records: it gives y its node.
+local function recorder(rule)
+  local n = rule.n
+  return function(y, s1, s2, a, b, c, d, e)
     last_id = last_id + 1
     local node = { a, b, c, d, e, false, false, false, rule = rule, id = last_id }
     node[n + 1], node[n + 2], node[n + 3] = y, s1, s2
     note_versions(node, n + 3)
     y.node = node
   end
+end
+
+--- op(name, {forward =, backward =}) --> a function on tensors with a gradient, for ops of one's own too.
+-- forward(a, b, …): up to five arguments, returns the result and up to two more values that backward needs.
+-- backward(dy, a, b, …, y, more …): returns the gradient of each argument, of its shape; nil for arguments
+-- that are no tensors. An argument may be a list of tensors; its gradient is such a list. Inside forward and
+-- backward nothing is recorded.
+--   local cube = tape.op("cube", {
+--     forward = function(x) return x * x * x end,
+--     backward = function(dy, x) return dy * x * x * 3 end,
+--   })
+function tape.op(name, rule)
+  if type(name) ~= "string" then raise("op: name is %s, expected a string", kind(name)) end
+  if type(rule) ~= "table" or type(rule.forward) ~= "function" then
+    raise("op: %s has no forward function", name)
+  end
+  local forward, tensors, native = rule.forward, rule.tensors or 0, rule.native
+  local n = debug.getinfo(forward, "u").nparams
+  if n > 5 then raise("op: forward of %s has %d parameters, expected at most 5", name, n) end
+  rule.name, rule.n = name, n
+  local first, second = debug.getlocal(forward, 1), debug.getlocal(forward, 2)
+  local record = recorder(rule)
 
   -- Ops composed of others run with the tape off.
   local function composed(a, b, c, d, e)
@@ -80,7 +91,7 @@ function tape.op(name, rule)
     local ok, y, s1, s2 = pcall(forward, a, b, c, d, e)
     enabled = before
     if not ok then error(y, 0) end
-    if not handle.is_tensor(y) then raise("%s: forward returned %s, expected a tensor", name, kind(y)) end
+    if not memory.is_tensor(y) then raise("%s: forward returned %s, expected a tensor", name, kind(y)) end
     return y, s1, s2
   end
   local run = native and forward or composed
@@ -92,22 +103,45 @@ function tape.op(name, rule)
     end
     local y, s1, s2 = run(a, b, c, d, e)
     if enabled and (tracked(a) or tracked(b) or tracked(c) or tracked(d) or tracked(e)) then
-      if not rule.backward then raise("%s has no gradient; use detach() or gal.no_grad where none is wanted", name) end
+      if not rule.backward then
+        raise("%s has no gradient; use detach() or gal.no_grad where none is wanted", name)
+      end
       -- An op of the user's may return an argument, or a tensor that it keeps: that one must not get this
       -- node.
-      if not native then y = handle.alias(y) end
+      if not native then y = memory.alias(y) end
       record(y, s1, s2, a, b, c, d, e)
     end
     return y
   end
 end
 
+--- native(name, rule[, tensors = 1]) --> tape.op(name, rule) for a rule of this library's: it calls C and
+-- makes a new result, and its first so many arguments have to be tensors.
+function tape.native(name, rule, tensors)
+  rule.native, rule.tensors = true, tensors or 1
+  return tape.op(name, rule)
+end
+
+local function taped(x) return x.requires or x.node and not x.node.freed end
+
+--- writable(x, op): raises where an in-place change of x would falsify a gradient, and counts the change for
+-- backward() to notice.
+function tape.writable(x, op)
+  local root = x.base or x
+  -- With the tape off a leaf may be set (initialisation); backward() still raises if a recorded op has seen
+  -- the old values.
+  if enabled and (taped(x) or taped(root)) then
+    raise("%s: x %s is on the tape, and changing it in place would falsify its gradient; "
+      .. "use gal.no_grad or x:detach():clone()", op, shapes.text(x))
+  end
+  root.version = root.version + 1
+end
+
 -- ---- backward ----
 
---- into(x): where a kernel puts x's gradient itself: tensor, accumulate (0: write, 1: add). For a leaf it is
--- x.grad, in the leaf's
---- slot of an optimiser's block (x.grad_slot) where it has one, so that a whole step's gradients need no
--- copy. Rules return it.
+--- into(x) --> where a kernel puts x's gradient itself: the tensor, and whether it writes (0) or adds (1).
+-- For a leaf the tensor is x.grad, in the leaf's slot of an optimiser's block (x.grad_slot) where it has
+-- one, so that a whole step's gradients need no copy. Rules return it.
 local function into(x)
   if x.node or not x.requires then return like(x), 0 end
   local grad = x.grad
@@ -115,7 +149,7 @@ local function into(x)
     if C.gal_tensor_contiguous(grad.h) ~= 0 then return grad, 1 end
     return like(x), 0
   end
-  grad = x.grad_slot or like(x, x.scope ~= handle.current_scope()) -- it has to live as long as its leaf
+  grad = x.grad_slot or like(x, x.scope ~= memory.current_scope()) -- it has to live as long as its leaf
   x.grad = grad
   return grad, 0
 end
@@ -146,8 +180,9 @@ local function receive(x, g, rule, dy)
   if not node and not x.requires then return end
   if not rule.native then
     live(g, rule.name .. ": backward", "the gradient")
-    if not core.same_shape(g, x) then
-      raise("%s: backward returned a gradient %s, expected %s like its argument", rule.name, g:shape_text(), x:shape_text())
+    if not shapes.same(g, x) then
+      raise("%s: backward returned a gradient %s, expected %s like its argument",
+        rule.name, shapes.text(g), shapes.text(x))
     end
   end
   if not node then
@@ -166,13 +201,17 @@ end
 -- Checks a node before anything is computed: nothing is accumulated by a backward() that then raises.
 local function usable(node)
   local rule = node.rule
-  if node.freed then raise("backward: the graph through %s was freed by an earlier backward(); compute the result again", rule.name) end
+  if node.freed then
+    raise("backward: the graph through %s was freed by an earlier backward(); compute the result again",
+      rule.name)
+  end
   for i = 1, rule.n + 3 do
     local x = node[i]
     if getmetatable(x) == Tensor then
       if x.scope and x.scope.closed then live(x, "backward", "an argument of " .. rule.name) end
       if (x.base or x).version ~= (node.versions and node.versions[i] or 0) then
-        raise("backward: a tensor %s that %s needs was changed in place after it was used", x:shape_text(), rule.name)
+        raise("backward: a tensor %s that %s needs was changed in place after it was used",
+          shapes.text(x), rule.name)
       end
     end
   end
@@ -216,7 +255,8 @@ local function walk_back(list)
     local node = list[i]
     local rule, dy = node.rule, node.dy
     if dy then
-      local g1, g2, g3, g4, g5 = rule.backward(dy, node[1], node[2], node[3], node[4], node[5], node[6], node[7], node[8])
+      local g1, g2, g3, g4, g5 =
+        rule.backward(dy, node[1], node[2], node[3], node[4], node[5], node[6], node[7], node[8])
       local n = rule.n
       receive(node[1], g1, rule, dy)
       if n > 1 then receive(node[2], g2, rule, dy) end
@@ -235,20 +275,29 @@ local function free(list)
   end
 end
 
---- y:backward([g]): adds the gradient of y, weighted by g, to .grad of every tensor that requires one. y has
--- one element, or
---- g is a tensor of y's shape. The graph is freed: a second call raises.
-function methods.backward(y, g)
-  live(y, "backward", "y")
-  if not tracked(y) then raise("backward: y does not depend on any tensor with requires_grad()") end
+-- The weights of y's elements: g, or 1 for the only one.
+local function seed(y, g)
   if g == nil then
-    if core.count(y) ~= 1 then raise("backward: y is %s, expected one element, or backward(g) with g of that shape", y:shape_text()) end
+    if shapes.count(y) ~= 1 then
+      raise("backward: y is %s, expected one element, or backward(g) with g of that shape", shapes.text(y))
+    end
     g = like(y)
     check(C.gal_fill(g.h, 1))
-  else
-    live(g, "backward", "g")
-    if not core.same_shape(g, y) then raise("backward: g is %s, expected %s like y", g:shape_text(), y:shape_text()) end
+    return g
   end
+  live(g, "backward", "g")
+  if not shapes.same(g, y) then
+    raise("backward: g is %s, expected %s like y", shapes.text(g), shapes.text(y))
+  end
+  return g
+end
+
+--- y:backward([g]): adds the gradient of y, weighted by g, to .grad of every tensor that requires one. y has
+-- one element, or g is a tensor of y's shape. The graph is freed: a second call raises.
+function tape.backward(y, g)
+  live(y, "backward", "y")
+  if not tracked(y) then raise("backward: y does not depend on any tensor with requires_grad()") end
+  g = seed(y, g)
   if not y.node then return receive_leaf(y, g, false) end
   local list = collect(y.node)
   y.node.dy, y.node.owned = g, false
@@ -264,21 +313,25 @@ end
 
 --- x:requires_grad([bool]) --> x, from now on a leaf whose gradient backward() adds to x.grad; false: no
 -- longer.
-function methods.requires_grad(x, wanted)
+function tape.requires_grad(x, wanted)
   live(x, "requires_grad", "x")
-  if wanted ~= nil and type(wanted) ~= "boolean" then raise("requires_grad: argument is %s, expected true or false", kind(wanted)) end
-  if x.h.dtype ~= 0 then raise("requires_grad: x is %s, expected float32", x.dtype) end
-  if wanted == false and x.node then raise("requires_grad: x is a result on the tape, expected a leaf; x:detach() leaves the tape") end
+  if wanted ~= nil and type(wanted) ~= "boolean" then
+    raise("requires_grad: argument is %s, expected true or false", kind(wanted))
+  end
+  if x.h.dtype ~= 0 then raise("requires_grad: x is %s, expected float32", memory.dtype(x)) end
+  if wanted == false and x.node then
+    raise("requires_grad: x is a result on the tape, expected a leaf; x:detach() leaves the tape")
+  end
   x.requires = wanted ~= false and not x.node
   return x
 end
 
 --- x:requires_grad_set() --> whether x is a leaf that gradients are wanted of.
-function methods.requires_grad_set(x) return x.requires end
+function tape.requires_grad_set(x) return x.requires end
 
 --- x:detach() --> a view of x that is not on the tape.
-function methods.detach(x)
-  return handle.alias(live(x, "detach", "x"))
+function tape.detach(x)
+  return memory.alias(live(x, "detach", "x"))
 end
 
 local function restore(before, ok, ...)
@@ -296,8 +349,8 @@ function tape.no_grad(fn, ...)
   return restore(before, pcall(fn, ...))
 end
 
---- with_grad(fn, ...): the same with the tape on, for gradients that the library needs inside a no_grad of
--- the user's.
+--- with_grad(fn, ...): calls fn(...) with the tape on, for gradients that the library needs inside a
+-- no_grad of the user's, and returns its results.
 function tape.with_grad(fn, ...)
   local before = enabled
   enabled = true
@@ -319,9 +372,7 @@ function tape.evaluate(fn, ...)
   return leave_evaluation(before, pcall(fn, ...))
 end
 
---- training(): whether layers that only act while training, such as dropout, act now.
+--- training() --> whether layers that only act while training, such as dropout, act now.
 function tape.training() return enabled and not evaluating end
-
-core.with_grad, core.no_grad = tape.with_grad, tape.no_grad
 
 return tape

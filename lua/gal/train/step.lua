@@ -7,10 +7,8 @@ local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local nn = require "gal.nn"
-local program = require "gal.tensor.program"
 local sets = require "gal.images"
-local mse = require("gal.tensor.map").mse
-local with_precision = require("gal.tensor.conv").with_precision
+local mse = core.mse
 local check = errors.check
 
 local Stepper = {}
@@ -49,7 +47,8 @@ local function step(self)
   local n = self.batch * self.draws
   local t, theta_t, target = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device), core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
-  local features = with_precision(self.precision, flow.encode, flow, rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor))
+  local seen, images = rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor)
+  local features = flow:encode(seen, images, self.precision)
   if features and self.repeats then features = features:gather(self.repeats) end
   local loss = mse(predict(flow, t, theta_t, features), target)
   self.opt:zero_grad()
@@ -71,7 +70,7 @@ end
 local function record(self)
   local list, copies = changing(self), {}
   for i, tensor in ipairs(list) do copies[i] = tensor:detach():clone() end
-  local p = program.try(function() step(self) end, self.device)
+  local p = core.try_program(function() step(self) end, self.device)
   for i, tensor in ipairs(list) do core.assign(tensor, copies[i]) end
   return p
 end
@@ -94,7 +93,7 @@ local function new(flow, opt, rows, options)
   self.rates = gal.zeros({ self.steps }, { device = device })
   if rows.images then self.loader = sets.of(rows.images):loader(batch) end
   if options.augment then self.turns, self.uniform = core.new({ rows.n }, "uint8", "cpu"), gal.zeros({ rows.n }, { device = device }) end
-  self.precision, self.recorded = options.precision or "f32", options.recorded
+  self.precision, self.recorded = options.precision, options.recorded
   return self
 end
 

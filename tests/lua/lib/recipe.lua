@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
+local check = require("gal.base.errors").check
 
 local recipe = { ROOT3 = 1.7320508075688772 }
 
@@ -41,7 +42,7 @@ function recipe.filled(shape, fn)
   local host = ffi.new("float[?]", count)
   for i = 0, count - 1 do host[i] = fn(i) end
   local y = core.new(shape)
-  core.check(ffi.C.gal_tensor_write(y.h, host, count))
+  check(ffi.C.gal_tensor_write(y.h, host, count))
   return y, host
 end
 

@@ -1,0 +1,118 @@
+-- Products with their gradients: matrix times matrix, and the linear layer with its activation.
+local ffi = require "ffi"
+local errors = require "gal.base.errors"
+local memory = require "gal.tensor.memory"
+local shapes = require "gal.tensor.shapes"
+local tape = require "gal.tensor.tape"
+local untaped = require "gal.tensor.untaped"
+local C = ffi.C
+local raise, check, kind = errors.raise, errors.check, errors.kind
+local like, dense, shaped, view = memory.real_like, memory.dense, memory.real_shaped, memory.view
+local tracked, into = tape.tracked, tape.into
+
+local products = {}
+
+local function transposed(x)
+  local h = x.h
+  return view(x, 2, shapes.new(h.shape[1], h.shape[0]), shapes.new(h.stride[1], h.stride[0]), 0)
+end
+
+--- a:matmul(b): {m, k} times {k, n} is {m, n}. A row of the result does not depend on the other rows.
+products.matmul = tape.native("matmul", {
+  forward = function(a, b)
+    local ha, hb = a.h, b.h
+    if ha.rank ~= 2 or hb.rank ~= 2 then
+      raise("matmul: a is %s and b is %s, expected two matrices {m, k} and {k, n}",
+        shapes.text(a), shapes.text(b))
+    end
+    if ha.shape[1] ~= hb.shape[0] then
+      raise("matmul: b is %s, expected %d rows, one for each column of a %s",
+        shapes.text(b), tonumber(ha.shape[1]), shapes.text(a))
+    end
+    local y = shaped(a, 2, shapes.new(ha.shape[0], hb.shape[1]))
+    check(C.gal_matmul(y.h, ha, hb, 0))
+    return y
+  end,
+  backward = function(dy, a, b)
+    local da, db, accumulate
+    if tracked(a) then
+      da, accumulate = into(a)
+      check(C.gal_matmul(da.h, dy.h, transposed(b).h, accumulate))
+    end
+    if tracked(b) then
+      db, accumulate = into(b)
+      check(C.gal_matmul(db.h, transposed(a).h, dy.h, accumulate))
+    end
+    return da, db
+  end,
+}, 2)
+
+local ACTIVATIONS = {
+  identity = C.GAL_IDENTITY, relu = C.GAL_RELU, silu = C.GAL_SILU, gelu = C.GAL_GELU, tanh = C.GAL_TANH,
+}
+
+-- t {…, n} as {rows, n}, contiguous.
+local function as_rows(t, n)
+  t = dense(t)
+  if t.h.rank == 2 then return t end
+  return view(t, 2, shapes.new(shapes.count(t) / n, n), shapes.new(n, 1), 0)
+end
+
+-- Raises unless x, w and b fit one another; returns how many outputs and inputs the layer has.
+local function linear_sizes(x, w, b)
+  local hx, hw = x.h, w.h
+  if hw.rank ~= 2 then raise("linear: w is %s, expected {out, in}", shapes.text(w)) end
+  local outputs, inputs = tonumber(hw.shape[0]), tonumber(hw.shape[1])
+  if hx.rank < 1 or hx.shape[hx.rank - 1] ~= inputs then
+    raise("linear: x is %s, expected %d values in the last dimension as w %s has columns",
+      shapes.text(x), inputs, shapes.text(w))
+  end
+  if b then
+    memory.live(b, "linear", "b")
+    if b.h.rank ~= 1 or b.h.shape[0] ~= outputs then
+      raise("linear: b is %s, expected {%d}", shapes.text(b), outputs)
+    end
+  end
+  return outputs, inputs
+end
+
+--- linear(x {…, in}, w {out, in}[, b {out}[, activation]]) --> f(x wᵀ + b) {…, out}; activation identity,
+-- relu, silu, gelu or tanh. A row of the result does not depend on the other rows.
+products.linear = tape.native("linear", {
+  forward = function(x, w, b, activation)
+    local outputs, inputs = linear_sizes(x, w, b)
+    local f = ACTIVATIONS[activation or "identity"]
+    if not f then
+      raise("linear: activation is %s, expected identity, relu, silu, gelu or tanh", kind(activation))
+    end
+    local rows, sizes, rank = as_rows(x, inputs), shapes.sizes(x), x.h.rank
+    sizes[rank - 1] = outputs
+    local y = shaped(x, rank, sizes)
+    local bends = activation and activation ~= "identity"
+    local slope = bends and tape.recording(x, w, b) and like(y) or nil
+    local y_rows, slope_rows = as_rows(y, outputs), slope and as_rows(slope, outputs)
+    check(C.gal_linear(y_rows.h, slope and slope_rows.h, rows.h, dense(w).h, b and dense(b).h, f))
+    return y, slope
+  end,
+  backward = function(dy, x, w, b, _, _, slope)
+    local outputs, inputs = tonumber(w.h.shape[0]), tonumber(w.h.shape[1])
+    local dz = as_rows(slope and untaped.product(dy, slope) or dy, outputs)
+    local dx, dw, db, w_adds, b_adds
+    if tracked(w) then dw, w_adds = into(w) end
+    if b and tracked(b) then db, b_adds = into(b) end
+    local rows = (dw or db) and as_rows(x, inputs)
+    if dw and db and w_adds == b_adds then
+      check(C.gal_linear_backward_weight(dw.h, db.h, dz.h, rows.h, w_adds))
+    else
+      if dw then check(C.gal_linear_backward_weight(dw.h, nil, dz.h, rows.h, w_adds)) end
+      if db then check(C.gal_linear_backward_weight(nil, db.h, dz.h, rows.h, b_adds)) end
+    end
+    if tracked(x) then
+      dx = like(x)
+      check(C.gal_linear_backward_input(as_rows(dx, inputs).h, dz.h, dense(w).h))
+    end
+    return dx, dw, db
+  end,
+}, 2)
+
+return products
