@@ -106,7 +106,7 @@ typedef struct gal_flow_draw_args {
     float sigma;
 } gal_flow_draw_args;
 
-/* flow_integrate; the formulas stand in galrun.h. */
+/* flow_integrate; the formulas stand in galrun_ops.h. */
 typedef struct gal_flow_layer {
     const float *w, *b; /* {out, in}, {out} or NULL */
     int64_t in, out;
@@ -190,7 +190,7 @@ typedef struct gal_dropout_args {
 /* ---- the ops ----
  * Every op that a device supplies, one a line. The table below, the CPU's prototypes and its table
  * (cpu/cpu.h, cpu/cpu.c) and the functions of elementwise ops (ops/map.c) are made from these lists. The
- * formulas stand in galrun.h. */
+ * formulas stand in galrun_ops.h. */
 /* clang-format off */
 
 /* Elementwise with one operand, gal_map_args: X(name, cost). The cost is in operations an element; the backend

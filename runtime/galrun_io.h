@@ -1,55 +1,55 @@
-/* galrun_io.h: the part of galrun.h that is about files: whole files and folders, arrays, images, tables.
- * galrun.h includes it, below its marker: include that, and keep to plain declarations here, which LuaJIT
- * reads too. */
+/* galrun_io.h: files: whole files and folders, arrays, images, tables. galrun.h has the conventions. */
 #ifndef GALRUN_IO_H
 #define GALRUN_IO_H
+#include "galrun_core.h"
 
-/* ---- files ----
+GAL_BEGIN
+
+/* ---- whole files and folders ----
  * A path is a plain path: no URL, no wildcard, no extended-filename syntax. A failure is GAL_FILE unless said
  * otherwise, and its sentence begins with the path. */
 
 /* The whole of a regular file: *bytes {*n + 1}, the last one 0; the caller frees it with gal_file_free. */
 GAL_API gal_status gal_file_read(char **bytes, int64_t *n, const char *path);
-GAL_API void gal_file_free(char *bytes); /* NULL is left alone */
+GAL_API void gal_file_free(char *bytes); /* NULL does nothing */
 /* Writes bytes {n} under a temporary name in the same folder, syncs and renames: a reader sees the old file
  * or the new one, never a part. On failure the temporary is gone and the old file stays. A symbolic link is
  * followed. */
 GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n);
 GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
-/* Makes the folder and those above it that are absent (mkdir -p); one that exists is no error. */
+/* Makes the folder and those above it that are absent (mkdir -p); a folder that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
-/* Removes what killed processes left in the folder of files that they were writing; those of living ones
- * stay, on whatever machine they are. Where it can't, it leaves all as it is. */
+/* Removes the temporary files in the folder that killed processes left behind; those that a living process is
+ * writing stay, on whatever machine it runs. Errors are ignored. */
 GAL_API void gal_folder_sweep(const char *path);
-/* All that was written so far in the file system of the folder `path` is on disk when this returns. */
+/* When this returns, all that was written so far in the file system of the folder `path` is on disk. */
 GAL_API gal_status gal_disk_sync(const char *path);
-/* Whether path is a regular file; its bytes, and when it was changed last, in nanoseconds since 1970. */
+/* Whether path is a regular file; its size in bytes, and when it last changed, in nanoseconds since 1970. */
 GAL_API int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified);
 /* Renames a file in its file system, and syncs its new folder. */
 GAL_API gal_status gal_file_rename(const char *from, const char *to);
-GAL_API gal_status gal_file_remove(const char *path); /* one that is absent is no error */
-/* A file that grows at its end over a long time: its first `keep` bytes stay (GAL_FILE where there are
- * fewer), what comes behind them is cut off. What was put is on disk once synced. Closing leaves it where it
- * is. */
+GAL_API gal_status gal_file_remove(const char *path); /* an absent file is no error */
+/* A file that grows at its end over a long time. Opening keeps its first `keep` bytes (GAL_FILE where there
+ * are fewer) and cuts off the rest. What was put is on disk after a sync. */
 typedef struct gal_growing gal_growing;
 GAL_API gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep);
 GAL_API gal_status gal_growing_put(gal_growing *file, const void *bytes, int64_t n);
 GAL_API gal_status gal_growing_sync(gal_growing *file);
-GAL_API void gal_growing_close(gal_growing *file); /* NULL is left alone */
+GAL_API void gal_growing_close(gal_growing *file); /* NULL does nothing */
 /* Takes the lock of the file (made where it is absent), or fails with GAL_STATE naming the process and host
- * that hold it. It goes with its holder, however that ends. */
+ * that hold it. A lock ends with its process, however that ends. */
 typedef struct gal_lock gal_lock;
 GAL_API gal_status gal_lock_take(gal_lock **out, const char *path);
-GAL_API void gal_lock_release(gal_lock *lock); /* NULL is left alone */
+GAL_API void gal_lock_release(gal_lock *lock); /* NULL does nothing */
 
 /* Arrays in a file: .npy (versions 1 to 3; one array, its name ""), .npz (any number by name, stored or
  * deflated) and .safetensors (the same and metadata). Opening reads and checks the headers against the file's
  * length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every
  * float GAL_F32. */
 typedef struct gal_arrays gal_arrays;
-GAL_API gal_status gal_arrays_open(gal_arrays **out,
-                                   const char *path); /* the format is told by the name's end */
-GAL_API void gal_arrays_free(gal_arrays *arrays);     /* NULL is left alone */
+/* The end of the name says which format it is. */
+GAL_API gal_status gal_arrays_open(gal_arrays **out, const char *path);
+GAL_API void gal_arrays_free(gal_arrays *arrays); /* NULL does nothing */
 GAL_API int64_t gal_arrays_count(const gal_arrays *arrays);
 /* Of array i, 0 <= i < count; the pointers live as long as arrays. */
 GAL_API const char *gal_arrays_name(const gal_arrays *arrays, int64_t i);
@@ -59,26 +59,26 @@ GAL_API const int64_t *gal_arrays_shape(const gal_arrays *arrays, int64_t i); /*
 /* y = array i in row-major order. y: contiguous, on the CPU, of that dtype and shape. GAL_VALUE for a uint64
  * above 2^63 - 1. */
 GAL_API gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i);
-GAL_API int64_t gal_arrays_metadata(const gal_arrays *arrays); /* how many pairs */
+/* How many pairs of metadata there are. */
+GAL_API int64_t gal_arrays_metadata(const gal_arrays *arrays);
 GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i);
 GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i);
 /* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as
  * gal_file_write does. */
 GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
-/* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order. The
- * file has its name from commit on, which fails while values are missing; freed before, it was never there. A
- * put that fails ends it. */
+/* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order.
+ * commit gives the file its name, and fails while values are missing; a stream that is freed before leaves no
+ * file. After a put that failed the stream can only be freed. */
 typedef struct gal_npy_stream gal_npy_stream;
 GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank,
                                        const int64_t *shape);
 GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
 GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
-GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL is left alone */
-/* The header that such a file begins with: text {512}; returns its length. Only x's dtype and shape are
- * looked at. */
+GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL does nothing */
+/* The header that such a file begins with, for x's dtype and shape: text {512}; returns its length. */
 GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
-/* tensors {count} under names {count} (UTF-8) as .npz, not packed. Equal contents in equal order give equal
- * bytes. */
+/* tensors {count} under names {count} (UTF-8) as .npz, not compressed. Equal contents in equal order give
+ * equal bytes. */
 GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names,
                                  const gal_tensor *const *tensors);
 /* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal
@@ -100,18 +100,18 @@ typedef struct gal_decoded {
 } gal_decoded;
 /* pixels uint8 {n, size, size, 3}, decoded {n} from the files at paths {n}, on all cores; grey gets three
  * equal channels, transparency is dropped. scaled != 0: an image of another size is resampled to size x size.
- * An image that can't be had is all zeros, and no failure of the call. */
+ * The pixels of an image that can't be read are zeros; the call itself succeeds. */
 GAL_API gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths,
                                      int scaled);
 GAL_API gal_status gal_image_size(int64_t *width, int64_t *height, const char *path);
 
 /* Images that need not be in memory. A set is made once and then only read. Free it with gal_images_free;
- * sets made of one another may go in any order. */
+ * sets that were made of one another may be freed in any order. */
 typedef struct gal_images gal_images;
-/* Of a .npy file, uint8 {N, height, width, 3}. The file is read by pread when images are wanted and may be
- * cut or replaced meanwhile: that is GAL_FILE then. */
+/* Of a .npy file, uint8 {N, height, width, 3}. The file is read by pread when images are wanted; one that was
+ * cut or replaced meanwhile is GAL_FILE then. */
 GAL_API gal_status gal_images_open(gal_images **out, const char *path);
-/* The rows of x {N, ...}, any dtype, contiguous, on the CPU, which is held. */
+/* Of the rows of x {N, ...}, any dtype, contiguous, on the CPU. The set holds x's storage. */
 GAL_API gal_status gal_images_of(gal_images **out, const gal_tensor *x);
 /* The images at index {n}, from 0, in that order; index NULL: all of them. */
 GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images, const int64_t *index,
@@ -119,10 +119,10 @@ GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images,
 /* From here on images are their central crop x crop pixels (0: all), then means over bin x bin pixels,
  * rounded to whole numbers. Replaces what was said before. */
 GAL_API gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin);
-GAL_API void gal_images_free(gal_images *images); /* NULL is left alone */
+GAL_API void gal_images_free(gal_images *images); /* NULL does nothing */
 GAL_API int64_t gal_images_count(const gal_images *images);
-GAL_API int64_t gal_images_side(const gal_images *images,
-                                int which); /* 0 height, 1 width, in pixels as given out */
+/* which: 0 for the height, 1 for the width, in pixels, as gal_images_read gives them. */
+GAL_API int64_t gal_images_side(const gal_images *images, int which);
 /* y {n, ...} = images [first, first + n), or those at index {n} where it is not NULL. turns {n} or NULL: 4
  * mirrors left for right, then turns & 3 quarter turns anticlockwise: the eight symmetries of a square. */
 GAL_API gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t first,
@@ -135,13 +135,13 @@ GAL_API gal_status gal_images_moments(double *sums, double *squares, const gal_i
 /* A thread that reads the next batches of images while this one is used. */
 typedef struct gal_loader gal_loader;
 GAL_API gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch);
-GAL_API void gal_loader_free(gal_loader *loader); /* NULL is left alone; after the programs that take from it
-                                                     have run for the last time */
+/* NULL does nothing. Programs that take from the loader must not run after this. */
+GAL_API void gal_loader_free(gal_loader *loader);
 /* A new epoch: batch k is the images at order int64 {rows}[k batch ...), turned by turns uint8 {rows} or
  * NULL. Both are copied. */
 GAL_API gal_status gal_loader_start(gal_loader *loader, const gal_tensor *order, const gal_tensor *turns);
-/* An op: y {batch, ...} = the batch that ends at cursor int64 {}, as gal_batch_rows leaves it. Batches taken
- * in their order are ready; another is read first. */
+/* An op: y {batch, ...} = the batch that ends at cursor int64 {}, as gal_batch_rows leaves it. A batch that
+ * is taken in turn lies ready; any other is read now. */
 GAL_API gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *cursor);
 
 /* Tables: .csv (RFC 4180; a leading #Table1 line is skipped; empty and null are missing) and FITS binary
@@ -157,7 +157,7 @@ typedef enum gal_column_type {
 /* hdu: -1 for the first table, else its number as in astropy (0 is the primary, 1 the first extension); CSV
  * has none. A FITS column is read when it is first asked for and kept until the table is freed. */
 GAL_API gal_status gal_table_open(gal_table **out, const char *path, int hdu);
-GAL_API void gal_table_free(gal_table *table); /* NULL is left alone */
+GAL_API void gal_table_free(gal_table *table); /* NULL does nothing */
 GAL_API int64_t gal_table_rows(const gal_table *table);
 GAL_API int gal_table_columns(const gal_table *table);
 /* Of column i, 0 <= i < columns; the pointers live as long as the table. */
@@ -198,4 +198,5 @@ GAL_API gal_status gal_table_select(gal_table **out, gal_table *table, const int
  * tell them). */
 GAL_API gal_status gal_table_write(const char *path, gal_table *table);
 
+GAL_END
 #endif

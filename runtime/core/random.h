@@ -1,9 +1,9 @@
 /* random.h: the numbers that are the same on every device: Philox4x32-10, uniforms, normals by Box-Muller.
  *
- * Valid C11 and CUDA C++. Bits are equal everywhere because every function is a fixed sequence of correctly
- * rounded operations: integers, fma, square root, and products that never feed a bare addition, so that no
- * compiler can contract them. All of them are free of branches, so a loop over sixteen of them is vector code
- * (cpu/fast/random.c). */
+ * Valid C11 and C++17 (CUDA's). Bits are equal everywhere because every function is a fixed sequence of
+ * correctly rounded operations: integers, fma, square root, and products that never feed a bare addition, so
+ * that no compiler can contract them. All of them are free of branches, so a loop over sixteen of them is
+ * vector code (cpu/fast/random.c). */
 #ifndef GAL_RANDOM_H
 #define GAL_RANDOM_H
 #include <math.h>

@@ -1,4 +1,4 @@
--- The activations by name, from C's list (GAL_ACTIVATIONS in galrun.h): for all that takes one by its name.
+-- The activations by name, from C's list (GAL_ACTIVATIONS in galrun_ops.h): for all that takes one by its name.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local C = ffi.C

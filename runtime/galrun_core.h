@@ -1,0 +1,144 @@
+/* galrun_core.h: the core of galrun.h: status codes, memory, devices, tensors and programs. galrun.h has the
+ * conventions. */
+#ifndef GALRUN_CORE_H
+#define GALRUN_CORE_H
+
+#ifdef GAL_CDEF
+#define GAL_API
+#else
+#include <stddef.h>
+#include <stdint.h>
+#define GAL_API __attribute__((visibility("default")))
+#endif
+
+#if defined(__cplusplus) && !defined(GAL_CDEF)
+#define GAL_BEGIN extern "C" {
+#define GAL_END }
+#else
+#define GAL_BEGIN
+#define GAL_END
+#endif
+
+#define GAL_RANK 8 /* the largest number of dimensions */
+
+GAL_BEGIN
+
+typedef enum gal_status {
+    GAL_OK = 0,
+    GAL_SHAPE,      /* a wrong shape or count */
+    GAL_TYPE,       /* a wrong dtype or column type */
+    GAL_VALUE,      /* a value out of range, a NaN where none may be */
+    GAL_MEMORY,     /* the machine has no memory left */
+    GAL_BUDGET,     /* the soft limit is reached: collect garbage and try again */
+    GAL_DEVICE,     /* the device can't be had, or tensors are on two */
+    GAL_STATE,      /* called at the wrong time */
+    GAL_FILE,       /* a file is missing, malformed or can't be written */
+    GAL_INTERRUPTED /* Ctrl-C */
+} gal_status;
+
+typedef enum gal_dtype {
+    GAL_F32 = 0,
+    GAL_U8,
+    GAL_I64,
+    GAL_F64 /* accumulators inside the runtime; Lua reads it with item() and totable() */
+} gal_dtype;
+
+/* The sentence of the last failure in this thread, valid until the next one in it; never NULL. */
+GAL_API const char *gal_error(void);
+/* The next notice, NULL where there is none: a sentence that tells the user how something is done (that it is
+ * slow here, and why). The library never prints. */
+GAL_API const char *gal_notice(void);
+/* Leaves a notice, unless one with the same text was left before. */
+GAL_API void gal_leave_notice(const char *sentence);
+GAL_API const char *gal_version(void);
+
+/* ---- interrupts and time ---- */
+/* The host's SIGINT handler sets the flag; long loops poll it. */
+GAL_API void gal_interrupt_set(int on);
+GAL_API int gal_interrupted(void);
+/* Seconds on the monotonic clock. */
+GAL_API double gal_now(void);
+
+/* ---- devices ---- */
+/* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */
+GAL_API gal_status gal_device_open(const char *name);
+/* How many threads kernels and the host's loops use; n > 0 sets it. At first: the cores that this process may
+ * use. */
+GAL_API int gal_threads(int n);
+/* Which of the CPU's kernels were chosen when the program started: "avx512", "avx2" or "plain". */
+GAL_API const char *gal_cpu_isa(void);
+
+/* ---- memory, in bytes, all devices together ---- */
+typedef struct gal_memory_info {
+    int64_t live;     /* in tensors that exist now, the used part of arenas included */
+    int64_t peak;     /* the largest that live has been */
+    int64_t reserved; /* held from the system: live, free lists and arenas */
+    int64_t limit;    /* the soft limit on live */
+    int64_t tensors;  /* tensor handles that exist outside arenas */
+} gal_memory_info;
+GAL_API void gal_memory(gal_memory_info *info);
+GAL_API void gal_memory_set_limit(int64_t bytes);
+/* Gives free lists back to the system. */
+GAL_API void gal_memory_trim(void);
+/* Bytes allocated outside arenas since the last call with reset != 0: tells Lua when to collect. */
+GAL_API int64_t gal_memory_allocated(int reset);
+
+/* A scope: tensors made until it closes live in an arena and vanish together; the same sequence of
+ * allocations gets the same addresses each time. Scopes nest. While scopes are paused tensors are made
+ * outside the arena; pauses nest. */
+GAL_API gal_status gal_scope_open(void);
+GAL_API gal_status gal_scope_close(void);
+GAL_API int gal_scope_depth(void);
+GAL_API void gal_scope_pause(void);
+GAL_API void gal_scope_resume(void);
+
+/* ---- tensors ---- */
+typedef struct gal_storage gal_storage; /* a block of memory on one device; views share it */
+typedef struct gal_tensor {
+    void *data; /* element {0, 0, ...} on the device */
+    gal_storage *storage;
+    int32_t dtype, rank;
+    int64_t shape[GAL_RANK];
+    int64_t stride[GAL_RANK]; /* in elements; 0 along a broadcast dimension */
+    /* 1: the handle itself is in an arena, never free it; 2: only the memory that it views is. */
+    int32_t in_arena;
+} gal_tensor;
+
+/* A new tensor, contiguous, its contents undefined. The caller owns it (gal_tensor_free) unless a scope is
+ * open. */
+GAL_API gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int rank,
+                                  const int64_t *shape);
+/* A view of x's storage; offset in elements from x's first element. GAL_SHAPE where it would reach outside
+ * the storage. */
+GAL_API gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape,
+                                   const int64_t *stride, int64_t offset);
+/* A contiguous copy of x that outlives every scope. */
+GAL_API gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x);
+/* Does nothing to NULL and to handles in an arena. */
+GAL_API void gal_tensor_free(gal_tensor *x);
+GAL_API const char *gal_tensor_device(const gal_tensor *x);
+GAL_API int64_t gal_tensor_count(const gal_tensor *x);
+GAL_API int gal_tensor_contiguous(const gal_tensor *x);
+/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. read
+ * fails while a program is being recorded: every replay would reuse the value read now. */
+GAL_API gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count);
+GAL_API gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count);
+
+/* ---- programs: a list of kernel calls, recorded once and replayed by one call ---- */
+typedef struct gal_program gal_program;
+/* From here on every op runs and is also recorded; tensors are made in the program's own arena and live as
+ * long as it does. */
+GAL_API gal_status gal_program_begin(gal_program **out, const char *device);
+GAL_API gal_status gal_program_end(gal_program *program);
+/* Ends a recording that failed, and frees the program. */
+GAL_API gal_status gal_program_abandon(gal_program *program);
+/* Runs the list `times` times over. GAL_INTERRUPTED between two runs after Ctrl-C. */
+GAL_API gal_status gal_program_replay(gal_program *program, int64_t times);
+GAL_API void gal_program_free(gal_program *program);
+GAL_API int64_t gal_program_length(const gal_program *program);
+/* Whether one is being recorded. */
+GAL_API int gal_recording(void);
+
+GAL_END
+
+#endif
