@@ -53,7 +53,9 @@ end)
 
 check.case("lua/README.md names every function of gal and every method of tensors", function()
   local document = assert(io.open(root .. "/lua/README.md")):read "*a"
-  for name in pairs(require "gal") do check.that(document:find("gal%." .. name .. "%f[%W]"), "gal." .. name) end
+  for name in pairs(require "gal") do
+    check.that(document:find("gal%." .. name .. "%f[%W]"), "gal." .. name)
+  end
   for name in pairs(require("gal.tensor").methods) do
     check.that(document:find("%f[%w]" .. name .. "%f[^%w_]"), "x:" .. name)
   end
