@@ -1,6 +1,6 @@
--- images: sets of images that need not be in memory, rows of a .npy file or of a tensor, cropped and binned
--- as they are read. A set stands where a tensor {N, H, W, 3} would: size, shape, dtype, narrow, rows. The
--- reading is C's (runtime/io/images.c); where survey's cutouts come from is gal.data's business.
+-- images: sets of images that need not be in memory: rows of a .npy file or of a tensor, cropped and binned
+-- as they are read. A set is used like a tensor {N, H, W, 3}: size, shape, dtype, narrow, rows. C reads them
+-- (runtime/io/images.c); gal.data.cutouts makes the .npy file of a survey.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
@@ -14,7 +14,7 @@ local methods, Images = {}, {}
 
 local out, loaded = ffi.new "gal_images *[1]", ffi.new "gal_loader *[1]"
 
---- is_set(v): whether v is a set of images as made here.
+--- is_set(v): whether v is a set of images.
 function images.is_set(v) return getmetatable(v) == Images end
 
 -- shape is a fresh table, as a tensor's is.
@@ -35,12 +35,13 @@ end
 local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
 
 --- open(path[, {crop = 0, bin = 1, hashes = list}]): the images of a .npy file, uint8 {N, height, width, 3};
--- of each its central crop x crop pixels (0: all), averaged over bin x bin. hashes: one of each image's
--- contents, by which sets are told apart without reading them.
+-- of each the central crop x crop pixels (0: all), averaged over bin x bin. hashes: a list {N} of a hash of
+-- each image's pixels, so that sets can be told apart without reading them.
 function images.open(path, options)
   options = known("images", options, { "crop", "bin", "hashes" })
   check(C.gal_images_open(out, path))
-  local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = options.crop or 0, bin = options.bin or 1 }
+  local crop, bin = options.crop or 0, options.bin or 1
+  local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin }
   check(C.gal_images_shape(self.h, self.crop, self.bin))
   self.image = { side(self.h, 0), side(self.h, 1), 3 }
   return self
@@ -63,7 +64,7 @@ end
 function methods:device() return "cpu" end
 function methods:shape_text() return core.shape_text(self.shape) end
 
---- images:narrow(1, first, count): those images as a tensor, read now.
+--- images:narrow(1, first, count): the images from `first` on, `count` of them, as a tensor, read now.
 function methods:narrow(_, first, count)
   local shape = self.shape
   shape[1] = count
@@ -83,8 +84,9 @@ function methods:rows(positions)
   return wrap{ dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin }
 end
 
---- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: a number from 0 to
--- 7 each, 4 mirrors left for right, then the rest is quarter turns anticlockwise.
+--- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: for each a number
+-- from 0 to 7: from 4 on it is mirrored left for right; then its remainder by 4 is quarter turns
+-- anticlockwise.
 function methods:read(positions, turns)
   local n, shape = #positions, self.shape
   local index, bytes = ffi.new("int64_t[?]", n + 1), ffi.new("uint8_t[?]", n + 1)
@@ -103,15 +105,17 @@ function methods:moments()
   local sums, squares = ffi.new("double[?]", channels), ffi.new("double[?]", channels)
   check(C.gal_images_moments(sums, squares, self.h, channels))
   local mean, square = {}, {}
-  for c = 1, channels do mean[c], square[c] = sums[c - 1] / pixels / 255, squares[c - 1] / pixels / 255 ^ 2 end
+  for c = 1, channels do
+    mean[c], square[c] = sums[c - 1] / pixels / 255, squares[c - 1] / pixels / 255 ^ 2
+  end
   return mean, square
 end
 
 --- images:square(): whether the eight symmetries of a square keep their shape.
 function methods:square() return #self.image == 3 and self.image[1] == self.image[2] end
 
---- images:fingerprint(h): a hash of the set, mixed with h: of the images' hashes where they are known, else
--- of all pixels.
+--- images:fingerprint(h): a hash of the set, mixed with the hash h: of the images' hashes where they are
+-- known, else of all pixels.
 function methods:fingerprint(h)
   local text
   if self.hashes then
@@ -133,7 +137,7 @@ end
 local Loader = {}
 Loader.__index = Loader
 
---- images:loader(batch): a thread that reads batches of so many images ahead.
+--- images:loader(batch): a thread that reads batches of `batch` images ahead of their use.
 function methods:loader(batch)
   check(C.gal_loader_new(loaded, self.h, batch))
   local shape = self.shape

@@ -1,6 +1,6 @@
 -- Tables of named columns: catalogues from .csv and .fits files, and tables made from Lua lists and tensors.
--- Columns keep their own type in C (float64, int64, text); what comes out is a float32 tensor, doubles, or
--- strings, as asked.
+-- Columns keep their own type in C (float64, int64, text); they are read as float32 tensors, as doubles or as
+-- strings.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local options_of = require "gal.base.options"
@@ -41,7 +41,9 @@ local function find(t, name)
 end
 
 local function column(t, op, name)
-  if getmetatable(t) ~= Table then raise("%s: called with %s, expected a table: t:%s(name)", op, kind(t), op) end
+  if getmetatable(t) ~= Table then
+    raise("%s: called with %s, expected a table: t:%s(name)", op, kind(t), op)
+  end
   if type(name) ~= "string" then raise("%s: name is %s, expected the name of a column", op, kind(name)) end
   local i, matches = find(t, name)
   if i then return i end
@@ -51,7 +53,8 @@ local function column(t, op, name)
   if hint == "" then
     local listed = {}
     for k = 1, math.min(20, #t.names) do listed[k] = t.names[k] end
-    hint = #t.names == 0 and "" or (": it has %s%s"):format(table.concat(listed, ", "), #t.names > 20 and (", … (%d in all)"):format(#t.names) or "")
+    local more = #t.names > 20 and (", … (%d in all)"):format(#t.names) or ""
+    hint = #t.names == 0 and "" or (": it has %s%s"):format(table.concat(listed, ", "), more)
   end
   raise("%s: %s has no column %q%s", op, where, name, hint)
 end
@@ -66,8 +69,7 @@ function methods.has(t, name)
 end
 
 --- t:column(name) --> a float32 tensor {rows}, or {rows, width} for a column of vectors; missing values are
--- NaN, -9999 is left as it is. Text that is no number
---- raises, naming row and column. Names ignore case.
+-- NaN, -9999 is left as it is. Text that is no number raises, naming row and column. Names ignore case.
 function methods.column(t, name)
   local i = column(t, "column", name)
   local n = width(t, i)
@@ -125,8 +127,7 @@ function methods.unit(t, name)
 end
 
 --- t:save(path): writes a .csv or .fits file, complete or not at all. Numbers read back exactly, missing ones
--- are empty (CSV), NaN or TNULL (FITS); columns of a
---- FITS file keep their types and units. Returns t.
+-- are empty (CSV), NaN or TNULL (FITS); columns of a FITS file keep their types and units. Returns t.
 function methods.save(t, path)
   if getmetatable(t) ~= Table then raise("save: called with %s, expected a table: t:save(path)", kind(t)) end
   if type(path) ~= "string" then raise("save: path is %s, expected a string", kind(path)) end
@@ -135,7 +136,8 @@ function methods.save(t, path)
 end
 
 function Table.__tostring(t)
-  return ("table %s: %d rows, %d columns: %s"):format(t.path or "in memory", t.rows, #t.names, table.concat(t.names, ", "))
+  local place, names = t.path or "in memory", table.concat(t.names, ", ")
+  return ("table %s: %d rows, %d columns: %s"):format(place, t.rows, #t.names, names)
 end
 
 -- ---- columns made here ----
@@ -145,11 +147,14 @@ end
 local function tensor_values(op, name, x)
   tensor.live(x, op, name)
   local shape = x.shape
-  if #shape ~= 1 and #shape ~= 2 then raise("%s: column %q is a tensor %s, expected shape {rows} or {rows, width}", op, name, x:shape_text()) end
+  if #shape ~= 1 and #shape ~= 2 then
+    raise("%s: column %q is a tensor %s, expected shape {rows} or {rows, width}", op, name, x:shape_text())
+  end
   local rows, n = shape[1], shape[2] or 1
   local whole = x.dtype ~= "float32"
   local count = rows * n
-  local read = ffi.new(x.dtype == "int64" and "int64_t[?]" or x.dtype == "uint8" and "uint8_t[?]" or "float[?]", count + 1)
+  local c_type = ({ int64 = "int64_t[?]", uint8 = "uint8_t[?]" })[x.dtype] or "float[?]"
+  local read = ffi.new(c_type, count + 1)
   check(C.gal_tensor_read(tensor.dense(x).h, read, count))
   local values = ffi.new(whole and "int64_t[?]" or "double[?]", count + 1)
   for k = 0, count - 1 do values[k] = read[k] end
@@ -157,8 +162,7 @@ local function tensor_values(op, name, x)
   return whole and C.GAL_COLUMN_I64 or C.GAL_COLUMN_F64, letter:byte(), n, values, rows
 end
 
--- The same of a list of numbers or strings, or of lists of them, all of one length. Where row k is wrong, its
--- number is said.
+-- The same of a list of numbers or strings, or of lists of them, all of one length. Errors name the row.
 local function list_values(op, name, given)
   local rows = #given
   local n = type(given[1]) == "table" and #given[1] or 1
@@ -167,18 +171,25 @@ local function list_values(op, name, given)
   if nested then first = given[1][1] end
   local wanted = type(first)
   if rows == 0 then raise("%s: column %q is an empty list, expected a value for each row", op, name) end
-  if wanted ~= "string" and wanted ~= "number" then raise("%s: column %q begins with %s, expected numbers or strings", op, name, kind(first)) end
+  if wanted ~= "string" and wanted ~= "number" then
+    raise("%s: column %q begins with %s, expected numbers or strings", op, name, kind(first))
+  end
   local flat = {}
   for row = 1, rows do
     local value = given[row]
     if nested and (type(value) ~= "table" or #value ~= n) then
-      raise("%s: column %q has %s in row %d, expected a list of %d as in row 1", op, name, type(value) == "table" and "a list of " .. #value or kind(value), row, n)
+      local item = type(value) == "table" and "a list of " .. #value or kind(value)
+      raise("%s: column %q has %s in row %d, expected a list of %d as in row 1", op, name, item, row, n)
     end
     for k = 1, n do
       local item = value
       if nested then item = value[k] end
-      if type(item) ~= wanted then raise("%s: column %q has %s in row %d, expected a %s as in row 1", op, name, kind(item), row, wanted) end
-      if wanted == "string" and item:find("%z") then raise("%s: column %q has a zero byte in row %d", op, name, row) end
+      if type(item) ~= wanted then
+        raise("%s: column %q has %s in row %d, expected a %s as in row 1", op, name, kind(item), row, wanted)
+      end
+      if wanted == "string" and item:find("%z") then
+        raise("%s: column %q has a zero byte in row %d", op, name, row)
+      end
       flat[(row - 1) * n + k] = item
     end
   end
@@ -188,27 +199,36 @@ end
 
 local function values_of(op, name, given)
   if tensor.is_tensor(given) then return tensor_values(op, name, given) end
-  if type(given) ~= "table" then raise("%s: column %q is %s, expected a list or a tensor {rows}", op, name, kind(given)) end
+  if type(given) ~= "table" then
+    raise("%s: column %q is %s, expected a list or a tensor {rows}", op, name, kind(given))
+  end
   return list_values(op, name, given)
 end
 
 local function check_name(op, name)
-  if type(name) ~= "string" or name == "" or name:find("%z") then raise("%s: a column is named by %s, expected a string", op, kind(name)) end
+  if type(name) ~= "string" or name == "" or name:find("%z") then
+    raise("%s: a column is named by %s, expected a string", op, kind(name))
+  end
 end
 
 -- Appends a column to the C table h.
 local function add(h, name, column_type, letter, n, values)
-  check(C.gal_table_add(h, name, column_type, letter, n, type(values) == "string" and ffi.cast("const char *", values) or values))
+  local pointer = type(values) == "string" and ffi.cast("const char *", values) or values
+  check(C.gal_table_add(h, name, column_type, letter, n, pointer))
 end
 
---- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last: a
--- list of numbers or strings, or of lists of them, a
---- tensor {rows} or {rows, width}. NaN is missing. Returns t.
+--- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last.
+-- values: a list of numbers or strings, or of lists of them, or a tensor {rows} or {rows, width}; NaN is
+-- missing. Returns t.
 function methods.set(t, name, values)
-  if getmetatable(t) ~= Table then raise("set: called with %s, expected a table: t:set(name, values)", kind(t)) end
+  if getmetatable(t) ~= Table then
+    raise("set: called with %s, expected a table: t:set(name, values)", kind(t))
+  end
   check_name("set", name)
   local i, matches = find(t, name)
-  if matches > 1 and not i then raise("set: %s has %d columns named %q", t.path or "the table", matches, name) end
+  if matches > 1 and not i then
+    raise("set: %s has %d columns named %q", t.path or "the table", matches, name)
+  end
   local column_type, letter, n, c_values, rows = values_of("set", name, values)
   if rows ~= t.rows then raise("set: column %q has %d rows, the table has %d", name, rows, t.rows) end
   add(t.h, name, column_type, letter, n, c_values)
@@ -216,7 +236,7 @@ function methods.set(t, name, values)
   return refresh(t)
 end
 
---- t:drop(name): takes a column out. Returns t.
+--- t:drop(name): removes a column. Returns t.
 function methods.drop(t, name)
   check(C.gal_table_remove(t.h, column(t, "drop", name)))
   return refresh(t)
@@ -229,14 +249,19 @@ local function row_numbers(t, rows)
     if #rows.shape ~= 1 then raise("select: rows is a tensor %s, expected shape {n}", rows:shape_text()) end
     rows = rows:totable()
   end
-  if type(rows) ~= "table" then raise("select: rows is %s, expected a list or a tensor of row numbers, or a list of booleans", kind(rows)) end
+  if type(rows) ~= "table" then
+    raise("select: rows is %s, expected a list or a tensor of row numbers, or a list of booleans", kind(rows))
+  end
   local numbers, n = ffi.new("int64_t[?]", #rows + 1), 0
   local masked = type(rows[1]) == "boolean"
-  if masked and #rows ~= t.rows then raise("select: rows has %d booleans, the table has %d rows", #rows, t.rows) end
+  if masked and #rows ~= t.rows then
+    raise("select: rows has %d booleans, the table has %d rows", #rows, t.rows)
+  end
   for k = 1, #rows do
     local row = rows[k]
     if type(row) ~= (masked and "boolean" or "number") then
-      raise("select: rows[%d] is %s, expected a %s", k, kind(row), masked and "boolean as rows[1]" or "row number")
+      local wanted = masked and "boolean as rows[1]" or "row number"
+      raise("select: rows[%d] is %s, expected a %s", k, kind(row), wanted)
     end
     if masked then
       numbers[n], n = k - 1, row and n + 1 or n
@@ -250,7 +275,9 @@ end
 --- t:select(rows) --> a new table of those rows, in that order: rows is a list or a tensor {n} of row numbers
 -- from 1, or a list of booleans, one for each row.
 function methods.select(t, rows)
-  if getmetatable(t) ~= Table then raise("select: called with %s, expected a table: t:select(rows)", kind(t)) end
+  if getmetatable(t) ~= Table then
+    raise("select: called with %s, expected a table: t:select(rows)", kind(t))
+  end
   local numbers, n = row_numbers(t, rows)
   check(C.gal_table_select(out, t.h, numbers, n))
   local chosen = wrap(out[0])
@@ -290,18 +317,18 @@ end
 module.adopt = wrap
 
 --- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a
--- FITS file, or that in HDU n (0 is the primary, 1 the
---- first extension). gal.table{z = values, objID = {"12", …}} --> a table of columns as t:set takes them; ids
--- first, then by name.
---- It has t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name),
--- t:unit(name), t:set(name, values), t:drop(name),
---- t:select(rows), t:save(path).
+-- FITS file, or the table in HDU n (0 is the primary, 1 the first extension). gal.table{z = values, objID =
+-- {"12", …}} --> a table of these columns, values as t:set takes them; ids first, then by name. A table has
+-- t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name),
+-- t:set(name, values), t:drop(name), t:select(rows), t:save(path).
 function module.open(source, options)
   if type(source) == "table" and not tensor.is_tensor(source) then
     if options ~= nil then raise("table: options are for files, expected none beside columns") end
     return make(source)
   end
-  if type(source) ~= "string" then raise("table: path is %s, expected a string or a table of columns", kind(source)) end
+  if type(source) ~= "string" then
+    raise("table: path is %s, expected a string or a table of columns", kind(source))
+  end
   options = options_of.known("table", options, { "hdu" })
   local hdu = options_of.integer("table", options, "hdu", -1, 0, 1e6)
   check(C.gal_table_open(out, source, hdu))

@@ -202,6 +202,40 @@ check.case("equal ids are equal galaxies, but not in mock surveys of different s
   check.equal({ same(2, 3), same(3, 2), same(3, 4), same(1, 2), same(2, 1), data.same_ids("gone.fits", paths[2]) }, { false, false, true, true, true, true })
 end)
 
+-- ---- the parts of data.open ----
+
+local open = require "gal.data.open"
+
+check.case("a row falls out under the first cut that it fails", function()
+  local function odd(k) return k % 2 == 0 end
+  local function large(k) return k > 4 end
+  local rows, dropped = open.rows_of(9, { { "that are odd", odd }, { "of at most 4", large } })
+  check.equal(rows, { 6, 8 })
+  check.equal(dropped, { { reason = "that are odd", count = 5 }, { reason = "of at most 4", count = 2 } })
+  check.equal({ open.rows_of(2, {}) }, { { 1, 2 }, {} })
+end)
+
+check.case("a matrix has the columns in order, then a mark for each filled one, and is dereddened", function()
+  local a = { name = "a", values = { 1, -9999, 3, 4 } }
+  local b = { name = "b", values = { 10, 20, 1 / 0, 40 }, extinction = { 1, 2, 3, 4 } }
+  local x, names = open.matrix_of({ a, b }, { 4, 2, 3 }, { b = 7 })
+  check.equal(names, { "a", "b", "b_missing" })
+  check.equal(x:device(), "cpu")
+  check.equal(x, { { 4, 36, 0 }, { 0 / 0, 18, 0 }, { 3, 7, 1 } })
+  check.equal({ open.matrix_of({}, { 1 }, {}) }, { nil, {} })
+end)
+
+check.case("each galaxy gets its own image, and damaged ones are listed by their ids", function()
+  local sets = require "gal.images"
+  local pixels = gal.arange(0, 3):reshape{ 4, 1, 1, 1 }
+  local found = { images = sets.of(pixels), row = { x = 3, y = 1, z = 4 }, problem = { w = "w.jpg is empty" } }
+  local s = { ids = { "y", "z" } }
+  open.attach_images(s, { "x", "w", "y", "z" }, found, { crop = 2 })
+  check.equal(s.images:narrow(1, 1, 2), { { { { 0 } } }, { { { 3 } } } })
+  check.equal(s.damaged, { { id = "w", problem = "w.jpg is empty" } })
+  check.equal(s.prepared, { crop = 2, bin = 1, resize = 0 })
+end)
+
 check.case("what is wrong with a survey is said in one sentence", function()
   check.raises(function() data.open "nowhere/at/all" end, "no survey at nowhere/at/all: expected a table", true)
   check.raises(function() data.open(write(HEADER)) end, "the table has no rows", true)

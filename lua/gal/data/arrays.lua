@@ -1,5 +1,6 @@
--- Arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that are written in
--- pieces. Formats are C's (runtime/io); here they become tensors and tables by name.
+-- data/arrays: arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that
+-- are written in pieces. C reads and writes the formats (runtime/io); here they become tensors and tables by
+-- name.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
@@ -10,19 +11,21 @@ local file = {}
 
 local out = ffi.new "gal_arrays *[1]"
 
--- The format that a path's end tells: "npy", "npz" or "safetensors".
+-- The format by the path's ending: "npy", "npz" or "safetensors".
 local function format_of(op, path)
   if type(path) ~= "string" then raise("%s: path is %s, expected a string", op, kind(path)) end
   local extension = path:lower():match("%.(%w+)$")
   if extension ~= "npy" and extension ~= "npz" and extension ~= "safetensors" then
-    raise("%s: %s is %s, expected a name that ends in .npy, .npz or .safetensors", op, path, extension and "a ." .. extension .. " file" or "a name without an ending")
+    local found = extension and "a ." .. extension .. " file" or "a name without an ending"
+    raise("%s: %s is %s, expected a name that ends in .npy, .npz or .safetensors", op, path, found)
   end
   return extension
 end
 
 -- Array i (from 0) as a tensor on the CPU.
 local function read(arrays, i)
-  local y = core.create(C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i), C.gal_arrays_shape(arrays, i), "cpu")
+  local dtype, rank = C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i)
+  local y = core.create(dtype, rank, C.gal_arrays_shape(arrays, i), "cpu")
   check(C.gal_arrays_read(y.h, arrays, i))
   return y
 end
@@ -31,17 +34,19 @@ end
 local function read_all(format, arrays)
   if format == "npy" then return read(arrays, 0) end
   local tensors, metadata = {}, {}
-  for i = 0, tonumber(C.gal_arrays_count(arrays)) - 1 do tensors[ffi.string(C.gal_arrays_name(arrays, i))] = read(arrays, i) end
+  for i = 0, tonumber(C.gal_arrays_count(arrays)) - 1 do
+    tensors[ffi.string(C.gal_arrays_name(arrays, i))] = read(arrays, i)
+  end
   for i = 0, tonumber(C.gal_arrays_metadata(arrays)) - 1 do
-    metadata[ffi.string(C.gal_arrays_metadata_key(arrays, i))] = ffi.string(C.gal_arrays_metadata_value(arrays, i))
+    local key, value = C.gal_arrays_metadata_key(arrays, i), C.gal_arrays_metadata_value(arrays, i)
+    metadata[ffi.string(key)] = ffi.string(value)
   end
   return tensors, metadata
 end
 
 --- gal.load(path) --> a tensor (.npy), or a table of tensors by name (.npz, .safetensors) and one of
--- metadata, strings by key (empty for .npz); on the CPU. uint8 and bool
---- become uint8, 32- and 64-bit integers int64, everything else float32. Raises where the file is missing,
--- cut short or malformed.
+-- metadata, strings by key (empty for .npz); on the CPU. uint8 and bool become uint8, 32- and 64-bit integers
+-- int64, everything else float32. Raises where the file is missing, cut short or malformed.
 function file.load(path)
   local format = format_of("load", path)
   check(C.gal_arrays_open(out, path))
@@ -71,10 +76,14 @@ end
 -- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept
 -- alive by the caller.
 local function by_name(extension, value)
-  if type(value) ~= "table" or core.is_tensor(value) then raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension) end
+  if type(value) ~= "table" or core.is_tensor(value) then
+    raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension)
+  end
   local names = keys("a tensor's name", value)
   local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
-  for i, name in ipairs(names) do tensors[i - 1] = core.live(value[name], "save", ("value[%q]"):format(name)).h end
+  for i, name in ipairs(names) do
+    tensors[i - 1] = core.live(value[name], "save", ("value[%q]"):format(name)).h
+  end
   return names, tensors, #names
 end
 
@@ -85,22 +94,27 @@ end
 
 local function save_safetensors(path, value, metadata)
   local names, tensors, n = by_name("safetensors", value)
-  if type(metadata) ~= "table" and metadata ~= nil then raise("save: metadata is %s, expected a table of strings by key", kind(metadata)) end
+  if type(metadata) ~= "table" and metadata ~= nil then
+    raise("save: metadata is %s, expected a table of strings by key", kind(metadata))
+  end
   metadata = metadata or {}
   local fields, texts = keys("a key of metadata", metadata), {}
   for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
   local c_names = ffi.new("const char *[?]", n + 1, names)
-  local c_fields, c_texts = ffi.new("const char *[?]", #fields + 1, fields), ffi.new("const char *[?]", #fields + 1, texts)
+  local c_fields = ffi.new("const char *[?]", #fields + 1, fields)
+  local c_texts = ffi.new("const char *[?]", #fields + 1, texts)
   check(C.gal_safetensors_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
 end
 
 --- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or
--- .safetensors, the latter with metadata (strings by key). The file
---- is complete under its name or not there at all; an old one stays until then.
+-- .safetensors, the latter with metadata (strings by key). The file appears under its name when it is
+-- complete; an old one stays until then.
 function file.save(path, value, metadata)
   local extension = format_of("save", path)
   if extension == "safetensors" then return save_safetensors(path, value, metadata) end
-  if metadata ~= nil then raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension) end
+  if metadata ~= nil then
+    raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension)
+  end
   if extension == "npz" then return save_npz(path, value) end
   check(C.gal_npy_write(path, core.live(value, "save", "value").h))
 end
@@ -112,10 +126,12 @@ Stream.__index = Stream
 local stream = ffi.new "gal_npy_stream *[1]"
 
 --- file.stream(path, shape) --> s, a .npy file of that shape, float32, whose values come in pieces in
--- row-major order: s:put(tensor) adds one, s:commit() ends it. Only
---- then has the file its name; s:abandon(), or that s is forgotten, leaves nothing behind.
+-- row-major order: s:put(tensor) adds a piece, s:commit() ends the file and gives it its name. Before that
+-- s:abandon(), or the loss of s, leaves nothing behind.
 function file.stream(path, shape)
-  if format_of("stream", path) ~= "npy" then raise("stream: %s is no .npy, the only format that is written in pieces", path) end
+  if format_of("stream", path) ~= "npy" then
+    raise("stream: %s is no .npy, the only format that is written in pieces", path)
+  end
   if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
   for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
   check(C.gal_npy_stream_open(stream, path, C.GAL_F32, #shape, ffi.new("int64_t[?]", #shape + 1, shape)))

@@ -1,5 +1,5 @@
--- data/columns: from a table's columns to what each galaxy has of them: SDSS's names, the extinction that
--- comes off a magnitude, what counts as missing, and the reasons for which a row falls out. A column here is
+-- data/columns: the columns of a survey's table: SDSS's names, the extinction that is subtracted from a
+-- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
 -- {name, values {rows}, extinction {rows} or nil, extinction_name}.
 local folder = require "gal.base.path"
 local raise = require("gal.base.errors").raise
@@ -12,11 +12,15 @@ local function missing(value)
   return value ~= value or value == MISSING or value == math.huge or value == -math.huge
 end
 
---- The table file at path: path itself, or the catalogue in the folder of that name.
+--- data.find(path): the table file at path: path itself, or the catalogue in the folder of that name. Raises
+-- where there is none.
 function columns.find(path)
   local kind = folder.kind(path)
   if kind == "file" then return path end
-  if not kind then raise("no survey at %s: expected a table (.fits, .csv, either also as .gz) or a folder with catalog.fits or catalog.csv", path) end
+  if not kind then
+    raise("no survey at %s: expected a table (.fits, .csv, either also as .gz) or a folder with catalog.fits "
+      .. "or catalog.csv", path)
+  end
   for _, name in ipairs{ "catalog.fits", "catalog.fits.gz", "catalog.csv", "catalog.csv.gz" } do
     local candidate = path:gsub("/+$", "") .. "/" .. name
     if folder.kind(candidate) == "file" then return candidate end
@@ -24,7 +28,8 @@ function columns.find(path)
   raise("no catalogue in the folder %s: expected catalog.fits or catalog.csv", path)
 end
 
---- Reasons to drop a galaxy for want of its image: ids {rows}, found as gal.data.cutouts has it.
+--- columns.image_cuts(ids, found): the cuts, as sample_cuts, of rows without an image. ids {rows}; found:
+-- gal.data.cutouts' answer for them.
 function columns.image_cuts(ids, found)
   return {
     { "without a cutout", function(k) return found.row[ids[k]] ~= nil or found.problem[ids[k]] ~= nil end },
@@ -32,20 +37,8 @@ function columns.image_cuts(ids, found)
   }
 end
 
---- How a survey's images were prepared, and which could not be decoded, in lines.
-function columns.describe_images(survey)
-  local p, image = survey.prepared, survey.images.image
-  local how = { ("images:  %d x %d pixels"):format(image[1], image[2]) }
-  if p.resize > 0 then how[#how + 1] = ("cutouts scaled to %d x %d"):format(p.resize, p.resize) end
-  if p.crop > 0 then how[#how + 1] = ("the central %d x %d"):format(p.crop, p.crop) end
-  if p.bin > 1 then how[#how + 1] = ("means over %d x %d"):format(p.bin, p.bin) end
-  local lines = { table.concat(how, ", ") }
-  for i = 1, math.min(#survey.damaged, 5) do lines[#lines + 1] = "damaged: " .. survey.damaged[i].problem end
-  if #survey.damaged > 5 then lines[#lines + 1] = ("damaged: %d more, listed in cutouts.csv"):format(#survey.damaged - 5) end
-  return lines
-end
-
---- Whether the table has a column of that name, case ignored; returns the name as the table spells it.
+--- columns.spelling(table_, name): the name of that column as the table spells it, case ignored; nil where it
+-- has none.
 function columns.spelling(table_, name)
   local wanted = name:lower()
   for _, candidate in ipairs(table_.names) do
@@ -53,10 +46,10 @@ function columns.spelling(table_, name)
   end
 end
 
---- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086
--- tau_V.
+-- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
 local function values_of(source, name)
-  if not columns.spelling(source, name) and name:lower() == "a_v" and columns.spelling(source, "tauv_cont") then
+  local derived = name:lower() == "a_v" and not columns.spelling(source, name)
+  if derived and columns.spelling(source, "tauv_cont") then
     local values = source:column("tauv_cont"):totable()
     for k = 1, #values do
       if not missing(values[k]) then values[k] = 1.086 * values[k] end
@@ -66,11 +59,15 @@ local function values_of(source, name)
   return source:column(name):totable()
 end
 
--- SDSS's apparent magnitudes, in lower case: these and no others does Galactic extinction come off.
-local APPARENT = { modelmag = true, cmodelmag = true, petromag = true, psfmag = true, fibermag = true, fiber2mag = true, devmag = true, expmag = true }
+-- SDSS's apparent magnitudes, in lower case: extinction is subtracted from these only.
+local APPARENT = {
+  modelmag = true, cmodelmag = true, petromag = true, psfmag = true, fibermag = true, fiber2mag = true,
+  devmag = true, expmag = true,
+}
 
---- A requested column: {name, values {rows}, extinction {rows} or nil}. modelMag_u and its like are paired
--- with extinction_u where they are to be dereddened.
+--- columns.requested(source, name, dereddened): the column of that name of the table `source`. Where
+-- dereddened is true, modelMag_u and its like are paired with extinction_u. Raises where the table has no
+-- such column.
 function columns.requested(source, name, dereddened)
   local column = { name = name, values = values_of(source, name) }
   local kind, band = name:lower():match "^(%w+)_([ugriz])$"
@@ -82,8 +79,8 @@ function columns.requested(source, name, dereddened)
   return column
 end
 
---- What a row must pass besides having its values: a list of {reason, test(row)}, in the order in which
--- reasons are counted.
+--- columns.sample_cuts(source, sample): the cuts of a sample, "none" or "paper", on the rows of the table
+-- `source`: a list of {reason, test(row)}, in the order in which reasons are counted.
 function columns.sample_cuts(source, sample)
   if sample == "none" then return {} end
   if sample ~= "paper" then raise('sample is "%s", expected "none" or "paper"', tostring(sample)) end
@@ -115,12 +112,15 @@ function columns.sample_cuts(source, sample)
     { "with a_v below 0", function(k) return not missing(a_v[k]) and a_v[k] >= 0 end },
   }
   for _, band in ipairs{ "u", "g", "r", "i", "z" } do
-    cuts[#cuts + 1] = { ("with modelMag_%s outside 10 to 25"):format(band), within("modelMag_" .. band, 10, 25) }
+    local magnitude = "modelMag_" .. band
+    cuts[#cuts + 1] = { ("with %s outside 10 to 25"):format(magnitude), within(magnitude, 10, 25) }
   end
   return cuts
 end
 
---- Reasons to drop a row because a value is missing, in the order theta, context.
+--- columns.missing_cuts(theta, context, masked): the cuts, as sample_cuts, of rows with a missing value, in
+-- the order of the columns of theta, then of context; masked {name = value}: context columns whose gaps are
+-- filled.
 function columns.missing_cuts(theta, context, masked)
   local cuts = {}
   local function need(name, values)
@@ -137,53 +137,70 @@ function columns.missing_cuts(theta, context, masked)
   return cuts
 end
 
---- The value of a column in row k, dereddened where that was asked for; NaN where it is missing.
+--- columns.value_at(column, k): the value of a column in row k, dereddened where that was asked for; NaN
+-- where it is missing.
 function columns.value_at(column, k)
   local value, extinction = column.values[k], column.extinction and column.extinction[k] or 0
   if missing(value) or missing(extinction) then return 0 / 0 end
   return value - extinction
 end
 
--- So many deviations off, and so often: a galaxy or two may be that odd, and a survey's faintest are within
--- it (a magnitude deviates by .3 to 2 mag), where 99 and -999 are not.
-local FAR, OFTEN, SAMPLED = 20, 3, 10000
+-- A value is suspicious from FAR deviations off the others and OFTEN repeats on. One or two galaxies may be
+-- that odd, and a survey's faintest are within it (a magnitude deviates by .3 to 2 mag); 99 and -999 are
+-- beyond.
+local FAR, OFTEN = 20, 3
+-- Values that quartiles are taken of, at most.
+local SAMPLED = 10000
 
---- A sentence on a column whose largest or smallest value, of the rows listed, stands OFTEN and far from all
--- others, as a mark for "missing" that nobody told us of does; else nil. Far: in units of the deviation that
--- a normal distribution with the others' quartiles has.
+local function below(x, y) return x < y end
+local function above(x, y) return x > y end
+
+-- The value of the list that is `beyond` all others, and how many times it stands there.
+local function extreme(values, beyond)
+  local value, count = values[1], 0
+  for k = 1, #values do
+    if values[k] == value then count = count + 1 end
+    if beyond(values[k], value) then value, count = values[k], 1 end
+  end
+  return value, count
+end
+
+-- The quartiles of the values but for these two, from at most SAMPLED of them; nil where there are too few.
+local function quartiles(values, smallest, largest)
+  local others, step = {}, math.ceil(#values / SAMPLED)
+  for k = 1, #values, step do
+    if values[k] ~= smallest and values[k] ~= largest then others[#others + 1] = values[k] end
+  end
+  if #others < 4 then return nil end
+  table.sort(others)
+  return others[math.ceil(#others / 4)], others[math.ceil(#others * 3 / 4)]
+end
+
+--- columns.suspect(column, rows): a sentence on a column whose smallest or largest value, of the rows listed,
+-- stands OFTEN and far from all others, as a mark for "missing" does that is not SDSS's; else nil. Far: in
+-- units of the deviation of the normal distribution with the others' quartiles.
 function columns.suspect(column, rows)
   local values = {}
   for _, k in ipairs(rows) do
     if not missing(column.values[k]) then values[#values + 1] = column.values[k] end
   end
-  local ends = {} -- {value, how often}: the smallest and the largest
-  for i, beyond in ipairs{ function(x, y) return x < y end, function(x, y) return x > y end } do
-    local value, count = values[1], 0
-    for k = 1, #values do
-      if values[k] == value then count = count + 1 end
-      if beyond(values[k], value) then value, count = values[k], 1 end
-    end
-    ends[i] = { value, count }
+  local smallest, few = extreme(values, below)
+  local largest, many = extreme(values, above)
+  local low, high = quartiles(values, smallest, largest)
+  if not low or high <= low then return nil end
+  local deviation = (high - low) / 1.349
+  local function sentence(value, count, off)
+    if count < OFTEN or off <= FAR * deviation then return nil end
+    local form = "suspicious: %s is %.6g in %d galaxies, half of the others are within %.4g to %.4g; if that "
+      .. "stands for a missing value, it has to be -9999 or empty"
+    return form:format(column.name, value, count, low, high)
   end
-  local others, step = {}, math.ceil(#values / SAMPLED) -- quartiles of so many are good enough
-  for k = 1, #values, step do
-    if values[k] ~= ends[1][1] and values[k] ~= ends[2][1] then others[#others + 1] = values[k] end
-  end
-  if #others < 4 then return nil end
-  table.sort(others)
-  local low, high = others[math.ceil(#others / 4)], others[math.ceil(#others * 3 / 4)]
-  for _, found in ipairs(ends) do
-    local value, count = found[1], found[2]
-    local off = math.max(value - high, low - value)
-    if count >= OFTEN and high > low and off > FAR * (high - low) / 1.349 then
-      return ("suspicious: %s is %.6g in %d galaxies, half of the others are within %.4g to %.4g; if that stands for a missing value, it has to be -9999 or empty"):format(column.name, value, count, low,
-        high)
-    end
-  end
+  return sentence(smallest, few, low - smallest) or sentence(largest, many, largest - high)
 end
 
---- Which context columns are masked, and with what their gaps are filled: given by a flow that was trained
--- so, else every column with gaps in a kept row and its mean.
+--- columns.masks(context, {missing =, fill =}): the context columns that are masked, as {name = the value
+-- that fills their gaps}: `fill` where it is given, by a flow that was trained so; else every column with
+-- gaps, with its mean; none unless missing is "mask".
 function columns.masks(context, options)
   if options.missing ~= "mask" then return {} end
   if options.fill then return options.fill end

@@ -1,5 +1,5 @@
--- Cutouts as pictures: reading a few of them, undoing SkyServer's colours, measuring and rescaling them.
--- Training reads cutouts by gal.data; here is what looking at them takes.
+-- data/picture: cutouts as pictures to look at: reading a few of them, undoing SkyServer's colours,
+-- measuring, rescaling and comparing them. Training takes its images from gal.data.
 local ffi = require "ffi"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -9,11 +9,12 @@ local raise, check = errors.raise, errors.check
 local cutout = {}
 
 --- read(paths, size): the JPEG or PNG files at a list of paths, each size x size pixels, as a tensor {N,
--- size, size, 3} of uint8, and a list of what is wrong with those that can't be read, which are left out.
--- Raises where none can.
+-- size, size, 3} of uint8. A file that can't be read is left out, and a sentence about it stands in a list,
+-- the second result. Raises where none can be read.
 function cutout.read(paths, size)
   local n, whole, problems = #paths, {}, {}
-  local pixels, decoded, list = core.new({ n, size, size, 3 }, "uint8", "cpu"), ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, paths)
+  local pixels = core.new({ n, size, size, 3 }, "uint8", "cpu")
+  local decoded, list = ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, paths)
   check(C.gal_images_decode(pixels.h, decoded, list, 0))
   for i = 1, n do
     if decoded[i - 1].status == 0 then
@@ -26,9 +27,9 @@ function cutout.read(paths, size)
   return #whole == n and pixels or pixels:rows(whole), problems
 end
 
---- light(values): the brightness I that SkyServer's colours show, from the mean of red, green and blue: I =
--- sinh(8 mean / 255) / 8 (runtime/mock/IMAGES.md); in about 0.4
---- nanomaggies of r a pixel. Right wherever no channel reached 255.
+--- light(mean): the brightness I that SkyServer's colours show, from the mean of red, green and blue: I =
+-- sinh(8 mean / 255) / 8 (runtime/mock/IMAGES.md), in units of about 0.4 nanomaggies of r a pixel. Right
+-- wherever no channel reached 255.
 function cutout.light(mean) return (math.exp(8 * mean / 255) - math.exp(-8 * mean / 255)) / 16 end
 
 local function median(list)
@@ -63,10 +64,9 @@ function cutout.profile(image, step)
   return out
 end
 
---- radii(image): the Petrosian half-light and 90 % radii, pixels, of what is in the middle of an image {size,
--- size, 3}, by SDSS's definition (Strauss et al. 2002): the Petrosian
---- radius is where a ring's brightness is a fifth of the mean within it, the light is that within two of
--- them.
+--- radii(image): the Petrosian half-light and 90 % radii, pixels, of the galaxy in the middle of an image
+-- {size, size, 3}, by SDSS's definition (Strauss et al. 2002): the Petrosian radius is where a ring's
+-- brightness is a fifth of the mean within it, and all of the light is the light within two such radii.
 function cutout.radii(image)
   local values, size = core.read(image), image:size(1)
   local c, far, bins, count = centre(size), {}, ffi.new("double[?]", 4 * size), ffi.new("double[?]", 4 * size)
@@ -110,7 +110,10 @@ function cutout.rescale(image, width)
     local x = centre(size) + ((i + 0.5) / size - 0.5) * width
     local first = math.floor(x)
     local t = x - first
-    weight[i] = { ((2 - t) * t - 1) * t / 2, ((3 * t - 5) * t * t + 2) / 2, ((4 - 3 * t) * t + 1) * t / 2, (t - 1) * t * t / 2 }
+    weight[i] = {
+      ((2 - t) * t - 1) * t / 2, ((3 * t - 5) * t * t + 2) / 2,
+      ((4 - 3 * t) * t + 1) * t / 2, (t - 1) * t * t / 2,
+    }
     place[i] = {}
     for k = 1, 4 do place[i][k] = math.max(0, math.min(size - 1, first + k - 2)) end
   end
@@ -136,11 +139,10 @@ function cutout.rescale(image, width)
   return out
 end
 
---- numbers(image): what a cutout looks like, in counts of 255: level = {r, g, b} and noise = {r, g, b}, the
--- median and the deviation in the quietest but one of its corners (16 x 16
---- pixels); peak = {r, g, b}, the largest within an eighth of the middle; core and disc, the mean {r - g, g -
--- b} within 4 and from 8 to 14
---- pixels of 128; half and ninety, its radii.
+--- numbers(image): the looks of a cutout in numbers, in counts of 255: level = {r, g, b} and noise = {r, g,
+-- b}, the median and the deviation in the second quietest of its corners (16 x 16 pixels); peak = {r, g, b},
+-- the largest within 8 pixels (of 128) of the middle; core and disc, the mean {r - g, g - b} within 4 and
+-- from 8 to 14 pixels of 128; half and ninety, its radii in pixels.
 function cutout.numbers(image)
   local values, size = core.read(image), image:size(1)
   local c, corners = centre(size), {}
@@ -156,7 +158,10 @@ function cutout.numbers(image)
       end
     end
     local noise, level = {}, {}
-    for k = 1, 3 do noise[k], level[k], all = math.sqrt(math.max(0, squares[k] / 256 - (sum[k] / 256) ^ 2)), median(list[k]), all + squares[k] end
+    for k = 1, 3 do
+      local variance = squares[k] / 256 - (sum[k] / 256) ^ 2
+      noise[k], level[k], all = math.sqrt(math.max(0, variance)), median(list[k]), all + squares[k]
+    end
     corners[corner + 1] = { noise = noise, level = level, order = all }
   end
   table.sort(corners, function(a, b) return a.order < b.order end)
@@ -175,7 +180,10 @@ function cutout.numbers(image)
   end
   local function differences(m) return { (m[1] - m[2]) / m.n, (m[2] - m[3]) / m.n } end
   local half, ninety = cutout.radii(image)
-  return { half = half, ninety = ninety, level = corners[2].level, noise = corners[2].noise, peak = peak, core = differences(core_), disc = differences(disc) }
+  return {
+    half = half, ninety = ninety, level = corners[2].level, noise = corners[2].noise, peak = peak,
+    core = differences(core_), disc = differences(disc),
+  }
 end
 
 -- Width of a cutout in Petrosian 90 % radii, where each was cut at 2 R90 / (0.396 x 128) arcsec a pixel.
@@ -225,7 +233,8 @@ function cutout.compare(sets, quantiles, tick)
     for i, set in ipairs(sets) do
       local values, row = {}, { i == 1 and shown[1] or "", set[1] }
       for k, v in ipairs(all[i]) do values[k] = shown[2](v) end
-      for _, q in ipairs(require("gal.metrics").quantile(values, quantiles)) do row[#row + 1] = ("%.2f"):format(q) end
+      local found = require("gal.metrics").quantile(values, quantiles)
+      for _, q in ipairs(found) do row[#row + 1] = ("%.2f"):format(q) end
       rows[#rows + 1] = row
     end
   end

@@ -1,0 +1,39 @@
+-- data/split: the part of a survey that a galaxy is in, train, valid or test, by its id: the same for every
+-- model and table. And whether equal ids in two tables mean the same galaxy.
+local ffi = require "ffi"
+local open_table = require("gal.table").open
+
+local split = {}
+
+--- data.part(id): "train", "valid" or "test" from an id, 80/10/10 by its hash: the same galaxy is in the same
+-- part for every model, whatever else the table holds.
+function split.part(id)
+  local tenth = tonumber(ffi.C.gal_hash(id, #id, 0) % 10ULL)
+  return tenth < 8 and "train" or tenth == 8 and "valid" or "test"
+end
+
+--- data.read_split(path): the part of each galaxy that a run's split.csv lists: {id = "train" | "valid" |
+-- "test"}.
+function split.read(path)
+  local table_ = open_table(path)
+  local ids, parts, found = table_:ids "id", table_:strings "part", {}
+  for k = 1, #ids do found[ids[k]] = parts[k] end
+  return found
+end
+
+-- The seed of the mock survey that a catalogue is, by its FITS header; nil for any other.
+local function mock_seed(path)
+  local file = io.open(path, "rb")
+  local head = file and file:read(2 ^ 16) or ""
+  if file then file:close() end
+  return head:match "^SIMPLE .*MOCKSEED= *(%d+)"
+end
+
+--- data.same_ids(a, b): whether equal ids in two catalogues (paths of files) mean the same galaxy. Yes, but
+-- for mock surveys of different seeds: each of them numbers its own galaxies from 1.
+function split.same_ids(a, b)
+  local first, second = mock_seed(a), mock_seed(b)
+  return first == second or not first or not second
+end
+
+return split

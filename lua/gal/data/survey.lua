@@ -1,0 +1,160 @@
+-- data/survey: the object that gal.data opens: galaxies with their properties, and other surveys made of some
+-- of them. Its fields, for N galaxies:
+--   ids {N}         their ids, strings
+--   rows {N}        their rows in the table, from 1
+--   theta {N, d}    properties, a tensor; nil where the survey was opened without
+--   context {N, c}  what they are inferred from, a tensor; nil where there is none
+--   images {N}      a set of images (gal.images); nil where they were not asked for
+--   names           {theta = {d names}, context = {c names}}
+--   path            the table's file; nil for arrays, as are the next six
+--   id_column       the column of the ids; nil: rows are numbered
+--   asked           {theta =, context =}: the columns that were asked for
+--   dereddened, sample, missing   as data.open was told
+--   fill            {column = value} of masked columns; nil where missing is "drop"
+--   prepared        {crop, bin, resize, packed} of the images; nil without
+--   damaged         of the images: a list of {id, problem}, those that could not be decoded
+--   corrected       the columns that extinction was taken off
+--   total           rows read
+--   dropped         a list of {reason, count}: the rows that fell out, each under the first reason that holds
+--   suspects        sentences on values that may stand for missing ones
+local describe = require "gal.data.describe"
+local path = require "gal.base.path"
+local raise = require("gal.base.errors").raise
+local split = require "gal.data.split"
+
+local survey = { losses = describe.losses, describe = describe.describe }
+survey.__index = survey
+
+--- new(fields): a survey with these fields; corrected, dropped and suspects are empty lists where they are
+-- not given.
+local function new(fields)
+  for _, name in ipairs{ "corrected", "dropped", "suspects" } do fields[name] = fields[name] or {} end
+  return setmetatable(fields, survey)
+end
+
+--- survey:choices(): what data.reopen needs to open another survey as this one was: a table that JSON can
+-- hold.
+function survey:choices()
+  return {
+    survey = path.absolute(self.path), theta = self.asked.theta, context = self.asked.context,
+    dereddened = self.dereddened, sample = self.sample, missing = self.missing, fill = self.fill,
+    images = self.prepared, corrected = setmetatable(self.corrected, require("gal.base.json").list),
+  }
+end
+
+--- survey:select(positions): the galaxies of this survey at the positions listed, from 1, as a survey.
+function survey:select(positions)
+  local part = {}
+  for key, value in pairs(self) do part[key] = value end
+  part.ids, part.rows = {}, {}
+  for i, k in ipairs(positions) do part.ids[i], part.rows[i] = self.ids[k], self.rows[k] end
+  part.theta = self.theta and self.theta:rows(positions)
+  part.context = self.context and self.context:rows(positions)
+  part.images = self.images and self.images:rows(positions)
+  return new(part)
+end
+
+--- survey:thin(n): at most n galaxies, spread evenly over the survey, as a survey.
+function survey:thin(n)
+  if type(n) ~= "number" or n < 1 or n % 1 ~= 0 then
+    raise("the number of galaxies is %s, expected a whole number of at least 1", tostring(n))
+  end
+  local positions, all = {}, #self.ids
+  n = math.min(n, all)
+  for i = 1, n do positions[i] = math.floor((i - 1) * all / n) + 1 end
+  return self:select(positions)
+end
+
+--- survey:positions(part): the positions of the galaxies in a part, "train", "valid" or "test".
+function survey:positions(part)
+  if part ~= "train" and part ~= "valid" and part ~= "test" then
+    raise('the part is "%s", expected "train", "valid" or "test"', tostring(part))
+  end
+  local positions = {}
+  for k, id in ipairs(self.ids) do
+    if split.part(id) == part then positions[#positions + 1] = k end
+  end
+  return positions
+end
+
+--- survey:split(part): the galaxies of a part, "train", "valid" or "test", as a survey. Raises where the part
+-- is empty.
+function survey:split(part)
+  local positions = self:positions(part)
+  if #positions == 0 then
+    raise("the %s part is empty: the survey has %d galaxies, too few for a split of 80/10/10 by id", part,
+      #self.ids)
+  end
+  return self:select(positions)
+end
+
+--- survey:fold(i, n): fold i of n: the galaxies outside it and those in it, two surveys. Galaxy k, in file
+-- order from 0, is in fold k mod n.
+function survey:fold(i, n)
+  local rest, held = {}, {}
+  for k = 1, #self.ids do
+    local list = (k - 1) % n == i and held or rest
+    list[#list + 1] = k
+  end
+  return self:select(rest), self:select(held)
+end
+
+-- Whether split (data.read_split) has the galaxy in one of the parts listed.
+local function in_parts(found, id, parts)
+  for _, part in ipairs(parts) do
+    if found[id] == part then return true end
+  end
+  return false
+end
+
+--- survey:without(found, parts): the galaxies that `found`, a split of data.read_split, does not have in one
+-- of the parts listed, as a survey. Raises where none is left.
+function survey:without(found, parts)
+  local positions = {}
+  for k, id in ipairs(self.ids) do
+    if not in_parts(found, id, parts) then positions[#positions + 1] = k end
+  end
+  if #positions == 0 then
+    raise("all %d galaxies are in the run's %s part", #self.ids, table.concat(parts, " or "))
+  end
+  return self:select(positions)
+end
+
+--- survey:refuse(found, parts, run): raises where `found`, a split of data.read_split, has one of the
+-- galaxies in one of the parts listed; run: whose split it is.
+function survey:refuse(found, parts, run)
+  local known = {}
+  for _, id in ipairs(self.ids) do
+    if in_parts(found, id, parts) then known[#known + 1] = id end
+  end
+  if #known == 0 then return end
+  local named = known[1] .. (known[2] and ", " .. known[2] or "") .. (known[3] and ", ..." or "")
+  raise("%d of the %d galaxies are in the %s part of %s (%s), expected none", #known, #self.ids,
+    table.concat(parts, " or "), run, named)
+end
+
+--- survey:of(ids): the galaxies that have one of these ids, in the order of the ids, as a survey. Raises
+-- where none has.
+function survey:of(ids)
+  local where, positions = {}, {}
+  for k, id in ipairs(self.ids) do where[id] = k end
+  for _, id in ipairs(ids) do positions[#positions + 1] = where[id] end
+  if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #ids) end
+  return self:select(positions)
+end
+
+--- survey:blind(): the same galaxies without their images, as a survey.
+function survey:blind()
+  local part = self:thin(#self.ids)
+  part.images, part.damaged, part.prepared = nil, nil, nil
+  return part
+end
+
+--- survey:seen(): what a flow is given of the galaxies: context {N, c}, or {context or nil, images} where the
+-- survey has images.
+function survey:seen()
+  if not self.images then return self.context end
+  return { self.context, self.images }
+end
+
+return { new = new }
