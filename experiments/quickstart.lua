@@ -2,13 +2,16 @@
 -- ugriz magnitudes and cutouts, trains two models on it, one that sees the magnitudes and one that sees the
 -- image too, and shows what the images add. It ends in a table and a picture. Everything is made smaller than
 -- the paper's model for that: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher
--- learning rate that falls to 0, and more weight decay, since they are so few. Stopped, the same command goes
+-- learning rate that falls to 0, and, with so few galaxies, more weight decay. Stopped, the same command goes
 -- on where it was.
 
 local cli = require "gal.cli"
 local o = cli.options{
   { "out", "runs/quickstart", "folder for the survey and the runs; a second start goes on from there" },
-  { "galaxies", 6000, "galaxies to train on; half as many more are tested on, and eight of those are shown", type = "integer", least = 16 },
+  {
+    "galaxies", 6000, "galaxies to train on; half as many more are tested on, and eight of those are shown",
+    type = "integer", least = 16,
+  },
   { "epochs", 60, "epochs of the image model", type = "integer", least = 1 },
   { "photometry-epochs", 120, "epochs of the photometry model", type = "integer", least = 1 },
   { "seed", 1, "of the survey, the weights and the noise" },
@@ -16,71 +19,100 @@ local o = cli.options{
 }
 local gal = require "gal"
 local compare = require "gal.stats.compare"
-local data = require "gal.data"
-local learn = require "gal.train.recipe"
+local infer = require "gal.infer"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
 local plot = require "gal.plot"
+local train = require "gal.train"
 
-local galaxies, epochs, photometry_epochs, channels = o.galaxies, o.epochs, o.photometry_epochs, { 16, 32, 64, 128 }
+local galaxies, epochs, photometry_epochs = o.galaxies, o.epochs, o.photometry_epochs
+local channels = { 16, 32, 64, 128 }
 if o.tiny then galaxies, epochs, photometry_epochs, channels = 240, 2, 2, { 4, 4, 4, 4 } end
-local DRAWS, STEPS = 20, "auto" -- a galaxy; of the solver, as many as each posterior needs
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
 local home = o.out .. "/survey"
 require("gal.mock").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
-local survey = data.open(home, { images = { crop = 64 } })
-local train, test = survey:fold(0, 3)
-print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(#train.ids, #test.ids))
+local survey = require("gal.data").open(home, { images = { crop = 64 } })
+local known, test = survey:fold(0, 3)
+print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(
+  #known.ids, #test.ids))
 
 print "\n2. The photometry model: p(properties | magnitudes).\n"
-local photometry = learn(train:blind(), { out = o.out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs }).flow
+local photometry = train.quick(known:blind(), {
+  out = o.out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs,
+}).flow
 
 print "\n3. The image model: p(properties | magnitudes, image).\n"
 local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
-local image = learn(train, { out = o.out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8, augment = true, weight_decay = 0.1 }).flow
+local image = train.quick(known, {
+  out = o.out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
+  augment = true, weight_decay = 0.1,
+}).flow
 
 print(("\n4. Both on the %d galaxies that neither has seen.\n"):format(#test.ids))
-local prior = require("gal.stats.prior").fit(train.theta)
-local function score(label, flow, x)
-  local progress = cli.progress{ total = #test.ids, label = label, unit = "galaxies" }
-  local found = metrics.information(flow, test.theta, x, prior, { n = DRAWS, steps = STEPS, seed = o.seed, progress = function(done) progress:update{ done = done } end })
-  progress:finish()
-  return found
+local prior = require("gal.stats.prior").fit(known.theta)
+local function score(label, flow)
+  return infer.score(flow, test, { prior = prior, n = 20, seed = o.seed, label = label })
 end
-local by_image, by_photometry = score("image", image, test:seen()), score("photometry", photometry, test.context)
+local by_image, by_photometry = score("image", image), score("photometry", photometry)
 local scores = compare.scores(by_image, by_photometry)
+local distances = compare.wasserstein(test.theta, by_image.samples, by_photometry.samples)
 print ""
-print(compare.table(scores, compare.wasserstein(test.theta, by_image.samples, by_photometry.samples), survey.names.theta, { "image", "photometry" }))
-print "Delta log p: how much more probable a galaxy's properties are by its posterior than by the survey as a whole. The interval holds 95 % of the difference over resampled galaxies."
-print "D_KL - Delta log p: 0 when calibrated. Wasserstein-1: between the truth and the posteriors' means (above 0 for any posterior, as means shrink), or all their draws."
+print(compare.table(scores, distances, survey.names.theta, { "image", "photometry" }))
+print [[
+Delta log p: how much more probable a galaxy's properties are by its posterior than by the survey as a whole.
+The interval holds 95 % of the difference over resampled galaxies. D_KL - Delta log p: 0 when calibrated.
+Wasserstein-1: between the truth and the posteriors' means (above 0 for any posterior, as means shrink), or
+all their draws.]]
 
 local gain = scores.delta_log_p
-print(("\nThe image adds %.2f nats (%.2f to %.2f) to what the magnitudes tell."):format(gain.mean, gain.low, gain.high))
+print(("\nThe image adds %.2f nats (%.2f to %.2f) to what the magnitudes tell."):format(gain.mean, gain.low,
+  gain.high))
 
 -- Eight of them: the cutout, and beneath it what each model says of two of its properties.
 local X, Y, SHOWN = 2, 5, 8 -- log SFR and A_V: dust is what an inclined disc shows
 local some = test:thin(SHOWN)
-local draws = { image:sample(some:seen(), { n = 2000, steps = STEPS }), photometry:sample(some.context, { n = 2000, steps = STEPS }) }
+local draws = {
+  image:sample(some:seen(), { n = 2000, steps = "auto" }),
+  photometry:sample(some.context, { n = 2000, steps = "auto" }),
+}
 local ranges = {}
 for _, i in ipairs{ X, Y } do
-  local edges = metrics.quantile(draws[2]:select(3, i):reshape{ -1 }, { 0.001, 0.999 })
-  ranges[i] = { edges[1], edges[2] }
+  ranges[i] = metrics.quantile(draws[2]:select(3, i):reshape{ -1 }, { 0.001, 0.999 })
 end
+
+local function cutout(k)
+  local pixels = some.images:narrow(1, k, 1):select(1, 1)
+  return plot.panel{ plot.picture(pixels), title = "galaxy " .. some.ids[k] }
+end
+
 local function posterior(k)
-  local layers = { x = k > SHOWN / 2 and "log SFR, M⊙ / yr" or nil, y = k % 4 == 1 and "A_V, mag" or nil, xrange = ranges[X], yrange = ranges[Y] }
-  for m, how in ipairs{ "#D55E00", "#0072B2" } do
+  local panel = {
+    x = k > SHOWN / 2 and "log SFR, M⊙ / yr" or nil, y = k % 4 == 1 and "A_V, mag" or nil,
+    xrange = ranges[X], yrange = ranges[Y],
+  }
+  for m, colour in ipairs{ "#D55E00", "#0072B2" } do
     local own = draws[m]:select(1, k)
-    layers[m] = plot.contours(own:select(2, X), own:select(2, Y), { colour = how, xrange = ranges[X], yrange = ranges[Y], width = 1.8 })
+    panel[m] = plot.contours(own:select(2, X), own:select(2, Y), {
+      colour = colour, xrange = ranges[X], yrange = ranges[Y], width = 1.8,
+    })
   end
-  layers[3] = plot.points({ some.theta:get(k, X) }, { some.theta:get(k, Y) }, { colour = "#000000", size = 1.2 })
-  return plot.panel(layers)
+  local truth = some.theta:select(1, k):totable()
+  panel[3] = plot.points({ truth[X] }, { truth[Y] }, { colour = "#000000", size = 1.2 })
+  return plot.panel(panel)
 end
+
 local panels = {}
 for first = 1, SHOWN, 4 do
-  for k = first, first + 3 do panels[#panels + 1] = plot.panel{ plot.picture(some.images:narrow(1, k, 1):select(1, 1)), title = "galaxy " .. some.ids[k] } end
+  for k = first, first + 3 do panels[#panels + 1] = cutout(k) end
   for k = first, first + 3 do panels[#panels + 1] = posterior(k) end
 end
-local picture = plot.figure(o.out .. "/posteriors.png", { panels = panels, columns = 4, width = 1280, height = 1280,
-  title = "Eight galaxies: 68 and 95 % of the posterior from image and magnitudes (orange) and from magnitudes alone (blue), and the truth (dot)" })
-print(("drawn: %s. Next: your own survey,\n  galrun experiments/train_image.lua --survey FOLDER\n  galrun experiments/evaluate.lua runs/image"):format(picture))
+local picture = plot.figure(o.out .. "/posteriors.png", {
+  panels = panels, columns = 4, width = 1280, height = 1280,
+  title = "Eight galaxies: 68 and 95 % of the posterior from image and magnitudes (orange) and from "
+    .. "magnitudes alone (blue), and the truth (dot)",
+})
+print(([[
+drawn: %s. Next: your own survey,
+  galrun experiments/train_image.lua --survey FOLDER
+  galrun experiments/evaluate.lua runs/image]]):format(picture))

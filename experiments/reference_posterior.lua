@@ -16,16 +16,28 @@ local o = cli.options{
 local metrics = require "gal.metrics"
 
 local survey = require("gal.data").open(o.survey):thin(o.n)
-local r = require("gal.mock.posterior").run{ magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples, seed = o.seed }
+local r = require("gal.mock.posterior").run{
+  magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples,
+  seed = o.seed,
+}
 
 local rows = {}
-for _, name in ipairs{ "ess", "draws", "log_prob" } do
-  local q = metrics.quantile(r[name], { 0, 0.1, 0.5, 0.9, 1 })
-  rows[#rows + 1] = { ({ ess = "effective sample size", draws = "galaxies drawn", log_prob = "ln p(labels | ugriz), nats" })[name] }
-  for i = 1, 5 do rows[#rows][i + 1] = name == "log_prob" and ("%.2f"):format(q[i]) or ("%.0f"):format(q[i]) end
+for i, line in ipairs{
+  { "ess", "effective sample size", "%.0f" }, { "draws", "galaxies drawn", "%.0f" },
+  { "log_prob", "ln p(labels | ugriz), nats", "%.2f" },
+} do
+  local name, label, format = unpack(line)
+  local row = { label }
+  for k, q in ipairs(metrics.quantile(r[name], { 0, 0.1, 0.5, 0.9, 1 })) do row[k + 1] = format:format(q) end
+  rows[i] = row
 end
 print(cli.table(rows, { ("%d galaxies"):format(#survey.ids), "least", "10 %", "median", "90 %", "most" }))
-local names, widths = { "log M*", "log SFR", "12+log(O/H)", "Dn4000", "A_V" }, {}
-for i = 1, 5 do widths[i] = { names[i], ("%.3f"):format(r.covariance:select(2, i):select(2, i):pow(0.5):mean():item()), ("%.3f"):format(survey.theta:select(2, i):std():item()) } end
-print("\n" .. cli.table(widths, { "mean deviation", "posterior", "all of them" }))
-print(("\nln p(labels | ugriz): mean %.3f nats. Everything is in %s/reference.npz"):format(r.log_prob:mean():item(), o.out))
+
+rows = {}
+for i, name in ipairs{ "log M*", "log SFR", "12+log(O/H)", "Dn4000", "A_V" } do
+  local deviation = r.covariance:select(2, i):select(2, i):pow(0.5):mean():item()
+  rows[i] = { name, ("%.3f"):format(deviation), ("%.3f"):format(survey.theta:select(2, i):std():item()) }
+end
+print("\n" .. cli.table(rows, { "mean deviation", "posterior", "all of them" }))
+print(("\nln p(labels | ugriz): mean %.3f nats. Everything is in %s/reference.npz"):format(
+  r.log_prob:mean():item(), o.out))

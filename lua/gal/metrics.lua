@@ -5,7 +5,6 @@
 -- One-dimensional statistics take Lua tables of numbers or tensors, and give numbers. N galaxies, n draws of
 -- each, d properties.
 
-local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local gal = require "gal"
 local host = require "gal.stats.host"
@@ -174,49 +173,6 @@ function metrics.information(flow, theta, context, prior, options)
     end
   end
   return result
-end
-
--- A sentence on the galaxies that are not within the tolerance, the first five by their ids; nil where all
--- are.
-local function warning_of(found, ids)
-  local flagged = found.flagged or {}
-  if #flagged == 0 then return nil end
-  local names = {}
-  for i = 1, math.min(5, #flagged) do names[i] = ids[flagged[i]] end
-  return ("%d of %d galaxies are not within the tolerance of %g: %s%s"):format(#flagged, #ids,
-    found.tolerance, table.concat(names, ", "), #flagged > 5 and ", ..." or "")
-end
-
-local SCORE = { "prior", "n", "steps", "tolerance", "seed", "label", "progress" }
-
---- metrics.score(flow, part[, options]): scores a flow on the galaxies of a part of a survey (gal.data),
--- with a line of progress: what metrics.information gives, and `warning`, a sentence on the galaxies that
--- are not within the tolerance, or nil. options: prior (gal.stats.prior; without it there is log_q alone,
--- and no draws), n (200 draws a galaxy), steps ("auto", or a number), tolerance (1e-3: posterior
--- deviations for draws, nats for densities), seed (0), label ("posteriors", of the line), progress (true).
-function metrics.score(flow, part, options)
-  local o = arguments.known("score", options, SCORE)
-  local context = flow.encoder and part:seen() or part.context
-  local steps = o.steps or "auto"
-  local found
-  if o.prior then
-    local line = o.progress ~= false and require "gal.base.progress" {
-      total = #part.ids, label = o.label or "posteriors", unit = "galaxies",
-    }
-    found = metrics.information(flow, part.theta, context, o.prior, {
-      n = o.n, steps = steps, tolerance = o.tolerance, seed = o.seed,
-      progress = line and function(done) line:update{ done = done } end,
-    })
-    if line then line:finish() end
-  else
-    local log_q, report = flow:log_prob(part.theta, context, {
-      steps = steps, tolerance = o.tolerance, progress = o.progress,
-    })
-    found = { log_q = log_q:totable() }
-    if report then found.flagged, found.tolerance = report.flagged, report.tolerance end
-  end
-  found.warning = warning_of(found, part.ids)
-  return found
 end
 
 --- metrics.summary(information, options): means over galaxies of what metrics.information found, with

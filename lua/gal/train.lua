@@ -10,6 +10,7 @@ local host = require "gal.base.host"
 local arguments = require "gal.base.options"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
+local recipe = require "gal.train.recipe"
 local rows = require "gal.train.rows"
 local step = require "gal.train.step"
 local files = require "gal.train.files"
@@ -297,5 +298,7 @@ function train.fit(options)
   if host.interactive then return run end
   error(gal.interrupted, 0)
 end
+
+train.quick, train.describe = recipe.quick, recipe.describe
 
 return train

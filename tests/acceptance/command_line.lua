@@ -1,7 +1,9 @@
 -- Acceptance: the posteriors of 1,000 galaxies, 1,000 draws each with steps = "auto", from the command line:
 -- experiments/sample.lua on a run of the photometry model that is trained here on an analytic survey. Asked
 -- for: under a minute on two cores, anonymous memory under 300 MiB (RssAnon of /proc, twenty times a second),
--- all files there. usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]
+-- all files there.
+--
+-- usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]
 -- Goes on where it was stopped.
 local ffi = require "ffi"
 local folder = require "gal.base.path"
@@ -31,14 +33,18 @@ local function survey(name, n, seed)
 end
 local training, fresh = survey("train", 10000, 1), survey("fresh", o.galaxies, 2)
 if not folder.kind(o.out .. "/run/flow.safetensors") then
-  if os.execute(galrun(("train_photometry.lua' --survey '%s' --out '%s/run' --epochs %d"):format(training, o.out, o.epochs))) ~= 0 then error("the training failed", 0) end
+  local words = "train_photometry.lua' --survey '%s' --out '%s/run' --epochs %d"
+  if os.execute(galrun(words:format(training, o.out, o.epochs))) ~= 0 then error("the training failed", 0) end
 end
 
 local results = o.out .. "/draws"
 os.execute(("rm -rf '%s'"):format(results))
-local command = galrun(("sample.lua' '%s/run' --survey '%s' --n %d --steps auto%s --out '%s'"):format(o.out, fresh, o.n, o.log_prob and " --log-prob" or "", results))
+local densities = o.log_prob and " --log-prob" or ""
+local words = "sample.lua' '%s/run' --survey '%s' --n %d --steps auto%s --out '%s'"
+local command = galrun(words:format(o.out, fresh, o.n, densities, results))
 local start = tonumber(ffi.C.gal_now())
-local pipe = io.popen(command .. " & p=$!; while kill -0 $p 2>/dev/null; do grep RssAnon /proc/$p/status 2>/dev/null; sleep 0.05; done; wait $p; echo code $?")
+local pipe = io.popen(command .. " & p=$!; while kill -0 $p 2>/dev/null; do "
+  .. "grep RssAnon /proc/$p/status 2>/dev/null; sleep 0.05; done; wait $p; echo code $?")
 local peak, code = 0, nil
 for line in pipe:lines() do
   local kilobytes = line:match "^RssAnon:%s*(%d+)"

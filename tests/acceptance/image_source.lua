@@ -4,33 +4,40 @@
 -- off, and with all six off: theta and photometry are the same bits, which is checked, so that gains and
 -- their differences are paired by galaxy, and photometry is trained once. Asked for:
 -- - trained and tested on images exchanged between galaxies of one magnitude and colour, the model gains at
--- most .05 nats: nothing but the images' own content makes the gain. The cells are
---   --slices slices of r times as many of g - r in each, of equal numbers; training, validation and test rows
---   are exchanged each among themselves;
+--   most .05 nats: nothing but the images' own content makes the gain. The cells are --slices slices of r
+--   times as many of g - r in each, of equal numbers; training, validation and test rows are exchanged each
+--   among themselves;
 -- - exchanged at test time only, log p falls, even below photometry's: the whole 95 % interval of that gain
--- is below 0;
+--   is below 0;
 -- - without clumps the gain is lower: the whole interval of the difference is above 0.
 -- Without bars: the other couplings, and the full survey trained from another seed, which says what a
--- difference between two trainings is worth. usage: galrun tests/acceptance/image_source.lua [--out
--- runs/acceptance/image_source] [--no-more] [--tiny]      With --no-more 18 minutes on two cores of a Xeon;
--- goes on where it was stopped.
+-- difference between two trainings is worth.
+--
+-- usage: galrun tests/acceptance/image_source.lua [--out runs/acceptance/image_source] [--no-more] [--tiny]
+-- With --no-more 18 minutes on two cores of a Xeon; goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local controls = require "gal.stats.exchange"
 local data = require "gal.data"
-local learn = require "gal.train.recipe"
+local infer = require "gal.infer"
 local metrics = require "gal.metrics"
+local mock = require "gal.mock"
 local nn = require "gal.nn"
-local survey = require "gal.mock"
+local train = require "gal.train"
 local report = dofile((arg[0]:match "^(.*)/" or ".") .. "/report.lua")
 
 local o = cli.options {
-  out = "runs/acceptance/image_source", galaxies = 6000, slices = { 10, "of r, and of g - r in each" }, epochs = 60, lr = 1.5e-3, photometry_epochs = 120,
-  channels = { { 16, 32, 64, 128 }, "of the encoder" }, seed = 1, more = { true, "bt, all six and another seed too: three trainings more" },
+  out = "runs/acceptance/image_source", galaxies = 6000, slices = { 10, "of r, and of g - r in each" },
+  epochs = 60, lr = 1.5e-3, photometry_epochs = 120, seed = 1,
+  channels = { { 16, 32, 64, 128 }, "of the encoder" },
+  more = { true, "bt, all six and another seed too: three trainings more" },
   record = { true, "append the result to RESULTS.md" },
-  tiny = { false, "seconds of everything, to see that it works; its numbers mean nothing, and nothing is recorded" },
+  tiny = { false, "seconds of everything, to see that it works; the numbers mean nothing" },
 }
-if o.tiny then o.galaxies, o.slices, o.epochs, o.photometry_epochs, o.channels, o.record = 240, 3, 2, 2, { 4, 4, 4, 4 }, false end
+if o.tiny then
+  o.galaxies, o.slices, o.epochs, o.photometry_epochs, o.record = 240, 3, 2, 2, false
+  o.channels = { 4, 4, 4, 4 }
+end
 
 local SURVEY = 21 -- seed
 local COLUMNS = { "modelMag_r", { "modelMag_g", "modelMag_r" } }
@@ -38,7 +45,7 @@ local COLUMNS = { "modelMag_r", { "modelMag_g", "modelMag_r" } }
 -- The galaxies of the survey with these couplings off, as {train, valid, test}.
 local function open(name, without)
   local home = o.out .. "/survey_" .. name
-  survey.make { out = home, n = math.ceil(1.5 * o.galaxies), seed = SURVEY, without = without }
+  mock.make { out = home, n = math.ceil(1.5 * o.galaxies), seed = SURVEY, without = without }
   local rest, test = data.open(home, { images = { crop = 64 } }):fold(0, 3)
   local train, valid = rest:fold(0, 10)
   return { train = train, valid = valid, test = test }
@@ -58,29 +65,38 @@ local function same_but_images(name, parts)
   each(parts, function(part, which)
     local own = full[which]
     local same = table.concat(part.ids, " ") == table.concat(own.ids, " ")
-    for _, column in ipairs { "theta", "context" } do same = same and part[column]:eq(own[column]):min():item() == 1 end
-    if not same then error(("the survey without %s has other %s galaxies than the full one"):format(name, which), 0) end
+    for _, column in ipairs { "theta", "context" } do
+      same = same and part[column]:eq(own[column]):min():item() == 1
+    end
+    if not same then
+      error(("the survey without %s has other %s galaxies than the full one"):format(name, which), 0)
+    end
   end)
   return parts
 end
 
-local function train(name, parts, seed)
-  print(("\n%s: %d galaxies to train on, %d to validate, %d to test on"):format(name, #parts.train.ids, #parts.valid.ids, #parts.test.ids))
-  local options = { out = o.out .. "/" .. name, valid = parts.valid, seed = seed or o.seed, epochs = o.photometry_epochs, lr = 1e-3 }
+local function fit(name, parts, seed)
+  print(("\n%s: %d galaxies to train on, %d to validate, %d to test on"):format(name, #parts.train.ids,
+    #parts.valid.ids, #parts.test.ids))
+  local options = {
+    out = o.out .. "/" .. name, valid = parts.valid, seed = seed or o.seed, epochs = o.photometry_epochs,
+    lr = 1e-3,
+  }
   if parts.train.images then
-    options.encoder, options.epochs, options.lr = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(options.seed) }, o.epochs, o.lr
+    options.encoder = nn.galaxy_cnn { channels = o.channels, rng = gal.rng(options.seed) }
+    options.epochs, options.lr = o.epochs, o.lr
     options.draws, options.augment, options.weight_decay = 8, true, 0.1
   end
-  local run = learn(parts.train, options)
+  local run = train.quick(parts.train, options)
   print(("kept: epoch %d, validation loss %.4f"):format(run.best_epoch, run.best_loss))
   return run.flow
 end
 
 -- log p of each test galaxy, a list.
 local function score(name, flow, part)
-  local log_p, solved = flow:log_prob(part.theta, part:seen(), { steps = "auto", progress = false })
-  if #solved.flagged > 0 then print(("%s: %d of %d galaxies not within the tolerance of the integration"):format(name, #solved.flagged, #part.ids)) end
-  return log_p:totable()
+  local found = infer.score(flow, part)
+  if found.warning then print(name .. ": " .. found.warning) end
+  return found.log_q
 end
 
 -- a - b galaxy by galaxy: mean and 95 % interval.
@@ -92,42 +108,59 @@ end
 
 local function interval(d) return ("%.3f (%.3f to %.3f)"):format(d.mean, d.low, d.high) end
 
-local photometry = score("photometry", train("photometry", blind), blind.test)
+local photometry = score("photometry", fit("photometry", blind), blind.test)
 local rng = gal.rng(SURVEY)
-local exchanged = each(full, function(part) return controls.exchanged(part, COLUMNS, { o.slices, o.slices }, rng) end)
+local exchanged = each(full, function(part)
+  return controls.exchanged(part, COLUMNS, { o.slices, o.slices }, rng)
+end)
 
 local rows, found = {}, {}
 local function entry(key, label, log_p)
   local gain, less = difference(log_p, photometry), found.full and difference(found.full.log_p, log_p)
   found[key] = { log_p = log_p, gain = gain, less = less }
-  rows[#rows + 1] = { label, ("%.3f"):format(gain.mean), ("%.3f to %.3f"):format(gain.low, gain.high), less and ("%+.3f"):format(less.mean) or "",
-    less and ("%.3f to %.3f"):format(less.low, less.high) or "" }
+  rows[#rows + 1] = {
+    label, ("%.3f"):format(gain.mean), ("%.3f to %.3f"):format(gain.low, gain.high),
+    less and ("%+.3f"):format(less.mean) or "", less and ("%.3f to %.3f"):format(less.low, less.high) or "",
+  }
   print(("%s: gain %s"):format(label, interval(gain)))
 end
 
-local flow = train("full", full)
+local flow = fit("full", full)
 entry("full", "all that images tell", score("full", flow, full.test))
 entry("test", "exchanged at test only", score("exchanged at test only", flow, exchanged.test))
-entry("exchanged", "exchanged in training and test", score("exchanged", train("exchanged", exchanged), exchanged.test))
+flow = fit("exchanged", exchanged)
+entry("exchanged", "exchanged in training and test", score("exchanged", flow, exchanged.test))
 local function without(name, couplings)
   local parts = same_but_images(name, open("without_" .. name, couplings))
-  entry(name, "without " .. name:gsub("_", " "), score(name, train("without_" .. name, parts), parts.test))
+  entry(name, "without " .. name:gsub("_", " "), score(name, fit("without_" .. name, parts), parts.test))
 end
-for _, name in ipairs { "clumps", "inclination", "size", "gradient", "bulge_colour" } do without(name, { name }) end
+for _, name in ipairs { "clumps", "inclination", "size", "gradient", "bulge_colour" } do
+  without(name, { name })
+end
 if o.more then
   without("bt", { "bt" })
-  without("all_six", survey.couplings)
-  entry("seed", "all, trained from another seed", score("another seed", train("full_again", full, o.seed + 1), full.test))
+  without("all_six", mock.couplings)
+  flow = fit("full_again", full, o.seed + 1)
+  entry("seed", "all, trained from another seed", score("another seed", flow, full.test))
 end
 
-print(("\nMean log p of %d test galaxies less that of the photometry model, and how much less than with all that images tell; nats, 95 %% of resampled galaxies:\n"):format(#full.test.ids))
+print(([[
+
+Mean log p of %d test galaxies less that of the photometry model, and how much less than with all that
+images tell; nats, 95 %% of resampled galaxies:
+]]):format(#full.test.ids))
 print(cli.table(rows, { "images", "gain", "interval", "all less this", "interval" }))
-if o.more then print(("Two trainings of the same images differ by %.3f nats: differences are to be read beside that."):format(math.abs(found.seed.less.mean))) end
+if o.more then
+  local apart = math.abs(found.seed.less.mean)
+  print(("Two trainings of the same images differ by %.3f nats: read differences beside that."):format(apart))
+end
 
 local r = report.new("image_source", o.record)
-r:bar(("exchanged in training and test: gain, nats (%.3f to %.3f)"):format(found.exchanged.gain.low, found.exchanged.gain.high), found.exchanged.gain.mean, 0.05)
-r:bar(("exchanged at test only, gain %s: upper end"):format(interval(found.test.gain)), found.test.gain.high, 0)
-r:least(("full less without clumps %s: lower end"):format(interval(found.clumps.less)), found.clumps.less.low, 0)
+local gain, tested, less = found.exchanged.gain, found.test.gain, found.clumps.less
+local label = "exchanged in training and test: gain, nats (%.3f to %.3f)"
+r:bar(label:format(gain.low, gain.high), gain.mean, 0.05)
+r:bar(("exchanged at test only, gain %s: upper end"):format(interval(tested)), tested.high, 0)
+r:least(("full less without clumps %s: lower end"):format(interval(less)), less.low, 0)
 r:figure("gain in full " .. interval(found.full.gain))
 for _, name in ipairs { "inclination", "size", "gradient", "bulge_colour", "bt", "all_six" } do
   if found[name] then r:figure(("less without %s %s"):format(name, interval(found[name].less))) end

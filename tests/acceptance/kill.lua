@@ -1,12 +1,16 @@
 -- Acceptance: a training killed with SIGKILL at 20 random moments and resumed each time leaves the same bytes
 -- as one left alone: history.csv, the weights, the checkpoint, the settings and the split. Half of the kills
--- at least have to find it under way. usage: galrun tests/acceptance/kill.lua [--kills 20] [--seed 1]
+-- at least have to find it under way.
+--
+-- usage: galrun tests/acceptance/kill.lua [--kills 20] [--seed 1]
 local cli = require "gal.cli"
 local here = arg[0]:match "^(.*)/" or "."
 local report = dofile(here .. "/report.lua")
 local kill = dofile(here .. "/../lua/lib/kill.lua")
 
-local o = cli.options{ kills = 20, seed = 1, epochs = 400, record = { true, "append the result to RESULTS.md" } }
+local o = cli.options{
+  kills = 20, seed = 1, epochs = 400, record = { true, "append the result to RESULTS.md" },
+}
 local folder = os.tmpname()
 os.remove(folder)
 assert(os.execute("mkdir " .. folder) == 0)

@@ -21,7 +21,16 @@ local function cpu()
 end
 
 --- report.new(name, record): record = true appends a line to RESULTS.md beside this file at the end.
-function report.new(name, record) return setmetatable({ name = name, record = record, figures = {}, short = 0 }, Report) end
+function report.new(name, record)
+  return setmetatable({ name = name, record = record, figures = {}, short = 0 }, Report)
+end
+
+--- report.columns(t, names): columns of a table (gal.table) as one tensor {rows, names}.
+function report.columns(t, names)
+  local list = {}
+  for i, name in ipairs(names) do list[i] = t:column(name):reshape { t.rows, 1 } end
+  return require("gal").cat(list, 2)
+end
 
 --- report.seconds(out): how long the training in the folder took, by its timing.csv.
 function report.seconds(out)
@@ -30,21 +39,20 @@ function report.seconds(out)
   return sum
 end
 
---- r:bar(what, value, most): one bar: the value is at most `most`.
-function Report:bar(what, value, most)
-  local passed = value <= most
+-- Prints a bar and keeps its figure; side: "most" or "least".
+local function add_bar(self, passed, what, value, side, limit)
   if not passed then self.short = self.short + 1 end
-  print(("%-12s %s: %.4g, asked for at most %.4g"):format(passed and "pass" or "FALLS SHORT", what, value, most))
-  self.figures[#self.figures + 1] = ("%s %.4g (<= %.4g)"):format(what, value, most)
+  local verdict = passed and "pass" or "FALLS SHORT"
+  print(("%-12s %s: %.4g, asked for at %s %.4g"):format(verdict, what, value, side, limit))
+  local sign = side == "most" and "<=" or ">="
+  self.figures[#self.figures + 1] = ("%s %.4g (%s %.4g)"):format(what, value, sign, limit)
 end
 
+--- r:bar(what, value, most): one bar: the value is at most `most`.
+function Report:bar(what, value, most) add_bar(self, value <= most, what, value, "most", most) end
+
 --- r:least(what, value, least): one bar: the value is at least `least`.
-function Report:least(what, value, least)
-  local passed = value >= least
-  if not passed then self.short = self.short + 1 end
-  print(("%-12s %s: %.4g, asked for at least %.4g"):format(passed and "pass" or "FALLS SHORT", what, value, least))
-  self.figures[#self.figures + 1] = ("%s %.4g (>= %.4g)"):format(what, value, least)
-end
+function Report:least(what, value, least) add_bar(self, value >= least, what, value, "least", least) end
 
 --- r:figure(what): a figure without a bar, a text.
 function Report:figure(what) self.figures[#self.figures + 1] = what end
@@ -58,7 +66,8 @@ function Report:finish()
   local commit = output(("git -C '%s' rev-parse --short HEAD"):format(here)) or "no commit"
   if output(("git -C '%s' status --porcelain -uno"):format(here)) then commit = commit .. " and changes" end
   local file = assert(io.open(here .. "/RESULTS.md", "a"))
-  file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(os.date "!%Y-%m-%d", self.name, verdict, table.concat(self.figures, "; "), cpu(), commit))
+  file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(os.date "!%Y-%m-%d", self.name, verdict,
+    table.concat(self.figures, "; "), cpu(), commit))
   file:close()
 end
 

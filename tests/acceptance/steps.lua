@@ -4,8 +4,9 @@
 -- included (RK4 with 100 steps: 400); the error within the tolerance (1e-3) for 99 % of the galaxies, and the
 -- others flagged. A galaxy's error: of draws the largest over the properties of the rms over draws in units
 -- of the posterior's deviation; of densities of draws their rms in nats; of log_prob each point by itself.
--- usage: galrun tests/acceptance/steps.lua --catalog catalog.csv [--out runs/acceptance/steps]      Goes on
--- where it was stopped.
+--
+-- usage: galrun tests/acceptance/steps.lua --catalog catalog.csv [--out runs/acceptance/steps]
+-- Goes on where it was stopped.
 local folder = require "gal.base.path"
 local gal = require "gal"
 local json = require "gal.base.json"
@@ -32,7 +33,14 @@ local function trained(name, options, fit)
   return flow
 end
 
--- Each problem: pairs(n, rng) -> theta, x, with which the flow is trained and which are fresh then.
+-- The training of a flow on pairs of an analytic problem.
+local function training_on(theta, x)
+  return {
+    theta = theta, context = x, epochs = 40, batch = 256, lr = 1e-3, schedule = "cosine", patience = 40,
+  }
+end
+
+-- Each problem returns a trained flow and fresh pairs theta, x.
 local problems = {}
 function problems.linear_gaussian()
   local a = gal.randn({ 5, 5 }, { rng = gal.rng(1) }):t()
@@ -41,22 +49,26 @@ function problems.linear_gaussian()
     return theta, theta:matmul(a) + gal.randn({ n, 5 }, { rng = rng }) * 0.5
   end
   local theta, x = pairs_of(20000, gal.rng(101))
-  local flow = trained("linear_gaussian", { theta = 5, context = 5, rng = gal.rng(1) }, { theta = theta, context = x, epochs = 40, batch = 256, lr = 1e-3, schedule = "cosine", patience = 40 })
+  local flow = trained("linear_gaussian", { theta = 5, context = 5, rng = gal.rng(1) }, training_on(theta, x))
   return flow, pairs_of(o.galaxies, gal.rng(1001))
 end
 function problems.banana()
   local function pairs_of(n, rng)
     local theta = gal.randn({ n, 2 }, { rng = rng })
-    return theta, theta:narrow(2, 2, 1) + theta:narrow(2, 1, 1):pow(2) * 0.7 + gal.randn({ n, 1 }, { rng = rng }) * 0.1
+    local x = theta:narrow(2, 2, 1) + theta:narrow(2, 1, 1):pow(2) * 0.7
+    return theta, x + gal.randn({ n, 1 }, { rng = rng }) * 0.1
   end
   local theta, x = pairs_of(20000, gal.rng(7))
-  local flow = trained("banana", { theta = 2, context = 1, sigma = 0, rng = gal.rng(1) }, { theta = theta, context = x, epochs = 40, batch = 256, lr = 1e-3, schedule = "cosine", patience = 40 })
+  local made = { theta = 2, context = 1, sigma = 0, rng = gal.rng(1) }
+  local flow = trained("banana", made, training_on(theta, x))
   return flow, pairs_of(o.galaxies, gal.rng(1001))
 end
 function problems.eco_resolve()
   local survey = require("gal.data").open(o.catalog)
-  local flow = trained("eco_resolve", { theta = survey.names.theta, context = survey.names.context, rng = gal.rng(0) },
-    { data = survey:split "train", valid = survey:split "valid", lr = 1e-3, epochs = 800, patience = 60 })
+  local made = { theta = survey.names.theta, context = survey.names.context, rng = gal.rng(0) }
+  local flow = trained("eco_resolve", made, {
+    data = survey:split "train", valid = survey:split "valid", lr = 1e-3, epochs = 800, patience = 60,
+  })
   local test = survey:split("test"):thin(o.galaxies)
   return flow, test.theta, test.context
 end
@@ -88,7 +100,9 @@ local function measured(name)
     if saved.key == key then return saved end
   end
   local found = { key = key }
-  local function options(steps) return { n = o.n, steps = steps, tolerance = o.tolerance, rng = gal.rng(3), progress = true } end
+  local function options(steps)
+    return { n = o.n, steps = steps, tolerance = o.tolerance, rng = gal.rng(3), progress = true }
+  end
   local exact, exact_log = flow:sample_and_log_prob(x, options(400))
   local draws, r = flow:sample(x, options "auto")
   found.sample = judged(errors_of_draws(draws, exact), r.flagged)
@@ -102,9 +116,10 @@ local function measured(name)
   -- Points: each galaxy's true properties, and ten draws of its posterior.
   local points = gal.cat({ theta:reshape { -1, 1, flow.d }, exact:narrow(2, 1, math.min(10, o.n)) }, 2)
   local m = points:size(2)
-  local flat, told = points:reshape { -1, flow.d }, (gal.zeros { x:size(1), m, flow.c } + x:reshape { -1, 1, flow.c }):reshape { -1, flow.c }
-  exact_log = flow:log_prob(flat, told, { steps = 400, progress = true })
-  log_prob, r = flow:log_prob(flat, told, { steps = "auto", tolerance = o.tolerance })
+  local repeated = (gal.zeros { x:size(1), m, flow.c } + x:reshape { -1, 1, flow.c }):reshape { -1, flow.c }
+  local flat = points:reshape { -1, flow.d }
+  exact_log = flow:log_prob(flat, repeated, { steps = 400, progress = true })
+  log_prob, r = flow:log_prob(flat, repeated, { steps = "auto", tolerance = o.tolerance })
   found.log_prob = judged(((log_prob - exact_log):pow(2):pow(0.5)):totable(), r.flagged)
   found.log_prob.evaluations = r.evaluations
   folder.write(path, json.encode(found, true) .. "\n")

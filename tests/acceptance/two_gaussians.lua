@@ -2,19 +2,22 @@
 -- first two components with noise 2, 20,000 pairs: what x says of the component varies from galaxy to galaxy,
 -- and in the other three dimensions both modes stay. The exact posterior is a mixture of two normals, too.
 -- Asked for: the modes' weights within .03 (mean over 200 fresh x of |share of the draws - weight|) and a
--- mean of log p_exact - log q over 1,000 fresh pairs of at most .08 nats.  usage: galrun
--- tests/acceptance/two_gaussians.lua [--out runs/acceptance/two_gaussians]      Goes on where it was stopped.
+-- mean of log p_exact - log q over 1,000 fresh pairs of at most .08 nats.
+--
+-- usage: galrun tests/acceptance/two_gaussians.lua [--out runs/acceptance/two_gaussians]
+-- Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
 
 local o = cli.options {
-  out = "runs/acceptance/two_gaussians", epochs = 80, batch = 256, lr = 1e-3, decay = 0.999, schedule = "cosine", seeds = 1,
-  record = { true, "append the result to RESULTS.md" },
+  out = "runs/acceptance/two_gaussians", epochs = 80, batch = 256, lr = 1e-3, decay = 0.999,
+  schedule = "cosine", seeds = 1, record = { true, "append the result to RESULTS.md" },
 }
 
 local D, SEEN, PAIRS, FRESH = 5, 2, 20000, 1000
-local WEIGHT, MEAN, VARIANCE, NOISE = 0.3, 1, 0.25, 2 -- the first component's weight and mean; the second's mean is -MEAN
+-- WEIGHT and MEAN are the first component's; the second's mean is -MEAN.
+local WEIGHT, MEAN, VARIANCE, NOISE = 0.3, 1, 0.25, 2
 
 local function pairs_of(n, rng)
   local first = gal.rand({ n, 1 }, { rng = rng }):lt(WEIGHT)
@@ -22,9 +25,11 @@ local function pairs_of(n, rng)
   return theta, theta:narrow(2, 1, SEEN) + gal.randn({ n, SEEN }, { rng = rng }) * NOISE
 end
 
-local function log_normal(x, mean, variance) return -0.5 * (x - mean) ^ 2 / variance - 0.5 * math.log(2 * math.pi * variance) end
+local function log_normal(x, mean, variance)
+  return -0.5 * (x - mean) ^ 2 / variance - 0.5 * math.log(2 * math.pi * variance)
+end
 
--- Given component k the dimensions are independent: those seen are N(mean + gain (x - mean), (1 - gain)
+-- Given component k the dimensions are independent: the first SEEN are N(mean + gain (x - mean), (1 - gain)
 -- VARIANCE), the others as in the prior.
 local GAIN = VARIANCE / (VARIANCE + NOISE ^ 2)
 
@@ -36,8 +41,9 @@ local function components(theta, x)
     weights[k], densities[k] = math.log(prior), 0
     for j = 1, D do
       if j <= SEEN then weights[k] = weights[k] + log_normal(x[j], mean, VARIANCE + NOISE ^ 2) end
-      local centre = j <= SEEN and mean + GAIN * (x[j] - mean) or mean
-      densities[k] = densities[k] + log_normal(theta[j], centre, j <= SEEN and (1 - GAIN) * VARIANCE or VARIANCE)
+      local centre, variance = mean, VARIANCE
+      if j <= SEEN then centre, variance = mean + GAIN * (x[j] - mean), (1 - GAIN) * VARIANCE end
+      densities[k] = densities[k] + log_normal(theta[j], centre, variance)
     end
   end
   local total = math.log(math.exp(weights[1]) + math.exp(weights[2]))
@@ -55,8 +61,9 @@ local function one(seed)
   local theta, x = pairs_of(PAIRS, gal.rng(100 + seed))
   local flow = require("gal.flow").new { theta = D, context = SEEN, rng = gal.rng(seed) }
   local run = require("gal.train").fit {
-    flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay, patience = o.epochs, schedule = o.schedule,
-    seed = seed, out = ("%s/%d"):format(o.out, seed), resume = true,
+    flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay,
+    patience = o.epochs, schedule = o.schedule, seed = seed,
+    out = ("%s/%d"):format(o.out, seed), resume = true,
   }
   local seconds = report.seconds(run.out)
   local fresh, seen = pairs_of(FRESH, gal.rng(1000 + seed))
@@ -84,7 +91,8 @@ end
 local verdict = report.new("two_gaussians", o.record)
 for seed = 1, o.seeds do
   local r = one(seed)
-  print(("seed %d: log p - log q %.4f +- %.4f nats, weights off by %.4f, %.0f s"):format(seed, r.kl, r.error, r.off, r.seconds))
+  print(("seed %d: log p - log q %.4f +- %.4f nats, weights off by %.4f, %.0f s"):format(seed, r.kl, r.error,
+    r.off, r.seconds))
   verdict:bar(("seed %d: mean error of the weights"):format(seed), r.off, 0.03)
   verdict:bar(("seed %d: mean log p - log q"):format(seed), r.kl, 0.08)
 end

@@ -100,6 +100,62 @@ check.case("usage shows options in their order, with defaults, choices and what 
   end
   check.that(text:find("columns %(default: a,b%)") and text:find("none, paper; default: none") and text:find("Trains."), text)
 end)
+check.case("usage is 80 columns wide, and only words that are longer stand out", function()
+  local text = cli.usage(spec, "train.lua", ("Trains on rows. "):rep(20))
+  for line in text:gmatch("[^\n]+") do check.that(#line <= 80, line) end
+  check.that(text:find("\n  %-%-%[no%-%]dereddened  "), text)
+end)
+check.case("groups of common options are declarations like others, and some may be changed", function()
+  local own = { { "out", "runs/a" }, cli.common{ "training", "sigma", lr = 1e-3, draws = { 8, "draws an image" } } }
+  local o = cli.parse(own, { "--schedule", "cosine", "--clip", "2" })
+  check.equal({ o.out, o.lr, o.draws, o.sigma, o.schedule, o.clip, o.average }, { "runs/a", 1e-3, 8, 0.05, "cosine", 2, true })
+  check.that(cli.usage(own, "a.lua"):find("draws an image %(default: 8%)"), cli.usage(own, "a.lua"))
+  local _, message = cli.parse(own, { "--lr", "0" })
+  check.equal(message, "--lr is '0', expected a number above 0")
+  check.equal(cli.parse({ cli.common{ "training" } }, {}).lr, 5e-4) -- the shared declaration is as it was
+  check.raises(function() cli.common{ "trainning" } end, "no group and no option 'trainning'", true)
+  check.raises(function() cli.common{ "network", lr = 1 } end, "'lr' is in none of the groups", true)
+  check.raises(function() cli.parse({ cli.common{ "training" }, { "lr", 1 } }, {}) end, "lr is declared twice", true)
+end)
+check.case("the values of a group are what a function of the library takes, and no others", function()
+  local o = cli.parse({ cli.common{ "network", "solver" }, n = 3 }, { "--steps", "7", "--sigma", "0" })
+  check.equal(cli.values(o, { "solver", "sigma" }, { n = o.n }), { steps = 7, tolerance = 1e-3, sigma = 0, n = 3 })
+end)
+check.case("fit takes every option of the group training, and the two trainings have them all", function()
+  local runs = {}
+  for _, name in ipairs{ "train_photometry", "train_image", "fit_posterior" } do
+    runs[name] = {}
+    for _, d in ipairs(cli.declared(("../experiments/%s.lua"):format(name))) do runs[name][d.name] = d end
+  end
+  local flow = require("gal.flow").new{ theta = 1, context = 1, hidden = { 2 } }
+  local x = require("gal").rand{ 9, 1 }
+  local o = cli.parse({ cli.common{ "training", epochs = 1 } }, {})
+  require("gal.train").fit(cli.values(o, { "training" }, { flow = flow, theta = x, context = x, progress = false }))
+  for name in pairs(cli.values(o, { "training" })) do
+    for run, options in pairs(runs) do check.that(options[name], ("%s has no --%s"):format(run, name)) end
+    check.equal(runs.train_image[name] and runs.train_image[name].type, runs.train_photometry[name].type, name)
+  end
+end)
+check.case("an experiment's options are data: read without running it", function()
+  local path = os.tmpname()
+  local file = io.open(path, "w")
+  file:write("ran = 1 local o = require('gal.cli').options{ { 'n', 3, 'draws', least = 1 }, out = 'runs' } ran = 2")
+  file:close()
+  local list = cli.declared(path)
+  check.equal({ list[1].name, list[1].default, list[1].help, list[1].least, list[1].type }, { "n", 3, "draws", 1, "number" })
+  check.equal({ list[2].name, list[2].default, ran }, { "out", "runs", 1 })
+  check.equal(cli.parse(list, { "--n", "7" }).n, 7)
+  file = io.open(path, "w")
+  file:write("return 1")
+  file:close()
+  check.raises(function() cli.declared(path) end, "ends without a call of cli.options", true)
+  os.remove(path)
+  check.raises(function() cli.declared(path) end, "cannot open", true)
+  for _, name in ipairs{ "evaluate", "sample", "make_survey", "show_survey", "reference_posterior", "quickstart" } do
+    check.that(#cli.declared(("../experiments/%s.lua"):format(name)) > 3, name)
+  end
+end)
+
 check.case("an option that was not declared raises where it is read", function()
   check.raises(function() local o = read() return o.epoch end, "'epoch' was not declared", true)
 end)

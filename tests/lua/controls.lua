@@ -7,7 +7,7 @@ local controls = require "gal.stats.exchange"
 local core = require "gal.tensor"
 local data = require "gal.data"
 local images = require "gal.images"
-local learn = require "gal.train.recipe"
+local learn = require("gal.train").quick
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
 

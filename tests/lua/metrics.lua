@@ -125,41 +125,6 @@ check.case("the draws are the same whatever the size of the parts that they are 
   check.equal(#found.d_kl, 10)
 end)
 
--- A part of a survey as metrics.score takes it, of the first `count` galaxies.
-local function part_of(count)
-  local part = { ids = {}, theta = theta:narrow(1, 1, count), context = x:narrow(1, 1, count) }
-  for k = 1, count do part.ids[k] = "g" .. k end
-  function part:seen() return { self.context, "images" } end
-  return part
-end
-
-check.case("score is information on a part's galaxies, and names those that are not within the tolerance", function()
-  local flow, part = posterior(1, 0), part_of(30)
-  local found = metrics.score(flow, part, { prior = prior, n = 20, seed = 3, steps = 10, progress = false })
-  local own = metrics.information(flow, part.theta, part.context, prior, { n = 20, seed = 3, steps = 10 })
-  check.equal({ found.log_q, found.d_kl, found.delta_log_p }, { own.log_q, own.d_kl, own.delta_log_p })
-  check.equal(found.warning, nil)
-  local asked
-  flow.log_prob = function(_, truth, _, options)
-    asked = options
-    return truth:select(2, 1), { flagged = { 2, 3, 5, 7, 11, 13 }, tolerance = 0.5 }
-  end
-  found = metrics.score(flow, part, { tolerance = 0.5, progress = false })
-  check.equal({ asked.steps, asked.tolerance, asked.progress, found.samples == nil }, { "auto", 0.5, false, true })
-  check.equal(found.warning, "6 of 30 galaxies are not within the tolerance of 0.5: g2, g3, g5, g7, g11, ...")
-end)
-
-check.case("score shows the images to a flow with an encoder alone, and refuses a mistyped option", function()
-  local flow, part, seen = { encoder = true }, part_of(2), nil
-  function flow.log_prob(_, truth, context) seen = context return truth:select(2, 1) end
-  metrics.score(flow, part, { progress = false })
-  check.equal(seen[2], "images")
-  flow.encoder = nil
-  metrics.score(flow, part, { progress = false })
-  check.that(seen == part.context, "a flow without an encoder was shown images")
-  check.raises(function() metrics.score(flow, part, { tolerence = 1 }) end, "unknown option 'tolerence', expected 'tolerance'", true)
-end)
-
 check.case("pooled draws of exact posteriors are the population, their means are narrower by the known amount", function()
   local table_ = metrics.wasserstein_table(theta, posterior(1, 0):draws(x, 100), { 1, 2 })
   local shrunk = (1 - 1 / math.sqrt(1 + S * S)) * math.sqrt(2 / math.pi) -- W1 of N(0, 1) and N(0, 1 / (1 + S^2))

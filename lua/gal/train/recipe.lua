@@ -1,20 +1,37 @@
--- learn: a flow for the galaxies of a survey, made and trained in one go: what the quickstart and the
--- acceptance runs share. train_photometry and train_image spell it out for copying.
+-- train/recipe: what experiments and acceptance runs make of gal.train's fit: a flow made and trained in one
+-- call, and the sentences that end a training.
 local gal = require "gal"
 
---- learn(part, {epochs =, lr =, out = nil, seed = 0, encoder = nil, …}): trains a new flow on a part of
--- gal.data's surveys and returns what train.fit returns: p(theta | context) of a part without images
--- (part:blind()), p(theta | context, image) of one with them, which takes an encoder; with augment the flow
--- is symmetric. The rate falls to 0 over all the epochs, none of which is left out for lack of progress; a
--- run that was stopped goes on in `out`. seed: of the weights too. All else: options of train.fit.
-return function(part, options)
+local recipe = {}
+
+--- train.quick(part, {epochs =, lr =, out = nil, seed = 0, encoder = nil, …}): makes a flow for the
+-- galaxies of a part of a survey (gal.data), trains it, and returns what train.fit returns. The flow is
+-- p(theta | context) of a part without images (part:blind()) and p(theta | context, image) of one with
+-- images, which needs an encoder; with augment = true it is symmetric. The rate falls to 0 over all the
+-- epochs, early stopping is off, and a run that was stopped goes on in `out`. seed is that of the weights
+-- too. Other options are train.fit's.
+function recipe.quick(part, options)
   local o = {}
   for key, value in pairs(options) do o[key] = value end
   o.flow = require("gal.flow").new{
-    theta = part.names.theta, context = part.names.context, image = part.images and part.images.image, encoder = options.encoder,
-    symmetric = options.augment, rng = gal.rng(options.seed or 0),
+    theta = part.names.theta, context = part.names.context, image = part.images and part.images.image,
+    encoder = options.encoder, symmetric = options.augment, rng = gal.rng(options.seed or 0),
   }
   o.flow.notes = part.path and part:choices()
   o.encoder, o.data, o.schedule, o.resume, o.patience = nil, part, "cosine", true, options.epochs
   return require("gal.train").fit(o)
 end
+
+--- train.describe(run): how a training ended, in a sentence or two: run is what train.fit returned.
+function recipe.describe(run)
+  if not run.best_epoch then return "stopped before the first epoch was over" end
+  local first, last = run.history[1], run.history[#run.history]
+  local text = ("best validation loss %.4f in epoch %d; stopped by %s"):format(run.best_loss, run.best_epoch,
+    run.stopped)
+  if run.stopped == "epochs" and first.lr == last.lr and run.best_epoch > 0.9 * #run.history then
+    text = text .. "\nthe validation loss was still falling: resumed with more epochs, it goes on from here"
+  end
+  return text
+end
+
+return recipe

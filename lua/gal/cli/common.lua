@@ -1,0 +1,80 @@
+-- The options that several experiments have: name, default, help and limits of each, once, in groups of
+-- what belongs together. cli.common puts them into an experiment's declarations, cli.values takes their
+-- values out.
+local data = require "gal.data"
+
+local common = {}
+
+-- How a survey's table is read: gal.data's open.
+common.reading = {
+  { "theta", data.theta, "properties to infer, columns of the table" },
+  { "context", data.context, "what to infer them from, columns of the table" },
+  { "sample", "none", "none: every complete row; paper: the paper's cuts", choices = { "none", "paper" } },
+  {
+    "missing", "drop",
+    "rows without all of the context: drop them, or fill the gaps, marked by further columns",
+    choices = { "drop", "mask" },
+  },
+  { "dereddened", true, "take each band's Galactic extinction off its magnitude" },
+}
+
+-- How its cutouts are prepared: the options of gal.data.cutouts.
+common.cutouts = {
+  { "crop", 0, "of each cutout only the central N x N pixels; 0: all of it", type = "integer", least = 0 },
+  { "bin", 1, "means over N x N pixels, after the crop", type = "integer", least = 1 },
+  {
+    "resize", 0, "scale every cutout to N x N pixels first, where they are not of one size; 0: refuse that",
+    type = "integer", least = 0,
+  },
+  { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
+}
+
+-- The velocity net: gal.flow's new.
+common.network = {
+  { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers", type = "integers", least = 1 },
+  { "sigma", 0.05, "width of the path, in deviations of each property", least = 0 },
+}
+
+-- gal.train's fit.
+common.training = {
+  { "batch", 64, "rows a step", type = "integer", least = 1 },
+  { "draws", 1, "draws of time and noise for each row of a step", type = "integer", least = 1 },
+  { "lr", 5e-4, "learning rate of AdamW", above = 0 },
+  {
+    "schedule", "constant", "constant, or cosine: the rate falls to 0 over all epochs",
+    choices = { "constant", "cosine" },
+  },
+  { "weight_decay", 0.01, "weight decay of AdamW", least = 0 },
+  { "clip", type = "number", above = 0, help = "largest norm of the gradient; default: no limit" },
+  { "average", true, "validate and keep an exponential moving average of the weights" },
+  { "decay", 0.999, "share of that average that stays after each step", least = 0, most = 1 },
+  { "epochs", 200, "epochs at most", type = "integer", least = 1 },
+  {
+    "patience", 20, "epochs without a better validation loss before it stops", type = "integer", least = 1,
+  },
+  { "seed", 0, "of the weights, the batches and the noise" },
+  { "resume", false, "go on with the run in --out" },
+}
+
+-- How the flow's equation is solved: flow:sample and flow:log_prob.
+common.solver = {
+  { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs", type = "steps" },
+  {
+    "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities",
+    above = 0,
+  },
+}
+
+-- The galaxies that a trained run is asked about: gal.data's reopen.
+common.asked = {
+  {
+    "survey", type = "string",
+    help = "table or folder to take the galaxies from; default: the one that the run was trained on",
+  },
+  { "dereddened", type = "boolean", help = "must be what the run was trained with" },
+  { "crop", type = "integer", least = 0, help = "must be what the run was trained with" },
+  { "bin", type = "integer", least = 1, help = "must be what the run was trained with" },
+  { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
+}
+
+return common

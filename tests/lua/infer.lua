@@ -1,0 +1,122 @@
+-- gal.infer: summaries, flags and files of the posteriors of a survey's galaxies against what the draws
+-- themselves say, and scores against metrics.information.
+local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
+local gal = require "gal"
+local infer = require "gal.infer"
+local metrics = require "gal.metrics"
+
+local scratch = os.tmpname()
+os.remove(scratch)
+ffi.C.gal_make_folder(scratch)
+local function exists(name) return ffi.C.gal_path_exists(scratch .. "/" .. name) ~= 0 end
+
+-- A small flow that has seen a few rows, and a part of a survey as gal.data's are.
+local N, D = 9, 2
+local options = { rng = gal.rng(4) }
+local theta = gal.randn({ 40, D }, options) * 2 + 5
+local x = theta + gal.randn({ 40, D }, options)
+local flow = require("gal.flow").new{ theta = { "mass", "dust" }, context = D, hidden = { 8 }, rng = gal.rng(1) }
+flow:standardise(theta, x)
+local part = { ids = {}, theta = theta:narrow(1, 1, N), context = x:narrow(1, 1, N) }
+for k = 1, N do part.ids[k] = "g" .. k end
+function part:seen() return { self.context, "images" } end
+
+check.case("a summary has mean, deviation and percentiles of each galaxy's draws", function()
+  local draws = gal.randn({ 3, 101, D }, options)
+  local summary = infer.summary(draws, { "a", "b" })
+  for k = 1, 3 do
+    for i, name in ipairs{ "a", "b" } do
+      local own = draws[k]:select(2, i)
+      check.near(summary[name .. "_mean"][k], own:mean():item(), 1e-6)
+      check.near(summary[name .. "_std"][k], own:std():item(), 1e-6)
+      local q = metrics.quantile(own, { 0.16, 0.5, 0.84 })
+      check.equal({ summary[name .. "_p16"][k], summary[name .. "_p50"][k], summary[name .. "_p84"][k] }, q)
+    end
+  end
+  draws:set(0 / 0, 2, 7, 1)
+  check.raises(function() infer.summary(draws, { "a", "b" }) end, "a draw of a is NaN", true)
+end)
+
+check.case("posteriors are flow:sample's draws, summarised; without a folder nothing is written", function()
+  local found = infer.posteriors(flow, part, { n = 50, steps = 4, seed = 2, progress = false })
+  local draws = flow:sample(part.context, { n = 50, steps = 4, rng = gal.rng(2) })
+  check.equal(found.summary:ids "id", part.ids)
+  check.near(found.summary:column "dust_mean", draws:mean(2):select(2, 2), 1e-6)
+  check.equal({ found.files, found.solver, found.report == nil }, { {}, "RK4, 16 evaluations a draw", true })
+  check.equal(found.summary:has "flagged", false)
+end)
+
+check.case("with a folder the draws, their densities and the summary are there, and flags with steps = auto", function()
+  local out = scratch .. "/drawn"
+  local found = infer.posteriors(flow, part, { n = 40, log_prob = true, out = out, progress = false })
+  check.equal(found.files, { out .. "/samples.npy", out .. "/log_prob.npy", out .. "/summary.csv" })
+  local samples, log_prob = gal.load(out .. "/samples.npy"), gal.load(out .. "/log_prob.npy")
+  check.equal({ samples.shape, log_prob.shape }, { { N, 40, D }, { N, 40 } })
+  check.near(log_prob, (flow:log_prob(samples, part.context, { steps = "auto" })), 5e-3, "densities of the draws")
+  local summary = gal.table(out .. "/summary.csv")
+  check.near(summary:column "mass_p50", found.summary:column "mass_p50", 0)
+  check.near(summary:column "error", found.report.error, 1e-9)
+  local strict = infer.posteriors(flow, part, { n = 40, tolerance = 1e-12, progress = false })
+  check.equal(strict.summary:column("flagged"):sum():item(), #strict.report.flagged)
+  check.that(#strict.report.flagged > 0, "nothing is beyond a tolerance of 1e-12")
+  infer.posteriors(flow, part, { n = 3, steps = 2, out = out, format = "fits", progress = false })
+  check.equal({ exists "drawn/log_prob.npy", exists "drawn/summary.csv", exists "drawn/summary.fits" },
+    { false, false, true })
+end)
+
+check.case("what goes wrong while draws are written leaves nothing behind", function()
+  local out = scratch .. "/broken"
+  local wrong = { ids = part.ids, context = part.context:clone() }
+  wrong.context:set(0 / 0, 3, 1)
+  check.raises(function() infer.posteriors(flow, wrong, { n = 5, steps = 2, out = out, progress = false }) end,
+    "row 3", true)
+  local pipe = io.popen(("ls -A '%s'"):format(out))
+  check.equal(pipe:read "*a", "")
+  pipe:close()
+  check.raises(function() infer.posteriors(flow, part, { n = 0 }) end, "posteriors: n is 0", true)
+  check.raises(function() infer.posteriors(flow, part, { format = "txt" }) end, 'format is "txt", expected "csv" or "fits"', true)
+end)
+
+-- A flow that answers with given densities, and notes what it was asked.
+local function fake(flagged)
+  local self = { asked = {} }
+  function self.log_prob(_, truth, context, how)
+    self.asked = { context = context, how = how }
+    return truth:select(2, 1), flagged and { flagged = flagged, tolerance = 0.5 }
+  end
+  return self
+end
+
+check.case("score is metrics.information on a part's galaxies", function()
+  local prior = require("gal.stats.prior").fit(theta)
+  local how = { n = 20, seed = 3, steps = 5 }
+  local own = metrics.information(flow, part.theta, part.context, prior, how)
+  how.prior, how.progress = prior, false
+  local found = infer.score(flow, part, how)
+  check.equal({ found.log_q, found.d_kl, found.delta_log_p }, { own.log_q, own.d_kl, own.delta_log_p })
+  check.equal(found.warning, nil)
+end)
+
+check.case("score names the galaxies that are not within the tolerance, and without a prior draws nothing", function()
+  local judge = fake{ 2, 3, 5, 7, 8, 9 }
+  local found = infer.score(judge, part, { tolerance = 0.5, progress = false })
+  check.equal({ judge.asked.how.steps, judge.asked.how.tolerance, found.samples == nil }, { "auto", 0.5, true })
+  check.equal(found.log_q, part.theta:select(2, 1):totable())
+  check.equal(found.warning, "6 of 9 galaxies are not within the tolerance of 0.5: g2, g3, g5, g7, g8, ...")
+  check.equal(infer.score(fake{}, part, { progress = false }).warning, nil)
+  check.raises(function() infer.score(judge, part, { tolerence = 1 }) end,
+    "unknown option 'tolerence', expected 'tolerance'", true)
+end)
+
+check.case("images are shown to a flow with an encoder alone", function()
+  local judge = fake()
+  infer.score(judge, part, { progress = false })
+  check.that(judge.asked.context == part.context, "a flow without an encoder was shown images")
+  judge.encoder = true
+  infer.score(judge, part, { progress = false })
+  check.equal(judge.asked.context[2], "images")
+end)
+
+os.execute("rm -r " .. scratch)
+check.finish()
