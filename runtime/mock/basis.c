@@ -1,4 +1,4 @@
-/* basis.c: the light of stars of one age and metallicity, per solar mass formed: data, no code.
+/* basis.c: a table: the light of stars of one age and metallicity, per solar mass formed.
  *
  * Derived from the Bruzual & Charlot (2003) models, low resolution with the BaSeL library and Padova 1994
  * tracks, Chabrier (2003) initial mass function (tau = 30 Gyr for Z = .004 and .02, delayed tau = 4 Gyr for

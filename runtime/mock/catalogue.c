@@ -67,7 +67,7 @@ static double truth(const gal_mock_galaxy *g, int property)
     return g->truth[property];
 }
 
-/* The columns behind objID, ra and dec, in order. */
+/* The columns after objID, ra and dec, in order. */
 static const struct column {
     const char *name, *unit;
     value_of *value;

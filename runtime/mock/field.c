@@ -82,6 +82,7 @@ void gal_mock_field_draw(gal_mock_field *field, int64_t draw, unsigned parts, ui
         draw_galaxy(&field->galaxy[i], &s);
 }
 
+/* The first and the last pixel within `reach` of position `at` along an axis, inside the frame. */
 static int first_of(double at, double reach)
 {
     double i = ceil(at + CENTRE - reach);
@@ -122,8 +123,8 @@ void gal_mock_field_galaxies(float *plane, const gal_mock_field *field, int b)
         const struct gal_field_galaxy *g = &field->galaxy[k];
         float c = cosf(g->angle), s = sinf(g->angle), reach = 6 * g->scale, flat = 1 / g->axis_ratio,
               soft = .3f * flat;
-        /* The sum over the whole plane, of which the frame may have a part: the integral less what softening
-         * takes, (1 + soft / scale) e^(-soft / scale). */
+        /* The profile's sum over the whole plane, whatever part of it the frame shows: its integral times
+         * what softening leaves, (1 + soft / scale) e^(-soft / scale). */
         float norm = 2 * (float)M_PI * g->scale * g->scale * g->axis_ratio * (1 + soft / g->scale) *
                      expf(-soft / g->scale);
         int left = first_of(g->x, reach), right = last_of(g->x, reach), top = first_of(g->y, reach),

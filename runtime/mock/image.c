@@ -1,5 +1,5 @@
-/* image.c: a galaxy's cutout, from its shape to SkyServer's colours. shape.c says what it looks like, field.c
- * what else is in the frame, fast/ has the loops over pixels. */
+/* image.c: a galaxy's cutout, from its shape to SkyServer's colours. shape.c decides what the galaxy looks
+ * like, field.c what else is in the frame; fast/ has the loops over pixels. */
 #include "image.h"
 #include "field.h"
 #include "core/core.h"
@@ -34,8 +34,8 @@ static const gal_picture_kernels *kernels(void)
     return gal_mock_kernels_of(gal_cpu_isa())->picture;
 }
 
-/* weight {GAL_TAPS}: share * G(s) at distances 0, 1, ..., cut at `reach` deviations and normalised. How many
- * of them. */
+/* weight {GAL_TAPS} = G(s) at distances 0, 1, ..., cut at `reach` deviations, normalised, so that rows and
+ * columns together have the sum `share`. Returns how many distances. */
 static int gaussian(float *weight, double s, double share, double reach)
 {
     int taps = (int)ceil(reach * s) + 1;
@@ -48,7 +48,7 @@ static int gaussian(float *weight, double s, double share, double reach)
     return taps;
 }
 
-/* seen {128}: how much of the light of a column (or row) stays in the frame when it is blurred. */
+/* seen {128}: the share of the light of each column (or row) that stays in the frame when it is blurred. */
 static void kept(float *seen, const float *weight, int taps)
 {
     for (int i = 0; i < GAL_CUTOUT; i++) {
@@ -58,7 +58,7 @@ static void kept(float *seen, const float *weight, int taps)
     }
 }
 
-/* plane += the clumps, of flux 1 together where all are in the frame; returns what is. */
+/* plane += the clumps, whose flux is 1 in all. Returns their flux in the frame. */
 static double draw_clumps(float *plane, const gal_mock_shape *shape, int b)
 {
     double sum = 0, c = cos(shape->angle), s = sin(shape->angle);
@@ -70,8 +70,8 @@ static double draw_clumps(float *plane, const gal_mock_shape *shape, int b)
     return sum;
 }
 
-/* light = the galaxy in band b as above the atmosphere, so scaled that after the blur the frame has its flux.
- */
+/* v->light = the galaxy in band b before the seeing, scaled so that the blurred frame has its flux. seen:
+ * what `kept` says of the near and the far part of the PSF. */
 static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b,
                         const float seen[2][GAL_CUTOUT])
 {
@@ -120,8 +120,8 @@ static void draw_galaxy(gal_mock_canvas *v, const gal_mock_shape *shape, int b,
         v->light[at] *= scale;
 }
 
-/* plane += noise of sky and photons as the camera has it, smoothed by the resampling onto the cutout's grid;
- * at the frame's edge, where half of the smoothing's neighbours are missing, scaled to the same variance. */
+/* plane += the camera's noise of sky and photons, smoothed as by the resampling onto the cutout's grid. At
+ * the frame's edge, where the smoothing lacks neighbours, it is scaled to the same variance. */
 static void add_noise(gal_mock_canvas *v, float *plane, int b, gal_mock_stream pixels)
 {
     const gal_picture_kernels *fast = kernels();

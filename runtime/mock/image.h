@@ -10,54 +10,53 @@
 #define GAL_PLANES 3                                /* g r i */
 #define GAL_CUTOUT_PIXELS (GAL_CUTOUT * GAL_CUTOUT) /* of one plane */
 #define GAL_RESAMPLED 0.9       /* pixels: the Gaussian that resampling smooths noise by */
-#define GAL_MOCK_MOST_CLUMPS 96 /* at most */
+#define GAL_MOCK_MOST_CLUMPS 96 /* of one galaxy */
 
-/* What is rendered beside the galaxy itself: photon and sky noise; stars and galaxies of the field; what the
- * sky's subtraction left. */
+/* What is rendered besides the galaxy: photon and sky noise; stars and galaxies of the field; what the
+ * subtraction of the sky has left. */
 enum { GAL_RENDER_NOISE = 1, GAL_RENDER_FIELD = 2, GAL_RENDER_SKY = 4, GAL_RENDER_ALL = 7 };
 
 typedef struct gal_mock_clump {
-    float x, y, sigma, weight; /* pixels from the galaxy's centre along its major and minor axis; share of the
-                                  clumps' flux */
+    float x, y, sigma; /* pixels; position from the galaxy's centre along its major and minor axis */
+    float weight;      /* share of the clumps' flux */
 } gal_mock_clump;
 
-/* All that a picture is made from, noise and field apart. Lengths are pixels; bands are g, r, i. */
+/* All that a picture is made from, except noise and field. Lengths are pixels; bands are g, r, i. */
 typedef struct gal_mock_shape {
     double
         flux[GAL_PLANES]; /* nanomaggies: F', so that picture and catalogue share the calibration's error */
     double bulge[GAL_PLANES], clumps[GAL_PLANES]; /* shares of flux; the rest is disc */
-    double bulge_to_total, gradient,
-        clumpiness; /* BT, mag/dex of g - i, c: the features, before what follows from them */
-    double axis_ratio, bulge_axis_ratio, angle; /* of the major axis from x towards y, radians */
+    /* The features, from which sizes and shares follow: BT, mag/dex of g - i, c (IMAGES.md). */
+    double bulge_to_total, gradient, clumpiness;
+    double axis_ratio, bulge_axis_ratio, angle; /* angle: of the major axis from x towards y, radians */
     double radius;                              /* half-light, along the major axis */
-    double scale[GAL_PLANES],
-        bulge_radius; /* the disc's exponential scale length; the bulge's half-light radius */
-    double arms, pitch, phase,
-        arm_strength;                /* how many, radians (its sign is the handedness), radians, amplitude */
-    double lopsided, lopsided_phase; /* amplitude and direction of a one-armed distortion */
-    double seeing[GAL_PLANES];       /* s of the PSF .9 G(s) + .1 G(3s) */
-    double shift[GAL_PLANES][2];     /* where the centre is in each band: the bands' registration */
+    double scale[GAL_PLANES];                   /* the disc's exponential scale length */
+    double bulge_radius;                        /* half-light */
+    double arms, arm_strength;                  /* how many; amplitude */
+    double pitch, phase;                        /* radians; the pitch's sign is the handedness */
+    double lopsided, lopsided_phase;            /* amplitude and direction of a one-armed distortion */
+    double seeing[GAL_PLANES];                  /* s of the PSF .9 G(s) + .1 G(3s) */
+    double shift[GAL_PLANES][2];                /* position of the centre in each band: their registration */
     int clump_count;
     gal_mock_clump clump[GAL_MOCK_MOST_CLUMPS];
 } gal_mock_shape;
 
-/* The shape of a galaxy in the survey `seed`. The features in `without` (gal_mock_coupling's) are made from
- * the latents of donor, an independent galaxy of the same survey, so that their marginals stay and they tell
- * nothing of the galaxy; donor may be NULL where without is 0. */
+/* The shape of a galaxy in the survey `seed`. The features in `without`, a sum of gal_mock_coupling, are made
+ * from the latents of the donor instead; it may be NULL where without is 0. */
 void gal_mock_shape_of(gal_mock_shape *shape, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor,
                        unsigned without, uint64_t seed);
 
 /* A Poisson number, at most `most`, by multiplication of uniforms (Knuth 1969). */
 int gal_mock_poisson(gal_mock_stream *s, double mean, int most);
 
-/* Memory to render in, for one thread at a time. */
+/* Memory to render in, for one thread at a time; the caller frees it. */
 typedef struct gal_mock_canvas gal_mock_canvas;
 gal_status gal_mock_canvas_new(gal_mock_canvas **out);
 void gal_mock_canvas_free(gal_mock_canvas *canvas);
 
-/* gri {3, 128, 128}: nanomaggies a pixel of the galaxy with this shape and draw, with what `parts` says. The
- * galaxy alone sums to shape->flux in each band: what lies beyond the frame is put into it. The numbers
- * depend on (seed, draw) and the instruction set, not on threads. */
+/* gri {3, 128, 128} = nanomaggies a pixel of the galaxy with this shape and draw; parts: what else, a sum of
+ * GAL_RENDER_…. The galaxy alone sums to shape->flux in each band: it is scaled up by what lies beyond the
+ * frame. The numbers depend on (seed, draw) and the instruction set, not on threads. */
 void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *shape, int64_t draw,
                      unsigned parts, uint64_t seed);
 
@@ -66,12 +65,13 @@ void gal_mock_render(gal_mock_canvas *canvas, float *gri, const gal_mock_shape *
  * and 0 where it is negative. */
 void gal_mock_colours(uint8_t *rgb, const float *gri);
 
-/* A JPEG file of rgb {height, width, 3}, quality 92 and 4:2:0 like SkyServer's; a temporary name, then
- * renamed, but not synced: thousands of files are synced at once by gal_disk_sync. */
+/* Writes rgb {height, width, 3} to path as a JPEG, quality 92 and 4:2:0 like SkyServer's: under a temporary
+ * name, then renamed, but not synced: gal_disk_sync syncs thousands of files at once. GAL_MEMORY, or GAL_FILE
+ * with the path. */
 gal_status gal_jpeg_write(const char *path, const uint8_t *rgb, int width, int height);
 
-/* Whether path is a file that begins and ends as a JPEG does. A crash of the machine may leave a file shorter
- * than it was written. */
+/* Whether path is a file that begins and ends as a JPEG does. After a crash of the machine an unsynced file
+ * may be shorter than what was written. */
 int gal_jpeg_whole(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* jpeg.c: cutouts as JPEG files, by libjpeg. */
+/* jpeg_write.c: cutouts as JPEG files, by libjpeg. */
 #include "image.h"
 #include "io/io.h"
 #include "io/jpeg.h"
@@ -8,7 +8,7 @@ gal_status gal_jpeg_write(const char *path, const uint8_t *rgb, int width, int h
 {
     struct jpeg_compress_struct jpeg;
     gal_jpeg_failure failure;
-    /* More than any JPEG of so many pixels, so that libjpeg keeps to it and it is ours to free. */
+    /* Larger than any JPEG of so many pixels: so libjpeg never puts a buffer of its own in its place. */
     unsigned long size = 6ul * (unsigned long)(width + 16) * (unsigned long)(height + 16) + 4096;
     unsigned char *const buffer = malloc(size);
     if (!buffer)

@@ -1,5 +1,5 @@
-/* model.h: what population.c, spectrum.c and photometry.c share and no other file needs: the table of stars,
- * and the steps that a draw is made of. */
+/* model.h: the model's inside: its tables, and the steps by which population.c, spectrum.c and photometry.c
+ * make a galaxy. mock.h is its outside. */
 #ifndef GAL_MODEL_H
 #define GAL_MODEL_H
 #include "mock.h"
@@ -23,10 +23,10 @@ typedef struct gal_mock_basis {
 extern const double gal_mock_edges[GAL_AGES + 1]; /* Gyr */
 extern const gal_mock_basis gal_mock_stars[GAL_METALLICITIES][GAL_AGES];
 
-/* The volume and mass function's inverse: log M* of quantile u in (0, 1), linear between GAL_MASS_NODES + 1
- * nodes. */
+/* log M* as a function of its quantile in (0, 1), linear between GAL_MASS_NODES + 1 nodes: the inverse of
+ * mass function times volume. */
 #define GAL_MASS_NODES 16384
-/* gamma A0 as a function of ln y, y = (1 - e^-x) / x from 0.02 to 60: linear between nodes. */
+/* x = gamma A0 as a function of ln y, y = (1 - e^-x) / x from 0.02 to 60, linear between nodes. */
 #define GAL_HISTORY_NODES 4096
 #define GAL_HISTORY_LOW 0.02
 #define GAL_HISTORY_HIGH 60.0
@@ -54,9 +54,8 @@ double gal_mock_redshift_limit(double log_mass);
  * the table's range. */
 double gal_mock_history_rate(double y);
 
-/* What a galaxy is drawn from. Normals are the scatter of: smooth offset, burst offset, size, gas, 12 +
- * log(O/H), stellar metallicity, A_V.
- */
+/* The independent numbers that all of a galaxy's latents follow from. The normals are the scatter of: smooth
+ * offset, burst offset, size, gas, 12 + log(O/H), stellar metallicity, A_V. */
 typedef struct gal_mock_latents {
     double log_mass, z, cos_inclination, normal[7];
 } gal_mock_latents;
@@ -64,9 +63,9 @@ void gal_mock_latents_of(gal_mock_latents *latents, uint64_t seed, int64_t draw)
 /* Galaxies per dex of mass and unit of comoving volume, up to a factor. */
 double gal_mock_mass_function(double log_mass);
 
-/* The steps of a draw, each from what those before it filled. */
-void gal_mock_noiseless(gal_mock_galaxy *g,
-                        const gal_mock_latents *latents); /* all but draw and what the next two fill */
+/* The steps of a draw, each from the fields that those before it filled. noiseless clears *g, fills the
+ * latents and does history and spectrum: all but draw and what observe and labels add. */
+void gal_mock_noiseless(gal_mock_galaxy *g, const gal_mock_latents *latents);
 void gal_mock_history(gal_mock_galaxy *g);                /* mass, log_sfr, dn4000, truth */
 void gal_mock_spectrum(gal_mock_galaxy *g);               /* stars, flux */
 void gal_mock_observe(gal_mock_galaxy *g, uint64_t seed); /* calibrated, observed, variance */
@@ -79,10 +78,10 @@ void gal_mock_labels(gal_mock_galaxy *g, uint64_t seed);  /* label */
 void gal_mock_fluxes(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
 void gal_mock_fluxes_by_model(float *flux, const float *latents, uint64_t seed, int64_t first, int64_t count);
 
-/* The catalogue's variance of a flux in a band: pixels, photons and, where `floor` is not 0, calibration. */
+/* The variance of a flux in a band, nanomaggies squared: pixels, photons and, where `floor` is not 0,
+ * calibration. */
 double gal_mock_variance(int band, double flux, int floor);
-/* What was measured (label) less the truth has these deviations: log M*, log SFR, 12 + log(O/H), Dn4000, A_V.
- */
+/* Standard deviations of label - truth: log M*, log SFR, 12 + log(O/H), Dn4000, A_V. */
 extern const double gal_mock_label_error[5];
 
 #endif

@@ -1,5 +1,5 @@
-/* photometry.c: what SDSS would have measured of a galaxy: fluxes with calibration errors and photon noise,
- * and the five labels with theirs (README.md, sections 1 and 2). */
+/* photometry.c: the measurements of a galaxy: fluxes with calibration errors and photon noise as SDSS has
+ * them, and the five labels with theirs (README.md, sections 1 and 2). */
 #include "model.h"
 #include <math.h>
 
@@ -10,8 +10,8 @@ const double gal_mock_floor[GAL_BANDS] = {.03, .02, .02, .02, .025};
 const double gal_mock_pivot[GAL_BANDS] = {3556.5, 4702.5, 6175.6, 7490.0, 8946.7};
 const double gal_mock_label_error[5] = {.07, .15, .03, .03, .10};
 
-/* Pixels that count for a magnitude: 8.93 (R^2 + s^2) square arcseconds, of galaxies of R = 2.5" in seeing of
- * s = 0.9". */
+/* The pixels whose noise is in a magnitude: 8.93 (R^2 + s^2) square arcseconds, for R = 2.5" and seeing s =
+ * 0.9". */
 #define PIXELS (8.93 * (2.5 * 2.5 + 0.9 * 0.9) / 0.1568)
 
 double gal_mock_variance(int b, double flux, int floor)

@@ -1,14 +1,13 @@
-/* population.c: who is in the mock survey: the latents of a galaxy, drawn from the prior of README.md,
- * section 1, and whether the survey sees it. What follows from the latents is spectrum.c's and
- * photometry.c's. */
+/* population.c: the galaxies of the mock survey: draws a galaxy's latents from the prior (README.md, section
+ * 1) and decides whether the survey selects it. spectrum.c and photometry.c compute the rest. */
 #include "model.h"
 #include "core/random.h"
 #include <pthread.h>
 
 /* ---- random numbers ---- */
 
-#define DONORS \
-    ((int64_t)1 << 51) /* draws from here on are donors: 4,096 candidates for each draw of a survey */
+/* Draws from here on are for donors: 4,096 candidates for each draw of a survey. */
+#define DONORS ((int64_t)1 << 51)
 
 gal_mock_stream gal_mock_stream_of(uint64_t seed, int64_t draw, gal_mock_purpose purpose)
 {
@@ -61,7 +60,8 @@ double gal_mock_comoving(double z)
     return gal_mock_distance(z) / (1 + z);
 }
 
-/* z (1 + 0.775 z - 0.27375 z^2) = x: Newton's method from z = x; six steps are exact below z = 0.3. */
+/* The z with z (1 + 0.775 z - 0.27375 z^2) = x: Newton's method from z = x; six steps are exact below z =
+ * 0.3. */
 static double distance_inverse(double x)
 {
     double z = x;
@@ -70,7 +70,7 @@ static double distance_inverse(double x)
     return z;
 }
 
-/* A contraction by less than 0.06 below z = 0.25, so that twelve steps are exact. */
+/* By iterating a contraction, of less than 0.06 below z = 0.25: twelve steps are exact. */
 double gal_mock_redshift(double comoving)
 {
     double x = comoving / HUBBLE_DISTANCE, z = x;
@@ -93,8 +93,8 @@ static double cube(double x)
     return x * x * x;
 }
 
-/* The mass function of blue galaxies (Baldry et al. 2012), less those that a BPT diagram would put among the
- * active ones. */
+/* The mass function of blue galaxies (Baldry et al. 2012) times the share that a BPT diagram leaves among the
+ * star forming. */
 double gal_mock_mass_function(double log_mass)
 {
     double x = gal_mock_ten_to(log_mass - 10.72);
@@ -113,7 +113,7 @@ static double mass_density(double log_mass)
 static gal_mock_tables tables;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Quantiles of mass_density by the trapezoidal rule over 70,000 cells, linear inside one. */
+/* Quantiles of mass_density, by the trapezoidal rule over 70,000 cells, linear inside a cell. */
 static void fill_masses(void)
 {
     enum { CELLS = 70000 };
@@ -210,7 +210,7 @@ void gal_mock_latents_of(gal_mock_latents *l, uint64_t seed, int64_t draw)
         l->normal[i] = gal_mock_normal(&s);
 }
 
-/* README.md, section 1, line by line: what the population's relations make of the latents. */
+/* The population's relations: README.md, section 1, line by line. */
 static void relations(gal_mock_galaxy *g, const gal_mock_latents *x)
 {
     g->log_mass = x->log_mass;
@@ -267,8 +267,8 @@ int gal_mock_selected(const gal_mock_galaxy *g)
 
 void gal_mock_donor(gal_mock_galaxy *out, uint64_t seed, int64_t draw)
 {
-    for (int64_t k = 0; k < 4096;
-         k++) { /* one in twelve is selected: all would miss once in 10^150 galaxies */
+    /* One draw in twelve is selected: none of 4,096 is, once in 10^150 galaxies. */
+    for (int64_t k = 0; k < 4096; k++) {
         gal_mock_draw(out, seed, DONORS + draw * 4096 + k);
         if (gal_mock_selected(out))
             return;

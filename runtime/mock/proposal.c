@@ -1,15 +1,16 @@
-/* proposal.c: where draws for the posterior of one galaxy are taken from, and by how much too often. */
+/* proposal.c: the distribution that one galaxy's draws come from (README.md, section 4), and its density, by
+ * which they are weighed. */
 #include "reference.h"
 #include "core/random.h"
 #include <pthread.h>
 #include <string.h>
 
-#define WIDE                                                                                             \
-    0.15 /* share of the first proposal in the second: no weight can exceed 1 / WIDE of what it would be \
-            under the first alone */
-/* The second proposal: the fits, wider by CORE, and by TAIL for a share TAILS of the draws. Of four settings
- * tried on a galaxy with a curved posterior these were the only ones under which no single draw came to
- * outweigh thousands (1.8 million draws: effective 23,800; with 1.2, 2.0, 0.3, narrowest 0.6: 1,760). */
+/* Two proposals: by the flux in r alone; and the mixture of the first, with share WIDE, and the fits. So no
+ * weight under the second exceeds 1 / WIDE times that under the first. */
+#define WIDE 0.15
+/* The fits are widened by CORE, and for a share TAILS of the draws by TAIL. Of four settings tried on a
+ * galaxy with a curved posterior only these let no single draw outweigh thousands (1.8 million draws:
+ * effective 23,800; with 1.2, 2.0, 0.3 and narrowest 0.6: 1,760). */
 #define CORE 1.3
 #define TAIL 3.0
 #define TAILS 0.25
@@ -20,7 +21,7 @@
  * galaxies), tails to 1 dex. */
 #define NARROW_SCATTER 0.25
 #define BROAD_SCATTER 0.5
-#define BROAD 0.2 /* share of the broad one */
+#define BROAD 0.2 /* share of the draws with the broad scatter */
 
 /* ---- dust ---- */
 
@@ -46,8 +47,8 @@ static void fill_dust(void)
         }
 }
 
-/* Prior density of ln A_V's scatter, inclination's part included, up to a factor: no property and no flux
- * hangs on the two apart, so the inclination is integrated out. */
+/* Prior density of ln A_V's scatter, the inclination's part included, up to a factor. No property and no flux
+ * depends on the two separately, so the inclination is integrated out. */
 static double dust_prior(double x)
 {
     double at = (x - DUST_LOW) / (DUST_HIGH - DUST_LOW) * DUST_NODES;
@@ -59,6 +60,7 @@ static double dust_prior(double x)
 
 /* ---- proposals ---- */
 
+/* log M*, about, of a galaxy at redshift z that is as bright in r as p's. */
 static double mass_at(const gal_proposal *p, double z)
 {
     double light = 0.4 * (4.65 - (p->magnitude - 5 * log10(gal_mock_distance(z) * 1e5)));
@@ -93,8 +95,8 @@ static double uniform(uint32_t word)
     return (word + 0.5) * 0x1p-32;
 }
 
-/* The first proposal: distance by cells, the mass that makes the galaxy as bright, the rest from the prior.
- * place, choice: uniforms. */
+/* The first proposal: the distance by cells, then the mass that makes the galaxy as bright, all else from the
+ * prior. place, choice: uniforms. */
 static void draw_by_r(double x[GAL_COORDINATES], const gal_proposal *p, double place, double choice,
                       const float normal[8], double cos_inclination)
 {
@@ -117,7 +119,7 @@ static void draw_by_r(double x[GAL_COORDINATES], const gal_proposal *p, double p
     x[GAL_LN_DUST] = 0.35 * normal[GAL_LN_DUST] + tilted(cos_inclination);
 }
 
-/* The deviations of x from the mean in units of the fitted covariance's: all but mass's. */
+/* z = lower^-1 (x - mean), without the mass: unit normals under the fit. */
 static void whiten(double z[GAL_LOG_MASS], const struct gal_fit *f, const double x[GAL_COORDINATES])
 {
     for (int a = 0; a < GAL_LOG_MASS; a++) {
@@ -139,7 +141,7 @@ static double expected_mass(const gal_proposal *p, const double x[GAL_COORDINATE
     return mass;
 }
 
-/* Share of fit i: most for the narrowest, the rest for those before it alike. */
+/* The share of fit i among the draws from fits: NARROWEST for the last, the rest evenly. */
 static double share(const gal_proposal *p, int i)
 {
     return p->fits == 1 ? 1 : i == p->fits - 1 ? NARROWEST : (1 - NARROWEST) / (p->fits - 1);
@@ -197,7 +199,7 @@ static double normal_density(double x, double deviation)
     return exp(-0.5 * x * x / (deviation * deviation)) / (sqrt(2 * M_PI) * deviation);
 }
 
-/* Density of the second proposal in its coordinates. */
+/* Density of the fits' mixture at the draw. */
 static double fitted_density(const gal_proposal *p, const gal_proposed *d)
 {
     double off = (d->coordinate[GAL_LOG_MASS] - d->right) / p->scatter, density = 0;

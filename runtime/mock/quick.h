@@ -1,5 +1,5 @@
-/* quick.h: the model's tables as the vector kernel wants them (fast/flux.c): float32, and everything that
- * is linear in log Z as three numbers: the value at Z = .02 and the slopes below and above. */
+/* quick.h: the model's tables for the vector kernel (fast/flux.c): in float32, and everything that is linear
+ * in log Z as three numbers: the value at Z = .02 and the slopes below and above. */
 #ifndef GAL_QUICK_H
 #define GAL_QUICK_H
 #include "model.h"

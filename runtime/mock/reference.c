@@ -1,20 +1,20 @@
-/* reference.c: p(theta | ugriz) of mock galaxies without any network, by importance sampling (README.md,
- * section 4): galaxies are drawn from about where the posterior is (proposal.c), and the weights put right
- * that it is not the prior. */
+/* reference.c: p(theta | ugriz) of mock galaxies without a network, by importance sampling (README.md,
+ * section 4): galaxies are drawn from a proposal near the posterior (proposal.c) and weighed by prior x
+ * likelihood / proposal. */
 #include "reference.h"
 #include "core/core.h"
 #include "core/parallel.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUND 8192 /* draws between two looks at how far it is */
-/* Fits are to draws that are not used again, the errors of the photometry taken as 4, 2 and 1 times what they
- * are. */
-#define FIT_FROM 150    /* effective draws that a fit wants */
-#define FIT_LAST 262144 /* draws after which fewer have to do */
-#define FIT_LEAST 75    /* draws that share the weight in a fit at least: larger weights are cut */
-#define REACH 6.0 /* deviations of r from the observed one beyond which a draw counts for nothing: e^-18 */
-#define NEGLIGIBLE 16.0 /* so far below the largest logarithm of a weight a draw is forgotten */
+#define ROUND 8192 /* draws at a time */
+/* The proposal is fitted three times, to draws weighed with the photometry's errors taken 4, 2 and 1 times;
+ * these draws are not used again. */
+#define FIT_FROM 150    /* effective draws from which a fit is made */
+#define FIT_LAST 262144 /* after so many draws it is made from fewer */
+#define FIT_LEAST 75    /* effective draws that cutting the largest weights leaves in a fit at least */
+#define REACH 6.0       /* a draw whose r is farther from the observed, in deviations, has no weight: e^-18 */
+#define NEGLIGIBLE 16.0 /* a draw whose log weight is farther below the largest is dropped */
 #define MOST_GALAXIES ((int64_t)1 << 18)
 #define MOST_DRAWS ((int64_t)1 << 32)
 
@@ -110,12 +110,14 @@ static gal_status keep(gal_posterior *p, const gal_mock_galaxy *g, const double 
     return GAL_OK;
 }
 
+/* ROUND draws on their way: flat {10, ROUND} are their latents for gal_mock_fluxes, flux {ROUND} the result.
+ */
 typedef struct round_of {
     gal_proposed draw[ROUND];
     float flat[10][ROUND], flux[ROUND];
 } round_of;
 
-/* r->flux of the draws as they are now. */
+/* r->flux = the flux in r of the draws' latents. */
 static void brightness(round_of *r)
 {
     for (int i = 0; i < ROUND; i++) {
@@ -129,14 +131,14 @@ static void brightness(round_of *r)
     gal_mock_fluxes(r->flux, *r->flat, 0, 0, ROUND);
 }
 
-/* ROUND more draws of galaxy k into r, and their flux in r, by which most are sorted out. */
+/* r = ROUND more draws of galaxy k with their flux in r, by which weigh_round leaves most of them out. */
 static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
 {
     for (int i = 0; i < ROUND; i++) {
         gal_mock_latents *l = &r->draw[i].latents;
         gal_proposal_draw(&r->draw[i], &p->proposal, seed, (uint64_t)k << 8 | GAL_MOCK_PROPOSAL,
                           (uint64_t)(p->draws + i));
-        if (p->fixed) { /* the two that are free come from the prior: a draw by r has them so */
+        if (p->fixed) { /* a draw by r takes the two that are free from the prior */
             double burst = l->normal[1];
             *l = *p->fixed;
             l->normal[1] = burst;
@@ -152,7 +154,7 @@ static void draw_round(gal_posterior *p, uint64_t seed, int64_t k, round_of *r)
     p->draws += ROUND;
 }
 
-/* errors: by how much the photometry's are taken larger than they are. */
+/* Keeps the draws that have weight. errors: the factor by which the photometry's errors are taken. */
 static gal_status weigh_round(gal_posterior *p, const round_of *r, double errors)
 {
     double f = p->observed[2], reach = REACH * errors, low = f / (1 + reach * gal_mock_floor[2]),
@@ -189,8 +191,8 @@ static double effective(const gal_posterior *p)
     return squares > 0 ? sum * sum / squares : 0;
 }
 
-/* How many draws are left of each being kept with probability min(1, w / cap), and what share of the weight
- * the cap cuts off. */
+/* How many draws remain, in the mean, when each is kept with probability min(1, w / cap); *cut: the share of
+ * the weight above the cap. */
 static double left_by(const gal_posterior *p, double cap, double *cut)
 {
     double left = 0, sum = 0, over = 0;
@@ -204,7 +206,7 @@ static double left_by(const gal_posterior *p, double cap, double *cut)
     return left;
 }
 
-/* The largest cap, relative to the largest weight and at most 1, that leaves `wanted` draws. */
+/* The largest cap, in units of the largest weight and at most 1, under which `wanted` draws remain. */
 static double cap_for(const gal_posterior *p, double wanted, double *cut)
 {
     double low = -NEGLIGIBLE, high = 0;
@@ -223,7 +225,7 @@ static double cap_for(const gal_posterior *p, double wanted, double *cut)
 
 /* ---- the search ---- */
 
-/* Draws for galaxy k until it has enough, or `most` were drawn. */
+/* Draws for galaxy k until their effective number is ess, or `most` have been drawn. */
 static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess, int64_t most, round_of *r)
 {
     gal_status status = GAL_OK;
@@ -246,8 +248,7 @@ static gal_status search(gal_posterior *p, uint64_t seed, int64_t k, double ess,
             fits++;
         }
     }
-    if (!status &&
-        fits < GAL_FITS) { /* `most` came first: what there is was weighed with errors that are too large */
+    if (!status && fits < GAL_FITS) { /* stopped by `most`: these draws are weighed with too large errors */
         p->kept = 0;
         p->largest = -INFINITY;
     }
@@ -298,7 +299,7 @@ gal_status gal_reference_state(double *ess, int64_t *draws, const gal_reference 
     return GAL_OK;
 }
 
-/* ---- what it says ---- */
+/* ---- the posterior ---- */
 
 static gal_status check_draws(const gal_reference *r, int64_t k)
 {
@@ -351,8 +352,8 @@ gal_status gal_reference_sample(float *theta, double *cut, const gal_reference *
                         "sample size, %.0f; search for more",
                         (long long)n, (long long)k + 1, ess);
     gal_mock_stream s = gal_mock_stream_of(r->seed, r->first + k, GAL_MOCK_CHOICE);
-    double cap =
-        cap_for(p, (double)n + 5 * sqrt((double)n), cut); /* as many are left by chance, and some more */
+    /* How many remain is a matter of chance: five deviations more than n. */
+    double cap = cap_for(p, (double)n + 5 * sqrt((double)n), cut);
     int64_t taken = 0;
     for (int64_t d = 0; d < p->kept && taken < n; d++) {
         if (gal_mock_uniform(&s) >= weight(p, d) / cap)

@@ -1,13 +1,13 @@
-/* reference.h: the reference posterior as its two files know it: proposal.c says where galaxies are drawn
- * from, reference.c weighs them. */
+/* reference.h: what the two files of the reference posterior share: proposal.c draws galaxies, reference.c
+ * weighs them. */
 #ifndef GAL_REFERENCE_H
 #define GAL_REFERENCE_H
 #include "model.h"
 
-/* The coordinates of a draw: all that its photometry and properties hang on. From smooth offset to
+/* The coordinates of a draw: all that its photometry and properties depend on. From smooth offset to
  * metallicity they are unit normals of the prior; OH is the scatter of 12 + log(O/H) that size, gas and its
- * own make together. ln A_V's scatter contains what the inclination adds, so that the posterior is nearly
- * normal in it whatever cos i. Mass is last: it is proposed given the others. */
+ * own make together. The scatter of ln A_V includes the inclination's part, so that the posterior is nearly
+ * normal in it whatever cos i is. Mass is last: it is proposed given the others. */
 enum {
     GAL_LN_DISTANCE,
     GAL_SMOOTH,
@@ -19,57 +19,61 @@ enum {
     GAL_COORDINATES
 };
 
-#define GAL_FITS 3             /* normal distributions that a proposal may have */
+#define GAL_FITS 3             /* normal distributions that a proposal has at most */
 #define GAL_PROPOSAL_CELLS 256 /* of comoving distance: a thousandth in redshift each */
 
-/* Where a galaxy's posterior is drawn from: by its r alone, distance and mass so that it is about as bright
- * and the rest from the prior; and once fitted, mostly from normal distribution of all coordinates. */
+/* The distribution that one galaxy's draws come from. At first its r alone decides: distance and mass make
+ * the draw about as bright, all else comes from the prior. Once there are fits, most draws come from normal
+ * distributions of all coordinates. */
 typedef struct gal_proposal {
-    double flux, magnitude, scatter; /* observed, in r; dex of mass that its error is worth */
-    double distance[GAL_PROPOSAL_CELLS + 1], probability[GAL_PROPOSAL_CELLS],
-        up_to[GAL_PROPOSAL_CELLS + 1]; /* comoving, Mpc; of a cell; of those before it */
+    double flux, magnitude;                  /* observed, in r */
+    double scatter;                          /* of log M* that the error of flux amounts to */
+    double distance[GAL_PROPOSAL_CELLS + 1]; /* comoving, Mpc: the edges of the cells */
+    double probability[GAL_PROPOSAL_CELLS];  /* of each cell */
+    double up_to[GAL_PROPOSAL_CELLS + 1];    /* of the cells before it together */
     int fits;
     struct gal_fit {
-        double mean[GAL_COORDINATES], lower[GAL_COORDINATES][GAL_COORDINATES],
-            log_determinant; /* covariance = lower lower^T; determinant without mass */
-    } fit[GAL_FITS];         /* from wide to narrow; the wide ones stay for the tails */
+        double mean[GAL_COORDINATES];
+        double lower[GAL_COORDINATES][GAL_COORDINATES]; /* covariance = lower lower^T */
+        double log_determinant;                         /* of the covariance without mass */
+    } fit[GAL_FITS]; /* from wide to narrow; the wide ones stay for the tails */
 } gal_proposal;
 
-/* A draw on its way. */
+/* A draw whose weight is not known yet. */
 typedef struct gal_proposed {
     double coordinate[GAL_COORDINATES];
-    double guess; /* log M* that the fit expects of the other coordinates */
-    double off; /* unit normal times its scale: how far the mass is to be from the right one; NAN: the mass is
-                   settled */
-    double right;             /* log M* that would make it as bright in r as observed, about */
+    double guess; /* log M* that the narrowest fit expects, given the other coordinates */
+    double off;   /* how far log M* will be from `right`, in units of p's scatter; NAN: it is settled */
+    double right; /* log M*, about, at which it is as bright in r as observed */
     double dust_scatter;      /* in a draw by r: the unit normal of ln A_V at that inclination */
     gal_mock_latents latents; /* size and gas at 0 */
 } gal_proposed;
 
+/* The proposal for a galaxy of this observed flux in r, nanomaggies, without fits. */
 void gal_proposal_of(gal_proposal *p, double flux);
-/* Draw i of stream `stream`. Where p has fits, latents have the mass guessed, and gal_proposal_settle has to
- * be told the flux in r that they give. */
+/* Draw i of stream `stream`. Where p has fits, the mass in latents is a guess, and gal_proposal_settle must
+ * follow with the flux in r that these latents give: it sets the mass. */
 void gal_proposal_draw(gal_proposed *draw, const gal_proposal *p, uint64_t seed, uint64_t stream, uint64_t i);
 void gal_proposal_settle(gal_proposed *draw, const gal_proposal *p, double flux);
 /* ln of prior density / proposal density, up to a constant; -inf where the prior is 0. */
 double gal_proposal_log_weight(const gal_proposal *p, const gal_proposed *draw);
-/* One draw that counts. */
+/* A draw with its weight: prior x likelihood / proposal. */
 typedef struct gal_weighed {
     float log_weight, truth[5], coordinate[GAL_COORDINATES];
 } gal_weighed;
-/* Adds a normal distribution fitted to n weighed draws, the largest logarithm of a weight `largest`; weights
- * relative to it count as `cap` at most. Leaves things as they are where their covariance is singular. */
+/* Adds a normal distribution fitted to n weighed draws to p's fits. largest: the largest log_weight; a weight
+ * counts as at most `cap` times that of `largest`. Where the covariance is singular p stays as it is. */
 void gal_proposal_fit(gal_proposal *p, const gal_weighed *draw, int64_t n, double largest, double cap);
 
 /* The posterior of one galaxy. */
 typedef struct gal_posterior {
-    double observed[GAL_BANDS];    /* nanomaggies */
-    const gal_mock_latents *fixed; /* all latents but the scatter of the burst's offset and of A_V, or NULL:
-                                      none is fixed (tests) */
+    double observed[GAL_BANDS]; /* nanomaggies */
+    /* Tests: all latents but the scatter of the burst's offset and of A_V; NULL: none is fixed. */
+    const gal_mock_latents *fixed;
     gal_proposal proposal;
-    int64_t draws, kept, room;
-    gal_weighed *draw; /* {room}, kept of them there */
-    double largest;    /* of the logarithms of their weights */
+    int64_t draws, kept, room; /* drawn in all; kept, as having some weight; allocated */
+    gal_weighed *draw;         /* {room}, the first `kept` of them filled */
+    double largest;            /* of the logarithms of their weights */
 } gal_posterior;
 struct gal_reference {
     uint64_t seed;

@@ -33,8 +33,9 @@ void gal_mock_free(gal_mock *survey)
     free(survey);
 }
 
-/* Noiseless fluxes between which a draw has to lie so that noise can take it into the survey. Normals from 24
- * bits are below 5.78 (random.h), so nothing is lost; 0.5 % are for gal_mock_fluxes, which is more exact. */
+/* The noiseless fluxes, in r, outside which no noise brings a draw into the survey: a normal made from 24
+ * bits is below 5.78 (random.h), so the search misses none. The 0.5 % are for the error of gal_mock_fluxes,
+ * at most 0.2 %. */
 static void reach(double *low, double *high)
 {
     const double most = 5.78;
@@ -49,7 +50,8 @@ static void reach(double *low, double *high)
     *high *= 1.005;
 }
 
-/* The selected ones among draws first … first + CHUNK, as numbers from first; how many. */
+/* selected: which of draws first ... first + CHUNK - 1 are selected, counted from first, ascending. Returns
+ * how many. */
 static int search_chunk(int32_t selected[CHUNK], uint64_t seed, int64_t first, double low, double high)
 {
     float flux[CHUNK];

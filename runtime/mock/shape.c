@@ -1,4 +1,4 @@
-/* shape.c: what a galaxy of the mock survey looks like: its sizes, shares of light, arms and clumps, from its
+/* shape.c: what a galaxy of the mock survey looks like: sizes, shares of light, arms and clumps, from its
  * latents (IMAGES.md). */
 #include "image.h"
 #include <math.h>
@@ -10,7 +10,7 @@ static double pixels_of(double kpc, double z)
 }
 
 /* The half-light radius of late types, kpc: Shen et al. 2003, equations 18 and 19, with .8 of their scatter
- * and 11 % smaller, which gives the surface brightnesses of real cutouts (IMAGES.md). */
+ * and 11 % smaller, so that surface brightnesses are those of real cutouts (IMAGES.md). */
 static double half_light_kpc(double log_mass, double residual)
 {
     double mass = pow(10, log_mass), ratio = mass / 3.98e10;
@@ -63,7 +63,7 @@ static void draw_clumps(gal_mock_shape *shape, gal_mock_stream *s, double kpc)
     for (int i = 0; i < shape->clump_count; i++) {
         gal_mock_clump *k = &shape->clump[i];
         double u = clump_radius(s), angle = 0;
-        /* By rejection: as likely as the arms are bright there, at most 2. */
+        /* By rejection: the density goes as the arms' brightness there, which is at most 2. */
         for (int attempt = 0; attempt < 8; attempt++) {
             angle = 2 * M_PI * gal_mock_uniform(s);
             double wave = cos(shape->arms * angle - shape->arms * log(u) / tan(shape->pitch) - shape->phase);

@@ -1,16 +1,16 @@
 /* spectrum.c: from a galaxy's latents to its star formation history, its light in ugriz and its Dn4000
- * (README.md, section 2). Everything here is exact arithmetic of the model; noise is photometry.c's. */
+ * (README.md, section 2), all without noise, which photometry.c adds. */
 #include "model.h"
 #include <math.h>
 
 #define AGES_OF_SFR 2 /* the last 100 Myr */
-#define YOUNG_DUST \
-    0.44 /* stars below 10 Myr and lines see 1 / 0.44 of the others' dust (Charlot & Fall 2000) */
+/* Stars below 10 Myr and lines are behind 1 / 0.44 times the others' dust (Charlot & Fall 2000). */
+#define YOUNG_DUST 0.44
 #define DUST_SLOPE -0.7     /* A ~ lambda^-0.7, the same paper */
 #define V_WAVELENGTH 5500.0 /* Angstrom */
 
-/* The two metallicities around a galaxy's, and the weight of the second: everything is linear in log Z
- * between them. */
+/* The two metallicities around a galaxy's and the weight of the second; all is linear in log Z between them.
+ */
 typedef struct between {
     const gal_mock_basis *a, *b; /* {GAL_AGES} */
     double weight;
@@ -92,8 +92,8 @@ static double clip(double x, double low, double high)
     return fmin(fmax(x, low), high);
 }
 
-/* Luminosities, erg/s: H alpha by the star formation of the last 10 Myr (Kennicutt & Evans 2012), the others
- * by ratios that go with the gas's metallicity. */
+/* Luminosities, erg/s: H alpha from the star formation of the last 10 Myr (Kennicutt & Evans 2012), the
+ * others by ratios that depend on the gas's metallicity. */
 static void line_luminosities(double luminosity[LINES], const gal_mock_galaxy *g)
 {
     double h_alpha = gal_mock_ten_to(41.27) * g->mass[0] / 1e7, h_beta = h_alpha / 2.86, x = g->oh - 8.69;

@@ -21,8 +21,8 @@ INLINE vec bent(gal_mock_bend b, vec below, vec above)
     return fma_(below, splat(b.below), fma_(above, splat(b.above), splat(b.at)));
 }
 
-/* Value of a table at position `at` {VL}, linear between nodes; at the first one where `at` is not a number,
- * as it is for latents beyond all sense. */
+/* The table's value at position `at`, linear between nodes. NaN, which absurd latents lead to, is position 0.
+ */
 INLINE vec look_up(const float *table, int nodes, vec at)
 {
     vec y;
@@ -35,9 +35,9 @@ INLINE vec look_up(const float *table, int nodes, vec at)
     return y;
 }
 
-/* Masses formed in each bin of age, up to a factor: e^(-gamma a) integrated from the middle of the bin, by
- * the series of sinh(h) / h where h = gamma width / 2 is small: the difference of the edges' exponentials
- * would cancel there. */
+/* Masses formed in each bin of age, up to a factor: the integral of e^(-gamma a). Where h = gamma width / 2
+ * is small the difference of the exponentials at the edges would cancel: there e^(-gamma middle) width times
+ * the series of sinh(h) / h. */
 INLINE void histories(vec mass[GAL_AGES], vec gamma, vec oldest, vec burst, vec half_burst)
 {
     vec before = splat(1), start = splat(0);
@@ -58,7 +58,7 @@ INLINE void histories(vec mass[GAL_AGES], vec gamma, vec oldest, vec burst, vec 
     }
 }
 
-/* Light in r of the lines that can be there ([O II] can't), for H alpha of luminosity 1 and dust of A_V.
+/* Light in r of the lines that reach it (all but [O II]), for H alpha of luminosity 1 behind dust of A_V.
  * stretch: 1 + z. */
 INLINE vec lines(vec oh, vec a_v, vec stretch, const gal_mock_quick *t)
 {
@@ -83,14 +83,14 @@ typedef struct latents {
     vec normal[7];                /* as population.c draws them */
 } latents;
 
-/* What is worked out of them on the way to the light. */
+/* What the relations make of them. log_stretch: ln (1 + z); below, above: log10 (Z / 0.02) where it is
+ * negative, where positive, else 0. */
 typedef struct galaxy {
-    vec log_stretch, sequence, oh, below, above,
-        a_v; /* log_stretch: ln (1 + z); below, above: log Z / 0.02 where negative, where positive, else 0 */
+    vec log_stretch, sequence, oh, below, above, a_v;
 } galaxy;
 
-/* Redshift of a place, uniform in the volume to which that mass is seen (the cube of the distance, in Hubble
- * distances). */
+/* The redshift within which lies the share `place` of the volume that the mass can be seen in. Volumes are
+ * cubes of comoving distances in units of the Hubble distance. */
 INLINE vec redshift(vec place, vec volume, float nearest)
 {
     vec x = vexp(vlog(fma_(place, volume - nearest, splat(nearest))) * (1 / 3.0f)), z = x;

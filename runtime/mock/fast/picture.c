@@ -1,4 +1,4 @@
-/* picture.c: the profiles of a galaxy, its noise and its colours, a vector of pixels at a time. */
+/* picture.c: a galaxy's profiles, noise and colours, a vector of pixels at a time. */
 #include "kernels.h"
 #include "cpu/fast/philox.h"
 #include "cpu/fast/vmath.h"
@@ -92,7 +92,7 @@ static float bulge(float *plane, float cosine, float sine, float axis_ratio, flo
     return total(sum);
 }
 
-/* Pixel 16 i + s of each 64 has normal i of block s: as the vectors leave them. */
+/* Of each 64 pixels number 16 i + s has normal i of block s: the order in which the vectors hold them. */
 static void noise(float *out, const float *plane, float variance, float per_light, uint64_t key,
                   uint64_t block, uint64_t stream)
 {
