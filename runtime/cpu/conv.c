@@ -1,5 +1,5 @@
 /* conv.c: convolution with its activation and mean pool, forward and backward, and the pools: the formulas,
- * pixel by pixel. fast/conv.c computes the same from tiles. */
+ * pixel by pixel. fast/conv.c chooses among faster ways. */
 #include "cpu.h"
 #include "activation.h"
 #include "bf16.h"

@@ -1,9 +1,9 @@
-/* conv.h: what the forward and the backward of a convolution share: the sums of conv_tile.c, the copy of an
- * image with zeros around it, packed weights, and the plan of who works where.
+/* conv.h: what all convolutions share: the sums that they are made of (conv_tile.c), what is done with a row
+ * of z (conv_row.c), bands of images, packed weights, and how conv.c calls each way to convolve.
  *
  * Row ky of a window covers kw * c consecutive floats of an image {h, w, c}. So a convolution is kh products
- * in which the rows of the left factor are pixels that overlap, and all three products of a step (z, dx from
- * dz, dw) are sums of one form. */
+ * whose left factor has a row for each pixel, rows that overlap; and all three sums of a step (z, dx from dz,
+ * dw) are of one form. */
 #ifndef GAL_CONV_H
 #define GAL_CONV_H
 #include "cpu/cpu.h"
@@ -12,26 +12,41 @@
 
 #define WIDE (2 * VL)
 
-/* sum (i, j) = over parts p, segments s, steps k: a[p a_part + s a_segment + i a_row + k a_step] b[(p
- * segments + s) b_segment + k v VL + j], j < v VL. c (i, j) = sum + bias[j], or += sum. */
+/* One direction of one way to convolve: prepare on the calling thread, then the lanes, then, of a backward,
+ * finish by the lanes. conv.c says which runs when. */
+typedef struct conv_way {
+    gal_kernel *prepare, *lanes, *finish;
+} conv_way;
+extern const conv_way FAST(conv_direct), FAST(conv_direct_backward);
+extern const conv_way FAST(conv_winograd), FAST(conv_winograd_backward);
+extern const conv_way FAST(conv_half), FAST(conv_half_backward);
+
+/* For rows i and columns j < v VL, the sum over parts p, segments s and steps k
+ *
+ *   c[i][j] = bias[j] + sum of A(p, s, i, k) B(p, s, k, j), or c[i][j] += the sum.
+ *
+ * A(p, s, i, k) is a[p a_part + s a_segment + i a_row + k a_step]; rows may overlap. B is packed: B(p, s, k,
+ * j) is b[(p segments + s) b_segment + k v VL + j]. In the forward a part is all of it, a segment a row of
+ * the window, a step a channel of a column of the window. */
 typedef struct factors {
-    const float *a, *b, *bias;
+    const float *a, *b, *bias; /* bias: {v VL}, or NULL: 0 */
     float *c;
     int64_t a_part, a_segment, a_row, a_step, b_segment, c_row, parts, segments, steps;
-    int64_t columns; /* of c that exist */
+    int64_t columns; /* of c that there are: those behind are not written */
 } factors;
 
-/* Any number of rows; v: 1 or 2 vecs of b. pixels: a row of a is a pixel, a step the next float, c = sum +
- * bias. taps: a row of a is the next float, a step the next pixel, c += sum, and all v VL columns exist. */
+/* Any number of rows, v 1 or 2. pixels_strip: a row is a pixel and a step the next float (a_step is 1): c =
+ * bias + sum. taps_strip: a row is the next float and a step the next pixel (a_row is 1): c += sum, all v VL
+ * columns. The bits of a sum depend on nothing beside it. */
 void FAST(pixels_strip)(const factors *f, int64_t rows, int v);
 void FAST(taps_strip)(const factors *f, int64_t rows, int v);
 
-/* conv.c. One row of y, `outputs` of it: y = means of f(z), z {pool, pitch, width}, of which zw columns
- * count; slope where it is wanted. */
+/* One row of y {zw / pool, out}, `outputs` channels of it = means of f(z). z {pool, pitch, width}: pool rows
+ * of z, of which zw columns count. slope {pool, zw, out} = f'(z), or NULL. */
 void FAST(pool_row)(const gal_conv_args *g, const float *z, int64_t width, int64_t pitch, float *y,
                     float *slope, int64_t outputs);
-/* conv_backward.c. dz {zw, width} = slope dy / pool^2, `outputs` of it and zeros beyond. slope as stored, a
- * row of it; or NULL and z {zw, width}. */
+/* One row of dz {zw, width} = f'(z) dy / pool^2, `outputs` channels of it and zeros behind them. f'(z) is
+ * slope {zw, out}; where that is NULL it is computed from z {zw, width}. dy {zw / pool, out}. */
 void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z,
                   const float *dy, int64_t outputs);
 
@@ -44,6 +59,7 @@ INLINE vec line_sum(const float *line, int64_t columns, int64_t width)
     return (chain[0] + chain[1]) + (chain[2] + chain[3]);
 }
 
+/* The larger and the smaller of two. */
 INLINE int64_t most(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -58,8 +74,8 @@ INLINE int64_t below(int64_t a, int64_t b)
     return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
-/* Channels are taken in groups of `width`, the last one padded with zeros: two vecs, or one where that leaves
- * much less of a last group idle. */
+/* Channels in groups of `width`, two vecs, the last one padded with zeros; or one vec, where two would leave
+ * more than a fifth of the channels' number idle in the last group. */
 typedef struct grouping {
     int64_t count, width;
     int vecs;
@@ -72,32 +88,33 @@ INLINE grouping groups_of(int64_t channels)
     return (grouping){(channels + vecs * VL - 1) / (vecs * VL), vecs * VL, vecs};
 }
 
-/* In how many parts dw is summed apart, a part being one lane's, so that the order of sums does not depend on
- * the lanes: 16, fewer where they would take more than 64 MiB together, but 4. floats: of one part. */
+/* dw is summed in parts, each by one lane, and the parts in order: so its bits do not depend on the lanes.
+ * How many parts: 16; fewer where they would take more than 64 MiB together, but 4; at most one a unit.
+ * floats: of one part. */
 INLINE int64_t sum_groups_of(int64_t units, int64_t floats)
 {
     return least(units, most(4, least(16, (16 << 20) / floats)));
 }
 
-/* ---- the plan: bands of rows that stay in the second-level cache, and where in the scratch everything lies
- * (in floats) ---- */
+/* ---- the plan of direct convolutions: bands of rows that stay in the second-level cache, and where in the
+ * scratch block everything lies, in floats from its start ---- */
 typedef struct conv_plan {
     int64_t bands, band_rows;       /* of z; a multiple of pool */
     int64_t units;                  /* images x bands */
-    int64_t x_rows, x_columns;      /* of the padded copy of x for one band, at most */
+    int64_t x_rows, x_columns;      /* of a band's padded copy of x, at most */
     grouping out, in;               /* of z's channels and of x's */
     int64_t taps;                   /* kh kw c */
     int64_t before, after;          /* columns of zeros around dz */
-    int64_t d_rows, d_columns;      /* of dz with its surroundings for one band, at most */
-    int64_t sum_groups, sums_size;  /* how many dw are summed apart, floats of each */
+    int64_t d_rows, d_columns;      /* of a band's dz with the zeros around it, at most */
+    int64_t sum_groups, sums_size;  /* parts that dw is summed in; floats of each */
     int64_t weights, bias, flipped; /* packed weights, padded bias, weights packed for dx */
     int64_t sums; /* {sum_groups, sums_size}: dw {out groups, taps, width}, then db {out groups, width} */
     int64_t lanes, lane_size; /* {threads, lane_size}: x, then z, then dz */
     int64_t lane_z, lane_dz, total;
 } conv_plan;
 
-/* What one band of an image takes in: its own rows of z, the rows of dx that it writes, the rows of dz that
- * those need (some outside z). */
+/* One band of an image: its rows of z, [row, end); the rows of dx that it writes; the rows of dz that those
+ * need, some of them outside z. */
 typedef struct conv_band {
     int64_t row, end, dx_row, dx_end, d_row, d_end;
 } conv_band;
@@ -162,9 +179,9 @@ static inline void pack_weights(const gal_conv_args *g, const conv_plan *p, floa
     }
 }
 
-/* Rows from `row` on of image x {h, w, c} as the windows see them: {rows, x_columns, c} in `to`, zeros
- * outside the image; or the image itself where nothing outside is seen. Returns the first row and sets the
- * distance from one to the next. */
+/* Rows [row, row + rows) of image x {h, w, c} with zeros outside the image: copied to `to` {rows, x_columns,
+ * c}; or the image itself where no window reaches outside. Returns the first row; *distance: floats from one
+ * row to the next. */
 static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *p, const float *x, float *to,
                                        int64_t row, int64_t rows, int64_t *distance)
 {
@@ -188,7 +205,7 @@ static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *
     return to;
 }
 
-/* z {zw, width} of one row and one group of outputs, from the rows of x under it. */
+/* z {zw, width}: one row, one group of outputs, from x: the first of the rows under it, `distance` apart. */
 INLINE void z_row(const gal_conv_args *g, const conv_plan *p, const float *scratch, const float *x,
                   int64_t distance, float *z, int64_t group)
 {

@@ -2,13 +2,11 @@
  * rows of x. */
 #include "conv_half.h"
 #include "cpu/bf16.h"
-#include "fast.h"
 
-/* Pixels that are summed before they are looked at, about: their sums {pixels, PAIR} stay in the first-level
- * cache. */
+/* Pixels, about, whose sums {pixels, PAIR} stay in the first-level cache until they are used. */
 enum { STRIP = 256 };
 
-/* Takes `floats` from *at on, whole cache lines. */
+/* Returns *at and moves it on by `floats`, rounded up to whole cache lines. */
 static int64_t take(int64_t *at, int64_t floats)
 {
     int64_t from = *at;
@@ -25,7 +23,7 @@ half_plan FAST(conv_half_plan)(const gal_conv_args *g, int backward)
     p.blocks = (g->kw * g->c + TERMS - 1) / TERMS;
     p.pixels = (p.bands.band_rows * p.pitch + TERMS - 1) / TERMS * TERMS;
     p.strip = g->pool * most(1, STRIP / (g->pool * p.pitch));
-    /* An odd number of cache lines: the 16 rows of a square then lie in different sets. */
+    /* An odd number of cache lines, so that the 16 rows of a square lie in different sets of the cache. */
     p.plane = ((p.pixels + g->kh * p.pitch + g->kw + 3 * TERMS) / 32 | 1) * 32;
     p.tiles = g->kh * g->kw * blocks_of_c;
     p.in_groups = (g->c + PAIR - 1) / PAIR;
@@ -55,7 +53,7 @@ half_plan FAST(conv_half_plan)(const gal_conv_args *g, int backward)
     return p;
 }
 
-/* Lanes share outputs: weights {groups, kh, blocks, 2, TERMS / 2, SQUARE, 2}, zeros beyond the window's row
+/* Lanes share outputs: weights {groups, kh, blocks, 2, TERMS / 2, SQUARE, 2}, zeros behind the window's row
  * and the last output; bias {groups, PAIR}. */
 static gal_status pack(const gal_lane *lane, const void *args)
 {
@@ -79,13 +77,18 @@ static gal_status pack(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-gal_status FAST(conv_half_prepare)(const gal_lane *lane, const void *args)
+gal_status FAST(conv_half_pack)(const gal_conv_args *g)
+{
+    return gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c});
+}
+
+static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const half_plan p = FAST(conv_half_plan)(g, 0);
     (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
-    return status == GAL_OK ? gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c}) : status;
+    return status == GAL_OK ? FAST(conv_half_pack)(g) : status;
 }
 
 void FAST(conv_half_rows)(const gal_conv_args *g, const half_plan *p, uint16_t *x16, const float *x,
@@ -108,17 +111,18 @@ void FAST(conv_half_z)(half_way way, const gal_conv_args *g, const half_plan *p,
                        float *z, int64_t pixels, int64_t group)
 {
     const float *scratch = gal_cpu_scratch();
-    const uint16_t *weights =
-        (const uint16_t *)(scratch + p->weights) + group * g->kh * p->blocks * 2 * HALF_TILE;
-    flat_sums(way, x16, g->c, p->pitch * g->c, g->kh, p->blocks, weights, scratch + p->bias + group * PAIR, z,
-              pixels, squares_of(g->out, group));
+    const float *bias = scratch + p->bias + group * PAIR;
+    const uint16_t *all = (const uint16_t *)(scratch + p->weights),
+                   *weights = all + group * g->kh * p->blocks * 2 * HALF_TILE;
+    flat_sums(way, x16, g->c, p->pitch * g->c, g->kh, p->blocks, weights, bias, z, pixels,
+              squares_of(g->out, group));
 }
 
 /* Lanes share bands of images. */
-gal_status FAST(conv_half)(const gal_lane *lane, const void *args)
+static gal_status forward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
-    const half_way way = half_of(g);
+    const half_way way = FAST(half)();
     const half_plan p = FAST(conv_half_plan)(g, 0);
     float *mine = (float *)gal_cpu_scratch() + p.lanes + lane->index * p.lane_size, *z = mine + p.lane_z;
     uint16_t *x16 = (uint16_t *)mine;
@@ -135,14 +139,17 @@ gal_status FAST(conv_half)(const gal_lane *lane, const void *args)
             for (int64_t strip = row; strip < end; strip += p.strip) {
                 int64_t rows = least(p.strip, end - strip), first = group * PAIR;
                 FAST(conv_half_z)(way, g, &p, x16 + (strip - row) * p.pitch * g->c, z, rows * p.pitch, group);
-                for (int64_t r = 0; r < rows; r += g->pool)
-                    FAST(pool_row)
-                (g, z + r * p.pitch * PAIR, PAIR, p.pitch,
-                 g->y + (n * yh + (strip + r) / g->pool) * yw * g->out + first,
-                 g->slope ? g->slope + (n * g->zh + strip + r) * g->zw * g->out + first : NULL,
-                 least(PAIR, g->out - first));
+                for (int64_t r = 0; r < rows; r += g->pool) {
+                    const float *sums = z + r * p.pitch * PAIR;
+                    float *y = g->y + (n * yh + (strip + r) / g->pool) * yw * g->out + first, *slope = NULL;
+                    if (g->slope)
+                        slope = g->slope + (n * g->zh + strip + r) * g->zw * g->out + first;
+                    FAST(pool_row)(g, sums, PAIR, p.pitch, y, slope, least(PAIR, g->out - first));
+                }
             }
     }
     FAST(half_end)(way);
     return GAL_OK;
 }
+
+const conv_way FAST(conv_half) = {prepare, forward, NULL};

@@ -1,36 +1,31 @@
-/* conv_half.h: convolutions of stride 1 whose products are of bfloat16 (half.h): x, weights and dz are
- * rounded as they are copied into the cache, sums, activations and everything in memory stay float32.
+/* conv_half.h: convolutions of stride 1 with products of bfloat16 (half.h): x, weights and dz are rounded
+ * when they are copied into the cache; sums, activations and all that is in memory are float32.
  *
- * A band of an image lies flat: its padded rows one behind the other, `pitch` pixels each. Pixel p of z is
- * then the sum over the window's rows of kw * c consecutive values from pixel p + ky * pitch on, whatever row
- * p is in: any 16 consecutive pixels make a square of sums, and those that fall on the padding between two
- * rows are not looked at. dx is the same sum over padded dz. dw is a product over pixels: channels of x as
- * rows, so x is transposed, and pixels of dz in pairs. */
+ * A band of an image is copied flat: its padded rows one after the other, `pitch` pixels each. Pixel p of z
+ * is then a sum over the rows ky of the window, of kw * c consecutive values from pixel p + ky * pitch on,
+ * whichever row p is in. So any 16 consecutive pixels make a square of sums; those on the padding between two
+ * rows are not used. dx is the same sum over padded dz. dw is a product over pixels: its rows are channels of
+ * x, so x is transposed; and pixels of dz are in pairs. */
 #ifndef GAL_CONV_HALF_H
 #define GAL_CONV_HALF_H
 #include "conv.h"
 #include "half.h"
 
-/* Outputs (or, for dx, inputs) are taken two squares at a time. */
+/* Outputs (or, for dx, inputs) are taken two squares at a time, a group. */
 #define PAIR (2 * SQUARE)
 
-/* How the products of g are made; HALF_NONE: in float32. */
-INLINE half_way half_of(const gal_conv_args *g)
-{
-    return g->precision == GAL_BF16 && g->stride == 1 ? FAST(half)() : HALF_NONE;
-}
-
-/* Offsets in floats, each part on a cache line of its own. */
+/* Offsets are in floats, each part at the start of a cache line. */
 typedef struct half_plan {
-    conv_plan bands; /* bands, band_rows, units, d_rows, before, d_columns: who works where */
+    conv_plan bands; /* of it: bands, band_rows, units, d_rows, before, d_columns */
     int64_t groups;  /* of PAIR outputs */
     int64_t pitch;   /* of x and of dz in pairs: pixels of a padded row, an even number */
     int64_t blocks;  /* of TERMS along a row of the window, kw c of them */
-    int64_t pixels;  /* of a band of dz, to the next block of TERMS */
-    int64_t strip;   /* rows of z or dx that are summed before they are looked at */
+    int64_t pixels;  /* of a band of dz, rounded up to a block of TERMS */
+    int64_t strip;   /* rows of z that are summed before activation and mean pass over them */
     int64_t plane;   /* from one channel of transposed x to the next */
-    int64_t tiles;   /* of dw's rows, SQUARE channels at one tap each */
-    int64_t in_groups, in_pitch, in_blocks, in_strip; /* the same for dx, whose terms are kw PAIR groups */
+    int64_t tiles;   /* of dw's rows: SQUARE channels at one tap each */
+    /* groups, pitch, blocks, strip of dx, which has kw groups PAIR terms along a row of the window */
+    int64_t in_groups, in_pitch, in_blocks, in_strip;
     int64_t weights, bias, flipped, sums, sums_size, sum_groups, lanes, lane_size; /* of the scratch */
     int64_t lane_z, lane_line, lane_rows, lane_pairs, lane_plane;                  /* of a lane; x is first */
     int64_t total;
@@ -38,16 +33,16 @@ typedef struct half_plan {
 
 half_plan FAST(conv_half_plan)(const gal_conv_args *g, int backward);
 
-/* x16 {rows, pitch, c}: rows from `row` on of image x {h, w, c} as the windows see them, zeros outside, and
- * zeros behind them for who reads on. */
+/* x16 {rows, pitch, c} = rows [row, row + rows) of image x {h, w, c}, zeros outside it; behind them zeros,
+ * which the last square reads. */
 void FAST(conv_half_rows)(const gal_conv_args *g, const half_plan *p, uint16_t *x16, const float *x,
                           int64_t row, int64_t rows);
-/* z {pixels, PAIR}, to the next SQUARE, of one group of outputs; x16 at the first pixel. */
+/* z {pixels, PAIR}, rounded up to SQUARE pixels, of one group of outputs; x16: at the first pixel. */
 void FAST(conv_half_z)(half_way way, const gal_conv_args *g, const half_plan *p, const uint16_t *x16,
                        float *z, int64_t pixels, int64_t group);
 
-/* c {pixels, PAIR} = start {PAIR} + sums over `segments` rows of a window, n squares of columns: a at the
- * first pixel, `pixel` values each, rows of pixels a_segment values apart; weights {segments, blocks, 2,
+/* c {pixels, PAIR} = start {PAIR} + sums over `segments` rows of the window, n squares of columns. a: at the
+ * first pixel; a pixel is `pixel` values, a row of pixels a_segment. weights {segments, blocks, 2,
  * HALF_TILE}. */
 INLINE void flat_sums(half_way way, const uint16_t *a, int64_t pixel, int64_t a_segment, int64_t segments,
                       int64_t blocks, const uint16_t *weights, const float *start, float *c, int64_t pixels,
@@ -69,13 +64,13 @@ INLINE void flat_sums(half_way way, const uint16_t *a, int64_t pixel, int64_t a_
     }
 }
 
-/* Squares of columns that a group has. */
+/* Squares of columns with channels in them, of a group. */
 INLINE int squares_of(int64_t channels, int64_t group)
 {
     return channels - group * PAIR > SQUARE ? 2 : 1;
 }
 
-gal_kernel FAST(conv_half_prepare), FAST(conv_half), FAST(conv_half_backward_prepare),
-    FAST(conv_half_backward), FAST(conv_half_finish);
+/* Packs weights and bias into the scratch block, at the same place in either direction's plan. */
+gal_status FAST(conv_half_pack)(const gal_conv_args *g);
 
 #endif

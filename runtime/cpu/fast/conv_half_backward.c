@@ -1,9 +1,9 @@
-/* conv_half_backward.c: the backward of conv_half.h: dz band by band as in conv_backward.c, rounded into the
- * two forms that dx and dw want it in. */
+/* conv_half_backward.c: the backward of conv_half.h: dz band by band as in conv_direct_backward.c, rounded
+ * into two forms, one for dx and one for dw. */
 #include "conv_half.h"
 #include "cpu/bf16.h"
 
-/* Lanes share dz's channels: flipped {in groups, kh, in blocks, 2, TERMS / 2, SQUARE, 2}: the window turned
+/* Lanes share dz's channels: flipped {in groups, kh, in blocks, 2, TERMS / 2, SQUARE, 2}, the window turned
  * by half a turn, so that dx is a convolution of dz; terms are (kx, output). */
 static gal_status pack(const gal_lane *lane, const void *args)
 {
@@ -25,65 +25,72 @@ static gal_status pack(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-gal_status FAST(conv_half_backward_prepare)(const gal_lane *lane, const void *args)
+static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const half_plan p = FAST(conv_half_plan)(g, 1);
+    (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
     if (status == GAL_OK && !g->slope && g->activation != GAL_IDENTITY)
-        status = FAST(conv_half_prepare)(lane, args);
-    return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c})
-                                     : status;
+        status = FAST(conv_half_pack)(g);
+    if (status == GAL_OK && g->dx)
+        status = gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c});
+    return status;
 }
 
-/* What one band is worked on with. x16 begins at the row of x under z's row x_row. */
+/* A band at work. */
 typedef struct half_band {
     conv_band b;
-    int64_t n, x_row;
-    const uint16_t *x16;
+    int64_t n, x_row;       /* the image; the row of z that x16's first row is under */
+    const uint16_t *x16;    /* {rows, pitch, c} */
     uint16_t *rows, *pairs; /* {d_rows, in_pitch, PAIR groups}, {groups, 2, pixels / 2, SQUARE, 2} */
-    float *z, *line;
+    float *z, *line;        /* {strip pitch, PAIR}, {zw, PAIR} */
 } half_band;
 
-/* dz of one group: `rows` for dx, with zeros around the image, `pairs` of the band's own rows, with zeros
- * between rows, for dw; db += its sums. */
+/* One row of dz, rounded, of one group. used: whether any mean took it in; else zeros. to: for dx, the row
+ * with zeros around it, or NULL; pairs: for dw, with zeros behind it, or NULL. */
+static void round_dz(const gal_conv_args *g, const half_plan *p, const float *line, int used, uint16_t *to,
+                     uint16_t *pairs)
+{
+    int64_t step = p->groups * PAIR, whole = used ? (g->zw + 1) / 2 : 0;
+    for (int64_t i = 0; to && i < p->in_pitch; i++)
+        if (!used || i < p->bands.before || i >= p->bands.before + g->zw)
+            memset(to + i * step, 0, PAIR * 2);
+    for (int q = 0; pairs && q < 2; q++) {
+        uint16_t *rest = pairs + q * p->pixels * SQUARE + whole * PAIR;
+        memset(rest, 0, (size_t)((p->pitch / 2 - whole) * PAIR) * 2);
+    }
+    uint16_t *rows = to ? to + p->bands.before * step : NULL;
+    if (used)
+        FAST(half_line)(rows, step, pairs, p->pixels * SQUARE, line, g->zw);
+}
+
+/* dz of one group: h->rows for dx, with zeros around the image; h->pairs of the band's own rows for dw, with
+ * zeros between rows; db += its sums, or NULL. */
 static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h,
                     int64_t group, float *db)
 {
     int64_t yh = g->zh / g->pool, yw = g->zw / g->pool, first = group * PAIR,
             outputs = least(PAIR, g->out - first), step = p->groups * PAIR;
     int again = !g->slope && g->activation != GAL_IDENTITY;
-    int64_t strip = 0; /* the row that z begins with; it holds p->strip of them */
+    int64_t strip = 0; /* z holds rows [strip, strip + p->strip) */
     for (int64_t r = h->b.d_row; r < h->b.d_end; r++) {
         int used = r >= 0 && r < yh * g->pool, own = r >= h->b.row && r < h->b.end;
         uint16_t *to = h->rows + ((r - h->b.d_row) * p->in_pitch) * step + first;
         uint16_t *pairs = h->pairs + group * p->pixels * PAIR + (r - h->b.row) * p->pitch * SQUARE;
         if (used && again && (r == most(h->b.d_row, 0) || r >= strip + p->strip)) {
+            const uint16_t *x16 = h->x16 + (r - h->x_row) * p->pitch * g->c;
+            int64_t rows = least(p->strip, least(h->b.d_end, yh * g->pool) - r);
             strip = r;
-            FAST(conv_half_z)
-            (way, g, p, h->x16 + (r - h->x_row) * p->pitch * g->c, h->z,
-             least(p->strip, least(h->b.d_end, yh * g->pool) - r) * p->pitch, group);
+            FAST(conv_half_z)(way, g, p, x16, h->z, rows * p->pitch, group);
         }
-        if (used)
-            FAST(dz_row)
-        (g, h->line, PAIR, g->slope ? g->slope + ((h->n * g->zh + r) * g->zw) * g->out + first : NULL,
-         h->z + (r - strip) * p->pitch * PAIR, g->dy + ((h->n * yh + r / g->pool) * yw) * g->out + first,
-         outputs);
-        if (g->dx) {
-            for (int64_t i = 0; i < p->in_pitch; i++)
-                if (!used || i < p->bands.before || i >= p->bands.before + g->zw)
-                    memset(to + i * step, 0, PAIR * 2);
+        if (used) {
+            const float *slope = g->slope ? g->slope + (h->n * g->zh + r) * g->zw * g->out + first : NULL;
+            const float *dy = g->dy + (h->n * yh + r / g->pool) * yw * g->out + first;
+            const float *z = again ? h->z + (r - strip) * p->pitch * PAIR : NULL;
+            FAST(dz_row)(g, h->line, PAIR, slope, z, dy, outputs);
         }
-        if (own && g->dw) {
-            int64_t pairs_of_z = used ? (g->zw + 1) / 2 : 0;
-            for (int q = 0; q < 2; q++)
-                memset(pairs + q * p->pixels * SQUARE + pairs_of_z * PAIR, 0,
-                       (size_t)((p->pitch / 2 - pairs_of_z) * PAIR) * 2);
-        }
-        if (used)
-            FAST(half_line)
-        (g->dx ? to + p->bands.before * step : NULL, step, own && g->dw ? pairs : NULL, p->pixels * SQUARE,
-         h->line, g->zw);
+        round_dz(g, p, h->line, used, g->dx ? to : NULL, own && g->dw ? pairs : NULL);
         for (int64_t j = 0; used && own && db && j < PAIR; j += VL)
             store(db + first + j, load(db + first + j) + line_sum(h->line + j, g->zw, PAIR));
     }
@@ -93,8 +100,8 @@ static void make_dz(half_way way, const gal_conv_args *g, const half_plan *p, co
                (size_t)(rest * SQUARE) * 2);
 }
 
-/* sums {groups, tiles, SQUARE, PAIR} += the band's part; planes {channels, plane}: x transposed, from the
- * band's first row on. */
+/* sums {groups, tiles, SQUARE, PAIR} += the band's part. planes {channels, plane}: room for x transposed,
+ * from the band's first row on. */
 static void add_dw(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h,
                    uint16_t *planes, float *sums)
 {
@@ -105,10 +112,11 @@ static void add_dw(half_way way, const gal_conv_args *g, const half_plan *p, con
     f.blocks = (rows * p->pitch + TERMS - 1) / TERMS;
     int64_t last = (f.blocks * TERMS + (g->kh - 1) * p->pitch + g->kw - 1 + TERMS - 1) / TERMS;
     for (int64_t i = 0; i < squares; i++)
-        for (int64_t k = 0; k < last; k++)
-            FAST(half_transpose)
-    (planes + i * SQUARE * p->plane + k * TERMS, p->plane, x16 + k * TERMS * g->c + i * SQUARE, g->c,
-     least(SQUARE, g->c - i * SQUARE));
+        for (int64_t k = 0; k < last; k++) {
+            uint16_t *to = planes + i * SQUARE * p->plane + k * TERMS;
+            const uint16_t *pixels = x16 + k * TERMS * g->c + i * SQUARE;
+            FAST(half_transpose)(to, p->plane, pixels, g->c, least(SQUARE, g->c - i * SQUARE));
+        }
     for (int64_t group = 0; group < p->groups; group++) {
         f.b[0] = h->pairs + group * p->pixels * PAIR, f.b[1] = f.b[0] + p->pixels * SQUARE;
         for (int64_t t = 0; t < p->tiles; t += 2) {
@@ -123,7 +131,7 @@ static void add_dw(half_way way, const gal_conv_args *g, const half_plan *p, con
     }
 }
 
-/* dx of the band's rows. */
+/* The band's rows of dx. */
 static void make_dx(half_way way, const gal_conv_args *g, const half_plan *p, const half_band *h)
 {
     static const float zeros[PAIR];
@@ -135,7 +143,7 @@ static void make_dx(half_way way, const gal_conv_args *g, const half_plan *p, co
                     n = least(PAIR, g->c - first);
             const uint16_t *a =
                 h->rows + ((strip + g->top - (g->kh - 1) - h->b.d_row) * p->in_pitch + column) * step;
-            /* The last row ends with its last pixel: behind it may be nothing to read. */
+            /* The last row ends with its last pixel: memory may end there. */
             flat_sums(way, a, step, p->in_pitch * step, g->kh, p->in_blocks,
                       weights + group * g->kh * p->in_blocks * 2 * HALF_TILE, zeros, h->z,
                       (rows - 1) * p->in_pitch + g->w, squares_of(g->c, group));
@@ -149,11 +157,12 @@ static void make_dx(half_way way, const gal_conv_args *g, const half_plan *p, co
         }
 }
 
-/* Lanes share groups of bands whose dw is summed apart; without dw and db bands. */
-gal_status FAST(conv_half_backward)(const gal_lane *lane, const void *args)
+/* Lanes share the parts that dw is summed in, some bands each; where neither dw nor db is wanted, single
+ * bands. */
+static gal_status backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
-    const half_way way = half_of(g);
+    const half_way way = FAST(half)();
     const half_plan p = FAST(conv_half_plan)(g, 1);
     float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size;
     int summing = g->dw || g->db, needs_x = g->dw || (!g->slope && g->activation != GAL_IDENTITY);
@@ -173,10 +182,10 @@ gal_status FAST(conv_half_backward)(const gal_lane *lane, const void *args)
         for (int64_t u = p.bands.units * part / parts; u < p.bands.units * (part + 1) / parts; u++) {
             h.n = u / p.bands.bands, h.b = band_of(g, &p.bands, u % p.bands.bands);
             h.x_row = most(h.b.d_row, 0);
+            const float *x = g->x + h.n * g->h * g->w * g->c;
+            int64_t rows = least(h.b.d_end, g->zh) - h.x_row + g->kh - 1;
             if (needs_x)
-                FAST(conv_half_rows)
-            (g, &p, (uint16_t *)mine, g->x + h.n * g->h * g->w * g->c, h.x_row - g->top,
-             least(h.b.d_end, g->zh) - h.x_row + g->kh - 1);
+                FAST(conv_half_rows)(g, &p, (uint16_t *)mine, x, h.x_row - g->top, rows);
             for (int64_t group = 0; group < p.groups; group++)
                 make_dz(way, g, &p, &h, group, db);
             if (g->dw)
@@ -189,8 +198,9 @@ gal_status FAST(conv_half_backward)(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* dw and db from their parts, always in the same order. Lanes share groups times (tiles of dw, then db). */
-gal_status FAST(conv_half_finish)(const gal_lane *lane, const void *args)
+/* dw and db are their parts' sums, always in the same order. Lanes share blocks: of each group of outputs the
+ * tiles of dw, and last db. */
+static gal_status finish(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const half_plan p = FAST(conv_half_plan)(g, 1);
@@ -224,3 +234,5 @@ gal_status FAST(conv_half_finish)(const gal_lane *lane, const void *args)
     }
     return GAL_OK;
 }
+
+const conv_way FAST(conv_half_backward) = {prepare, backward, finish};

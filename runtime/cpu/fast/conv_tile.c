@@ -3,13 +3,18 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #define TILE 3 /* instrumented, the large tiles take half a minute to compile */
+#define TILE_CASES CASES_3
 #elif VL == 16
 #define TILE 14 /* 28 sums, 2 of b, 1 of a: of 32 registers */
+#define TILE_CASES CASES_14
 #elif VL == 8
 #define TILE 6 /* 12 of 16 */
+#define TILE_CASES CASES_6
 #else
 #define TILE 5
+#define TILE_CASES CASES_5
 #endif
+
 INLINE void tile(const int rows, const int v, const factors *t, const int64_t a_row, const int64_t a_step,
                  vec sum[TILE][2])
 {
@@ -82,46 +87,16 @@ INLINE void taps_tile(const int rows, const int v, const factors *t)
         else                      \
             kind##_tile(n, 2, t); \
         break;
-#if TILE == 14
-#define TILE_CASES(kind) \
-    TILE_CASE(kind, 1)   \
-    TILE_CASE(kind, 2)   \
-    TILE_CASE(kind, 3)   \
-    TILE_CASE(kind, 4)   \
-    TILE_CASE(kind, 5)   \
-    TILE_CASE(kind, 6)   \
-    TILE_CASE(kind, 7)   \
-    TILE_CASE(kind, 8)   \
-    TILE_CASE(kind, 9)   \
-    TILE_CASE(kind, 10)  \
-    TILE_CASE(kind, 11)  \
-    TILE_CASE(kind, 12)  \
-    TILE_CASE(kind, 13)  \
-    TILE_CASE(kind, 14)
-#elif TILE == 6
-#define TILE_CASES(kind) \
-    TILE_CASE(kind, 1)   \
-    TILE_CASE(kind, 2)   \
-    TILE_CASE(kind, 3)   \
-    TILE_CASE(kind, 4)   \
-    TILE_CASE(kind, 5)   \
-    TILE_CASE(kind, 6)
-#elif TILE == 5
-#define TILE_CASES(kind) \
-    TILE_CASE(kind, 1)   \
-    TILE_CASE(kind, 2)   \
-    TILE_CASE(kind, 3)   \
-    TILE_CASE(kind, 4)   \
-    TILE_CASE(kind, 5)
-#else
-#define TILE_CASES(kind) \
-    TILE_CASE(kind, 1)   \
-    TILE_CASE(kind, 2)   \
-    TILE_CASE(kind, 3)
-#endif
+/* clang-format off */
+#define CASES_3(kind) TILE_CASE(kind, 1) TILE_CASE(kind, 2) TILE_CASE(kind, 3)
+#define CASES_5(kind) CASES_3(kind) TILE_CASE(kind, 4) TILE_CASE(kind, 5)
+#define CASES_6(kind) CASES_5(kind) TILE_CASE(kind, 6)
+#define CASES_14(kind)                                                                    \
+    CASES_6(kind) TILE_CASE(kind, 7) TILE_CASE(kind, 8) TILE_CASE(kind, 9) TILE_CASE(kind, 10) \
+    TILE_CASE(kind, 11) TILE_CASE(kind, 12) TILE_CASE(kind, 13) TILE_CASE(kind, 14)
+/* clang-format on */
 
-/* Any number of rows, cut into tiles of nearly one size. The bits of a sum don't depend on the cut. v: 1 or 2
- * vecs of b. */
+/* Rows are cut into tiles of nearly one size. */
 void FAST(pixels_strip)(const factors *strip, int64_t rows, int v)
 {
     int64_t tiles = (rows + TILE - 1) / TILE;

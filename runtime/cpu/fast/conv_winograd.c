@@ -1,4 +1,4 @@
-/* winograd.c: the forward of winograd.h, with the activation and the mean pool on the tile while it is in
+/* conv_winograd.c: the forward of conv_winograd.h: activation and mean pool are applied to a tile in
  * registers. */
 #include "conv_winograd.h"
 #include "activate.h"
@@ -26,7 +26,7 @@ static gal_status pack(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-gal_status FAST(winograd_prepare)(const gal_lane *lane, const void *args)
+static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const winograd_plan p = make_winograd_plan(g, 0);
@@ -35,14 +35,15 @@ gal_status FAST(winograd_prepare)(const gal_lane *lane, const void *args)
     return status == GAL_OK ? gal_cpu_issue(&(gal_call){pack, g, 20 * g->out * g->c}) : status;
 }
 
-/* Where one tile's results go: y of the tile (pool 2) or its first pixel (pool 1), slope at its first pixel,
- * and how many of its rows and columns exist. */
+/* Where one tile's results go: y of the tile (pool 2) or of its first pixel (pool 1), slope at its first
+ * pixel; and how many of its rows and columns are inside z. */
 typedef struct place {
     float *y, *slope;
     int64_t rows, columns;
 } place;
 
-/* A tile and vec of outputs: z = A' m A + bias, then f, its slope and its mean. m: places z_plane apart. */
+/* One tile, n <= VL outputs: z = A' m A + bias, then f(z), f'(z) and the mean. m: the first of 16 places,
+ * z_plane apart. */
 INLINE void output_tile(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p,
                         const float *m, vec bias, const place *at, int64_t n)
 {
@@ -74,8 +75,8 @@ INLINE void output_tile(const int activation, const int pool, const gal_conv_arg
         store_up_to(at->y, sum * 0.25f, n);
 }
 
-/* One group of outputs of `count` rows of tiles from `row` on of image n, from m {16, tiles, width}. With
- * pool 2 tiles that stick out are left alone. */
+/* One group of outputs of rows of tiles [row, row + count) of image n, from m {16, tiles, width}. With pool 2
+ * no mean takes in a tile that sticks out, and it is left out. */
 INLINE void output_as(const int activation, const int pool, const gal_conv_args *g, const winograd_plan *p,
                       const float *m, int64_t n, int64_t row, int64_t count, int64_t group)
 {
@@ -114,7 +115,7 @@ static void output_tiles(const gal_conv_args *g, const winograd_plan *p, const f
 }
 
 /* Lanes share chunks of images. */
-gal_status FAST(winograd)(const gal_lane *lane, const void *args)
+static gal_status forward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const winograd_plan p = make_winograd_plan(g, 0);
@@ -142,3 +143,5 @@ gal_status FAST(winograd)(const gal_lane *lane, const void *args)
     }
     return GAL_OK;
 }
+
+const conv_way FAST(conv_winograd) = {prepare, forward, NULL};

@@ -1,46 +1,36 @@
-/* winograd.h: 3 x 3 convolutions of stride 1 by Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin & Gray
- * 2016, section 4.1): a tile of 2 x 2 pixels of z takes 16 multiplications a pair of channels instead of 36,
- * in 16 products of small matrices, one for each place xi of the transformed 4 x 4 tile.
+/* conv_winograd.h: 3 x 3 convolutions of stride 1 by Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin &
+ * Gray 2016, section 4.1). A tile of 2 x 2 pixels of z takes 16 multiplications a pair of channels instead of
+ * 36, in 16 products of small matrices, one for each place of the transformed 4 x 4 tile:
  *
- *   z tile = A' (sum over c of (G w G') * (B' x B)) A       dw = G' (sum over tiles of (B' x B) * (A dz A'))
- * G       dx tile = B ((G w G')
- * * (A dz A')) B'
+ *   z tile  = A' (sum over c of (G w G') * (B' x B)) A
+ *   dw      = G' (sum over tiles of (B' x B) * (A dz A')) G
+ *   dx tile = B ((G w G') * (A dz A')) B'
  *
  * with ' for the transpose and * elementwise; dx tiles overlap and are added up. The transforms cost about 15
  * % of what the products save. Errors stay of the size of the direct sum's, relative to the largest terms
  * among the tile's 4 x 4 pixels rather than the window's 3 x 3 (tests/bench/w2.md). */
-#ifndef GAL_WINOGRAD_H
-#define GAL_WINOGRAD_H
+#ifndef GAL_CONV_WINOGRAD_H
+#define GAL_CONV_WINOGRAD_H
 #include "conv.h"
 
 enum { PLACES = 16 };
 
-/* Fewer channels than a vec leave lanes idle in the transforms, and the first layer's pixels are the user's
- * own, with stars among them: those go directly. */
-INLINE int winograd_fits(const gal_conv_args *g)
-{
-    return g->kh == 3 && g->kw == 3 && g->stride == 1 && g->pool <= 2 && g->c >= 16 && g->out >= 16;
-}
-/* The backward needs f'(z) stored: working z out again would want the forward's tiles too. */
-INLINE int winograd_backward_fits(const gal_conv_args *g)
-{
-    return winograd_fits(g) && (g->slope || g->activation == GAL_IDENTITY);
-}
-
-/* An image's tiles go chunk by chunk of whole rows of tiles, so that the transformed tiles stay in the cache.
- * Offsets in floats. */
+/* An image is worked on in chunks, some whole rows of tiles each, whose transformed tiles stay in the cache.
+ * Offsets are in floats. */
 typedef struct winograd_plan {
     grouping out, in;
-    int64_t rows, columns;             /* of tiles of an image */
-    int64_t chunk, chunks;             /* rows of tiles at a time; how many such an image has */
-    int64_t tiles;                     /* chunk * columns */
-    int64_t channels;                  /* c, to the next vec */
-    int64_t x_plane, z_plane, e_plane; /* from one place to the next in transformed x {16, tiles, channels}, z
-                                          or dz {16, tiles, width}, dx {16, tiles, width} */
+    int64_t rows, columns; /* of tiles of an image */
+    int64_t chunk, chunks; /* rows of tiles of a chunk; chunks of an image */
+    int64_t tiles;         /* chunk * columns */
+    int64_t channels;      /* c, rounded up to a vec */
+    /* From one place to the next in transformed x {16, tiles, channels}, z or dz {16, tiles, width}, dx {16,
+     * tiles, width}. */
+    int64_t x_plane, z_plane, e_plane;
     int64_t weights, bias, sums, sum_groups, sums_size, lanes, lane_size, lane_z, lane_e, total;
 } winograd_plan;
 
-/* One cache line more than a power of two might be, so that the 16 places don't fight for the same sets. */
+/* A cache line more than needed: the distance is then no power of two, for which the 16 places would share
+ * the sets of the cache. */
 INLINE int64_t plane(int64_t floats)
 {
     return (floats + 15) / 16 * 16 + 16;
@@ -70,7 +60,7 @@ static inline winograd_plan make_winograd_plan(const gal_conv_args *g, int backw
     return p;
 }
 
-/* One column of B' x B along the column: y = B' d. */
+/* y = B' d of one column of x. */
 INLINE void transform_input(vec y[4], vec d0, vec d1, vec d2, vec d3)
 {
     y[0] = d0 - d2;
@@ -79,8 +69,8 @@ INLINE void transform_input(vec y[4], vec d0, vec d1, vec d2, vec d3)
     y[3] = d1 - d3;
 }
 
-/* Column `column` (may be outside) of four rows of x (NULL where outside), `n` channels from `first` on,
- * transformed. */
+/* y = B' d of column `column` of four rows of x, n channels from `first` on; rows that are NULL and columns
+ * outside the image are zeros. */
 INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, int64_t w, int64_t c,
                          int64_t first, int64_t n)
 {
@@ -96,7 +86,7 @@ INLINE void input_column(vec y[4], const float *const rows[4], int64_t column, i
     transform_input(y, d[0], d[1], d[2], d[3]);
 }
 
-/* to {16, tiles, channels}: B' x B of the `count` rows of tiles from `row` on of one image x {h, w, c}. */
+/* to {16, tiles, channels} = B' x B of rows of tiles [row, row + count) of one image x {h, w, c}. */
 static inline void input_tiles(const gal_conv_args *g, const winograd_plan *p, const float *x, int64_t row,
                                int64_t count, float *to)
 {
@@ -149,8 +139,5 @@ INLINE void transform_weights(float *u, const float *w, int64_t step)
         u[4 * i + 3] = c;
     }
 }
-
-gal_kernel FAST(winograd_prepare), FAST(winograd), FAST(winograd_backward_prepare), FAST(winograd_backward),
-    FAST(winograd_backward_finish);
 
 #endif

@@ -1,5 +1,5 @@
-/* winograd_backward.c: the backward of winograd.h. A lane takes whole images, chunk by chunk from the top:
- * tiles of dx overlap, and the lower rows of one chunk are what the next adds to. */
+/* conv_winograd_backward.c: the backward of conv_winograd.h. A lane takes whole images, chunk by chunk from
+ * the top: tiles of dx overlap, and each chunk adds to the last rows of the one above. */
 #include "conv_winograd.h"
 
 /* Lanes share the inputs: weights {in groups, 16, out groups, out width, in width}. */
@@ -24,7 +24,7 @@ static gal_status pack(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-gal_status FAST(winograd_backward_prepare)(const gal_lane *lane, const void *args)
+static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const winograd_plan p = make_winograd_plan(g, 1);
@@ -33,8 +33,8 @@ gal_status FAST(winograd_backward_prepare)(const gal_lane *lane, const void *arg
     return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 20 * g->out * g->c}) : status;
 }
 
-/* dz of one tile and vec of outputs, d[2 * row + column], 0 where the tile sticks out or no mean took the
- * pixel in. */
+/* d[2 r + c] = dz of one tile, `count` outputs from `first` on; 0 where the tile sticks out or no mean took
+ * the pixel in. */
 INLINE void dz_tile(const gal_conv_args *g, int64_t n, int64_t row, int64_t column, int64_t first,
                     int64_t count, vec d[4])
 {
@@ -56,7 +56,8 @@ INLINE void dz_tile(const gal_conv_args *g, int64_t n, int64_t row, int64_t colu
     }
 }
 
-/* to {out groups, 16, tiles, width}: A dz A' of `count` rows of tiles; db {out groups, width} += dz. */
+/* to {out groups, 16, tiles, width} = A dz A' of rows of tiles [row, row + count) of image n; db {out groups,
+ * width} += the sums of dz, or NULL. */
 static void dz_tiles(const gal_conv_args *g, const winograd_plan *p, int64_t n, int64_t row, int64_t count,
                      float *to, float *db)
 {
@@ -110,7 +111,7 @@ static void add_dw(const gal_conv_args *g, const winograd_plan *p, const float *
         }
 }
 
-/* y = B d, the transpose of transform_input. */
+/* y = B d: transform_input is B' d. */
 INLINE void transform_back(vec y[4], vec d0, vec d1, vec d2, vec d3)
 {
     y[0] = d0;
@@ -119,7 +120,7 @@ INLINE void transform_back(vec y[4], vec d0, vec d1, vec d2, vec d3)
     y[3] = -d3;
 }
 
-/* dx = or += v, one pixel's vec of channels, where the pixel exists. */
+/* dx at one pixel, n channels from `first` on, = v or, with add, += v; nothing where the pixel is outside. */
 INLINE void give(const gal_conv_args *g, float *dx, int64_t row, int64_t column, int64_t first, int64_t n,
                  vec v, int add)
 {
@@ -129,9 +130,9 @@ INLINE void give(const gal_conv_args *g, float *dx, int64_t row, int64_t column,
     store_up_to(to, add ? load_up_to(to, n) + v : v, n);
 }
 
-/* dx of one image += B e B' of `count` rows of tiles, e {16, tiles, width}, inputs from `first` on. Two
- * columns of a tile wait for the next tile's; the upper two rows add to what the row of tiles above has left
- * there, the lower two are new. */
+/* dx of one image += B e B' of rows of tiles [row, row + count), e {16, tiles, width}, one group of inputs,
+ * from `first` on. The right two columns of a tile are kept for the next tile, which adds its own; the upper
+ * two rows add to what the row of tiles above has written, the lower two are the first to be written. */
 static void dx_tiles(const gal_conv_args *g, const winograd_plan *p, const float *e, int64_t row,
                      int64_t count, int64_t first, float *dx)
 {
@@ -189,8 +190,9 @@ static void make_dx(const gal_conv_args *g, const winograd_plan *p, const float 
     }
 }
 
-/* Lanes share groups of images whose dw is summed apart; without dw and db images. */
-gal_status FAST(winograd_backward)(const gal_lane *lane, const void *args)
+/* Lanes share the parts that dw is summed in, some images each; where neither dw nor db is wanted, single
+ * images. */
+static gal_status backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const winograd_plan p = make_winograd_plan(g, 1);
@@ -219,7 +221,7 @@ gal_status FAST(winograd_backward)(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* db from its parts, of one group of outputs. */
+/* db of one group of outputs = the sum of its parts. */
 static void finish_db(const gal_conv_args *g, const winograd_plan *p, const float *parts, int64_t group)
 {
     for (int64_t o = 0; o < least(p->out.width, g->out - group * p->out.width); o++) {
@@ -230,7 +232,8 @@ static void finish_db(const gal_conv_args *g, const winograd_plan *p, const floa
     }
 }
 
-/* dw = G' s G for one group of outputs and `n` inputs, s the sum of the parts; parts at (place, first input).
+/* dw = G' s G for one group of outputs and n inputs from `first` on; s: the sum of the parts {16, out groups,
+ * c, width}.
  */
 static void finish_dw(const gal_conv_args *g, const winograd_plan *p, const float *parts, int64_t group,
                       int64_t first, int64_t n)
@@ -265,8 +268,8 @@ static void finish_dw(const gal_conv_args *g, const winograd_plan *p, const floa
             }
 }
 
-/* Lanes share groups of outputs times vecs of inputs; the last of a group is db. */
-gal_status FAST(winograd_backward_finish)(const gal_lane *lane, const void *args)
+/* Lanes share blocks: of each group of outputs VL inputs at a time, and last db. */
+static gal_status finish(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     const winograd_plan p = make_winograd_plan(g, 1);
@@ -284,3 +287,5 @@ gal_status FAST(winograd_backward_finish)(const gal_lane *lane, const void *args
     }
     return GAL_OK;
 }
+
+const conv_way FAST(conv_winograd_backward) = {prepare, backward, finish};

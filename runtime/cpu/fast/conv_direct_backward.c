@@ -1,13 +1,9 @@
-/* conv_backward.c: the backward of a convolution, band by band (conv.h): dz = f'(z) dy is made where it is
- * used, in the cache, then dw and dx come from it. */
-#include "conv_half.h"
-#include "activate.h"
-#include "fast.h"
-#include "conv_winograd.h"
+/* conv_direct_backward.c: the backward of a direct convolution, band by band (conv.h): of each band dz =
+ * f'(z) dy is made in the cache, and dw and dx come from it while it is there. */
+#include "conv.h"
 
-/* The part of a window that dx's pixels i = phase (mod stride) see along one direction: taps first, first +
- * stride, ..., `count` of them.
- */
+/* Pixels i of dx with the same i mod stride, the phase, get something from the same taps along one direction:
+ * first, first + stride, ..., `count` of them. */
 typedef struct phase {
     int64_t first, count;
 } phase;
@@ -18,8 +14,8 @@ INLINE phase phase_of(int64_t i, int64_t before, int64_t window, int64_t stride)
     return (phase){first, first < window ? (window - 1 - first) / stride + 1 : 0};
 }
 
-/* For each phase: {in groups, out groups, taps down, taps across, out width, in width}, taps in descending
- * order, so that dx is a convolution of dz. */
+/* to, for each phase: weights {in groups, out groups, taps down, taps across, out width, in width}, taps in
+ * descending order, so that dx is a convolution of dz. */
 static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
 {
     for (int64_t py = 0; py < g->stride; py++)
@@ -44,11 +40,8 @@ static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
 static gal_status prepare(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
-    if (half_of(g) != HALF_NONE)
-        return FAST(conv_half_backward_prepare)(lane, args);
-    if (winograd_backward_fits(g))
-        return FAST(winograd_backward_prepare)(lane, args);
     const conv_plan p = make_plan(g, 1);
+    (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
     if (status != GAL_OK)
         return status;
@@ -59,48 +52,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-INLINE void dz_as(const int activation, const int stored, const gal_conv_args *g, float *dz, int64_t width,
-                  const float *slope, const float *z, const float *dy, int64_t outputs)
-{
-    float scale = 1 / (float)(g->pool * g->pool);
-    for (int64_t j = 0; j < width; j += VL) {
-        int64_t n = most(0, least(VL, outputs - j)), at = 0;
-        for (int64_t column = 0; column < g->zw / g->pool; column++) {
-            const float *from = dy + column * g->out + j;
-            vec d = load_up_to(from, n) * scale;
-            for (int64_t s = 0; s < g->pool; s++, at++) {
-                vec f = splat(1);
-                if (stored)
-                    f = load_up_to(slope + at * g->out + j, n);
-                else if (activation != GAL_IDENTITY)
-                    activate(activation, load(z + at * width + j), &f);
-                store(dz + at * width + j, f * d);
-            }
-        }
-        for (; at < g->zw; at++)
-            store(dz + at * width + j, splat(0));
-    }
-}
-
-void FAST(dz_row)(const gal_conv_args *g, float *dz, int64_t width, const float *slope, const float *z,
-                  const float *dy, int64_t outputs)
-{
-    if (slope) {
-        dz_as(GAL_IDENTITY, 1, g, dz, width, slope, z, dy, outputs);
-        return;
-    }
-    switch (g->activation) {
-#define DZ_CASE(NAME, name)                                       \
-    case GAL_##NAME:                                              \
-        dz_as(GAL_##NAME, 0, g, dz, width, NULL, z, dy, outputs); \
-        break;
-        GAL_ACTIVATIONS(DZ_CASE)
-    }
-}
-
-/* dz {out groups, d_rows, d_columns, width} of rows [d_row, d_end) of one image, zeros around it. x: the rows
- * under z's row x_row and on.
- */
+/* dz {out groups, d_rows, d_columns, width} = rows [d_row, d_end) of image n with zeros around it. x: the
+ * image's rows from those under row x_row of z on. */
 static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band *b, int64_t n, const float *x,
                     int64_t x_row, int64_t distance, float *z, float *dz)
 {
@@ -116,17 +69,16 @@ static void make_dz(const gal_conv_args *g, const conv_plan *p, const conv_band 
             }
             if (!g->slope && g->activation != GAL_IDENTITY)
                 z_row(g, p, scratch, x + (r - x_row) * g->stride * distance, distance, z, group);
+            const float *slope = g->slope ? g->slope + (n * g->zh + r) * g->zw * g->out + first : NULL;
+            const float *dy = g->dy + (n * yh + r / g->pool) * yw * g->out + first;
             memset(line, 0, (size_t)(p->before * width) * 4);
-            FAST(dz_row)
-            (g, line + p->before * width, width,
-             g->slope ? g->slope + ((n * g->zh + r) * g->zw) * g->out + first : NULL, z,
-             g->dy + ((n * yh + r / g->pool) * yw) * g->out + first, least(width, g->out - first));
+            FAST(dz_row)(g, line + p->before * width, width, slope, z, dy, least(width, g->out - first));
             memset(line + (p->before + g->zw) * width, 0, (size_t)(p->after * width) * 4);
         }
 }
 
-/* sums: dw {out groups, taps, width} += the band's part. About 256 pixels at a time: dz of a group then stays
- * in the first-level cache while the taps pass by. */
+/* sums: dw {out groups, taps, width} += the band's part. About 256 pixels at a time, so that a group's dz
+ * stays in the first-level cache for all taps. */
 static void add_dw(const gal_conv_args *g, const conv_plan *p, const conv_band *b, const float *x,
                    int64_t x_row, int64_t distance, const float *dz, float *sums)
 {
@@ -150,7 +102,7 @@ static void add_dw(const gal_conv_args *g, const conv_plan *p, const conv_band *
             }
 }
 
-/* db {out groups, width} += the band's part, a chain for each row. */
+/* sums: db {out groups, width} += the band's part, the sums of its rows. */
 static void add_db(const gal_conv_args *g, const conv_plan *p, const conv_band *b, const float *dz,
                    float *sums)
 {
@@ -167,7 +119,7 @@ static void add_db(const gal_conv_args *g, const conv_plan *p, const conv_band *
         }
 }
 
-/* dx of the band's rows: for each phase of the stride a convolution of dz with the taps that reach it. */
+/* The band's rows of dx: for each phase a convolution of dz with the taps that reach it. */
 static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band *b, int64_t n,
                     const float *dz)
 {
@@ -199,14 +151,11 @@ static void make_dx(const gal_conv_args *g, const conv_plan *p, const conv_band 
         }
 }
 
-/* Lanes share groups of bands whose dw is summed apart; without dw and db bands. */
+/* Lanes share the parts that dw is summed in, some bands each; where neither dw nor db is wanted, single
+ * bands. */
 static gal_status backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
-    if (half_of(g) != HALF_NONE)
-        return FAST(conv_half_backward)(lane, args);
-    if (winograd_backward_fits(g))
-        return FAST(winograd_backward)(lane, args);
     const conv_plan p = make_plan(g, 1);
     float *scratch = gal_cpu_scratch(), *mine = scratch + p.lanes + lane->index * p.lane_size,
           *dz = mine + p.lane_dz;
@@ -237,20 +186,16 @@ static gal_status backward(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* dw and db from their parts, always in the same order. Lanes share taps, VL of one group at a time. */
+/* dw and db are their parts' sums, always in the same order. Lanes share blocks of VL taps of a group of
+ * outputs; a last block of each group is db. */
 static gal_status finish(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
-    if (half_of(g) != HALF_NONE)
-        return FAST(conv_half_finish)(lane, args);
-    if (winograd_backward_fits(g))
-        return FAST(winograd_backward_finish)(lane, args);
     const conv_plan p = make_plan(g, 1);
     if (!g->dw && !g->db)
         return GAL_OK;
     const float *sums = (const float *)gal_cpu_scratch() + p.sums;
-    int64_t rows = g->dw ? p.taps : 0, blocks = (rows + VL - 1) / VL + 1, width = p.out.width, from,
-            to; /* the last block is db */
+    int64_t rows = g->dw ? p.taps : 0, blocks = (rows + VL - 1) / VL + 1, width = p.out.width, from, to;
     gal_share(lane, p.out.count * blocks, 1, &from, &to);
     for (int64_t k = from; k < to; k++) {
         int64_t group = k / blocks, first = k % blocks * VL, n = least(VL, rows - first),
@@ -276,9 +221,4 @@ static gal_status finish(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-void FAST(conv_backward)(gal_backend *table)
-{
-    table->conv2d_backward_prepare = prepare;
-    table->conv2d_backward = backward;
-    table->conv2d_backward_finish = finish;
-}
+const conv_way FAST(conv_direct_backward) = {prepare, backward, finish};
