@@ -9,9 +9,9 @@ local open = require "gal.data.open"
 local split = require "gal.data.split"
 
 return {
-  -- The five properties of Yunus, Wu & Holwerda (2025): log M*, log SFR, 12 + log(O/H), Dn4000, A_V.
+  --- The five properties of Yunus, Wu & Holwerda (2025): log M*, log SFR, 12 + log(O/H), Dn4000, A_V.
   theta = open.theta,
-  -- The five model magnitudes, ugriz.
+  --- The five model magnitudes, ugriz.
   context = open.context,
   find = columns.find,
   open = open.open,

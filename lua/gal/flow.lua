@@ -16,6 +16,7 @@ local raise = errors.raise
 local M = {}
 local Flow = {}
 Flow.__index = Flow
+--- flow.Flow: the metatable of flows, by which a flow is told from other tables.
 M.Flow = Flow
 
 -- {"mass", "sfr"} as it is; 2 as {"theta_1", "theta_2"}.

@@ -12,9 +12,9 @@ local DEPTH = 3    -- tables within tables
 local format
 
 local KEYWORDS = {}
-for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch("%a+") do
-  KEYWORDS[word] = true
-end
+local WORDS = "and break do else elseif end false for function goto if in local nil not or repeat return "
+  .. "then true until while"
+for word in WORDS:gmatch("%a+") do KEYWORDS[word] = true end
 
 local function key_text(key)
   if type(key) == "string" and key:match("^[%a_][%w_]*$") and not KEYWORDS[key] then return key end
@@ -37,7 +37,8 @@ local function table_text(t, depth, open)
   local parts, keys, count, first = {}, {}, 0, #t
   for key in pairs(t) do
     count = count + 1
-    if not (type(key) == "number" and key >= 1 and key <= first and key % 1 == 0) then keys[#keys + 1] = key end
+    local listed = type(key) == "number" and key >= 1 and key <= first and key % 1 == 0
+    if not listed then keys[#keys + 1] = key end
   end
   for i = 1, math.min(first, ENTRIES) do parts[i] = format(t[i], depth + 1, open) end
   table.sort(keys, key_before)
@@ -64,12 +65,16 @@ local function function_text(f)
   return ("function, %s:%d"):format(info.short_src, info.linedefined)
 end
 
+local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
+
+local function quoted(text)
+  return '"' .. text:gsub('[%c"\\]', function(c) return ESCAPES[c] or ("\\%d"):format(c:byte()) end) .. '"'
+end
+
 function format(v, depth, open)
   depth, open = depth or 0, open or {}
   local kind = type(v)
-  if kind == "string" then return '"' .. v:gsub('[%c"\\]', function(c)
-    return ({ ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" })[c] or ("\\%d"):format(c:byte())
-  end) .. '"' end
+  if kind == "string" then return quoted(v) end
   if kind == "function" then return depth == 0 and function_text(v) or "function" end
   if kind ~= "table" then return tostring(v) end
   if is_tensor(v) then return depth == 0 and tostring(v) or tensors().show_line(v) end
@@ -95,13 +100,13 @@ local function without_local(text)
   if after:match("^=") then return before .. rest end
   -- Without a value, `local a, b` declares: it sets them to nil. Anything else behind the names is left to
   -- the compiler's message.
-  if after:match("^;?%s*$") or after:match("^%-%-") then return before .. names:gsub("%s+$", "") .. " = nil " .. after end
-  return text
+  local declares = after:match("^;?%s*$") or after:match("^%-%-")
+  return declares and before .. names:gsub("%s+$", "") .. " = nil " .. after or text
 end
 
---- Compiles the text of a chunk whose first line is number `line`. Returns a function, to be called with
--- repl.show, for which its results are meant; or nil, message; or nil where
---- more lines are needed. at_end: there are no more. An expression (also as `= expression`) gives its values;
+--- repl.compile(text, line, at_end): compiles the text of a chunk whose first line is number `line`. Returns
+-- a function that takes repl.show, to which the chunk's results are given; or nil and a message; or nil where
+-- more lines are needed. at_end: there are no more. An expression (also as `= expression`) gives its values;
 -- `?name` gives the help.
 function repl.compile(text, line, at_end)
   local asked = text:match("^%s*%?(.*)$")
@@ -151,12 +156,13 @@ function repl.start()
   rawset(_G, "exit", host.exit)
   local ok, gal = pcall(require, "gal")
   if ok then rawset(_G, "gal", gal) end
-  local greeting = ("galrun %s on %s (%s, %d threads). ?name shows the help of a name, exit() or Ctrl-D leaves."):format(host.version, host.device,
-    require("ffi").string(C.gal_cpu_isa()), C.gal_threads(0))
+  local isa = require("ffi").string(C.gal_cpu_isa())
+  local words = "galrun %s on %s (%s, %d threads). ?name shows the help of a name, exit() or Ctrl-D leaves."
+  local greeting = words:format(host.version, host.device, isa, C.gal_threads(0))
   return greeting, not ok and "The library could not be loaded: " .. tostring(gal):match("^[^\n]*") or nil
 end
 
--- ---- help: the comment block above a function, read from its source ----
+-- ---- help: the comment block above a definition, read from its source ----
 
 local function source_lines(path)
   local file = io.open(path)
@@ -167,16 +173,20 @@ local function source_lines(path)
   return lines
 end
 
--- The comment block that ends right above lines[at], without its dashes; nil where there is none.
-local function block_above(lines, at)
+local function is_comment(line) return line:match("^%s*%-%-") and not line:match("^%s*%-%- %-%-%-%-") end
+
+-- The comment block that ends right above lines[at], without its dashes; nil where there is none, or where it
+-- is of no public definition of the library, whose blocks open with ---.
+local function block_above(lines, at, public)
   local first = at
-  while first > 1 and lines[first - 1]:match("^%s*%-%-") and not lines[first - 1]:match("^%s*%-%- %-%-%-%-") do first = first - 1 end
-  if first == at then return nil end
+  while first > 1 and is_comment(lines[first - 1]) do first = first - 1 end
+  if first == at or public and not lines[first]:match("^%s*%-%-%-") then return nil end
   local block = {}
   for i = first, at - 1 do block[#block + 1] = (lines[i]:gsub("^%s*%-%-+ ?", "")) end
   return table.concat(block, "\n")
 end
 
+-- The comment block that a file opens with.
 local function header(lines)
   local last = 0
   while lines[last + 1] and lines[last + 1]:match("^%-%-") do last = last + 1 end
@@ -184,25 +194,16 @@ local function header(lines)
 end
 
 -- The text of a block for `name`, below the line that it describes: but alone where it says itself how to
--- call it, and below the bare name where that line is an entry of a table of rules.
+-- call it, and below the bare name where that line is no function's.
 local function described(line, block, name)
-  if name and block:match("^[^\n]*"):find(name .. "(", 1, true) then return plain(block) end
+  local call = name and "%f[%w_]" .. name .. "[%({:%[]" -- name(…), name{…}, or "gal.name: …"
+  if call and block:match("^[^\n]*"):find(call) then return plain(block) end
   local head = line:match("^%s*(.-)%s*$")
   if name and not head:match("^local function") and not head:match("^function") then head = name end
   return plain(head .. "\n" .. block:gsub("^", "  "):gsub("\n", "\n  "))
 end
 
--- The help of a function by where it was defined.
-local function help_of_function(f, name)
-  local info = debug.getinfo(f, "S")
-  if info.source:sub(1, 1) ~= "@" then return nil end
-  local lines = source_lines(info.source:sub(2))
-  if not lines or not lines[info.linedefined] then return nil end
-  local block = block_above(lines, info.linedefined)
-  return block and described(lines[info.linedefined], block, name)
-end
-
--- The files of the library's modules that are loaded, by module name.
+-- The names of the library's modules that are loaded, in order, and their files.
 local function library_files()
   local files, names = {}, {}
   for name in pairs(package.loaded) do
@@ -216,20 +217,41 @@ local function library_files()
   return names, files
 end
 
--- The help of a name that is defined by a table of rules rather than by `function`: the comment above the
--- line that names it.
-local function help_of_name(name)
-  local plain_name = name:gsub("%p", "%%%0")
-  local patterns = { "^%s*function%s+[%w_%.:]*[%.:]" .. plain_name .. "%s*%(", "^%s*[%w_%.]*[%.]" .. plain_name .. "%s*=", "^%s*[%w_%.]+%s*%(?%s*[\"']" .. plain_name .. "[\"']",
-    "^%s*local%s+function%s+" .. plain_name .. "%s*%(", "^%s*" .. plain_name .. "%s*=" }
+-- The help of a function by where it was defined.
+local function help_of_function(f, name)
+  local info = debug.getinfo(f, "S")
+  if info.source:sub(1, 1) ~= "@" then return nil end
+  local path = info.source:sub(2)
+  local lines = source_lines(path)
+  if not lines or not lines[info.linedefined] then return nil end
+  local block = block_above(lines, info.linedefined, path:find("/lua/gal/", 1, true))
+  return block and described(lines[info.linedefined], block, name)
+end
+
+-- The help of the entry `key` of a module, by the comment above a line of its file that defines it.
+local function help_of_entry(path, key)
+  local name = key:gsub("%p", "%%%0")
+  local patterns = {
+    "^%s*function%s+[%w_.:]*[.:]" .. name .. "%s*%(", "^%s*[%w_.]*%." .. name .. "%s*=[^=]",
+    "^%s*" .. name .. "%s*=[^=]",
+  }
+  for i, line in ipairs(source_lines(path) or {}) do
+    for _, pattern in ipairs(patterns) do
+      local block = line:match(pattern) and block_above(source_lines(path), i, true)
+      if block then return described(line, block, key) end
+    end
+  end
+end
+
+-- The help of a value that modules of the library have as an entry: functions that others make, such as ops,
+-- and tables.
+local function help_of_value(value)
   local names, files = library_files()
-  for _, pattern in ipairs(patterns) do
-    for _, module in ipairs(names) do
-      local lines = source_lines(files[module]) or {}
-      for i, line in ipairs(lines) do
-        local block = line:match(pattern) and block_above(lines, i)
-        if block then return described(line, block, name) end
-      end
+  for _, name in ipairs(names) do
+    local module = package.loaded[name]
+    for key, v in pairs(type(module) == "table" and module or {}) do
+      local found = type(key) == "string" and rawequal(v, value) and help_of_entry(files[name], key)
+      if found then return found end
     end
   end
 end
@@ -239,13 +261,41 @@ local function help_of_module(t)
   local names, files = library_files()
   for _, name in ipairs(names) do
     if package.loaded[name] == t then
-      local lines = source_lines(files[name])
-      local entries = {}
+      local lines, entries = source_lines(files[name]), {}
       for key, v in pairs(t) do
-        if type(key) == "string" and (type(v) == "function" or (getmetatable(v) or {}).__call) then entries[#entries + 1] = key end
+        local callable = type(v) == "function" or (getmetatable(v) or {}).__call
+        if type(key) == "string" and callable then entries[#entries + 1] = key end
       end
       table.sort(entries)
-      return plain((lines and header(lines) or name) .. (#entries > 0 and "\n\nFunctions: " .. table.concat(entries, ", ") or ""))
+      local list = #entries > 0 and "\n\nFunctions: " .. table.concat(entries, ", ") or ""
+      return plain((lines and header(lines) or name) .. list)
+    end
+  end
+end
+
+-- ---- what a name means ----
+
+-- The value of the expression `asked`, nil where it has none or raises.
+local function evaluated(asked)
+  local ok, value = pcall(loadstring("return " .. asked:gsub(":", ".")) or error)
+  if ok then return value end
+end
+
+-- An entry of a module of the library that may not be loaded yet, by a name such as gal.train.quick or
+-- train.quick: its value, the module's file, and the entry's name (nil where it is the module itself).
+local function below_module(asked)
+  for _, full in ipairs{ asked, "gal." .. asked } do
+    local module, rest = full:match("^(gal)%f[^%w_]"), full:gsub(":", "."):sub(5)
+    while module do
+      local path = package.searchpath(module, package.path)
+      local loaded, value = pcall(require, module)
+      local last
+      for key in rest:gmatch("[^.]+") do
+        value, last = type(value) == "table" and value[key] or nil, key
+      end
+      if path and loaded and value ~= nil then return value, path, last end
+      local key, after = rest:match("^([%w_]+)%.?(.*)$")
+      module, rest = key and module .. "." .. key, after
     end
   end
 end
@@ -257,29 +307,26 @@ local x = ...       at the prompt a local stays for the session
 Ctrl-C              stops what runs; the session stays
 exit(), Ctrl-D      leaves]]
 
---- The help of the expression `asked` (a name such as gal.randn or x:sum): the comment block above its
--- definition in the source.
+--- repl.help(asked): the help of the expression `asked`, a name such as gal.randn, x:sum, gal.train.quick
+-- or gal.plot: the comment block above its definition in the source, or the block that a module's file
+-- opens with.
 function repl.help(asked)
   if asked == "" then return plain(OVERVIEW) end
-  local chunk = loadstring("return " .. asked:gsub(":", "."))
-  local ok, value = pcall(chunk or error)
-  if not ok then value = nil end
-  local last = asked:match("([%w_]+)%s*$")
-  local found
-  if type(value) == "function" then
-    found = help_of_function(value, last) or (last and help_of_name(last))
-  elseif type(value) == "table" and not is_tensor(value) then
-    found = help_of_module(value)
-    local meta = getmetatable(value)
-    if not found and type(meta) == "table" and type(meta.__call) == "function" then found = help_of_function(meta.__call, last) end
-  end
-  if not found and value == nil then
-    local loaded, module = pcall(require, asked:match("^gal%.") and asked or "gal." .. asked)
-    found = loaded and type(module) == "table" and help_of_module(module) or (last and help_of_name(last))
-  end
-  if found then return found end
+  local value, last = evaluated(asked), asked:match("([%w_]+)%s*$")
+  local entry, path, key = below_module(asked)
+  if value == nil then value = entry end
   if value == nil then return plain(("There is no %s, and no help for it."):format(asked)) end
-  return plain(("No help for %s, which is: %s"):format(asked, format(value)))
+  local found
+  if type(value) == "table" and not is_tensor(value) then found = help_of_module(value) end
+  if type(value) == "function" then found = help_of_function(value, last) end
+  if not found and key and rawequal(value, entry) then found = help_of_entry(path, key) end
+  if not found and (type(value) == "function" or type(value) == "table") then
+    found = help_of_value(value)
+    local meta = debug.getmetatable(value)
+    local call = type(meta) == "table" and rawget(meta, "__call")
+    if not found and type(call) == "function" then found = help_of_function(call, last) end
+  end
+  return found or plain(("No help for %s, which is: %s"):format(asked, format(value)))
 end
 
 return repl

@@ -88,21 +88,55 @@ check.case("help of a module is what its file opens with, and its functions", fu
   local text = says("?gal.repl")
   check.that(text:find("^repl: what the prompt does with a line") and text:find("compile, format, help", 1, true), text)
 end)
-check.case("every public function of gal has help", function()
-  _G.gal = gal
+-- The names of the functions and tables of t that `?prefix name` finds no help for.
+local function helpless(prefix, t)
   local without = {}
-  for name, f in pairs(gal) do
-    if type(f) == "function" and says("?gal." .. name):find("^No help") then without[#without + 1] = name end
+  for key, v in pairs(t) do
+    local public = type(key) == "string" and not key:match "^__" and (type(v) == "function" or type(v) == "table")
+    local text = public and says("?" .. prefix .. key)
+    if text and (text:find "^No help" or text:find "^There is no") then without[#without + 1] = prefix .. key end
   end
   table.sort(without)
-  check.equal(table.concat(without, " "), "")
-end)
-check.case("methods of tensors have help", function()
-  _G.x = gal.zeros { 2, 2 }
-  for _, name in ipairs { "sum", "matmul", "silu", "reshape", "narrow", "totable", "backward" } do
-    local text = says("?x:" .. name)
-    check.that(not text:find("^No help") and not text:find("^There is no"), text)
+  return without
+end
+
+check.case("every function and table of the public modules has help", function()
+  local modules = { "nn", "optim", "flow", "train", "data", "mock", "infer", "metrics", "ode", "plot", "cli", "images" }
+  check.equal(helpless("gal.", gal), {})
+  for _, name in ipairs(modules) do
+    local full = "gal." .. name
+    check.equal(helpless(full .. ".", require(full)), {}, name)
+    local text = says("?" .. full)
+    check.that(#text > 60 and text:find "Functions: ", text)
   end
+end)
+check.case("every method of what users hold has help", function()
+  local flow = require("gal.flow").new{ theta = 1, context = 1, hidden = { 2 } }
+  local nn = require "gal.nn"
+  local held = {
+    flow = flow, survey = require("gal.data").arrays(gal.zeros{ 2, 1 }, gal.zeros{ 2, 1 }), t = gal.table{ a = { 1 } },
+    rng = gal.rng(1), opt = require("gal.optim").sgd(nn.linear(1, 1):parameters()), line = require("gal.cli").progress{},
+  }
+  for name, object in pairs(held) do
+    _G[name] = object
+    local methods = getmetatable(object).__index
+    check.equal(helpless(name .. ":", methods), {}, name)
+  end
+  _G.net = nn.linear(1, 1)
+  local methods = {}
+  for _, name in ipairs{ "parameters", "state", "load_state", "to" } do methods[name] = net[name] end
+  check.equal(helpless("net:", methods), {}, "net")
+  _G.x = gal.zeros{ 2, 2 }
+  check.equal(helpless("x:", require("gal.tensor").methods), {}, "tensor")
+end)
+check.case("help is found by the shortest name, before a module is loaded, and of the thing itself", function()
+  check.that(says "?gal.train.quick":find("^train.quick%(part"), says "?gal.train.quick")
+  check.equal(says "?train.quick", says "?gal.train.quick")
+  check.that(says "?gal.mock":find("mock survey", 1, true), says "?gal.mock")
+  check.that(says "?gal.infer":find("^infer: .*Functions: posteriors, score, summary"), says "?gal.infer")
+  check.that(says "?gal.plot":find("Functions: band, contours", 1, true), says "?gal.plot")
+  check.that(says "?gal.cli.common":find("^cli.common{"), says "?gal.cli.common") -- and not the room gal.cli.common
+  check.that(says "?gal.train.fitt":find("^There is no gal.train.fitt"), says "?gal.train.fitt")
 end)
 check.case("a name that is nothing is said to be that", function() check.that(says("?frobnicate"):find("no frobnicate"), says("?frobnicate")) end)
 

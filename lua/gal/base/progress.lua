@@ -1,6 +1,7 @@
 -- progress: progress reporting for long tasks. On a terminal one line that is redrawn; elsewhere plain lines,
 -- few enough for a log. Training, sampling and sweeps report through it.
 local host = require "gal.base.host"
+local text = require "gal.base.text"
 local C = require("ffi").C
 
 local REDRAWS = 0.1  -- seconds between two redrawings: as fast as one reads
@@ -24,14 +25,9 @@ local function duration(seconds)
   return ("%d h %02d min"):format(math.floor(minutes / 60), minutes % 60)
 end
 
-local function value_text(v)
-  if type(v) ~= "number" then return tostring(v) end
-  return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v)
-end
-
 -- Units a second, and the seconds left. Only work of this process counts: a resumed run did the rest in
 -- another time.
-function Progress:pace(now)
+local function pace(self, now)
   local worked, elapsed = self.done - self.origin, now - self.started
   if worked <= 0 or elapsed <= 0 then return nil end
   local rate = worked / elapsed
@@ -39,30 +35,30 @@ function Progress:pace(now)
 end
 
 -- "3/10" of so many units.
-function Progress:of_total(done) return value_text(done) .. "/" .. value_text(self.total) end
+local function of_total(self, done) return text.number(done) .. "/" .. text.number(self.total) end
 
 -- "12.5 galaxies/s", or "4.2 s a galaxy" where that is less than one.
-function Progress:rate_text(rate)
+local function rate_text(self, rate)
   if rate >= 1 then return ("%.3g %s/s"):format(rate, self.unit) end
   local one = self.unit:gsub("ies$", "y"):gsub("s$", "")
   return ("%s %s %s"):format(duration(1 / rate), one:match("^[aeiou]") and "an" or "a", one)
 end
 
-function Progress:text(now, finished)
+local function line_of(self, now, finished)
   local parts = {}
   if self.label then parts[1] = self.label end
   if not self.fields.epoch then
-    parts[#parts + 1] = self.counted and self:of_total(math.floor(self.done))
+    parts[#parts + 1] = self.counted and of_total(self, math.floor(self.done))
       or ("%d %%"):format(100 * math.min(1, self.done / self.total))
   end
   for _, name in ipairs(FIELDS) do
     local v = self.fields[name]
-    if name == "epoch" and v and self.counted then v = self:of_total(v) end
-    if v ~= nil then parts[#parts + 1] = name .. " " .. value_text(v) end
+    if name == "epoch" and v and self.counted then v = of_total(self, v) end
+    if v ~= nil then parts[#parts + 1] = name .. " " .. text.number(v) end
   end
-  for _, name in ipairs(self.others) do parts[#parts + 1] = name .. " " .. value_text(self.fields[name]) end
-  local rate, left = self:pace(now)
-  if rate and self.counted then parts[#parts + 1] = self:rate_text(rate) end
+  for _, name in ipairs(self.others) do parts[#parts + 1] = name .. " " .. text.number(self.fields[name]) end
+  local rate, left = pace(self, now)
+  if rate and self.counted then parts[#parts + 1] = rate_text(self, rate) end
   if finished then
     parts[#parts + 1] = "in " .. duration(now - self.started)
   elseif left then
@@ -72,18 +68,18 @@ function Progress:text(now, finished)
 end
 
 -- Draws the line, cut to the terminal's width: a line that wraps can't be redrawn.
-function Progress:draw(now, finished)
-  local text = self:text(now, finished)
+local function draw(self, now, finished)
+  local line = line_of(self, now, finished)
   local columns = self.columns or host.columns() or 80
-  if #text > columns - 1 then text = text:sub(1, columns - 1) end
-  self.out:write("\r", text, "\27[K", finished and "\n" or "")
+  if #line > columns - 1 then line = line:sub(1, columns - 1) end
+  self.out:write("\r", line, "\27[K", finished and "\n" or "")
   self.out:flush()
   self.drawn = now
 end
 
 -- Adds a line to a log for each whole unit (or tenth), as far as QUIET and GROWTH allow. A line is written
 -- when the work moves on, since the losses of an epoch come after its last step.
-function Progress:log(now)
+local function log(self, now)
   if self.waiting and self.done > self.waiting.done then
     local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
     if not self.drawn or now - self.drawn >= least then
@@ -94,7 +90,7 @@ function Progress:log(now)
     self.waiting = nil
   end
   local step = math.floor(self.done / (self.counted and 1 or self.total / 10) + 1e-9)
-  if step > self.step or self.waiting then self.waiting = { done = self.done, text = self:text(now) } end
+  if step > self.step or self.waiting then self.waiting = { done = self.done, text = line_of(self, now) } end
   self.step = step
 end
 
@@ -114,26 +110,26 @@ function Progress:update(fields)
   end
   if now - self.started < self.after then return end
   if not self.terminal then
-    self:log(now)
+    log(self, now)
   elseif not self.drawn or now - self.drawn >= REDRAWS then
-    self:draw(now)
+    draw(self, now)
   end
 end
 
---- p:note(text) prints a line of its own, above the progress line.
-function Progress:note(text)
+--- p:note(line) prints a line of its own, above the progress line.
+function Progress:note(line)
   if self.terminal then self.out:write("\r\27[K") end
-  self.out:write(text, "\n")
+  self.out:write(line, "\n")
   self.out:flush()
-  if self.terminal and self.updates > 0 then self:draw(self.clock()) end
+  if self.terminal and self.updates > 0 then draw(self, self.clock()) end
 end
 
 --- p:finish() ends with the last figures and the time that the work took. Later calls do nothing.
 function Progress:finish()
   if self.finished or self.updates == 0 or self.clock() - self.started < self.after then return end
   self.finished = true
-  if self.terminal then return self:draw(self.clock(), true) end
-  self.out:write(self:text(self.clock(), true), "\n")
+  if self.terminal then return draw(self, self.clock(), true) end
+  self.out:write(line_of(self, self.clock(), true), "\n")
   self.out:flush()
 end
 

@@ -52,10 +52,11 @@ end
 
 -- ---- activations ----
 
---- activations[name](): a layer of that tensor op, elementwise: nn.silu(), nn.relu() and so on. It carries its
--- name, by which sequential hands it to the layer before.
+--- nn.activations[name](): the layer of an activation by its name, nn.silu and so on.
 layers.activations = {}
 for _, name in ipairs(activations.names) do
+  --- nn.silu(), nn.relu() and so on, one for each activation: a layer of the tensor op of that name,
+  -- elementwise. It carries its name, by which sequential hands it to the layer before.
   layers.activations[name] = function()
     return module.new {
       activation = name,

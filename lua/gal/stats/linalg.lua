@@ -81,6 +81,7 @@ function linalg.log_determinant(lower)
   return sum
 end
 
+--- a {m}{n} turned into {n}{m}.
 function linalg.transpose(a)
   local t = {}
   for j = 1, #a[1] do
