@@ -17,7 +17,7 @@
 -- With --no-more 18 minutes on two cores of a Xeon; goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
-local controls = require "gal.stats.exchange"
+local exchange = require "gal.stats.exchange"
 local data = require "gal.data"
 local infer = require "gal.infer"
 local metrics = require "gal.metrics"
@@ -111,7 +111,7 @@ local function interval(d) return ("%.3f (%.3f to %.3f)"):format(d.mean, d.low, 
 local photometry = score("photometry", fit("photometry", blind), blind.test)
 local rng = gal.rng(SURVEY)
 local exchanged = each(full, function(part)
-  return controls.exchanged(part, COLUMNS, { o.slices, o.slices }, rng)
+  return exchange.exchanged(part, COLUMNS, { o.slices, o.slices }, rng)
 end)
 
 local rows, found = {}, {}

@@ -1,9 +1,9 @@
--- gal.controls and what it is for: images exchanged between galaxies that are alike stay in their cells and
+-- gal.stats.exchange and its purpose: images exchanged between galaxies that are alike stay in their cells and
 -- leave nothing in its place, and a model gains nothing from them and loses by them where it has learned to
 -- believe images.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
-local controls = require "gal.stats.exchange"
+local exchange = require "gal.stats.exchange"
 local core = require "gal.tensor"
 local data = require "gal.data"
 local images = require "gal.images"
@@ -28,7 +28,7 @@ local N, SLICES = 700, { 5, 4 }
 local keys = { gal.randn({ N }, { rng = gal.rng(1) }), gal.randn({ N }, { rng = gal.rng(2) }) }
 
 check.case("each galaxy is somebody's partner once, nobody its own, and partners are of one slice of r and of one of colour within it", function()
-  local partner, r, colour = controls.partners(keys, SLICES, gal.rng(3)), keys[1]:totable(), keys[2]:totable()
+  local partner, r, colour = exchange.partners(keys, SLICES, gal.rng(3)), keys[1]:totable(), keys[2]:totable()
   local slice, cell, times = {}, {}, {}
   for k = 1, N do slice[k] = math.floor(rank(r, everybody(N), k) / (N / 5)) end
   for k = 1, N do
@@ -46,16 +46,16 @@ check.case("each galaxy is somebody's partner once, nobody its own, and partners
 end)
 
 check.case("partners hang on the generator alone, and cells of two swap", function()
-  check.equal(controls.partners(keys, SLICES, gal.rng(3)), controls.partners(keys, SLICES, gal.rng(3)))
-  check.that(not pcall(check.equal, controls.partners(keys, SLICES, gal.rng(3)), controls.partners(keys, SLICES, gal.rng(4))), "another seed gives the same partners")
-  check.equal(controls.partners({ gal.tensor { 3, 1, 4, 2 } }, { 2 }, gal.rng(1)), { 3, 4, 1, 2 })
+  check.equal(exchange.partners(keys, SLICES, gal.rng(3)), exchange.partners(keys, SLICES, gal.rng(3)))
+  check.that(not pcall(check.equal, exchange.partners(keys, SLICES, gal.rng(3)), exchange.partners(keys, SLICES, gal.rng(4))), "another seed gives the same partners")
+  check.equal(exchange.partners({ gal.tensor { 3, 1, 4, 2 } }, { 2 }, gal.rng(1)), { 3, 4, 1, 2 })
 end)
 
 check.case("too many cells, keys of two lengths and an unknown column are refused", function()
-  check.raises(function() controls.partners(keys, { 20, 20 }) end, "700 galaxies are too few for 400 cells, expected at least 2 in each", true)
-  check.raises(function() controls.partners({ keys[1], keys[2]:narrow(1, 1, 9) }, SLICES) end, "keys%[2%] has 9 values, expected 700", true)
-  check.raises(function() controls.partners(keys, { 5, 0.5 }) end, "slices%[2%] is 0.5, expected a whole number of at least 1", true)
-  check.raises(function() controls.exchanged(data.arrays(keys[1], keys[1]:reshape { N, 1 }, { context = { "a" } }), { "b" }, { 2 }) end, "no column 'b' in the context, expected of a", true)
+  check.raises(function() exchange.partners(keys, { 20, 20 }) end, "700 galaxies are too few for 400 cells, expected at least 2 in each", true)
+  check.raises(function() exchange.partners({ keys[1], keys[2]:narrow(1, 1, 9) }, SLICES) end, "keys%[2%] has 9 values, expected 700", true)
+  check.raises(function() exchange.partners(keys, { 5, 0.5 }) end, "slices%[2%] is 0.5, expected a whole number of at least 1", true)
+  check.raises(function() exchange.exchanged(data.arrays(keys[1], keys[1]:reshape { N, 1 }, { context = { "a" } }), { "b" }, { 2 }) end, "no column 'b' in the context, expected of a", true)
 end)
 
 -- A survey of images {8, 8, 3} as grey as what the context doesn't tell: theta = context + grey + N(0, .3²),
@@ -69,11 +69,11 @@ local function problem(n, seed)
   part.images = images.of(pictures)
   return part
 end
-local function exchange(part) return controls.exchanged(part, { "r" }, { 20 }, gal.rng(5)) end
+local function swapped(part) return exchange.exchanged(part, { "r" }, { 20 }, gal.rng(5)) end
 local train, test = problem(1000, 1), problem(1000, 2)
 
 check.case("exchanged galaxies keep all but their images, which are those of others as they were", function()
-  local other = exchange(test)
+  local other = swapped(test)
   check.equal(other.ids, test.ids)
   check.equal(other.theta, test.theta)
   check.equal(other.context, test.context)
@@ -105,10 +105,10 @@ check.case("a model gains by its galaxies' images, nothing by others', and loses
   local flow = trained(train, true)
   check.near(photometry, -0.5 * math.log(2 * math.pi * math.exp(1) * 1.09), 0.12, "log p of the context's model")
   check.near(log_p(flow, test) - photometry, 1.247, 0.15, "gain from the own images")
-  check.near(log_p(trained(exchange(train), true), exchange(test)) - photometry, 0, 0.05, "gain from others' images")
+  check.near(log_p(trained(swapped(train), true), swapped(test)) - photometry, 0, 0.05, "gain from others' images")
   -- Believed, another's grey is off by sqrt(2): the mean of (error² - .09) / .18 is 2 / .18 = 11 nats for a
   -- model that had learned all there is.
-  check.that(log_p(flow, exchange(test)) - photometry < -3, "others' images at test time only should cost more than 3 nats")
+  check.that(log_p(flow, swapped(test)) - photometry < -3, "others' images at test time only should cost more than 3 nats")
 end)
 
 check.finish()

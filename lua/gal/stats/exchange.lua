@@ -1,12 +1,10 @@
--- controls: how much a model gains from images of other galaxies. A galaxy is given the image of another
--- that is alike in what the model knows anyway, such as magnitude and colour: the image is as bright and
--- as blue as before and tells nothing else of its galaxy. A gain that remains does not come from the
--- image.
-local errors = require "gal.base.errors"
+-- exchange: the control experiment of image models. A galaxy is given the image of another one that is alike
+-- in what the model knows anyway, such as magnitude and colour: the image is as bright and as blue as before
+-- and tells nothing else of its galaxy. A gain that remains does not come from the images.
 local host = require "gal.stats.host"
-local raise = errors.raise
+local raise = require("gal.base.errors").raise
 
-local controls = {}
+local exchange = {}
 
 -- Cuts the positions, a list, into slices[level] of equal numbers by ascending keys[level], each of these by
 -- the next key, and so on; collects the cells.
@@ -28,11 +26,11 @@ local function cut(positions, keys, slices, level, cells)
   for _, part in ipairs(parts) do cut(part, keys, slices, level + 1, cells) end
 end
 
---- controls.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of
+--- exchange.partners(keys, slices, rng): for each of n galaxies another one that is alike: a list {n} of
 -- positions from 1, each once, none its own. keys: a list of tensors {n}; slices: the number of slices of
 -- equal numbers into which each key cuts the galaxies, within the slices of the keys before it. Partners
 -- are of one such cell. Raises where a cell would have a single galaxy.
-function controls.partners(keys, slices, rng)
+function exchange.partners(keys, slices, rng)
   local values, n, cells, count, positions = {}, keys[1]:size(1), {}, 1, {}
   for i, key in ipairs(keys) do
     if key:size(1) ~= n then
@@ -56,10 +54,10 @@ function controls.partners(keys, slices, rng)
   return partner
 end
 
---- controls.exchanged(part, names, slices, rng): a survey (gal.data) whose galaxies have their partners'
+--- exchange.exchanged(part, names, slices, rng): a survey (gal.data) whose galaxies have their partners'
 -- images, all else their own. names: columns of its context, and differences of two, {"modelMag_r",
 -- {"modelMag_g", "modelMag_r"}}; slices and rng as for partners.
-function controls.exchanged(part, names, slices, rng)
+function exchange.exchanged(part, names, slices, rng)
   local columns = part.names.context
   local function column(name)
     for i, known in ipairs(columns) do
@@ -72,8 +70,8 @@ function controls.exchanged(part, names, slices, rng)
   for i, name in ipairs(names) do
     keys[i] = type(name) == "table" and column(name[1]) - column(name[2]) or column(name)
   end
-  copy.images = part.images:rows(controls.partners(keys, slices, rng))
+  copy.images = part.images:rows(exchange.partners(keys, slices, rng))
   return copy
 end
 
-return controls
+return exchange

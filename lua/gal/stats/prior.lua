@@ -5,8 +5,8 @@
 local prior = {}
 prior.__index = prior
 
---- Both estimates from the training rows theta {N, d}. options: h, rows, seed as in gal.kde; candidates,
--- held_out as in gal.mixture.
+--- prior.fit(theta[, options]): both estimates from the training rows theta {N, d}, a tensor. options: h,
+-- rows, seed as in gal.stats.kde; candidates, held_out as in gal.stats.mixture.
 function prior.fit(theta, options)
   options = options or {}
   local mixture = { candidates = options.candidates, held_out = options.held_out, seed = options.seed }
@@ -16,23 +16,24 @@ function prior.fit(theta, options)
   }, prior)
 end
 
---- ln p at points {M, d}, nats per product of theta's units: two Lua tables {M}, of the kernel estimate and
--- of the mixture.
+--- p:log_density(points): ln p at points {M, d}, a tensor, in nats per product of theta's units: two Lua
+-- tables {M}, of the kernel estimate and of the mixture.
 function prior:log_density(points)
   return self.kde:log_density(points), self.mixture:log_density(points)
 end
 
---- ln p at the training rows: the kernel estimate leaves each out of its own density; the mixture, with few
--- parameters, does not need to.
+--- p:at_training_rows(theta): ln p at the training rows, as log_density. The kernel estimate leaves each
+-- out of its own density; the mixture, with few parameters, does not need to.
 function prior:at_training_rows(theta)
   return self.kde:leave_one_out(), self.mixture:log_density(theta)
 end
 
---- What was chosen, in a sentence.
+--- p:describe(): the two estimates in a sentence.
 function prior:describe()
   local count = #self.mixture.components
-  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s"):format(
-    self.kde.n, self.kde.h, count == 1 and "one Gaussian" or ("a mixture of %d Gaussians"):format(count))
+  local mixture = count == 1 and "one Gaussian" or ("a mixture of %d Gaussians"):format(count)
+  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s"):format(self.kde.n,
+    self.kde.h, mixture)
 end
 
 return prior
