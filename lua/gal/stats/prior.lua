@@ -30,10 +30,10 @@ end
 
 --- p:describe(): the two estimates in a sentence.
 function prior:describe()
-  local count = #self.mixture.components
+  local kde, count = self.kde, #self.mixture.components
   local mixture = count == 1 and "one Gaussian" or ("a mixture of %d Gaussians"):format(count)
-  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s"):format(self.kde.n,
-    self.kde.h, mixture)
+  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s"):format(kde.n,
+    kde.h, mixture)
 end
 
 return prior
