@@ -296,6 +296,7 @@ GAL_PREPARATIONS(GAL_ARGS_OF)
 /* ---- the table ---- */
 typedef struct gal_backend {
     const char *name; /* "cpu", "cuda" */
+    int on_host;      /* 1: the host reads and writes its memory by pointer, as that of the CPU */
 
     /* Memory of the device, aligned to 64 bytes. allocate leaves *out NULL and returns GAL_MEMORY where there
      * is none. */

@@ -129,8 +129,6 @@ GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, co
 GAL_API gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t seed);
 /* The 64-bit hash of n bytes that splits and streams are built on. */
 GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
-/* One Philox4x32-10 block: out[4] from counter[4] and key[2]. For the known-answer test. */
-GAL_API void gal_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key);
 
 /* ---- flow matching ---- */
 /* index int64 {batch} = order int64 {rows}[cursor .. cursor + batch), then cursor int64 {} += batch.

@@ -1,5 +1,5 @@
 /* arena.c: memory for scopes and programs: chunks that are handed out from the start and rewound, so that the
- * same step gets the same addresses; and the stack of scopes. Counted in memory.c. Used from the one thread
+ * same step gets the same addresses; and the stack of scopes. memory.c counts it. Used from the one thread
  * that runs Lua. */
 #include "core.h"
 #include <stdlib.h>
@@ -16,24 +16,26 @@ typedef struct chunk {
     char *base;
     size_t size, used;
 } chunk;
-/* Chunks in the order in which they fill, from backend, or from malloc (handles). `last` is the one in use;
- * those behind it are empty. */
+/* A list of chunks in the order in which they fill, from backend, or from malloc (handles). `last` is the one
+ * in use; the chunks after it are empty. */
 typedef struct bump {
     const gal_backend *backend;
     chunk *first, *last;
 } bump;
 enum { HANDLES, DEVICE, OTHER_DEVICE, BUMPS };
-/* A storage from outside that a handle in the arena is a view of; in the arena itself, the latest first. */
+/* What the arena hands to release when it is rewound past this hold, which is in the arena itself. The latest
+ * comes first. */
 typedef struct hold {
     struct hold *next;
-    gal_storage *storage;
+    void *what;
+    void (*release)(void *what);
 } hold;
 struct gal_arena {
     bump bumps[BUMPS];
     hold *holds;
 };
 #define CHUNK_SMALLEST (1 << 20)
-#define CHUNK_LARGEST (64 << 20) /* unless one tensor wants more */
+#define CHUNK_LARGEST (64 << 20) /* unless one tensor needs more */
 #define HANDLES_CHUNK (64 << 10)
 
 static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size)
@@ -57,7 +59,7 @@ static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size
     return GAL_OK;
 }
 
-/* Bumps the chunk in use, or moves on to the next one with room: the choice depends on the sequence of
+/* Takes from the chunk in use, or moves on to the next one with room: the choice depends on the sequence of
  * requests alone. */
 static gal_status bump_take(void **out, bump *b, size_t bytes)
 {
@@ -81,7 +83,7 @@ static gal_status bump_take(void **out, bump *b, size_t bytes)
     return GAL_OK;
 }
 
-/* Empties every chunk behind `last`, and `last` down to `used`; last NULL: all of them. */
+/* Empties every chunk after `last`, and `last` down to `used`; last NULL: all of them. */
 static void bump_rewind(bump *b, chunk *last, size_t used)
 {
     for (chunk *c = last ? last : b->first; c; c = c->next) {
@@ -93,11 +95,11 @@ static void bump_rewind(bump *b, chunk *last, size_t used)
     b->last = last;
 }
 
-/* Lets go of the storages held after `first` was; NULL: of all. */
+/* Releases what was held after `first`; NULL: all. */
 static void holds_release(gal_arena *arena, const hold *first)
 {
     for (; arena->holds != first; arena->holds = arena->holds->next)
-        gal_storage_release(arena->holds->storage);
+        arena->holds->release(arena->holds->what);
 }
 
 gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backend, size_t bytes)
@@ -111,13 +113,13 @@ gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backe
     return bump_take(out, b, bytes);
 }
 
-gal_status gal_arena_hold(gal_arena *arena, gal_storage *storage)
+gal_status gal_arena_hold(gal_arena *arena, void *what, void (*release)(void *what))
 {
     hold *h;
     gal_status status = gal_arena_take((void **)&h, arena, NULL, sizeof *h);
     if (status != GAL_OK)
         return status;
-    *h = (hold){arena->holds, storage};
+    *h = (hold){arena->holds, what, release};
     arena->holds = h;
     return GAL_OK;
 }
@@ -151,11 +153,11 @@ void gal_arena_free(gal_arena *arena)
 }
 
 /* ---- scopes ---- */
-/* The stack of places where tensors are made: arenas entered, scopes (an arena and how far it was used) and
- * pauses (none). */
+/* The stack of places where tensors are made: arenas that were entered, scopes (an arena and how far it was
+ * used when the scope opened) and pauses (no arena). */
 #define PLACES 64
 typedef struct place {
-    gal_arena *arena; /* NULL: owned */
+    gal_arena *arena; /* NULL: tensors are owned */
     int is_scope;
     chunk *last[BUMPS];
     size_t used[BUMPS];
@@ -185,8 +187,7 @@ gal_status gal_scope_open(void)
     if (depth >= PLACES - 4)
         return gal_fail(GAL_STATE, "scope: %d are open inside one another, which is the most there can be",
                         depth);
-    gal_arena *arena =
-        gal_arena_current(); /* inside a recording: the program's, rewound in the replay's own order */
+    gal_arena *arena = gal_arena_current(); /* inside a recording: the program's */
     if (!arena) {
         gal_status status = scope_arena ? GAL_OK : gal_arena_new(&scope_arena);
         if (status != GAL_OK)

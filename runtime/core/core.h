@@ -1,63 +1,86 @@
-/* runtime.h: what the files of the runtime share and Lua does not see. */
-#ifndef GAL_RUNTIME_H
-#define GAL_RUNTIME_H
+/* core.h: what the files of the runtime share and Lua does not see, from the bottom up: each file uses those
+ * above it here, none below. */
+#ifndef GAL_CORE_H
+#define GAL_CORE_H
 #include "backend.h"
 
+/* ---- error.c ---- */
 /* Records the sentence (printf) for gal_error() and returns status: `return gal_fail(GAL_SHAPE, "silu: y is
- * %s, expected …", …)`. */
+ * %s, expected ...", ...)`. */
 gal_status gal_fail(gal_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Leaves a sentence for gal_notice(), once however often it is said. From the thread that issues calls. */
+/* gal_leave_notice with printf's arguments. Only for the thread that issues calls. */
 void gal_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "{64, 256}"; from a ring of eight buffers, so eight of them fit in one sentence. */
-const char *gal_shape_text(const gal_tensor *x);
-const char *gal_dtype_name(int dtype);
-size_t gal_dtype_size(int dtype);
 
-/* device.c */
-gal_status gal_backend_find(const gal_backend **out, const char *device); /* opens it where needed */
-const gal_backend *gal_cpu_backend(void);                                 /* cpu/cpu.c; never NULL */
+/* ---- device.c ---- */
+/* The device of that name, opened where it is not open yet. GAL_DEVICE where it can't be had. */
+gal_status gal_backend_find(const gal_backend **out, const char *device);
+/* cpu/cpu.c; never NULL. */
+const gal_backend *gal_cpu_backend(void);
 
-/* memory.c */
-struct gal_storage {
-    void *base;
-    size_t bytes;
-    const gal_backend *backend;
-    int64_t references; /* handles and programs that hold it; arena storage is freed by its arena, never by
-                           count */
-    int32_t in_arena;
-};
-/* A block of `bytes` on the device: in the current arena, else owned with one reference. */
-gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes);
-void gal_storage_retain(gal_storage *storage);
-/* One reference for a handle that is made now: gal_tensor_free gives it back, or, where the handle is in an
- * arena, the arena's being emptied. */
-gal_status gal_storage_hold(gal_storage *storage);
-void gal_storage_release(gal_storage *storage);
-/* A zeroed handle, in the current arena or owned. */
-gal_status gal_handle_new(gal_tensor **out);
-void gal_handle_free(gal_tensor *x);
-
+/* ---- memory.c ---- */
 /* Adds to the bytes that tensors take, and to those reserved for them; negative: takes off. */
 void gal_memory_count(int64_t live, int64_t reserved);
+/* Adds to the number of handles outside arenas. */
+void gal_memory_count_handles(int64_t handles);
+/* A block of `bytes` on the device, from a free list or new. GAL_BUDGET where it would pass the soft limit.
+ */
+gal_status gal_block_take(void **memory, const gal_backend *backend, size_t bytes);
+/* Gives it back; bytes as it was taken. */
+void gal_block_give(void *memory, const gal_backend *backend, size_t bytes);
+/* Gives the free lists back to the system. */
+void gal_blocks_trim(void);
 
-/* arena.c */
+/* ---- arena.c ---- */
 /* Chunks of device memory handed out from the start, and of host memory for handles. */
 typedef struct gal_arena gal_arena;
 gal_status gal_arena_new(gal_arena **out);
 void gal_arena_free(gal_arena *arena);
-void gal_arena_enter(gal_arena *arena); /* allocations go there until left; nests */
+/* Between enter and leave tensors are made in the arena. Nests. */
+void gal_arena_enter(gal_arena *arena);
 void gal_arena_leave(void);
-gal_arena *gal_arena_current(void); /* NULL: what is made now is owned */
+/* The arena in which tensors are made now; NULL where they are owned. */
+gal_arena *gal_arena_current(void);
 /* Bytes of the arena on a device; backend NULL: of the host, for handles. */
 gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backend, size_t bytes);
-/* The arena releases the storage, one reference that the caller adds, when it is emptied to before this call;
- * not where this fails. */
-gal_status gal_arena_hold(gal_arena *arena, gal_storage *storage);
-void gal_scope_trim(void); /* with no scope open, frees what scopes allocate from */
+/* On success the arena owns `what`, and hands it to release when it is rewound past this point. On failure it
+ * owns nothing. */
+gal_status gal_arena_hold(gal_arena *arena, void *what, void (*release)(void *what));
+/* Frees what scopes allocate from, if no scope is open. */
+void gal_scope_trim(void);
 /* Rounded up to whole cache lines, at least one. */
 size_t gal_aligned(size_t bytes);
 
-/* program.c */
+/* ---- storage.c ---- */
+struct gal_storage {
+    void *base;
+    size_t bytes;
+    const gal_backend *backend;
+    int64_t references; /* handles and programs that hold it; unused in an arena, which frees it as a whole */
+    int32_t in_arena;
+};
+/* Of `bytes` on the device: in the current arena, else owned with one reference. */
+gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes);
+/* One reference more, and one less: the last one frees it. In an arena neither does anything. */
+void gal_storage_retain(gal_storage *storage);
+void gal_storage_release(gal_storage *storage);
+/* One reference for a handle that is being made: gal_tensor_free gives it back; for a handle in an arena the
+ * arena does, when it is rewound. */
+gal_status gal_storage_hold(gal_storage *storage);
+/* A zeroed handle, in the current arena or owned. */
+gal_status gal_handle_new(gal_tensor **out);
+void gal_handle_free(gal_tensor *x);
+
+/* ---- tensor.c ---- */
+/* "{64, 256}"; from a ring of eight buffers, so eight of them fit in one sentence. */
+const char *gal_shape_text(const gal_tensor *x);
+const char *gal_dtype_name(int dtype);
+size_t gal_dtype_size(int dtype);
+/* Whether x->data is a pointer that the host may use. */
+int gal_on_host(const gal_tensor *x);
+/* GAL_DEVICE, "op: name is on DEVICE, expected cpu", unless gal_on_host. */
+gal_status gal_check_host(const char *op, const char *name, const gal_tensor *x);
+
+/* ---- program.c ---- */
 /* Runs a call on the device now and, while a program is recorded, appends it with a copy of its arguments.
  * op: its name, for sentences. */
 gal_status gal_issue_call(const gal_backend *backend, const char *op, gal_kernel *kernel, const void *args,

@@ -1,5 +1,5 @@
-/* device.c: from a name to its table of kernels. The CPU's is linked in; a GPU's is a library that may be
- * absent, loaded when first asked for. */
+/* device.c: from a device's name to its table of kernels. The CPU's is linked in; a GPU's is in a library,
+ * which may be absent and is loaded when the device is first asked for. */
 #define _GNU_SOURCE
 #include "core.h"
 #include <dlfcn.h>
@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Opens libgalrun_NAME.so beside the executable, in ../lib/galrun, or where the loader looks. */
+/* Opens libgalrun_NAME.so beside the executable or in ../lib/galrun; NULL, with the reason, where there is
+ * none. */
 static void *library_open(const char *name, char *reason, size_t size)
 {
     char self[PATH_MAX / 2], path[PATH_MAX];

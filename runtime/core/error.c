@@ -1,12 +1,8 @@
-/* error.c: the last failure's sentence, the interrupt flag, the clock, and how tensors are spelt in
- * sentences. */
-#define _POSIX_C_SOURCE 200809L
+/* error.c: the sentence of the last failure in a thread, and notices, each told once. */
 #include "core.h"
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static _Thread_local char sentence[1024];
 
@@ -26,7 +22,7 @@ const char *gal_error(void)
     return sentence;
 }
 
-/* Sentences not yet told, and those told: each is told once. */
+/* Notices in the order in which they were left; the first `told` have been read. */
 #define NOTES 16
 static char notes[NOTES][256];
 static int noted, told;

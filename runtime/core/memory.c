@@ -1,9 +1,8 @@
-/* memory.c: where tensors live: in blocks of their own from free lists by size, or in the arena of the scope
- * or program that is open (arena.c). Every byte is counted. Used from the one thread that runs Lua. */
+/* memory.c: every byte that tensors take is counted here, on all devices together, and kept below the soft
+ * limit; and blocks of device memory, from free lists by size. Used from the one thread that runs Lua. */
 #define _GNU_SOURCE
 #include "core.h"
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* ---- accounting ---- */
@@ -18,9 +17,14 @@ void gal_memory_count(int64_t live, int64_t reserved)
         counts.peak = counts.live;
 }
 
+void gal_memory_count_handles(int64_t handles)
+{
+    counts.tensors += handles;
+}
+
 static int64_t soft_limit(void)
 {
-    if (counts.limit == 0) /* three quarters of the machine until somebody says otherwise */
+    if (counts.limit == 0) /* three quarters of the machine's memory, until it is set */
         counts.limit = (int64_t)(0.75 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE));
     return counts.limit;
 }
@@ -55,7 +59,7 @@ typedef struct pool {
     const gal_backend *backend;
     free_block *lists[CLASSES];
 } pool;
-static pool pools[2]; /* one a backend */
+static pool pools[2]; /* one for each backend */
 
 static pool *pool_of(const gal_backend *backend)
 {
@@ -91,7 +95,8 @@ static int cacheable(size_t bytes)
 #endif
 }
 
-static gal_status block_take(void **memory, const gal_backend *backend, size_t bytes)
+/* From the free list of its class, or new. */
+static gal_status any_block(void **memory, const gal_backend *backend, size_t bytes)
 {
     size_t capacity;
     int class = class_of(bytes, &capacity);
@@ -111,8 +116,22 @@ static gal_status block_take(void **memory, const gal_backend *backend, size_t b
     return status;
 }
 
-static void block_give(void *memory, const gal_backend *backend, size_t bytes)
+gal_status gal_block_take(void **memory, const gal_backend *backend, size_t bytes)
 {
+    if (counts.live + (int64_t)bytes > soft_limit())
+        return gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld", bytes,
+                        (long long)counts.limit);
+    gal_status status = any_block(memory, backend, bytes);
+    if (status == GAL_OK) {
+        gal_memory_count((int64_t)bytes, 0);
+        allocated_since_collection += (int64_t)bytes;
+    }
+    return status;
+}
+
+void gal_block_give(void *memory, const gal_backend *backend, size_t bytes)
+{
+    gal_memory_count(-(int64_t)bytes, 0);
     size_t capacity;
     int class = class_of(bytes, &capacity);
     free_block *block = cacheable(bytes) ? malloc(sizeof *block) : NULL;
@@ -128,7 +147,7 @@ static void block_give(void *memory, const gal_backend *backend, size_t bytes)
     *list = block;
 }
 
-void gal_memory_trim(void)
+void gal_blocks_trim(void)
 {
     for (int i = 0; i < 2; i++)
         for (int class = 0; pools[i].backend && class < CLASSES; class ++)
@@ -141,92 +160,4 @@ void gal_memory_trim(void)
                 gal_memory_count(0, -(int64_t)capacity);
                 free(block);
             }
-    gal_scope_trim();
-}
-
-/* ---- storages and handles ---- */
-gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes)
-{
-    gal_arena *arena = gal_arena_current();
-    gal_storage *storage = NULL;
-    bytes = gal_aligned(bytes);
-    if (arena) {
-        void *memory;
-        gal_status status = gal_arena_take((void **)&storage, arena, NULL, sizeof *storage);
-        if (status == GAL_OK)
-            status = gal_arena_take(&memory, arena, backend, bytes);
-        if (status != GAL_OK)
-            return status;
-        *storage = (gal_storage){memory, bytes, backend, 1, 1};
-    } else {
-        if (counts.live + (int64_t)bytes > soft_limit())
-            return gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld", bytes,
-                            (long long)counts.limit);
-        storage = malloc(sizeof *storage);
-        if (!storage)
-            return gal_fail(GAL_MEMORY, "memory: none left for a tensor");
-        void *memory;
-        gal_status status = block_take(&memory, backend, bytes);
-        if (status != GAL_OK) {
-            free(storage);
-            return status;
-        }
-        *storage = (gal_storage){memory, bytes, backend, 1, 0};
-        gal_memory_count((int64_t)bytes, 0);
-        allocated_since_collection += (int64_t)bytes;
-    }
-    *out = storage;
-    return GAL_OK;
-}
-
-void gal_storage_retain(gal_storage *storage)
-{
-    if (!storage->in_arena)
-        storage->references++;
-}
-
-void gal_storage_release(gal_storage *storage)
-{
-    if (storage->in_arena || --storage->references > 0)
-        return;
-    gal_memory_count(-(int64_t)storage->bytes, 0);
-    block_give(storage->base, storage->backend, storage->bytes);
-    free(storage);
-}
-
-gal_status gal_storage_hold(gal_storage *storage)
-{
-    gal_arena *arena = gal_arena_current();
-    if (storage->in_arena)
-        return GAL_OK;
-    gal_status status = arena ? gal_arena_hold(arena, storage) : GAL_OK;
-    if (status == GAL_OK)
-        storage->references++;
-    return status;
-}
-
-gal_status gal_handle_new(gal_tensor **out)
-{
-    gal_arena *arena = gal_arena_current();
-    if (arena) {
-        gal_status status = gal_arena_take((void **)out, arena, NULL, sizeof **out);
-        if (status == GAL_OK) {
-            memset(*out, 0, sizeof **out);
-            (*out)->in_arena = 1;
-        }
-        return status;
-    }
-    *out = calloc(1, sizeof **out);
-    if (!*out)
-        return gal_fail(GAL_MEMORY, "memory: none left for a tensor");
-    counts.tensors++;
-    return GAL_OK;
-}
-
-void gal_handle_free(gal_tensor *x)
-{
-    if (x->in_arena != 1) {
-        counts.tensors--;
-        free(x);
-    }
 }

@@ -1,9 +1,6 @@
-/* tensor.c: handles on storages: making, viewing, keeping, and moving values to and from the host. No
- * arithmetic. */
+/* tensor.c: tensors: handles on storages, their shapes and views. Values are moved in ops/copy.c. */
 #include "core.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 const char *gal_dtype_name(int dtype)
 {
@@ -55,7 +52,19 @@ const char *gal_tensor_device(const gal_tensor *x)
     return x->storage->backend->name;
 }
 
-/* Fills rank, shape and row-major strides; fails on a rank or a size that can't be. */
+int gal_on_host(const gal_tensor *x)
+{
+    return x->storage->backend->on_host;
+}
+
+gal_status gal_check_host(const char *op, const char *name, const gal_tensor *x)
+{
+    return gal_on_host(x)
+               ? GAL_OK
+               : gal_fail(GAL_DEVICE, "%s: %s is on %s, expected cpu", op, name, gal_tensor_device(x));
+}
+
+/* Fills rank, shape and row-major strides. GAL_SHAPE for a rank or a size that is out of range. */
 static gal_status set_shape(gal_tensor *x, int rank, const int64_t *shape)
 {
     if (rank < 0 || rank > GAL_RANK)
@@ -79,7 +88,7 @@ gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int r
 {
     gal_tensor wanted = {.dtype = dtype};
     if (dtype < GAL_F32 || dtype > GAL_F64)
-        return gal_fail(GAL_TYPE, "dtype: %d is none", dtype);
+        return gal_fail(GAL_TYPE, "dtype: it is %d, expected %d to %d", dtype, GAL_F32, GAL_F64);
     const gal_backend *backend;
     gal_status status = gal_backend_find(&backend, device);
     if (status == GAL_OK)
@@ -137,79 +146,11 @@ gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, cons
     return GAL_OK;
 }
 
-gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
-{
-    gal_tensor *y;
-    gal_scope_pause();
-    gal_status status = gal_tensor_new(&y, gal_tensor_device(x), x->dtype, x->rank, x->shape);
-    gal_scope_resume();
-    if (status != GAL_OK)
-        return status;
-    status = gal_copy(y, x);
-    if (status != GAL_OK)
-        gal_tensor_free(y);
-    else
-        *out = y;
-    return status;
-}
-
 void gal_tensor_free(gal_tensor *x)
 {
     if (!x || x->in_arena == 1)
         return;
-    if (!x->in_arena) /* a view of arena storage may outlive it, so that must not be touched here */
+    if (!x->in_arena) /* a view may outlive the storage of an arena, which must not be touched here */
         gal_storage_release(x->storage);
     gal_handle_free(x);
-}
-
-/* Row-major order on the host <-> x: in one piece where x is contiguous, else through a contiguous twin on
- * the device. */
-static gal_status count_matches(const char *name, const gal_tensor *x, int64_t count)
-{
-    return count == gal_tensor_count(x) ? GAL_OK
-                                        : gal_fail(GAL_SHAPE, "%s: %lld values for a tensor of shape %s",
-                                                   name, (long long)count, gal_shape_text(x));
-}
-
-gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
-{
-    gal_status status = count_matches("read", x, count);
-    if (status != GAL_OK || count == 0)
-        return status;
-    if (gal_recording())
-        return gal_fail(GAL_STATE, "reading a tensor on the host while a program is recorded: its value "
-                                   "would be that of the recording for ever");
-    const gal_backend *backend = x->storage->backend;
-    size_t bytes = (size_t)count * gal_dtype_size(x->dtype);
-    if (gal_tensor_contiguous(x))
-        return backend->download(host, x->data, bytes);
-    gal_tensor *twin;
-    status = gal_tensor_keep(&twin, x);
-    if (status == GAL_OK) {
-        status = backend->download(host, twin->data, bytes);
-        gal_tensor_free(twin);
-    }
-    return status;
-}
-
-gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count)
-{
-    gal_status status = count_matches("write", y, count);
-    if (status != GAL_OK || count == 0)
-        return status;
-    const gal_backend *backend = y->storage->backend;
-    size_t bytes = (size_t)count * gal_dtype_size(y->dtype);
-    if (gal_tensor_contiguous(y))
-        return backend->upload(y->data, host, bytes);
-    gal_tensor *twin;
-    gal_scope_pause();
-    status = gal_tensor_new(&twin, gal_tensor_device(y), y->dtype, y->rank, y->shape);
-    gal_scope_resume();
-    if (status != GAL_OK)
-        return status;
-    status = backend->upload(twin->data, host, bytes);
-    if (status == GAL_OK)
-        status = gal_copy(y, twin);
-    gal_tensor_free(twin);
-    return status;
 }

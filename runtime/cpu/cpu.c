@@ -75,6 +75,7 @@ static const char *wanted_isa(void)
 static void make_tables(void)
 {
     const gal_backend specification = {.name = "cpu",
+                                       .on_host = 1,
                                        .allocate = cpu_allocate,
                                        .release = cpu_release,
                                        .upload = cpu_move,

@@ -186,17 +186,16 @@ static int same_bytes(const gal_array *a)
 
 static gal_status check_target(const gal_tensor *y, const gal_arrays *arrays, const gal_array *a)
 {
-    int right = y->dtype == dtype_of(a->stored) && y->rank == a->rank && gal_tensor_contiguous(y) &&
-                strcmp(gal_tensor_device(y), "cpu") == 0;
+    int right = y->dtype == dtype_of(a->stored) && y->rank == a->rank && gal_tensor_contiguous(y);
     for (int d = 0; right && d < a->rank; d++)
         right = y->shape[d] == a->shape[d];
     if (right)
-        return GAL_OK;
+        return gal_check_host(arrays->path, "y", y);
     gal_tensor expected = {.rank = a->rank};
     memcpy(expected.shape, a->shape, sizeof expected.shape);
-    return gal_fail(GAL_SHAPE, "%s: y is %s %s on %s, expected a contiguous %s %s on cpu like array \"%s\"",
-                    arrays->path, gal_dtype_name(y->dtype), gal_shape_text(y), gal_tensor_device(y),
-                    gal_dtype_name(dtype_of(a->stored)), gal_shape_text(&expected), a->name);
+    return gal_fail(GAL_SHAPE, "%s: y is %s %s, expected a contiguous %s %s like array \"%s\"", arrays->path,
+                    gal_dtype_name(y->dtype), gal_shape_text(y), gal_dtype_name(dtype_of(a->stored)),
+                    gal_shape_text(&expected), a->name);
 }
 
 static int by_name(const void *left, const void *right)

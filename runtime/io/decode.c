@@ -191,10 +191,12 @@ gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const cha
 {
     int64_t n = pixels->shape[0], size = pixels->shape[1];
     if (pixels->dtype != GAL_U8 || pixels->rank != 4 || pixels->shape[2] != size || pixels->shape[3] != 3 ||
-        !gal_tensor_contiguous(pixels) || strcmp(gal_tensor_device(pixels), "cpu") != 0)
-        return gal_fail(GAL_SHAPE,
-                        "images_decode: pixels is %s, expected uint8 {n, size, size, 3} on the CPU",
+        !gal_tensor_contiguous(pixels))
+        return gal_fail(GAL_SHAPE, "images_decode: pixels is %s, expected uint8 {n, size, size, 3}",
                         gal_shape_text(pixels));
+    gal_status status = gal_check_host("images_decode", "pixels", pixels);
+    if (status != GAL_OK)
+        return status;
     decode_args args = {pixels->data, decoded, paths, size, scaled};
     return gal_parallel(n, 4, decode_range, &args);
 }

@@ -77,8 +77,11 @@ gal_status gal_images_open(gal_images **out, const char *path)
 
 gal_status gal_images_of(gal_images **out, const gal_tensor *x)
 {
-    if (x->rank < 1 || !gal_tensor_contiguous(x) || strcmp(gal_tensor_device(x), "cpu") != 0)
-        return gal_fail(GAL_SHAPE, "images: x is %s, expected contiguous rows on the CPU", gal_shape_text(x));
+    if (x->rank < 1 || !gal_tensor_contiguous(x))
+        return gal_fail(GAL_SHAPE, "images: x is %s, expected contiguous rows", gal_shape_text(x));
+    gal_status status = gal_check_host("images", "x", x);
+    if (status != GAL_OK)
+        return status;
     if (x->storage->in_arena)
         return gal_fail(GAL_STATE, "images: x was made in a scope, expected it kept");
     source *s = calloc(1, sizeof *s);
@@ -256,14 +259,16 @@ gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t firs
                            const uint8_t *turns)
 {
     int64_t n = y->rank ? y->shape[0] : 0, bytes = gal_images_bytes(images);
-    if (!gal_tensor_contiguous(y) || strcmp(gal_tensor_device(y), "cpu") != 0 ||
-        (int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != n * bytes)
+    if (!gal_tensor_contiguous(y) || (int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != n * bytes)
         return gal_fail(GAL_SHAPE, "images_read: y is %s, expected %lld bytes an image", gal_shape_text(y),
                         (long long)bytes);
+    gal_status status = gal_check_host("images_read", "y", y);
+    if (status != GAL_OK)
+        return status;
     if (gal_recording())
         return gal_fail(GAL_STATE, "images_read: while a program is recorded");
     uint8_t *scratch = malloc((size_t)gal_images_scratch(images));
-    gal_status status = scratch ? GAL_OK : gal_fail(GAL_MEMORY, "images_read: no memory left");
+    status = scratch ? GAL_OK : gal_fail(GAL_MEMORY, "images_read: no memory left");
     for (int64_t i = 0; i < n && status == GAL_OK; i++) {
         status = gal_images_at((uint8_t *)y->data + i * bytes, images, index ? index[i] : first + i,
                                turns ? turns[i] & 7 : 0, scratch);

@@ -256,12 +256,13 @@ gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *
 {
     CHECK("loader_take", {"y", y, y->dtype, 1}, INTEGER(cursor));
     RANK("loader_take", cursor, 0);
-    if ((int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != loader->batch * loader->bytes ||
-        gal_backend_of(y) != gal_cpu_backend())
-        return gal_fail(GAL_SHAPE,
-                        "loader_take: y is %s of %s on %s, expected %lld images of %lld bytes on cpu",
-                        gal_shape_text(y), gal_dtype_name(y->dtype), gal_tensor_device(y),
-                        (long long)loader->batch, (long long)loader->bytes);
+    if ((int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != loader->batch * loader->bytes)
+        return gal_fail(GAL_SHAPE, "loader_take: y is %s of %s, expected %lld images of %lld bytes",
+                        gal_shape_text(y), gal_dtype_name(y->dtype), (long long)loader->batch,
+                        (long long)loader->bytes);
+    gal_status status = gal_check_host("loader_take", "y", y);
+    if (status != GAL_OK)
+        return status;
     return gal_issue(gal_backend_of(y), "loader_take", take, (&(take_args){loader, y->data, cursor->data}),
                      GAL_SERIAL);
 }

@@ -26,7 +26,7 @@ static int open_entry(entry *e)
 {
     e->at = 0;
     e->values = e->x->data;
-    if (gal_tensor_contiguous(e->x) && strcmp(gal_tensor_device(e->x), "cpu") == 0)
+    if (gal_tensor_contiguous(e->x) && gal_on_host(e->x))
         return 0;
     e->values = e->host = malloc((size_t)e->values_n + 1);
     *e->status = e->host ? gal_tensor_read(e->x, e->host, gal_tensor_count(e->x))

@@ -1,10 +1,10 @@
-/* copy.c: copies within and between devices, fill and arange: check, then issue. */
+/* copy.c: copies within a device, between devices and to and from the host; fill and arange: check, then
+ * issue. */
 #include "ops.h"
 #include <stddef.h>
 #include <string.h>
 
-/* From one device to the other through the host: contiguous to contiguous of one dtype, which is what files
- * and results need. */
+/* To or from the host: contiguous to contiguous of one dtype, which is what files and results need. */
 static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
 {
     if (gal_recording())
@@ -17,9 +17,10 @@ static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
             "copy: x %s on %s and y %s on %s, expected two contiguous tensors of one dtype and count",
             gal_shape_text(x), gal_tensor_device(x), gal_shape_text(y), gal_tensor_device(y));
     size_t bytes = (size_t)gal_tensor_count(x) * gal_dtype_size(x->dtype);
-    if (gal_backend_of(x) == gal_cpu_backend())
+    if (gal_on_host(x))
         return gal_backend_of(y)->upload(y->data, x->data, bytes);
-    return gal_backend_of(x)->download(y->data, x->data, bytes);
+    gal_status status = gal_check_host("copy", "y", y); /* not between two devices */
+    return status == GAL_OK ? gal_backend_of(x)->download(y->data, x->data, bytes) : status;
 }
 
 gal_status gal_copy(gal_tensor *y, const gal_tensor *x)
@@ -67,4 +68,72 @@ gal_status gal_fill(gal_tensor *y, double value)
 gal_status gal_arange(gal_tensor *y, double start, double step)
 {
     return write_all("arange", offsetof(gal_backend, arange), y, start, step);
+}
+
+gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
+{
+    gal_tensor *y;
+    gal_scope_pause();
+    gal_status status = gal_tensor_new(&y, gal_tensor_device(x), x->dtype, x->rank, x->shape);
+    gal_scope_resume();
+    if (status != GAL_OK)
+        return status;
+    status = gal_copy(y, x);
+    if (status != GAL_OK)
+        gal_tensor_free(y);
+    else
+        *out = y;
+    return status;
+}
+
+/* Between x and row-major order on the host: in one piece where x is contiguous, else through a contiguous
+ * copy on the device. */
+static gal_status count_matches(const char *name, const gal_tensor *x, int64_t count)
+{
+    return count == gal_tensor_count(x) ? GAL_OK
+                                        : gal_fail(GAL_SHAPE, "%s: %lld values for a tensor of shape %s",
+                                                   name, (long long)count, gal_shape_text(x));
+}
+
+gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
+{
+    gal_status status = count_matches("read", x, count);
+    if (status != GAL_OK || count == 0)
+        return status;
+    if (gal_recording())
+        return gal_fail(GAL_STATE, "reading a tensor on the host while a program is recorded: its value "
+                                   "would be that of the recording for ever");
+    const gal_backend *backend = x->storage->backend;
+    size_t bytes = (size_t)count * gal_dtype_size(x->dtype);
+    if (gal_tensor_contiguous(x))
+        return backend->download(host, x->data, bytes);
+    gal_tensor *whole;
+    status = gal_tensor_keep(&whole, x);
+    if (status == GAL_OK) {
+        status = backend->download(host, whole->data, bytes);
+        gal_tensor_free(whole);
+    }
+    return status;
+}
+
+gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count)
+{
+    gal_status status = count_matches("write", y, count);
+    if (status != GAL_OK || count == 0)
+        return status;
+    const gal_backend *backend = y->storage->backend;
+    size_t bytes = (size_t)count * gal_dtype_size(y->dtype);
+    if (gal_tensor_contiguous(y))
+        return backend->upload(y->data, host, bytes);
+    gal_tensor *whole;
+    gal_scope_pause();
+    status = gal_tensor_new(&whole, gal_tensor_device(y), y->dtype, y->rank, y->shape);
+    gal_scope_resume();
+    if (status != GAL_OK)
+        return status;
+    status = backend->upload(whole->data, host, bytes);
+    if (status == GAL_OK)
+        status = gal_copy(y, whole);
+    gal_tensor_free(whole);
+    return status;
 }

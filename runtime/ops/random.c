@@ -1,6 +1,7 @@
-/* random.c: uniform and normal draws, permutations, dropout: check, then issue. */
+/* random.c: uniform and normal draws, permutations, dropout: check, then issue; and the streams of rows. */
 #include "ops.h"
 #include "core/random.h"
+#include <stdlib.h>
 
 /* The draw, then the counter moved on by a call of its own: every lane of the draw reads the old one. */
 #define DRAW(y, op, args, work) moved_on(y, args, ISSUE(y, op, args, work))
@@ -85,4 +86,40 @@ gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_
     gal_status status = dropout_args(&g, "dropout_backward", "dx", dx, dy, p);
     g.state = used->data;
     return status == GAL_OK ? ISSUE(dx, dropout, &g, 10 * g.n) : status;
+}
+
+/* ---- streams of rows: computed on the host, where the rows are ---- */
+/* How often each hash came before: open addressing, at most half full. */
+typedef struct seen {
+    uint64_t hash, times;
+} seen;
+
+gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t seed)
+{
+    CHECK("row_streams", INTEGER(streams), {"x", x, x->dtype, 1});
+    gal_status status = gal_check_host("row_streams", "x", x);
+    if (status != GAL_OK)
+        return status;
+    if (x->rank < 1)
+        return gal_fail(GAL_SHAPE, "row_streams: x is %s, expected rows", gal_shape_text(x));
+    int64_t rows = x->shape[0];
+    SHAPE("row_streams", streams, "{rows}", rows);
+    size_t slots = 16;
+    while (slots < 2 * (size_t)rows)
+        slots *= 2;
+    seen *table = calloc(slots, sizeof *table);
+    if (!table)
+        return gal_fail(GAL_MEMORY, "row_streams: no memory left for %lld rows", (long long)rows);
+    int64_t width = rows ? gal_tensor_count(x) / rows * (int64_t)gal_dtype_size(x->dtype) : 0;
+    for (int64_t r = 0; r < rows; r++) {
+        uint64_t hash = gal_hash((const char *)x->data + r * width, width, (uint64_t)seed);
+        size_t slot = hash & (slots - 1);
+        while (table[slot].times && table[slot].hash != hash)
+            slot = (slot + 1) & (slots - 1);
+        uint64_t before = table[slot].times++;
+        table[slot].hash = hash;
+        ((int64_t *)streams->data)[r] = (int64_t)(before ? gal_hash(&before, sizeof before, hash) : hash);
+    }
+    free(table);
+    return GAL_OK;
 }
