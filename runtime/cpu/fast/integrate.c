@@ -1,6 +1,7 @@
-/* flow.c: the fused integrator of the velocity net (gal_flow_integrate): weights packed once per call, then
- * tiles of rows that a lane takes one after another and carries from the first instant to the last, all they
- * need in its own second-level cache. The layers are in flow_layer.c, bfloat16 in flow_half.c. */
+/* integrate.c: the fused integrator of the velocity net (gal_flow_integrate). Weights are packed once a call.
+ * Then each lane takes tiles of rows, one after another, and carries each from the first instant to the last;
+ * all that a tile needs is in the lane's second-level cache. Layers are in integrate_layer.c, bfloat16 in
+ * integrate_half.c. */
 #include "integrate.h"
 #include "cpu/bf16.h"
 #include "cpu/scratch.h"
@@ -9,13 +10,13 @@
 
 /* ---- prepare: once per call, on the calling thread ---- */
 
-/* Hands out the scratch block piece by piece; with base NULL it only counts. */
-typedef struct flow_pieces {
+/* Hands out a block of memory piece by piece; with base NULL it only counts bytes. */
+typedef struct pieces {
     char *base;
     size_t used;
-} flow_pieces;
+} pieces;
 
-static void *piece(flow_pieces *p, int64_t count, size_t size)
+static void *piece(pieces *p, int64_t count, size_t size)
 {
     void *at = p->base ? p->base + p->used : NULL;
     p->used += ((size_t)count * size + 63) & ~(size_t)63;
@@ -27,9 +28,7 @@ static int64_t round_up(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* w {out, in} of the args, whose rows are `stride` apart, as flow_layer wants it, `outs` outputs side by
- * side: VL x VL weights at a time.
- */
+/* to {ceil(out / outs), in, outs} = w {out, in}, whose rows are `stride` apart: VL x VL weights at a time. */
 static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t out, int outs)
 {
     for (int64_t o = 0; o < out; o += VL)
@@ -46,7 +45,7 @@ static void pack(float *to, const float *w, int64_t stride, int64_t in, int64_t 
         }
 }
 
-/* The same as bfloat16: blocks of `outs` outputs and `ins` inputs, the inputs of an output side by side. */
+/* to {ceil(out / outs), ceil(in / ins), outs, ins} = w {out, in} in bfloat16. */
 static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int64_t outs, int64_t ins)
 {
     for (int64_t o = 0; o < out; o += outs)
@@ -56,10 +55,11 @@ static void pack_half(uint16_t *to, const float *w, int64_t in, int64_t out, int
                     *to++ = i < out && l < in ? gal_to_bf16(w[i * in + l]) : 0;
 }
 
-static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float *w, const float *b,
+/* *l = a layer of w {out, in} and b {out}; packs them where p has memory. */
+static void lay_out_layer(integrate_layer *l, pieces *p, int64_t in, const float *w, const float *b,
                           int64_t stride, int64_t out, int activation, half_way half, int slim)
 {
-    *l = (flow_layer){.in = in, .out = out, .activation = activation};
+    *l = (integrate_layer){.in = in, .out = out, .activation = activation};
     float *bias = piece(p, round_up(out, AMX_OUTS) * VL, sizeof *bias);
     l->b = bias;
     for (int64_t o = 0; bias && o < round_up(out, AMX_OUTS); o++)
@@ -79,20 +79,20 @@ static void lay_out_layer(flow_layer *l, flow_pieces *p, int64_t in, const float
     l->w = packed;
 }
 
-/* The lanes of a tile for `rows` rows. */
-static flow_tile tile_of(int64_t rows, int64_t d, int density)
+/* A tile of `rows` rows, with tangents for a density. */
+static integrate_tile tile_of(int64_t rows, int64_t d, int density)
 {
-    flow_tile t = {.rows = rows, .values = (int)((rows + VL - 1) / VL), .narrow = density && rows < VL};
+    integrate_tile t = {.rows = rows, .values = (int)((rows + VL - 1) / VL), .narrow = density && rows < VL};
     t.vecs = t.narrow ? (int)((rows * (1 + d) + VL - 1) / VL) : t.values * (density ? 1 + (int)d : 1);
-    t.lanes = (int)(rows * (density ? 1 + d : 1));
+    t.columns = (int)(rows * (density ? 1 + d : 1));
     t.ld = (int64_t)t.vecs * VL;
     for (int i = 0; i < VL; i++)
         t.holds[i] = !t.narrow || i < rows ? -1 : 0;
     return t;
 }
 
-/* Rows of a tile: as many as there are sums for in VECS vecs; with tangents a vec's, more where the tangents
- * are few; fewer where there are not enough rows for the lanes. */
+/* Rows of a tile at most: those of VECS vecs; with more than 3 tangents a row, of one vec; fewer where the
+ * lanes would not all get some. */
 static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
 {
     int64_t each = (g->rows + lanes - 1) / lanes, most = (g->integral && g->d > 3 ? 1 : VECS) * VL;
@@ -101,10 +101,10 @@ static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
     return each < VL ? each : round_up(each, VL);
 }
 
-static void lay_out(const gal_flow_integrate_args *g, flow_plan *plan, flow_pieces *p)
+static void lay_out(const gal_flow_integrate_args *g, integrate_plan *plan, pieces *p)
 {
     plan->half = g->precision == GAL_BF16 ? FAST(half)() : HALF_NONE;
-    plan->slim = plan->half == HALF_NONE && tile_of(plan->most, g->d, g->integral != NULL).lanes <= FEW;
+    plan->slim = plan->half == HALF_NONE && tile_of(plan->most, g->d, g->integral != NULL).columns <= FEW;
     const gal_flow_layer *first = &g->layer[0];
     lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out,
                   GAL_IDENTITY, HALF_NONE, plan->slim);
@@ -118,23 +118,23 @@ static void lay_out(const gal_flow_integrate_args *g, flow_plan *plan, flow_piec
     }
 }
 
-/* What a lane works with; R = values * VL of the widest tile, ld its lanes. */
-typedef struct flow_work {
-    float *input;    /* {1 + d, ld}: [t; theta] and the tangents' seeds */
+/* A lane's memory. R and ld are those of the widest tile, R = values * VL. */
+typedef struct integrate_work {
+    float *input;    /* {1 + d, ld}: [t; theta] and its tangents */
     float *y[2];     /* {widest, ld}: layers' results in turn */
-    float *start;    /* {outputs of the first layer rounded up to VL, R}: b_1 and the features' part of it */
+    float *start;    /* {outputs of the first layer rounded up to VL, R}: w x + b_1 of the features alone */
     float *features; /* {width, R} */
     float *block;    /* {AMX_OUTS, ld} */
     float *out;      /* {d rounded up to VL, ld}: the last layer's */
     float *state;    /* {d + 1, R}: theta, and the divergence's integral */
     float *k;        /* {stages, d + 1, R}: velocity and divergence */
     ivec *row_of;    /* {vecs} */
-} flow_work;
+} integrate_work;
 
-static flow_work work_of(const gal_flow_integrate_args *g, const flow_plan *plan, flow_pieces *p)
+static integrate_work work_of(const gal_flow_integrate_args *g, const integrate_plan *plan, pieces *p)
 {
     int64_t ld = plan->vecs * VL, r = round_up(plan->most, VL), widest = round_up(plan->widest, AMX_IN);
-    flow_work w;
+    integrate_work w;
     w.input = piece(p, (1 + g->d) * ld, sizeof(float));
     w.y[0] = piece(p, widest * ld, sizeof(float));
     w.y[1] = piece(p, widest * ld, sizeof(float));
@@ -152,10 +152,10 @@ static gal_status prepare(const gal_lane *lane, const void *args)
 {
     (void)lane;
     const gal_flow_integrate_args *g = args;
-    flow_plan plan = {.lanes = gal_threads(0)};
+    integrate_plan plan = {.lanes = gal_threads(0)};
     plan.most = rows_of_tile(g, plan.lanes);
     plan.vecs = tile_of(plan.most, g->d, g->integral != NULL).vecs;
-    flow_pieces count = {NULL, 0}, work = {NULL, 0};
+    pieces count = {NULL, 0}, work = {NULL, 0};
     piece(&count, 1, sizeof plan);
     lay_out(g, &plan, &count);
     work_of(g, &plan, &work);
@@ -163,8 +163,8 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     gal_status status = gal_cpu_scratch_grow(count.used + (size_t)plan.lanes * plan.work_bytes);
     if (status != GAL_OK)
         return status;
-    flow_pieces all = {gal_cpu_scratch(), 0};
-    flow_plan *kept = piece(&all, 1, sizeof plan);
+    pieces all = {gal_cpu_scratch(), 0};
+    integrate_plan *kept = piece(&all, 1, sizeof plan);
     lay_out(g, &plan, &all);
     plan.work = all.base + all.used;
     memcpy(kept, &plan, sizeof plan);
@@ -176,10 +176,10 @@ static gal_status prepare(const gal_lane *lane, const void *args)
 
 /* ---- a tile ---- */
 
-/* Rows [from, from + t->rows) into the state, features and start; lanes behind the last row hold its copies.
- */
-static void begin(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t,
-                  const flow_work *w, int64_t from)
+/* Fills state, features, start and the tangents of the input for rows [from, from + t->rows); columns behind
+ * the last row hold copies of it. */
+static void begin(const gal_flow_integrate_args *g, const integrate_plan *plan, const integrate_tile *t,
+                  const integrate_work *w, int64_t from)
 {
     int64_t r = t->values * VL, galaxy = 0;
     memset(w->input, 0, (size_t)((1 + g->d) * t->ld) * sizeof(float));
@@ -192,30 +192,30 @@ static void begin(const gal_flow_integrate_args *g, const flow_plan *plan, const
         for (int64_t f = 0; f < g->width; f++)
             w->features[f * r + i] = g->features[galaxy * g->width + f];
     }
-    /* The tangents' seeds, d [t; theta] / d theta_j. */
+    /* d [t; theta] / d theta_j */
     int64_t apart = t->narrow ? t->rows : r;
     for (int64_t j = 0; g->integral && j < g->d; j++)
         for (int64_t i = 0; i < apart; i++)
             w->input[(1 + j) * t->ld + (1 + j) * apart + i] = 1;
-    /* A tile of values alone for the features' part, of one vec where all rows have the same. */
+    /* The features have no tangents; where all rows have the same, one vec is enough. */
     int alone = g->width == 0 || (galaxy == (g->galaxies > 1 ? (g->first + from) / g->share : 0));
-    flow_tile plain = tile_of(t->rows, g->d, 0);
-    FAST(flow_layer)
-    (plan, &plan->features, &plain, alone ? 1 : t->values, NULL, w->features, w->start, 0, NULL);
+    integrate_tile plain = tile_of(t->rows, g->d, 0);
+    int vecs = alone ? 1 : t->values;
+    FAST(integrate_layer)(plan, &plan->features, &plain, vecs, NULL, w->features, w->start, 0, NULL);
     for (int64_t o = 0; alone && o < plan->features.out; o++)
         for (int v = 1; v < t->values; v++)
             store(w->start + o * r + v * VL, load(w->start + o * r));
 }
 
-/* Row `row` of the input: x {R} where values are, what is there elsewhere. */
-INLINE void put(const flow_tile *t, float *row, int v, vec x)
+/* row[v] = x at the columns that hold rows; tangents stay. */
+INLINE void put(const integrate_tile *t, float *row, int v, vec x)
 {
     store(row + v * VL, t->narrow ? choose(t->holds, x, load(row)) : x);
 }
 
-/* y {count, R} = state + h sum_j weights_j k_j over the first `stages`, into rows `apart` floats apart. */
-static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const flow_work *w, float h,
-                    const double *weights, int stages, int64_t count, float *y, int64_t apart)
+/* y {count, R}, rows `apart` floats apart, = state + h sum_j weights_j k_j over the first `stages`. */
+static void advance(const gal_flow_integrate_args *g, const integrate_tile *t, const integrate_work *w,
+                    float h, const double *weights, int stages, int64_t count, float *y, int64_t apart)
 {
     int64_t r = t->values * VL;
     for (int64_t j = 0; j < count; j++)
@@ -228,22 +228,22 @@ static void advance(const gal_flow_integrate_args *g, const flow_tile *t, const 
         }
 }
 
-/* k {d + 1, R}: the velocity and, where the integral is wanted, its divergence, at w->input. */
-static void evaluate(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t,
-                     const flow_work *w, float *k)
+/* k {d + 1, R} = the velocity at w->input and, where the integral is wanted, its divergence. */
+static void evaluate(const gal_flow_integrate_args *g, const integrate_plan *plan, const integrate_tile *t,
+                     const integrate_work *w, float *k)
 {
     const float *x = w->input;
     int last = g->layers - 1;
     for (int i = 0; i < last; i++) {
-        float *y = w->y[i % 2];
-        FAST(flow_layer)
-        (plan, &plan->layer[i], t, t->vecs, i ? NULL : w->start, x, y, plan->layer[i + 1].half != NULL,
-         w->block);
+        float *y = w->y[i % 2], *start = i ? NULL : w->start;
+        int to_half = plan->layer[i + 1].half != NULL;
+        FAST(integrate_layer)(plan, &plan->layer[i], t, t->vecs, start, x, y, to_half, w->block);
         x = y;
     }
-    const flow_layer *l = &plan->layer[last];
+    const integrate_layer *l = &plan->layer[last];
     int density = g->integral != NULL, whole = density && (t->narrow || l->activation != GAL_IDENTITY);
-    FAST(flow_layer)(plan, l, t, whole ? t->vecs : t->values, last ? NULL : w->start, x, w->out, 0, w->block);
+    int vecs = whole ? t->vecs : t->values;
+    FAST(integrate_layer)(plan, l, t, vecs, last ? NULL : w->start, x, w->out, 0, w->block);
     int64_t r = t->values * VL;
     for (int64_t j = 0; j < g->d; j++)
         memcpy(k + j * r, w->out + j * t->ld, (size_t)r * sizeof *k);
@@ -251,7 +251,7 @@ static void evaluate(const gal_flow_integrate_args *g, const flow_plan *plan, co
     if (!density)
         return;
     if (!whole) {
-        FAST(flow_trace)(l, t, x, trace);
+        FAST(integrate_trace)(l, t, x, trace);
         return;
     }
     int64_t apart = t->narrow ? t->rows : r;
@@ -261,12 +261,12 @@ static void evaluate(const gal_flow_integrate_args *g, const flow_plan *plan, co
             trace[i] += w->out[j * t->ld + (1 + j) * apart + i];
 }
 
-static gal_status carry(const gal_flow_integrate_args *g, const flow_plan *plan, const flow_tile *t,
-                        const flow_work *w)
+static gal_status carry(const gal_flow_integrate_args *g, const integrate_plan *plan, const integrate_tile *t,
+                        const integrate_work *w)
 {
     const gal_runge_kutta *m = &g->method;
     int64_t r = t->values * VL, parts = g->integral ? g->d + 1 : g->d;
-    flow_tile all = *t;
+    integrate_tile all = *t;
     all.narrow = 0; /* the state has no tangents beside it */
     for (int64_t s = 0; s < g->steps; s++) {
         double h = g->times[s + 1] - g->times[s];
@@ -287,11 +287,11 @@ static gal_status carry(const gal_flow_integrate_args *g, const flow_plan *plan,
 static gal_status run(const gal_lane *lane, const void *args)
 {
     const gal_flow_integrate_args *g = args;
-    flow_plan *plan = gal_cpu_scratch();
+    integrate_plan *plan = gal_cpu_scratch();
     if (lane->index >= plan->lanes)
         return GAL_OK; /* no memory for it: the others take its rows */
-    flow_pieces p = {plan->work + (size_t)lane->index * plan->work_bytes, 0};
-    flow_work w = work_of(g, plan, &p);
+    pieces p = {plan->work + (size_t)lane->index * plan->work_bytes, 0};
+    integrate_work w = work_of(g, plan, &p);
     gal_status status = GAL_OK;
     FAST(half_begin)(plan->half);
     for (;;) {
@@ -299,7 +299,7 @@ static gal_status run(const gal_lane *lane, const void *args)
         if (from >= g->rows || status != GAL_OK)
             break;
         int64_t rows = g->rows - from < plan->most ? g->rows - from : plan->most;
-        flow_tile t = tile_of(rows, g->d, g->integral != NULL);
+        integrate_tile t = tile_of(rows, g->d, g->integral != NULL);
         t.row_of = w.row_of;
         for (int64_t i = 0; t.narrow && i < t.ld; i++)
             w.row_of[i / VL][i % VL] = (int32_t)(i % rows);

@@ -1,9 +1,9 @@
-/* flow_half.c: products of bfloat16 for the fused integrator, by AMX tiles or by dot products of pairs
+/* integrate_half.c: products of bfloat16 for the fused integrator, by AMX tiles or by dot products of pairs
  * (half.h). Compiled for both beyond the instruction set of its folder. */
 #include "integrate.h"
 
 #if VL == 16
-DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
+DOT void FAST(integrate_pairs)(const integrate_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
 {
     for (int64_t o = 0; o < outs; o += 2, z += 2 * t->ld, y += 2 * t->ld)
         for (int v = 0; v < vecs; v++) {
@@ -12,7 +12,7 @@ DOT void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const floa
         }
 }
 
-/* n outputs x m vecs. */
+/* z {n, ld} at m vecs = b {n, VL} + w {pairs, OUTS, 2} x {pairs, ld, 2}. */
 DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w, const uint16_t *x, float *z,
                      int64_t ld, const float *b)
 {
@@ -46,9 +46,9 @@ DOT INLINE void dots(const int n, const int m, int64_t pairs, const uint16_t *w,
             _mm512_storeu_ps(z + i * ld + j * VL, sum[i][j]);
 }
 
-/* Always OUTS of them: weights and b are padded, and z has the room. */
-DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x,
-                        float *z)
+/* Always OUTS outputs: weights and b are padded, and z has room for them. */
+DOT void FAST(integrate_dot)(const integrate_layer *l, const integrate_tile *t, int vecs, int64_t o,
+                             const uint16_t *x, float *z)
 {
     int64_t pairs = (l->in + 1) / 2;
     const uint16_t *w = l->half + o * 2 * pairs;
@@ -63,10 +63,10 @@ DOT void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64
     }
 }
 
-/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: lanes {AMX_IN / 2, VL,
+/* Tile registers 0 to 2: sums {AMX_OUTS, VL}; 3: weights {AMX_OUTS, AMX_IN}; 4 to 6: columns {AMX_IN / 2, VL,
  * 2}. All are 16 rows of 64 bytes. */
-AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x,
-                        float *z)
+AMX void FAST(integrate_amx)(const integrate_layer *l, const integrate_tile *t, int vecs, int64_t o,
+                             const uint16_t *x, float *z)
 {
     int64_t blocks = (l->in + AMX_IN - 1) / AMX_IN, ld = t->ld * 4;
     const uint16_t *w = l->half + o * blocks * AMX_IN;
@@ -100,15 +100,17 @@ AMX void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64
 #else
 
 /* No bfloat16 in this instruction set: layers never have `half`, and nothing of this is called. */
-void FAST(flow_pairs)(const flow_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
+void FAST(integrate_pairs)(const integrate_tile *t, int vecs, int64_t outs, const float *z, uint16_t *y)
 {
     (void)t, (void)vecs, (void)outs, (void)z, (void)y;
 }
-void FAST(flow_dot)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+void FAST(integrate_dot)(const integrate_layer *l, const integrate_tile *t, int vecs, int64_t o,
+                         const uint16_t *x, float *z)
 {
     (void)l, (void)t, (void)vecs, (void)o, (void)x, (void)z;
 }
-void FAST(flow_amx)(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, const uint16_t *x, float *z)
+void FAST(integrate_amx)(const integrate_layer *l, const integrate_tile *t, int vecs, int64_t o,
+                         const uint16_t *x, float *z)
 {
     (void)l, (void)t, (void)vecs, (void)o, (void)x, (void)z;
 }

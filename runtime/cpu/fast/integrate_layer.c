@@ -1,15 +1,15 @@
-/* flow_layer.c: one layer of the velocity net over a tile of lanes: products in blocks of OUTS x VECS sums,
- * then the activation of the block while it is in the first-level cache. */
+/* integrate_layer.c: one layer of the velocity net over a tile: products in blocks of OUTS x VECS sums, then
+ * the activation of the block while it is in the first-level cache. */
 #include "integrate.h"
 #include "activate.h"
 
-/* Where the sums of a block start: output i at vec j from at[i * row + j * step + …], for the first `values`
+/* What the sums of a block start from: output i, vec j from at[i * row + j * step + ...], the first `values`
  * vecs; tangents from 0. */
 typedef struct beginning {
     const float *at;
     int64_t row, step;
     int values;
-    ivec holds; /* -1 in the lanes of the first vec that start there, the others from 0 */
+    ivec holds; /* -1 at the columns of the first vec that do, the others start from 0 */
 } beginning;
 
 /* z {n, ld} at m vecs = beginning + w x: n outputs, w {in, OUTS}. */
@@ -58,8 +58,8 @@ INLINE void block_of_outs(const int n, int m, int64_t in, const float *w, const 
         block(n, 1, in, w, x, z, ld, from);
 }
 
-/* Blocks at the edge have fewer outputs, and code of their own: no sum is wasted on a network's last layer.
- */
+/* Blocks at the edge, of fewer outputs, have code of their own, so that the last layer's few outputs waste no
+ * sums. */
 static void any_block(int n, int m, int64_t in, const float *w, const float *x, float *z, int64_t ld,
                       const beginning *from)
 {
@@ -92,14 +92,14 @@ static void any_block(int n, int m, int64_t in, const float *w, const float *x, 
     }
 }
 
-/* The next group of vecs of `left`: three, but never a single one behind it. */
+/* How many vecs of `left` to take next: three, or two where three would leave one alone. */
 static int group_of(int left)
 {
     return left == 4 || left < VECS ? (left < 2 ? left : 2) : VECS;
 }
 
-/* Outputs [o, o + outs) of w x + start, up to OUTS of them. */
-static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o, int outs,
+/* z {outs, ld} = outputs [o, o + outs) of w x + start, outs <= OUTS. */
+static void product(const integrate_layer *l, const integrate_tile *t, int vecs, int64_t o, int outs,
                     const float *start, const float *x, float *z)
 {
     const float *w = l->w + o * l->in;
@@ -117,7 +117,7 @@ static void product(const flow_layer *l, const flow_tile *t, int vecs, int64_t o
     }
 }
 
-/* x of the lane that holds each lane's row. */
+/* At each column x of the column that holds its row. */
 INLINE vec spread(vec x, ivec row_of)
 {
     return __builtin_shuffle(x, row_of);
@@ -161,8 +161,8 @@ INLINE vec value_of(const int activation, vec z, vec *slope)
 }
 
 /* tangents: whether there are any. */
-INLINE void activate_as(const int activation, const int tangents, const flow_tile *t, int vecs, int64_t outs,
-                        float *z)
+INLINE void activate_as(const int activation, const int tangents, const integrate_tile *t, int vecs,
+                        int64_t outs, float *z)
 {
     vec slope;
     for (int64_t o = 0; o < outs; o++, z += t->ld) {
@@ -181,8 +181,8 @@ INLINE void activate_as(const int activation, const int tangents, const flow_til
     }
 }
 
-/* z {outs, ld}, the first `vecs`: f in place, tangents times f'. */
-static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t outs, float *z)
+/* z {outs, ld} = f(z) in place, the first `vecs`; tangents times f'. */
+static void activate_tile(int activation, const integrate_tile *t, int vecs, int64_t outs, float *z)
 {
     int tangents = t->narrow || vecs > t->values;
     if (activation == GAL_IDENTITY)
@@ -199,11 +199,11 @@ static void activate_tile(int activation, const flow_tile *t, int vecs, int64_t 
     }
 }
 
-void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_tile *t, int vecs,
-                      const float *start, const void *x, void *y, int to_half, float *block)
+void FAST(integrate_layer)(const integrate_plan *plan, const integrate_layer *l, const integrate_tile *t,
+                           int vecs, const float *start, const void *x, void *y, int to_half, float *block)
 {
     if (plan->slim) {
-        FAST(flow_slim)(l, t, start, x, y);
+        FAST(integrate_slim)(l, t, start, x, y);
         activate_tile(l->activation, t, vecs, l->out, y);
         return;
     }
@@ -213,40 +213,40 @@ void FAST(flow_layer)(const flow_plan *plan, const flow_layer *l, const flow_til
         int64_t outs = l->out - o < step ? l->out - o : step;
         float *z = to_half || amx ? block : (float *)y + o * t->ld;
         if (amx)
-            FAST(flow_amx)(l, t, vecs, o, x, z);
+            FAST(integrate_amx)(l, t, vecs, o, x, z);
         else if (l->half)
-            FAST(flow_dot)(l, t, vecs, o, x, z);
+            FAST(integrate_dot)(l, t, vecs, o, x, z);
         else
             product(l, t, vecs, o, (int)outs, start, x, z);
         activate_tile(l->activation, t, vecs, outs, z);
         if (to_half)
-            FAST(flow_pairs)(t, vecs, outs, z, (uint16_t *)y + o * t->ld);
+            FAST(integrate_pairs)(t, vecs, outs, z, (uint16_t *)y + o * t->ld);
         else if (amx)
             memcpy((float *)y + o * t->ld, z, (size_t)(outs * t->ld) * sizeof *z);
     }
-    /* An AMX product reads whole blocks of inputs, and 0 times what was there before may be NaN. */
+    /* An AMX product reads whole blocks of inputs, and 0 times what is left from before may be NaN. */
     int64_t pairs = (l->out + 1) / 2, all = (l->out + AMX_IN - 1) / AMX_IN * AMX_IN / 2;
     if (to_half)
         memset((float *)y + pairs * t->ld, 0, (size_t)((all - pairs) * t->ld) * sizeof(float));
 }
 
-void FAST(flow_trace)(const flow_layer *l, const flow_tile *t, const float *x, float *trace)
+void FAST(integrate_trace)(const integrate_layer *l, const integrate_tile *t, const float *x, float *trace)
 {
     int64_t tangent = (int64_t)t->values * VL;
     for (int v = 0; v < t->values; v++) {
         vec all = splat(0);
         for (int64_t from = 0; from < l->out; from += OUTS) {
-            /* OUTS chains at once, each of its own tangent: one alone would wait for every sum. Those beyond
-             * the last are computed and left. */
-            int64_t outs = l->out - from < OUTS ? l->out - from : OUTS, lane[OUTS];
+            /* OUTS chains at once, each of one tangent: one alone would wait for every sum. Those behind the
+             * last are computed and not used. */
+            int64_t outs = l->out - from < OUTS ? l->out - from : OUTS, at[OUTS];
             vec sum[OUTS] = {0};
             const float *w = l->w + from * l->in, *row = x + (1 + from) * tangent + v * VL;
             for (int j = 0; j < OUTS; j++)
-                lane[j] = (j < outs ? j : outs - 1) * tangent;
+                at[j] = (j < outs ? j : outs - 1) * tangent;
             for (int64_t k = 0; k < l->in; k++, row += t->ld)
 #pragma GCC unroll 8
                 for (int j = 0; j < OUTS; j++)
-                    sum[j] = fma_(splat(w[k * OUTS + j]), load(row + lane[j]), sum[j]);
+                    sum[j] = fma_(splat(w[k * OUTS + j]), load(row + at[j]), sum[j]);
             for (int j = 0; j < outs; j++)
                 all += sum[j];
         }
