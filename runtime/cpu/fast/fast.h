@@ -1,5 +1,6 @@
-/* fast.h: the door to the vector kernels. Every file of this folder is compiled once for each instruction set
- * (GAL_ISA), and its symbols carry the set's name; cpu.c picks one set at run time. */
+/* fast.h: the only symbols of this folder that the rest of the program calls. Every .c of the folder is
+ * compiled once for each instruction set (GAL_ISA), and its symbols carry the set's name; cpu.c chooses a set
+ * at run time. */
 #ifndef GAL_FAST_H
 #define GAL_FAST_H
 #include "backend.h"

@@ -1,10 +1,10 @@
-/* flow.c: flow matching's draws by sixteen blocks of Philox side by side (philox.h), with the bits of
+/* flow.c: flow matching's draws from sixteen blocks of Philox side by side (philox.h), with the bits of
  * cpu/flow.c. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "philox.h"
 
-/* cpu/flow.c's draw for sixteen rows side by side; which normal is whose is stated there. */
+/* cpu/flow.c's draw for sixteen rows side by side; its comment says which normal is for what. */
 static gal_status flow_draw(const gal_lane *lane, const void *args)
 {
     const gal_flow_draw_args *g = args;

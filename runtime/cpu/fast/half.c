@@ -1,6 +1,6 @@
-/* half.c: the products of half.h: by AMX tiles where the processor has them, else by dot products of pairs;
- * and none where it has neither. Chosen at run time, so this file is compiled for both beyond the instruction
- * set of its folder. */
+/* half.c: the products of half.h: by AMX tiles where the processor has them, else, where that is faster than
+ * float32, by dot products of pairs. The choice is made at run time, so functions here are compiled for both,
+ * beyond the instruction set of the folder. */
 #define _GNU_SOURCE
 #include "half.h"
 #include "transpose.h"
@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Linux gives the tiles' registers to a process that asks for them (arch/x86: ARCH_REQ_XCOMP_PERM, feature
+/* Linux lets a process use the tiles' registers once it has asked (arch/x86: ARCH_REQ_XCOMP_PERM, feature
  * 18). */
 static int amx_is_granted(void)
 {
@@ -19,7 +19,7 @@ static int amx_is_granted(void)
 
 half_way FAST(half)(void)
 {
-    const char *most = getenv("GALRUN_BF16"); /* for tests: "none" or "dot" where another way is taken */
+    const char *most = getenv("GALRUN_BF16"); /* for tests: "none" or "dot" instead of a better way */
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx512bf16") || (most && !strcmp(most, "none")))
         return HALF_NONE;
@@ -35,8 +35,8 @@ half_way FAST(half)(void)
 /* All tiles are 16 rows of 64 bytes. */
 AMX static void begin_amx(void)
 {
-    /* A constant: the intrinsic's asm claims to read its first 8 bytes only, and stores of the others may be
-     * dropped. */
+    /* A constant: the intrinsic's asm declares that it reads the first 8 bytes only, so the compiler could
+     * drop stores to the others. */
     static const struct {
         uint8_t palette, start, unused[14];
         uint16_t bytes[16];
@@ -218,7 +218,7 @@ void FAST(half_transpose)(uint16_t *to, int64_t to_row, const uint16_t *from, in
 
 #else
 
-/* No bfloat16 in this instruction set: nothing else of this is called. */
+/* This instruction set has no bfloat16: half says so, and the others are never called. */
 half_way FAST(half)(void)
 {
     return HALF_NONE;

@@ -1,27 +1,26 @@
-/* kde.c: the log-density of a sum of unit normals, rows of data in vectors. Distances are differences in
- * float32, summed by fma, so nearby rows are exact to float32; the sums of a block of rows go on in double.
- */
+/* kde.c: the log-density of a sum of unit normals, vectors running over rows of data. Distances are sums of
+ * squared differences in float32, so those to nearby rows are exact to float32; the sums of blocks of rows
+ * are in double. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "vmath.h"
 #include <math.h>
 
 enum {
-    POINTS = 64,  /* that pass over a block of rows before the next is turned: turning it costs 1/64 then */
-    ROOM = 16384, /* floats of a block, {d, rows}: 64 KiB, in the second-level cache */
-    MOST_ROWS = 1024, /* of a block: their distances are kept on the stack */
+    POINTS = 64,      /* that use a block of rows once it is turned, so that turning it costs 1/64 */
+    ROOM = 16384,     /* floats of a block, {d, rows}: 64 KiB, in the second-level cache */
+    MOST_ROWS = 1024, /* of a block: their distances are on the stack */
 };
 #define HALF_LOG_TWO_PI 0.91893853320467274
 
-/* What is known of a point: the least squared distance so far, and the sum of exp((nearest - distance) / 2).
- */
+/* Of a point: the least squared distance so far, and the sum of exp((nearest - distance) / 2). */
 typedef struct sum {
     float nearest;
     double total;
 } sum;
 
-/* block {d, rows} = data[from .. from + count) turned, padded with copies of the last row up to a whole vec.
- */
+/* block {d, rows} = rows [from, from + count) of the data turned, padded to whole vecs by copies of the last
+ * row. */
 static void turn(float *block, const gal_kde_args *g, int64_t from, int64_t count, int64_t rows)
 {
     for (int64_t j = 0; j < rows; j++) {
@@ -31,8 +30,8 @@ static void turn(float *block, const gal_kde_args *g, int64_t from, int64_t coun
     }
 }
 
-/* distance {rows}, the squared ones of point to the block's; infinite beyond `count` and at `skip`. Returns
- * the least. */
+/* distance {rows} = squared distances from the point to the block's rows; infinite from `count` on and at
+ * `skip`. Returns the least. */
 INLINE float distances(float *distance, const float *point, const float *block, int64_t d, int64_t rows,
                        int64_t count, int64_t skip)
 {
@@ -120,8 +119,9 @@ static gal_status kde_log_density(const gal_lane *lane, const void *args)
         for (int64_t i = 0; i < points; i++) {
             double constant = log((double)counted) + (double)g->d * HALF_LOG_TWO_PI;
             g->y[first + i] = (float)(log(sums[i].total) - 0.5 * sums[i].nearest - constant);
-            for (int64_t k = 0; k < g->d && sums[i].total == 0;
-                 k++) /* too far from all: -inf; but no distance at all: NaN */
+            /* A point too far from all rows has -inf; one that is NaN or infinite, and so without distances,
+             * NaN. */
+            for (int64_t k = 0; k < g->d && sums[i].total == 0; k++)
                 g->y[first + i] += 0 * g->points[(first + i) * g->d + k];
         }
     }

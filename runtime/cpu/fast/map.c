@@ -1,5 +1,5 @@
-/* map.c: elementwise ops in vectors along a last dimension whose elements follow each other or are one
- * broadcast element. Other strides go to the plain kernels. */
+/* map.c: elementwise ops in vectors along the last dimension, where its elements are contiguous or one
+ * element is broadcast. The specification's kernels do other strides. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "vmath.h"

@@ -1,4 +1,4 @@
-/* linear.c: the products of a linear layer and of gal_matmul, all by product.h. */
+/* matmul.c: the products of a linear layer and of gal_matmul, all by product.h. */
 #include "product.h"
 #include "activate.h"
 #include "fast.h"
@@ -24,7 +24,7 @@ INLINE void finish_as(const int activation, const product *p, int64_t row, int64
     }
 }
 
-/* y's part holds x w^T + b; now y = f of it, slope = f'. */
+/* This part of y holds z = x w^T + b; y = f(z), slope = f'(z). */
 static void finish_linear(const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns)
 {
     if (p->finish->activation == GAL_IDENTITY && !p->finish->slope)
@@ -81,7 +81,7 @@ static gal_status linear_backward_input(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* db {out} = column sums of dz {rows, out}, by chains as in products. */
+/* db {out} = column sums of dz {rows, out}, in the order of cpu.h (GAL_CHAIN). */
 static void column_sums(const gal_lane *lane, const gal_linear_args *g)
 {
     int64_t from, to;

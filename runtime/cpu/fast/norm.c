@@ -1,10 +1,10 @@
-/* norm.c: layer normalisation. Sums run in double, in VL chains that are added up at the end. */
+/* norm.c: layer normalisation. Sums are in double, in VL chains that are added at the end. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "vec.h"
 
-#pragma GCC diagnostic ignored \
-    "-Wpsabi" /* how such a vector is passed to a function: everything here is inlined */
+/* A warning of how such a vector is passed to a function: all functions that take one are inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
 typedef double dvec __attribute__((vector_size(VL * 8)));
 
 INLINE dvec widen(vec v)

@@ -1,5 +1,5 @@
-/* philox.h: sixteen blocks of Philox side by side, and normals from them: random.h's own functions in loops
- * that the compiler turns into vectors, so that the bits are the same. */
+/* philox.h: sixteen blocks of Philox side by side, and normals from them, with the bits of core/random.h: its
+ * functions in loops that the compiler turns into vectors. */
 #ifndef GAL_FAST_PHILOX_H
 #define GAL_FAST_PHILOX_H
 #include "core/random.h"
@@ -11,9 +11,8 @@ typedef struct blocks {
     uint32_t word[4][SIDE];
 } blocks;
 
-/* Blocks {block[s], stream[s]}, s < SIDE: gal_random_block, a 32-bit word in each 64-bit one, since their
- * products are what takes the time.
- */
+/* out = gal_random_block of each {block[s], stream[s]}, s < SIDE. A 32-bit word is in each 64-bit one, since
+ * products of 64 bits take the time. */
 INLINE void philox(blocks *out, uint64_t key, const uint64_t *block, const uint64_t *stream)
 {
     for (int s = 0; s < SIDE; s += WIDE) {
@@ -21,7 +20,7 @@ INLINE void philox(blocks *out, uint64_t key, const uint64_t *block, const uint6
         uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
         memcpy(&c0, block + s, sizeof c0);
         memcpy(&c2, stream + s, sizeof c2);
-        c1 = c0 >> 32, c3 = c2 >> 32; /* what stands above the low half of any of them is never read */
+        c1 = c0 >> 32, c3 = c2 >> 32; /* the high halves are never read */
 #pragma GCC unroll 10
         for (int round = 0; round < 10; round++) {
             wide a = multiply_low(c0, GAL_PHILOX_M0), b = multiply_low(c2, GAL_PHILOX_M1);

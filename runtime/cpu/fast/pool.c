@@ -2,8 +2,8 @@
 #include "conv.h"
 #include "fast.h"
 
-/* The largest of a window of pixels and its number in the window: the first of equals in row-major order, or
- * the first NaN. */
+/* The largest pixel of a window; *which: its number in the window, in row-major order. Of equals it is the
+ * first; a NaN is larger than all. */
 INLINE vec largest(const gal_pool_args *g, const float *corner, int64_t n, ivec *which)
 {
     vec best = load_up_to(corner, n);
@@ -43,7 +43,7 @@ INLINE gal_status pool(const gal_lane *lane, const gal_pool_args *g, const int l
     return GAL_OK;
 }
 
-/* Rows [*done, end) of the channels [first, first + n) of one image's dx become 0. */
+/* Rows [*done, end) of channels [first, first + n) of one image's dx = 0; *done = end. */
 INLINE void clear_rows(const gal_pool_args *g, float *dx, int64_t *done, int64_t end, int64_t first,
                        int64_t n)
 {
@@ -52,9 +52,8 @@ INLINE void clear_rows(const gal_pool_args *g, float *dx, int64_t *done, int64_t
     *done = most(*done, end);
 }
 
-/* Lanes share images times channels, so that overlapping windows meet in one lane; a row of dx is cleared
- * when the first window reaches it.
- */
+/* Lanes share images times groups of channels, so that windows that overlap are in one lane. A row of dx is
+ * cleared when the first window reaches it. */
 INLINE gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, const int largest_one)
 {
     enum { CHANNELS = 4 * VL };

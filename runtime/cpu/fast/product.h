@@ -1,9 +1,9 @@
-/* product.h: the one blocked product under linear, its backwards and matmul. y {m, n} = a {m, k} b {k, n} by
- * the order of sums of cpu.h (GAL_CHAIN).
+/* product.h: the one blocked product under linear, its backwards and matmul: y {m, n} = a {m, k} b {k, n},
+ * summed in the order of cpu.h (GAL_CHAIN).
  *
- * A tile of ROWS x COLUMNS vecs stays in registers while k runs; b is packed into panels of COLUMNS vecs,
- * GAL_CHAIN rows long, padded with zeros, so that one micro-kernel serves every stride and every edge; a is
- * read by broadcast through its strides. */
+ * A tile of ROWS x COLUMNS vecs stays in registers while k runs. b is packed into panels, COLUMNS vecs wide,
+ * GAL_CHAIN rows long and padded with zeros, so that one loop serves every stride and every edge; a is
+ * broadcast through its strides. */
 #ifndef GAL_PRODUCT_H
 #define GAL_PRODUCT_H
 #include "cpu/cpu.h"
@@ -18,8 +18,7 @@
 #endif
 #define COLUMNS 2
 #define WIDTH (COLUMNS * VL)
-/* Rows of a that pass over one panel before the next is packed: 512 x 256 floats stay in the second-level
- * cache. */
+/* Rows of a that use a panel before the next is packed: 512 x 256 floats stay in the second-level cache. */
 #define BLOCK_ROWS 512
 
 typedef struct product {
@@ -32,11 +31,12 @@ typedef struct product {
     int64_t ldy;
     int accumulate;
     const float *bias;             /* {n} or NULL, added after the chains */
-    const gal_linear_args *finish; /* what is done with finished parts of y, or NULL */
+    const gal_linear_args *finish; /* for finish_part; or NULL: y is done when its sums are */
 } product;
+/* Called for each part of y once its sums are done and still in the cache. */
 typedef void finish_part(const product *p, int64_t row, int64_t rows, int64_t column, int64_t columns);
 
-/* panel {k, WIDTH} = b[from .. from + k, column .. column + columns), zeros beyond columns. */
+/* panel {k, width} = rows [from, from + k), columns [column, column + columns) of b, zeros behind them. */
 INLINE void pack(float *panel, const product *p, int64_t from, int64_t k, int64_t column, int64_t columns,
                  int width)
 {
@@ -68,7 +68,7 @@ INLINE void pack(float *panel, const product *p, int64_t from, int64_t k, int64_
     }
 }
 
-/* rows x w vecs of one chain, then added to y or not, stored, `columns` of them. */
+/* rows x w vecs of one chain; stored to y or, with add, added to it, `columns` of them. */
 INLINE void tile(const int rows, const int w, const product *p, const float *a, const float *panel, int64_t k,
                  float *y, int64_t columns, int add, const float *bias)
 {
@@ -113,7 +113,7 @@ INLINE void tile(const int rows, const int w, const product *p, const float *a, 
     }
 }
 
-/* Rows [row, row + rows) of one panel of y, one chain. */
+/* Rows [row, row + rows) of y under one panel, one chain: k of all terms, from `from` on. */
 INLINE void strip(const int w, const product *p, int64_t row, int64_t rows, int64_t from, const float *panel,
                   int64_t k, int64_t column, int64_t columns)
 {

@@ -1,4 +1,5 @@
-/* random.c: draws by sixteen blocks of Philox side by side (philox.h), with the bits of cpu/random.c. */
+/* random.c: draws and dropout from sixteen blocks of Philox side by side (philox.h), with the bits of
+ * cpu/random.c. */
 #include "cpu/cpu.h"
 #include "fast.h"
 #include "philox.h"

@@ -4,7 +4,7 @@
 #include "vec.h"
 #include <math.h>
 
-/* Calls body(i, n) for the lane's share, n = VL but for the last. */
+/* Calls body(i, n) for elements i to i + n of the lane's share; n is VL, and less at the end. */
 #define EACH_VEC(lane, count, body)               \
     do {                                          \
         int64_t from_, to_;                       \

@@ -1,4 +1,4 @@
-/* transpose.h: VL vecs turned into their columns, for packing. */
+/* transpose.h: a matrix of VL x VL floats transposed in registers, for packing. */
 #ifndef GAL_TRANSPOSE_H
 #define GAL_TRANSPOSE_H
 #include "vec.h"

@@ -1,6 +1,6 @@
-/* vec.h: one vector of floats of the instruction set that this file is being compiled for. Arithmetic on vec
- * is written with operators (GCC vectors); here is only what they can't say: fused multiply-add, broadcast,
- * partial loads and stores, reciprocals, scaling by powers of two. */
+/* vec.h: vec, a vector of VL floats of the instruction set that the file is compiled for. Arithmetic on vecs
+ * is written with operators (GCC vectors). Here is the rest: fused multiply-add, broadcast, partial loads and
+ * stores, reciprocals, roots, scaling by powers of two, choosing by comparison. */
 #ifndef GAL_VEC_H
 #define GAL_VEC_H
 #include <stdint.h>
@@ -64,8 +64,8 @@ INLINE vec square_root(vec x)
 {
     return (vec)_mm512_sqrt_ps((__m512)x);
 }
-/* The same for 0 and 2^-122 <= x, within 1 unit in the last place; below, less than 2^-61. A Newton step from
- * 14 bits. */
+/* The same, within 1 unit in the last place, for 0 and x >= 2^-122; for x between, some number below 2^-61. A
+ * Newton step from 14 bits. */
 INLINE vec quick_square_root(vec x)
 {
     vec y = (vec)_mm512_rsqrt14_ps(_mm512_max_ps((__m512)x, _mm512_set1_ps(0x1p-122f))), s = x * y;
@@ -132,7 +132,7 @@ INLINE vec scale_by(vec v, vec n)
 
 #endif
 
-/* The low halves of a's words times m, all 64 bits. */
+/* The low half of each word of a, times m: 64 bits. */
 INLINE wide multiply_low(wide a, uint32_t m)
 {
 #if VL == 16
@@ -164,8 +164,8 @@ INLINE vec choose(ivec holds, vec yes, vec no)
 {
     return (vec)((holds & (ivec)yes) | (~holds & (ivec)no));
 }
-/* The limits win over x but not over NaN: x86's min and max return their second operand where either is one.
- */
+/* The smaller and the larger of x and the limit; NaN stays NaN: x86's min and max return their second operand
+ * where either is one. */
 INLINE vec at_most(vec x, float limit)
 {
 #if VL == 16
@@ -190,7 +190,7 @@ INLINE vec absolute(vec x)
 {
     return (vec)((ivec)x & 0x7fffffff);
 }
-/* The sum of all, in halves: the order is fixed. */
+/* The sum of all floats, by halves, in a fixed order. */
 INLINE float total(vec v)
 {
     float part[VL];

@@ -1,4 +1,4 @@
-/* vmath.h: elementary functions of a vec, within 2 or 3 units in the last place unless said otherwise. The
+/* vmath.h: elementary functions of a vec, within 2 or 3 units in the last place except where stated. The
  * polynomials are Cephes' (Moshier 1992). */
 #ifndef GAL_VMATH_H
 #define GAL_VMATH_H
