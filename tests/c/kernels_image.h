@@ -1,5 +1,5 @@
-/* image.h: what the tests of images' layers share: tensors with sentinels on both sides, for the kernels of
- * any table, and comparison with double precision. */
+/* kernels_image.h: what the tests of images' layers share: tensors with sentinels on both sides, for the
+ * kernels of any table, and comparison with double precision. */
 #ifndef IMAGE_H
 #define IMAGE_H
 #include "check.h"
@@ -58,6 +58,12 @@ static inline void random_fill(gal_tensor *x)
 {
     for (int64_t i = 0; i < gal_tensor_count(x); i++)
         ((float *)x->data)[i] = (float)(2 * uniform() - 1);
+}
+
+/* Whether two tensors of one shape have the same bits. */
+static inline int same_data(const gal_tensor *a, const gal_tensor *b)
+{
+    return !memcmp(a->data, b->data, (size_t)gal_tensor_count(a) * 4);
 }
 
 static inline double *doubles(const gal_tensor *x)
