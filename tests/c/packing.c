@@ -1,5 +1,5 @@
-/* Cutouts: what Pillow decodes is decoded alike, damaged files are told from whole ones and never read
- * outside of, and the loader's thread gives the batches that its order asks for. */
+/* packing.c: decoding of cutouts, as Pillow does it; damaged files, which are refused and never read beyond
+ * their end; sets of images, and the loader's thread, which gives the batches that its order asks for. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static int farthest(const uint8_t *a, const uint8_t *b, int64_t n)
     return most;
 }
 
-/* One file at `size`, which Pillow made `golden` of. */
+/* One file, decoded at `size`, against what Pillow made of it. */
 static void like_pillow(const char *path, const char *golden, int64_t size, int scaled, int within)
 {
     gal_tensor *expected = loaded(golden), *pixels = bytes_of(4, (int64_t[]){1, size, size, 3});
@@ -63,7 +63,7 @@ static gal_decoded decode(const char *path)
     return decoded;
 }
 
-/* Without a sync: thousands of them. */
+/* Without a sync, since there are thousands of files. */
 static void write_quickly(const char *path, const char *bytes, int64_t n)
 {
     FILE *f = fopen(path, "wb");
@@ -72,8 +72,8 @@ static void write_quickly(const char *path, const char *bytes, int64_t n)
         fclose(f);
 }
 
-/* Every beginning of a file is refused, and no change of one byte reads outside (which the sanitizers see).
- */
+/* Every beginning of a file is refused, and no changed byte leads to a read outside, which sanitizers would
+ * see. */
 static void damage(const char *path)
 {
     char *bytes, copy[128];
@@ -141,8 +141,8 @@ static void decoding(void)
     int64_t n;
     snprintf(copy, sizeof copy, "%s/large", folder);
     IS_OK(gal_file_read(&bytes, &n, GOLDEN "colour.jpg"));
-    for (int64_t k = 2; k + 9 < n;
-         k++) /* the frame header: height and width, 2 bytes each, behind marker, length and precision */
+    /* The frame header: height and width, 2 bytes each, behind marker, length and precision. */
+    for (int64_t k = 2; k + 9 < n; k++)
         if ((uint8_t)bytes[k] == 0xff && (uint8_t)bytes[k + 1] == 0xc0) {
             bytes[k + 5] = bytes[k + 7] = 0x20;
             break;
@@ -175,8 +175,7 @@ static gal_tensor *integers(int64_t n)
     return x;
 }
 
-/* What the loader gives for an epoch against single reads: batches in order, then back, then forward again.
- */
+/* The loader against single reads, for three epochs: batches in order, then back, then forward again. */
 static void loads(const gal_images *images, int64_t bytes, int turned)
 {
     gal_loader *loader = NULL;
@@ -212,96 +211,132 @@ static void loads(const gal_images *images, int64_t bytes, int turned)
         gal_tensor_free(all[i]);
 }
 
-static void sets(void)
-{
+/* ROWS images x, in a file and in memory. */
+typedef struct sources {
     char path[128];
-    snprintf(path, sizeof path, "%s/images.npy", folder);
-    gal_tensor *x = bytes_of(4, (int64_t[]){ROWS, SIDE, SIDE, 3});
-    write_images(path, x);
-    gal_images *file = NULL, *memory = NULL, *part = NULL;
-    IS_OK(gal_images_open(&file, path));
-    IS_OK(gal_images_of(&memory, x));
+    gal_tensor *x;
+    gal_images *file, *memory;
+} sources;
+
+static gal_tensor *image_bytes(int64_t n, int64_t side)
+{
+    return bytes_of(4, (int64_t[]){n, side, side, 3});
+}
+
+static void batches(const sources *s)
+{
+    CASE("the loader gives what single reads give, from a file and from memory, turned or not, in any "
+         "sequence of batches");
+    loads(s->file, SIDE * SIDE * 3, 0);
+    loads(s->file, SIDE * SIDE * 3, 1);
+    loads(s->memory, SIDE * SIDE * 3, 1);
+    CASE("the loader of a selection gives the selection's images");
+    gal_images *part = NULL;
     int64_t reversed[ROWS + 2];
     for (int64_t i = 0; i < ROWS + 2; i++)
         reversed[i] = (2 * ROWS - i) % ROWS;
-    IS_OK(gal_images_select(&part, file, reversed, ROWS + 2));
-
-    CASE("the loader gives what single reads give, from a file and from memory, turned or not, in any "
-         "sequence of batches");
-    loads(file, SIDE * SIDE * 3, 0);
-    loads(file, SIDE * SIDE * 3, 1);
-    loads(memory, SIDE * SIDE * 3, 1);
-    CASE("the loader of a selection gives the selection's images");
+    IS_OK(gal_images_select(&part, s->file, reversed, ROWS + 2));
     loads(part, SIDE * SIDE * 3, 1);
     gal_images_free(part);
+}
 
+static void selections(const sources *s)
+{
+    enum { BYTES = SIDE * SIDE * 3 };
     CASE("images of a file and of a tensor are the same, and those of a selection are its rows");
-    gal_tensor *a = bytes_of(4, (int64_t[]){ROWS, SIDE, SIDE, 3}),
-               *b = bytes_of(4, (int64_t[]){2, SIDE, SIDE, 3});
-    IS_OK(gal_images_read(a, file, 0, NULL, NULL));
-    IS_INT(memcmp(a->data, x->data, ROWS * SIDE * SIDE * 3), 0);
-    IS_OK(gal_images_select(&part, file, (int64_t[]){20, 4}, 2));
-    IS_OK(gal_images_read(b, part, 0, NULL, NULL));
-    IS_INT(memcmp(b->data, (uint8_t *)x->data + 20 * SIDE * SIDE * 3, SIDE * SIDE * 3), 0);
-    IS_INT(memcmp((uint8_t *)b->data + SIDE * SIDE * 3, (uint8_t *)x->data + 4 * SIDE * SIDE * 3,
-                  SIDE * SIDE * 3),
-           0);
-    gal_images *none = NULL;
+    gal_tensor *all = image_bytes(ROWS, SIDE), *two = image_bytes(2, SIDE);
+    gal_images *part = NULL, *none = NULL;
+    const uint8_t *x = s->x->data, *selected = two->data;
+    IS_OK(gal_images_read(all, s->file, 0, NULL, NULL));
+    IS_INT(memcmp(all->data, x, ROWS * BYTES), 0);
+    IS_OK(gal_images_select(&part, s->file, (int64_t[]){20, 4}, 2));
+    IS_OK(gal_images_read(two, part, 0, NULL, NULL));
+    IS_INT(memcmp(selected, x + 20 * BYTES, BYTES), 0);
+    IS_INT(memcmp(selected + BYTES, x + 4 * BYTES, BYTES), 0);
     FAILS(gal_images_select(&none, part, (int64_t[]){2}, 1), GAL_VALUE, "row 0 is 2, expected 0 to 1");
+    gal_images_free(part);
+    gal_tensor_free(all);
+    gal_tensor_free(two);
+}
 
+/* Leaves the images of memory cropped. */
+static void crops(const sources *s)
+{
     CASE("a crop is the middle, and bins are the means of its pixels");
-    IS_OK(gal_images_shape(memory, 4, 2));
-    gal_tensor *small = bytes_of(4, (int64_t[]){ROWS, 2, 2, 3});
-    IS_OK(gal_images_read(small, memory, 0, NULL, NULL));
+    const uint8_t *x = s->x->data;
+    gal_tensor *small = image_bytes(ROWS, 2);
+    IS_OK(gal_images_shape(s->memory, 4, 2));
+    IS_OK(gal_images_read(small, s->memory, 0, NULL, NULL));
     int wrong = 0;
     for (int i = 0; i < ROWS * 12; i++) {
         int image = i / 12, r = i / 6 % 2, c = i / 3 % 2, k = i % 3;
         double sum = 0;
         for (int p = 0; p < 4; p++)
-            sum +=
-                ((uint8_t *)x->data)[((image * SIDE + 1 + 2 * r + p / 2) * SIDE + 1 + 2 * c + p % 2) * 3 + k];
+            sum += x[((image * SIDE + 1 + 2 * r + p / 2) * SIDE + 1 + 2 * c + p % 2) * 3 + k];
         wrong += fabs(((uint8_t *)small->data)[i] - sum / 4) > 0.5;
     }
     IS_INT(wrong, 0);
-    FAILS(gal_images_shape(memory, 7, 1), GAL_VALUE, "crop is 7 pixels, expected 1 to 6");
-    FAILS(gal_images_shape(memory, 4, 3), GAL_VALUE, "bin is 3 pixels, expected a divisor of 4 x 4");
-    loads(memory, 2 * 2 * 3, 1);
+    FAILS(gal_images_shape(s->memory, 7, 1), GAL_VALUE, "crop is 7 pixels, expected 1 to 6");
+    FAILS(gal_images_shape(s->memory, 4, 3), GAL_VALUE, "bin is 3 pixels, expected a divisor of 4 x 4");
+    loads(s->memory, 2 * 2 * 3, 1);
+    gal_tensor_free(small);
+}
 
+static void moments(const sources *s)
+{
     CASE("sums and squares of pixels are exact");
     double sums[3], squares[3], sum = 0, square = 0;
-    IS_OK(gal_images_moments(sums, squares, file, 3));
+    IS_OK(gal_images_moments(sums, squares, s->file, 3));
     for (int i = 1; i < ROWS * SIDE * SIDE * 3; i += 3) {
-        double v = ((uint8_t *)x->data)[i];
+        double v = ((uint8_t *)s->x->data)[i];
         sum += v, square += v * v;
     }
     IS_NEAR(sums[1], sum, 0);
     IS_NEAR(squares[1], square, 0);
+}
 
+/* Cuts the file short. */
+static void cut_short(const sources *s)
+{
     CASE("a file that is cut short under its set is one sentence, from a read and from the loader");
     gal_loader *loader = NULL;
-    gal_tensor *order = integers(ROWS), *cursor = integers(0),
+    gal_tensor *order = integers(ROWS), *cursor = integers(0), *all = image_bytes(ROWS, SIDE),
                *batch = bytes_of(2, (int64_t[]){BATCH, SIDE * SIDE * 3});
     for (int64_t i = 0; i < ROWS; i++)
         ((int64_t *)order->data)[i] = ROWS - 1 - i;
-    IS_OK(gal_loader_new(&loader, file, BATCH));
-    IS_INT(truncate(path, 128 + 10 * SIDE * SIDE * 3), 0);
+    IS_OK(gal_loader_new(&loader, s->file, BATCH));
+    IS_INT(truncate(s->path, 128 + 10 * SIDE * SIDE * 3), 0);
     IS_OK(gal_loader_start(loader, order, NULL));
     *(int64_t *)cursor->data = BATCH;
     FAILS(gal_loader_take(batch, loader, cursor), GAL_FILE, "images.npy: ends after");
-    FAILS(gal_images_read(a, file, 0, NULL, NULL), GAL_FILE, "images.npy: ends after");
+    FAILS(gal_images_read(all, s->file, 0, NULL, NULL), GAL_FILE, "images.npy: ends after");
     gal_loader_free(loader);
     CASE("a loader can be freed while it reads");
     for (int i = 0; i < 20; i++) {
-        IS_OK(gal_loader_new(&loader, memory, BATCH));
+        IS_OK(gal_loader_new(&loader, s->memory, BATCH));
         IS_OK(gal_loader_start(loader, order, NULL));
         gal_loader_free(loader);
     }
-    gal_images_free(file);
-    gal_images_free(part);
-    gal_images_free(memory);
-    gal_tensor *all[] = {x, a, b, small, order, cursor, batch};
-    for (int i = 0; i < 7; i++)
-        gal_tensor_free(all[i]);
+    gal_tensor *used[] = {order, cursor, all, batch};
+    for (int i = 0; i < 4; i++)
+        gal_tensor_free(used[i]);
+}
+
+static void sets(void)
+{
+    sources s = {.x = image_bytes(ROWS, SIDE)};
+    snprintf(s.path, sizeof s.path, "%s/images.npy", folder);
+    write_images(s.path, s.x);
+    IS_OK(gal_images_open(&s.file, s.path));
+    IS_OK(gal_images_of(&s.memory, s.x));
+    batches(&s);
+    selections(&s);
+    crops(&s);
+    moments(&s);
+    cut_short(&s);
+    gal_images_free(s.file);
+    gal_images_free(s.memory);
+    gal_tensor_free(s.x);
 }
 
 static void symmetries(void)
