@@ -274,37 +274,48 @@ static void profile(int threads, double gigaflops)
     printf("%-20s %8.2f %8.2f\n", "sum", sums[0], sums[1]);
 }
 
-int main(int argc, char **argv)
+typedef struct options {
+    int rounds, steps, profiled, average, threads, json;
+} options;
+
+/* What the command line asks for; ends the program where it is wrong. */
+static options options_of(int argc, char **argv)
 {
-    int rounds = 9, steps = 500, profiled = 0, average = 0, threads = 0, json = 0;
+    options o = {.rounds = 9, .steps = 500};
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--profile"))
-            profiled = 1;
+            o.profiled = 1;
         else if (!strcmp(argv[i], "--average"))
-            average = 1;
+            o.average = 1;
         else if (!strcmp(argv[i], "--json"))
-            json = 1;
+            o.json = 1;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
-            rounds = atoi(argv[++i]);
+            o.rounds = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--steps") && i + 1 < argc)
-            steps = atoi(argv[++i]);
+            o.steps = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
-            threads = atoi(argv[++i]);
+            o.threads = atoi(argv[++i]);
         else {
-            fprintf(
-                stderr,
-                "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] [--json]\n");
-            return 2;
+            fprintf(stderr, "usage: bench_w1 [--threads N] [--rounds R] [--steps S] [--profile] [--average] "
+                            "[--json]\n");
+            exit(2);
         }
     }
-    if (rounds < 1 || rounds > 1000 || steps < 1 || steps > ROWS / BATCH) {
-        fprintf(stderr, "bench_w1: rounds is %d, expected 1 to 1000; steps is %d, expected 1 to %d\n", rounds,
-                steps, ROWS / BATCH);
-        return 2;
+    if (o.rounds < 1 || o.rounds > 1000 || o.steps < 1 || o.steps > ROWS / BATCH) {
+        fprintf(stderr, "bench_w1: rounds is %d, expected 1 to 1000; steps is %d, expected 1 to %d\n",
+                o.rounds, o.steps, ROWS / BATCH);
+        exit(2);
     }
-    threads = gal_threads(threads);
+    o.threads = gal_threads(o.threads);
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    const options o = options_of(argc, argv);
+    const int threads = o.threads, rounds = o.rounds;
     set_up();
-    list_ops(average);
+    list_ops(o.average);
     gal_program *program = record();
     double gigaflops = peak(1), megaflop = 0, us[2][1000];
     for (int i = 0; i < op_count; i++)
@@ -313,11 +324,11 @@ int main(int argc, char **argv)
         for (int mode = 0; mode < 2; mode++) {
             gal_threads(mode ? threads : 1);
             timed(program, 20);
-            us[mode][r] = timed(program, steps);
+            us[mode][r] = timed(program, o.steps);
         }
     for (int mode = 0; mode < 2; mode++)
         qsort(us[mode], (size_t)rounds, sizeof(double), ascending);
-    if (json) {
+    if (o.json) {
         printf("{\"one\": %.2f, \"all\": %.2f, \"peak\": %.1f, \"megaflop\": %.2f}\n", us[0][rounds / 2],
                us[1][rounds / 2], gigaflops, megaflop);
         return 0;
@@ -336,7 +347,7 @@ int main(int argc, char **argv)
     must(gal_tensor_read(net.step, &taken, 1));
     printf("mean loss over %lld steps %.4f\n", (long long)taken, total / (double)taken);
     gal_program_free(program);
-    if (profiled)
+    if (o.profiled)
         profile(threads, gigaflops);
     return 0;
 }

@@ -3,8 +3,9 @@
  * flow matching, AdamW, as a recorded program. Prints ms a step beside the FMA peak measured in the same run,
  * and with --profile each op alone with GF/s and GB/s (of what it has to read and write at least).
  *
- *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]      each round is one
- * step; the median is printed */
+ *   bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]
+ *
+ * A round is one step; the median is printed. */
 #include "peak.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,52 +268,47 @@ static double median(gal_program *program, int rounds, double *fastest)
     return middle;
 }
 
-int main(int argc, char **argv)
+typedef struct options {
+    int rounds, profiled, threads, json;
+} options;
+
+/* What the command line asks for, batch and precision set; ends the program where it is wrong. */
+static options options_of(int argc, char **argv)
 {
-    int rounds = 9, profiled = 0, threads = 0, json = 0;
+    options o = {.rounds = 9};
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--profile"))
-            profiled = 1;
+            o.profiled = 1;
         else if (!strcmp(argv[i], "--bf16"))
             precision = GAL_BF16;
         else if (!strcmp(argv[i], "--json"))
-            json = 1;
+            o.json = 1;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
-            rounds = atoi(argv[++i]);
+            o.rounds = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--batch") && i + 1 < argc)
             batch = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
-            threads = atoi(argv[++i]);
+            o.threads = atoi(argv[++i]);
         else {
             fprintf(stderr,
                     "usage: bench_w2 [--threads N] [--rounds R] [--profile] [--batch N] [--bf16] [--json]\n");
-            return 2;
+            exit(2);
         }
     }
-    if (rounds < 1 || rounds > 1000 || batch < 1 || batch > 4096) {
+    if (o.rounds < 1 || o.rounds > 1000 || batch < 1 || batch > 4096) {
         fprintf(stderr, "bench_w2: rounds is %d, expected 1 to 1000; batch is %lld, expected 1 to 4096\n",
-                rounds, (long long)batch);
-        return 2;
+                o.rounds, (long long)batch);
+        exit(2);
     }
-    threads = gal_threads(threads);
-    set_up();
-    list_ops();
-    make_buffers();
-    double gigaflops = peak(threads), total = 0, fastest;
-    for (int i = 0; i < op_count; i++)
-        total += ops[i].gigaflop;
-    gal_program *step = record(0, op_count);
-    double ms = median(step, rounds, &fastest);
-    if (json) {
-        printf("{\"ms\": %.3f, \"peak\": %.1f, \"gigaflop\": %.2f}\n", ms, gigaflops, total);
-        return 0;
-    }
-    printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA "
-           "peak of %.0f GF/s\n",
-           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest,
-           total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
-    double sum = 0;
-    for (int i = 0; profiled && i < op_count; i++) {
+    o.threads = gal_threads(o.threads);
+    return o;
+}
+
+/* Each op as a program of its own, and their sum. */
+static void profile(int rounds, double gigaflops)
+{
+    double sum = 0, fastest;
+    for (int i = 0; i < op_count; i++) {
         gal_program *alone = record(i, i + 1);
         double op_ms = median(alone, rounds, &fastest);
         sum += op_ms;
@@ -325,8 +321,31 @@ int main(int argc, char **argv)
         printf("\n");
         gal_program_free(alone);
     }
-    if (profiled)
-        printf("  %-24s %7.2f ms\n", "sum", sum);
+    printf("  %-24s %7.2f ms\n", "sum", sum);
+}
+
+int main(int argc, char **argv)
+{
+    const options o = options_of(argc, argv);
+    const int threads = o.threads, rounds = o.rounds;
+    set_up();
+    list_ops();
+    make_buffers();
+    double gigaflops = peak(threads), total = 0, fastest;
+    for (int i = 0; i < op_count; i++)
+        total += ops[i].gigaflop;
+    gal_program *step = record(0, op_count);
+    double ms = median(step, rounds, &fastest);
+    if (o.json) {
+        printf("{\"ms\": %.3f, \"peak\": %.1f, \"gigaflop\": %.2f}\n", ms, gigaflops, total);
+        return 0;
+    }
+    printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA "
+           "peak of %.0f GF/s\n",
+           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest,
+           total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
+    if (o.profiled)
+        profile(rounds, gigaflops);
     gal_program_free(step);
     return 0;
 }
