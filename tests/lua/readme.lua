@@ -65,4 +65,22 @@ run("README.md", function()
   require("gal.mock").make { out = "survey", n = 120, cutouts = false, progress = false }
 end)
 
+-- ---- the rooms ----
+
+local ROOMS = [[runtime/core runtime/ops runtime/cpu runtime/io runtime/host lua/gal/base lua/gal/tensor
+  lua/gal/nn lua/gal/flow lua/gal/train lua/gal/data lua/gal/stats lua/gal/cli]]
+
+check.case("the README of a room names each of its files", function()
+  for room in ROOMS:gmatch "%S+" do
+    local document = assert(io.open(("%s/%s/README.md"):format(root, room))):read "*a"
+    local files = io.popen(("ls '%s/%s'"):format(root, room))
+    for name in files:lines() do
+      local program = name:match "%.[ch]$" or name:match "%.lua$"
+      local named = document:find("`" .. name .. "`", 1, true)
+      check.that(named or not program, ("%s/README.md says nothing of %s"):format(room, name))
+    end
+    files:close()
+  end
+end)
+
 check.finish()
