@@ -1,7 +1,7 @@
--- infer: a trained flow on the galaxies of a survey. Draws and their densities go to the disk as they come, so
--- that memory does not grow with their number, and each galaxy keeps a row of means, deviations, percentiles
--- and flags. Where the properties are known, infer.score measures the flow against them; the scores' formulas
--- are metrics'.
+-- infer: a trained flow on the galaxies of a survey. Draws and their densities go to the disk as they
+-- come, so that memory does not grow with their number, and each galaxy keeps a row of means, deviations,
+-- percentiles and flags. Where the properties are known, infer.score measures the flow against them; the
+-- scores' formulas are metrics'.
 local arguments = require "gal.base.options"
 local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
