@@ -14,11 +14,11 @@ local o = cli.options{
     "test: a tenth of the survey, by its ids' hash; all: every galaxy that the run was not trained on",
     choices = { "test", "all" },
   },
-  { "galaxies", 1000, "at most so many of them", type = "integer", least = 1 },
+  { "galaxies", 1000, "at most this many galaxies", type = "integer", least = 1 },
   { "n", 200, "draws a galaxy; fewer than 39 can't tell the central 95 %", type = "integer", least = 39 },
   cli.common{ "solver" },
   { "out", type = "string", help = "folder for the results; default: the run's" },
-  { "seed", 0, "of the draws and the bootstrap" },
+  { "seed", 0, "seed of the draws and the bootstrap" },
 }
 local gal = require "gal"
 local compare = require "gal.stats.compare"

@@ -14,7 +14,7 @@ local o = cli.options{
     "network", "training", "solver",
     sigma = { 0.05, "width of the path, in deviations; 0 where posteriors are very narrow" },
     steps = { 100, "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs" },
-    seed = { 0, "of the weights, the batches, the noise and the draws" },
+    seed = { 0, "seed of the weights, the batches, the noise and the draws" },
   },
 }
 local gal = require "gal"

@@ -1,15 +1,18 @@
 -- Makes a mock survey: a folder with catalog.fits and cutouts/<objID>.jpg that looks like SDSS's, of galaxies
--- whose true posterior is known (runtime/mock/README.md). The catalogue has SDSS's columns, and beside what
--- was measured the truth: true_log_mass, true_flux_r, the model's latents. Galaxy k of a seed is the same
--- whatever --n is. Stopped, the same command goes on where it was.
+-- whose true posterior is known (runtime/mock/README.md). The catalogue has SDSS's columns, and beside the
+-- measured values the true ones: true_log_mass, true_flux_r, the model's latents. Galaxy k of a seed is the
+-- same whatever --n is. Stopped, the same command goes on where it was.
 
 local mock = require "gal.mock"
 local o = require("gal.cli").options{
-  { "n", 50000, "galaxies", type = "integer", least = 1 },
+  { "n", 50000, "how many galaxies", type = "integer", least = 1 },
   { "out", "survey", "folder for the survey" },
-  { "seed", 0, "another seed, other galaxies" },
+  { "seed", 0, "seed of the galaxies" },
   { "cutouts", true, "draw the images" },
-  { "without", {}, "couplings between image and galaxy that are off", choices = mock.couplings },
+  {
+    "without", {}, "features of the images that are made independent of the galaxies",
+    choices = mock.couplings,
+  },
   { "neighbours", true, "stars and galaxies of the field in the images" },
 }
 

@@ -14,7 +14,7 @@ local o = cli.options{
   },
   { "epochs", 60, "epochs of the image model", type = "integer", least = 1 },
   { "photometry-epochs", 120, "epochs of the photometry model", type = "integer", least = 1 },
-  { "seed", 1, "of the survey, the weights and the noise" },
+  { "seed", 1, "seed of the survey, the weights and the noise" },
   { "tiny", false, "a few seconds of everything, to see that it works; its numbers mean nothing" },
 }
 local gal = require "gal"

@@ -1,8 +1,9 @@
--- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling of
--- the model that made them (runtime/mock/README.md, section 4): what a flow that was trained on such a survey
--- should say. Writes reference.npz into --out: mean {N, 5}, covariance {N, 5, 5} and, with --samples, samples
--- {N, samples, 5} of the labels log M*, log SFR, 12 + log(O/H), Dn4000, A_V; log_prob {N}, ln p(labels |
--- ugriz) at each galaxy's own; ess {N} and draws {N}. Stopped, the same command goes on where it was.
+-- The exact posteriors of galaxies of a mock survey given their ugriz magnitudes, by importance sampling
+-- of the model that made them (runtime/mock/README.md, section 4): the posteriors that a perfect flow,
+-- trained on such a survey, would give. Writes reference.npz into --out: mean {N, 5}, covariance {N, 5, 5}
+-- and, with --samples, samples {N, samples, 5} of the labels log M*, log SFR, 12 + log(O/H), Dn4000, A_V;
+-- log_prob {N}, ln p(labels | ugriz) at each galaxy's own labels; the effective sample sizes ess {N} and
+-- the numbers of galaxies drawn, draws {N}. Stopped, the same command goes on where it was.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -11,7 +12,7 @@ local o = cli.options{
   { "n", 200, "galaxies, spread evenly over the survey", type = "integer", least = 1 },
   { "ess", 3000, "effective sample size that each galaxy gets", least = 1 },
   { "samples", 0, "independent draws of each posterior to write", type = "integer", least = 0 },
-  { "seed", 1, "of the draws" },
+  { "seed", 1, "seed of the draws" },
 }
 local metrics = require "gal.metrics"
 

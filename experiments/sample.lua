@@ -11,10 +11,13 @@ local o = cli.options{
   cli.common{ "asked" },
   { "n", 1000, "draws a galaxy", type = "integer", least = 1 },
   cli.common{ "solver" },
-  { "precision", "f32", "of the net's products; bf16 is faster and coarser", choices = { "f32", "bf16" } },
-  { "seed", 0, "of the draws" },
+  {
+    "precision", "f32", "precision of the net's products; bf16 is faster and coarser",
+    choices = { "f32", "bf16" },
+  },
+  { "seed", 0, "seed of the draws" },
   { "log-prob", false, "write the density of each draw, too" },
-  { "format", "csv", "of the summary", choices = { "csv", "fits" } },
+  { "format", "csv", "format of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
 }
 local infer = require "gal.infer"

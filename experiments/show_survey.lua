@@ -10,7 +10,7 @@ local o = cli.options{
   { "n", 32, "cutouts on the sheet", type = "integer", least = 1 },
   { "real", "", "folder of real cutouts (.jpg) to compare with" },
   { "compare", 400, "how many of each are compared in numbers", type = "integer", least = 1 },
-  { "seed", 0, "of the choice of galaxies" },
+  { "seed", 0, "seed of the choice of galaxies" },
 }
 local gal = require "gal"
 local cutout = require "gal.data.picture"

@@ -29,13 +29,13 @@ local o = cli.options{
       .. "evaluated: a galaxy has no up",
   },
   {
-    "precision", "f32", "of the convolutions while training; bf16 is faster and coarser",
+    "precision", "f32", "precision of the convolutions while training; bf16 is faster and coarser",
     choices = { "f32", "bf16" },
   },
   cli.common{
     "network", "training",
     draws = { 8, "draws of time and noise for each image and step: the encoder runs once for all of them" },
-    seed = { 0, "of the weights, the batches, the turns and the noise" },
+    seed = { 0, "seed of the weights, the batches, the turns and the noise" },
   },
 }
 local gal = require "gal"

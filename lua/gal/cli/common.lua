@@ -20,10 +20,10 @@ common.reading = {
 
 -- How its cutouts are prepared: the options of gal.data.cutouts.
 common.cutouts = {
-  { "crop", 0, "of each cutout only the central N x N pixels; 0: all of it", type = "integer", least = 0 },
-  { "bin", 1, "means over N x N pixels, after the crop", type = "integer", least = 1 },
+  { "crop", 0, "use the central N x N pixels of each cutout; 0: all of them", type = "integer", least = 0 },
+  { "bin", 1, "average over N x N pixels, after the crop", type = "integer", least = 1 },
   {
-    "resize", 0, "scale every cutout to N x N pixels first, where they are not of one size; 0: refuse that",
+    "resize", 0, "scale every cutout to N x N pixels first; 0: refuse cutouts of different sizes",
     type = "integer", least = 0,
   },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
@@ -47,12 +47,12 @@ common.training = {
   { "weight_decay", 0.01, "weight decay of AdamW", least = 0 },
   { "clip", type = "number", above = 0, help = "largest norm of the gradient; default: no limit" },
   { "average", true, "validate and keep an exponential moving average of the weights" },
-  { "decay", 0.999, "share of that average that stays after each step", least = 0, most = 1 },
+  { "decay", 0.999, "share of that average that each step keeps", least = 0, most = 1 },
   { "epochs", 200, "epochs at most", type = "integer", least = 1 },
   {
     "patience", 20, "epochs without a better validation loss before it stops", type = "integer", least = 1,
   },
-  { "seed", 0, "of the weights, the batches and the noise" },
+  { "seed", 0, "seed of the weights, the batches and the noise" },
   { "resume", false, "go on with the run in --out" },
 }
 
