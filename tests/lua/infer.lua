@@ -16,7 +16,9 @@ local N, D = 9, 2
 local options = { rng = gal.rng(4) }
 local theta = gal.randn({ 40, D }, options) * 2 + 5
 local x = theta + gal.randn({ 40, D }, options)
-local flow = require("gal.flow").new{ theta = { "mass", "dust" }, context = D, hidden = { 8 }, rng = gal.rng(1) }
+local flow = require("gal.flow").new{
+  theta = { "mass", "dust" }, context = D, hidden = { 8 }, rng = gal.rng(1),
+}
 flow:standardise(theta, x)
 local part = { ids = {}, theta = theta:narrow(1, 1, N), context = x:narrow(1, 1, N) }
 for k = 1, N do part.ids[k] = "g" .. k end
@@ -47,13 +49,14 @@ check.case("posteriors are flow:sample's draws, summarised; without a folder not
   check.equal(found.summary:has "flagged", false)
 end)
 
-check.case("with a folder the draws, their densities and the summary are there, and flags with steps = auto", function()
+check.case("a folder gets the draws, their densities and the summary, flags where steps = auto", function()
   local out = scratch .. "/drawn"
   local found = infer.posteriors(flow, part, { n = 40, log_prob = true, out = out, progress = false })
   check.equal(found.files, { out .. "/samples.npy", out .. "/log_prob.npy", out .. "/summary.csv" })
   local samples, log_prob = gal.load(out .. "/samples.npy"), gal.load(out .. "/log_prob.npy")
   check.equal({ samples.shape, log_prob.shape }, { { N, 40, D }, { N, 40 } })
-  check.near(log_prob, (flow:log_prob(samples, part.context, { steps = "auto" })), 5e-3, "densities of the draws")
+  local own = flow:log_prob(samples, part.context, { steps = "auto" })
+  check.near(log_prob, own, 5e-3, "densities of the draws")
   local summary = gal.table(out .. "/summary.csv")
   check.near(summary:column "mass_p50", found.summary:column "mass_p50", 0)
   check.near(summary:column "error", found.report.error, 1e-9)
@@ -69,13 +72,15 @@ check.case("what goes wrong while draws are written leaves nothing behind", func
   local out = scratch .. "/broken"
   local wrong = { ids = part.ids, context = part.context:clone() }
   wrong.context:set(0 / 0, 3, 1)
-  check.raises(function() infer.posteriors(flow, wrong, { n = 5, steps = 2, out = out, progress = false }) end,
-    "row 3", true)
+  check.raises(function()
+    infer.posteriors(flow, wrong, { n = 5, steps = 2, out = out, progress = false })
+  end, "row 3", true)
   local pipe = io.popen(("ls -A '%s'"):format(out))
   check.equal(pipe:read "*a", "")
   pipe:close()
   check.raises(function() infer.posteriors(flow, part, { n = 0 }) end, "posteriors: n is 0", true)
-  check.raises(function() infer.posteriors(flow, part, { format = "txt" }) end, 'format is "txt", expected "csv" or "fits"', true)
+  check.raises(function() infer.posteriors(flow, part, { format = "txt" }) end,
+    'format is "txt", expected "csv" or "fits"', true)
 end)
 
 -- A flow that answers with given densities, and notes what it was asked.
@@ -98,10 +103,11 @@ check.case("score is metrics.information on a part's galaxies", function()
   check.equal(found.warning, nil)
 end)
 
-check.case("score names the galaxies that are not within the tolerance, and without a prior draws nothing", function()
+check.case("score names the galaxies beyond the tolerance, and without a prior draws nothing", function()
   local judge = fake{ 2, 3, 5, 7, 8, 9 }
   local found = infer.score(judge, part, { tolerance = 0.5, progress = false })
-  check.equal({ judge.asked.how.steps, judge.asked.how.tolerance, found.samples == nil }, { "auto", 0.5, true })
+  local how = judge.asked.how
+  check.equal({ how.steps, how.tolerance, found.samples == nil }, { "auto", 0.5, true })
   check.equal(found.log_q, part.theta:select(2, 1):totable())
   check.equal(found.warning, "6 of 9 galaxies are not within the tolerance of 0.5: g2, g3, g5, g7, g8, ...")
   check.equal(infer.score(fake{}, part, { progress = false }).warning, nil)
