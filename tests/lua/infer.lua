@@ -68,6 +68,15 @@ check.case("a folder gets the draws, their densities and the summary, flags wher
     { false, false, true })
 end)
 
+check.case("draws of one galaxy that come in several pieces are summarised together", function()
+  local n, one = 70000, { ids = { "g1" }, context = part.context:narrow(1, 1, 1) } -- a tile has 65,536 rows
+  local found = infer.posteriors(flow, one, { n = n, steps = 1, seed = 5, progress = false })
+  local draws = flow:sample(one.context, { n = n, steps = 1, rng = gal.rng(5) })
+  check.equal(found.summary.rows, 1)
+  check.near(found.summary:column "mass_mean", draws:mean(2):select(2, 1), 1e-5)
+  check.near(found.summary:column "dust_p84":get(1), metrics.quantile(draws:select(3, 2), 0.84), 1e-5)
+end)
+
 check.case("what goes wrong while draws are written leaves nothing behind", function()
   local out = scratch .. "/broken"
   local wrong = { ids = part.ids, context = part.context:clone() }
