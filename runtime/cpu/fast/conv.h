@@ -26,8 +26,8 @@ extern const conv_way FAST(conv_half), FAST(conv_half_backward);
  *   c[i][j] = bias[j] + sum of A(p, s, i, k) B(p, s, k, j), or c[i][j] += the sum.
  *
  * A(p, s, i, k) is a[p a_part + s a_segment + i a_row + k a_step]; rows may overlap. B is packed: B(p, s, k,
- * j) is b[(p segments + s) b_segment + k v VL + j]. In the forward a part is all of it, a segment a row of
- * the window, a step a channel of a column of the window. */
+ * j) is b[(p segments + s) b_segment + k v VL + j]. The forward has one part; a segment is a row of the
+ * window, a step one of that row's kw c floats. Of dx a part is a group of dz's channels. */
 typedef struct factors {
     const float *a, *b, *bias; /* bias: {v VL}, or NULL: 0 */
     float *c;
