@@ -1,20 +1,21 @@
--- nn: networks. What a module is stands in nn/module.lua, the layers in nn/layers.lua and nn/image.lua; here
--- they are put together, described as tables and built again. Gradients are the tape's business (gal.grad),
--- updates gal.optim's.
+-- nn: networks. nn/module.lua says what a module is, nn/layers.lua and nn/conv.lua have the layers; here
+-- they are put together, described as tables and built again. Gradients are the tape's business
+-- (tensor/tape.lua), updates gal.optim's.
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local module = require "gal.nn.module"
 local layers = require "gal.nn.layers"
 local image = require "gal.nn.conv"
-local raise = errors.raise
+local raise, kind = errors.raise, errors.kind
 local is_module, call = module.is_module, module.call
 
 local nn = {
   is_module = is_module, call = call, module = module.new,
   linear = layers.linear, activations = layers.activations, gains = layers.gains,
   layer_norm = layers.layer_norm, dropout = layers.dropout,
-  conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d, global_avg_pool = image.global_avg_pool, flatten = image.flatten,
+  conv2d = image.conv2d, avg_pool2d = image.avg_pool2d, max_pool2d = image.max_pool2d,
+  global_avg_pool = image.global_avg_pool, flatten = image.flatten,
   evaluate = core.evaluate,
 }
 for name, make in pairs(layers.activations) do nn[name] = make end
@@ -23,26 +24,31 @@ for name, make in pairs(layers.activations) do nn[name] = make end
 
 local Sequential = {}
 
--- A layer that can takes the activation after it along, and the mean pool after that: one op, and what lies
--- between is never stored.
+local function field(v, name) return type(v) == "table" and v[name] end
+
+-- The activation that layer i takes along, the mean pool behind it, and where the next layer is.
+local function fused(list, i)
+  local layer, activation, pool = list[i], nil, nil
+  i = i + 1
+  if not field(layer, "activate") then return nil, nil, i end
+  if field(list[i], "activation") then activation, i = list[i].activation, i + 1 end
+  if layer.pools and field(list[i], "tiles") then pool, i = list[i].tiles, i + 1 end
+  return activation, pool, i
+end
+
+-- Layers that support it are fused with the activation and the mean pool that follow them: one op, and the
+-- values in between are never stored.
 function Sequential:forward(x, precision)
-  local i, n = 1, #self
-  while i <= n do
-    local layer, activation, pool = self[i], nil, nil
-    i = i + 1
-    if type(layer) == "table" and layer.activate then
-      local after = self[i]
-      if type(after) == "table" and after.activation then
-        activation, i = after.activation, i + 1
-        after = self[i]
-      end
-      if layer.pools and type(after) == "table" and after.tiles then pool, i = after.tiles, i + 1 end
-    end
+  local i = 1
+  while i <= #self do
+    local layer = self[i]
+    local activation, pool, after = fused(self, i)
     if activation or pool then
       x = layer:activate(x, activation, pool, precision)
     else
       x = call(layer, x, precision)
     end
+    i = after
   end
   return x
 end
@@ -65,10 +71,15 @@ end
 --- nn.sequential{m1, m2, ...}: one module after the other. A linear layer or a convolution runs as one op
 -- with the activation that follows it, a convolution also with the mean pool after that.
 function nn.sequential(modules)
-  if type(modules) ~= "table" or core.is_tensor(modules) then raise("sequential: modules is %s, expected a list of modules", errors.kind(modules)) end
-  local m = { forward = Sequential.forward, spec = Sequential.spec, chain = true } -- chain: nothing but one after the other (flow/velocity.lua)
+  if type(modules) ~= "table" or core.is_tensor(modules) then
+    raise("sequential: modules is %s, expected a list of modules", kind(modules))
+  end
+  -- sequential: its layers one after the other are all that it does, which flow/velocity.lua goes by.
+  local m = { forward = Sequential.forward, spec = Sequential.spec, sequential = true }
   for i = 1, #modules do
-    if not is_module(modules[i]) then raise("sequential: entry %d is %s, expected a module", i, errors.kind(modules[i])) end
+    if not is_module(modules[i]) then
+      raise("sequential: entry %d is %s, expected a module", i, kind(modules[i]))
+    end
     m[i] = modules[i]
   end
   return module.new(m)
@@ -81,7 +92,7 @@ local Residual = {}
 function Residual:forward(x, precision)
   local y = call(self[1], x, precision)
   if not core.is_tensor(y) or not core.same_shape(x, y) then
-    raise("residual: the module makes %s of x %s, expected x's shape", errors.kind(y), core.shape_text(x))
+    raise("residual: the module makes %s of x %s, expected x's shape", kind(y), core.shape_text(x))
   end
   return x + y
 end
@@ -94,7 +105,7 @@ end
 --- nn.residual(m): x + m(x), for a module m whose results have its arguments' shape (He et al. 2016). State
 -- keys are m's under "1".
 function nn.residual(m)
-  if not is_module(m) then raise("residual: the argument is %s, expected a module", errors.kind(m)) end
+  if not is_module(m) then raise("residual: the argument is %s, expected a module", kind(m)) end
   return module.new { m, forward = Residual.forward, spec = Residual.spec }
 end
 
@@ -118,8 +129,8 @@ function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
 
 -- ---- described and built again ----
 
---- What nn.build needs to make the module again without its weights: a table that JSON can hold, or nil where
--- the user wrote a part of it.
+--- nn.spec(m) --> what nn.build needs to make the module again without its weights: a table that JSON can
+-- hold, or nil where the user wrote a part of it.
 function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
 
 local function built(list)
@@ -130,7 +141,9 @@ end
 
 local builders = {
   linear = function(s) return nn.linear(s.inputs, s.outputs, { bias = s.bias }) end,
-  conv2d = function(s) return nn.conv2d(s.inputs, s.outputs, s.window, { stride = s.stride, padding = s.padding, bias = s.bias }) end,
+  conv2d = function(s)
+    return nn.conv2d(s.inputs, s.outputs, s.window, { stride = s.stride, padding = s.padding, bias = s.bias })
+  end,
   avg_pool2d = function(s) return nn.avg_pool2d(s.k, { stride = s.stride }) end,
   max_pool2d = function(s) return nn.max_pool2d(s.k, { stride = s.stride }) end,
   global_avg_pool = function() return nn.global_avg_pool() end,

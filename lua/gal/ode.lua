@@ -1,9 +1,9 @@
 -- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a
--- (nested) table of numbers; the last two are integrated in double precision. gal.flow has its own for the
--- velocity net (flow/integrate.lua); this one is for everything else.
+-- (nested) table of numbers; the last two are integrated in double precision. The velocity net of a flow
+-- has an integrator of its own (flow/integrate.lua).
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
-local arguments = require "gal.base.options"
+local options_of = require "gal.base.options"
 
 local ode = {}
 
@@ -34,9 +34,9 @@ end
 
 local function solve(method, velocity, y, options)
   local where = "ode." .. method
-  options = arguments.known(where, options, { "t0", "t1", "steps" })
-  local steps = arguments.integer(where, options, "steps", 100, 1)
-  local t0, t1 = arguments.number(where, options, "t0", 0, -math.huge), arguments.number(where, options, "t1", 1, -math.huge)
+  options = options_of.known(where, options, { "t0", "t1", "steps" })
+  local steps = options_of.integer(where, options, "steps", 100, 1)
+  local t0, t1 = options_of.number(where, options, "t0", 0), options_of.number(where, options, "t1", 1)
   if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
     errors.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, errors.kind(velocity))
   end

@@ -1,14 +1,15 @@
--- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its block,
--- and so do their gradients, so that a step, the clipping and the averaging are one call each, whatever the
--- network. Everything that changes from step to step (rate, step count, decay) lies in small tensors, so that
--- a recorded program repeats a step without Lua.
+-- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its
+-- block, and so do their gradients, so that a step, the clipping and the averaging are one call each,
+-- whatever the network. Everything that changes from step to step (rate, step count, decay) lies in small
+-- tensors, so that a recorded program repeats a step without Lua.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
-local arguments = require "gal.base.options"
-local check, raise, number = errors.check, errors.raise, arguments.number
+local options_of = require "gal.base.options"
+local check, raise, kind = errors.check, errors.raise, errors.kind
+local known, number = options_of.known, options_of.number
 
 local optim = {}
 
@@ -24,14 +25,18 @@ local function piece(block, slot) return block:narrow(1, slot.first, slot.count)
 -- Moves the parameters into one block; returns it and a slot {parameter, first, count, shape} for each.
 local function gather(where, parameters)
   if type(parameters) ~= "table" or core.is_tensor(parameters) then
-    raise("%s: parameters is %s, expected a list of tensors", where, errors.kind(parameters))
+    raise("%s: parameters is %s, expected a list of tensors", where, kind(parameters))
   end
   local slots, seen, total, device = {}, {}, 0, nil
   for i, p in ipairs(parameters) do
-    if not core.is_tensor(p) then raise("%s: parameter %d is %s, expected a tensor", where, i, errors.kind(p)) end
-    if not p:requires_grad_set() then raise("%s: parameter %d does not require a gradient; call requires_grad() on it", where, i) end
+    if not core.is_tensor(p) then raise("%s: parameter %d is %s, expected a tensor", where, i, kind(p)) end
+    if not p:requires_grad_set() then
+      raise("%s: parameter %d does not require a gradient; call requires_grad() on it", where, i)
+    end
     device = device or p:device()
-    if p:device() ~= device then raise("%s: parameter %d is on %s, parameter 1 on %s", where, i, p:device(), device) end
+    if p:device() ~= device then
+      raise("%s: parameter %d is on %s, parameter 1 on %s", where, i, p:device(), device)
+    end
     if not seen[p] then
       seen[p] = true
       local count = core.count(p)
@@ -83,30 +88,33 @@ end
 
 --- optim.adamw(parameters[, {lr = 5e-4, betas = {.9, .999}, eps = 1e-8, weight_decay = .01, clip = nil,
 -- average = nil}]): AdamW (Loshchilov & Hutter 2019). parameters: a list of tensors, which become views of
--- the optimiser's block. lr: a number, or a function of the step (counted from 1) as optim.cosine makes.
--- clip: the largest norm of the whole gradient. average: the decay of an exponential moving average of the
--- weights (see opt:averaged).
+-- the optimiser's block. lr: a number, or a function of the step (counted from 1) such as optim.cosine
+-- makes. clip: the largest norm of the whole gradient. average: the decay of an exponential moving average
+-- of the weights (see opt:averaged).
 function optim.adamw(parameters, options)
-  options = arguments.known("adamw", options, { "lr", "betas", "eps", "weight_decay", "clip", "average" })
-  local betas = options.betas or { 0.9, 0.999 }
-  if type(betas) ~= "table" then raise("adamw: betas is %s, expected {beta1, beta2}", errors.kind(betas)) end
+  options = known("adamw", options, { "lr", "betas", "eps", "weight_decay", "clip", "average" })
+  local betas = options.betas or {}
+  if type(betas) ~= "table" then raise("adamw: betas is %s, expected {beta1, beta2}", kind(betas)) end
   local self = new("adamw", parameters, options, {
-    0, number("adamw: betas", betas, 1, 0.9, 0, 1), number("adamw: betas", betas, 2, 0.999, 0, 1),
+    0, errors.number("adamw", "betas[1]", betas[1] or 0.9, 0, 1),
+    errors.number("adamw", "betas[2]", betas[2] or 0.999, 0, 1),
     number("adamw", options, "eps", 1e-8, 0), number("adamw", options, "weight_decay", 0.01, 0),
     lr = 5e-4, moments = { "first", "second" },
   })
   self.update = function(o)
-    check(C.gal_adamw(o.block.h, o.gradient.h, o.moments.first.h, o.moments.second.h, o.hyper.h, o.step_count.h))
+    local m = o.moments
+    check(C.gal_adamw(o.block.h, o.gradient.h, m.first.h, m.second.h, o.hyper.h, o.step_count.h))
   end
   return self
 end
 
---- optim.sgd(parameters[, {lr = .01, momentum = 0, weight_decay = 0, nesterov = false, clip = nil, average =
--- nil}]): gradient descent with momentum. parameters, lr, clip and average as for optim.adamw.
+--- optim.sgd(parameters[, {lr = .01, momentum = 0, weight_decay = 0, nesterov = false, clip = nil,
+-- average = nil}]): gradient descent with momentum. parameters, lr, clip and average as for optim.adamw.
 function optim.sgd(parameters, options)
-  options = arguments.known("sgd", options, { "lr", "momentum", "weight_decay", "nesterov", "clip", "average" })
+  options = known("sgd", options, { "lr", "momentum", "weight_decay", "nesterov", "clip", "average" })
   local self = new("sgd", parameters, options, {
-    0, number("sgd", options, "momentum", 0, 0, 1), number("sgd", options, "weight_decay", 0, 0), options.nesterov and 1 or 0,
+    0, number("sgd", options, "momentum", 0, 0, 1), number("sgd", options, "weight_decay", 0, 0),
+    options.nesterov and 1 or 0,
     lr = 0.01, moments = { "velocity" },
   })
   self.update = function(o)
@@ -126,7 +134,8 @@ function Optimiser:zero_grad()
   for _, slot in ipairs(self.slots) do slot.parameter.grad = nil end
 end
 
--- A gradient that the user put in the place of the slot is copied there; none counts as zero.
+-- Fills the slots: a gradient that the user put in the place of a slot's is copied into it, an absent one
+-- counts as zero.
 local function collect_gradients(self)
   for _, slot in ipairs(self.slots) do
     local grad = slot.parameter.grad
@@ -145,10 +154,11 @@ function Optimiser:step()
   self:apply()
 end
 
---- opt:apply(): the update alone, at the rate that stands in opt.hyper: what a recorded program repeats.
+--- opt:apply(): the update alone, at the rate that stands in opt.hyper: the part that a recorded program
+-- repeats.
 function Optimiser:apply()
   collect_gradients(self)
-  self.block.version = self.block.version + 1 -- a graph that has seen the old weights is void now
+  self.block.version = self.block.version + 1 -- a graph that has used the old weights is void now
   if self.clip then
     check(C.gal_sum_squares(self.squares.h, self.gradient.h))
     check(C.gal_clip(self.gradient.h, self.squares.h, self.limit.h))
@@ -165,7 +175,7 @@ function Optimiser:set_rate(lr)
 end
 
 --- opt:averaged(fn): runs fn() with the averaged weights in the place of the trained ones and returns its
--- results; the trained ones come back also on an error. Without averaging it just runs fn.
+-- results; the trained ones come back, also on an error. Without averaging it only runs fn.
 function Optimiser:averaged(fn)
   if not self.average then return fn() end
   local trained = gal.no_grad(function() return self.block:clone() end)
@@ -190,9 +200,12 @@ end
 function Optimiser:load_state(state)
   for name, tensor in pairs(self:state()) do
     local from = type(state) == "table" and state[name]
-    if not core.is_tensor(from) then raise("%s: load_state: '%s' is missing in the state", self.kind, name) end
+    if not core.is_tensor(from) then
+      raise("%s: load_state: '%s' is missing in the state", self.kind, name)
+    end
     if not core.same_shape(from, tensor) then
-      raise("%s: load_state: '%s' is %s, expected %s", self.kind, name, core.shape_text(from), core.shape_text(tensor))
+      raise("%s: load_state: '%s' is %s, expected %s",
+        self.kind, name, core.shape_text(from), core.shape_text(tensor))
     end
     core.assign(tensor, from)
   end
@@ -215,7 +228,9 @@ function Schedule:settings()
   for key, value in pairs(self) do
     if type(value) == "number" or type(value) == "string" then settings[key] = value end
   end
-  if self.after then settings.after = type(self.after) == "table" and self.after:settings() or "a function" end
+  if self.after then
+    settings.after = type(self.after) == "table" and self.after:settings() or "a function"
+  end
   return settings
 end
 
@@ -240,7 +255,7 @@ function optim.step_decay(lr, every, factor)
   end)
 end
 
---- optim.warmup(steps, after): rises linearly to what `after` (a schedule, or a function of the step) gives,
+--- optim.warmup(steps, after): rises linearly to the rate of `after`, a schedule or a function of the step,
 -- over this many steps; then `after` itself.
 function optim.warmup(steps, after)
   return schedule("warmup", { steps = steps, after = after }, function(s, step)
@@ -253,7 +268,9 @@ end
 function optim.clip_grad_norm(parameters, limit)
   local squares = 0
   for i, p in ipairs(parameters) do
-    if not core.is_tensor(p) then raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, errors.kind(p)) end
+    if not core.is_tensor(p) then
+      raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, kind(p))
+    end
     if p.grad then
       local total = core.float64({}, p:device())
       check(C.gal_sum_squares(total.h, p.grad.h))

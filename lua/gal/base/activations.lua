@@ -1,4 +1,5 @@
--- The activations by name, from C's list (GAL_ACTIVATIONS in galrun_ops.h): for all that takes one by its name.
+-- The activations by name, from C's list (GAL_ACTIVATIONS in galrun_ops.h): one check for every function that
+-- takes a name.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local C = ffi.C
@@ -21,7 +22,8 @@ end
 function activations.code(op, name)
   local code = activations.codes[name or "identity"]
   if code then return code end
-  errors.raise("%s: activation is %s, expected identity, %s", op, errors.kind(name), listed(activations.names))
+  errors.raise("%s: activation is %s, expected identity, %s",
+    op, errors.kind(name), listed(activations.names))
 end
 
 --- nonlinear(op, name): name, where it is an activation other than identity; else raises.

@@ -18,7 +18,7 @@ local codes = activations.codes
 -- most one activation after it.
 local function layers_of(net, list)
   list = list or {}
-  if type(net) ~= "table" or not net.chain then return nil end
+  if type(net) ~= "table" or not net.sequential then return nil end
   for _, m in ipairs(net) do
     if type(m) ~= "table" then return nil end
     if m.inputs and m.weight and m.activate and not m.pools then
@@ -27,7 +27,7 @@ local function layers_of(net, list)
       local last = list[#list]
       if not last or last.activation ~= C.GAL_IDENTITY then return nil end
       last.activation = codes[m.activation]
-    elseif not m.identity_at_evaluation and not (m.chain and layers_of(m, list)) then
+    elseif not m.identity_at_evaluation and not (m.sequential and layers_of(m, list)) then
       return nil
     end
   end

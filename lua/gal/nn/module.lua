@@ -1,10 +1,9 @@
--- nn/module: the protocol of modules, and what makes its methods for a table that holds tensors and other
--- modules.
+-- nn/module: the protocol of modules, and the methods of tables that hold tensors and other modules.
 --
 -- A module is any table with
---   m(x[, precision]) or m:forward(x[, precision])    the result for the input tensor x; precision "bf16" asks
---                           its convolutions for the faster, coarser product (gal.train's option), and a module
---                           that calls others hands it on to them
+--   m(x[, precision]) or m:forward(x[, precision])
+--                           the result for the input tensor x. precision "bf16" asks convolutions for faster,
+--                           coarser products (an option of gal.train); a module hands it on to those it calls
 --   m:parameters()          a list of its trainable tensors (requires_grad), always in the same order
 --   m:state()               {name = tensor}: everything to be saved, the tensors themselves and not copies
 --   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit
@@ -21,12 +20,15 @@ local Module = {}
 Module.__index = Module
 function Module:__call(...) return self:forward(...) end
 
-local function callable(v) return type(v) == "function" or type(v) == "table" and (getmetatable(v) or {}).__call ~= nil end
+local function callable(v)
+  return type(v) == "function" or type(v) == "table" and (getmetatable(v) or {}).__call ~= nil
+end
 
 --- is_module(v): whether v can be called as one.
 local function is_module(v)
   if type(v) == "function" then return true end
-  return type(v) == "table" and not core.is_tensor(v) and (callable(v) or type(v.forward) == "function") and type(v.parameters) == "function"
+  if type(v) ~= "table" or core.is_tensor(v) then return false end
+  return (callable(v) or type(v.forward) == "function") and type(v.parameters) == "function"
 end
 module.is_module = is_module
 
@@ -42,13 +44,14 @@ local function before(a, b)
   return a < b
 end
 
--- What a module of this library holds, as {name, tensor or module} in a fixed order: positions first, then
--- names.
+-- The contents of a module of this library as {name, tensor or module}, in a fixed order: positions first,
+-- then names.
 local function entries(m)
   local list, names = {}, {}
   for i, child in ipairs(m) do list[i] = { tostring(i), child } end
   for name, value in pairs(m) do
-    if type(name) == "string" and type(value) == "table" and (core.is_tensor(value) or is_module(value)) then names[#names + 1] = name end
+    local part = type(value) == "table" and (core.is_tensor(value) or is_module(value))
+    if type(name) == "string" and part then names[#names + 1] = name end
   end
   table.sort(names, before)
   for _, name in ipairs(names) do list[#list + 1] = { name, m[name] } end
@@ -114,7 +117,9 @@ end
 --- m:load_state(state): copies the tensors of a table as m:state() gives it into m. Every name must be there,
 -- with its shape, and no other.
 function Module:load_state(state)
-  if type(state) ~= "table" then raise("load_state: state is %s, expected a table of tensors by name", errors.kind(state)) end
+  if type(state) ~= "table" then
+    raise("load_state: state is %s, expected a table of tensors by name", errors.kind(state))
+  end
   local used = {}
   load(self, state, "", used)
   for name in pairs(state) do
@@ -138,10 +143,14 @@ end
 --- nn.module{forward = function(self, x) ... end, name = tensor or module, ...}: a module with the other four
 -- methods made for it. Tensors with requires_grad are its parameters, other tensors are saved but not
 -- trained, modules inside bring their own.
---   local scale = nn.module{ s = gal.ones{5}:requires_grad(), forward = function(self, x) return x * self.s
---   end }
+--   local scale = nn.module{
+--     s = gal.ones{5}:requires_grad(),
+--     forward = function(self, x) return x * self.s end,
+--   }
 function module.new(fields)
-  if type(fields) ~= "table" or not callable(fields.forward) then raise("nn.module: forward is missing, expected a function (self, x) -> y") end
+  if type(fields) ~= "table" or not callable(fields.forward) then
+    raise("nn.module: forward is missing, expected a function (self, x) -> y")
+  end
   return setmetatable(fields, Module)
 end
 

@@ -1,5 +1,6 @@
 -- Convolution of images {N, H, W, C} with its gradient. The layer that holds the weights is in nn/conv.lua.
 local ffi = require "ffi"
+local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local memory = require "gal.tensor.memory"
 local shapes = require "gal.tensor.shapes"
@@ -11,9 +12,6 @@ local tracked, into = tape.tracked, tape.into
 
 local conv = {}
 
-local ACTIVATIONS = {
-  identity = C.GAL_IDENTITY, relu = C.GAL_RELU, silu = C.GAL_SILU, gelu = C.GAL_GELU, tanh = C.GAL_TANH,
-}
 local PRECISIONS = { f32 = C.GAL_EXACT, bf16 = C.GAL_BF16 }
 
 -- The sizes {N, h, w, out} before the pool and behind it; raises where x, w and the pool don't fit.
@@ -77,17 +75,15 @@ function conv.conv2d(x, w, b, options)
   live(x, "conv2d", "x")
   live(w, "conv2d", "w")
   if b then live(b, "conv2d", "b") end
-  local activation, padding = ACTIVATIONS[options.activation or "identity"], options.padding or "same"
-  if not activation then
-    raise("conv2d: activation is %s, expected identity, relu, silu, gelu or tanh", kind(options.activation))
-  end
+  local padding = options.padding or "same"
   local precision = PRECISIONS[options.precision or "f32"]
   if not precision then
     raise("conv2d: precision is %s, expected \"f32\" or \"bf16\"", kind(options.precision))
   end
   return conv2d(x, w, b, {
     stride = options.stride or 1, padding = padding == "same" and C.GAL_SAME or padding,
-    activation = activation, pool = options.pool or 1, precision = precision,
+    activation = activations.code("conv2d", options.activation),
+    pool = options.pool or 1, precision = precision,
   })
 end
 

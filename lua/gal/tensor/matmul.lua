@@ -1,12 +1,13 @@
 -- Products with their gradients: matrix times matrix, and the linear layer with its activation.
 local ffi = require "ffi"
+local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local memory = require "gal.tensor.memory"
 local shapes = require "gal.tensor.shapes"
 local tape = require "gal.tensor.tape"
 local untaped = require "gal.tensor.untaped"
 local C = ffi.C
-local raise, check, kind = errors.raise, errors.check, errors.kind
+local raise, check = errors.raise, errors.check
 local like, dense, shaped, view = memory.real_like, memory.dense, memory.real_shaped, memory.view
 local tracked, into = tape.tracked, tape.into
 
@@ -47,10 +48,6 @@ products.matmul = tape.native("matmul", {
   end,
 }, 2)
 
-local ACTIVATIONS = {
-  identity = C.GAL_IDENTITY, relu = C.GAL_RELU, silu = C.GAL_SILU, gelu = C.GAL_GELU, tanh = C.GAL_TANH,
-}
-
 -- t {…, n} as {rows, n}, contiguous.
 local function as_rows(t, n)
   t = dense(t)
@@ -81,15 +78,11 @@ end
 products.linear = tape.native("linear", {
   forward = function(x, w, b, activation)
     local outputs, inputs = linear_sizes(x, w, b)
-    local f = ACTIVATIONS[activation or "identity"]
-    if not f then
-      raise("linear: activation is %s, expected identity, relu, silu, gelu or tanh", kind(activation))
-    end
+    local f = activations.code("linear", activation)
     local rows, sizes, rank = as_rows(x, inputs), shapes.sizes(x), x.h.rank
     sizes[rank - 1] = outputs
     local y = shaped(x, rank, sizes)
-    local bends = activation and activation ~= "identity"
-    local slope = bends and tape.recording(x, w, b) and like(y) or nil
+    local slope = f ~= C.GAL_IDENTITY and tape.recording(x, w, b) and like(y) or nil
     local y_rows, slope_rows = as_rows(y, outputs), slope and as_rows(slope, outputs)
     check(C.gal_linear(y_rows.h, slope and slope_rows.h, rows.h, dense(w).h, b and dense(b).h, f))
     return y, slope
