@@ -129,7 +129,7 @@ function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
 
 -- ---- described and built again ----
 
---- nn.spec(m) --> what nn.build needs to make the module again without its weights: a table that JSON can
+--- nn.spec(m) --> the module without its weights, for nn.build to make it again: a table that JSON can
 -- hold, or nil where the user wrote a part of it.
 function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
 

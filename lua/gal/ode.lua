@@ -23,8 +23,7 @@ function methods.euler(f, t, y, h) return advance(y, h, f(t, y)) end
 
 function methods.midpoint(f, t, y, h) return advance(y, h, f(t + h / 2, advance(y, h / 2, f(t, y)))) end
 
--- The classical rule of fourth order (Hairer, Norsett & Wanner 1993, II.1, table 1.2).
-function methods.rk4(f, t, y, h)
+function methods.rk4(f, t, y, h) -- Hairer, Norsett & Wanner 1993, II.1, table 1.2
   local k1 = f(t, y)
   local k2 = f(t + h / 2, advance(y, h / 2, k1))
   local k3 = f(t + h / 2, advance(y, h / 2, k2))

@@ -9,7 +9,7 @@ local device = {}
 
 local default = host.device
 
---- gal.device() --> the default device's name, where constructors, layers and flows put what they make.
+--- gal.device() --> the default device's name: constructors, layers and flows put their tensors there.
 -- gal.device("cuda") makes that one the default, or raises the reason why it can't be had.
 function device.default(name)
   if name == nil then return default end

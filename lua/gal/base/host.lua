@@ -3,8 +3,8 @@
 local inside, host = pcall(require, "gal.host")
 
 return inside and host or {
-  device = "cpu",                       -- what --device said
-  seed = 0,                             -- what --seed said
+  device = "cpu",                       -- of --device
+  seed = 0,                             -- of --seed
   interactive = false,                  -- whether the prompt runs
   columns = function() return nil end,  -- the terminal's width; nil where output goes to a file or a pipe
 }

@@ -26,7 +26,7 @@ function spelling.names(name, candidates)
   for order, candidate in ipairs(candidates) do
     local given = candidate:lower()
     local d = math.abs(#given - #wanted) <= limit and distance(wanted, given) or math.huge
-    -- "oh" is short for "oh_p50": behind what is one letter away, before what is further.
+    -- "oh" is short for "oh_p50": behind names that are one letter away, before names that are further.
     if #wanted >= 2 and given:sub(1, #wanted) == wanted then d = math.min(d, 1.5) end
     if d <= math.max(limit, 1.5) then
       found[#found + 1] = { name = candidate, distance = d, order = order }

@@ -1,7 +1,7 @@
 -- Tensors as Lua tables {h = gal_tensor *, scope, node, requires, base, version}, and where their memory
 -- lives: making a handle, scopes, staleness, and when Lua has to collect garbage for C's sake.
 --   scope     the scope or program in whose arena it lives, false outside; using it after that closed raises
---   node      what made it, where a gradient may flow back (tape.lua); false for leaves
+--   node      the op and arguments that made it, where a gradient may flow back (tape.lua); false for leaves
 --   requires  a leaf that gradients are wanted of
 --   base      the tensor whose storage a view shares, false for tensors of their own
 --   version   how often the storage was written in place (kept in base for views)
@@ -110,8 +110,8 @@ function M.dense(x)
   return y
 end
 
---- outside(fn, ...): fn's one result; tensors that it makes outlive every open scope. For what the library
--- keeps from one call to the next.
+--- outside(fn, ...): fn's one result; tensors that it makes outlive every open scope. For values that the
+-- library keeps from one call to the next.
 function M.outside(fn, ...)
   C.gal_scope_pause()
   local ok, result = pcall(fn, ...)
@@ -120,7 +120,7 @@ function M.outside(fn, ...)
   return result
 end
 
--- ---- what a tensor is ----
+-- ---- a tensor's type and state ----
 
 local DTYPES = { [0] = "float32", "uint8", "int64", "float64" } -- by gal_dtype
 

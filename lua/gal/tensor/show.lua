@@ -27,7 +27,7 @@ local function matrix_of(x)
   return views.reshape(x, { list[2] and list[1] or 1, list[2] or list[1] or 1 })
 end
 
--- Lines of figures in columns that end below each other; more: what stands behind each row.
+-- Lines of figures in columns that end below each other; more: the mark behind each row.
 local function lines_of(rows, more)
   local widths, lines = {}, {}
   for _, row in ipairs(rows) do

@@ -17,7 +17,7 @@ local live, like, Tensor = memory.live, memory.like, memory.Tensor
 local tape = {}
 local enabled, evaluating, last_id, last_walk = true, false, 0, 0
 
--- ---- what is recorded ----
+-- ---- recording ----
 
 --- tracked(x) --> whether a gradient can flow through x: a tensor that requires one or was made from one that
 -- does, or a list with such a tensor.
@@ -37,7 +37,7 @@ function tape.recording(a, b, c)
   return enabled and (tracked(a) or tracked(b) or tracked(c)) and true
 end
 
--- Values that backward will read must still be what they were: versions are compared then.
+-- backward() reads values of now: the node keeps their versions, which are compared then.
 local function note_versions(node, count)
   for i = 1, count do
     local x = node[i]

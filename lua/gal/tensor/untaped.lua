@@ -71,7 +71,7 @@ end
 
 -- ---- arithmetic ----
 
---- map2(kernel, a, b) --> what a kernel of two arguments, such as C.gal_mul, makes of a and b, broadcast.
+--- map2(kernel, a, b) --> kernel(a, b), broadcast, for a kernel of two arguments such as C.gal_mul.
 local function map2(kernel, a, b)
   local y = untaped.both("backward", a, b)
   check(kernel(y.h, a.h, b.h))
