@@ -7,7 +7,7 @@ local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local known = require("gal.base.options").known
 local C = ffi.C
-local raise, check = errors.raise, errors.check
+local check = errors.check
 
 local images = {}
 local methods, Images = {}, {}

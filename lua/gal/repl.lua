@@ -151,7 +151,7 @@ end
 --- Makes `gal` and `exit` names of the session. Returns the greeting and, if the library can't be loaded,
 -- why.
 function repl.start()
-  local host = require "gal.host"
+  local host = require "gal.base.host"
   local C = require("ffi").C
   rawset(_G, "exit", host.exit)
   local ok, gal = pcall(require, "gal")

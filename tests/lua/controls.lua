@@ -54,7 +54,7 @@ end)
 check.case("too many cells, keys of two lengths and an unknown column are refused", function()
   check.raises(function() exchange.partners(keys, { 20, 20 }) end, "700 galaxies are too few for 400 cells, expected at least 2 in each", true)
   check.raises(function() exchange.partners({ keys[1], keys[2]:narrow(1, 1, 9) }, SLICES) end, "keys%[2%] has 9 values, expected 700", true)
-  check.raises(function() exchange.partners(keys, { 5, 0.5 }) end, "slices%[2%] is 0.5, expected a whole number of at least 1", true)
+  check.raises(function() exchange.partners(keys, { 5, 0.5 }) end, "slices%[2%] is 0.5, expected an integer of at least 1", true)
   check.raises(function() exchange.exchanged(data.arrays(keys[1], keys[1]:reshape { N, 1 }, { context = { "a" } }), { "b" }, { 2 }) end, "no column 'b' in the context, expected of a", true)
 end)
 

@@ -19,7 +19,8 @@
 --   suspects        sentences on values that may stand for missing ones
 local describe = require "gal.data.describe"
 local path = require "gal.base.path"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 local split = require "gal.data.split"
 
 local survey = { losses = describe.losses, describe = describe.describe }
@@ -56,9 +57,7 @@ end
 
 --- survey:thin(n): at most n galaxies, spread evenly over the survey, as a survey.
 function survey:thin(n)
-  if type(n) ~= "number" or n < 1 or n % 1 ~= 0 then
-    raise("the number of galaxies is %s, expected a whole number of at least 1", tostring(n))
-  end
+  errors.integer("thin", "n", n, 1)
   local positions, all = {}, #self.ids
   n = math.min(n, all)
   for i = 1, n do positions[i] = math.floor((i - 1) * all / n) + 1 end

@@ -5,7 +5,6 @@ local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
-local arguments = require "gal.base.options"
 local sets = require "gal.images"
 local raise, check = errors.raise, errors.check
 

@@ -1,7 +1,6 @@
 -- flow/tiles: what draws and densities share. Work of any size goes in tiles of galaxies and draws, so that
 -- memory for it does not grow with either; beside that the features of a tile's galaxies, the units of
 -- densities, the options, and progress.
-local C = require("ffi").C
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"

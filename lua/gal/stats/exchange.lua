@@ -2,7 +2,8 @@
 -- in what the model knows anyway, such as magnitude and colour: the image is as bright and as blue as before
 -- and tells nothing else of its galaxy. A gain that remains does not come from the images.
 local host = require "gal.stats.host"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 local exchange = {}
 
@@ -36,10 +37,8 @@ function exchange.partners(keys, slices, rng)
     if key:size(1) ~= n then
       raise("partners: keys[%d] has %d values, expected %d as keys[1] has", i, key:size(1), n)
     end
-    if type(slices[i]) ~= "number" or slices[i] < 1 or slices[i] % 1 ~= 0 then
-      raise("partners: slices[%d] is %s, expected a whole number of at least 1", i, tostring(slices[i]))
-    end
-    values[i], count = host.read(key), count * slices[i]
+    values[i] = host.read(key)
+    count = count * errors.integer("partners", ("slices[%d]"):format(i), slices[i], 1)
   end
   if n < 2 * count then
     raise("partners: %d galaxies are too few for %d cells, expected at least 2 in each", n, count)
