@@ -34,10 +34,15 @@ function values.new(shape, dtype, device)
 end
 
 local DEVICE_ONLY = { "device" }
+-- The device that options name, else the default.
+local function device_for(op, options)
+  return options ~= nil and known(op, options, DEVICE_ONLY).device or default_device()
+end
+
 local function filled(op, shape, value, options)
-  options = known(op, options, DEVICE_ONLY)
+  local device = device_for(op, options)
   local sizes, rank = shapes.from(op, shape)
-  local y = memory.create(0, rank, sizes, options.device or default_device())
+  local y = memory.create(0, rank, sizes, device)
   check(C.gal_fill(y.h, value))
   return y
 end
@@ -65,10 +70,10 @@ function values.arange(first, last, step, options)
   number("arange", "last", last)
   number("arange", "step", step)
   if step == 0 then raise("arange: step is 0, expected another number") end
-  options = known("arange", options, DEVICE_ONLY)
+  local device = device_for("arange", options)
   -- (1 - 0) / 0.1 falls short of 10 by rounding alone; a billionth of a step is forgiven.
   local count = math.max(0, math.floor((last - first) / step + 1e-9) + 1)
-  local y = memory.create(0, 1, shapes.new(count), options.device or default_device())
+  local y = memory.create(0, 1, shapes.new(count), device)
   check(C.gal_arange(y.h, first, step))
   return y
 end
@@ -150,9 +155,9 @@ end
 function values.tensor(data, shape, options)
   local named = type(shape) == "table" and shape[1] == nil and next(shape) ~= nil
   if options == nil and named then shape, options = nil, shape end
-  options = known("tensor", options, DEVICE_ONLY)
+  local device = device_for("tensor", options)
   local flat, found = parse("tensor", data, shape)
-  return from_list("tensor", flat, found, 0, options.device or default_device(), 0)
+  return from_list("tensor", flat, found, 0, device, 0)
 end
 
 --- int64(shape, list[, device[, outside]]) --> an int64 tensor from a flat list of integers or int64 cdata,
