@@ -9,11 +9,11 @@ version=$("$format" --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\
 case $version in
   1[4-9]) ;;
   '') echo "format.sh: no clang-format here"; exit 77 ;;
-  *) echo "format.sh: clang-format $version, expected 14 to 19 (.clang-format says why)"; exit 77 ;;
+  *) echo "format.sh: clang-format $version, expected 14 to 19: .clang-format says why"; exit 77 ;;
 esac
-if printf 'int  a;\n' | "$format" --style=file --dry-run -Werror --assume-filename=runtime/a.c 2>/dev/null; then
+check="$format --style=file --dry-run -Werror"
+if printf 'int  a;\n' | $check --assume-filename=runtime/a.c 2>/dev/null; then
   echo "format.sh: $format passes a line that breaks the layout" >&2
   exit 1
 fi
-find runtime tests cuda \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) -print0 2>/dev/null |
-  xargs -0 "$format" --style=file --dry-run -Werror
+find runtime tests cuda -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null | xargs $check

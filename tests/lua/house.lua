@@ -1,6 +1,7 @@
--- The house's rules, read from the sources: functions, files and lines of a readable size; modules that scripts
--- `require`; citations that lead somewhere; includes and requires that run one way. Every rule is tried on a bad
--- example first. `../build/galrun lua/house.lua summary`, in tests/, prints what is left to mend, file by file.
+-- The house's rules, read from the sources: functions, files and lines of a readable size; modules that
+-- scripts `require`; citations that lead somewhere; includes and requires that run one way. Every rule is
+-- tried on bad examples first. In tests/, `../build/galrun lua/house.lua summary` counts the breaches by file,
+-- and a rule's name in the place of "summary" lists them.
 local check = dofile "lua/lib/check.lua"
 local source = dofile "lua/lib/source.lua"
 
@@ -51,13 +52,16 @@ function rules.function_length(_, path, text, report)
   if not fine then return report(1, "can't be scanned: " .. found) end
   for _, f in ipairs(found) do
     local length = f.last - f.first + 1
-    if length > FUNCTION then report(f.first, ("%s has %d lines, at most %d"):format(f.name, length, FUNCTION)) end
+    if length > FUNCTION then
+      report(f.first, ("%s has %d lines, at most %d"):format(f.name, length, FUNCTION))
+    end
   end
 end
 
 --- A line of C, Lua, CMake or shell has at most 110 characters.
 function rules.width(_, path, text, report)
-  if not (is_program(path) or path:match "%.sh$" or path:match "%.cmake$" or path:match "CMakeLists%.txt$") then return end
+  local script = path:match "%.sh$" or path:match "%.cmake$" or path:match "CMakeLists%.txt$"
+  if not (script or is_program(path)) then return end
   for number, line in ipairs(source.lines(text)) do
     local width = source.width(line)
     if width > WIDTH then report(number, ("%d characters, at most %d"):format(width, WIDTH)) end
@@ -75,9 +79,10 @@ end
 --- A file that opens with a name ("conv.c: ...", "nn/conv: ...") opens with its own.
 function rules.head(_, path, text, report)
   local first = text:match "^[^\n]*"
-  local name = first:match "^/%* ([%w_/.]+%.%a+): " or (path:match "^lua/" and first:match "^%-%- ([%l%d_/]+): ")
+  local module = path:match "^lua/(.*)%.lua$"
+  local name = first:match(module and "^%-%- ([%l%d_/]+): " or "^/%* ([%w_/.]+%.%a+): ")
   if not name then return end
-  local own = "/" .. (path:match "^lua/" and path:gsub("%.lua$", ""):gsub("/init$", "") or path)
+  local own = "/" .. (module and module:gsub("/init$", "") or path)
   if own:sub(-#name - 1) ~= "/" .. name then report(1, "opens with the name " .. name) end
 end
 
@@ -109,13 +114,14 @@ function rules.include(house, path, text, report)
   end
 end
 
---- Each required module of gal is there; base requires base and the host alone; the library requires no experiment.
+--- Each required module of gal is there; base requires only base and the host; the library runs no experiment.
 function rules.require(house, path, text, report)
   if source.language(path) ~= "lua" then return end
   for number, line in ipairs(source.lines(text)) do
     for name in line:gmatch "require%s*%(?%s*[\"'](gal[%w_.]*)[\"']" do
       local file = "lua/" .. name:gsub("%.", "/")
-      if name ~= "gal.host" and not (house.files[file .. ".lua"] or house.files[file .. "/init.lua"]) then
+      local there = house.files[file .. ".lua"] or house.files[file .. "/init.lua"] or name == "gal.host"
+      if not there then
         report(number, "there is no module " .. name)
       end
       if path:match "^lua/gal/base/" and not (name:match "^gal%.base%." or name == "gal.host") then
@@ -172,12 +178,14 @@ end
 local function of_lines(count) return ("x = 1\n"):rep(count) end
 
 check.case("files that are too long are found, tests from 551 lines on", function()
-  finds("file_length", { ["lua/a.lua"] = of_lines(450), ["tests/lua/a.lua"] = of_lines(550), ["a.md"] = of_lines(900) }, {})
-  finds("file_length", { ["lua/a.lua"] = of_lines(451), ["tests/c/a.c"] = of_lines(551) },
+  local house = { ["lua/a.lua"] = of_lines(450), ["tests/c/a.c"] = of_lines(550), ["a.md"] = of_lines(900) }
+  finds("file_length", house, {})
+  house["lua/a.lua"], house["tests/c/a.c"] = of_lines(451), of_lines(551)
+  finds("file_length", house,
     { "lua/a.lua:451: 451 lines, at most 450", "tests/c/a.c:551: 551 lines, at most 550" })
 end)
 
-check.case("Lua functions that are too long are found, whatever their strings, comments and blocks say", function()
+check.case("Lua functions that are too long are found, whatever strings, comments and blocks say", function()
   local blocks = [=[
 local function long(a)
   for i = 1, 2 do if a then repeat a = nil until a end end -- end end
@@ -194,27 +202,37 @@ local function long(a)
 end)
 
 check.case("C functions that are too long are found, and only functions", function()
-  local open = "#define PAIR(a) \\\n    { a, a }\n\nstatic int long_one(int a,\n                    int b)\n{\n    /* }\n} */\n"
+  local open = [[
+#define PAIR(a) \
+    { a, a }
+
+static int long_one(int a,
+                    int b)
+{
+    /* }
+} */
+]]
   local function body(count) return open .. ("    a = '}';\n"):rep(count) .. "}\n" end
   finds("function_length", { ["a.c"] = body(54), ["b.h"] = "struct s {\n" .. of_lines(99) .. "};\n" }, {})
   finds("function_length", { ["a.c"] = body(55) }, { "a.c:4: long_one has 61 lines, at most 60" })
-  finds("function_length", { ["a.c"] = open }, { "a.c:1: can't be scanned: line 4: a function without its closing brace" })
+  finds("function_length", { ["a.c"] = open },
+    { "a.c:1: can't be scanned: line 4: a function without its closing brace" })
 end)
 
 check.case("long lines are found by their characters, not their bytes", function()
   local fine, long = ("σ"):rep(110), ("é"):rep(111)
   finds("width", { ["a.c"] = fine .. "\n", ["lua/a.lua"] = fine, ["README.md"] = long, ["a.py"] = long }, {})
-  local sentence = ": 111 characters, at most 110"
-  finds("width", { ["CMakeLists.txt"] = long, ["a.c"] = "\n" .. long, ["a.cmake"] = long, ["a.lua"] = long, ["a.sh"] = long },
-    { "CMakeLists.txt:1" .. sentence, "a.c:2" .. sentence, "a.cmake:1" .. sentence, "a.lua:1" .. sentence, "a.sh:1" .. sentence })
+  for _, path in ipairs { "CMakeLists.txt", "a.c", "a.h", "a.cmake", "a.lua", "a.sh" } do
+    finds("width", { [path] = "\n" .. long }, { path .. ":2: 111 characters, at most 110" })
+  end
 end)
 
 check.case("citations that lead nowhere are found, in comments and READMEs", function()
   local house = {
-    ["runtime/cpu/fast/conv.c"] = "/* cpu/fast/conv.c, fast/conv.h, conv.c; see lua.h, https://a.org/x.md, NAME.c */\n#include <lua.h>\n",
-    ["runtime/cpu/fast/conv.h"] = "// tests/golden, tests/c/NAME.c, golden/galrun.*, cutouts/<id>.jpg, x.c\n",
+    ["runtime/cpu/fast/conv.c"] = "/* cpu/fast/conv.c, conv.h, lua.h; https://a.org/x.md */\n#include <lua.h>",
+    ["runtime/cpu/fast/conv.h"] = "// tests/golden, tests/c/NAME.c, golden/galrun.*, cutouts/<id>.jpg, x.c",
     ["tests/golden/a.npy"] = "", ["tests/golden/galrun.csv"] = "",
-    ["lua/gal/a.lua"] = "local s = 'runtime/none.c'\n-- self.h, data/a-b, \"b.lua:1\", README.md, lua/gal/a, ../gal/a.lua\n",
+    ["lua/gal/a.lua"] = "local s = 'runtime/none.c'\n-- self.h, a/b, \"b.lua:1\", README.md, ../gal/a.lua\n",
     ["README.md"] = "[tests](tests/golden) and runtime/cpu/fast/conv.c.",
   }
   finds("citation", house, {})
@@ -223,26 +241,42 @@ check.case("citations that lead nowhere are found, in comments and READMEs", fun
   house["third_party/setup.sh"] = "echo runtime/none # third_party/none\n"
   house["README.md"] = "[design](none.md) `lua/gal/b.lua`\n"
   finds("citation", house, {
-    "README.md:1: none.md is not in the tree", "README.md:1: lua/gal/b.lua is not in the tree",
-    "lua/gal/a.lua:1: nn/none.lua is not in the tree", "lua/gal/a.lua:2: tests/golden/b.npy is not in the tree",
-    "runtime/cpu/fast/conv.c:1: fast/none.c is not in the tree", "runtime/cpu/fast/conv.c:2: none.h is not in the tree",
-    "runtime/cpu/fast/conv.c:2: runtime/none is not in the tree", "third_party/setup.sh:1: third_party/none is not in the tree",
+    "README.md:1: none.md is not in the tree",
+    "README.md:1: lua/gal/b.lua is not in the tree",
+    "lua/gal/a.lua:1: nn/none.lua is not in the tree",
+    "lua/gal/a.lua:2: tests/golden/b.npy is not in the tree",
+    "runtime/cpu/fast/conv.c:1: fast/none.c is not in the tree",
+    "runtime/cpu/fast/conv.c:2: none.h is not in the tree",
+    "runtime/cpu/fast/conv.c:2: runtime/none is not in the tree",
+    "third_party/setup.sh:1: third_party/none is not in the tree",
   })
 end)
 
 check.case("files that open with another file's name are found", function()
-  finds("head", { ["runtime/cpu/conv.c"] = "/* cpu/conv.c: loops */", ["lua/gal/nn/conv.lua"] = "-- nn/conv: layers",
-    ["lua/gal/tensor/init.lua"] = "-- tensor: values", ["runtime/a.h"] = "/* A file: without a name. */",
-    ["lua/gal/base/path.lua"] = "-- Paths: folders and files" }, {})
-  finds("head", { ["runtime/cpu/pool.c"] = "/* conv.c: loops */", ["lua/gal/nn/conv.lua"] = "-- nn/image: layers" },
-    { "lua/gal/nn/conv.lua:1: opens with the name nn/image", "runtime/cpu/pool.c:1: opens with the name conv.c" })
+  local house = {
+    ["lua/gal/base/path.lua"] = "-- Paths: folders and files",
+    ["lua/gal/nn/conv.lua"] = "-- nn/conv: layers",
+    ["lua/gal/tensor/init.lua"] = "-- tensor: values",
+    ["runtime/a.h"] = "/* A file: without a name. */",
+    ["runtime/cpu/pool.c"] = "/* cpu/pool.c: loops */",
+  }
+  finds("head", house, {})
+  house["lua/gal/nn/conv.lua"], house["runtime/cpu/pool.c"] = "-- nn/image: layers", "/* conv.c: loops */"
+  finds("head", house, {
+    "lua/gal/nn/conv.lua:1: opens with the name nn/image",
+    "runtime/cpu/pool.c:1: opens with the name conv.c",
+  })
 end)
 
 check.case("includes against the arrows are found", function()
   local house = {
-    ["runtime/host/main.c"] = '#include <lua.h>\n#include "io/io.h"\n', ["runtime/io/io.h"] = '#include "core/core.h"\n',
-    ["runtime/core/core.h"] = "", ["runtime/mock/fast/flux.h"] = '#include "cpu/cpu.h"\n', ["runtime/cpu/cpu.h"] = "",
-    ["runtime/cpu/fast/io.c"] = '#include "io.h"\n', ["runtime/cpu/fast/io.h"] = "",
+    ["runtime/host/main.c"] = '#include <lua.h>\n#include "io/io.h"\n',
+    ["runtime/io/io.h"] = '#include "core/core.h"\n',
+    ["runtime/core/core.h"] = "",
+    ["runtime/mock/fast/flux.h"] = '#include "cpu/cpu.h"\n',
+    ["runtime/cpu/cpu.h"] = "",
+    ["runtime/cpu/fast/io.c"] = '#include "io.h"\n',
+    ["runtime/cpu/fast/io.h"] = "",
   }
   finds("include", house, {})
   house["runtime/cpu/cpu.c"] = '#include "../mock/fast/flux.h"\n'
@@ -257,15 +291,21 @@ end)
 
 check.case("requires against the arrows, and of modules that are not there, are found", function()
   local function requires(name) return 'local m = require("' .. name .. '")\n' end
-  local house = { ["lua/gal/init.lua"] = "", ["lua/gal/base/a.lua"] = requires "gal.base.b" .. requires "gal.host",
-    ["lua/gal/base/b.lua"] = requires "ffi", ["lua/gal/a.lua"] = requires "gal" .. requires "gal.base.a" }
+  local house = {
+    ["lua/gal/init.lua"] = "",
+    ["lua/gal/base/a.lua"] = requires "gal.base.b" .. requires "gal.host",
+    ["lua/gal/base/b.lua"] = requires "ffi",
+    ["lua/gal/a.lua"] = requires "gal" .. requires "gal.base.a",
+  }
   finds("require", house, {})
   house["lua/gal/base/b.lua"] = requires "gal.a"
   house["lua/gal/a.lua"] = requires "gal.none" .. requires "experiments.quickstart"
   house["experiments/quickstart.lua"] = requires "gal.base"
   finds("require", house, {
-    "experiments/quickstart.lua:1: there is no module gal.base", "lua/gal/a.lua:1: there is no module gal.none",
-    "lua/gal/a.lua:2: the library runs an experiment", "lua/gal/base/b.lua:1: base requires gal.a",
+    "experiments/quickstart.lua:1: there is no module gal.base",
+    "lua/gal/a.lua:1: there is no module gal.none",
+    "lua/gal/a.lua:2: the library runs an experiment",
+    "lua/gal/base/b.lua:1: base requires gal.a",
   })
 end)
 
@@ -294,16 +334,18 @@ for _, name in ipairs(names) do
 end
 
 check.case("every module that scripts require is there", function()
-  for name in ([[gal gal.nn gal.optim gal.flow gal.train gal.data gal.cli gal.plot gal.metrics gal.ode gal.survey
-    gal.table gal.images gal.repl gal.mock]]):gmatch "%S+" do
+  local modules = [[gal gal.nn gal.optim gal.flow gal.train gal.data gal.cli gal.plot gal.metrics gal.ode
+    gal.survey gal.table gal.images gal.repl gal.mock]]
+  for name in modules:gmatch "%S+" do
     check.equal(type(require(name)), "table", name)
   end
 end)
 
 check.case("every field of gal is there", function()
   local gal = require "gal"
-  for name in ([[tensor zeros ones full arange rand randn rng default_rng cat kde_log_density no_grad scope program
-    memory device has is_tensor load save table]]):gmatch "%S+" do
+  local functions = [[tensor zeros ones full arange rand randn rng default_rng cat kde_log_density no_grad
+    scope program memory device has is_tensor load save table]]
+  for name in functions:gmatch "%S+" do
     check.equal(type(gal[name]), "function", "gal." .. name)
   end
   check.equal(tostring(gal.interrupted), "interrupted", "gal.interrupted")

@@ -1,5 +1,5 @@
--- Reads source text as the house's rules need it (tests/lua/house.lua): the tree's files, a language's comments
--- apart from its code and strings, the length of each function, the paths that a text cites.
+-- Reads source text as the house's rules need it (tests/lua/house.lua): the tree's files, a language's
+-- comments apart from its code and strings, the length of each function, the paths that a text cites.
 local source = {}
 
 -- ---- files ----
@@ -20,11 +20,12 @@ local function lines_of(command)
   return list
 end
 
---- The tree's files as sorted paths below root: what git has or would add, where root is a checkout's top; else
--- all but build folders and hidden folders.
+--- The tree's files as sorted paths below root: what git has or would add, where root is a checkout; else all
+-- but build folders and hidden folders.
 function source.files(root)
   local here = "cd '" .. root .. "' && "
-  local list = lines_of(here .. "[ -e .git ] && git ls-files --cached --others --exclude-standard 2>/dev/null")
+  local tracked = "git ls-files --cached --others --exclude-standard 2>/dev/null"
+  local list = lines_of(here .. "[ -e .git ] && " .. tracked)
   if #list == 0 then
     local skipped = "\\( -name 'build*' -o -name '.?*' -o -name runs -o -name __pycache__ \\)"
     list = lines_of(here .. "find . -type d " .. skipped .. " -prune -o -type f -print | sed 's|^\\./||'")
@@ -52,8 +53,8 @@ end
 
 -- ---- languages ----
 
---- Which comments and functions a path's text has: "c", "lua", "shell" (also CMake's and Python's), "text"; nil
--- for what is no source.
+--- Which comments and functions a path's text has: "c", "lua", "shell" (also CMake's and Python's), "text";
+-- nil for what is no source.
 function source.language(path)
   local ending = path:match "%.(%w+)$"
   if path:match "CMakeLists%.txt$" then return "shell" end
@@ -112,8 +113,8 @@ local rules = {
 
 local function blank(text) return (text:gsub("[^\n]", " ")) end
 
---- code, comments: the text with comments and strings blanked, and with all but comments blanked; both keep every
--- line where it was. A language of "text" is all comment.
+--- code, comments: the text with comments and strings blanked, and the text with all but comments blanked.
+-- Both keep every line where it was. A language of "text" is all comment.
 function source.separate(text, language)
   if language == "text" then return blank(text), text end
   local rule, code, comments, at = rules[language], {}, {}, 1
@@ -137,22 +138,24 @@ end
 local opens = { ["function"] = true, ["if"] = true, ["do"] = true, ["repeat"] = true }
 local closes = { ["end"] = true, ["until"] = true }
 
---- The functions of a Lua text as a list of {name, first, last}, lines of `function` and its `end`. Errors where
--- blocks and ends don't balance.
+local function name_of(line, at)
+  return line:match("^function%s+([%w_.:]+)", at) or line:match "([%w_.]+)%s*=%s*function" or "function"
+end
+
+--- The functions of a Lua text as a list of {name, first, last}, the lines of `function` and of its `end`.
+-- Raises where blocks and ends don't balance.
 function source.lua_functions(text)
   local code = source.separate(text, "lua")
   local found, stack = {}, {}
   for number, line in ipairs(source.lines(code)) do
     for at, word in line:gmatch "()([%a_][%w_]*)" do
       if opens[word] then
-        local name = word == "function" and (line:match("^%s*([%w_.:]+)", at + 8) or line:match "([%w_.]+)%s*=%s*function"
-          or "function")
-        stack[#stack + 1] = { name = name, first = number, is_function = word == "function" }
+        stack[#stack + 1] = { name = word == "function" and name_of(line, at), first = number }
       elseif closes[word] then
         local block = table.remove(stack)
         if not block then error(("line %d: an `%s` that closes nothing"):format(number, word), 0) end
         block.last = number
-        if block.is_function then found[#found + 1] = block end
+        if block.name then found[#found + 1] = block end
       end
     end
   end
@@ -160,8 +163,8 @@ function source.lua_functions(text)
   return found
 end
 
---- The functions of a clang-formatted C text, as lua_functions: from the declaration's first line to the brace in
--- the first column.
+--- The functions of a clang-formatted C text, as lua_functions gives them: from the declaration's first line
+-- to the closing brace in the first column.
 function source.c_functions(text)
   local code = source.separate(text, "c")
   local lines, found, open = source.lines(code), {}, nil
@@ -185,9 +188,9 @@ end
 
 -- ---- citations ----
 
---- What a tree holds, for `source.lost`: known[name] is true for each path, each folder, and each ending of either
--- that starts at a folder's or file's name ("fast/conv.c", "conv.c"); top[name] for the folders at the top;
--- foreign[name] for the headers of other libraries, which `texts` includes.
+--- What a tree holds, for `source.lost`: known[name] is true for each path, each folder, and each ending of
+-- either that starts at a folder's or file's name ("fast/conv.c", "conv.c"); top[name] for the folders at the
+-- top; foreign[name] for the headers of other libraries, which `texts` includes.
 function source.index(paths, texts)
   local index = { known = {}, top = {}, foreign = {} }
   for _, path in ipairs(paths) do
@@ -211,35 +214,39 @@ function source.index(paths, texts)
   return index
 end
 
-local documents = { c = true, h = true, cu = true, cuh = true, lua = true, md = true, sh = true, cmake = true, py = true }
+local documents = {
+  c = true, h = true, cu = true, cuh = true, lua = true, md = true, sh = true, cmake = true, py = true,
+}
 
--- Whether a word of a comment names a file or folder of this tree: a path from the top, or a document by its name
--- with or without folders. NAME.c stands for any name, x.c for a field, lua.h belongs to somebody else.
+-- Whether a word of a comment names a file or folder of this tree: a path from the top, or a document by its
+-- name, with or without folders. NAME.c stands for any name, x.c for a field; lua.h belongs to somebody else.
 local function citation(word, language, index)
   local stem, ending = word:match "([^/]*)%.(%w+)$"
-  if index.top[word:match "^([^/]+)/." or "none"] then return not word:match "%f[%w]%u+%f[^%w_]%.?%l*$" end
+  local top = word:match "^([^/]+)/."
+  if index.top[top] then return ending == "md" or not word:match "/%u+%.?%l*$" end
   if not documents[ending] or index.foreign[stem .. "." .. ending] then return false end
   if ending ~= "md" and stem:match "^%u*$" then return false end
   if word:match "/" then return true end
   return not stem:match "%." and (#ending > 1 or language ~= "lua" and #stem > 1)
 end
 
--- The words of a comment's line that can be citations, without the dots that end a sentence. Webs' addresses and
--- names with placeholders (NAME.c, galrun.*, <id>.jpg, "name.lua:12") are none.
+-- The words of a comment's line that can be citations, without the dots that end a sentence. Web addresses
+-- and names with placeholders (galrun.*, <id>.jpg) or in quotes ("name.lua:12") are none.
 local function cited_words(line)
   local words, seen = {}, {}
   line = line:gsub("%a+://[^%s)>]+", "")
   for from, word, to in line:gmatch "()([%w_./-]+)()" do
     local around = line:sub(from - 1, from - 1) .. line:sub(to, to)
     word = word:gsub("[./-]+$", "")
-    if not seen[word] and not around:match '[*<>{}$~\\"]' and not word:match "^/" then words[#words + 1] = word end
+    local partial = around:match '[*<>{}$~\\"]' or word:match "^/"
+    if not seen[word] and not partial then words[#words + 1] = word end
     seen[word] = true
   end
   return words
 end
 
---- The paths that a text's comments cite and the tree does not have, as a list of {line, word}. A path is resolved
--- against the whole tree, and against the folder of the text.
+--- The paths that a text's comments cite and the tree does not have, as a list of {line, word}. A path is
+-- resolved against the whole tree, and against the folder of the text.
 function source.lost(path, text, index)
   local language, lost = source.language(path), {}
   local _, comments = source.separate(text, language)
@@ -248,7 +255,9 @@ function source.lost(path, text, index)
     for _, word in ipairs(cited_words(line)) do
       local name = word:gsub("^[./]+/", "")
       local there = index.known[name] or index.known[beside .. name] or index.known[name .. ".lua"]
-      if not there and citation(name, language, index) then lost[#lost + 1] = { line = number, word = word } end
+      if not there and citation(name, language, index) then
+        lost[#lost + 1] = { line = number, word = word }
+      end
     end
   end
   return lost
