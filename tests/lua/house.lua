@@ -1,6 +1,6 @@
 -- The house's rules, read from the sources: functions, files and lines of a readable size; modules that
 -- scripts `require`; citations that lead somewhere; includes and requires that run one way. Every rule is
--- tried on bad examples first. In tests/, `../build/galrun lua/house.lua summary` counts the breaches by file,
+-- tried on bad examples first. In tests/, `../build/galrun lua/house.lua summary` counts breaches by file,
 -- and a rule's name in the place of "summary" lists them.
 local check = dofile "lua/lib/check.lua"
 local source = dofile "lua/lib/source.lua"
@@ -114,7 +114,7 @@ function rules.include(house, path, text, report)
   end
 end
 
---- Each required module of gal is there; base requires only base and the host; the library runs no experiment.
+--- A required module of gal is there; base requires only base and the host; the library runs no experiment.
 function rules.require(house, path, text, report)
   if source.language(path) ~= "lua" then return end
   for number, line in ipairs(source.lines(text)) do
@@ -230,7 +230,7 @@ end)
 check.case("citations that lead nowhere are found, in comments and READMEs", function()
   local house = {
     ["runtime/cpu/fast/conv.c"] = "/* cpu/fast/conv.c, conv.h, lua.h; https://a.org/x.md */\n#include <lua.h>",
-    ["runtime/cpu/fast/conv.h"] = "// tests/golden, tests/c/NAME.c, golden/galrun.*, cutouts/<id>.jpg, x.c",
+    ["runtime/cpu/fast/conv.h"] = "// tests/golden, tests/c/NAME.c, golden/galrun.*, images/<id>.jpg, x.c",
     ["tests/golden/a.npy"] = "", ["tests/golden/galrun.csv"] = "",
     ["lua/gal/a.lua"] = "local s = 'runtime/none.c'\n-- self.h, a/b, \"b.lua:1\", README.md, ../gal/a.lua\n",
     ["README.md"] = "[tests](tests/golden) and runtime/cpu/fast/conv.c.",
