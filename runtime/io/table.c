@@ -318,8 +318,8 @@ gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k)
     c = &table->column[i];
     if (c->type == GAL_COLUMN_F64) {
         status = integer_at(&value, &missing, table, c, k);
-        if (!status)
-            snprintf(table->scratch, sizeof table->scratch, missing ? "" : "%lld", (long long)value);
+        if (!status && !missing)
+            snprintf(table->scratch, sizeof table->scratch, "%lld", (long long)value);
     }
     if (!status && **out == 0)
         status = gal_fail(GAL_VALUE, "%s: column \"%s\" has no value in %s, expected an id", table->path,

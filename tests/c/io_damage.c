@@ -207,7 +207,7 @@ static void test_truncations(const char *golden, const char *name, reader *read,
     const char *path = in_folder(name);
     char *bytes = copy_of(golden, path, read, &n);
     for (int64_t m = n - 1; m >= 0; m--) {
-        gal_status status;
+        gal_status status = GAL_OK;
         if (truncate(path, m) != 0 || !answers(read, path, &status))
             wrong = m;
         if (status == GAL_OK && m < needed)
@@ -264,7 +264,7 @@ static void test_random(const char *golden, const char *name, reader *read)
         state ^= state << 17;
         int64_t k = (int64_t)(state >> 16) % n;
         char other = (char)(bytes[k] ^ (1 + (state & 0xffff) % 255));
-        gal_status status;
+        gal_status status = GAL_OK;
         if (pwrite(fd, &other, 1, k) != 1 || !answers(read, path, &status)) {
             wrong = k;
             became = (unsigned char)other;

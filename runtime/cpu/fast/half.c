@@ -6,15 +6,19 @@
 #include "transpose.h"
 
 #if VL == 16
+#include <cpuid.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Linux lets a process use the tiles' registers once it has asked (arch/x86: ARCH_REQ_XCOMP_PERM, feature
- * 18). */
+/* The processor has tiles (CPUID's leaf 7, register d: bit 24) and multiplies bfloat16 with them (bit 22),
+ * and Linux lets this process use their registers, as it does once asked (arch/x86: ARCH_REQ_XCOMP_PERM,
+ * feature 18). */
 static int amx_is_granted(void)
 {
-    return __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+    unsigned a, b, c, d;
+    int has = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 5) == 5;
+    return has && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 }
 
 half_way FAST(half)(void)

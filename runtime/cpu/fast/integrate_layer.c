@@ -120,7 +120,7 @@ static void product(const integrate_layer *l, const integrate_tile *t, int vecs,
 /* At each column x of the column that holds its row. */
 INLINE vec spread(vec x, ivec row_of)
 {
-    return __builtin_shuffle(x, row_of);
+    return pick(x, row_of);
 }
 
 #if VL == 16

@@ -16,12 +16,12 @@ INLINE void transpose(vec *r)
 #endif
 #define LOW(l) (STEP & (l) ? VL - STEP + (l) : (l))
 #define HIGH(l) (STEP & (l) ? VL + (l) : STEP + (l))
-#define ROUND()                                                                      \
-    for (int i = 0; i < VL; i++)                                                     \
-        if (!(i & STEP)) {                                                           \
-            vec low = __builtin_shuffle(r[i], r[i + STEP], (ivec){LANES(LOW)});      \
-            r[i + STEP] = __builtin_shuffle(r[i], r[i + STEP], (ivec){LANES(HIGH)}); \
-            r[i] = low;                                                              \
+#define ROUND()                                                    \
+    for (int i = 0; i < VL; i++)                                   \
+        if (!(i & STEP)) {                                         \
+            vec low = SHUFFLE(r[i], r[i + STEP], LANES(LOW));      \
+            r[i + STEP] = SHUFFLE(r[i], r[i + STEP], LANES(HIGH)); \
+            r[i] = low;                                            \
         }
 #if VL == 16
 #define STEP 8

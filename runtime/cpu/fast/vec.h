@@ -33,6 +33,28 @@ INLINE void store(float *p, vec v)
     *(loose_vec *)p = v;
 }
 
+/* Lane l of SHUFFLE(a, b, ...) is lane k of a and b side by side, k the l-th of the constants; lane l of
+ * pick(x, k) is lane k[l] of x. */
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+INLINE vec pick(vec x, ivec k)
+{
+#if VL == 16
+    return (vec)_mm512_permutexvar_ps((__m512i)k, (__m512)x);
+#elif VL == 8
+    return (vec)_mm256_permutevar8x32_ps((__m256)x, (__m256i)k);
+#else
+    return (vec){x[k[0] & 3], x[k[1] & 3], x[k[2] & 3], x[k[3] & 3]};
+#endif
+}
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+INLINE vec pick(vec x, ivec k)
+{
+    return __builtin_shuffle(x, k);
+}
+#endif
+
 #if VL == 16
 
 INLINE vec splat(float x)
