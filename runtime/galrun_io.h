@@ -47,7 +47,11 @@ GAL_API void gal_lock_release(gal_lock *lock); /* NULL does nothing */
  * length. dtypes: uint8 and bool give GAL_U8; 32- and 64-bit integers GAL_I64; int8, int16, uint16 and every
  * float GAL_F32. */
 typedef struct gal_arrays gal_arrays;
-/* The end of the name says which format it is. */
+/* What a file of this name holds, by its ending. */
+enum { GAL_HOLDS_NONE = 0, GAL_HOLDS_ONE, GAL_HOLDS_NAMED, GAL_HOLDS_METADATA };
+GAL_API int gal_arrays_holds(const char *path);
+/* ".npy, .npz or .safetensors": the endings that there are. */
+GAL_API const char *gal_arrays_endings(void);
 GAL_API gal_status gal_arrays_open(gal_arrays **out, const char *path);
 GAL_API void gal_arrays_free(gal_arrays *arrays); /* NULL does nothing */
 GAL_API int64_t gal_arrays_count(const gal_arrays *arrays);
@@ -63,10 +67,15 @@ GAL_API gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int6
 GAL_API int64_t gal_arrays_metadata(const gal_arrays *arrays);
 GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i);
 GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t i);
-/* One tensor of any strides, on any device, as .npy (version 1, C order, little-endian). Written as
- * gal_file_write does. */
-GAL_API gal_status gal_npy_write(const char *path, const gal_tensor *x);
-/* The same for an array of dtype and shape {rank} whose values come piece after piece in row-major order.
+/* Writes tensors {count}, of any strides and on any device, under names {count}, and pairs of metadata keys
+ * {pairs}, values {pairs}; all text is UTF-8. As gal_file_write does: the file is complete under its name, or
+ * not there. .npy: one tensor, names may be NULL (version 1, C order, little-endian). .npz: not
+ * compressed; equal contents in equal order give equal bytes. .safetensors: equal contents give equal bytes
+ * whatever their order. GAL_VALUE for what the format does not hold. */
+GAL_API gal_status gal_arrays_write(const char *path, int64_t count, const char *const *names,
+                                    const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                                    const char *const *values);
+/* A .npy file for an array of dtype and shape {rank} whose values come piece after piece in row-major order.
  * commit gives the file its name, and fails while values are missing; a stream that is freed before leaves no
  * file. After a put that failed the stream can only be freed. */
 typedef struct gal_npy_stream gal_npy_stream;
@@ -77,15 +86,6 @@ GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
 GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL does nothing */
 /* The header that such a file begins with, for x's dtype and shape: text {512}; returns its length. */
 GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
-/* tensors {count} under names {count} (UTF-8) as .npz, not compressed. Equal contents in equal order give
- * equal bytes. */
-GAL_API gal_status gal_npz_write(const char *path, int64_t count, const char *const *names,
-                                 const gal_tensor *const *tensors);
-/* tensors {count} under names {count}, and pairs keys {pairs}, values {pairs}; everything UTF-8. Equal
- * contents give equal bytes whatever their order. */
-GAL_API gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names,
-                                         const gal_tensor *const *tensors, int64_t pairs,
-                                         const char *const *keys, const char *const *values);
 
 /* ---- images in files ----
  * JPEG and PNG, up to GAL_LARGEST_SIDE pixels a side and 64 MiB. */

@@ -1,14 +1,13 @@
-/* arrays.c: arrays in files, whatever the format: from a checked header (npy.c, npz.c, safetensors.c) to a
- * tensor. Memory for the values is the caller's tensor and one buffer of fixed size, so a file never makes us
- * ask for more than it holds. */
+/* arrays.c: arrays in files, whatever the format: from a header that the format has checked to a tensor. The
+ * values take the caller's tensor and one buffer of fixed size, so that no file makes us ask for more memory
+ * than it holds. formats.c opens and writes. */
 #include "io.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER                                                                                              \
-    262144 /* bytes, a multiple of every size: stays in the second-level cache between pread and conversion \
-            */
+/* Bytes, a multiple of every size: they stay in the second-level cache between pread and conversion. */
+#define BUFFER 262144
 
 int gal_stored_size(gal_stored stored)
 {
@@ -16,7 +15,8 @@ int gal_stored_size(gal_stored stored)
     return size[stored];
 }
 
-/* The contract's rule (design: u1 stays uint8, 32- and 64-bit integers int64, the rest float32). */
+/* The rule of lua/README.md: uint8 and booleans are uint8, 32- and 64-bit integers int64, the rest float32.
+ */
 static int dtype_of(gal_stored stored)
 {
     switch (stored) {
@@ -212,12 +212,16 @@ gal_status gal_arrays_sort(gal_arrays *arrays)
     return GAL_OK;
 }
 
-gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n)
+static gal_status take_from_file(gal_bytes *bytes, void *to, int64_t n)
 {
-    gal_status status =
-        bytes->member ? gal_npz_take(bytes, to, n) : gal_file_at(bytes->file, to, n, bytes->at);
+    gal_status status = gal_file_at(bytes->file, to, n, bytes->at);
     bytes->at += n;
     return status;
+}
+
+gal_bytes gal_bytes_of(const gal_arrays *arrays, int64_t at)
+{
+    return (gal_bytes){.take = take_from_file, .file = &arrays->file, .at = at, .label = arrays->path};
 }
 
 /* y = the values that bytes hold in a's form. */
@@ -225,7 +229,7 @@ static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *byte
 {
     int size = gal_stored_size(a->stored);
     if (same_bytes(a)) {
-        gal_status status = gal_bytes_take(bytes, y->data, a->count * size);
+        gal_status status = bytes->take(bytes, y->data, a->count * size);
         float *values = y->data;
         for (int64_t k = 0; !status && a->stored == GAL_STORED_F32 && k < a->count; k++)
             values[k] = plain_nan(values[k]);
@@ -238,7 +242,7 @@ static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *byte
     gal_status status = GAL_OK;
     for (int64_t first = 0, step = BUFFER / size; !status && first < a->count; first += step) {
         int64_t n = a->count - first < step ? a->count - first : step;
-        status = gal_bytes_take(bytes, buffer, n * size);
+        status = bytes->take(bytes, buffer, n * size);
         if (!status)
             status = convert(y->data, a, buffer, first, n, &walk, bytes->label);
     }
@@ -255,40 +259,19 @@ gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
     gal_status status = check_target(y, arrays, a);
     if (status)
         return status;
-    gal_bytes bytes = {.file = &arrays->file, .at = a->offset, .label = arrays->path};
-    if (!arrays->zip)
+    gal_bytes bytes = gal_bytes_of(arrays, a->offset);
+    if (!arrays->format->begin)
         return read_values(y, a, &bytes);
-    status = gal_npz_begin(&bytes, arrays, a);
-    return status ? status : gal_npz_finish(&bytes, read_values(y, a, &bytes));
-}
-
-gal_status gal_arrays_open(gal_arrays **out, const char *path)
-{
-    *out = NULL;
-    int npy = gal_name_ends(path, ".npy"), npz = gal_name_ends(path, ".npz");
-    if (!npy && !npz && !gal_name_ends(path, ".safetensors"))
-        return gal_fail(GAL_FILE, "%s: is none of .npy, .npz and .safetensors", path);
-    gal_arrays *arrays = calloc(1, sizeof *arrays);
-    if (!arrays || !(arrays->path = strdup(path))) {
-        free(arrays);
-        return gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
-    }
-    gal_status status = gal_file_open(&arrays->file, arrays->path);
-    if (!status)
-        status = npy ? gal_npy_parse(arrays) : npz ? gal_npz_parse(arrays) : gal_safetensors_parse(arrays);
-    if (status) {
-        gal_arrays_free(arrays);
-        return status;
-    }
-    *out = arrays;
-    return GAL_OK;
+    status = arrays->format->begin(&bytes, arrays, a);
+    return status ? status : arrays->format->finish(&bytes, read_values(y, a, &bytes));
 }
 
 void gal_arrays_free(gal_arrays *arrays)
 {
     if (!arrays)
         return;
-    gal_npz_close(arrays);
+    if (arrays->archive)
+        arrays->format->close(arrays);
     gal_file_close(&arrays->file);
     for (int64_t i = 0; i < arrays->count && arrays->array; i++) {
         free(arrays->array[i].name);

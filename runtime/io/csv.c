@@ -275,7 +275,7 @@ static gal_status fill(gal_table *table, scanner *s, int64_t *used)
     return GAL_OK;
 }
 
-gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n)
+static gal_status parse(gal_table *table, const char *text, int64_t n)
 {
     scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
     if (memchr(text, 0, (size_t)n))
@@ -298,3 +298,14 @@ gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n)
     free(used);
     return status;
 }
+
+static gal_status open_csv(gal_table *table, char *bytes, int64_t n, int hdu)
+{
+    (void)hdu; /* a CSV file is one table */
+    gal_status status = parse(table, bytes, n);
+    gal_file_free(bytes);
+    return status;
+}
+
+const gal_table_format gal_csv_format = {
+    .name = "CSV", .endings = {".csv", ".txt"}, .written = 1, .open = open_csv, .write = gal_csv_write};

@@ -6,25 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-gal_status gal_fits_error(const gal_table *table, const char *doing, int status)
-{
-    char text[FLEN_ERRMSG] = "";
-    fits_get_errstatus(status, text);
-    fits_clear_errmsg();
-    return gal_fail(GAL_FILE, "%s: %s failed, the file is truncated or damaged (CFITSIO %d: %s)", table->path,
-                    doing, status, text);
-}
-
-gal_status gal_fits_no_memory(const gal_table *table)
-{
-    return gal_fail(GAL_MEMORY, "%s: no memory for its columns", table->path);
-}
-
-fits_column *gal_fits_column(const gal_table *table, int i)
-{
-    return &((fits_source *)table->source)->column[table->column[i].source];
-}
-
 static void close_source(void *source)
 {
     fits_source *s = source;
@@ -191,7 +172,7 @@ static gal_status describe_all(gal_table *table, fits_source *s)
     return GAL_OK;
 }
 
-gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu)
+static gal_status open_fits(gal_table *table, char *bytes, int64_t n, int hdu)
 {
     fits_source *s = calloc(1, sizeof *s);
     if (!s) {
@@ -213,3 +194,10 @@ gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu)
         status = describe_all(table, s);
     return status;
 }
+
+const gal_table_format gal_fits_format = {.name = "FITS",
+                                          .mark = "SIMPLE  =",
+                                          .endings = {".fits", ".fit", ".fts"},
+                                          .written = 3,
+                                          .open = open_fits,
+                                          .write = gal_fits_write};

@@ -6,6 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+gal_status gal_fits_error(const gal_table *table, const char *doing, int status)
+{
+    char text[FLEN_ERRMSG] = "";
+    fits_get_errstatus(status, text);
+    fits_clear_errmsg();
+    return gal_fail(GAL_FILE, "%s: %s failed, the file is truncated or damaged (CFITSIO %d: %s)", table->path,
+                    doing, status, text);
+}
+
+gal_status gal_fits_no_memory(const gal_table *table)
+{
+    return gal_fail(GAL_MEMORY, "%s: no memory for its columns", table->path);
+}
+
+fits_column *gal_fits_column(const gal_table *table, int i)
+{
+    return &((fits_source *)table->source)->column[table->column[i].source];
+}
+
 int64_t gal_fits_value_bytes(const fits_column *f)
 {
     switch (f->code) {

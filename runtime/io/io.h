@@ -45,7 +45,8 @@ int gal_gzip_is(const char *bytes, int64_t n);
  * gal_file_free. A stream that is cut or damaged is GAL_FILE. */
 gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64_t n, const char *path);
 
-/* ---- arrays.c, npy.c, npz.c, safetensors.c ---- */
+/* ---- arrays.c: arrays, whatever the format of their file ---- */
+/* How a file stores an element. */
 typedef enum gal_stored {
     GAL_STORED_BOOL,
     GAL_STORED_U8,
@@ -67,13 +68,15 @@ typedef struct gal_array {
     int big_endian, fortran;
     int rank;
     int64_t shape[GAL_RANK];
-    int64_t count, offset; /* elements; byte in the file, or in the member */
-    int64_t member;        /* .npz: which entry of the archive */
+    int64_t count, offset; /* elements; the first one's byte in the file, or in the entry of an archive */
+    int64_t entry;         /* .npz: which entry of the archive */
 } gal_array;
+typedef struct gal_array_format gal_array_format;
 struct gal_arrays {
     char *path;
     gal_file file;
-    struct zip *zip; /* .npz, else NULL */
+    const gal_array_format *format;
+    void *archive; /* what the format's open has opened beside the file, until its close */
     int64_t count, pairs;
     gal_array *array;    /* {count} */
     char **key, **value; /* {pairs} */
@@ -81,31 +84,28 @@ struct gal_arrays {
 int gal_stored_size(gal_stored stored);
 /* count = product of shape {rank}; 0 where it, times 8, would not fit an int64. */
 int gal_shape_product(int64_t *count, const int64_t *shape, int rank);
-/* Bytes that are read one after the other: of a file from `at` on, or of an entry of a zip archive. */
+/* Bytes that are read one after the other. */
 typedef struct gal_bytes {
+    /* The next n. GAL_FILE where there are fewer. */
+    gal_status (*take)(struct gal_bytes *bytes, void *to, int64_t n);
     const gal_file *file;
-    struct zip_file *member; /* NULL: file */
-    int64_t at;
+    int64_t at;        /* the next byte of file */
+    void *entry;       /* what the bytes are unpacked from, where they don't stand in file */
     const char *label; /* what errors begin with: the path, or path and entry */
 } gal_bytes;
-/* The next n. GAL_FILE where there are fewer. */
-gal_status gal_bytes_take(gal_bytes *bytes, void *to, int64_t n);
-/* a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset the
- * header's length; checked that the values are all there. */
-gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
-/* By name; GAL_FILE where two are the same. */
+/* The bytes of arrays' file from `at` on. */
+gal_bytes gal_bytes_of(const gal_arrays *arrays, int64_t at);
+/* Sorts the arrays by name; GAL_FILE where two have the same. */
 gal_status gal_arrays_sort(gal_arrays *arrays);
-gal_status gal_npy_parse(gal_arrays *arrays);
-gal_status gal_npz_parse(gal_arrays *arrays);
-/* Array a's entry, unpacked from its first value on. Closed by gal_npz_finish, which tells whether its
- * checksum was right (only where status is GAL_OK). */
-gal_status gal_npz_begin(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a);
-gal_status gal_npz_finish(gal_bytes *bytes, gal_status status);
-gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n);
-void gal_npz_close(gal_arrays *arrays);
-gal_status gal_safetensors_parse(gal_arrays *arrays);
+/* npy.c: a from the .npy header that begins bytes of length `size`: dtype, order, shape, count, and in offset
+ * the header's length; checked that the values are all there. */
+gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size);
+/* npz_write.c: the write of npz. */
+gal_status gal_npz_write(const char *path, int64_t count, const char *const *names,
+                         const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                         const char *const *values);
 
-/* ---- table.c, table_edit.c, csv.c, fits.c ---- */
+/* ---- table.c, table_edit.c: tables, whatever the format of their file ---- */
 /* How a FITS file stores a column, so that one that was loaded is saved alike. */
 typedef struct gal_form {
     char letter; /* L A E D, integers B I J K, those moved to signed bytes and unsigned S U V W; 0: not said,
@@ -149,13 +149,9 @@ struct gal_table {
     gal_key *key;     /* {keys} */
     int keys;
 };
-gal_status gal_csv_parse(gal_table *table, const char *text, int64_t n);
-/* hdu as in gal_table_open. bytes {n}: the whole file where it was gzipped, and then the table's; else NULL
- * and the path is opened. */
-gal_status gal_fits_parse(gal_table *table, char *bytes, int64_t n, int hdu);
-/* Writes a .fits file, checked to have columns and rows. */
-gal_status gal_fits_write(const char *path, gal_table *table);
+/* csv_write.c and fits_write.c: the writes of csv and fits. */
 gal_status gal_csv_write(const char *path, gal_table *table);
+gal_status gal_fits_write(const char *path, gal_table *table);
 /* What column i is measured in: "mag", "" for none; written as TUNIT. */
 gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
 /* A keyword of the header of the FITS file that the table is written as: name of at most 8 characters, text
@@ -166,6 +162,44 @@ gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
 void gal_column_free(gal_column *column); /* what it owns */
 /* "line 18" or "row 17": row k as the user counts. From a ring of four buffers. */
 const char *gal_row_text(const gal_table *table, int64_t row);
+
+/* ---- formats.c: which formats there are ----
+ * A new format is a file that defines gal_NAME_format, and NAME in one of these lists. */
+#define GAL_ARRAY_FORMATS(X) X(npy) X(npz) X(safetensors)
+#define GAL_TABLE_FORMATS(X) X(csv) X(fits)
+
+struct gal_array_format {
+    const char *ending; /* of its files' names, ".npy" */
+    int holds;          /* gal_arrays_holds */
+    /* Reads the headers of arrays->file into array, count and pairs. */
+    gal_status (*open)(gal_arrays *arrays);
+    /* Begins the values of array a at the first one; finish ends them, and returns status, or GAL_FILE where
+     * that was GAL_OK and their checksum is wrong. Both NULL: the values stand in the file at a->offset. */
+    gal_status (*begin)(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a);
+    gal_status (*finish)(gal_bytes *bytes, gal_status status);
+    void (*close)(gal_arrays *arrays); /* closes arrays->archive; NULL where there is none */
+    /* As gal_arrays_write, for what the format holds. */
+    gal_status (*write)(const char *path, int64_t count, const char *const *names,
+                        const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                        const char *const *values);
+};
+
+typedef struct gal_table_format {
+    const char *name;       /* "FITS" */
+    const char *mark;       /* what each of its files begins with; NULL: the ending tells the format */
+    const char *endings[4]; /* of its files' names, the first being the one that is said; .gz may follow */
+    int written;            /* so many of them are endings that it is written under, without .gz */
+    /* Fills the empty table from the file; hdu as in gal_table_open. bytes {n + 1}, its last one 0: the whole
+     * file, unpacked where it was gzipped; the format owns it. NULL for an unpacked file that has the mark:
+     * the format reads table->path. */
+    gal_status (*open)(gal_table *table, char *bytes, int64_t n, int hdu);
+    gal_status (*write)(const char *path, gal_table *table); /* has columns and rows, all of known types */
+} gal_table_format;
+
+#define GAL_DECLARE_ARRAYS(name) extern const gal_array_format gal_##name##_format;
+#define GAL_DECLARE_TABLES(name) extern const gal_table_format gal_##name##_format;
+GAL_ARRAY_FORMATS(GAL_DECLARE_ARRAYS)
+GAL_TABLE_FORMATS(GAL_DECLARE_TABLES)
 
 /* ---- number.c: numbers in text, the same in every locale ---- */
 typedef enum gal_text_kind {

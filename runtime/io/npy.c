@@ -7,8 +7,7 @@
 #include <string.h>
 
 #define MAGIC "\x93NUMPY"
-#define LARGEST_HEADER \
-    65536 /* NumPy's own are under 200 bytes; records with many fields are refused anyway */
+#define LARGEST_HEADER 65536 /* bytes; NumPy's are under 200, but for records, which are refused anyway */
 
 /* A place in the header text; at never passes end. */
 typedef struct cursor {
@@ -164,7 +163,7 @@ static gal_status read_header(gal_array *a, gal_bytes *bytes, int64_t size)
     unsigned char start[12] = {0};
     if (size < 10)
         return malformed(bytes->label, "it is too short for a header");
-    gal_status status = gal_bytes_take(bytes, start, 10);
+    gal_status status = bytes->take(bytes, start, 10);
     if (status)
         return status;
     if (memcmp(start, MAGIC, 6) != 0)
@@ -174,7 +173,7 @@ static gal_status read_header(gal_array *a, gal_bytes *bytes, int64_t size)
                         start[6]);
     int64_t prefix = start[6] == 1 ? 10 : 12;
     if (prefix == 12 && size >= 12)
-        status = gal_bytes_take(bytes, start + 10, 2);
+        status = bytes->take(bytes, start + 10, 2);
     int64_t n = start[8] | start[9] << 8 | (int64_t)start[10] << 16 | (int64_t)start[11] << 24;
     if (!status && (n > LARGEST_HEADER || prefix + n > size))
         return malformed(bytes->label, "its header is longer than the file or than any that NumPy writes");
@@ -183,7 +182,7 @@ static gal_status read_header(gal_array *a, gal_bytes *bytes, int64_t size)
     char *text = malloc((size_t)n + 1);
     if (!text)
         return gal_fail(GAL_MEMORY, "%s: no memory for its header", bytes->label);
-    status = gal_bytes_take(bytes, text, n);
+    status = bytes->take(bytes, text, n);
     if (!status)
         status = parse_header(a, text, n, bytes->label);
     free(text);
@@ -207,14 +206,15 @@ gal_status gal_npy_header(gal_array *a, gal_bytes *bytes, int64_t size)
                     (long long)have, gal_shape_text(&shape), (long long)(a->count * each));
 }
 
-gal_status gal_npy_parse(gal_arrays *arrays)
+static gal_status open_npy(gal_arrays *arrays)
 {
     gal_array *a = calloc(1, sizeof *a);
     arrays->array = a;
     if (!a || !(a->name = strdup("")))
         return gal_fail(GAL_MEMORY, "%s: no memory to open it", arrays->path);
     arrays->count = 1;
-    return gal_npy_header(a, &(gal_bytes){.file = &arrays->file, .label = arrays->path}, arrays->file.size);
+    gal_bytes bytes = gal_bytes_of(arrays, 0);
+    return gal_npy_header(a, &bytes, arrays->file.size);
 }
 
 int gal_npy_header_text(char *text, const gal_tensor *x)
@@ -239,8 +239,13 @@ int gal_npy_header_text(char *text, const gal_tensor *x)
     return end;
 }
 
-gal_status gal_npy_write(const char *path, const gal_tensor *x)
+/* The one tensor; it has no name in the file. */
+static gal_status write_npy(const char *path, int64_t count, const char *const *names,
+                            const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                            const char *const *values)
 {
+    (void)count, (void)names, (void)pairs, (void)keys, (void)values;
+    const gal_tensor *x = tensors[0];
     char header[512];
     int n = gal_npy_header_text(header, x);
     gal_writer writer;
@@ -253,3 +258,6 @@ gal_status gal_npy_write(const char *path, const gal_tensor *x)
         status = gal_writer_commit(&writer);
     return status;
 }
+
+const gal_array_format gal_npy_format = {
+    .ending = ".npy", .holds = GAL_HOLDS_ONE, .open = open_npy, .write = write_npy};

@@ -19,7 +19,7 @@ static gal_status open_archive(gal_arrays *arrays)
 {
     int code = 0, fd = dup(arrays->file.fd);
     zip_error_t error;
-    if (fd >= 0 && (arrays->zip = zip_fdopen(fd, 0, &code)))
+    if (fd >= 0 && (arrays->archive = zip_fdopen(fd, 0, &code)))
         return GAL_OK;
     if (fd >= 0)
         close(fd);
@@ -38,9 +38,9 @@ static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, z
     zip_stat_t s;
     zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD,
                  file = (zip_uint64_t)arrays->file.size;
-    if (zip_stat_index(arrays->zip, i, 0, &s) != 0 || (s.valid & needed) != needed)
+    if (zip_stat_index(arrays->archive, i, 0, &s) != 0 || (s.valid & needed) != needed)
         return gal_fail(GAL_FILE, "%s: is damaged: its entry %llu can't be read (%s)", arrays->path,
-                        (unsigned long long)i + 1, zip_strerror(arrays->zip));
+                        (unsigned long long)i + 1, zip_strerror(arrays->archive));
     size_t n = strlen(s.name);
     if (n < 4 || strcmp(s.name + n - 4, ".npy") != 0)
         return gal_fail(
@@ -58,7 +58,7 @@ static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, z
                         arrays->path, s.name, (unsigned long long)s.size, (unsigned long long)s.comp_size,
                         (unsigned long long)file);
     *size = s.size;
-    a->member = (int64_t)i;
+    a->entry = (int64_t)i;
     size_t length = strlen(arrays->path) + n + 16;
     if (!(a->name = strndup(s.name, n - 4)) || !(a->label = malloc(length)))
         return no_memory(arrays);
@@ -66,23 +66,14 @@ static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, z
     return GAL_OK;
 }
 
-static gal_status open_entry(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a)
-{
-    *bytes =
-        (gal_bytes){.member = zip_fopen_index(arrays->zip, (zip_uint64_t)a->member, 0), .label = a->label};
-    return bytes->member
-               ? GAL_OK
-               : gal_fail(GAL_FILE, "%s can't be unpacked (%s)", a->label, zip_strerror(arrays->zip));
-}
-
-gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n)
+static gal_status take_unpacked(gal_bytes *bytes, void *to, int64_t n)
 {
     char *at = to;
     while (n > 0) {
-        zip_int64_t got = zip_fread(bytes->member, at, (zip_uint64_t)n);
+        zip_int64_t got = zip_fread(bytes->entry, at, (zip_uint64_t)n);
         if (got < 0)
             return gal_fail(GAL_FILE, "%s is truncated or damaged: it does not unpack (%s)", bytes->label,
-                            zip_file_strerror(bytes->member));
+                            zip_file_strerror(bytes->entry));
         if (got == 0)
             return gal_fail(GAL_FILE, "%s is truncated: its values end %lld bytes too early", bytes->label,
                             (long long)n);
@@ -92,34 +83,44 @@ gal_status gal_npz_take(gal_bytes *bytes, void *to, int64_t n)
     return GAL_OK;
 }
 
-gal_status gal_npz_finish(gal_bytes *bytes, gal_status status)
+static gal_status finish_entry(gal_bytes *bytes, gal_status status)
 {
     char rest[4096];
     zip_int64_t got = 1;
     while (!status && got > 0) /* libzip compares the checksum at the end */
-        if ((got = zip_fread(bytes->member, rest, sizeof rest)) < 0)
-            status = gal_fail(GAL_FILE, "%s is damaged: %s", bytes->label, zip_file_strerror(bytes->member));
-    zip_fclose(bytes->member);
+        if ((got = zip_fread(bytes->entry, rest, sizeof rest)) < 0)
+            status = gal_fail(GAL_FILE, "%s is damaged: %s", bytes->label, zip_file_strerror(bytes->entry));
+    zip_fclose(bytes->entry);
     return status;
 }
 
-gal_status gal_npz_begin(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a)
+static gal_status open_entry(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a)
+{
+    zip_file_t *entry = zip_fopen_index(arrays->archive, (zip_uint64_t)a->entry, 0);
+    *bytes = (gal_bytes){.take = take_unpacked, .entry = entry, .label = a->label};
+    if (!entry)
+        return gal_fail(GAL_FILE, "%s can't be unpacked (%s)", a->label, zip_strerror(arrays->archive));
+    return GAL_OK;
+}
+
+/* The entry at its first value, behind the .npy header. */
+static gal_status begin_entry(gal_bytes *bytes, const gal_arrays *arrays, const gal_array *a)
 {
     char header[256];
     gal_status status = open_entry(bytes, arrays, a);
     for (int64_t left = a->offset; !status && left > 0; left -= (int64_t)sizeof header) {
-        status = gal_npz_take(bytes, header, left < (int64_t)sizeof header ? left : (int64_t)sizeof header);
+        status = take_unpacked(bytes, header, left < (int64_t)sizeof header ? left : (int64_t)sizeof header);
         if (status)
-            zip_fclose(bytes->member);
+            zip_fclose(bytes->entry);
     }
     return status;
 }
 
-gal_status gal_npz_parse(gal_arrays *arrays)
+static gal_status open_npz(gal_arrays *arrays)
 {
     zip_uint64_t claimed = 0, size = 0;
     gal_status status = open_archive(arrays);
-    zip_int64_t count = status ? 0 : zip_get_num_entries(arrays->zip, 0);
+    zip_int64_t count = status ? 0 : zip_get_num_entries(arrays->archive, 0);
     if (!status && !(arrays->array = calloc((size_t)count + 1, sizeof *arrays->array)))
         return no_memory(arrays);
     for (zip_int64_t i = 0; !status && i < count; i++) {
@@ -130,15 +131,21 @@ gal_status gal_npz_parse(gal_arrays *arrays)
             status = open_entry(&bytes, arrays, a);
         if (!status) {
             status = gal_npy_header(a, &bytes, (int64_t)size);
-            zip_fclose(bytes.member);
+            zip_fclose(bytes.entry);
         }
     }
     return status ? status : gal_arrays_sort(arrays);
 }
 
-void gal_npz_close(gal_arrays *arrays)
+static void close_npz(gal_arrays *arrays)
 {
-    if (arrays->zip)
-        zip_discard(arrays->zip);
-    arrays->zip = NULL;
+    zip_discard(arrays->archive);
 }
+
+const gal_array_format gal_npz_format = {.ending = ".npz",
+                                         .holds = GAL_HOLDS_NAMED,
+                                         .open = open_npz,
+                                         .begin = begin_entry,
+                                         .finish = finish_entry,
+                                         .close = close_npz,
+                                         .write = gal_npz_write};

@@ -202,8 +202,10 @@ static gal_status check_names(const char *path, int64_t count, const char *const
 }
 
 gal_status gal_npz_write(const char *path, int64_t count, const char *const *names,
-                         const gal_tensor *const *tensors)
+                         const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                         const char *const *values)
 {
+    (void)pairs, (void)keys, (void)values; /* there are none */
     /* libzip removes an archive without entries; NumPy reads and writes one. */
     static const char empty[22] = "PK\5\6";
     gal_status status = check_names(path, count, names);

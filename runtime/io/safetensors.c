@@ -152,7 +152,7 @@ static gal_status take_header(gal_arrays *arrays, const cJSON *root)
     return GAL_OK;
 }
 
-gal_status gal_safetensors_parse(gal_arrays *arrays)
+static gal_status open_safetensors(gal_arrays *arrays)
 {
     const char *path = arrays->path;
     unsigned char prefix[8];
@@ -299,9 +299,9 @@ static gal_status write_all(const char *path, const char *text, int64_t count, c
     return status;
 }
 
-gal_status gal_safetensors_write(const char *path, int64_t count, const char *const *names,
-                                 const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
-                                 const char *const *values)
+static gal_status write_safetensors(const char *path, int64_t count, const char *const *names,
+                                    const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
+                                    const char *const *values)
 {
     named_tensor *named = calloc((size_t)count + 1, sizeof *named);
     pair *metadata = calloc((size_t)pairs + 1, sizeof *metadata);
@@ -326,3 +326,8 @@ gal_status gal_safetensors_write(const char *path, int64_t count, const char *co
     free(metadata);
     return status;
 }
+
+const gal_array_format gal_safetensors_format = {.ending = ".safetensors",
+                                                 .holds = GAL_HOLDS_METADATA,
+                                                 .open = open_safetensors,
+                                                 .write = write_safetensors};

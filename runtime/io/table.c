@@ -1,6 +1,6 @@
-/* table.c: a table in memory, whichever file it came from. csv.c fills all columns at once, fits.c each when
- * it is asked for; here is how values are handed out, and the one place that says which row and column was
- * wrong. table_edit.c changes tables. */
+/* table.c: a table in memory, whichever file it came from: hands out its values, and says which row and
+ * column was wrong. csv.c fills all columns at once, fits.c each when it is first asked for. table_edit.c
+ * changes tables, formats.c opens and writes them. */
 #include "io.h"
 #include <math.h>
 #include <stdio.h>
@@ -17,71 +17,6 @@ const char *gal_row_text(const gal_table *table, int64_t row)
     snprintf(text, sizeof *ring, "%s %lld", table->line && !table->in_rows ? "line" : "row",
              (long long)(table->line ? table->line[row] : row + 1));
     return text;
-}
-
-static int is_fits(const char *bytes, int64_t n)
-{
-    return n >= 9 && memcmp(bytes, "SIMPLE  =", 9) == 0;
-}
-
-static int named_fits(const char *path)
-{
-    static const char *const ends[] = {".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz"};
-    for (size_t k = 0; k < sizeof ends / sizeof *ends; k++)
-        if (gal_name_ends(path, ends[k]))
-            return 1;
-    return 0;
-}
-
-static int named_csv(const char *path)
-{
-    return gal_name_ends(path, ".csv") || gal_name_ends(path, ".csv.gz") || gal_name_ends(path, ".txt") ||
-           gal_name_ends(path, ".txt.gz");
-}
-
-/* What the file begins with decides; its name only where that is no FITS. *bytes is the table's, or is freed
- * here. */
-static gal_status parse(gal_table *table, const char *path, int hdu)
-{
-    char start[16] = {0}, *bytes = NULL;
-    int64_t n = 0;
-    gal_file file;
-    gal_status status = gal_file_open(&file, path);
-    if (status)
-        return status;
-    int64_t have = file.size < (int64_t)sizeof start ? file.size : (int64_t)sizeof start;
-    status = gal_file_at(&file, start, have, 0);
-    gal_file_close(&file);
-    if (!status && have == 0)
-        status = gal_fail(GAL_FILE, "%s: is empty (0 bytes), expected a table", path);
-    if (status)
-        return status;
-    if (is_fits(start, have))
-        return gal_fits_parse(table, NULL, 0, hdu);
-    if (!gal_gzip_is(start, have) && named_fits(path))
-        return gal_fail(GAL_FILE, "%s: is no FITS file: it does not begin with SIMPLE", path);
-    if (!named_fits(path) && !named_csv(path))
-        return gal_fail(
-            GAL_FILE,
-            "%s: is no table: expected a FITS file, or a name that ends in .csv, .txt or these with .gz",
-            path);
-    status = gal_file_read(&bytes, &n, path);
-    if (!status && gal_gzip_is(bytes, n)) {
-        char *packed = bytes;
-        bytes = NULL;
-        status = gal_gzip_inflate(&bytes, &n, packed, n, path);
-        gal_file_free(packed);
-    }
-    if (status)
-        return status;
-    if (is_fits(bytes, n))
-        return gal_fits_parse(table, bytes, n, hdu);
-    if (named_fits(path))
-        status = gal_fail(GAL_FILE, "%s: is no FITS file: unpacked, it does not begin with SIMPLE", path);
-    else
-        status = gal_csv_parse(table, bytes, n);
-    gal_file_free(bytes);
-    return status;
 }
 
 static void free_values(gal_column *c)
@@ -103,25 +38,6 @@ void gal_column_free(gal_column *c)
     free(c->name);
     free(c->unit);
     free(c->form.dimensions);
-}
-
-gal_status gal_table_open(gal_table **out, const char *path, int hdu)
-{
-    *out = NULL;
-    gal_table *table = calloc(1, sizeof *table);
-    if (!table || !(table->path = strdup(path))) {
-        free(table);
-        return gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
-    }
-    gal_status status = parse(table, path, hdu);
-    if (!status && table->rows == 0)
-        status = gal_fail(GAL_VALUE, "%s: the table has no rows", path);
-    if (status) {
-        gal_table_free(table);
-        return status;
-    }
-    *out = table;
-    return GAL_OK;
 }
 
 void gal_table_free(gal_table *table)
@@ -325,23 +241,4 @@ gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k)
         status = gal_fail(GAL_VALUE, "%s: column \"%s\" has no value in %s, expected an id", table->path,
                           c->name, gal_row_text(table, k / c->width));
     return status;
-}
-
-gal_status gal_table_write(const char *path, gal_table *table)
-{
-    int csv = gal_name_ends(path, ".csv"),
-        fits = gal_name_ends(path, ".fits") || gal_name_ends(path, ".fit") || gal_name_ends(path, ".fts");
-    if (!csv && !fits)
-        return gal_fail(GAL_FILE, "%s: a table is written as .csv or .fits", path);
-    if (table->columns == 0 || table->rows == 0)
-        return gal_fail(GAL_VALUE, "%s: the table to write has no %s", path,
-                        table->columns == 0 ? "columns" : "rows");
-    for (int i = 0; i < table->columns; i++)
-        if (table->column[i].type == GAL_COLUMN_OTHER)
-            return gal_fail(GAL_TYPE,
-                            "%s: column \"%s\" holds complex numbers, bits or lists of varying length, which "
-                            "are not written: "
-                            "t:drop(\"%s\") takes it out",
-                            path, table->column[i].name, table->column[i].name);
-    return csv ? gal_csv_write(path, table) : gal_fits_write(path, table);
 }

@@ -182,7 +182,7 @@ static void test_written(void)
     static const int64_t ids[] = {1237648704043942146, -9007199254740993, 0, INT64_MAX};
     gal_tensor *x = tensor(GAL_F32, 2, (int64_t[]){2, 3}, grid);
     CASE("a .npy file is the one that NumPy writes");
-    IS_OK(gal_npy_write(in_folder("x.npy"), x));
+    IS_OK(gal_arrays_write(in_folder("x.npy"), 1, NULL, (const gal_tensor *[]){x}, 0, NULL, NULL));
     IS_TRUE(same_file(in_folder("x.npy"), GOLDEN "written.npy"));
 
     CASE("a .safetensors file is the one that the reference writes, a transposed view included");
@@ -193,17 +193,26 @@ static void test_written(void)
     const char *names[] = {"a", "b", "c", "n"}, *key = "note", *value = "line 1\nline \xce\xb8 \"2\"",
                *twice[] = {"a", "a"}, *bad = "\xff";
     const gal_tensor *tensors[] = {a, b, c, n};
-    IS_OK(gal_safetensors_write(in_folder("x.safetensors"), 4, names, tensors, 1, &key, &value));
+    IS_OK(gal_arrays_write(in_folder("x.safetensors"), 4, names, tensors, 1, &key, &value));
     IS_TRUE(same_file(in_folder("x.safetensors"), GOLDEN "written.safetensors"));
-    FAILS(gal_safetensors_write(in_folder("y.safetensors"), 2, twice, tensors, 0, NULL, NULL), GAL_VALUE,
+    FAILS(gal_arrays_write(in_folder("y.safetensors"), 2, twice, tensors, 0, NULL, NULL), GAL_VALUE,
           "\"a\" is given twice");
-    FAILS(gal_safetensors_write(in_folder("y.safetensors"), 1, names, tensors, 1, &key, &bad), GAL_VALUE,
+    FAILS(gal_arrays_write(in_folder("y.safetensors"), 1, names, tensors, 1, &key, &bad), GAL_VALUE,
           "metadata \"note\" is not UTF-8");
     IS_INT(gal_path_exists(in_folder("y.safetensors")), 0);
 
+    CASE("a file that can't hold what is to be written is not made");
+    FAILS(gal_arrays_write(in_folder("y.npy"), 2, names, tensors, 0, NULL, NULL), GAL_VALUE,
+          "y.npy: 2 tensors, but a .npy file holds one");
+    FAILS(gal_arrays_write(in_folder("y.npz"), 2, names, tensors, 1, &key, &value), GAL_VALUE,
+          "y.npz: a .npz file holds no metadata");
+    FAILS(gal_arrays_write(in_folder("y.txt"), 1, names, tensors, 0, NULL, NULL), GAL_FILE,
+          "y.txt: its name does not end in .npy, .npz or .safetensors");
+    IS_INT(gal_path_exists(in_folder("y.npy")) + gal_path_exists(in_folder("y.npz")), 0);
+
     CASE("no tensors and no metadata are a valid file");
     gal_arrays *empty = NULL;
-    IS_OK(gal_safetensors_write(in_folder("empty.safetensors"), 0, NULL, NULL, 0, NULL, NULL));
+    IS_OK(gal_arrays_write(in_folder("empty.safetensors"), 0, NULL, NULL, 0, NULL, NULL));
     IS_OK(gal_arrays_open(&empty, in_folder("empty.safetensors")));
     IS_INT(empty ? gal_arrays_count(empty) : -1, 0);
     gal_arrays_free(empty);

@@ -165,7 +165,7 @@ static void write_images(const char *path, gal_tensor *x)
     uint8_t *at = x->data;
     for (int64_t i = 0; i < ROWS * SIDE * SIDE * 3; i++)
         at[i] = (uint8_t)(gal_hash(&i, sizeof i, 3) & 255);
-    IS_OK(gal_npy_write(path, x));
+    IS_OK(gal_arrays_write(path, 1, NULL, (const gal_tensor *[]){x}, 0, NULL, NULL));
 }
 
 static gal_tensor *integers(int64_t n)

@@ -11,15 +11,8 @@ local file = {}
 
 local out = ffi.new "gal_arrays *[1]"
 
--- The format by the path's ending: "npy", "npz" or "safetensors".
-local function format_of(op, path)
-  if type(path) ~= "string" then raise("%s: path is %s, expected a string", op, kind(path)) end
-  local extension = path:lower():match("%.(%w+)$")
-  if extension ~= "npy" and extension ~= "npz" and extension ~= "safetensors" then
-    local found = extension and "a ." .. extension .. " file" or "a name without an ending"
-    raise("%s: %s is %s, expected a name that ends in .npy, .npz or .safetensors", op, path, found)
-  end
-  return extension
+\2  end
+  return holds, ending
 end
 
 -- Array i (from 0) as a tensor on the CPU.
@@ -31,8 +24,8 @@ local function read(arrays, i)
 end
 
 -- Both results of load; the caller closes arrays whether or not this raises.
-local function read_all(format, arrays)
-  if format == "npy" then return read(arrays, 0) end
+local function read_all(holds, arrays)
+  if holds == C.GAL_HOLDS_ONE then return read(arrays, 0) end
   local tensors, metadata = {}, {}
   for i = 0, tonumber(C.gal_arrays_count(arrays)) - 1 do
     tensors[ffi.string(C.gal_arrays_name(arrays, i))] = read(arrays, i)
@@ -48,10 +41,10 @@ end
 -- metadata, strings by key (empty for .npz); on the CPU. uint8 and bool become uint8, 32- and 64-bit integers
 -- int64, everything else float32. Raises where the file is missing, cut short or malformed.
 function file.load(path)
-  local format = format_of("load", path)
+  local holds = form_of("load", path)
   check(C.gal_arrays_open(out, path))
   local arrays = out[0]
-  local ok, first, second = pcall(read_all, format, arrays)
+  local ok, first, second = pcall(read_all, holds, arrays)
   C.gal_arrays_free(arrays)
   if not ok then error(first, 0) end -- it names the user's line already
   return first, second
@@ -75,10 +68,7 @@ end
 
 -- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept
 -- alive by the caller.
-local function by_name(extension, value)
-  if type(value) ~= "table" or core.is_tensor(value) then
-    raise("save: value is %s, expected a table of tensors by name for .%s", kind(value), extension)
-  end
+\2  end
   local names = keys("a tensor's name", value)
   local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
   for i, name in ipairs(names) do
@@ -87,37 +77,15 @@ local function by_name(extension, value)
   return names, tensors, #names
 end
 
-local function save_npz(path, value)
-  local names, tensors, n = by_name("npz", value)
-  check(C.gal_npz_write(path, n, ffi.new("const char *[?]", n + 1, names), tensors))
-end
+local function strings(list) return ffi.new("const char *[?]", #list + 1, list) end
 
-local function save_safetensors(path, value, metadata)
-  local names, tensors, n = by_name("safetensors", value)
-  if type(metadata) ~= "table" and metadata ~= nil then
-    raise("save: metadata is %s, expected a table of strings by key", kind(metadata))
-  end
-  metadata = metadata or {}
-  local fields, texts = keys("a key of metadata", metadata), {}
-  for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
-  local c_names = ffi.new("const char *[?]", n + 1, names)
-  local c_fields = ffi.new("const char *[?]", #fields + 1, fields)
-  local c_texts = ffi.new("const char *[?]", #fields + 1, texts)
-  check(C.gal_safetensors_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
-end
+\2end
 
 --- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or
 -- .safetensors, the latter with metadata (strings by key). The file appears under its name when it is
 -- complete; an old one stays until then.
 function file.save(path, value, metadata)
-  local extension = format_of("save", path)
-  if extension == "safetensors" then return save_safetensors(path, value, metadata) end
-  if metadata ~= nil then
-    raise("save: metadata is %s, but a .%s file holds none; .safetensors does", kind(metadata), extension)
-  end
-  if extension == "npz" then return save_npz(path, value) end
-  check(C.gal_npy_write(path, core.live(value, "save", "value").h))
-end
+\2end
 
 -- ---- arrays that are written piece after piece ----
 
@@ -129,8 +97,7 @@ local stream = ffi.new "gal_npy_stream *[1]"
 -- row-major order: s:put(tensor) adds a piece, s:commit() ends the file and gives it its name. Before that
 -- s:abandon(), or the loss of s, leaves nothing behind.
 function file.stream(path, shape)
-  if format_of("stream", path) ~= "npy" then
-    raise("stream: %s is no .npy, the only format that is written in pieces", path)
+\2    raise("stream: %s is no .npy, the only format that is written in pieces", path)
   end
   if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
   for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
