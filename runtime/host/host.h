@@ -1,5 +1,5 @@
-/* host.h: what the files of the host share: the command line, running Lua under an error handler, and the
- * REPL. The host is the only part of the project that knows a lua_State, prints, and ends the process. */
+/* host.h: what the files of the host share: the command line, calls of Lua, Ctrl-C and the prompt. Only the
+ * host includes lua.h, prints, and ends the process. */
 #ifndef GAL_HOST_H
 #define GAL_HOST_H
 #include <stdbool.h>
@@ -15,56 +15,59 @@ typedef struct host_action {
     const char *text;
 } host_action;
 
-/* The command line, read. All strings belong to argv. */
+/* What the command line says. All strings belong to argv. */
 typedef struct host_options {
-    const char *device;            /* "cpu" unless said otherwise */
-    int threads;                   /* 0: not given */
-    double seed;                   /* an integer in 0 .. 2^53 */
-    bool device_given, seed_given; /* threads_given is threads != 0 */
-    bool repl, version, help;      /* -i, --version, --help */
-    host_action *actions;          /* {action_count} */
+    const char *device; /* "cpu" unless the command line gave another */
+    int threads;        /* 0: the command line gave none */
+    double seed;        /* an integer in 0 .. 2^53 */
+    bool device_given, seed_given;
+    bool repl, version, help; /* -i, --version, --help */
+    host_action *actions;     /* {action_count} */
     int action_count;
     const char *script; /* NULL: none; "-": standard input */
-    char **arguments;   /* {argument_count}: what the script gets, without the options that the host took */
+    char **arguments;   /* {argument_count}: the script's, without the options that the host takes out */
     int argument_count;
 } host_options;
 
-/* Reads argv. True, or false with one sentence in message: the caller prints it and exits with HOST_USAGE. */
+/* Reads argv. Returns false with one sentence in message {size} where it is wrong: the caller prints the
+ * sentence and exits with HOST_USAGE. Free the options in either case. */
 bool host_options_read(host_options *options, int argc, char **argv, char *message, size_t size);
 void host_options_free(host_options *options);
 extern const char host_help[];
 
-/* ---- main.c ---- */
+/* ---- call.c ---- */
 struct lua_State;
 
-/* Calls the function below its `arguments` on the stack, leaving `results` (or the error value). True when it
- * returned. Errors that are strings come back with a traceback, refusals (gal.raise) as their sentence;
- * Ctrl-C comes back as the value gal.interrupted. */
+/* Calls the function below its `arguments` on the stack. True when it returned: its `results` take their
+ * place on the stack. False when it raised: the error value does. A string has its traceback then, a refusal
+ * (gal.base.errors) is its sentence alone, and Ctrl-C is the value gal.interrupted. */
 bool host_call(struct lua_State *L, int arguments, int results);
-/* Pops the error value of a failed host_call or load and prints it on stderr, after all that stdout holds.
- * Returns the exit code that it means. */
+/* Pops the error value that a failed host_call or load has left, flushes stdout and prints the error on
+ * stderr. Returns HOST_INTERRUPTED for Ctrl-C, else HOST_FAILED. */
 int host_report(struct lua_State *L);
-/* The stack's top function, and all that is defined in it, will not be compiled: Ctrl-C then stops any loop
- * in it. */
+/* Keeps LuaJIT from compiling the stack's top function and all that is defined in it, so that Ctrl-C stops
+ * any loop in them. */
 void host_interpret(struct lua_State *L);
+
 /* ---- interrupt.c ---- */
 
-/* From here on Ctrl-C is caught, until released. Adds `interrupted` (the value of the error) and
- * `poll_interrupts` to the table on the stack, gal.host. */
+/* Catches Ctrl-C until host_interrupt_release. Adds `interrupted`, the value of the error, and
+ * `poll_interrupts` to the table on top of the stack, gal.host. */
 void host_interrupt_catch(struct lua_State *L);
 void host_interrupt_release(void);
-/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted while gal is not loaded. */
+/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted before gal is loaded, which
+ * then takes it over. */
 void host_push_interrupted(struct lua_State *L);
-/* Forgets a Ctrl-C that was not acted on, so that the next one counts as the first. */
+/* Forgets a Ctrl-C that nobody has acted on, so that the next one counts as the first. */
 void host_interrupt_clear(void);
 /* Whether Ctrl-C was pressed since the last host_interrupt_clear. */
 bool host_interrupt_pending(void);
 
 /* ---- repl.c ---- */
 
-/* Reads standard input chunk by chunk until its end: with prompts, line editing and history where it is a
- * terminal, silently where it is not. Returns HOST_DONE; piped, HOST_FAILED if a chunk failed and
- * HOST_INTERRUPTED at once after Ctrl-C. */
+/* Reads standard input chunk by chunk until its end and runs each: with prompts, line editing and history
+ * where it is a terminal, without them where it is a pipe. Returns HOST_DONE; from a pipe HOST_FAILED where a
+ * chunk failed, and HOST_INTERRUPTED at once after Ctrl-C. */
 int host_repl(struct lua_State *L);
 
 #endif

@@ -1,6 +1,6 @@
-/* interrupt.c: Ctrl-C. A flag for the long loops of C and of the library, which poll it; a debug hook for
- * interpreted Lua, where it raises the error gal.interrupted; and an end of the process for all that does
- * neither. */
+/* interrupt.c: Ctrl-C. It sets a flag, which the long loops of C and of the library poll; it arms a debug
+ * hook, which raises the error gal.interrupted in interpreted Lua; and pressed twice it ends the process,
+ * which stops all other code. */
 #include "host.h"
 #include "galrun.h"
 
@@ -14,15 +14,12 @@
 
 static struct {
     lua_State *L;
-    pthread_t thread;              /* the one that runs Lua */
-    volatile sig_atomic_t pending; /* pressed, and not yet forgotten by host_interrupt_clear */
-    volatile sig_atomic_t
-        polled_only; /* gal.host.poll_interrupts: no error out of the blue, the library asks */
+    pthread_t thread;                  /* the one that runs Lua */
+    volatile sig_atomic_t pending;     /* pressed, and not yet forgotten by host_interrupt_clear */
+    volatile sig_atomic_t polled_only; /* gal.host.poll_interrupts: the library asks, the hook stays off */
     struct timespec last;
 } interrupts;
 
-/* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted (which gal takes over) while
- * gal is not loaded. */
 void host_push_interrupted(lua_State *L)
 {
     int top = lua_gettop(L);
@@ -38,8 +35,8 @@ void host_push_interrupted(lua_State *L)
     lua_settop(L, top + 1);
 }
 
-/* Interpreted code calls this at its next instruction. The flag may be down by then: a loop of the library
- * saw it and raised already. */
+/* Interpreted code calls this at its next instruction. By then a loop of the library may have seen the flag,
+ * cleared it and raised the error. */
 static void interrupt_hook(lua_State *L, lua_Debug *where)
 {
     (void)where;
@@ -94,8 +91,8 @@ bool host_interrupt_pending(void)
     return interrupts.pending;
 }
 
-/* gal.host.poll_interrupts(on): while on, Ctrl-C raises nothing by itself; the caller asks gal_interrupted()
- * where its state is whole. Returns what was set before. */
+/* gal.host.poll_interrupts(on): while on, Ctrl-C only sets the flag, and the caller asks gal_interrupted()
+ * where its state is whole. Returns whether it was on before. */
 static int poll_interrupts(lua_State *L)
 {
     lua_pushboolean(L, interrupts.polled_only);
@@ -111,7 +108,7 @@ static int interrupted_text(lua_State *L)
     return 1;
 }
 
-/* No SA_RESTART: a read that waits (io.read, the prompt) returns, and the hook gets its turn. */
+/* Without SA_RESTART a read that waits (io.read, the prompt) returns, and the hook gets its turn. */
 void host_interrupt_catch(lua_State *L)
 {
     lua_pushcfunction(L, poll_interrupts);

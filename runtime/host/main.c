@@ -1,6 +1,6 @@
-/* main.c: galrun, the program. Makes a Lua state that knows the runtime (cdef, gal.host, package.path), runs
- * what the command line says, turns errors into messages and exit codes, and Ctrl-C into the error
- * gal.interrupted. Options are read in options.c, the prompt is in repl.c. */
+/* main.c: galrun, the program. Makes a Lua state that knows the runtime (cdef, gal.host, package.path) and
+ * runs in it what the command line asks for. options.c reads the command line, call.c calls Lua and reports
+ * its errors, repl.c is the prompt. */
 #include "host.h"
 #include "galrun.h"
 
@@ -23,95 +23,11 @@ static const char cdef[] =
 #include "cdef.inc"
     ;
 
-/* ---- calls and errors ---- */
-
-/* The text of an error value that is no string: its __tostring, else what gal.repl makes of it. */
-static void push_value_text(lua_State *L, int value)
-{
-    if (luaL_callmeta(L, value, "__tostring") && lua_isstring(L, -1))
-        return;
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "gal.repl");
-    if (lua_pcall(L, 1, 1, 0) == 0 && lua_istable(L, -1)) {
-        lua_getfield(L, -1, "format");
-        lua_pushvalue(L, value);
-        if (lua_pcall(L, 1, 1, 0) == 0 && lua_isstring(L, -1)) {
-            lua_pushfstring(L, "error value: %s", lua_tostring(L, -1));
-            return;
-        }
-    }
-    lua_pushfstring(L, "error value: a %s", luaL_typename(L, value));
-}
-
-/* The message handler: message, then traceback without the frame of this program. A string comes first and
- * takes few slots of the stack: after a stack overflow there are hardly any. */
-static int add_traceback(lua_State *L)
-{
-    if (!lua_isstring(L, 1)) {
-        host_push_interrupted(L);
-        if (lua_rawequal(L, 1, -1)) {
-            lua_settop(L, 1);
-            return 1;
-        }
-        lua_settop(L, 1);
-        bool refusal = luaL_getmetafield(L, 1, "refusal"); /* gal.raise: the sentence says it all */
-        push_value_text(L, 1);
-        lua_replace(L, 1);
-        lua_settop(L, 1);
-        if (refusal)
-            return 1;
-    }
-    luaL_traceback(L, L, lua_tostring(L, 1), 1);
-    const char *text = lua_tostring(L, -1), *host_frame = strstr(text, "\n\t[C]: at 0x");
-    if (host_frame)
-        lua_pushlstring(L, text, (size_t)(host_frame - text));
-    return 1;
-}
-
-/* What the library had to say about how it did something; it prints nothing itself. */
-static void print_notices(void)
-{
-    for (const char *notice = gal_notice(); notice; notice = gal_notice()) {
-        fflush(stdout);
-        fprintf(stderr, "galrun: %s\n", notice);
-    }
-}
-
-bool host_call(lua_State *L, int arguments, int results)
-{
-    int function = lua_gettop(L) - arguments;
-    lua_pushcfunction(L, add_traceback);
-    lua_insert(L, function);
-    bool done = lua_pcall(L, arguments, results, function) == 0;
-    print_notices();
-    lua_remove(L, function);
-    return done;
-}
-
-int host_report(lua_State *L)
-{
-    host_push_interrupted(L);
-    bool interrupted = lua_rawequal(L, -1, -2);
-    fflush(stdout);
-    if (interrupted)
-        fputs(isatty(STDERR_FILENO) ? "\ninterrupted\n" : "interrupted\n",
-              stderr); /* the terminal shows ^C on the line */
-    else
-        fprintf(stderr, "%s\n", lua_isstring(L, -2) ? lua_tostring(L, -2) : "an error without a message");
-    lua_pop(L, 2);
-    return interrupted ? HOST_INTERRUPTED : HOST_FAILED;
-}
-
-void host_interpret(lua_State *L)
-{
-    luaJIT_setmode(L, -1, LUAJIT_MODE_ALLFUNC | LUAJIT_MODE_OFF);
-}
-
 /* ---- where the library is ---- */
 
-/* Fills root {size} with the folder that holds lua/gal: beside the executable's folder (a build), or
- * share/galrun (installed). Its build folder may be anywhere: CMake leaves a link `lua` there. False with the
- * places it looked at in message. */
+/* Fills root {size} with the folder that holds lua/gal, and executable with this program's path. The places
+ * are a link that CMake leaves in the build folder, wherever that is; the folder above it; and share/galrun,
+ * when installed. Returns false with a sentence in message where none has it. */
 static bool find_root(char *executable, char *root, size_t size, char *message, size_t message_size)
 {
     static const char *const places[] = {"lua", "../lua", "../share/galrun/lua"};
@@ -138,7 +54,7 @@ static bool find_root(char *executable, char *root, size_t size, char *message, 
     return false;
 }
 
-/* package.path: the library, then the script's own folder, then what Lua had (./?.lua, LUA_PATH). */
+/* package.path becomes: the library, the script's own folder, then what it was (./?.lua, LUA_PATH). */
 static void set_path(lua_State *L, const char *root, const char *script)
 {
     lua_getglobal(L, "package");
@@ -165,7 +81,7 @@ static int host_exit(lua_State *L)
     exit((int)luaL_optinteger(L, 1, 0));
 }
 
-/* gal.host.columns(): the terminal's width, or nil where standard output is no terminal. */
+/* gal.host.columns(): the terminal's width in characters; nil where standard output is no terminal. */
 static int host_columns(lua_State *L)
 {
     struct winsize window;
@@ -194,7 +110,8 @@ static void set_function(lua_State *L, const char *name, lua_CFunction function)
     lua_setfield(L, -2, name);
 }
 
-/* package.preload["gal.host"]: how the options reach Lua without a global. */
+/* Makes the table that `require "gal.host"` returns, by package.preload: the options reach Lua without a
+ * global. */
 static void preload_host(lua_State *L, const host_options *o, const char *executable, const char *root,
                          bool interactive)
 {
@@ -216,7 +133,7 @@ static void preload_host(lua_State *L, const host_options *o, const char *execut
     lua_pushstring(L, root);
     lua_setfield(L, -2, "root");
     set_boolean(L, "interactive", interactive);
-    lua_newtable(L); /* which of the three were said on the command line */
+    lua_newtable(L); /* which of the three the command line gave */
     set_boolean(L, "device", o->device_given);
     set_boolean(L, "threads", o->threads != 0);
     set_boolean(L, "seed", o->seed_given);
@@ -306,7 +223,7 @@ static int run(lua_State *L, const host_options *o)
         code = run_action(L, &o->actions[i]);
     if (o->script && code == HOST_DONE)
         code = run_script(L, o);
-    /* A prompt that was asked for comes after an error too: that is when one wants to look around. */
+    /* A prompt that -i asked for comes after an error too, when its user wants to look around. */
     if ((o->repl && code != HOST_USAGE) || (!o->script && o->action_count == 0)) {
         int repl_code = host_repl(L);
         if (repl_code != HOST_DONE)
@@ -315,14 +232,14 @@ static int run(lua_State *L, const host_options *o)
     return code;
 }
 
-/* galrun: MESSAGE, and the exit code that goes with it. */
+/* Prints "galrun: MESSAGE" on stderr and returns code. */
 static int refuse(int code, const char *message)
 {
     fprintf(stderr, "galrun: %s\n", message);
     return code;
 }
 
-/* All that the command line asks for, in a Lua state made for it. */
+/* Runs all that the command line asks for, in a Lua state of its own. Returns the exit code. */
 static int start(const host_options *o)
 {
     char message[512], executable[PATH_MAX], root[PATH_MAX];
@@ -353,8 +270,8 @@ int main(int argc, char **argv)
     host_options o;
     char message[512];
     int code = HOST_DONE;
-    setlocale(LC_CTYPE, "");  /* for the prompt's wide characters; numbers keep their point */
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write with its sentence, not the end */
+    setlocale(LC_CTYPE, "");  /* wide characters at the prompt; numbers keep their decimal point */
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit on file sizes fails with its sentence */
     if (!host_options_read(&o, argc, argv, message, sizeof message))
         code = refuse(HOST_USAGE, message);
     else if (o.help)

@@ -1,5 +1,5 @@
-/* options.c: the command line. Reads argv into host_options and refuses what it does not know in one
- * sentence; runs nothing. */
+/* options.c: reads the command line into host_options, and refuses unknown options and wrong values in one
+ * sentence. */
 #include "host.h"
 
 #include <stdio.h>
@@ -9,29 +9,28 @@
 const char host_help[] =
     "galrun [options] [script [arguments]]\n"
     "\n"
-    "Runs a Lua script with tensors, gradients and flows; without a script, a prompt (or what is piped in, "
-    "chunk by chunk).\n"
+    "Runs a Lua script with tensors, gradients and flows. Without a script, opens a prompt, or runs\n"
+    "standard input chunk by chunk where it is a pipe.\n"
     "\n"
-    "  -e CODE          runs CODE first; may be repeated, in order with -l\n"
-    "  -l MODULE        requires MODULE first and names it by its last part: -l gal.flow gives flow\n"
-    "  -i               a prompt after the script or CODE\n"
-    "  -                the script is standard input\n"
+    "  -e CODE          runs CODE before the script; -e and -l may be repeated and run in their order\n"
+    "  -l MODULE        requires MODULE before the script, as a global: -l gal.flow makes flow\n"
+    "  -i               opens a prompt after the script or CODE\n"
+    "  -                reads the script from standard input\n"
     "  --device NAME    where new tensors live: cpu or cuda (default: cpu)\n"
-    "  --threads N      threads of the CPU (default: the cores this process may use)\n"
+    "  --threads N      threads on the CPU (default: the cores that this process may use)\n"
     "  --seed N         seed of the default random generator (default: 0)\n"
     "  --version        prints the version\n"
     "  --help           prints this text\n"
     "\n"
-    "--device, --threads and --seed may also follow the script's name; --name=value is the same as --name "
-    "value.\n"
-    "What else follows the script's name is for the script: galrun SCRIPT --help tells. At the prompt, ?name "
-    "shows help.\n"
+    "--device, --threads and --seed may also follow the script's name. --name=value is --name value.\n"
+    "All other words after the script's name are its own: galrun SCRIPT --help lists an experiment's\n"
+    "options. At the prompt, ?name shows help on name.\n"
     "Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.\n";
 
 static const char *const names[] = {"--device", "--threads", "--seed", "--version", "--help"};
 enum { NAMES = sizeof names / sizeof names[0], LONGEST_NAME = 24 };
 
-/* Levenshtein's distance between a and b, or LONGEST_NAME where either is longer than that. */
+/* Levenshtein's distance between a and b; LONGEST_NAME where either has more letters than that. */
 static int distance(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);
@@ -56,7 +55,7 @@ static int distance(const char *a, const char *b)
     return row[m];
 }
 
-/* "no option '--sed'; did you mean --seed? …" */
+/* False, with a sentence in message: "no option '--sed'; did you mean --seed?" */
 static bool refuse(const char *option, char *message, size_t size)
 {
     char name[LONGEST_NAME + 1];
@@ -72,8 +71,9 @@ static bool refuse(const char *option, char *message, size_t size)
     return false;
 }
 
-/* The value of the option `name` at argv[*i]: behind '=' or in the next argument, which it then skips. NULL
- * if argv[*i] is another option, or with a sentence in message if the value is missing. */
+/* The value of the option `name` at argv[*i], which stands behind '=' or in the next word: then *i moves on
+ * to that. NULL where argv[*i] is another option, and with a sentence in message where the value is missing.
+ */
 static const char *value_of(const char *name, const char *what, int *i, int argc, char **argv, char *message,
                             size_t size)
 {
@@ -91,9 +91,8 @@ static const char *value_of(const char *name, const char *what, int *i, int argc
     return argv[++*i];
 }
 
-/* --device, --threads or --seed at argv[*i], before or after the script. False if it is none of these, or
- * wrong: then message is not empty.
- */
+/* Takes --device, --threads or --seed at argv[*i], before or after the script. False where argv[*i] is
+ * another word, and with a sentence in message where the value is wrong. */
 static bool shared_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
 {
     const char *value;
@@ -130,7 +129,7 @@ static bool shared_option(host_options *o, int *i, int argc, char **argv, char *
     return false;
 }
 
-/* -e CODE, -eCODE and the same for -l. */
+/* Takes -e CODE or -eCODE, and the same of -l. */
 static bool action_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
 {
     char kind = argv[*i][1];

@@ -1,6 +1,6 @@
-/* repl.c: the prompt. Gathers lines into chunks and runs them; a terminal gets line editing and history by
- * libedit, a pipe gets neither and no prompts. What a line means, how a value looks and where help comes from
- * is in lua/gal/repl.lua. */
+/* repl.c: the prompt. Gathers lines into chunks and runs them. A terminal has prompts, and line editing and
+ * history by libedit; a pipe has none of these. lua/gal/repl.lua knows what a line means, how a value looks
+ * and where help comes from. */
 #define _GNU_SOURCE /* ppoll */
 #include "host.h"
 
@@ -51,9 +51,8 @@ static char *prompt_text(EditLine *editor)
     return (char *)p->text;
 }
 
-/* Waits for a byte of standard input. False after a signal: SIGINT is let in only while it waits, so that
- * none is missed on the way there.
- */
+/* Waits for a byte of standard input. Returns false after a signal. SIGINT is blocked but while it waits, so
+ * that none is missed on the way there. */
 static bool wait_for_input(void)
 {
     sigset_t interrupt, before;
@@ -63,12 +62,12 @@ static bool wait_for_input(void)
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     bool ready = !host_interrupt_pending() && ppoll(&input, 1, NULL, &before) > 0;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    /* Where both had come, the signal is the older: a terminal drops its input at Ctrl-C. */
+    /* Where both have come, the signal came first: a terminal drops its input at Ctrl-C. */
     return ready && !host_interrupt_pending();
 }
 
-/* libedit's character source. Its own would read on after SIGINT; this one gives up the line. 1 read, 0 end,
- * -1 interrupted. */
+/* Reads a character for libedit, whose own reader goes on after SIGINT; this one gives up the line. Returns
+ * 1, 0 at the end of the input, -1 after SIGINT. */
 static int read_character(EditLine *editor, wchar_t *character)
 {
     mbstate_t state = {0};
@@ -150,8 +149,8 @@ static void close_prompt(prompt *p)
     free(p->line);
 }
 
-/* Written after each line, readable by its owner only, so that a session that is killed leaves its history.
- */
+/* Adds line to the history and writes its file, which only its owner can read. It is written after every
+ * line, so that a killed session leaves its history. */
 static void remember(prompt *p, const char *line)
 {
     HistEvent event;
@@ -210,8 +209,8 @@ static void push_repl(lua_State *L, const char *name)
     lua_remove(L, -2);
 }
 
-/* LINE_READ: the next chunk is on the stack as a function or, if it can't be compiled, its message is and
- * *failed is set. Else there is none. */
+/* Reads the next chunk. LINE_READ: it is on the stack as a function; where it can't be compiled, the message
+ * is there and *failed is set. Otherwise the stack is as it was. */
 static line_state read_chunk(lua_State *L, prompt *p, bool *failed)
 {
     int first = p->line_number + 1;
@@ -253,8 +252,8 @@ static line_state read_chunk(lua_State *L, prompt *p, bool *failed)
     }
 }
 
-/* Runs the function on the stack and prints what it returns. It gets gal.repl's show, by which that tells the
- * values of an expression. */
+/* Runs the function on the stack and prints what it returns. Its argument is gal.repl's show, by which
+ * gal.repl marks the values of an expression. */
 static bool run_chunk(lua_State *L)
 {
     int base = lua_gettop(L) - 1;
@@ -274,7 +273,7 @@ static bool run_chunk(lua_State *L)
     return true;
 }
 
-/* gal.repl's functions for this file; `gal` and `exit` for the session. */
+/* Loads gal.repl, makes `gal` and `exit` global for the session, and greets. False where it raised. */
 static bool prepare(lua_State *L, bool terminal)
 {
     lua_getglobal(L, "require");
@@ -319,7 +318,7 @@ int host_repl(lua_State *L)
             if (code == HOST_INTERRUPTED && !p.terminal)
                 break;
         }
-        if (p.terminal) /* what went wrong was seen */
+        if (p.terminal) /* its user has seen what went wrong */
             code = HOST_DONE;
     }
     if (p.editor)
