@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what galrun needs and is missing, then builds it in build/. Run from anywhere; run again, it only rebuilds what changed.
-# As root or with sudo the packages are installed. Otherwise it says which are missing and builds with what CMAKE_PREFIX_PATH offers
-# (conda, modules on a cluster). CUDA is used where it is found and never installed.
+# Installs the packages that galrun needs and the system lacks, then builds it in build/. Can be run from any
+# folder, and again: then it rebuilds what has changed. Without root and sudo it says which packages are missing
+# and builds with those that CMAKE_PREFIX_PATH offers (conda, modules on a cluster). It never installs CUDA.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -9,7 +9,8 @@ cd "$root"
 missing=
 if command -v dpkg-query >/dev/null 2>&1; then
     for package in $(grep -v '^#' third_party/packages); do
-        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -q '^installed$' || missing="$missing $package"
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$status" = installed ] || missing="$missing $package"
     done
 fi
 if [ -n "$missing" ]; then
