@@ -11,7 +11,15 @@ local file = {}
 
 local out = ffi.new "gal_arrays *[1]"
 
-\2  end
+-- What a file of this name holds (C.GAL_HOLDS_...), and its ending in small letters, ".npy".
+local function form_of(op, path)
+  if type(path) ~= "string" then raise("%s: path is %s, expected a string", op, kind(path)) end
+  local holds, ending = C.gal_arrays_holds(path), path:lower():match("%.%w+$")
+  if holds == C.GAL_HOLDS_NONE then
+    local found = ending and "a " .. ending .. " file" or "a name without an ending"
+    local endings = ffi.string(C.gal_arrays_endings())
+    raise("%s: %s is %s, expected a name that ends in %s", op, path, found, endings)
+  end
   return holds, ending
 end
 
@@ -68,7 +76,10 @@ end
 
 -- The tensors of a table by name, as C takes them: names and handles, and how many. The names' list is kept
 -- alive by the caller.
-\2  end
+local function by_name(ending, value)
+  if type(value) ~= "table" or core.is_tensor(value) then
+    raise("save: value is %s, expected a table of tensors by name for %s", kind(value), ending)
+  end
   local names = keys("a tensor's name", value)
   local tensors = ffi.new("const gal_tensor *[?]", #names + 1)
   for i, name in ipairs(names) do
@@ -79,13 +90,38 @@ end
 
 local function strings(list) return ffi.new("const char *[?]", #list + 1, list) end
 
-\2end
+-- Metadata's keys and texts, in the order of the keys.
+local function pairs_of(metadata)
+  if type(metadata) ~= "table" then
+    raise("save: metadata is %s, expected a table of strings by key", kind(metadata))
+  end
+  local fields, texts = keys("a key of metadata", metadata), {}
+  for i, field in ipairs(fields) do texts[i] = plain(("metadata[%q]"):format(field), metadata[field]) end
+  return fields, texts
+end
+
+local function save_named(path, ending, value, metadata)
+  local names, tensors, n = by_name(ending, value)
+  local fields, texts = pairs_of(metadata == nil and {} or metadata)
+  local c_names, c_fields, c_texts = strings(names), strings(fields), strings(texts)
+  check(C.gal_arrays_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
+end
+
+local function save_one(path, value)
+  local tensor = ffi.new("const gal_tensor *[1]", core.live(value, "save", "value").h)
+  check(C.gal_arrays_write(path, 1, nil, tensor, 0, nil, nil))
+end
 
 --- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or
 -- .safetensors, the latter with metadata (strings by key). The file appears under its name when it is
 -- complete; an old one stays until then.
 function file.save(path, value, metadata)
-\2end
+  local holds, ending = form_of("save", path)
+  if metadata ~= nil and holds ~= C.GAL_HOLDS_METADATA then
+    raise("save: metadata is %s, but a %s file holds none; .safetensors does", kind(metadata), ending)
+  end
+  if holds == C.GAL_HOLDS_ONE then save_one(path, value) else save_named(path, ending, value, metadata) end
+end
 
 -- ---- arrays that are written piece after piece ----
 
@@ -97,7 +133,8 @@ local stream = ffi.new "gal_npy_stream *[1]"
 -- row-major order: s:put(tensor) adds a piece, s:commit() ends the file and gives it its name. Before that
 -- s:abandon(), or the loss of s, leaves nothing behind.
 function file.stream(path, shape)
-\2    raise("stream: %s is no .npy, the only format that is written in pieces", path)
+  if form_of("stream", path) ~= C.GAL_HOLDS_ONE then
+    raise("stream: %s is no .npy, the only format that is written in pieces", path)
   end
   if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
   for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
