@@ -1,7 +1,8 @@
 #!/bin/sh
-# What a full disk does to files: every format that galrun writes, and a training run, on a disk of 256 KiB (a tmpfs of our own, by a user namespace), and
-# once more under a limit on file sizes, which is all there is where namespaces are not allowed. disk.sh GALRUN; exits 1 if a case failed. Each case's name is
-# a sentence that can be false.
+# What a full disk does to files: every format that galrun writes, and a training run, on a disk of 256 KiB (a
+# tmpfs of our own, in a user namespace), and once more under a limit on file sizes, which is all that can be
+# tried where namespaces are not allowed. Each case's name is a sentence that can be false.
+# usage: disk.sh GALRUN; exits with 1 if a case failed
 galrun=$1
 golden=$(cd "$(dirname "$0")/../golden/cutouts" && pwd)/colour.jpg
 work=${2:-}
@@ -12,7 +13,8 @@ if [ -z "$work" ]; then
   result=0
   sh "$0" "$galrun" "$work" limit || result=1
   if unshare -Urm sh -c 'mount -t tmpfs -o size=256k tmpfs "$1"' - "$work/disk" 2>/dev/null; then
-    unshare -Urm sh -c 'mount -t tmpfs -o size=256k tmpfs "$2/disk" && sh "$0" "$1" "$2" tmpfs' "$0" "$galrun" "$work" || result=1
+    mounted='mount -t tmpfs -o size=256k tmpfs "$2/disk" && sh "$0" "$1" "$2" tmpfs'
+    unshare -Urm sh -c "$mounted" "$0" "$galrun" "$work" || result=1
   else
     echo "no tmpfs can be mounted here: only the limit on file sizes was tried"
   fi
@@ -24,14 +26,16 @@ cd "$work" || exit 1
 rm -rf disk/* disk/.[!.]*
 passed=0 failed=0
 
-# full COMMAND...: fills $err, $code, run where nothing can be written; its output goes through a pipe, which has no limit.
+# full COMMAND...: runs it where nothing can be written, and fills $err and $code. Its output goes through a
+# pipe, which has no limit.
 full() {
-  if [ "$how" = tmpfs ]; then dd if=/dev/zero of=disk/fill bs=4096 >/dev/null 2>&1; blocks=unlimited; else blocks=0; fi
+  blocks=0
+  if [ "$how" = tmpfs ]; then dd if=/dev/zero of=disk/fill bs=4096 >/dev/null 2>&1; blocks=unlimited; fi
   code=$({ { (ulimit -f $blocks; exec "$@") 2>&1 >/dev/null; echo $? >&3; } | cat >err; } 3>&1)
   err=$(cat err)
   rm -f disk/fill
 }
-# some COMMAND...: the same where some, but not all of it can be written: 150 KiB.
+# some COMMAND...: the same where a part of it can be written: 150 KiB.
 some() {
   if [ "$how" = tmpfs ]; then blocks=unlimited; else blocks=300; fi
   code=$({ { (ulimit -f $blocks; exec "$@") 2>&1 >/dev/null; echo $? >&3; } | cat >err; } 3>&1)
@@ -39,12 +43,17 @@ some() {
 }
 check() { # sentence, condition as words for test
   sentence="$1 ($how)"; shift
-  if [ "$@" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'FAILED: %s\n  exit code %s; stderr: %s\n' "$sentence" "$code" "$err" >&2; fi
+  if [ "$@" ]; then passed=$((passed + 1)); return; fi
+  failed=$((failed + 1))
+  printf 'FAILED: %s\n  exit code %s; stderr: %s\n' "$sentence" "$code" "$err" >&2
 }
 sum() { (cd disk && find . -type f ! -name fill -exec cksum {} + | sort); }
 told() { # file: stderr is one sentence with its name and the reason, and a traceback
-  first=$(head -n 1 err)
-  case $first in *"$1"*"can't be written"*"No space left on device"* | *"$1"*"can't be written"*"File too large"*) found=yes ;; *) found=no ;; esac
+  found=no
+  case $(head -n 1 err) in
+    *"$1"*"can't be written"*"No space left on device"*) found=yes ;;
+    *"$1"*"can't be written"*"File too large"*) found=yes ;;
+  esac
   check "a full disk is told in one sentence that names $1" "$found" = yes
   check "the sentence about $1 stands once" "$(grep -c "can't be written" err)" = 1
   check "a full disk ends galrun with 1 writing $1" "$code" = 1
@@ -81,21 +90,27 @@ cat >train.lua <<'LUA'
 local gal = require "gal"
 local r = gal.rng(1)
 local theta = gal.randn({ 200, 2 }, { rng = r })
+local context = theta + gal.randn({ 200, 2 }, { rng = r })
 local flow = require("gal.flow").new{ theta = 2, context = 2, hidden = { 8 }, rng = gal.rng(2) }
-require("gal.train").fit{ flow = flow, theta = theta, context = theta + gal.randn({ 200, 2 }, { rng = r }), batch = 50, epochs = tonumber(arg[1]), patience = 100,
-  out = "disk/run", resume = true, progress = false }
+require("gal.train").fit{
+  flow = flow, theta = theta, context = context, batch = 50, epochs = tonumber(arg[1]), patience = 100,
+  out = "disk/run", resume = true, progress = false,
+}
 LUA
 rm -f disk/a.*
 "$galrun" train.lua 2 2>err; code=$?; err=$(cat err)
 check "two epochs are trained" $code = 0
-flow=$(cksum <disk/run/flow.safetensors) checkpoint=$(cksum <disk/run/checkpoint.safetensors) history=$(cksum <disk/run/history.csv)
+cksum_of() { cksum <"disk/run/$1"; }
+flow=$(cksum_of flow.safetensors)
+checkpoint=$(cksum_of checkpoint.safetensors)
+history=$(cksum_of history.csv)
 full "$galrun" train.lua 4
 case $(head -n 1 err) in *disk/run/*"can't be written"*) found=yes ;; *) found=no ;; esac
 check "a run on a full disk says which file can't be written" $found = yes
 check "a run on a full disk ends with 1" "$code" = 1
-check "the last good epoch's checkpoint is as it was" "$(cksum <disk/run/checkpoint.safetensors)" = "$checkpoint"
-check "the last good epoch's flow is as it was" "$(cksum <disk/run/flow.safetensors)" = "$flow"
-check "the history is as it was" "$(cksum <disk/run/history.csv)" = "$history"
+check "the last good epoch's checkpoint is as it was" "$(cksum_of checkpoint.safetensors)" = "$checkpoint"
+check "the last good epoch's flow is as it was" "$(cksum_of flow.safetensors)" = "$flow"
+check "the history is as it was" "$(cksum_of history.csv)" = "$history"
 check "a run on a full disk leaves no temporary file" -z "$(find disk -name '*.tmp')"
 "$galrun" train.lua 4 2>err; code=$?; err=$(cat err)
 check "with room again the run goes on to its end" "$code" = 0
@@ -107,15 +122,18 @@ mkdir -p survey/cutouts
 echo objID,oh_p50 >survey/catalog.csv
 for k in $(seq 100); do cp "$golden" survey/cutouts/$k.jpg; echo $k,8.$k >>survey/catalog.csv; done
 cat >pack.lua <<'LUA'
-require("gal.data").open("survey", { theta = { "oh_p50" }, context = {}, images = { packed = "disk/packed", progress = false } })
+local images = { packed = "disk/packed", progress = false }
+require("gal.data").open("survey", { theta = { "oh_p50" }, context = {}, images = images })
 LUA
 mkdir disk/packed
 full "$galrun" pack.lua
 told disk/packed/cutouts.
-check "a full disk leaves no cutouts.npy and no cutouts.csv" ! -e disk/packed/cutouts.npy -a ! -e disk/packed/cutouts.csv
+check "a full disk leaves no cutouts.npy" ! -e disk/packed/cutouts.npy
+check "a full disk leaves no cutouts.csv" ! -e disk/packed/cutouts.csv
 "$galrun" pack.lua 2>err; code=$?; err=$(cat err)
 check "with room again the packing ends" "$code" = 0
-check "the packing then holds every cutout" "$(wc -c <disk/packed/cutouts.npy)" -eq $((128 + 100 * 24 * 24 * 3))
+packed=$(wc -c <disk/packed/cutouts.npy)
+check "the packing then holds every cutout" "$packed" -eq $((128 + 100 * 24 * 24 * 3))
 
 rm -rf disk/*
 some "$galrun" "$experiments/make_survey.lua" --n 3000 --out disk/survey --no-cutouts

@@ -1,7 +1,8 @@
 #!/bin/sh
 # galrun as installed: `cmake --install` into a folder of its own, and everything runs from there with the
 # checkout out of reach: a tmpfs covers it, in a mount namespace of our own, where the system allows one;
-# elsewhere only the places that modules come from are compared. Each case's name is a sentence that can be false.
+# elsewhere only the places that modules come from are compared. Each case's name is a sentence that can be
+# false.
 # usage: install.sh CMAKE BUILD CHECKOUT; exits with 1 if a case failed
 cmake=$1 build=$2 checkout=$3
 unset DESTDIR LUA_PATH
