@@ -229,7 +229,7 @@ end)
 
 check.case("citations that lead nowhere are found, in comments and READMEs", function()
   local house = {
-    ["runtime/cpu/fast/conv.c"] = "/* cpu/fast/conv.c, conv.h, lua.h; https://a.org/x.md */\n#include <lua.h>",
+    ["runtime/cpu/fast/conv.c"] = "/* cpu/fast/conv.c, conv.h, lua.h; http://a.org/x.md */\n#include <lua.h>",
     ["runtime/cpu/fast/conv.h"] = "// tests/golden, tests/c/NAME.c, golden/galrun.*, images/<id>.jpg, x.c",
     ["tests/golden/a.npy"] = "", ["tests/golden/galrun.csv"] = "",
     ["lua/gal/a.lua"] = "local s = 'runtime/none.c'\n-- self.h, a/b, \"b.lua:1\", README.md, ../gal/a.lua\n",
