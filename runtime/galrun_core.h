@@ -32,6 +32,7 @@ typedef enum gal_status {
     GAL_BUDGET,     /* the soft limit is reached: collect garbage and try again */
     GAL_DEVICE,     /* the device can't be had, or tensors are on two */
     GAL_STATE,      /* called at the wrong time */
+    GAL_RECORDING,  /* can't be recorded, and a program is being recorded */
     GAL_FILE,       /* a file is missing, malformed or can't be written */
     GAL_INTERRUPTED /* Ctrl-C */
 } gal_status;

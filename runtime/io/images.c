@@ -266,7 +266,8 @@ gal_status gal_images_read(gal_tensor *y, const gal_images *images, int64_t firs
     if (status != GAL_OK)
         return status;
     if (gal_recording())
-        return gal_fail(GAL_STATE, "images_read: while a program is recorded");
+        return gal_fail(GAL_RECORDING, "images_read: images can't be read from a set while a program is "
+                                       "recorded, expected a loader's");
     uint8_t *scratch = malloc((size_t)gal_images_scratch(images));
     status = scratch ? GAL_OK : gal_fail(GAL_MEMORY, "images_read: no memory left");
     for (int64_t i = 0; i < n && status == GAL_OK; i++) {

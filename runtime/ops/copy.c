@@ -8,8 +8,8 @@
 static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
 {
     if (gal_recording())
-        return gal_fail(GAL_STATE, "copy: from %s to %s while a program is recorded", gal_tensor_device(x),
-                        gal_tensor_device(y));
+        return gal_fail(GAL_RECORDING, "copy: x on %s can't be copied to %s while a program is recorded",
+                        gal_tensor_device(x), gal_tensor_device(y));
     if (x->dtype != y->dtype || !gal_tensor_contiguous(x) || !gal_tensor_contiguous(y) ||
         gal_tensor_count(x) != gal_tensor_count(y))
         return gal_fail(
@@ -101,8 +101,9 @@ gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
     if (status != GAL_OK || count == 0)
         return status;
     if (gal_recording())
-        return gal_fail(GAL_STATE, "reading a tensor on the host while a program is recorded: its value "
-                                   "would be that of the recording for ever");
+        return gal_fail(GAL_RECORDING,
+                        "read: a tensor can't be read while a program is recorded: every replay "
+                        "would reuse the value read now");
     const gal_backend *backend = x->storage->backend;
     size_t bytes = (size_t)count * gal_dtype_size(x->dtype);
     if (gal_tensor_contiguous(x))

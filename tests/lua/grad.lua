@@ -383,6 +383,23 @@ case("reading a tensor on the host while a program is recorded raises, and the r
   equal((x + 1):get(1), 2)
 end)
 
+case("a step that reads a value is not recorded, a notice says so, and other errors are raised", function()
+  local core, C = require "gal.tensor", ffi.C
+  while C.gal_notice() ~= nil do end
+  local x = gal.ones { 3 }
+  local function refused(fn, sentence)
+    equal(core.try_program(fn) == nil, true)
+    local notice = ffi.string(C.gal_notice())
+    check.that(notice:find(sentence), ("the notice is %q, expected %q in it"):format(notice, sentence))
+  end
+  refused(function() return x:sum():item() end, "^steps run op by op, .*grad.lua:%d+: read: a tensor can't be")
+  refused(function() x:set(2, 1) end, "grad.lua:%d+: set: a value written from Lua")
+  local sentence = "read: a tensor can't be read while a program is recorded"
+  raises(function() core.try_program(function() error(sentence) end) end, sentence)
+  equal(core.try_program(function() x:fill_(2) end).length, 1)
+  equal(C.gal_notice() == nil, true)
+end)
+
 case("an error while recording ends it, and its tensors are stale", function()
   local inside
   raises(function() gal.program(function() inside = gal.ones { 2 } error "broken" end) end, "broken", true)

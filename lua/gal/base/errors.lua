@@ -53,8 +53,17 @@ function M.raise(format, ...)
 end
 local raise = M.raise
 
---- check(status): raises gal_error() at the user's line unless a C call returned GAL_OK; an interrupt raises
--- gal.interrupted.
+local Failure = { __tostring = function(self) return self.text end }
+
+--- fail(status, format, ...): an error as raise's whose value is a table {status, text}, so that a caller can
+-- decide by C's status. Never returns.
+function M.fail(status, ...)
+  local _, text = pcall(raise, ...)
+  error(type(text) == "string" and setmetatable({ status = status, text = text }, Failure) or text, 0)
+end
+
+--- check(status): raises gal_error() at the user's line unless a C call returned GAL_OK. An interrupt raises
+-- gal.interrupted, GAL_RECORDING an error that carries it (fail).
 function M.check(status)
   if status == C.GAL_OK then return end
   if status == C.GAL_INTERRUPTED then
@@ -62,6 +71,7 @@ function M.check(status)
     error(M.interrupted, 0)
   end
   local message = ffi.string(C.gal_error())
+  if status == C.GAL_RECORDING then M.fail(C.GAL_RECORDING, "%s", message) end
   -- C doesn't know how Lua converts.
   local name = message:match "(%a+) is %l+%d+, expected float32$"
   raise("%s", name and message .. "; " .. name .. ":float() converts" or message)

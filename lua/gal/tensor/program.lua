@@ -49,13 +49,13 @@ function program.record(fn, device)
   return finish(p, pcall(fn))
 end
 
---- try(fn[, device]) --> the program, or nil where fn reads values on the host, which can't be recorded;
--- raises any other error.
+--- try(fn[, device]) --> the program, or nil where fn does what can't be recorded, such as reading a value;
+-- a notice then names what it did. Raises any other error.
 function program.try(fn, device)
   local ok, p = pcall(program.record, fn, device)
   if ok then return p end
-  if tostring(p):find("while a program is recorded", 1, true) then return nil end
-  error(p, 0)
+  if type(p) ~= "table" or p.status ~= C.GAL_RECORDING then error(p, 0) end
+  C.gal_leave_notice("steps run op by op, several times slower, as they can't be recorded: " .. p.text)
 end
 
 --- p:replay([n]): n more steps (one by default). Ctrl-C raises gal.interrupted between two of them. Returns

@@ -272,7 +272,8 @@ function values.set(x, value, ...)
   copy.storable("set", x, value)
   local at = point(x, "set", ...)
   if C.gal_recording() ~= 0 then
-    raise("set: a value written from Lua while a program is recorded would not be written again by a replay")
+    errors.fail(C.GAL_RECORDING,
+      "set: a value written from Lua while a program is recorded would not be written again by a replay")
   end
   tape.writable(x, "set")
   local host = ARRAYS[at.dtype](1, value)
