@@ -1,39 +1,40 @@
-/* backend.h: the table of all that a device supplies. runtime/cpu fills one; cuda/ fills another in a library
- * loaded at run time.
+/* backend.h: the list of all ops, the structs of their arguments, and the table that a device fills: cpu/
+ * one, a library that is loaded at run time another.
  *
- * An op is four hops: lua/gal/tensor.lua -> ops.c (checks) -> this table -> kernel. ops.c has checked every
- * shape, dtype and device before a kernel is called, so kernels check nothing but what only the data can show
- * (an index out of range). */
+ * An op is four hops: lua/gal/tensor/ -> ops/ (checks) -> this table -> kernel. ops/ has checked every shape,
+ * dtype and device before a kernel runs, so kernels check only what the data alone can show (an index out of
+ * range). */
 #ifndef GAL_BACKEND_H
 #define GAL_BACKEND_H
 #include "galrun.h"
 
 /* A lane is one of the workers that run the same kernel side by side: on the CPU thread `index` of `count`,
- * which does its share and touches no other's; on a GPU there is one lane and it carries the stream. */
+ * which does its share of the work; on a GPU there is one lane, and it carries the stream. */
 typedef struct gal_lane {
     int index, count;
     void *stream;
 } gal_lane;
 
-/* A kernel runs one op. args is the op's plain struct below; a recorded program keeps a copy of it, so it
- * points at nothing on the caller's stack. What changes from step to step is read through a pointer into
+/* A kernel runs one op. args is the op's plain struct below; a recorded program keeps a copy of it, so
+ * nothing in it points into the caller's stack. What changes from step to step is read through a pointer into
  * device memory. Returns GAL_OK, or a status with the sentence in gal_error(). */
 typedef gal_status gal_kernel(const gal_lane *lane, const void *args);
 
-/* One call: a kernel, its arguments and about how many operations it does, by which the backend chooses the
- * lanes. */
+/* One call: a kernel, its arguments and its work: about how many operations it does, by which the backend
+ * chooses the lanes, or GAL_SERIAL or GAL_WHOLE. */
 typedef struct gal_call {
     gal_kernel *kernel;
     const void *args;
-    int64_t work; /* GAL_WHOLE: the kernel brings its own threads and runs on the calling one */
+    int64_t work;
 } gal_call;
-#define GAL_WHOLE (-1)
-#define GAL_SERIAL 0 /* one lane */
+#define GAL_SERIAL 0   /* one lane */
+#define GAL_WHOLE (-1) /* the kernel runs on the calling thread alone and may start threads of its own */
 
 /* ---- arguments, one struct for each family of ops ---- */
 
-/* y[i] = f(a[i], b[i]) over shape {…} with strides in elements; scalar parameters p, q. Dimensions that can
- * be are merged, so contiguous operands come as rank 1. b is NULL in unary ops. */
+/* y[i] = f(a[i], b[i]) over shape {rank}, with strides in elements; scalar parameters p, q. Neighbouring
+ * dimensions are merged where the strides allow, so contiguous operands come as rank 1. b is NULL in unary
+ * ops. */
 typedef struct gal_map_args {
     float *y;
     const float *a, *b;
@@ -43,7 +44,7 @@ typedef struct gal_map_args {
     int64_t shape[GAL_RANK], ys[GAL_RANK], as[GAL_RANK], bs[GAL_RANK];
 } gal_map_args;
 
-/* y = x converted from x_type to y_type; value: what fill and arange write. */
+/* y = x converted from x_type to y_type. fill writes start, arange start + i step. */
 typedef struct gal_copy_args {
     void *y;
     const void *x;
@@ -60,8 +61,8 @@ typedef struct gal_reduce_args {
     int64_t outer, n, inner;
 } gal_reduce_args;
 
-/* rows of `width` bytes: y {count, width} from x {rows, width} at index {count}; scatter adds float32 rows of
- * width / 4. */
+/* gather: rows of `width` bytes, y {count, width} from x {rows, width} at index {count}. scatter: float32
+ * rows of width / 4, x {count, ...} added to y {rows, ...}. */
 typedef struct gal_rows_args {
     void *y;
     const void *x;
@@ -88,8 +89,8 @@ typedef struct gal_linear_args {
     int32_t activation, accumulate;
 } gal_linear_args;
 
-/* y {rows, n}; state {key, counter}; streams {rows} or NULL for stream 0 and one row; blocks: by how much
- * advance moves the counter. */
+/* y {rows, n}; state {key, counter}; streams {rows}, or NULL for stream 0 and one row; random_advance adds
+ * blocks to the counter. */
 typedef struct gal_random_args {
     void *y;
     uint64_t *state;
@@ -128,14 +129,15 @@ typedef struct gal_batch_args {
     int64_t batch, rows;
 } gal_batch_args;
 
-/* mse: loss {}, a = prediction, b = target; backward: gradient, loss = dloss. */
+/* mse: loss {}, prediction and target {count}; backward: gradient {count}, loss = dloss. */
 typedef struct gal_mse_args {
     float *gradient, *loss;
     const float *prediction, *target;
     int64_t count;
 } gal_mse_args;
 
-/* One optimiser step over a block of `count` elements; every number that changes is behind a pointer. */
+/* One step of an optimiser over a block of `count` elements; every number that changes from step to step is
+ * behind a pointer. */
 typedef struct gal_step_args {
     float *parameter, *first, *second;
     const float *gradient, *hyper;
@@ -151,9 +153,9 @@ typedef struct gal_kde_args {
     int32_t skip_self;
 } gal_kde_args;
 
-/* z {n, zh, zw, out} = x {n, h, w, c} with weight {out, kh, kw, c}, `top` rows and `left` columns of zeros
- * before x, and as many behind as z asks for. y, dy {n, zh / pool, zw / pool, out}; slope {n, zh, zw, out} or
- * NULL: written by the forward, read by the backward. */
+/* z {n, zh, zw, out} = x {n, h, w, c} convolved with weight {out, kh, kw, c}, with `top` rows and `left`
+ * columns of zeros before x, and after it as many as zh and zw need. y, dy {n, zh / pool, zw / pool, out};
+ * slope {n, zh, zw, out} or NULL: the forward writes it, the backward reads it. */
 typedef struct gal_conv_args {
     float *y, *slope, *dx, *dw, *db;
     const float *x, *weight, *bias, *dy;
@@ -161,7 +163,7 @@ typedef struct gal_conv_args {
     int32_t activation, accumulate, precision; /* gal_precision */
 } gal_conv_args;
 
-/* y {n, yh, yw, c}, x {n, h, w, c}; backward: dx is written, x is NULL for means. */
+/* y, dy {n, yh, yw, c}, x, dx {n, h, w, c}; the backward of means takes no x. */
 typedef struct gal_pool_args {
     float *y, *dx;
     const float *x, *dy;
@@ -296,10 +298,10 @@ GAL_PREPARATIONS(GAL_ARGS_OF)
 /* ---- the table ---- */
 typedef struct gal_backend {
     const char *name; /* "cpu", "cuda" */
-    int on_host;      /* 1: the host reads and writes its memory by pointer, as that of the CPU */
+    int on_host;      /* 1: the host may read and write its memory by pointer */
 
-    /* Memory of the device, aligned to 64 bytes. allocate leaves *out NULL and returns GAL_MEMORY where there
-     * is none. */
+    /* Memory of the device, aligned to 64 bytes. Where none is left allocate sets *out to NULL and returns
+     * GAL_MEMORY. */
     gal_status (*allocate)(void **out, size_t bytes);
     void (*release)(void *memory, size_t bytes);
     gal_status (*upload)(void *device, const void *host, size_t bytes);
@@ -307,31 +309,31 @@ typedef struct gal_backend {
 
     /* Runs one call now. */
     gal_status (*issue)(const gal_call *call);
-    /* A recorded list made ready to run: chosen lanes and barriers on the CPU, a captured graph on a GPU. The
-     * list outlives the plan. */
+    /* Makes a plan of a recorded list of calls, ready to run: on the CPU lanes and barriers, on a GPU a
+     * captured graph. The list outlives the plan. */
     gal_status (*prepare)(void **plan, const gal_call *calls, int64_t count);
     gal_status (*replay)(void *plan, int64_t times);
     void (*forget)(void *plan);
 
-    /* The kernels, each under its op's name. layer_norm_backward is dx by rows, layer_norm_backward_scale
-     * dscale and dshift by columns. A convolution is up to three calls: prepare on the calling thread
-     * (GAL_WHOLE), the lanes, finish by lanes once all of them are done; at least one of the three is set. */
+    /* The kernels, each under its op's name. layer_norm_backward computes dx by rows,
+     * layer_norm_backward_scale dscale and dshift by columns. A convolution is up to three calls: prepare on
+     * the calling thread (GAL_WHOLE), the lanes, and, when all of them are done, finish by lanes; at least
+     * one of the three is set. */
 #define GAL_KERNEL(name, ...) gal_kernel *name;
     GAL_OPS(GAL_KERNEL)
     GAL_PREPARATIONS(GAL_KERNEL)
 #undef GAL_KERNEL
 } gal_backend;
 
-/* What the host gives to a backend in a library of its own, so that the library links with no undefined
- * symbol of ours. */
+/* What galrun gives to a backend in a library of its own, which so needs no symbol of galrun's. */
 typedef struct gal_host {
     int version; /* GAL_BACKEND_VERSION */
     gal_status (*fail)(gal_status status, const char *format, ...);
     int (*interrupted)(void);
 } gal_host;
 #define GAL_BACKEND_VERSION 1
-/* The library's one exported symbol: fills *backend and returns GAL_OK, or says why the device can't be had.
- */
+/* The library's one exported symbol: sets *backend and returns GAL_OK, or fails with the reason why the
+ * device can't be had. */
 typedef gal_status gal_backend_open(const gal_backend **backend, const gal_host *host);
 
 #endif

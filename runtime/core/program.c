@@ -1,5 +1,5 @@
-/* program.c: every op comes through gal_issue_call, which runs it and, while a program is recorded, writes it
- * down. A replay runs the list again with no Lua, no allocation and no garbage. */
+/* program.c: every op comes through gal_issue_call, which runs it and, while a program is recorded, appends
+ * it to the program's list. A replay runs the list again: no Lua, no allocation, no garbage. */
 #include "core.h"
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ int gal_recording(void)
     return recording != NULL;
 }
 
-/* Makes room for one more item in a growing array; NULL where memory is out. */
+/* Makes room for one more item in a growing array; NULL where no memory is left. */
 static void *grown(void *items, int64_t count, int64_t *room, size_t size)
 {
     if (count < *room)

@@ -1,12 +1,12 @@
-/* balance.c: whether a plan's lanes pay, by measuring (lanes.h). */
+/* balance.c: times the runs of a plan and chooses between one lane and all (lanes.h). */
 #include "lanes.h"
 
 #define WINDOW 0.020  /* s: several time slices, so that a busy neighbour shows in the mean */
 #define FIRST 0.25    /* s from the first trial, or one that changed something, to the next */
 #define LONGEST 8.0   /* s between trials that change nothing */
-#define HURRY 0.1     /* s after a trial before a slowdown may call the next */
-#define SLOWDOWN 1.25 /* of the best: something happened on the other core */
-#define MARGIN 0.95   /* the other way has to be so much faster */
+#define HURRY 0.1     /* s from a trial until a slowdown may bring on the next */
+#define SLOWDOWN 1.25 /* times the best: something happened on the other core */
+#define MARGIN 0.95   /* the other way is chosen below this part of the usual time */
 
 int gal_balance_lanes(gal_balance *b, int lanes)
 {
@@ -28,7 +28,7 @@ static double least(double a, double b)
     return a < b ? a : b;
 }
 
-/* A window is full. */
+/* At the end of a window. */
 static void judge(gal_balance *b, double mean, double now)
 {
     if (b->trial) {
@@ -36,7 +36,7 @@ static void judge(gal_balance *b, double mean, double now)
         b->trial = 0;
         b->last = now;
         b->pause = change ? FIRST : least(2 * b->pause, LONGEST);
-        b->pause = b->pause > 50 * mean ? b->pause : 50 * mean; /* a trial of slow runs is dear */
+        b->pause = b->pause > 50 * mean ? b->pause : 50 * mean; /* trials of slow runs cost more */
         b->next = now + b->pause;
         if (change) {
             b->alone = !b->alone;
@@ -58,7 +58,7 @@ void gal_balance_note(gal_balance *b, double start, double end, int64_t runs)
         return;
     if (b->next == 0) {
         b->pause = FIRST / 2;
-        b->next = b->last = start; /* the first trial comes at once: after one window of all lanes */
+        b->next = b->last = start; /* the first trial comes after one window of all lanes */
     }
     b->spent += end - start;
     b->runs += runs;

@@ -1,12 +1,12 @@
-/* conv.c: convolution with its activation and mean pool, forward and backward, and the pools: the formulas,
- * pixel by pixel. fast/conv.c chooses among faster ways. */
+/* conv.c: convolution with its activation and mean pool, forward and backward: the formulas, pixel by pixel.
+ * fast/conv.c chooses among faster ways. */
 #include "cpu.h"
 #include "activation.h"
 #include "bf16.h"
 #include "scratch.h"
 #include <math.h>
 
-/* x, or x as a product takes it. */
+/* x as a product takes it: rounded, in bfloat16. */
 static float factor(const gal_conv_args *g, float x)
 {
     return g->precision == GAL_BF16 && g->stride == 1 ? gal_as_bf16(x) : x;
@@ -60,7 +60,7 @@ gal_status gal_cpu_conv2d_backward_prepare(const gal_lane *lane, const void *arg
     return gal_cpu_scratch_grow((size_t)(g->n * g->zh * g->zw * g->out) * sizeof(float));
 }
 
-/* dz = f'(z) dy / pool^2, 0 at pixels that no mean took in. */
+/* dz = f'(z) dy / pool^2, and 0 at pixels that are in no mean. */
 gal_status gal_cpu_conv2d_backward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
@@ -103,8 +103,8 @@ static float spread(const gal_conv_args *g, const float *dz, int64_t i, int64_t 
     return dx;
 }
 
-/* start + the sum over all pixels of dz's output o times x under the window's pixel (ky, kx), channel c; x
- * NULL: of dz alone. A chain for each row of an image. */
+/* start + the sum over all pixels of dz's output o times x under the window's pixel (ky, kx), channel c;
+ * without x the sum of dz alone. Each row of an image is a chain of its own. */
 static float gathered(const gal_conv_args *g, float start, const float *dz, const float *x, int64_t o,
                       int64_t ky, int64_t kx, int64_t c)
 {

@@ -235,7 +235,7 @@ typedef struct around_args {
     float *z;
 } around_args;
 
-/* y, and slope where it is wanted, from z. */
+/* y from z, and slope if it is asked for. */
 static gal_status activate_and_pool(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = ((const around_args *)args)->conv;
@@ -257,7 +257,7 @@ static gal_status activate_and_pool(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* dz from dy in place of z, 0 at pixels that no mean took in. */
+/* dz from dy in place of z, and 0 at pixels that are in no mean. */
 static gal_status make_dz(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = ((const around_args *)args)->conv;
@@ -286,7 +286,7 @@ static gal_status around(gal_kernel *kernel, const gal_conv_args *g, float *z)
     return gal_cpu_issue(&(gal_call){kernel, &args, 16 * g->n * g->zh * g->zw * g->out});
 }
 
-/* The specification's kernels instead, with a sentence for the user. */
+/* The specification's kernels instead, with a notice. */
 static gal_status plain(gal_kernel *const *kernels, int count, const gal_conv_args *g)
 {
     gal_note("oneDNN has no convolution of {%lld, %lld, %lld, %lld} with {%lld, %lld, %lld, %lld}: the plain "

@@ -1,6 +1,5 @@
-/* copy.c: moving elements between strides and types, and writing constants and counts. */
-#include "cpu.h"
-#include <math.h>
+/* copy.c: moves elements between strides and types; writes constants and arithmetic sequences. */
+#include "walk.h"
 #include <string.h>
 
 /* Types other than float32 pass through double; a value outside the target's range becomes its nearest end,
@@ -39,7 +38,7 @@ static inline void store(void *y, int type, int64_t i, double value)
     }
 }
 
-/* n elements of one type from stride xs to stride ys; y and x don't overlap, but may be the same. */
+/* n elements of one type from stride xs to stride ys; y and x are the same, or don't overlap. */
 static void same_type(void *y, const void *x, size_t size, int64_t n, int64_t ys, int64_t xs)
 {
     if (ys == 1 && xs == 1) {
@@ -57,42 +56,20 @@ static void same_type(void *y, const void *x, size_t size, int64_t n, int64_t ys
             ((uint8_t *)y)[i * ys] = ((const uint8_t *)x)[i * xs];
 }
 
-/* What one run along the last dimension does: n elements; `flat` is the first one's place in row-major order.
- */
+/* Writes n elements of y along the last dimension; `flat` is the first one's place in row-major order. */
 typedef void run_of(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
                     int64_t flat);
 
 /* Calls run for each piece of the last dimension in the lane's share. */
-static gal_status walk(const gal_lane *lane, const gal_copy_args *g, run_of *run)
+static gal_status each_run(const gal_lane *lane, const gal_copy_args *g, run_of *run)
 {
-    int64_t from, to, at[GAL_RANK] = {0};
-    gal_share(lane, g->count, 64, &from, &to);
-    if (from >= to)
-        return GAL_OK;
-    int last = g->rank - 1;
-    int64_t rest = from, y_size = (int64_t)gal_dtype_size(g->y_type),
+    int64_t y_size = (int64_t)gal_dtype_size(g->y_type),
             x_size = g->x ? (int64_t)gal_dtype_size(g->x_type) : 0;
-    for (int d = last; d >= 0; d--) {
-        at[d] = rest % g->shape[d];
-        rest /= g->shape[d];
-    }
-    while (from < to) {
-        char *y = g->y;
-        const char *x = g->x;
-        for (int d = 0; d < g->rank; d++) {
-            y += at[d] * g->ys[d] * y_size;
-            x += g->x ? at[d] * g->xs[d] * x_size : 0;
-        }
-        int64_t n = g->rank ? g->shape[last] - at[last] : 1;
-        n = n < to - from ? n : to - from;
-        run(g, y, x, n, g->rank ? g->ys[last] : 1, g->rank ? g->xs[last] : 1, from);
-        from += n;
-        for (int d = last; d >= 0; d--) {
-            at[d] += d == last ? n : 1;
-            if (at[d] < g->shape[d])
-                break;
-            at[d] = 0;
-        }
+    gal_walk w;
+    for (gal_walk_begin(&w, lane, g->count, g->rank, g->shape); w.n > 0; gal_walk_on(&w)) {
+        char *y = (char *)g->y + gal_walk_offset(&w, g->ys) * y_size;
+        const char *x = g->x ? (const char *)g->x + gal_walk_offset(&w, g->xs) * x_size : NULL;
+        run(g, y, x, w.n, gal_walk_stride(&w, g->ys), gal_walk_stride(&w, g->xs), w.from);
     }
     return GAL_OK;
 }
@@ -116,7 +93,7 @@ static void copy_run(const gal_copy_args *g, char *y, const char *x, int64_t n, 
 
 gal_status gal_cpu_copy(const gal_lane *lane, const void *args)
 {
-    return walk(lane, args, copy_run);
+    return each_run(lane, args, copy_run);
 }
 
 static void arange_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
@@ -129,7 +106,7 @@ static void arange_run(const gal_copy_args *g, char *y, const char *x, int64_t n
 
 gal_status gal_cpu_arange(const gal_lane *lane, const void *args)
 {
-    return walk(lane, args, arange_run);
+    return each_run(lane, args, arange_run);
 }
 
 static void fill_run(const gal_copy_args *g, char *y, const char *x, int64_t n, int64_t ys, int64_t xs,
@@ -146,5 +123,5 @@ static void fill_run(const gal_copy_args *g, char *y, const char *x, int64_t n, 
 
 gal_status gal_cpu_fill(const gal_lane *lane, const void *args)
 {
-    return walk(lane, args, fill_run);
+    return each_run(lane, args, fill_run);
 }

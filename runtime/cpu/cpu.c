@@ -1,5 +1,5 @@
-/* cpu.c: the CPU's table of kernels. Which instruction set, from where memory comes; the kernels are in the
- * files beside it, the threads in lanes.c. */
+/* cpu.c: the CPU's tables of kernels, one for each instruction set, the choice among them, and the CPU's
+ * memory. The kernels are in the files beside it, the threads in lanes.c. */
 #define _GNU_SOURCE
 #include "cpu.h"
 #include "conv_onednn.h"
@@ -37,9 +37,9 @@ static gal_status cpu_download(void *host, const void *device, size_t bytes)
     return cpu_move(host, device, bytes);
 }
 
-/* The tables, from the plainest on; a set that the machine lacks has no name. */
+/* The tables, the plainest first; the table of a set that the machine lacks has no name. */
 static gal_backend tables[4];
-static gal_backend by_onednn; /* the chosen one, its convolutions oneDNN's */
+static gal_backend by_onednn; /* the chosen one with oneDNN's convolutions */
 static const gal_backend *chosen;
 static const char *chosen_isa;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -59,8 +59,8 @@ static int cpu_has(int isa)
     return isa < 2;
 }
 
-/* The set that the user wants at most, or NULL: GALRUN_ISA, for tests and for a machine whose best set is
- * slow; and what oneDNN is limited to limits these kernels too. */
+/* The best set that the user allows, or NULL: GALRUN_ISA, for tests and for a machine whose best set is slow;
+ * what limits oneDNN limits these kernels too. */
 static const char *wanted_isa(void)
 {
     const char *wanted = getenv("GALRUN_ISA"), *dnnl = getenv("DNNL_MAX_CPU_ISA");

@@ -5,17 +5,17 @@
 #define GAL_CPU_H
 #include "core/core.h"
 
-/* The specification: gal_cpu_OP for every op. A kernel that is missing is an error of the linker. */
+/* The specification: gal_cpu_OP for every op. A missing kernel is an error of the linker. */
 #define GAL_CPU_DECLARE(name, ...) gal_kernel gal_cpu_##name;
 GAL_OPS(GAL_CPU_DECLARE)
 #undef GAL_CPU_DECLARE
 
-/* The table with the kernels of one instruction set: "avx512", "avx2", "plain", or "specification" for the
- * plain C alone, or "onednn" for the chosen set with oneDNN's convolutions. NULL where this machine doesn't
- * have it. For gal_cpu_backend and the tests that compare them. */
+/* The table with the kernels of one instruction set: "avx512", "avx2" or "plain"; "specification" for the
+ * plain C alone; "onednn" for the chosen set with oneDNN's convolutions. NULL where this machine lacks it.
+ * For gal_cpu_backend and the tests that compare them. */
 const gal_backend *gal_cpu_table(const char *isa);
 
-/* lanes.c: how calls meet threads. */
+/* lanes.c: runs calls on threads. */
 gal_status gal_cpu_issue(const gal_call *call);
 gal_status gal_cpu_prepare(void **plan, const gal_call *calls, int64_t count);
 gal_status gal_cpu_replay(void *plan, int64_t times);

@@ -2,39 +2,51 @@
 #include "cpu.h"
 #include "core/random.h"
 
-/* Row r: t, then theta_0 {d}, then eps {d} from blocks counter + r * gal_blocks_flow_row(d) of stream 0
- * (random.h). */
+/* Row r of the draw owns the words of gal_blocks_flow_row(d) blocks of stream 0: word 0 is its t, word 1 is
+ * unused, and from word 2 on each pair of words is two normals. words {4}: those of the block that has word
+ * w. */
+static void words_of(uint32_t *words, const gal_flow_draw_args *g, int64_t r, int64_t w)
+{
+    uint64_t block = g->state[1] + (uint64_t)(r * gal_blocks_flow_row(g->d) + w / 4);
+    gal_random_block(words, g->state[0], block, 0);
+}
+
+static float uniform(const gal_flow_draw_args *g, int64_t r)
+{
+    uint32_t words[4];
+    words_of(words, g, r, 0);
+    return gal_random_uniform(words[0]);
+}
+
+/* Normal k of row r, from 0. */
+static float normal(const gal_flow_draw_args *g, int64_t r, int64_t k)
+{
+    int64_t w = 2 + k / 2 * 2;
+    uint32_t words[4];
+    float pair[2];
+    words_of(words, g, r, w);
+    gal_random_normals(words[w % 4], words[w % 4 + 1], &pair[0], &pair[1]);
+    return pair[k % 2];
+}
+
+/* theta_t = (1 - t) theta_0 + t theta_1 + sigma eps; velocity = theta_1 - theta_0. The roundings are part of
+ * the specification: every device has these bits. */
 gal_status gal_cpu_flow_draw(const gal_lane *lane, const void *args)
 {
     const gal_flow_draw_args *g = args;
-    int64_t per_row = gal_blocks_flow_row(g->d), from, to;
+    int64_t from, to;
     gal_share(lane, g->batch, 16, &from, &to);
     for (int64_t r = from; r < to; r++) {
         if (g->index[r] < 0 || g->index[r] >= g->rows)
             return gal_fail(
                 GAL_VALUE, "flow_draw: index[%lld] is %lld, expected 0 to %lld for theta's %lld rows",
                 (long long)r, (long long)g->index[r], (long long)(g->rows - 1), (long long)g->rows);
-        const float *theta = g->theta + g->index[r] * g->d;
-        float *theta_t = g->theta_t + r * g->d, *velocity = g->velocity + r * g->d, t = 0;
-        for (int64_t block = 0; block < per_row; block++) {
-            uint32_t word[4];
-            gal_random_block(word, g->state[0], g->state[1] + (uint64_t)(r * per_row + block), 0);
-            if (block == 0)
-                g->t[r] = t = gal_random_uniform(word[0]);
-            for (int pair = block == 0; pair < 2; pair++) {
-                float normal[2];
-                gal_random_normals(word[2 * pair], word[2 * pair + 1], &normal[0], &normal[1]);
-                for (int i = 0; i < 2; i++) {
-                    int64_t which = (block * 2 + pair - 1) * 2 + i,
-                            j = which < g->d ? which : which - g->d; /* theta_0[j], or eps[j] */
-                    if (which < g->d) {
-                        velocity[j] = theta[j] - normal[i];
-                        theta_t[j] = fmaf(t, theta[j], (1 - t) * normal[i]);
-                    } else if (j < g->d) {
-                        theta_t[j] = fmaf(g->sigma, normal[i], theta_t[j]);
-                    }
-                }
-            }
+        float t = g->t[r] = uniform(g, r);
+        for (int64_t j = 0; j < g->d; j++) {
+            float theta_0 = normal(g, r, j), eps = normal(g, r, g->d + j);
+            float theta_1 = g->theta[g->index[r] * g->d + j];
+            g->theta_t[r * g->d + j] = fmaf(g->sigma, eps, fmaf(t, theta_1, (1 - t) * theta_0));
+            g->velocity[r * g->d + j] = theta_1 - theta_0;
         }
     }
     return GAL_OK;

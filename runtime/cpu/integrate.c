@@ -1,4 +1,4 @@
-/* flow_integrate.c: the velocity net's ODE, one row after another: the specification. fast/flow.c does the
+/* integrate.c: the velocity net's ODE, one row after another: the specification. fast/integrate.c does the
  * same in tiles of rows. */
 #include "activation.h"
 #include "bf16.h"
@@ -6,15 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one row needs. values {layers + 1, widest}: y_0, y_1, …; tangents {d, widest} twice: dy_i / dtheta_j,
- * and the layer before it. */
+/* What one row works in. */
 typedef struct row_work {
-    float *base; /* {out of the first layer}: b_1 and the features' part of w_1 y_0 */
-    float *x, *y, *tx, *ty, *state, *k, *g;
+    float *base;    /* {out of the first layer}: b_1 and the features' part of w_1 y_0 */
+    float *x, *y;   /* {widest}: a layer's input y_{i-1} and result y_i */
+    float *tx, *ty; /* {d, widest}: their tangents dy / dtheta_j */
+    float *state;   /* {d}: theta */
+    float *k, *g;   /* {stages, d}, {stages}: each stage's velocity and divergence */
     int64_t widest;
 } row_work;
 
-/* One layer: y = f(start + w x), ty = f' (w tx) for d tangents. x counts from column `from` of w's row. */
+/* One layer: y = f(start + w x), ty = f' (w tx) for d tangents, over the first `in` columns of w. */
 static void layer_of(const gal_flow_layer *l, const float *start, int64_t in, int half, int64_t d,
                      row_work *k)
 {
@@ -33,7 +35,7 @@ static void layer_of(const gal_flow_layer *l, const float *start, int64_t in, in
     }
 }
 
-/* velocity {d} at [t; theta] = k->x; returns the divergence, where density. */
+/* velocity {d} at [t; theta] = k->x; returns its divergence, or 0 without density. */
 static float evaluate(const gal_flow_integrate_args *g, int density, row_work *k, float *velocity)
 {
     int64_t d = density ? g->d : 0;
@@ -41,7 +43,7 @@ static float evaluate(const gal_flow_integrate_args *g, int density, row_work *k
         for (int64_t i = 0; i <= g->d; i++)
             k->tx[j * k->widest + i] = i == 1 + j;
     for (int i = 0; i < g->layers; i++) {
-        /* Between hidden layers only: the first layer's and the last one's inputs keep their digits. */
+        /* Between hidden layers: the inputs of the first and of the last layer stay float32. */
         int half = g->precision == GAL_BF16 && i > 0 && i < g->layers - 1;
         layer_of(&g->layer[i], i ? g->layer[i].b : k->base, i ? g->layer[i].in : 1 + g->d, half, d, k);
         float *x = k->x, *tx = k->tx;
@@ -54,7 +56,7 @@ static float evaluate(const gal_flow_integrate_args *g, int density, row_work *k
     return trace;
 }
 
-/* y + h sum_j weights_j s_j, s {count, stride}; weights that are 0 are left out. */
+/* y + h sum_j weights_j s_j, s {count, stride}, over the weights other than 0. */
 static float advance(float y, float h, const double *weights, const float *s, int64_t stride, int count)
 {
     float sum = 0;

@@ -25,8 +25,7 @@
 /* The lanes of one region: their barrier, and the first failure, by call and then by lane. */
 typedef struct team {
     int lanes;
-    int stop; /* set by the last lane to arrive, before the others go on: all of them leave at the same
-                 barrier */
+    int stop; /* the last lane to arrive sets it, before the others go on: all leave at the same barrier */
     _Alignas(64) atomic_int arrived;
     _Alignas(64) atomic_int generation;
     _Alignas(64) atomic_int sleeping;
@@ -46,7 +45,7 @@ static inline void pause_a_little(void)
 #endif
 }
 
-/* All lanes have come when any goes on. Returns team->stop. */
+/* No lane goes on before all have come. Returns team->stop. */
 static int barrier(team *t)
 {
     if (t->lanes == 1)
@@ -71,7 +70,7 @@ static int barrier(team *t)
     return t->stop;
 }
 
-/* gal_error() is of this thread; the caller's thread has to hear of it. */
+/* Notes a failure of this thread, and its gal_error(), for the calling thread. */
 static void report(team *t, int64_t at, int lane, gal_status status)
 {
     pthread_mutex_lock(&t->lock);
@@ -138,8 +137,8 @@ gal_status gal_cpu_prepare(void **out, const gal_call *calls, int64_t count)
         steps[i].kind = calls[i].work == GAL_WHOLE        ? WHOLE
                         : calls[i].work < WORK_OF_BARRIER ? SERIAL
                                                           : SHARED;
-        /* Every call may need what the one before wrote; between two that lane 0 runs alone, or beside the
-         * end of a region, that costs nothing. */
+        /* Every call may need what the one before wrote. Between two calls that lane 0 runs alone, and where
+         * a region ends, no barrier is needed. */
         steps[i].barrier =
             i > 0 && (steps[i].kind == SHARED || steps[i - 1].kind == SHARED) && steps[i - 1].kind != WHOLE;
     }

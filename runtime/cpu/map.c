@@ -1,48 +1,24 @@
-/* map.c: elementwise ops over any strides. The formulas, one line each; the walk below is shared by all. */
-#include "cpu.h"
+/* map.c: elementwise ops over any strides: a formula each, and the loop that all of them share. */
 #include "activation.h"
+#include "walk.h"
 #include <math.h>
-#include <string.h>
 
 typedef float formula(float a, float b, float p, float q);
 
-/* y[i] = f(a[i], b[i], p, q) over the lane's share of the flat order. Inlined into each op, so that f is no
- * call. */
+/* y[i] = f(a[i], b[i], p, q) over the lane's share. Inlined into each op, so that f is no call. */
 static inline __attribute__((always_inline)) gal_status map(const gal_lane *lane, const gal_map_args *g,
                                                             formula *f)
 {
     static const float none = 0;
-    int64_t from, to, at[GAL_RANK] = {0}, rest;
-    gal_share(lane, g->count, 64, &from, &to);
-    if (from >= to)
-        return GAL_OK;
-    int last = g->rank - 1;
-    rest = from;
-    for (int d = last; d >= 0; d--) {
-        at[d] = rest % g->shape[d];
-        rest /= g->shape[d];
-    }
-    while (from < to) {
-        float *y = g->y;
-        const float *a = g->a, *b = g->b ? g->b : &none;
-        for (int d = 0; d < g->rank; d++) {
-            y += at[d] * g->ys[d];
-            a += at[d] * g->as[d];
-            b += g->b ? at[d] * g->bs[d] : 0;
-        }
-        int64_t run = g->rank ? g->shape[last] - at[last] : 1;
-        run = run < to - from ? run : to - from;
-        int64_t ys = g->rank ? g->ys[last] : 1, as = g->rank ? g->as[last] : 1,
-                bs = g->rank && g->b ? g->bs[last] : 0;
-        for (int64_t i = 0; i < run; i++)
+    gal_walk w;
+    for (gal_walk_begin(&w, lane, g->count, g->rank, g->shape); w.n > 0; gal_walk_on(&w)) {
+        float *y = g->y + gal_walk_offset(&w, g->ys);
+        const float *a = g->a + gal_walk_offset(&w, g->as);
+        const float *b = g->b ? g->b + gal_walk_offset(&w, g->bs) : &none;
+        int64_t ys = gal_walk_stride(&w, g->ys), as = gal_walk_stride(&w, g->as),
+                bs = g->b ? gal_walk_stride(&w, g->bs) : 0;
+        for (int64_t i = 0; i < w.n; i++)
             y[i * ys] = f(a[i * as], b[i * bs], g->p, g->q);
-        from += run;
-        for (int d = last; d >= 0; d--) {
-            at[d] += d == last ? run : 1;
-            if (at[d] < g->shape[d])
-                break;
-            at[d] = 0;
-        }
     }
     return GAL_OK;
 }

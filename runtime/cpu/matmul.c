@@ -1,5 +1,5 @@
-/* matmul.c: products, by the order of sums that cpu.h states (GAL_CHAIN). Slow and plain; fast/product.h does
- * the same sums in tiles. */
+/* matmul.c: products, in the order of sums that cpu.h states (GAL_CHAIN). fast/product.h does the same sums
+ * in tiles. */
 #include "cpu.h"
 #include "activation.h"
 #include <math.h>

@@ -1,6 +1,5 @@
-/* norm.c: layer normalisation and dropout. Sums run in double. */
+/* norm.c: layer normalisation. Sums run in double. */
 #include "cpu.h"
-#include "core/random.h"
 #include <math.h>
 
 gal_status gal_cpu_layer_norm(const gal_lane *lane, const void *args)

@@ -1,13 +1,7 @@
-/* pool.c: mean and maximum pools, forward and backward, plain loops. */
+/* pool.c: mean and maximum pools, forward and backward. Lanes share y's pixels in the forward, images times
+ * channels in the backward, so that overlapping windows meet in one lane. */
 #include "cpu.h"
-#include "activation.h"
-#include "bf16.h"
-#include "scratch.h"
-#include <math.h>
 
-/* ---- pools. Lanes share y's pixels in the forward, images times channels in the backward, so that
- * overlapping windows meet in one lane.
- * ---- */
 gal_status gal_cpu_avg_pool2d(const gal_lane *lane, const void *args)
 {
     const gal_pool_args *g = args;
@@ -30,8 +24,8 @@ gal_status gal_cpu_avg_pool2d(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* The first of the largest values in row-major order, or the first NaN: its place from the window's corner.
- */
+/* Where the first of the largest values in row-major order is, or the first NaN: counted from the window's
+ * corner. */
 static int64_t place_of_largest(const gal_pool_args *g, const float *corner)
 {
     int64_t best = 0;
@@ -59,7 +53,7 @@ gal_status gal_cpu_max_pool2d(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-#define CHANNELS 16 /* of one image that a lane takes at a time: a cache line */
+#define CHANNELS 16 /* channels of one image, a cache line: what a lane takes at a time */
 static gal_status pool_backward(const gal_lane *lane, const gal_pool_args *g, int largest)
 {
     int64_t parts = (g->c + CHANNELS - 1) / CHANNELS, from, to;

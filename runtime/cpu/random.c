@@ -1,10 +1,9 @@
-/* random.c: the random kernels by the formulas of random.h. */
+/* random.c: uniforms, normals, permutations and dropout by the formulas of core/random.h. */
 #include "cpu.h"
 #include "core/random.h"
 
-/* Element i of a row is word i % 4 of block counter + i / 4 of the row's stream (random.h), or one of the two
- * normals of its pair of words.
- */
+/* Element i of a row is the uniform of word i % 4 of block counter + i / 4 of the row's stream, or one of the
+ * two normals of that word's pair. */
 static gal_status draw(const gal_lane *lane, const gal_random_args *g, int normal)
 {
     float *y = g->y;
@@ -69,7 +68,7 @@ gal_status gal_cpu_random_advance(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* Element i is decided by word i % 4 of block counter + i / 4 (random.h). */
+/* Element i is kept or not by word i % 4 of block counter + i / 4. */
 gal_status gal_cpu_dropout(const gal_lane *lane, const void *args)
 {
     const gal_dropout_args *g = args;

@@ -1,33 +1,12 @@
-/* reduce.c: sums, means, deviations, extremes and sorting along the middle of {outer, n, inner}. Sums run in
- * double. Lanes share the results, never one sum, so a result's bits depend on its own terms alone. */
+/* reduce.c: sums, means, deviations and extremes along the middle of {outer, n, inner}, and sorting. Sums run
+ * in double. Lanes share the results, never one sum, so a result's bits depend on its own terms alone. */
 #include "cpu.h"
+#include "sums.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PART 256 /* results of one inner block that are summed side by side: 2 KiB of doubles */
-
-/* f(x) summed over n contiguous elements, in eight interleaved sums so that the additions overlap. */
-#define CONTIGUOUS_SUM(name, type, term)                                                                  \
-    static double name(const float *x, int64_t n, double mean)                                            \
-    {                                                                                                     \
-        double part[8] = {0};                                                                             \
-        int64_t i = 0;                                                                                    \
-        (void)mean;                                                                                       \
-        for (; i + 8 <= n; i += 8)                                                                        \
-            for (int j = 0; j < 8; j++) {                                                                 \
-                double v = x[i + j];                                                                      \
-                part[j] += term;                                                                          \
-            }                                                                                             \
-        for (int j = 0; i < n; i++, j++) {                                                                \
-            double v = x[i];                                                                              \
-            part[j] += term;                                                                              \
-        }                                                                                                 \
-        return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7])); \
-    }
-CONTIGUOUS_SUM(sum_of, double, v)
-CONTIGUOUS_SUM(squares_about, double, (v - mean) * (v - mean))
-CONTIGUOUS_SUM(squares_of, double, v *v)
+#define PART 256 /* results along inner that are summed side by side: 2 KiB of doubles */
 
 /* total[j] = sum over n of x[i * inner + j] for j in [0, columns); with means, of the squared distance from
  * them. */
@@ -54,8 +33,11 @@ static gal_status moments(const gal_lane *lane, const gal_reduce_args *g, statis
     if (g->inner == 1) {
         for (int64_t i = from; i < to; i++) {
             const float *x = g->x + i * g->n;
-            double s = sum_of(x, g->n, 0);
-            y[i] = (float)(what == SUM ? s : what == MEAN ? s / n : sqrt(squares_about(x, g->n, s / n) / n));
+            double s = gal_sum_of(x, g->n, 0, 1);
+            if (what == STD)
+                y[i] = (float)sqrt(gal_sum_of(x, g->n, s / n, 2) / n);
+            else
+                y[i] = (float)(what == SUM ? s : s / n);
         }
         return GAL_OK;
     }
@@ -122,15 +104,6 @@ gal_status gal_cpu_max(const gal_lane *lane, const void *args)
 gal_status gal_cpu_min(const gal_lane *lane, const void *args)
 {
     return extreme(lane, args, -1);
-}
-
-/* total {} = sum of squares of gradient {count}. One lane: a sum has one order. */
-gal_status gal_cpu_sum_squares(const gal_lane *lane, const void *args)
-{
-    const gal_step_args *g = args;
-    if (lane->index == 0)
-        *g->total = squares_of(g->gradient, g->count, 0);
-    return GAL_OK;
 }
 
 /* A float's bits as an integer of the same order, NaN above all. */

@@ -1,5 +1,5 @@
-/* rows.c: rows picked by an index, and the next rows of a shuffled order. The index is data, so these kernels
- * check it. */
+/* rows.c: rows by an index, and the next rows of a shuffled order. The index is data, so these kernels check
+ * it. */
 #include "cpu.h"
 #include <string.h>
 
@@ -22,7 +22,7 @@ gal_status gal_cpu_gather_rows(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* Lanes share the columns, so that a row named twice is one lane's and its sum has one order. */
+/* Lanes share the columns, so that the sum of a row that is named twice is one lane's, in one order. */
 gal_status gal_cpu_scatter_add_rows(const gal_lane *lane, const void *args)
 {
     const gal_rows_args *g = args;

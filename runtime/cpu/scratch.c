@@ -1,5 +1,5 @@
 /* scratch.c: one block of memory that the large kernels work in, one after another. It belongs to the
- * backend, grows to what the largest of them wants and is not counted as tensors' memory. */
+ * backend, grows to what the largest of them needs, and does not count as tensors' memory. */
 #include "cpu.h"
 #include "scratch.h"
 #include <stdlib.h>

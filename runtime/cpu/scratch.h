@@ -4,10 +4,10 @@
 #include "backend.h"
 #include <stddef.h>
 
-/* At least `bytes`, aligned to a page; what was there is lost. Only where no lane runs: in a call that comes
- * before the lanes' (GAL_WHOLE, GAL_SERIAL). */
+/* Makes the block at least `bytes` long, aligned to a page; its contents are lost. Only while no lane runs:
+ * in a call that comes before the lanes' (GAL_WHOLE, GAL_SERIAL). */
 gal_status gal_cpu_scratch_grow(size_t bytes);
-/* The block, for the calls of the same op; the next op uses it anew. */
+/* The block. Its contents last for the calls of one op. */
 void *gal_cpu_scratch(void);
 
 #endif

@@ -1,6 +1,7 @@
-/* step.c: optimisers, averaging and clipping over one flat block of parameters. Each number that changes from
- * step to step is read through a pointer. */
+/* step.c: optimisers, averaging and clipping over one flat block of parameters, and the sum of an epoch's
+ * losses. Each number that changes from step to step is read through a pointer. */
 #include "cpu.h"
+#include "sums.h"
 #include <math.h>
 
 gal_status gal_cpu_count_step(const gal_lane *lane, const void *args)
@@ -60,6 +61,16 @@ gal_status gal_cpu_average(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
+/* total {} = the sum of squares of gradient {count}. One lane: the sum has one order. */
+gal_status gal_cpu_sum_squares(const gal_lane *lane, const void *args)
+{
+    const gal_step_args *g = args;
+    if (lane->index == 0)
+        *g->total = gal_sum_of(g->gradient, g->count, 0, 2);
+    return GAL_OK;
+}
+
+/* total {}: the sum of squares; hyper {1}: the limit. */
 gal_status gal_cpu_clip(const gal_lane *lane, const void *args)
 {
     const gal_step_args *g = args;
@@ -72,7 +83,7 @@ gal_status gal_cpu_clip(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-/* total {} += gradient {}: the loss over an epoch. */
+/* total {} += gradient {}. */
 gal_status gal_cpu_accumulate(const gal_lane *lane, const void *args)
 {
     const gal_step_args *g = args;

@@ -1,4 +1,4 @@
-/* check.c: what every op asks of its operands before anything is issued: dtype, layout, shape, one device. */
+/* check.c: what every op asks of its operands before it is issued: dtype, layout, shape, one device. */
 #include "ops.h"
 #include <string.h>
 

@@ -36,7 +36,7 @@ gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_ten
                          .target = target->data,
                          .count = gal_tensor_count(prediction)};
     if (args.count == 0)
-        return gal_fail(GAL_SHAPE, "mse: prediction is %s, and there is no mean of no elements",
+        return gal_fail(GAL_SHAPE, "mse: prediction is %s, expected at least 1 element",
                         gal_shape_text(prediction));
     return ISSUE(loss, mse, &args, GAL_SERIAL);
 }

@@ -1,4 +1,4 @@
-/* ops.h: the checks that every op starts with. An op of this folder checks, then issues; it computes nothing.
+/* ops.h: the checks that every op starts with, and how it is issued. An op of this folder computes nothing.
  */
 #ifndef GAL_OPS_H
 #define GAL_OPS_H
@@ -12,7 +12,8 @@ typedef struct gal_operand {
     int contiguous; /* 1: must be */
 } gal_operand;
 
-/* dtypes and layouts as stated, all on one device; a recorded program then holds them all. */
+/* Checks the operands' dtypes and layouts, and that all are on one device; a recorded program then holds them
+ * all. */
 gal_status gal_check(const char *op, const gal_operand *operands, int count);
 #define CHECK(op, ...)                                                                              \
     do {                                                                                            \
@@ -71,14 +72,15 @@ static inline gal_kernel *const *gal_kernel_at(const gal_backend *backend, size_
     return (gal_kernel *const *)(const void *)((const char *)backend + offset);
 }
 
-/* strides.c: x's strides along y's dimensions: 0 where x has one element and y more. Fails where x does not
- * broadcast to y. */
+/* strides.c: x's strides along y's dimensions: 0 where x has one element and y more. GAL_SHAPE where x does
+ * not broadcast to y. */
 gal_status gal_broadcast_strides(const char *op, const char *name, int64_t *strides, const gal_tensor *x,
                                  const gal_tensor *y);
 /* Merges neighbouring dimensions that every operand steps through as one, and drops those of size 1; returns
  * the new rank. */
 int gal_merge_dimensions(int rank, int64_t *shape, int64_t *const *strides, int operands);
-/* conv.c: a window of kh x kw with that stride and padding fits into images x {N, H, W, channels}. */
+/* conv.c: checks that a window of kh x kw with that stride and padding fits into images x {N, H, W,
+ * channels}. */
 gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride,
                             int64_t padding);
 

@@ -55,7 +55,7 @@ gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const g
                             : ISSUE(dx, max_pool2d_backward, &g, gal_tensor_count(dy) * window * window);
 }
 
-/* Means over the middle of {N, pixels, C}: the reduction that is there already. */
+/* Means over the middle of {N, pixels, C}: gal_mean. */
 gal_status gal_global_avg_pool(gal_tensor *y, const gal_tensor *x)
 {
     CHECK("global_avg_pool", FLAT(y), FLAT(x));

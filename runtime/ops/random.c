@@ -3,7 +3,7 @@
 #include "core/random.h"
 #include <stdlib.h>
 
-/* The draw, then the counter moved on by a call of its own: every lane of the draw reads the old one. */
+/* After a draw the counter moves on in a call of its own: every lane of the draw reads the old one. */
 #define DRAW(y, op, args, work) moved_on(y, args, ISSUE(y, op, args, work))
 static gal_status moved_on(const gal_tensor *y, const gal_random_args *args, gal_status drawn)
 {

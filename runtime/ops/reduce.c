@@ -28,7 +28,9 @@ static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal
                         op, gal_shape_text(y), (long long)(args.outer * args.inner), gal_shape_text(x),
                         first + 1, last + 1);
     if (args.n == 0 && !empty_allowed)
-        return gal_fail(GAL_SHAPE, "%s: x is %s, and there is none of no elements", op, gal_shape_text(x));
+        return gal_fail(GAL_SHAPE,
+                        "%s: x %s has no elements along the reduced dimensions, expected at least 1", op,
+                        gal_shape_text(x));
     return ISSUE_AT(y, op, kernel, &args, gal_tensor_count(x));
 }
 

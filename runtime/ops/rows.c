@@ -3,8 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Rows of `x` named by index {count}: the width of a row in elements, or -1 where x is no set of rows like
- * y's. */
+/* How many elements a row has, or -1 where the two don't have rows of one shape. */
 static int64_t row_elements(const gal_tensor *rows, const gal_tensor *many)
 {
     if (rows->rank < 1 || rows->rank != many->rank ||

@@ -1,5 +1,4 @@
-/* strides.c: operands of one shape and any strides, as few dimensions as they allow: for ops that walk
- * elements. */
+/* strides.c: the strides of broadcast operands, in as few dimensions as they allow: for elementwise ops. */
 #include "ops.h"
 
 gal_status gal_broadcast_strides(const char *op, const char *name, int64_t *strides, const gal_tensor *x,

@@ -156,7 +156,7 @@ case("an operand that doesn't fit is named with its shape, at the user's line", 
   raises(function() local _ = a:sum(3) end, "sum: dim is 3, expected an integer from 1 to 2", true)
   raises(function() local _ = a:mean(0) end, "mean: dim is 0", true)
   raises(function() local _ = a:sum(1, 1) end, "sum: keep is the number 1, expected true or false", true)
-  raises(function() local _ = gal.zeros { 0 }:mean() end, "mean: x is {0}, and there is none of no elements", true)
+  raises(function() local _ = gal.zeros { 0 }:mean() end, "mean: x {0} has no elements along the reduced dimensions", true)
   raises(function() local _ = a:maximum {} end, "maximum: y is a table, expected a tensor", true)
   raises(function() local _ = a:pow "x" end, 'pow: e is the string "x", expected a tensor', true)
   raises(function() local _ = a.exp(3) end, "exp: x is the number 3, expected a tensor", true)

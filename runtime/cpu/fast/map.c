@@ -1,6 +1,6 @@
 /* map.c: elementwise ops in vectors along the last dimension, where its elements are contiguous or one
  * element is broadcast. The specification's kernels do other strides. */
-#include "cpu/cpu.h"
+#include "cpu/walk.h"
 #include "fast.h"
 #include "vmath.h"
 
@@ -25,42 +25,21 @@ INLINE gal_status map(const gal_lane *lane, const gal_map_args *g, formula *f, g
 {
     static const float none = 0;
     int last = g->rank - 1;
-    int64_t as = g->rank ? g->as[last] : 0, bs = g->rank && g->b ? g->bs[last] : 0, at[GAL_RANK] = {0}, from,
-            to;
+    int64_t as = g->rank ? g->as[last] : 0, bs = g->rank && g->b ? g->bs[last] : 0;
     if (g->rank && (g->ys[last] != 1 || (as | 1) != 1 || (bs | 1) != 1))
         return plain(lane, g);
-    gal_share(lane, g->count, 64, &from, &to);
-    if (from >= to)
-        return GAL_OK;
-    int64_t rest = from;
-    for (int d = last; d >= 0; d--) {
-        at[d] = rest % g->shape[d];
-        rest /= g->shape[d];
-    }
     vec p = splat(g->p), q = splat(g->q);
-    while (from < to) {
-        float *y = g->y;
-        const float *a = g->a, *b = g->b ? g->b : &none;
-        for (int d = 0; d < g->rank; d++) {
-            y += at[d] * g->ys[d];
-            a += at[d] * g->as[d];
-            b += g->b ? at[d] * g->bs[d] : 0;
-        }
-        int64_t n = g->rank ? g->shape[last] - at[last] : 1;
-        n = n < to - from ? n : to - from;
+    gal_walk w;
+    for (gal_walk_begin(&w, lane, g->count, g->rank, g->shape); w.n > 0; gal_walk_on(&w)) {
+        float *y = g->y + gal_walk_offset(&w, g->ys);
+        const float *a = g->a + gal_walk_offset(&w, g->as);
+        const float *b = g->b ? g->b + gal_walk_offset(&w, g->bs) : &none;
         if (as == 1 && bs == 1)
-            run_of(f, y, a, b, 1, 1, n, p, q);
+            run_of(f, y, a, b, 1, 1, w.n, p, q);
         else if (as == 1)
-            run_of(f, y, a, b, 1, 0, n, p, q);
+            run_of(f, y, a, b, 1, 0, w.n, p, q);
         else
-            run_of(f, y, a, b, as, bs, n, p, q);
-        from += n;
-        for (int d = last; d >= 0; d--) {
-            at[d] += d == last ? n : 1;
-            if (at[d] < g->shape[d])
-                break;
-            at[d] = 0;
-        }
+            run_of(f, y, a, b, as, bs, w.n, p, q);
     }
     return GAL_OK;
 }
