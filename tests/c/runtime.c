@@ -168,7 +168,7 @@ static void programs(void)
     IS_OK(gal_sum(sum, twice, 0, 0));
     IS_OK(gal_accumulate(total, sum));
     float value;
-    FAILS(gal_tensor_read(sum, &value, 1), GAL_STATE, "recorded");
+    FAILS(gal_tensor_read(sum, &value, 1), GAL_RECORDING, "recorded");
     FAILS(gal_program_begin(&p, "cpu"), GAL_STATE, "already");
     FAILS(gal_program_replay(p, 1), GAL_STATE, "being recorded");
     IS_OK(gal_program_end(p));
