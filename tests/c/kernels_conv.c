@@ -348,6 +348,30 @@ static void in_bfloat16(const char *isa, const char *way)
     bits(GAL_BF16, name);
 }
 
+static void sentences(void)
+{
+    CASE("a failure names the argument, what it was and what was expected");
+    gal_tensor *x = TENSOR(2, 6, 6, 3), *w = TENSOR(4, 3, 3, 3), *w2 = TENSOR(4, 3, 3, 2),
+               *y = TENSOR(2, 6, 6, 4), *b = TENSOR(3), *flat = TENSOR(6, 6);
+    FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: x is {6, 6}, expected images {N, H, W, channels}");
+    FAILS(gal_conv2d(y, NULL, x, w2, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: w is {4, 3, 3, 2}, expected {out, height, width, in} with in = 3");
+    FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: b is {3}, expected {4} for {out}");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_VALID, 0, 1, GAL_EXACT), GAL_SHAPE,
+          "conv2d: y is {2, 6, 6, 4}, expected {2, 4, 4, 4}");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 2, GAL_SAME, 0, 1, GAL_EXACT), GAL_VALUE,
+          "padding \"same\" with stride 2");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 0, 1, 0, 1, GAL_EXACT), GAL_VALUE, "stride is 0");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, -2, 0, 1, GAL_EXACT), GAL_VALUE, "padding is -2");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 9, 1, GAL_EXACT), GAL_VALUE,
+          "activation is 9, expected 0 to ");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 0, 7, GAL_EXACT), GAL_VALUE,
+          "pool is 7, expected 1 to 6");
+    sentinels_and_free();
+}
+
 int main(void)
 {
     static const char *const isas[] = {"specification", "plain", "avx2", "avx512"};
@@ -365,6 +389,7 @@ int main(void)
         printf("notice: %s\n", notice);
     table = gal_cpu_backend();
     replays();
+    sentences();
     in_bfloat16("specification", "none");
     in_bfloat16("plain", "amx");
     in_bfloat16("avx2", "amx");

@@ -1,6 +1,7 @@
 /* kernels_random.c: Philox against its published vectors; draws that are the same bits from every instruction
- * set and lane; moments; permutations; flow_draw. */
+ * set and lane; moments; permutations; dropout. */
 #include "kernels.h"
+#include "kernels_image.h"
 #include "core/random.h"
 
 static void known_answers(void)
@@ -69,7 +70,7 @@ static void same_everywhere(void)
                 if (y != first)
                     unwall(y);
             }
-            for (int64_t r = 0; r < rows; r += 3) /* by the definition in galrun.h */
+            for (int64_t r = 0; r < rows; r += 3) /* by the definition in galrun_ops.h */
                 for (int64_t i = 0; i < n; i++) {
                     uint32_t word[4];
                     gal_random_block(word, state[0], state[1] + (uint64_t)i / 4,
@@ -148,48 +149,61 @@ static void permutations(void)
         IS_NEAR(firsts[i], 10000, 5 * sqrt(60000 * (1 / 6.0) * (5 / 6.0)));
 }
 
-static void flow(void)
+static void dropouts(void)
 {
-    CASE("flow_draw follows random.h's layout: t, then theta_0, then eps, each row from its own blocks");
-    enum { BATCH = 37, ROWS = 50, D = 5 };
-    float *theta = numbers(ROWS * D, -2, 2);
-    int64_t index[BATCH];
-    for (int r = 0; r < BATCH; r++)
-        index[r] = (int64_t)number(0, ROWS);
-    uint64_t state[2] = {99, 12345};
-    EACH_TABLE(table, isa)
-    for (int lanes = 1; lanes <= 3; lanes++) {
-        float *t = walled(BATCH), *theta_t = walled(BATCH * D), *velocity = walled(BATCH * D);
-        gal_flow_draw_args args = {t, theta_t, velocity, theta, index, state, BATCH, ROWS, D, 0.05f};
-        IS_OK(by_lanes(table->flow_draw, &args, lanes));
-        REPORT(walls_stand(t, BATCH) && walls_stand(theta_t, BATCH * D) && walls_stand(velocity, BATCH * D),
-               "flow_draw (%s) writes outside", isa);
-        for (int r = 0; r < BATCH; r++) {
-            uint32_t word[12];
-            for (int b = 0; b < 3; b++)
-                gal_random_block(word + 4 * b, state[0], state[1] + (uint64_t)(3 * r + b), 0);
-            float draws[10];
-            for (int p = 0; p < 5; p++)
-                gal_random_normals(word[2 + 2 * p], word[3 + 2 * p], &draws[2 * p], &draws[2 * p + 1]);
-            REPORT(t[r] == gal_random_uniform(word[0]), "flow_draw (%s): t[%d] is %.9g", isa, r, t[r]);
-            for (int j = 0; j < D; j++) {
-                float one = theta[index[r] * D + j], v = one - draws[j];
-                REPORT(velocity[r * D + j] == v, "flow_draw (%s): velocity[%d, %d] is %.9g, expected %.9g",
-                       isa, r, j, velocity[r * D + j], v);
-                float at = fmaf(0.05f, draws[D + j], fmaf(t[r], one, (1 - t[r]) * draws[j]));
-                REPORT(theta_t[r * D + j] == at, "flow_draw (%s): theta_t[%d, %d] is %.9g, expected %.9g",
-                       isa, r, j, theta_t[r * D + j], at);
-            }
-        }
-        unwall(t), unwall(theta_t), unwall(velocity);
+    int64_t n = 100003;
+    gal_tensor *x = TENSOR(n), *y = TENSOR(n), *dy = TENSOR(n), *dx = TENSOR(n), *u = TENSOR(n);
+    gal_tensor *state = tensor(GAL_I64, 1, (int64_t[]){2}), *used = tensor(GAL_I64, 1, (int64_t[]){2});
+    int64_t *s = state->data, *before = used->data;
+    random_fill(dy);
+    for (int64_t i = 0; i < n; i++)
+        ((float *)x->data)[i] = 1;
+    CASE("dropout keeps 1 - p of the elements, scaled by 1 / (1 - p)");
+    s[0] = 7, s[1] = 100;
+    IS_OK(gal_dropout(y, used, x, state, 0.25));
+    IS_INT(before[0], 7);
+    IS_INT(before[1], 100);
+    IS_INT(s[1], 100 + (n + 3) / 4);
+    int64_t kept = 0, others = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float v = ((float *)y->data)[i];
+        kept += v != 0;
+        others += v != 0 && fabsf(v - 4.0f / 3) > 1e-6f;
     }
-    index[20] = ROWS;
-    float t[BATCH], theta_t[BATCH * D], velocity[BATCH * D];
-    gal_flow_draw_args args = {t, theta_t, velocity, theta, index, state, BATCH, ROWS, D, 0.05f};
-    EACH_TABLE(table, isa)
-    FAILS(by_lanes(table->flow_draw, &args, 2), GAL_VALUE,
-          isa ? "flow_draw: index[20] is 50, expected 0 to 49" : "");
-    unwall(theta);
+    IS_NEAR((double)kept / (double)n, 0.75, 5 * sqrt(0.25 * 0.75 / (double)n));
+    IS_INT(others, 0);
+    CASE("the mask is drawn as gal_uniform draws");
+    s[1] = 100;
+    IS_OK(gal_uniform(u, state));
+    int64_t different = 0;
+    for (int64_t i = 0; i < n; i++)
+        different += (((float *)u->data)[i] >= 0.25f) != (((float *)y->data)[i] != 0);
+    IS_INT(different, 0);
+    CASE("the backward uses the forward's mask, and the next forward another");
+    IS_OK(gal_dropout_backward(dx, dy, used, 0.25));
+    for (int64_t i = 0; i < n; i++)
+        different += ((float *)dx->data)[i] != ((float *)dy->data)[i] * ((float *)y->data)[i] &&
+                     fabsf(((float *)dx->data)[i]) > 2;
+    for (int64_t i = 0; i < n; i++)
+        different += (((float *)dx->data)[i] != 0) != (((float *)y->data)[i] != 0);
+    IS_INT(different, 0);
+    IS_OK(gal_dropout(dx, NULL, x, state, 0.25));
+    for (int64_t i = 0; i < n; i++)
+        different += (((float *)dx->data)[i] != 0) != (((float *)y->data)[i] != 0);
+    IS_NEAR((double)different / (double)n, 2 * 0.25 * 0.75, 0.01);
+    CASE("p = 0 changes nothing");
+    IS_OK(gal_dropout(dx, NULL, dy, state, 0));
+    IS_TRUE(!memcmp(dx->data, dy->data, (size_t)n * 4));
+    sentinels_and_free();
+}
+
+static void sentences(void)
+{
+    CASE("a failure names the argument, what it was and what was expected");
+    gal_tensor *x = TENSOR(6), *state = tensor(GAL_I64, 1, (int64_t[]){2});
+    FAILS(gal_dropout(x, NULL, x, x, 0.5), GAL_TYPE, "dropout: state is float32, expected int64");
+    FAILS(gal_dropout(x, NULL, x, state, 1), GAL_VALUE, "dropout: p is 1, expected 0 <= p < 1");
+    sentinels_and_free();
 }
 
 int main(void)
@@ -199,6 +213,12 @@ int main(void)
     same_everywhere();
     moments();
     permutations();
-    flow();
+    for (int i = 0; i < 4; i++) {
+        table = gal_cpu_table(isas[i]);
+        if (table)
+            dropouts();
+    }
+    table = gal_cpu_backend();
+    sentences();
     return finish();
 }

@@ -1,33 +1,7 @@
-/* kernels_step.c: losses, optimisers and densities of every instruction set against double precision. */
+/* kernels_step.c: optimisers, averages and clipping by every instruction set against double precision. */
 #include "kernels.h"
 
 enum { N = 1003 };
-
-static void losses(void)
-{
-    CASE("the mean squared error and its gradient agree with double precision");
-    for (int64_t n = 1; n <= 1000; n += 111) {
-        float *a = numbers(n, -2, 2), *b = numbers(n, -2, 2), dloss = 0.7f;
-        double loss = 0, *gradient = malloc((size_t)n * sizeof *gradient);
-        for (int64_t i = 0; i < n; i++) {
-            loss += ((double)a[i] - b[i]) * ((double)a[i] - b[i]) / (double)n;
-            gradient[i] = 2 * dloss * ((double)a[i] - b[i]) / (double)n;
-        }
-        EACH_TABLE(table, isa)
-        for (int lanes = 1; lanes <= 3; lanes++) {
-            float value = 0, *d = walled(n);
-            gal_mse_args args = {.loss = &value, .prediction = a, .target = b, .count = n};
-            IS_OK(by_lanes(table->mse, &args, lanes));
-            IS_NEAR(value, loss, 1e-7 * loss);
-            gal_mse_args back = {.gradient = d, .loss = &dloss, .prediction = a, .target = b, .count = n};
-            IS_OK(by_lanes(table->mse_backward, &back, lanes));
-            all_near(d, gradient, n, 5e-7 * largest(gradient, n), "mse_backward", isa);
-            IS_TRUE(walls_stand(d, n));
-            unwall(d);
-        }
-        unwall(a), unwall(b), free(gradient);
-    }
-}
 
 static void adamw(void)
 {
@@ -155,89 +129,9 @@ static void others(void)
     unwall(w), unwall(g1), unwall(g2), unwall(buffer);
 }
 
-/* log of the mean of unit normals, in double by log-sum-exp. */
-static double log_density(const float *point, const float *data, int64_t n, int64_t d, int64_t skip)
-{
-    double best = -INFINITY, sum = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (int64_t j = 0; j < n; j++) {
-            double s = 0;
-            for (int64_t k = 0; k < d; k++)
-                s -= 0.5 * ((double)point[k] - data[j * d + k]) * ((double)point[k] - data[j * d + k]);
-            if (j == skip)
-                continue;
-            if (pass)
-                sum += exp(s - best);
-            else
-                best = fmax(best, s);
-        }
-    return best + log(sum) - log((double)(n - (skip >= 0))) - (double)d * 0.5 * log(2 * acos(-1));
-}
-
-static void densities(void)
-{
-    CASE("the density of a sum of normals is right to 1e-4 nats, far from the data too, alone and in any "
-         "number of points");
-    static const int64_t shapes[][3] = {{1, 1, 1},     {5, 2, 3},     {130, 1000, 5},
-                                        {70, 3000, 1}, {9, 1025, 16}, {3, 40, 40}};
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        int64_t m = shapes[s][0], n = shapes[s][1], d = shapes[s][2];
-        float *data = numbers(n * d, -3, 3), *points = numbers(m * d, -3, 3);
-        for (int64_t k = 0; k < d; k++)
-            points[k] = 9; /* far outside */
-        for (int self = 0; self < 2; self++) {
-            if (self && n < 2)
-                continue;
-            int64_t count = self ? n : m;
-            double *want = malloc((size_t)count * sizeof *want);
-            for (int64_t i = 0; i < count; i++)
-                want[i] = log_density((self ? data : points) + i * d, data, n, d, self ? i : -1);
-            EACH_TABLE(table, isa)
-            {
-                float *first = NULL;
-                for (int lanes = 1; lanes <= 3; lanes++) {
-                    float *y = walled(count);
-                    gal_kde_args args = {.y = y,
-                                         .points = self ? data : points,
-                                         .data = data,
-                                         .m = count,
-                                         .n = n,
-                                         .d = d,
-                                         .skip_self = self};
-                    IS_OK(by_lanes(table->kde_log_density, &args, lanes));
-                    all_near(y, want, count, 1e-4 + 2e-7 * largest(want, count), "kde",
-                             isa); /* float32 can hold no more */
-                    IS_TRUE(walls_stand(y, count));
-                    first = first ? first : y;
-                    REPORT(same_bits(y, first, count), "kde (%s) differs by %d lanes", isa, lanes);
-                    if (y != first)
-                        unwall(y);
-                }
-                unwall(first);
-            }
-            free(want);
-        }
-        unwall(data), unwall(points);
-    }
-    CASE("without rows the density is nothing; a NaN stays one");
-    EACH_TABLE(table, isa)
-    {
-        (void)isa;
-        float point[2] = {NAN, 0}, data[4] = {0, 0, 1, 1}, y;
-        gal_kde_args args = {.y = &y, .points = point, .data = data, .m = 1, .n = 2, .d = 2};
-        IS_OK(by_lanes(table->kde_log_density, &args, 1));
-        IS_TRUE(isnan(y));
-        args = (gal_kde_args){.y = &y, .points = data, .data = data, .m = 1, .n = 1, .d = 2, .skip_self = 1};
-        IS_OK(by_lanes(table->kde_log_density, &args, 1));
-        IS_TRUE(y == -INFINITY);
-    }
-}
-
 int main(void)
 {
-    losses();
     adamw();
     others();
-    densities();
     return finish();
 }

@@ -202,6 +202,20 @@ static void programs(void)
     IS_INT(memory().tensors, before.tensors);
 }
 
+static void notices(void)
+{
+    CASE("a notice is told once, however often it comes up");
+    gal_note("plain kernels for window %d", 3);
+    gal_note("plain kernels for window %d", 3);
+    gal_note("plain kernels for window %d", 4);
+    const char *first = gal_notice(), *second = gal_notice();
+    IS_TRUE(first && !strcmp(first, "plain kernels for window 3"));
+    IS_TRUE(second && !strcmp(second, "plain kernels for window 4"));
+    IS_TRUE(!gal_notice());
+    gal_note("plain kernels for window %d", 3);
+    IS_TRUE(!gal_notice());
+}
+
 static void streams(void)
 {
     CASE("a row's stream depends on its values, not on its place; equal rows are told apart");
@@ -228,6 +242,7 @@ int main(void)
     holds();
     sentences();
     programs();
+    notices();
     streams();
     return finish();
 }

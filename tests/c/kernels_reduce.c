@@ -1,0 +1,76 @@
+/* kernels_reduce.c: reductions and sorting of every instruction set against double precision. */
+#include "kernels.h"
+
+static void reductions(void)
+{
+    CASE("reductions agree with double precision whatever the lanes");
+    static const int64_t shapes[][3] = {{1, 1, 1},   {1, 1000, 1}, {7, 5, 1}, {1, 9, 300},
+                                        {3, 17, 13}, {2, 1, 600},  {4, 3, 1}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        int64_t outer = shapes[s][0], n = shapes[s][1], inner = shapes[s][2], count = outer * inner;
+        float *x = numbers(outer * n * inner, -1, 3);
+        double *want[5];
+        for (int k = 0; k < 5; k++)
+            want[k] = calloc((size_t)count, sizeof(double));
+        for (int64_t r = 0; r < count; r++) {
+            const float *first = x + r / inner * n * inner + r % inner;
+            double sum = 0, squares = 0, high = -INFINITY, low = INFINITY;
+            for (int64_t i = 0; i < n; i++) {
+                double v = first[i * inner];
+                sum += v, high = fmax(high, v), low = fmin(low, v);
+            }
+            for (int64_t i = 0; i < n; i++)
+                squares += (first[i * inner] - sum / (double)n) * (first[i * inner] - sum / (double)n);
+            want[0][r] = sum, want[1][r] = sum / (double)n, want[2][r] = sqrt(squares / (double)n),
+            want[3][r] = high, want[4][r] = low;
+        }
+        EACH_TABLE(table, isa)
+        {
+            gal_kernel *kernels[5] = {table->sum, table->mean, table->std, table->max, table->min};
+            for (int k = 0; k < 5; k++)
+                for (int lanes = 1; lanes <= 3; lanes++) {
+                    float *y = walled(count);
+                    gal_reduce_args args = {.y = y, .x = x, .outer = outer, .n = n, .inner = inner};
+                    IS_OK(by_lanes(kernels[k], &args, lanes));
+                    all_near(y, want[k], count, k > 2 ? 0 : 1e-7 * (1 + largest(want[k], count)), "reduction",
+                             isa);
+                    IS_TRUE(walls_stand(y, count));
+                    unwall(y);
+                }
+        }
+        for (int k = 0; k < 5; k++)
+            free(want[k]);
+        unwall(x);
+    }
+    CASE("max and min are NaN where any element is; sort puts NaN last");
+    float mixed[6] = {3, NAN, -0.5f, -INFINITY, 7, -NAN}, sorted[6], extreme;
+    const gal_backend *table = gal_cpu_backend();
+    gal_reduce_args args = {.y = &extreme, .x = mixed, .outer = 1, .n = 6, .inner = 1};
+    IS_OK(by_lanes(table->max, &args, 1));
+    IS_TRUE(isnan(extreme));
+    IS_OK(by_lanes(table->min, &args, 1));
+    IS_TRUE(isnan(extreme));
+    args.y = sorted;
+    IS_OK(by_lanes(table->sort, &args, 1));
+    IS_TRUE(sorted[0] == -INFINITY && sorted[1] == -0.5f && sorted[2] == 3 && sorted[3] == 7 &&
+            isnan(sorted[4]) && isnan(sorted[5]));
+    CASE("sort leaves every row in order with its own elements");
+    float *x = numbers(3 * 5000, -1, 1), *y = walled(3 * 5000);
+    gal_reduce_args rows = {.y = y, .x = x, .outer = 3, .n = 5000, .inner = 1};
+    IS_OK(by_lanes(table->sort, &rows, 2));
+    int ordered = 1;
+    double difference = 0;
+    for (int64_t r = 0; r < 3; r++)
+        for (int64_t i = 0; i < 5000; i++) {
+            ordered &= i == 0 || y[r * 5000 + i - 1] <= y[r * 5000 + i];
+            difference += (double)y[r * 5000 + i] - x[r * 5000 + i];
+        }
+    IS_TRUE(ordered && fabs(difference) < 1e-9 && walls_stand(y, 3 * 5000));
+    unwall(x), unwall(y);
+}
+
+int main(void)
+{
+    reductions();
+    return finish();
+}
