@@ -290,6 +290,23 @@ check.case("progress is reported to a function", function()
   check.that(seen[4].train_loss and seen[4].valid_loss and seen[4].best_loss, "a loss is missing")
 end)
 
+check.case("the smallest loss is kept, and a run ends after `patience` epochs without a smaller one", function()
+  local judge = require("gal.train.run").judge
+  local function judged(losses, more)
+    local run, kept = { settings = { patience = 2, epochs = 9 }, validate = true }, {}
+    for key, value in pairs(more or {}) do run[key] = value end
+    for k, loss in ipairs(losses) do
+      run.epoch = k
+      kept[k] = judge(run, loss)
+      if run.stopped then break end
+    end
+    return { kept, run.best_epoch, run.best_loss, run.stopped }
+  end
+  check.equal(judged { 3, 2, 2.5, 1, 1, 1.5, 0 }, { { true, true, false, true, false, false }, 4, 1, "patience" })
+  check.equal(judged({ 3, 2 }, { settings = { patience = 2, epochs = 2 } }), { { true, true }, 2, 2, "epochs" })
+  check.equal(judged({ 1, 2, 3, 4 }, { validate = false }), { { true, true, true, true }, 4, 4, nil })
+end)
+
 check.case("an interrupt saves the run, raises gal.interrupted, and resuming is bit for bit", function()
   local whole = fit(options { out = folder "calm", epochs = 5 })
   local ok, err = pcall(fit, options { out = folder "broken", epochs = 5, progress = function(r)

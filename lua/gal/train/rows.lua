@@ -1,5 +1,6 @@
--- train/rows: the rows that fit is given, in any of the forms it takes, as one form: checked tensors, and a
--- validation part that no training row is in.
+-- train/rows: the rows that fit is given, in any of its forms, as one form: checked tensors, split into a
+-- training part and a validation part that have no row in common. A part is {theta {n, d}, context {n, c} or
+-- nil, images {n, ...} or nil, ids {n} or nil, n}, in physical units.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -19,22 +20,25 @@ local function same_names(what, flow_names, names)
   if ours ~= theirs then raise("fit: the flow's %s is %s, the data's %s", what, ours, theirs) end
 end
 
--- A part {theta, context, images, ids} on the CPU or the flow's device, checked. what: how errors call it.
+-- A part on the CPU or the flow's device, checked. what: what errors put before a column's name.
 local function part(flow, what, theta, context, images, ids)
-  local name = function(column) return what == "" and column or what .. "." .. column end
+  local function name(column) return what == "" and column or what .. "." .. column end
   local out = { theta = inputs.matrix("fit", name "theta", flow.theta, theta, flow:device()), ids = ids }
   out.n = out.theta:size(1)
+  local function refuse_length(column, rows_of_it)
+    raise("fit: %s has %d rows and %s %d, expected as many", column, rows_of_it, name "theta", out.n)
+  end
   if flow.c > 0 then
     out.context = inputs.matrix("fit", name "context", flow.context, context, flow:device())
     if out.context:size(1) ~= out.n then
-      raise("fit: %s has %d rows and %s %d, expected as many", name "context", out.context:size(1), name "theta", out.n)
+      refuse_length(name "context", out.context:size(1))
     end
   elseif context ~= nil then
     raise("fit: %s is %s, but the flow has no context", name "context", errors.kind(context))
   end
   if flow.encoder then
     out.images = inputs.images("fit", flow, images)
-    if out.images:size(1) ~= out.n then raise("fit: %s has %d rows and %s %d, expected as many", name "images", out.images:size(1), name "theta", out.n) end
+    if out.images:size(1) ~= out.n then refuse_length(name "images", out.images:size(1)) end
   elseif images ~= nil then
     raise("fit: %s is %s, but the flow has no encoder", name "images", errors.kind(images))
   end
@@ -42,7 +46,7 @@ local function part(flow, what, theta, context, images, ids)
   return out
 end
 
--- {theta, context, images, ids} of a data object (gal.data) or a plain table of that form.
+-- The part that a survey of gal.data, or a plain table of that form, is.
 local function of_object(flow, what, v)
   same_names("theta", flow.theta, v.names and v.names.theta)
   same_names("context", flow.context, v.names and v.names.context)
@@ -66,6 +70,7 @@ local function hashed(n, fraction, ids)
   return chosen
 end
 
+-- Row numbers, a list or a tensor, as a list; raises where one is not from 1 to n.
 local function listed(v, n)
   local list = core.is_tensor(v) and v:totable() or v
   for i, row in ipairs(list) do
@@ -76,6 +81,7 @@ local function listed(v, n)
   return list
 end
 
+-- The rows of a part at these positions, as a part.
 local function pick(all, positions)
   local function take(x) return x and x:rows(positions) end
   local ids
@@ -83,7 +89,10 @@ local function pick(all, positions)
     ids = {}
     for i, k in ipairs(positions) do ids[i] = all.ids[k] end
   end
-  return { theta = take(all.theta), context = take(all.context), images = take(all.images), ids = ids, n = #positions }
+  return {
+    theta = take(all.theta), context = take(all.context), images = take(all.images), ids = ids,
+    n = #positions,
+  }
 end
 
 --- rows.split(flow, options): the training part and the validation part (or nil) of fit's options: data or
@@ -101,7 +110,9 @@ function rows.split(flow, options)
   local valid = options.valid
   if valid == nil then valid = 0.1 end
   if valid == false or valid == 0 then return all, nil end
-  if type(valid) == "table" and not core.is_tensor(valid) and valid.theta then return all, of_object(flow, "valid", valid) end
+  if type(valid) == "table" and not core.is_tensor(valid) and valid.theta then
+    return all, of_object(flow, "valid", valid)
+  end
   local chosen
   if type(valid) == "number" then
     arguments.number("fit", options, "valid", nil, 0, 1)

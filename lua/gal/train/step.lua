@@ -1,6 +1,17 @@
 -- train/step: one training step of flow matching over rows that lie on the device, recorded once and replayed
--- for whole stretches of an epoch by one call. All that changes from step to step is read through tensors:
--- the order of the rows, the place in it, the generator, the rates, the sum of losses.
+-- for whole stretches of an epoch by one call. A recorded step has constant arguments, so all that changes
+-- from step to step is read through tensors. The fields of a stepper, for N rows:
+--   flow, opt, rows, device, batch, draws, precision    as `stepper` was given them
+--   steps       of an epoch
+--   rng {2}     the run's generator, int64
+--   order {N}   the rows of this epoch, int64 from 0, and cursor {}, the place in it behind the last batch
+--   rates {steps}   of this epoch; rate {1}: the optimiser's
+--   at {1}      the steps of this epoch that are done; at0 {}: a view of it
+--   total {}    the sum of this epoch's losses, float64
+--   repeats {batch * draws}   the row of the batch of each draw, int64; nil where draws is 1
+--   loader      reads the batches of images; nil without images
+--   turns {N}   of the images of this epoch, uint8, from uniform {N}; nil where images are not turned
+--   recorded    whether steps are to be replayed; program: the recorded step, from the first on
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -45,7 +56,8 @@ local function step(self)
   check(C.gal_batch_rows(index.h, self.order.h, self.cursor.h))
   local each = self.repeats and rows_of(index, self.repeats) or index
   local n = self.batch * self.draws
-  local t, theta_t, target = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device), core.new({ n, flow.d }, nil, device)
+  local t, theta_t = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device)
+  local target = core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
   local seen, images = rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor)
   local features = flow:encode(seen, images, self.precision)
@@ -65,8 +77,8 @@ local function changing(self)
   return list
 end
 
--- Recording runs the step once; what it changed is put back. nil where the network reads values on the host,
--- which can't be recorded.
+-- The step as a program. Recording runs it once; the tensors that it changed get their values back. nil where
+-- the network reads values on the host, which can't be recorded.
 local function record(self)
   local list, copies = changing(self), {}
   for i, tensor in ipairs(list) do copies[i] = tensor:detach():clone() end
@@ -84,16 +96,20 @@ end
 local function new(flow, opt, rows, options)
   local device, batch = flow:device(), math.min(options.batch, rows.n)
   local self = setmetatable({
-    flow = flow, opt = opt, rows = rows, device = device, batch = batch, draws = options.draws, steps = math.max(1, math.floor(rows.n / batch)),
-    rng = gal.rng(options.seed):tensor(device), repeats = repetition(batch, options.draws, device),
-    order = core.new({ rows.n }, "int64", device), cursor = core.int64({}, { 0 }, device), at = core.int64({ 1 }, { 0 }, device),
+    flow = flow, opt = opt, rows = rows, device = device, batch = batch, draws = options.draws,
+    steps = math.max(1, math.floor(rows.n / batch)), rng = gal.rng(options.seed):tensor(device),
+    repeats = repetition(batch, options.draws, device), order = core.new({ rows.n }, "int64", device),
+    cursor = core.int64({}, { 0 }, device), at = core.int64({ 1 }, { 0 }, device),
     total = core.float64({}, device), rate = opt.hyper:narrow(1, 1, 1),
+    precision = options.precision, recorded = options.recorded,
   }, Stepper)
   self.at0 = self.at:reshape {}
   self.rates = gal.zeros({ self.steps }, { device = device })
   if rows.images then self.loader = sets.of(rows.images):loader(batch) end
-  if options.augment then self.turns, self.uniform = core.new({ rows.n }, "uint8", "cpu"), gal.zeros({ rows.n }, { device = device }) end
-  self.precision, self.recorded = options.precision, options.recorded
+  if options.augment then
+    self.turns = core.new({ rows.n }, "uint8", "cpu")
+    self.uniform = gal.zeros({ rows.n }, { device = device })
+  end
   return self
 end
 
@@ -149,14 +165,15 @@ local function validator(flow, rows, seed)
   local options = { rng = gal.rng(seed), device = device }
   local repeats = repetition(PIECE, STRATA, device)
   local t, theta_t, target = gal.no_grad(function()
-    local part = (gal.rand({ rows.n, STRATA }, options) + gal.arange(0, STRATA - 1, { device = device })) / STRATA
-    local t = part:reshape { n, 1 }
+    local strata = gal.arange(0, STRATA - 1, { device = device })
+    local t = ((gal.rand({ rows.n, STRATA }, options) + strata) / STRATA):reshape { n, 1 }
     local start, noise = gal.randn({ n, d }, options), gal.randn({ n, d }, options)
     local truth = rows_of(rows.theta, repetition(rows.n, STRATA, device))
     return t, (1 - t) * start + t * truth + noise * flow.sigma, truth - start
   end)
   local function piece(first, count)
-    local features = flow:encode(rows.seen and rows.seen:narrow(1, first, count), rows.images and rows.images:narrow(1, first, count))
+    local function narrowed(x) return x and x:narrow(1, first, count) end
+    local features = flow:encode(narrowed(rows.seen), narrowed(rows.images))
     if features then features = rows_of(features, repeats:narrow(1, 1, count * STRATA)) end
     local from, draws = (first - 1) * STRATA + 1, count * STRATA
     local prediction = predict(flow, t:narrow(1, from, draws), theta_t:narrow(1, from, draws), features)

@@ -1,0 +1,262 @@
+-- train/run: a run of fit: the flow in training with its optimiser, its epochs and losses, and the folder
+-- that it is written to. An epoch is training, validation, judging (early stopping, in run:judge alone), and
+-- a checkpoint. The fields of a run:
+--   flow        the flow, trained in place
+--   settings    what config.json and the checkpoint hold: train/settings.lua
+--   folder      gal.base.run's, its lock held until the end; nil where nothing is written
+--   stepper     train/step.lua: the training rows, the steps of an epoch, the run's generator
+--   validate    a function that returns the validation loss of the flow as it stands; nil without validation
+--   opt         the optimiser; opt.block {P}: all P weights of the flow, which are views of it
+--   report      a function of a table: train/report.lua
+--   epoch       whole epochs done
+--   history     {epoch}: of each epoch {epoch, lr (at its first step), train_loss, valid_loss or nil}
+--   best {P}    the weights to be kept: those of best_epoch, averaged where the settings say so
+--   best_epoch, best_loss   the epoch with the smallest loss so far, and that loss; nil before the first
+--   stopped     nil while the run goes on; then "patience", "epochs" or "interrupt"
+-- Losses are mean squared errors of the standardised velocity.
+local ffi = require "ffi"
+local C = ffi.C
+local core = require "gal.tensor"
+local errors = require "gal.base.errors"
+local files = require "gal.train.files"
+local gal = require "gal"
+local optim = require "gal.optim"
+local reporter = require "gal.train.report"
+local settings = require "gal.train.settings"
+local step = require "gal.train.step"
+local raise = errors.raise
+
+local Run = {}
+Run.__index = Run
+
+-- ---- early stopping ----
+
+--- run:judge(loss): early stopping, all of it. loss: of the epoch that has just ended: of validation, or of
+-- training where there is none. Returns whether the epoch's weights are the ones to keep, and sets `stopped`
+-- where the run ends with this epoch. Without validation the latest weights are kept.
+function Run:judge(loss)
+  local better = not self.validate or not self.best_loss or loss < self.best_loss
+  if better then self.best_loss, self.best_epoch = loss, self.epoch end
+  if self.validate and self.epoch - self.best_epoch >= self.settings.patience then
+    self.stopped = "patience"
+  elseif self.epoch >= self.settings.epochs then
+    self.stopped = "epochs"
+  end
+  return better
+end
+
+-- ---- checkpoints ----
+
+-- All tensors that resuming takes, by name.
+local function tensors_of(self)
+  local out = { rng = self.stepper.rng, best = self.best }
+  for name, tensor in pairs(self.opt:state()) do out["optimiser." .. name] = tensor end
+  for name, tensor in pairs(self.flow:state()) do out["weights." .. name] = tensor end
+  for name, tensor in pairs(self.flow.scale) do out["scale." .. name] = tensor end
+  return out
+end
+
+-- Writes the checkpoint, then the history.
+local function save(self)
+  if not self.folder then return end
+  files.save_checkpoint(self.folder, tensors_of(self), {
+    settings = self.settings, epoch = self.epoch, history = self.history, best_epoch = self.best_epoch,
+    best_loss = self.best_loss, stopped = self.stopped, steps = self.opt.steps,
+  })
+  files.save_history(self.folder, self.history)
+end
+
+-- Continues from a checkpoint {tensors, small}; raises where its settings, but for `epochs`, or shapes
+-- differ.
+local function restore(self, saved)
+  local small = saved.small
+  -- Runs that were begun before it was written down have no valid_data.
+  if not small.settings.valid_data then self.settings.valid_data = nil end
+  self.folder:compare(small.settings, self.settings, { epochs = true })
+  for name, tensor in pairs(tensors_of(self)) do
+    local from = saved.tensors[name]
+    if not from or not core.same_shape(from, tensor) then
+      local shape = core.shape_text(tensor)
+      raise("fit: the checkpoint in %s has no '%s' of shape %s", self.folder.out, name, shape)
+    end
+    core.assign(tensor, from:to(tensor:device()))
+  end
+  self.epoch, self.history, self.opt.steps = small.epoch, small.history, small.steps
+  self.best_epoch, self.best_loss = small.best_epoch, small.best_loss
+  -- A run that had come to the end of its epochs may have more of them now.
+  self.stopped = small.stopped == "patience" and "patience" or nil
+  if self.epoch >= self.settings.epochs then self.stopped = self.stopped or "epochs" end
+  -- A process that was killed between the last checkpoint and its history left a history without that epoch.
+  files.save_history(self.folder, self.history)
+end
+
+-- ---- one epoch ----
+
+-- Seconds that one call of the recorded program may take: how often the progress line moves.
+local STRETCH = 0.2
+
+-- The column that lies farthest from its mean, in deviations: where to look when a loss is not finite.
+-- standard {N, #names}: standardised rows.
+local function farthest(names, standard)
+  local high, low = standard:max(1):totable(), standard:min(1):totable()
+  local best, value = 1, 0
+  for i = 1, #high do
+    local v = math.max(math.abs(high[i]), math.abs(low[i]))
+    if v > value then best, value = i, v end
+  end
+  return ("'%s' lies up to %.3g deviations from its mean"):format(names[best], value)
+end
+
+-- Raises where a loss is not finite; done: the steps of this epoch so far.
+local function check_finite(self, what, loss, done)
+  if loss - loss == 0 then return end
+  local rows = self.stepper.rows
+  local where = farthest(self.flow.theta, rows.theta)
+  if rows.seen then where = where .. ", " .. farthest(self.flow.context, rows.seen) end
+  raise("fit: the %s is not finite in epoch %d, at step %d of %d: try a smaller lr (it is %g), clip = 1, or "
+    .. "look for outliers in the data (%s)", what, self.epoch + 1, done, self.stepper.steps, self.settings.lr,
+    where)
+end
+
+-- Trains for one epoch; returns its mean loss.
+local function train(self)
+  local stepper = self.stepper
+  stepper:start_epoch()
+  local done, count = 0, math.min(stepper.steps, 8)
+  while done < stepper.steps do
+    local before = C.gal_now()
+    stepper:run(count)
+    done = done + count
+    local loss, pace = stepper:loss(done), (C.gal_now() - before) / count
+    check_finite(self, "loss", loss, done)
+    self.report {
+      epoch = self.epoch + 1, epochs = self.settings.epochs, step = done, steps = stepper.steps,
+      train_loss = loss, pace = pace,
+    }
+    count = math.max(1, math.min(stepper.steps - done, math.floor(STRETCH / pace)))
+  end
+  return stepper:loss(stepper.steps)
+end
+
+-- Validates and judges the epoch that was trained, with the averaged weights where there are such; keeps them
+-- where they are the ones to keep.
+local function validate(self, entry)
+  entry.valid_loss = self.validate and self.validate() or nil
+  local loss = entry.valid_loss or entry.train_loss
+  check_finite(self, "validation loss", loss, self.stepper.steps)
+  self.epoch = entry.epoch
+  if self:judge(loss) then
+    core.assign(self.best, self.opt.block)
+    if self.folder then self.flow:save(self.folder:path "flow.safetensors") end
+  end
+end
+
+-- Trains one epoch, validates and judges it, and writes the run down.
+local function epoch(self)
+  local before = C.gal_now()
+  local entry = { epoch = self.epoch + 1, lr = self.opt:rate(self.opt.steps + 1) }
+  entry.train_loss = train(self)
+  self.opt:averaged(function() validate(self, entry) end)
+  self.history[self.epoch] = entry
+  local seconds = C.gal_now() - before
+  if self.folder then files.add_timing(self.folder, self.epoch, seconds) end
+  save(self)
+  self.report {
+    epoch = self.epoch, epochs = self.settings.epochs, train_loss = entry.train_loss,
+    valid_loss = entry.valid_loss, best_loss = self.best_loss, best_epoch = self.best_epoch, lr = entry.lr,
+    seconds = seconds, steps = self.stepper.steps, whole = true, stopped = self.stopped,
+  }
+end
+
+-- ---- beginning and end ----
+
+-- Rows as the step takes them: standardised, on the device.
+local function standardised(flow, part)
+  return gal.no_grad(function()
+    local theta = (part.theta - flow.scale.theta_mean) / flow.scale.theta_std
+    local seen = part.context and flow:standard(part.context)
+    return { theta = theta, seen = seen, images = part.images, n = part.n }
+  end)
+end
+
+-- The optimiser, the step and validation over these rows.
+local function build(self, part, valid, o)
+  local flow, s = self.flow, self.settings
+  if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
+  local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
+  local rate, described = settings.schedule(o.schedule, s, steps)
+  settings.add_facts(s, flow, part, valid, described)
+  self.opt = optim.adamw(flow:parameters(), {
+    lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil,
+  })
+  self.best = self.opt.block:clone()
+  if valid then self.validate = step.validator(flow, standardised(flow, valid), s.seed) end
+  self.stepper = step.stepper(flow, self.opt, standardised(flow, part), {
+    batch = s.batch, draws = s.draws, seed = s.seed, augment = s.augment, precision = s.precision,
+    recorded = o.recorded ~= false,
+  })
+end
+
+-- What split.csv lists: {name, ids} of each part; nil where the rows have no ids.
+local function ids_of(part, valid, test)
+  if not part.ids then return nil end
+  local parts = { { "train", part.ids } }
+  if valid and valid.ids then parts[#parts + 1] = { "valid", valid.ids } end
+  if test and test.ids then parts[#parts + 1] = { "test", test.ids } end
+  return parts
+end
+
+--- Run.new(flow, s, part, valid, o): a run of the flow on the rows of part, with validation on valid or nil
+-- (train/rows.lua), with the settings s and fit's options o; continued from the checkpoint in o.out where
+-- there is one. Where it raises, the folder's lock is given up.
+function Run.new(flow, s, part, valid, o)
+  local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
+  self.report = reporter(o.progress, self)
+  if not o.out then
+    build(self, part, valid, o)
+    return self
+  end
+  local saved
+  self.folder, saved = files.open(o.out, o.resume)
+  self.folder:guard(function()
+    build(self, part, valid, o)
+    if saved then
+      restore(self, saved)
+      return
+    end
+    files.save_config(self.folder, s)
+    local parts = ids_of(part, valid, o.test)
+    if parts then files.save_split(self.folder, parts) end
+  end)
+  return self
+end
+
+--- run:train(): epoch after epoch until the run is stopped.
+function Run:train()
+  while not self.stopped do epoch(self) end
+end
+
+--- run:interrupt(): ends a run that Ctrl-C stopped within an epoch: the last whole epoch counts.
+function Run:interrupt()
+  self.stopped = "interrupt"
+  self.report { stopped = "interrupt", epoch = self.epoch, epochs = self.settings.epochs, whole = true }
+end
+
+--- run:close(): gives up the folder's lock.
+function Run:close()
+  if self.folder then self.folder:close() end
+end
+
+--- run:finish(): puts the best weights into the flow and closes the run. Returns what fit returns.
+function Run:finish()
+  core.assign(self.opt.block, self.best)
+  self.opt:zero_grad()
+  if self.folder and self.best_epoch then self.flow:save(self.folder:path "flow.safetensors") end
+  self:close()
+  return {
+    flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,
+    stopped = self.stopped, out = self.folder and self.folder.out, recorded = self.stepper.recorded,
+  }
+end
+
+return Run

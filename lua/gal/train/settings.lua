@@ -1,0 +1,78 @@
+-- train/settings: the options of fit that are numbers and names, checked, with their defaults; and the
+-- settings of a run, which config.json and the checkpoint hold and which a resumed run has to repeat.
+local errors = require "gal.base.errors"
+local json = require "gal.base.json"
+local nn = require "gal.nn"
+local optim = require "gal.optim"
+local options = require "gal.base.options"
+local rows = require "gal.train.rows"
+local raise, number, integer = errors.raise, options.number, options.integer
+
+local settings = {}
+
+--- settings.OPTIONS: the names of fit's options.
+settings.OPTIONS = {
+  "flow", "data", "theta", "context", "images", "ids", "valid", "test", "batch", "lr", "epochs", "patience",
+  "seed", "out", "resume", "weight_decay", "schedule", "clip", "average", "decay", "draws", "augment",
+  "precision", "progress", "recorded",
+}
+
+local function refuse_values(o)
+  for _, name in ipairs { "average", "augment" } do
+    if o[name] ~= nil and type(o[name]) ~= "boolean" then
+      raise("fit: %s is %s, expected true or false", name, errors.kind(o[name]))
+    end
+  end
+  if o.precision ~= nil and o.precision ~= "f32" and o.precision ~= "bf16" then
+    raise("fit: precision is %s, expected \"f32\" or \"bf16\"", errors.kind(o.precision))
+  end
+  if o.precision == "bf16" and not o.flow.encoder then
+    raise "fit: precision is \"bf16\", but the flow has no encoder whose convolutions it would be of"
+  end
+end
+
+--- settings.of(o): the numbers and flags of a run from fit's options o, defaults filled in; raises on a bad
+-- value. A flag that is off and a precision of "f32" are nil, as in runs that were begun before they existed.
+function settings.of(o)
+  refuse_values(o)
+  return {
+    batch = integer("fit", o, "batch", 64, 1), lr = number("fit", o, "lr", 5e-4, 0),
+    epochs = integer("fit", o, "epochs", 200, 1), patience = number("fit", o, "patience", 20, 1),
+    seed = integer("fit", o, "seed", 0, 0, 2 ^ 53), draws = integer("fit", o, "draws", 1, 1),
+    weight_decay = number("fit", o, "weight_decay", 0.01, 0), clip = number("fit", o, "clip", nil, 0),
+    average = o.average ~= false and number("fit", o, "decay", 0.999, 0, 1) or false,
+    augment = o.augment or nil, precision = o.precision == "bf16" and "bf16" or nil,
+  }
+end
+
+--- settings.schedule(v, s, steps): the rate as a function of the step, and how config.json describes it. v,
+-- fit's option: nil or "constant"; "cosine", which falls to 0 at the last step of s.epochs epochs of `steps`
+-- steps; a schedule of gal.optim; or a function.
+function settings.schedule(v, s, steps)
+  if v == nil or v == "constant" then return optim.constant(s.lr), "constant" end
+  if v == "cosine" then return optim.cosine(s.lr, s.epochs * steps), "cosine" end
+  if type(v) == "table" and v.settings then return v, v:settings() end
+  if type(v) == "function" then return v, "a function" end
+  raise("fit: schedule is %s, expected \"constant\", \"cosine\", a schedule of gal.optim or a function of "
+    .. "the step", errors.kind(v))
+end
+
+local function architecture_of(flow)
+  local function described(part) return nn.spec(part) or "written by the user" end
+  return { head = described(flow.head), encoder = flow.encoder and described(flow.encoder) or nil }
+end
+
+--- settings.add_facts(s, flow, part, valid, schedule): adds to the settings s what a run also depends on: the
+-- flow, the rows of training and validation (valid may be nil), by number and by hash, and the rate's
+-- description.
+function settings.add_facts(s, flow, part, valid, schedule)
+  s.schedule = schedule
+  s.rows, s.data = part.n, rows.fingerprint(part)
+  s.valid_rows = valid and valid.n or 0
+  s.valid_data = valid and rows.fingerprint(valid) or nil
+  s.notes, s.symmetric, s.sigma = flow.notes, flow.symmetric, flow.sigma
+  s.theta, s.context = flow.theta, setmetatable(flow.context, json.list)
+  s.architecture = architecture_of(flow)
+end
+
+return settings
