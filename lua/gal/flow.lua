@@ -31,7 +31,9 @@ local function names_of(option, v, least)
   end
   local seen = {}
   for i, name in ipairs(v) do
-    if type(name) ~= "string" then raise("flow: %s[%d] is %s, expected a name", option, i, errors.kind(name)) end
+    if type(name) ~= "string" then
+      raise("flow: %s[%d] is %s, expected a name", option, i, errors.kind(name))
+    end
     if seen[name] then raise("flow: %s names '%s' twice", option, name) end
     names[i], seen[name] = name, true
   end
@@ -76,7 +78,9 @@ function M.new(options)
       raise("flow: %s is %s, expected a module (see gal.nn)", part, errors.kind(options[part]))
     end
   end
-  if options.symmetric ~= nil and type(options.symmetric) ~= "boolean" then raise("flow: symmetric is %s, expected true or false", errors.kind(options.symmetric)) end
+  if options.symmetric ~= nil and type(options.symmetric) ~= "boolean" then
+    raise("flow: symmetric is %s, expected true or false", errors.kind(options.symmetric))
+  end
   if options.symmetric then
     if not self.encoder then raise "flow: symmetric is true, but there is no encoder of images" end
     if #self.image ~= 3 or self.image[1] ~= self.image[2] then
@@ -91,7 +95,9 @@ function M.new(options)
   else
     local widths = { 1 + self.d + self.width, activation = options.activation or "silu", rng = options.rng, device = device }
     local hidden = options.hidden or { 256, 256, 256 }
-    if type(hidden) ~= "table" then raise("flow: hidden is %s, expected a list of widths", errors.kind(hidden)) end
+    if type(hidden) ~= "table" then
+      raise("flow: hidden is %s, expected a list of widths", errors.kind(hidden))
+    end
     for _, n in ipairs(hidden) do widths[#widths + 1] = n end
     widths[#widths + 1] = self.d
     self.head = nn.mlp(widths)
@@ -159,7 +165,9 @@ local function deviations(what, names, x)
   local mean, std = x:mean(1), x:std(1)
   local values = std:totable()
   for i, v in ipairs(values) do
-    if v == 0 and what == "theta" then raise("flow: '%s' has the same value in all %d rows: there is nothing to learn of it", names[i], x:size(1)) end
+    if v == 0 and what == "theta" then
+      raise("flow: '%s' has the same value in all %d rows: there is nothing to learn of it", names[i], x:size(1))
+    end
     if v == 0 then values[i] = 1 end -- a constant input says nothing and does no harm
   end
   return mean, gal.tensor(values, { #values }):to(x:device())

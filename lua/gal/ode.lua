@@ -1,9 +1,10 @@
 -- ode: explicit Runge-Kutta steps for any velocity written in Lua. A state is a tensor, a number or a
--- (nested) table of numbers; the last two are integrated in double precision. The velocity net of a flow
--- has an integrator of its own (flow/integrate.lua).
+-- (nested) table of numbers; the last two are integrated in double precision. A flow's velocity net has
+-- faster ways (flow/integrate.lua); the methods are the same tables (base/runge_kutta.lua).
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local options_of = require "gal.base.options"
+local runge_kutta = require "gal.base.runge_kutta"
 
 local ode = {}
 
@@ -17,35 +18,22 @@ local function advance(y, h, k)
   return y + k * h
 end
 
-local methods = {}
-
-function methods.euler(f, t, y, h) return advance(y, h, f(t, y)) end
-
-function methods.midpoint(f, t, y, h) return advance(y, h, f(t + h / 2, advance(y, h / 2, f(t, y)))) end
-
-function methods.rk4(f, t, y, h) -- Hairer, Norsett & Wanner 1993, II.1, table 1.2
-  local k1 = f(t, y)
-  local k2 = f(t + h / 2, advance(y, h / 2, k1))
-  local k3 = f(t + h / 2, advance(y, h / 2, k2))
-  local k4 = f(t + h, advance(y, h, k3))
-  return advance(advance(advance(advance(y, h / 6, k1), h / 3, k2), h / 3, k3), h / 6, k4)
-end
-
 local function solve(method, velocity, y, options)
   local where = "ode." .. method
   options = options_of.known(where, options, { "t0", "t1", "steps" })
   local steps = options_of.integer(where, options, "steps", 100, 1)
-  local t0, t1 = options_of.number(where, options, "t0", 0), options_of.number(where, options, "t1", 1)
+  local t0 = options_of.number(where, options, "t0", 0)
+  local t1 = options_of.number(where, options, "t1", 1)
   if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
     errors.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, errors.kind(velocity))
   end
   if type(y) ~= "number" and type(y) ~= "table" then
     errors.raise("%s: y is %s, expected a tensor, a number or a table of numbers", where, errors.kind(y))
   end
-  local step, h = methods[method], (t1 - t0) / steps
+  local h = (t1 - t0) / steps
   for i = 0, steps - 1 do
     errors.poll()
-    y = step(velocity, t0 + i * h, y, h)
+    y = runge_kutta.step(runge_kutta[method], velocity, t0 + i * h, y, h, advance)
   end
   return y
 end

@@ -103,7 +103,9 @@ function density.run(where, flow, theta, x, options)
   x = inputs.conditions(where, flow, x)
   local rows, each, shape
   theta, rows, each, shape = inputs.points(where, flow, theta)
-  if x.rows ~= 1 and x.rows ~= rows then raise("%s: x has %d rows and theta %d, expected as many, or one row of x for all", where, x.rows, rows) end
+  if x.rows ~= 1 and x.rows ~= rows then
+    raise("%s: x has %d rows and theta %d, expected as many, or one row of x for all", where, x.rows, rows)
+  end
   local finish
   job.progress, finish = tiles.progress(where, options, rows * each, "points")
   job.tolerance = tolerance

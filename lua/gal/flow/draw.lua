@@ -122,9 +122,13 @@ local function prepare(where, flow, x, options, density)
   local job = { flow = flow, density = density, scale = tiles.scale(where, flow), n = arguments.integer(where, options, "n", 1000, 1) }
   job.steps, job.tolerance, job.precision = tiles.solver(where, options, { f32 = true, bf16 = not density or nil })
   job.into = options.into
-  if job.into ~= nil and type(job.into) ~= "function" then raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, errors.kind(job.into)) end
+  if job.into ~= nil and type(job.into) ~= "function" then
+    raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, errors.kind(job.into))
+  end
   job.rng = options.rng or core.default_rng()
-  if not core.is_rng(job.rng) then raise("%s: rng is %s, expected a generator made by gal.rng", where, errors.kind(job.rng)) end
+  if not core.is_rng(job.rng) then
+    raise("%s: rng is %s, expected a generator made by gal.rng", where, errors.kind(job.rng))
+  end
   job.x = inputs.conditions(where, flow, x)
   job.progress, job.finish = tiles.progress(where, options, job.x.rows * job.n, "draws")
   return gal.no_grad(function()

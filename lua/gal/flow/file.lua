@@ -36,7 +36,9 @@ local function module_of(path, name, spec, given)
     if given then raise("load: %s has a %s of built-in layers, expected no option %s", path, name, name) end
     return nn.build(spec)
   end
-  if not given then raise("load: the %s of %s was written by the user: pass it again, load(path, {%s = m})", name, path, name) end
+  if not given then
+    raise("load: the %s of %s was written by the user: pass it again, load(path, {%s = m})", name, path, name)
+  end
   return given
 end
 

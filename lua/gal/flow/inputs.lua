@@ -64,7 +64,9 @@ local function check_pixels(where, images)
     if high - high ~= 0 or low - low ~= 0 then
       for i = 1, part:size(1) do
         local sum = part[i]:sum():item()
-        if sum - sum ~= 0 then raise("%s: image %d holds a NaN or an infinity, expected finite numbers", where, first + i - 1) end
+        if sum - sum ~= 0 then
+          raise("%s: image %d holds a NaN or an infinity, expected finite numbers", where, first + i - 1)
+        end
       end
     end
     if high > 2 or low < -1 then
@@ -76,8 +78,12 @@ end
 --- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or
 -- float32, on the flow's device; or a set (gal.images) of such.
 function inputs.images(where, flow, v)
-  if not core.is_tensor(v) and not sets.is_set(v) then raise("%s: images is %s, expected a tensor", where, errors.kind(v)) end
-  if v.dtype ~= "uint8" and v.dtype ~= "float32" then raise("%s: images is %s, expected uint8 or float32", where, v.dtype) end
+  if not core.is_tensor(v) and not sets.is_set(v) then
+    raise("%s: images is %s, expected a tensor", where, errors.kind(v))
+  end
+  if v.dtype ~= "uint8" and v.dtype ~= "float32" then
+    raise("%s: images is %s, expected uint8 or float32", where, v.dtype)
+  end
   local shape, fits = v.shape, true
   if #shape == #flow.image and not sets.is_set(v) then
     table.insert(shape, 1, 1)
@@ -125,16 +131,22 @@ function inputs.conditions(where, flow, x)
   local context, images = x, nil
   if flow.encoder then
     if flow.c == 0 and core.is_tensor(x) then x = { nil, x } end
-    if type(x) ~= "table" or core.is_tensor(x) then raise("%s: x is %s, expected {x, images}", where, errors.kind(x)) end
+    if type(x) ~= "table" or core.is_tensor(x) then
+      raise("%s: x is %s, expected {x, images}", where, errors.kind(x))
+    end
     context, images = x[1], inputs.images(where, flow, x[2])
   end
   local rows = images and images:size(1) or 1
   if flow.c == 0 then
-    if context ~= nil then raise("%s: x is %s, but this flow has no context; expected nil", where, errors.kind(context)) end
+    if context ~= nil then
+      raise("%s: x is %s, but this flow has no context; expected nil", where, errors.kind(context))
+    end
     return { rows = rows, images = images }
   end
   context = inputs.matrix(where, "x", flow.context, context, flow:device())
-  if images and context:size(1) ~= rows then raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows) end
+  if images and context:size(1) ~= rows then
+    raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows)
+  end
   tell_far(flow, context)
   return { rows = context:size(1), context = context, images = images }
 end
@@ -148,7 +160,9 @@ function inputs.points(where, flow, theta)
     raise("%s: theta is %s, expected {N, %d} or {N, m, %d} for %s", where, core.shape_text(theta), d, d, table.concat(flow.theta, ", "))
   end
   local rows, each = #shape > 1 and shape[1] or 1, shape[3] and shape[2] or 1
-  if rows * each == 0 then raise("%s: theta is %s, expected at least one row", where, core.shape_text(theta)) end
+  if rows * each == 0 then
+    raise("%s: theta is %s, expected at least one row", where, core.shape_text(theta))
+  end
   local flat = theta:reshape { rows * each, d }
   inputs.finite(where, "theta", flow.theta, flat)
   return flat, rows, each, shape[3] and { rows, each } or { rows }

@@ -1,23 +1,23 @@
 -- flow/integrate: the ODE of a flow, dtheta/dt = v(t, theta, features), over many rows, by explicit
--- Runge-Kutta steps at given instants. One op does it for nets of linear layers and activations; others go by
--- the ops of tensors (flow/composed.lua). No row's result depends on the rows computed with it nor on the
--- threads, so a galaxy gets the same bits alone and in any batch. Which method and which instants is up to
--- the caller.
+-- Runge-Kutta steps (base/runge_kutta.lua) at given instants; the caller chooses the method and the instants.
+-- One op integrates nets of linear layers and activations; other nets go by the ops of tensors
+-- (flow/composed.lua). No row's result depends on the rows computed with it nor on the threads, so a galaxy
+-- gets the same bits alone and in any batch.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local composed = require "gal.flow.composed"
+local runge_kutta = require "gal.base.runge_kutta"
 local velocity = require "gal.flow.velocity"
 local check, raise = errors.check, errors.raise
 
 local integrate = {}
 
---- integrate.RK4: the classical rule of fourth order (Hairer, Norsett & Wanner 1993, II.1, table 1.2). A
--- method is its tableau: stage i at t + c_i h takes theta + h sum_j a_ij k_j, and a step ends at theta + h
--- sum_i b_i k_i. Up to 16 stages, explicit: a[i] has at most i - 1 entries.
-integrate.RK4 = { a = { {}, { 1 / 2 }, { 0, 1 / 2 }, { 0, 0, 1 } }, b = { 1 / 6, 1 / 3, 1 / 3, 1 / 6 }, c = { 0, 1 / 2, 1 / 2, 1 } }
+--- integrate.RK4: the method where none is asked for, the classical one of fourth order. A method is a
+-- tableau {a, b, c} of base/runge_kutta.lua, of up to 16 stages; the same table stands for the same method.
+integrate.RK4 = runge_kutta.rk4
 
 -- The instants in the order in which they are passed.
 local function instants(options)
@@ -32,7 +32,7 @@ local function instants(options)
   return turned
 end
 
--- progress, called not more than about ten times a second.
+-- progress, called at most about ten times a second; nil where progress is.
 local function seldom(progress)
   local last = 0
   return progress and function(rows)
@@ -44,13 +44,17 @@ local function seldom(progress)
   end
 end
 
-local tableaux = setmetatable({}, { __mode = "k" }) -- method -> gal_runge_kutta
+-- The methods as the op takes them: method -> gal_runge_kutta.
+local tableaux = setmetatable({}, { __mode = "k" })
 
 local function tableau(method)
   local m = tableaux[method]
   if m then return m end
   local stages = #method.b
-  if stages > C.GAL_FLOW_STAGES then raise("integrate: the method has %d stages, expected at most %d", stages, tonumber(C.GAL_FLOW_STAGES)) end
+  if stages > C.GAL_FLOW_STAGES then
+    local most = tonumber(C.GAL_FLOW_STAGES)
+    raise("integrate: the method has %d stages, expected at most %d", stages, most)
+  end
   m = ffi.new "gal_runge_kutta"
   m.stages = stages
   for i = 1, stages do
@@ -77,7 +81,8 @@ end
 -- AVX-512 kernel for two and four threads.
 local PIECE, WHOLE = 0.1, 192
 
--- In one call, or for the sake of tell in pieces that are measured as they go.
+-- run, by the op: in one call, or, so that tell can be called, in pieces whose sizes follow the time that the
+-- last one took.
 local function fused(net, theta, features, share, times, method, density, precision, tell)
   local total, device = theta:size(1), theta:device()
   local integral = density and gal.zeros({ total, 1 }, { device = device }) or nil
@@ -89,13 +94,16 @@ local function fused(net, theta, features, share, times, method, density, precis
     rows = math.min(rows, total - first)
     local start = tonumber(C.gal_now())
     gal.scope(function()
-      local part, sums = theta:narrow(1, first + 1, rows), integral and integral:narrow(1, first + 1, rows):reshape { rows }
-      check(C.gal_flow_integrate(part.h, sums and sums.h, features and features.h, first, share, net, m, at.h, precision))
+      local part = theta:narrow(1, first + 1, rows)
+      local sums = integral and integral:narrow(1, first + 1, rows):reshape { rows }
+      local seen = features and features.h
+      check(C.gal_flow_integrate(part.h, sums and sums.h, seen, first, share, net, m, at.h, precision))
     end)
     first = first + rows
     if tell then
       tell(first)
-      rows = math.max(256, math.floor(rows * math.min(8, PIECE / math.max(1e-6, tonumber(C.gal_now()) - start)) / WHOLE) * WHOLE)
+      local seconds = math.max(1e-6, tonumber(C.gal_now()) - start)
+      rows = math.max(256, math.floor(rows * math.min(8, PIECE / seconds) / WHOLE) * WHOLE)
     end
   end
   return integral
@@ -104,23 +112,34 @@ end
 --- integrate.run(flow, theta {M, d}, features {G, width} or nil, share, options): carries every row of theta
 -- (standardised, contiguous) in place from t = 0 to 1, or from 1 to 0 where backward; row i (from 0) belongs
 -- to feature row floor(i / share), or to the only one. Options:
---   steps = n              equal steps, or times = {0, ..., 1}: any increasing list, which backward passes
---   from its end tableau = method       integrate.RK4 unless given; pass the same table for the same method
---   density, backward      density: returns the integral of the divergence along the way {M, 1} (dt negative
---   where backward); without it nil precision = "f32"      or "bf16": products between hidden layers in
---   bfloat16 (8 bits), two to four times as fast where the processor has fast instructions for it.
---                          Draws of a linear-Gaussian posterior moved by 5e-4 posterior deviations (rms; at
---                          most .003), its means by 8e-4. Not for densities
---   progress = fn          fn(rows done) between pieces of the work, not more than about ten times a second
+--   steps = n           equal steps, or times = {0, ..., 1}: any increasing list, which backward passes from
+--                       its end
+--   tableau = method    integrate.RK4 unless given
+--   density             returns the integral of the divergence along the way {M, 1}, dt negative where
+--                       backward; without it nil
+--   backward            from t = 1 to 0
+--   precision = "f32"   or "bf16": products between hidden layers in bfloat16 (8 bits), two to four times as
+--                       fast where the processor has fast instructions for it. Draws of a linear-Gaussian
+--                       posterior moved by 5e-4 posterior deviations (rms; at most .003), its means by 8e-4.
+--                       Not for densities
+--   progress = fn       fn(rows done) between pieces of the work, at most about ten times a second
 -- Ctrl-C raises gal.interrupted, with some rows carried and others not. Memory for work does not depend on M.
 function integrate.run(flow, theta, features, share, options)
-  local times, method, density, tell = instants(options), options.tableau or integrate.RK4, options.density or false, seldom(options.progress)
-  local precision = options.precision or "f32"
-  if precision ~= "f32" and precision ~= "bf16" then raise("precision is %s, expected \"f32\" or \"bf16\"", errors.kind(precision)) end
-  if precision == "bf16" and density then raise "precision is \"bf16\", too coarse for densities (errors of hundredths of a nat), expected \"f32\"" end
+  local times, method, density = instants(options), options.tableau or integrate.RK4, options.density or false
+  local precision, tell = options.precision or "f32", seldom(options.progress)
+  if precision ~= "f32" and precision ~= "bf16" then
+    raise("precision is %s, expected \"f32\" or \"bf16\"", errors.kind(precision))
+  end
+  if precision == "bf16" and density then
+    raise "precision is \"bf16\", too coarse for densities (errors of hundredths of a nat), expected \"f32\""
+  end
   local net = net_of(flow.head)
-  if net then return fused(net, theta, features, share, times, method, density, precision == "bf16" and C.GAL_BF16 or C.GAL_EXACT, tell) end
-  C.gal_leave_notice "this flow's head is more than linear layers and activations: it is integrated by single ops, several times slower, in float32"
+  if net then
+    local code = precision == "bf16" and C.GAL_BF16 or C.GAL_EXACT
+    return fused(net, theta, features, share, times, method, density, code, tell)
+  end
+  C.gal_leave_notice("this flow's head is more than linear layers and activations: it is integrated by "
+    .. "single ops, several times slower, in float32")
   return composed.run(flow, theta, features, share, times, method, density, tell)
 end
 

@@ -1,24 +1,17 @@
--- flow/solver: what steps = "auto" is made of: the Runge-Kutta method, the instants, and how a step count is
--- found by step halving. Nothing here knows flows: draw.lua and density.lua say what is integrated and what
--- an error is.
+-- flow/solver: the parts of steps = "auto": the Runge-Kutta method, the instants, and the search for a step
+-- count by step halving. It knows no flows: draw.lua and density.lua say what is integrated and what an error
+-- is.
+local runge_kutta = require "gal.base.runge_kutta"
+
 local solver = {}
 
---- solver.method: the fifth-order weights of Dormand & Prince (1980; Hairer, Norsett & Wanner 1993, II.5,
--- table 5.2), six evaluations a step: the seventh stage serves their error estimate only. On flows of
--- ECO/RESOLVE, two banana-shaped posteriors and a linear-Gaussian problem an error of 1e-3 deviations took
--- 18 to 36 evaluations; the classical rule 24 to 48, Butcher's of sixth order 21 to 42, Dormand & Prince's
--- of eighth order 24 to 36. Richardson's extrapolation of halved steps gave errors two to ten times those of
--- the finer solution: at these step sizes errors fall faster than the order says.
-solver.method = {
-  name = "Dormand-Prince 5",
-  a = {
-    {}, { 1 / 5 }, { 3 / 40, 9 / 40 }, { 44 / 45, -56 / 15, 32 / 9 }, { 19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729 },
-    { 9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656 },
-  },
-  b = { 35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84 },
-  c = { 0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1 },
-}
-solver.stages = #solver.method.b
+--- solver.method: Dormand & Prince's of fifth order, six evaluations a step. On flows of ECO/RESOLVE, two
+-- banana-shaped posteriors and a linear-Gaussian problem an error of 1e-3 deviations took 18 to 36
+-- evaluations; the classical rule 24 to 48, Butcher's of sixth order 21 to 42, Dormand & Prince's of eighth
+-- order 24 to 36. Richardson's extrapolation of halved steps gave errors two to ten times those of the finer
+-- solution: at these step sizes errors fall faster than the order says.
+solver.method = runge_kutta.dormand_prince
+solver.stages = solver.method.stages
 
 -- A Gaussian posterior of deviation w moves its draws by sqrt((1 - t)^2 + (w t)^2), which is singular at a
 -- distance of about w from t = 1, so that steps in proportion to sqrt((1 - t)^2 + w^2) have equal errors: t =
