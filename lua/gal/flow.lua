@@ -1,8 +1,8 @@
 -- flow: p(theta | context) by conditional flow matching (Lipman et al. 2023; Tong et al. 2024): a velocity
 -- net carries N(0, I) at t = 0 to the posterior at t = 1. Everything a user gives or gets is in physical
--- units; inside, each column has mean 0 and deviation 1 over the training rows. Training is gal.train's;
--- draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of what users
--- pass in flow/inputs.lua.
+-- units; inside, each column has mean 0 and deviation 1 over the training rows. gal.train trains a flow;
+-- draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of arguments in
+-- flow/inputs.lua.
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -27,7 +27,8 @@ local function names_of(option, v, least)
     return names
   end
   if type(v) ~= "table" or #v < least then
-    raise("flow: %s is %s, expected a list of names or an integer of at least %d", option, errors.kind(v), least)
+    local found = errors.kind(v)
+    raise("flow: %s is %s, expected a list of names or an integer of at least %d", option, found, least)
   end
   local seen = {}
   for i, name in ipairs(v) do
@@ -44,32 +45,69 @@ end
 local function encoded_width(encoder, image, device)
   local shape = { 1 }
   for i = 1, #image do shape[i + 1] = image[i] end
-  local y = gal.scope(function() return gal.no_grad(function() return nn.call(encoder, gal.zeros(shape, { device = device })):keep() end) end)
+  local function encode() return nn.call(encoder, gal.zeros(shape, { device = device })):keep() end
+  local y = gal.scope(gal.no_grad, encode)
   local size = core.is_tensor(y) and y.shape or {}
   if #size ~= 2 or size[1] ~= 1 then
-    raise("flow: the encoder makes %s of one image {1, %s}, expected {1, E}", errors.kind(y), table.concat(image, ", "))
+    local made = errors.kind(y)
+    raise("flow: the encoder makes %s of one image {1, %s}, expected {1, E}", made, table.concat(image, ", "))
   end
   return size[2]
 end
 
---- flow.new{theta, context, hidden = {256, 256, 256}, activation = "silu", sigma = .05, encoder = nil, image
--- = {128, 128, 3}, symmetric = false, head = nil, rng = nil}: a flow with fresh weights. theta: names of the
--- properties, or how many (d). context: names, how many (c), or 0 for a density without conditions. sigma:
--- width of the path in standardised units; a Gaussian posterior of variance v comes out with (v + sigma^2) /
--- (1 + sigma^2). encoder: a module from images {N, ...} (each of shape `image`) to {N, E}. symmetric = true:
--- where draws and densities are asked for, the encoded image is the mean over the image's eight flips and
--- quarter turns, so that the posterior is the same however the cutout lies (Dieleman, Willett & Dambre 2015
--- average predictions so). It goes with train.fit's `augment`, and costs eight encodings; training and its
--- validation encode each image once. head: a module of yours from {N, 1 + d + E + c}, columns [t; theta;
--- encoded image; context], to velocities {N, d}, in the place of the net of these hidden layers. rng: what
--- draws the weights, else the default generator. flow.notes, a table of what JSON can hold, is saved with
--- the flow and loaded again: how its data were made.
+local OPTIONS = {
+  "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "symmetric", "head", "rng",
+  "device",
+}
+
+-- Raises where flow.new's `symmetric` is no boolean, or true of images that can't be turned.
+local function refuse_oblong(symmetric, encoder, image)
+  if symmetric ~= nil and type(symmetric) ~= "boolean" then
+    raise("flow: symmetric is %s, expected true or false", errors.kind(symmetric))
+  end
+  if not symmetric then return end
+  if not encoder then raise "flow: symmetric is true, but there is no encoder of images" end
+  if #image ~= 3 or image[1] ~= image[2] then
+    local shape = table.concat(image, ", ")
+    raise("flow: symmetric is true, but image is {%s}; expected a square one {H, H, channels}", shape)
+  end
+end
+
+-- The velocity net of a flow without a head of the user's: {N, 1 + d + width} to {N, d}.
+local function head_of(options, d, width, device)
+  local hidden = options.hidden or { 256, 256, 256 }
+  if type(hidden) ~= "table" then
+    raise("flow: hidden is %s, expected a list of widths", errors.kind(hidden))
+  end
+  local activation = options.activation or "silu"
+  local widths = { 1 + d + width, activation = activation, rng = options.rng, device = device }
+  for _, n in ipairs(hidden) do widths[#widths + 1] = n end
+  widths[#widths + 1] = d
+  return nn.mlp(widths)
+end
+
+--- flow.new{theta =, context =, ...}: a flow with fresh weights. Options:
+--   theta       names of the properties, or how many (d)
+--   context     names, how many (c), or 0 for a density without conditions
+--   hidden = {256, 256, 256}, activation = "silu"   the layers of the velocity net
+--   sigma = .05   width of the path in standardised units; a Gaussian posterior of variance v comes out with
+--               (v + sigma^2) / (1 + sigma^2)
+--   encoder     a module from images {N, ...} to {N, E}; nil: no images. image = {128, 128, 3}: their shape
+--   symmetric = false   true: where draws and densities are asked for, the encoded image is the mean over the
+--               image's eight flips and quarter turns, so that the posterior is the same however the cutout
+--               lies (Dieleman, Willett & Dambre 2015 average predictions so). It goes with train.fit's
+--               `augment`, and costs eight encodings; training and its validation encode each image once
+--   head        a module of the user's in place of the velocity net: from {N, 1 + d + E + c}, columns [t;
+--               theta; encoded image; context], to velocities {N, d}
+--   rng         draws the weights, else the default generator
+-- flow.notes, a table that JSON can hold, is saved with the flow and loaded again: how its data were made.
 function M.new(options)
-  arguments.known("flow", options, { "theta", "context", "hidden", "activation", "sigma", "encoder", "image", "symmetric", "head", "rng", "device" })
+  arguments.known("flow", options, OPTIONS)
   if not options then raise("flow: the options are missing, expected at least theta and context") end
   local self = setmetatable({
     theta = names_of("theta", options.theta, 1), context = names_of("context", options.context or 0, 0),
-    sigma = arguments.number("flow", options, "sigma", 0.05, 0), encoder = options.encoder, image = options.image or { 128, 128, 3 },
+    sigma = arguments.number("flow", options, "sigma", 0.05, 0), encoder = options.encoder,
+    image = options.image or { 128, 128, 3 },
   }, Flow)
   self.d, self.c = #self.theta, #self.context
   local device = options.device or gal.device()
@@ -78,30 +116,11 @@ function M.new(options)
       raise("flow: %s is %s, expected a module (see gal.nn)", part, errors.kind(options[part]))
     end
   end
-  if options.symmetric ~= nil and type(options.symmetric) ~= "boolean" then
-    raise("flow: symmetric is %s, expected true or false", errors.kind(options.symmetric))
-  end
-  if options.symmetric then
-    if not self.encoder then raise "flow: symmetric is true, but there is no encoder of images" end
-    if #self.image ~= 3 or self.image[1] ~= self.image[2] then
-      raise("flow: symmetric is true, but image is {%s}; expected a square one {H, H, channels}", table.concat(self.image, ", "))
-    end
-    self.symmetric = true
-  end
+  refuse_oblong(options.symmetric, self.encoder, self.image)
+  self.symmetric = options.symmetric or nil
   self.e = self.encoder and encoded_width(self.encoder, self.image, device) or 0
   self.width = self.e + self.c
-  if options.head then
-    self.head = options.head
-  else
-    local widths = { 1 + self.d + self.width, activation = options.activation or "silu", rng = options.rng, device = device }
-    local hidden = options.hidden or { 256, 256, 256 }
-    if type(hidden) ~= "table" then
-      raise("flow: hidden is %s, expected a list of widths", errors.kind(hidden))
-    end
-    for _, n in ipairs(hidden) do widths[#widths + 1] = n end
-    widths[#widths + 1] = self.d
-    self.head = nn.mlp(widths)
-  end
+  self.head = options.head or head_of(options, self.d, self.width, device)
   return self
 end
 
@@ -109,7 +128,8 @@ function Flow:__tostring()
   local weights = 0
   for _, p in ipairs(self:parameters()) do weights = weights + p:count() end
   local given = #self.context > 0 and " given " .. table.concat(self.context, ", ") or ""
-  return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, self.encoder and (given == "" and " given images" or " and images") or "",
+  local images = self.encoder and (given == "" and " given images" or " and images") or ""
+  return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,
     weights, self.sigma, self.scale and "trained" or "not trained")
 end
 
@@ -127,7 +147,8 @@ function Flow:state()
   local state = {}
   for _, part in ipairs { "head", "encoder" } do
     local m = self[part]
-    for name, tensor in pairs(m and type(m) == "table" and m.state and m:state() or {}) do state[part .. "." .. name] = tensor end
+    local own = m and type(m) == "table" and m.state and m:state() or {}
+    for name, tensor in pairs(own) do state[part .. "." .. name] = tensor end
   end
   return state
 end
@@ -166,7 +187,8 @@ local function deviations(what, names, x)
   local values = std:totable()
   for i, v in ipairs(values) do
     if v == 0 and what == "theta" then
-      raise("flow: '%s' has the same value in all %d rows: there is nothing to learn of it", names[i], x:size(1))
+      local rows = x:size(1)
+      raise("flow: '%s' has the same value in all %d rows: there is nothing to learn of it", names[i], rows)
     end
     if v == 0 then values[i] = 1 end -- a constant input says nothing and does no harm
   end
@@ -181,16 +203,16 @@ local function scales(self, theta, context, images)
   return scale
 end
 
---- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the means and deviations that
--- the flow works in from these rows, the training set. gal.train does so once; a flow that has them keeps
--- them, so that training can go on.
+--- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the flow's units, means and
+-- deviations, from these rows, the training set. gal.train does so for a flow that has none yet, so that
+-- training can go on.
 function Flow:standardise(theta, context, images)
   self.scale = gal.no_grad(scales, self, theta, context, images)
 end
 
---- flow:encode(seen {N, c} or nil, images or nil[, precision]): what the velocity net is told of N galaxies,
--- {N, E + c}: the encoded images, then the standardised context `seen`; nil for an unconditional flow. Taped.
--- precision "bf16": of the encoder's convolutions.
+--- flow:encode(seen {N, c} or nil, images or nil[, precision]): the features of N galaxies, from which the
+-- velocity net infers, {N, E + c}: the encoded images, then the standardised context `seen`; nil for an
+-- unconditional flow. Taped. precision "bf16": of the encoder's convolutions.
 function Flow:encode(seen, images, precision)
   if not images then return seen end
   local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale), precision)
@@ -206,18 +228,17 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
 -- = 1). Each galaxy has its own random stream, made of its context and rng: its draws are the same alone and
 -- in any batch, and the first n are the same for every larger n. Options:
---   steps = 100         so many steps of classical Runge-Kutta from noise, or "auto": as many as each galaxy
---   needs, found from its first 32 draws by halving
---                       steps of Dormand and Prince's rule that are shorter near t = 1. The same noise, so
---                       the same draws but for the error
+--   steps = 100         that many steps of classical Runge-Kutta from noise, or "auto": as many as each
+--                       galaxy needs, found from its first 32 draws by halving steps of Dormand and Prince's
+--                       rule that are shorter near t = 1. The same noise, so the same draws but for the error
 --   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of
---   the galaxy's posterior deviation precision = "f32"   or "bf16": faster, its rounding is not part of the
---   error that "auto" knows into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil,
---   draw) with one part of the draws after the other, those of k galaxies
---                       from `first` on, and their m draws from `draw` on, so that memory does not grow with
---                       N or n; nothing is returned then
---   progress            true: a line with the time left where it takes over two seconds (at the prompt it
---   need not be asked for); or a function (done, total)
+--                       the galaxy's posterior deviation
+--   precision = "f32"   or "bf16": faster; its rounding is no part of the error that "auto" knows
+--   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw) with one part of
+--                       the draws after the other: of k galaxies from `first` on, m draws each from `draw`
+--                       on, so that memory does not grow with N or n; nothing is returned then
+--   progress            true: a line with the time left where it takes over two seconds (the default at the
+--                       prompt); or a function (done, total)
 -- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N},
 -- error {N} as estimated, flagged = the galaxies whose error is not within the tolerance, drawn with the most
 -- steps, tolerance, galaxies}. Ctrl-C raises gal.interrupted; rng is then where it was.

@@ -1,7 +1,7 @@
--- flow/composed: the ODE of a flow by the ops of tensors, for any velocity net, whoever wrote its layers: in
--- chunks of one size, each advanced by Runge-Kutta steps that are recorded once and replayed. Slower than the
--- fused op (flow/integrate.lua chooses) and what that is checked against. No row's result depends on the rows
--- computed with it.
+-- flow/composed: the ODE of a flow by the ops of tensors, for any velocity net, also one that a user wrote:
+-- in chunks of one size, each advanced by Runge-Kutta steps that are recorded once and replayed. It is slower
+-- than the fused op, which is checked against it; flow/integrate.lua chooses. No row's result depends on the
+-- rows computed with it.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -16,15 +16,22 @@ local composed = {}
 -- the photometry net (Zen 4, one thread) is flat from 256 to 1,024 rows and from 384 to 1,536 with tangents,
 -- 3 to 20 % more at four times that; more rows mean fewer barriers.
 local ROWS, TANGENT_ROWS = 1024, 768
+-- An engine is a chunk's buffers with the step recorded over them:
+--   theta {R, d}, divergence {R, 1} or nil   the state, which a step advances
+--   t {1, 1}, h {1, 1}    the instant and the length of the step
+--   input {R, width}      of the net: [t; theta; features], or [t; theta] where the features' part is hoisted
+--   hoisted {R, outputs}  the features' part of the first layer; nil where it is not worth it
+--   told                  the tensor that a chunk's features are copied to, hoisted or a view of input
+--   net, parameters, rows = R, method, and key, by which the engine is found again
+--   step()                advances the state by one step
 -- Engines kept per flow: the shapes of a few calls in turn, such as the chunks of a sampling and of a
 -- density.
 local KEPT = 4
 
 local engines = setmetatable({}, { __mode = "k" }) -- flow -> list of engines, latest last
 
--- One step of an explicit Runge-Kutta method over the buffers of e, from e.t over e.h (negative: backwards),
--- by explicit calls on fixed memory. Stage i is at t + c_i h, where theta + h sum_j a_ij k_j; then theta += h
--- sum_i b_i k_i (Hairer, Norsett & Wanner 1993, II.1, definition 1.1).
+-- A function that does one step of a method (base/runge_kutta.lua) over the buffers of e, from e.t over e.h
+-- (negative: backwards), by explicit calls on fixed memory, so that it can be recorded.
 local function stepper(e, d, method, density)
   local evaluate = velocity.evaluator(e.net, e.parameters, e.input, e.hoisted, d, density)
   local rows, device, stages = e.rows, e.input:device(), #method.b
@@ -38,7 +45,8 @@ local function stepper(e, d, method, density)
   local t_column, theta_columns = e.input:narrow(2, 1, 1), e.input:narrow(2, 2, d)
   -- y = x + h sum_j weights_j s_j; sum and term are scratch of s's shape.
   local function adder(columns)
-    local sum, term = gal.zeros({ rows, columns }, { device = device }), gal.zeros({ rows, columns }, { device = device })
+    local sum = gal.zeros({ rows, columns }, { device = device })
+    local term = gal.zeros({ rows, columns }, { device = device })
     return function(y, x, weights, s)
       local to = sum
       for j, weight in ipairs(weights) do
@@ -77,14 +85,16 @@ local function addresses(parameters)
   return table.concat(list, " ")
 end
 
+-- The engine for chunks of so many rows.
 local function build(flow, rows, method, density, key)
   local device, d = flow:device(), flow.d
   local outputs = velocity.hoists(flow.head, flow.width)
   local input = gal.zeros({ rows, 1 + d + (outputs and 0 or flow.width) }, { device = device })
   local hoisted = outputs and gal.zeros({ rows, outputs }, { device = device }) or nil
   local e = {
-    key = key, method = method, rows = rows, net = flow.head, parameters = flow.head:parameters(), theta = gal.zeros({ rows, d }, { device = device }),
-    input = input, hoisted = hoisted, told = hoisted or flow.width > 0 and input:narrow(2, 2 + d, flow.width) or nil, -- told: where features go
+    key = key, method = method, rows = rows, net = flow.head, parameters = flow.head:parameters(),
+    theta = gal.zeros({ rows, d }, { device = device }), input = input, hoisted = hoisted,
+    told = hoisted or flow.width > 0 and input:narrow(2, 2 + d, flow.width) or nil,
     divergence = density and gal.zeros({ rows, 1 }, { device = device }) or nil,
     t = gal.zeros({ 1, 1 }, { device = device }), h = gal.zeros({ 1, 1 }, { device = device }),
   }
@@ -96,6 +106,7 @@ local function build(flow, rows, method, density, key)
   return e
 end
 
+-- That engine, an earlier one where there is one.
 local function engine(flow, rows, method, density)
   local list = engines[flow] or {}
   engines[flow] = list
@@ -108,7 +119,8 @@ local function engine(flow, rows, method, density)
     end
   end
   if not e and #list >= KEPT then table.remove(list, 1) end
-  e = e or core.outside(build, flow, rows, method, density, key) -- the scope that may be open ends before the engine does
+  -- Outside the scope that may be open: the engine is used when that has ended.
+  e = e or core.outside(build, flow, rows, method, density, key)
   list[#list + 1] = e
   return e
 end

@@ -15,12 +15,13 @@ local density = {}
 
 local OPTIONS = { "steps", "tolerance", "progress" }
 
--- The points z {M, d}, which it uses up and of which `each` belong to one row of features, solved in `steps`
--- steps: the noise that they come from, {M * d}, and the integral of the divergence, {M}, on the host.
+-- The points z {M, d} solved in `steps` steps: the noise that they come from, {M * d}, and the integral of
+-- the divergence, {M}, on the host. `each` points belong to one row of features; z is overwritten.
 local function solved(job, z, features, each, steps, progress)
   return gal.scope(function()
     local integral = integrate.run(job.flow, z, features, each, {
-      times = solver.times(steps), tableau = solver.method, density = true, backward = true, progress = progress,
+      times = solver.times(steps), tableau = solver.method, density = true, backward = true,
+      progress = progress,
     })
     job.cost = job.cost + z:size(1) * steps * solver.stages
     return { noise = core.read(z), integral = core.read(integral) }
@@ -28,8 +29,8 @@ local function solved(job, z, features, each, steps, progress)
 end
 
 -- How far two solutions of a point are apart, nats: the integrals' difference, and what each component of the
--- noise adds by itself, even where log N(noise) is flat: sums of differences with signs are now and then 0 by
--- chance. i and j: the point's places in each, from 1.
+-- noise adds by itself, even where log N(noise) is flat. All are added without their signs: differences with
+-- signs cancel now and then. i and j: the point's places in each solution, from 1.
 local function apart(coarse, i, fine, j, d)
   local sum = math.abs(coarse.integral[i - 1] - fine.integral[j - 1])
   for c = 0, d - 1 do
@@ -80,8 +81,8 @@ local function chosen(job, z, features, each, at)
   return values, counts, errors
 end
 
--- One tile with steps = "auto", points z {k * m} of galaxies from `first` on, `at` points before it: log
--- densities in units of z, and the report's part.
+-- One tile with steps = "auto", the points z {k * m, d} of k galaxies from `first` on, `at` points before it:
+-- log densities {k * m} in units of z; the steps and errors go into the report.
 local function tile(job, z, features, m, first, at)
   local values, counts, errors = chosen(job, z, features, m, at)
   local report, points = job.report, #values
@@ -89,7 +90,8 @@ local function tile(job, z, features, m, first, at)
   core.assign(report.error:narrow(1, at + 1, points), gal.tensor(errors, { points }))
   for point, error in ipairs(errors) do
     local galaxy = first + math.floor((point - 1) / m)
-    if error > job.tolerance and report.flagged[#report.flagged] ~= galaxy then table.insert(report.flagged, galaxy) end
+    local listed = report.flagged[#report.flagged] == galaxy
+    if error > job.tolerance and not listed then table.insert(report.flagged, galaxy) end
   end
   return gal.tensor(values, { points }):to(z:device())
 end
@@ -110,7 +112,10 @@ function density.run(where, flow, theta, x, options)
   job.progress, finish = tiles.progress(where, options, rows * each, "points")
   job.tolerance = tolerance
   if steps == "auto" then
-    job.report = { galaxies = rows, tolerance = tolerance, steps = gal.zeros { rows * each }, error = gal.zeros { rows * each }, flagged = {} }
+    job.report = {
+      galaxies = rows, tolerance = tolerance, steps = gal.zeros { rows * each },
+      error = gal.zeros { rows * each }, flagged = {},
+    }
   end
   local result = gal.zeros({ rows * each }, { device = flow:device() })
   local ok, err = pcall(gal.no_grad, function()

@@ -1,6 +1,6 @@
 -- flow/draw: draws from a flow's posteriors, with their densities where asked for, tile by tile, from each
--- galaxy's own random stream. With steps = "auto" some draws of each galaxy, integrated with steps that are
--- halved until it is enough, say how many steps that galaxy needs.
+-- galaxy's own random stream. With steps = "auto" the first draws of a galaxy, its pilots, are integrated
+-- with steps that are halved until the error is small; from them follows the galaxy's number of steps.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -17,19 +17,19 @@ local draw = {}
 
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress" }
 
--- The pilots: a galaxy's first draws, so many however many are asked for, so that the galaxy's steps, and
--- with them the bits of its draws, don't depend on n.
+-- How many pilots a galaxy has, whatever number of draws is asked for, so that its steps, and with them the
+-- bits of its draws, don't depend on n.
 local PILOTS = 32
 
--- The first m of the draws that the words {key, counter} and the streams {k} have next, standardised, {k * m,
--- d}; the words move on.
+-- The next m draws of noise for k galaxies, {k * m, d}: from the generator's words {key, counter}, which move
+-- on, and the galaxies' streams {k}.
 local function noise(flow, streams, words, m)
   local theta = gal.zeros({ streams:size(1), m * flow.d }, { device = flow:device() })
   check(C.gal_normal_streams(theta.h, streams.h, words.h))
   return theta:reshape { -1, flow.d }
 end
 
--- The rows of x {k, ...} that are listed, or all of them.
+-- The listed rows of x {k, ...}; x itself where no list is given or x has one row for all.
 local function some(x, list)
   if not x or not list or x:size(1) == 1 then return x end
   return x:rows(list)
@@ -54,7 +54,10 @@ local function apart(coarse, i, fine, j, d)
   end
   if fine.integral then
     local error = 0
-    for r = 0, PILOTS - 1 do error = error + (coarse.integral[(i - 1) * PILOTS + r] - fine.integral[(j - 1) * PILOTS + r]) ^ 2 end
+    for r = 0, PILOTS - 1 do
+      local difference = coarse.integral[(i - 1) * PILOTS + r] - fine.integral[(j - 1) * PILOTS + r]
+      error = error + difference ^ 2
+    end
     if not (error / PILOTS <= largest) then largest = error / PILOTS end
   end
   return math.sqrt(largest)
@@ -67,7 +70,9 @@ local function plan(flow, features, pilots, k, tolerance, density)
   local function run(list, n)
     return gal.scope(function()
       local theta = some(pilots:reshape { k, PILOTS * flow.d }, list):clone():reshape { -1, flow.d }
-      local integral = integrate.run(flow, theta, some(features, list), PILOTS, { times = solver.times(n), tableau = solver.method, density = density })
+      local integral = integrate.run(flow, theta, some(features, list), PILOTS, {
+        times = solver.times(n), tableau = solver.method, density = density,
+      })
       cost = cost + theta:size(1) * n * solver.stages
       return { theta = core.read(theta), integral = integral and core.read(integral) }
     end)
@@ -76,15 +81,15 @@ local function plan(flow, features, pilots, k, tolerance, density)
     local difference = apart(coarse, i, fine, j, flow.d)
     steps[galaxy], errors[galaxy] = solver.count(difference, n, tolerance)
     if steps[galaxy] or not last then return steps[galaxy] ~= nil end
-    -- With the most steps it is less than this; how much less, nobody has seen.
+    -- The error with the most steps is below this difference; by how much is not known.
     steps[galaxy], errors[galaxy] = solver.most, difference - difference == 0 and difference or math.huge
     return true
   end)
   return steps, errors, cost
 end
 
--- Carries theta {k * m, d} in place, galaxies of one step count together; returns the integral {k * m, 1}
--- where densities are asked for, and rows times evaluations. before: draws done before.
+-- Integrates theta {k * m, d} in place, the galaxies of one step count together; returns the integral {k * m,
+-- 1} where densities are asked for, and rows times evaluations. before: draws done before.
 local function carry(job, theta, features, k, m, before)
   local flow, steps = job.flow, job.planned
   local groups, counts, cost = {}, {}, 0
@@ -103,12 +108,14 @@ local function carry(job, theta, features, k, m, before)
       local all = #list == k
       local own = all and theta or theta:reshape({ k, m * flow.d }):rows(list):reshape { -1, flow.d }
       local own_integral = integrate.run(flow, own, all and features or some(features, list), m, {
-        times = solver.times(n), tableau = solver.method, density = job.density, precision = job.precision, progress = tiles.part(job.progress, before),
+        times = solver.times(n), tableau = solver.method, density = job.density, precision = job.precision,
+        progress = tiles.part(job.progress, before),
       })
       if integral and all then core.assign(integral, own_integral) end
       for place, galaxy in ipairs(all and {} or list) do
-        core.assign(theta:narrow(1, (galaxy - 1) * m + 1, m), own:narrow(1, (place - 1) * m + 1, m))
-        if integral then core.assign(integral:narrow(1, (galaxy - 1) * m + 1, m), own_integral:narrow(1, (place - 1) * m + 1, m)) end
+        local to, from = (galaxy - 1) * m + 1, (place - 1) * m + 1
+        core.assign(theta:narrow(1, to, m), own:narrow(1, from, m))
+        if integral then core.assign(integral:narrow(1, to, m), own_integral:narrow(1, from, m)) end
       end
     end)
     before, cost = before + #list * m, cost + #list * m * n * solver.stages
@@ -116,14 +123,21 @@ local function carry(job, theta, features, k, m, before)
   return integral, cost
 end
 
--- Everything that the tiles of one call have in common.
+-- The job of one call, which its tiles have in common: flow, density (whether densities are asked for), scale
+-- (flow.scale), log_scale, n, steps, tolerance, precision, into, rng, progress and finish (tiles.progress), x
+-- (inputs.conditions), streams {N}, start and words (the generator's words at the beginning and as they move
+-- on), report, which holds the cost too, and planned, the steps of the galaxies of the current tile, for
+-- "auto".
 local function prepare(where, flow, x, options, density)
   options = arguments.known(where, options, OPTIONS)
-  local job = { flow = flow, density = density, scale = tiles.scale(where, flow), n = arguments.integer(where, options, "n", 1000, 1) }
-  job.steps, job.tolerance, job.precision = tiles.solver(where, options, { f32 = true, bf16 = not density or nil })
+  local job = { flow = flow, density = density, scale = tiles.scale(where, flow) }
+  job.n = arguments.integer(where, options, "n", 1000, 1)
+  local precisions = { f32 = true, bf16 = not density or nil }
+  job.steps, job.tolerance, job.precision = tiles.solver(where, options, precisions)
   job.into = options.into
   if job.into ~= nil and type(job.into) ~= "function" then
-    raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, errors.kind(job.into))
+    local found = errors.kind(job.into)
+    raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, found)
   end
   job.rng = options.rng or core.default_rng()
   if not core.is_rng(job.rng) then
@@ -135,17 +149,21 @@ local function prepare(where, flow, x, options, density)
     job.streams, job.start = inputs.streams(job.x), job.rng:tensor(flow:device()):clone()
     job.words, job.log_scale = job.start:clone(), tiles.log_scale(flow)
     if job.steps == "auto" then
-      job.report = { galaxies = job.x.rows, tolerance = job.tolerance, cost = 0, steps = gal.zeros { job.x.rows }, error = gal.zeros { job.x.rows }, flagged = {} }
+      job.report = {
+        galaxies = job.x.rows, tolerance = job.tolerance, cost = 0, steps = gal.zeros { job.x.rows },
+        error = gal.zeros { job.x.rows }, flagged = {},
+      }
     end
     return job
   end)
 end
 
--- The steps that k galaxies from `first` on need; what was found goes into the report.
+-- The steps that k galaxies from `first` on need; they go into the report, with their errors.
 local function steps_of(job, features, streams, first, k)
   local report = job.report
   core.assign(job.words, job.start)
-  local steps, errors, cost = plan(job.flow, features, noise(job.flow, streams, job.words, PILOTS), k, job.tolerance, job.density)
+  local pilots = noise(job.flow, streams, job.words, PILOTS)
+  local steps, errors, cost = plan(job.flow, features, pilots, k, job.tolerance, job.density)
   report.cost = report.cost + cost
   core.assign(report.steps:narrow(1, first, k), gal.tensor(steps, { k }))
   core.assign(report.error:narrow(1, first, k), gal.tensor(errors, { k }))
@@ -173,7 +191,8 @@ local function tile(job, first, k, from, m)
     job.report.cost = job.report.cost + cost
   else
     integral = integrate.run(flow, theta, features, m, {
-      steps = job.steps, density = job.density, precision = job.precision, progress = tiles.part(job.progress, before),
+      steps = job.steps, density = job.density, precision = job.precision,
+      progress = tiles.part(job.progress, before),
     })
   end
   if log_prob then log_prob = (log_prob - integral:reshape { -1 } - job.log_scale):reshape { k, m } end
@@ -202,13 +221,13 @@ local function run(job)
 end
 
 --- draw.run(where, flow, x, options, density): see Flow:sample. Returns samples, log densities and the
--- report, nil what was not asked for or streamed.
+-- report; nil for each that was not asked for or went to `into`.
 function draw.run(where, flow, x, options, density)
   local job = prepare(where, flow, x, options, density)
   local ok, samples, densities = pcall(run, job)
   job.finish()
   if not ok then error(samples, 0) end
-  -- All galaxies' streams have moved by what one of them used, as if nothing had been drawn twice.
+  -- The caller's generator moves by what one galaxy used: the next call draws other numbers.
   core.assign(job.rng:tensor(flow:device()), job.words)
   local report = job.report
   if report then

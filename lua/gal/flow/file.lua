@@ -23,8 +23,9 @@ function file.save(flow, path)
   local tensors = flow:state()
   for name, tensor in pairs(flow.scale) do tensors["scale." .. name] = tensor end
   local architecture = {
-    theta = flow.theta, context = setmetatable({ unpack(flow.context) }, json.list), sigma = flow.sigma, head = described(flow.head),
-    encoder = flow.encoder and described(flow.encoder) or nil, image = flow.encoder and flow.image or nil, symmetric = flow.symmetric, notes = flow.notes,
+    theta = flow.theta, context = setmetatable({ unpack(flow.context) }, json.list), sigma = flow.sigma,
+    head = described(flow.head), encoder = flow.encoder and described(flow.encoder) or nil,
+    image = flow.encoder and flow.image or nil, symmetric = flow.symmetric, notes = flow.notes,
   }
   gal.save(path, tensors, { format = FORMAT, flow = json.encode(architecture) })
 end
@@ -47,12 +48,16 @@ function file.load(path, options)
   options = arguments.known("load", options, { "encoder", "head" })
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
   local tensors, metadata = gal.load(path)
-  if type(metadata) ~= "table" or metadata.format ~= FORMAT then raise("load: %s is not a flow of this version: its format is %s, expected \"%s\"", path,
-    errors.kind(type(metadata) == "table" and metadata.format or nil), FORMAT) end
+  local format = type(metadata) == "table" and metadata.format or nil
+  if format ~= FORMAT then
+    raise("load: %s is not a flow of this version: its format is %s, expected \"%s\"", path,
+      errors.kind(format), FORMAT)
+  end
   local a = json.decode(metadata.flow)
   local flow = require("gal.flow").new {
-    theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image, symmetric = a.symmetric, device = "cpu",
-    head = module_of(path, "head", a.head, options.head), encoder = module_of(path, "encoder", a.encoder, options.encoder),
+    theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image,
+    symmetric = a.symmetric, device = "cpu", head = module_of(path, "head", a.head, options.head),
+    encoder = module_of(path, "encoder", a.encoder, options.encoder),
   }
   flow.notes = a.notes
   local scale, weights = {}, {}

@@ -1,4 +1,4 @@
--- flow/inputs: what users pass to a flow's methods, brought to one form and checked: contexts, images, points
+-- flow/inputs: the arguments of a flow's methods, brought to one form and checked: contexts, images, points
 -- in theta. Errors name the row and the column.
 local ffi = require "ffi"
 local C = ffi.C
@@ -17,7 +17,9 @@ function inputs.finite(where, what, names, x)
   for r, row in ipairs(x:totable()) do
     for c, v in ipairs(row) do
       if v ~= v or v == math.huge or v == -math.huge then
-        raise("%s: %s is %s in row %d, column %d ('%s'), expected finite numbers", where, what, v ~= v and "NaN" or "infinite", r, c, names[c])
+        local found = v ~= v and "NaN" or "infinite"
+        raise("%s: %s is %s in row %d, column %d ('%s'), expected finite numbers", where, what, found, r, c,
+          names[c])
       end
     end
   end
@@ -25,7 +27,11 @@ end
 
 -- Lua numbers as a tensor, other dtypes as float32, on the flow's device, contiguous.
 local function tensor(where, what, v, device)
-  if type(v) == "table" and not core.is_tensor(v) and (type(v[1]) == "number" or type(v[1]) == "table" and not core.is_tensor(v[1])) then v = gal.tensor(v) end
+  if type(v) == "table" and not core.is_tensor(v) then
+    local first = v[1]
+    local nested = type(first) == "table" and not core.is_tensor(first)
+    if nested or type(first) == "number" then v = gal.tensor(v) end
+  end
   if not core.is_tensor(v) then raise("%s: %s is %s, expected a tensor", where, what, errors.kind(v)) end
   if v.dtype ~= "float32" then v = v:float() end
   return core.dense(v:detach():to(device))
@@ -38,14 +44,15 @@ function inputs.matrix(where, what, names, v, device)
   local shape = v.shape
   if #shape == 1 and shape[1] == #names then v, shape = v:reshape { 1, #names }, { 1, #names } end
   if #shape ~= 2 or shape[2] ~= #names then
-    raise("%s: %s is %s, expected {N, %d} for %s", where, what, core.shape_text(v), #names, table.concat(names, ", "))
+    local found, wanted = core.shape_text(v), table.concat(names, ", ")
+    raise("%s: %s is %s, expected {N, %d} for %s", where, what, found, #names, wanted)
   end
   if shape[1] == 0 then raise("%s: %s has no rows", where, what) end
   inputs.finite(where, what, names, v)
   return v
 end
 
--- Images are looked at in pieces of so many, so that no copy of a whole survey is made.
+-- Images are read in pieces of this many, so that no copy of a whole survey is made.
 local PIECE = 256
 local function pieces(images, fn)
   local rows = images:size(1)
@@ -100,12 +107,25 @@ function inputs.images(where, flow, v)
   return v
 end
 
--- Beyond so many deviations from the training rows' mean a value is none that the flow could know. A
+-- A value this many deviations from the training rows' mean is beyond all that the flow learned from. A
 -- magnitude's deviation over a survey is .5 to 4 mag, so that the faintest galaxies of deeper surveys are
--- within (10 mag and more), and what stands for "no magnitude", 99 or -9999, is not.
+-- within (10 mag and more), and the marks for "no magnitude", 99 or -9999, are beyond.
 local FAR = 20
 
--- Leaves a notice of each column of context {N, c} that has values so far off, once for a flow.
+-- The sentence about a column's values {N}, some of which are FAR off.
+local function far_sentence(name, values, mean, deviation)
+  local count, most = 0, 0
+  for _, v in ipairs(values) do
+    local off = math.abs(v - mean)
+    if off > FAR * deviation then count = count + 1 end
+    if off > math.abs(most) then most = v - mean end
+  end
+  local sentence = "%s of %d of %d galaxies is more than %d deviations from what the flow was trained on "
+    .. "(%.6g; there %.4g +- %.2g): results for them are extrapolations and should be ignored"
+  return sentence:format(name, count, #values, FAR, mean + most, mean, deviation)
+end
+
+-- Leaves a notice of each column of context {N, c} that has values FAR off, once for a flow.
 local function tell_far(flow, context)
   local largest = gal.no_grad(function() return flow:standard(context):abs():max(1):totable() end)
   flow.told = flow.told or {}
@@ -113,14 +133,8 @@ local function tell_far(flow, context)
     -- gal.data's marks of missing values are 0 and 1, and their deviation says how rare they are.
     if largest[i] > FAR and not flow.told[name] and not name:find "_missing$" then
       flow.told[name] = true
-      local values, count, mean, deviation, most = context:select(2, i):totable(), 0, flow.scale.context_mean:get(i), flow.scale.context_std:get(i), 0
-      for _, v in ipairs(values) do
-        local off = math.abs(v - mean)
-        if off > FAR * deviation then count = count + 1 end
-        if off > math.abs(most) then most = v - mean end
-      end
-      C.gal_leave_notice(("%s of %d of %d galaxies is more than %d deviations from what the flow was trained on (%.6g; there %.4g +- %.2g): what it says of them means nothing"):format(
-        name, count, #values, FAR, mean + most, mean, deviation))
+      local mean, deviation = flow.scale.context_mean:get(i), flow.scale.context_std:get(i)
+      C.gal_leave_notice(far_sentence(name, context:select(2, i):totable(), mean, deviation))
     end
   end
 end
@@ -157,7 +171,8 @@ function inputs.points(where, flow, theta)
   theta = tensor(where, "theta", theta, flow:device())
   local shape, d = theta.shape, flow.d
   if #shape == 0 or #shape > 3 or shape[#shape] ~= d then
-    raise("%s: theta is %s, expected {N, %d} or {N, m, %d} for %s", where, core.shape_text(theta), d, d, table.concat(flow.theta, ", "))
+    local found, names = core.shape_text(theta), table.concat(flow.theta, ", ")
+    raise("%s: theta is %s, expected {N, %d} or {N, m, %d} for %s", where, found, d, d, names)
   end
   local rows, each = #shape > 1 and shape[1] or 1, shape[3] and shape[2] or 1
   if rows * each == 0 then
@@ -179,7 +194,10 @@ local function on_host(t) return t:device() == "cpu" and t or t:to("cpu") end
 -- One number for each image, made of its bytes: of a set they are read in pieces.
 local function of_images(images)
   local numbers = no_streams { images:size(1) }
-  pieces(images, function(part, first) check(C.gal_row_streams(numbers:narrow(1, first, part:size(1)).h, on_host(part).h, 0)) end)
+  pieces(images, function(part, first)
+    local own = numbers:narrow(1, first, part:size(1))
+    check(C.gal_row_streams(own.h, on_host(part).h, 0))
+  end)
   return numbers
 end
 
@@ -219,13 +237,18 @@ end
 -- all rows; float32 in [0, 1] or uint8, a tensor or a set.
 function inputs.image_statistics(images)
   local mean, square
-  if images.dtype == "uint8" then mean, square = sets.of(images):moments() else mean, square = moments(images) end
+  if images.dtype == "uint8" then
+    mean, square = sets.of(images):moments()
+  else
+    mean, square = moments(images)
+  end
   local deviation = {}
   for c = 1, #mean do
     deviation[c] = math.sqrt(math.max(0, square[c] - mean[c] ^ 2))
     if deviation[c] == 0 then deviation[c] = 1 end
   end
-  return gal.tensor(mean, { #mean }, { device = images:device() }), gal.tensor(deviation, { #mean }, { device = images:device() })
+  local device = { device = images:device() }
+  return gal.tensor(mean, { #mean }, device), gal.tensor(deviation, { #mean }, device)
 end
 
 --- inputs.standard_images(images {N, ..., channels}, scale): float32 images with mean 0 and deviation 1 per

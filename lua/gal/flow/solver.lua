@@ -37,12 +37,12 @@ end
 local FIRST, MOST = 3, 96
 solver.most = MOST
 
---- solver.halve(count, run, judge): solves `count` items with FIRST steps and with twice as many, and again
--- with twice as many those which that does not settle. run(items or nil for all, steps) returns whatever
--- holds the solutions of these items (a list of numbers 1 ... count) in their order. judge(item, coarse, i,
--- fine, j, steps, last) is asked of each whether it is settled: `coarse`, with `steps` steps, has the item's
--- solution at place i, `fine`, with 2 steps, at place j, places from 1; where last is true there is no finer
--- pair. An item's fate depends on its own solutions only.
+--- solver.halve(count, run, judge): solves `count` items with FIRST steps and with twice as many, and solves
+-- the items that this does not settle with twice as many again, and so on. run(items, steps) returns a value
+-- that holds the solutions of these items (a list of numbers from 1 to count; nil: all) in their order.
+-- judge(item, coarse, i, fine, j, steps, last) returns whether an item is settled: `coarse`, with `steps`
+-- steps, has its solution at place i, `fine`, with 2 steps, at place j, places from 1; where last is true
+-- there is no finer pair. Whether an item is settled depends on its own solutions only.
 function solver.halve(count, run, judge)
   local items, places = {}, {}
   for i = 1, count do items[i], places[i] = i, i end
@@ -97,7 +97,8 @@ local Report = {}
 Report.__index = Report
 
 function Report:__tostring()
-  local flagged = #self.flagged == 0 and "all within" or ("%d of %d galaxies not within"):format(#self.flagged, self.galaxies)
+  local flagged = #self.flagged == 0 and "all within"
+    or ("%d of %d galaxies not within"):format(#self.flagged, self.galaxies)
   return ("%s, %.1f evaluations a draw, %s %g"):format(self.solver, self.evaluations, flagged, self.tolerance)
 end
 

@@ -1,6 +1,6 @@
--- flow/tiles: what draws and densities share. Work of any size goes in tiles of galaxies and draws, so that
--- memory for it does not grow with either; beside that the features of a tile's galaxies, the units of
--- densities, the options, and progress.
+-- flow/tiles: what draws and densities share. A tile is a part of the work, some galaxies with some of their
+-- draws: one is worked on at a time, so that memory does not grow with either number. Also the features of a
+-- tile's galaxies, the units of densities, the options, and progress.
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"
@@ -10,8 +10,8 @@ local raise = errors.raise
 
 local tiles = {}
 
--- Draws of a tile, at most: five properties of so many are 1.3 MB, and the integration is past 50 ms, beside
--- which what a tile costs is nothing.
+-- Draws of a tile, at most: five properties of so many are 1.3 MB, and their integration takes over 50 ms,
+-- beside which the cost of another tile is small.
 local MOST = 65536
 
 --- tiles.each(galaxies, n, least, fn): calls fn(first, k, draw, m) for tiles that cover `galaxies` times n
@@ -28,7 +28,7 @@ function tiles.each(galaxies, n, least, fn)
   end
 end
 
--- What the velocity net is told of a few galaxies; over all turns of their images where the flow is
+-- The features of a few galaxies (Flow:encode), averaged over all turns of their images where the flow is
 -- symmetric.
 local function encoded(flow, seen, images)
   if not flow.symmetric then return flow:encode(seen, images) end
@@ -39,8 +39,8 @@ local function encoded(flow, seen, images)
   return sum / 8
 end
 
---- tiles.features(flow, x, first, count): what the velocity net is told of these galaxies of
--- inputs.conditions()'s x, {count, width}, or nil. Images are encoded 64 at a time.
+--- tiles.features(flow, x, first, count): the features (Flow:encode) of these galaxies of x, which
+-- inputs.conditions made, {count, width}; nil for an unconditional flow. Images are encoded 64 at a time.
 function tiles.features(flow, x, first, count)
   local seen = x.context and flow:standard(x.context:narrow(1, first, count))
   if not x.images then return seen end
@@ -92,13 +92,13 @@ function tiles.solver(where, options, precisions)
   return steps, tolerance, precision
 end
 
--- A job is that much longer than a glance when its progress line appears, seconds.
+-- Seconds after which a progress line appears: shorter work needs none.
 local PATIENCE = 2
 
---- tiles.progress(where, options, total, unit): what to call with the work done so far, or nil where nobody
--- wants to know, and a function that ends it. options.progress: a function is called with (done, total);
--- true makes a line that appears when the work takes more than two seconds; nil is true at the prompt, else
--- false.
+--- tiles.progress(where, options, total, unit): a function to be called with the work done so far, or nil
+-- where no progress is shown, and a function that ends it. options.progress: a function is called with
+-- (done, total); true makes a line that appears when the work takes more than two seconds; nil is true at
+-- the prompt, else false.
 function tiles.progress(where, options, total, unit)
   local wanted = options.progress
   if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end
@@ -111,8 +111,8 @@ function tiles.progress(where, options, total, unit)
   return function(done) line:update { done = done } end, function() line:finish() end
 end
 
---- tiles.part(progress, before[, share]): what to call with the rows done of a part of the work, before which
--- `before` was done and of whose rows each counts as `share` (1) of one; nil where progress is.
+--- tiles.part(progress, before[, share]): progress for a part of the work: a function of the rows of it that
+-- are done, each of which counts as `share` (1) of one, after `before` others; nil where progress is.
 function tiles.part(progress, before, share)
   return progress and function(rows) progress(before + (share or 1) * rows) end
 end

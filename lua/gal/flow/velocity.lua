@@ -1,7 +1,8 @@
 -- flow/velocity: the velocity net and the exact divergence of its field, evaluated on buffers that are made
--- once and used again at every stage of every step: two activation buffers in turn stay in the cache, where
--- fresh memory would not. Linear layers and activations are called directly; a net with a part written by the
--- user goes through its own forward function, and through the tape for its divergence.
+-- once and used again at every stage of every step: two activation buffers in turn stay in the cache. Linear
+-- layers and activations are called directly; a net with a part that the user wrote goes through its own
+-- forward function, and through the tape for its divergence. The features' part of the first layer, the same
+-- at every stage, is computed once per galaxy where it is wide: hoisted out of the steps.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -14,15 +15,16 @@ local velocity = {}
 
 local codes = activations.codes
 
--- The net as a list of {weight, bias, activation}, or nil where it is more than linear layers, each with at
--- most one activation after it.
+-- velocity.layers, appending to `list`.
 local function layers_of(net, list)
   list = list or {}
   if type(net) ~= "table" or not net.sequential then return nil end
   for _, m in ipairs(net) do
     if type(m) ~= "table" then return nil end
     if m.inputs and m.weight and m.activate and not m.pools then
-      list[#list + 1] = { weight = m.weight, bias = m.bias, activation = C.GAL_IDENTITY, inputs = m.inputs, outputs = m.outputs }
+      list[#list + 1] = {
+        weight = m.weight, bias = m.bias, activation = C.GAL_IDENTITY, inputs = m.inputs, outputs = m.outputs,
+      }
     elseif m.activation and codes[m.activation] then
       local last = list[#list]
       if not last or last.activation ~= C.GAL_IDENTITY then return nil end
@@ -39,10 +41,14 @@ end
 -- does nothing here, may stand between); else nil.
 function velocity.layers(net) return layers_of(net) end
 
--- Two blocks to be written in turn, each seen with any number of columns up to the widest.
+-- Two blocks that are written in turn: a function of (layer, columns), which returns the layer's block as
+-- {rows, columns}, columns up to `width`.
 local function pair(rows, width, device)
-  local blocks = { gal.zeros({ rows * width }, { device = device }), gal.zeros({ rows * width }, { device = device }) }
-  return function(i, columns) return blocks[i % 2 + 1]:narrow(1, 1, rows * columns):reshape { rows, columns } end
+  local function block() return gal.zeros({ rows * width }, { device = device }) end
+  local blocks = { block(), block() }
+  return function(i, columns)
+    return blocks[i % 2 + 1]:narrow(1, 1, rows * columns):reshape { rows, columns }
+  end
 end
 
 -- Element (row r, direction j) of the tangents {d * R, columns}, of output `first + j`: the diagonal of the
@@ -58,11 +64,12 @@ for _, name in ipairs(activations.names) do
   activate[codes[name]], derivative[codes[name]] = C["gal_" .. name], C["gal_" .. name .. "_backward"]
 end
 
--- The first layer where the features' part of it, W_f f + b, is known: `hoisted` {R, outputs}. Returns
--- first(y {R, outputs}, slope like y or nil).
+-- The first layer with the features' part of it, W_f f + b, `hoisted` {R, outputs}: a function that writes y
+-- {R, outputs} and, where it is given, slope, the activation's derivative, like y.
 local function hoisted_layer(layer, input, hoisted)
   local columns = input:size(2)
-  local weight = core.view(layer.weight, { columns, layer.outputs }, { 1, layer.inputs }, 0) -- the columns of [t; theta], transposed
+  -- The weights of [t; theta], transposed.
+  local weight = core.view(layer.weight, { columns, layer.outputs }, { 1, layer.inputs }, 0)
   local one = gal.ones({}, { device = input:device() })
   local f = layer.activation
   return function(y, slope)
@@ -76,7 +83,8 @@ end
 
 local function whole_layer(layer, x)
   return function(y, slope)
-    check(C.gal_linear(y.h, slope and slope.h, x.h, layer.weight.h, layer.bias and layer.bias.h, layer.activation))
+    local bias = layer.bias and layer.bias.h
+    check(C.gal_linear(y.h, slope and slope.h, x.h, layer.weight.h, bias, layer.activation))
   end
 end
 
@@ -113,7 +121,8 @@ local function tangent(layers, input, hoisted, d, rows, device)
     local t = tangents(i, n)
     local curved = layer.activation ~= C.GAL_IDENTITY
     steps[i] = {
-      layer = layer, run = i == 1 and first_layer(layer, input, hoisted) or whole_layer(layer, steps[i - 1].y), y = i < #layers and values(i, n) or nil, t = t, t3 = t:reshape { d, rows, n },
+      layer = layer, y = i < #layers and values(i, n) or nil, t = t, t3 = t:reshape { d, rows, n },
+      run = i == 1 and first_layer(layer, input, hoisted) or whole_layer(layer, steps[i - 1].y),
       slope = curved and gal.zeros({ rows, n }, { device = device }) or nil,
     }
     if curved then steps[i].slope3 = steps[i].slope:reshape { 1, rows, n } end
@@ -127,7 +136,11 @@ local function tangent(layers, input, hoisted, d, rows, device)
     for i, s in ipairs(steps) do
       s.run(s.y or k, s.slope)
       if i == 1 then
-        if s.slope then check(C.gal_mul(s.t3.h, columns.h, s.slope3.h)) else check(C.gal_copy(s.t3.h, columns.h)) end
+        if s.slope then
+          check(C.gal_mul(s.t3.h, columns.h, s.slope3.h))
+        else
+          check(C.gal_copy(s.t3.h, columns.h))
+        end
       else
         check(C.gal_linear(s.t.h, nil, steps[i - 1].t.h, s.layer.weight.h, nil, C.GAL_IDENTITY))
         if s.slope then check(C.gal_mul(s.t3.h, s.t3.h, s.slope3.h)) end
@@ -176,12 +189,12 @@ local function reverse(net, parameters, input, d, rows, device)
   end
 end
 
--- Features from this width on are worth their own product once per galaxy: it saves their part of the first
--- layer at every evaluation and costs two more passes over the layer's results, about as much as 40 columns.
+-- Features from this width on are hoisted: that saves their part of the first layer at every evaluation and
+-- costs two more passes over the layer's results, about as much as 40 columns.
 local WIDE = 64
 
---- velocity.hoists(net, width): whether the features' part of the net's first layer, `width` columns, is
--- computed once per galaxy; if so, how many outputs it has.
+--- velocity.hoists(net, width): how many outputs the first layer has where the features' part of it, `width`
+-- columns, is to be hoisted; else nil.
 function velocity.hoists(net, width)
   local layers = width >= WIDE and layers_of(net)
   return layers and layers[1].outputs or nil
