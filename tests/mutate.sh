@@ -1,6 +1,6 @@
 #!/bin/sh
-# Are the tests strong enough? Plants the faults of tests/mutations one at a time in a copy of the tree and asks that a ctest fails for each. Too long for ctest itself:
-# ten to twenty minutes on two cores.
+# Are the tests strong enough? Plants the faults of tests/mutations one at a time in a copy of the tree and
+# asks that a ctest fails for each. Too long for ctest itself: ten to twenty minutes on two cores.
 # usage: tests/mutate.sh [--commit REVISION] [--jobs N] [--keep] [--in FOLDER] [--trust] [--list] [NAME ...]
 #   NAME       only these faults (files of tests/mutations without .txt)
 #   --commit   that commit's files and not those of the working tree, which somebody may be changing
@@ -9,10 +9,11 @@
 #   --in       works in this folder and leaves it: the next run with it compiles only what has changed
 #   --trust    does not run the tests without a fault first
 #   --list     says what each fault is and whether it is stale, and plants none
-# Exits with 0 if every fault was caught, 1 if one survived, 2 if one can't be judged: its text is no longer in the file exactly once, it does not build, or a test fails
-# without it.
+# Exits with 0 if every fault was caught, 1 if one survived, 2 if one can't be judged: its text is no longer
+# in the file exactly once, it does not build, or a test fails without it.
 #
-# A fault is a file of lines `why SENTENCE`, `file PATH`, `test NAME ...`, then `@@ old`, the exact text, `@@ new` and the text in its place.
+# A fault is a file of lines `why SENTENCE`, `file PATH`, `test NAME ...`, then `@@ old`, the exact text,
+# `@@ new` and the text in its place.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -35,7 +36,8 @@ done
 # field WORD FAULT: what stands behind that word in the fault's file.
 field() { sed -n "/^@@ old\$/q; s/^$1 //p" "$tree/tests/mutations/$2.txt"; }
 
-# planted FAULT FILE: FILE's text with the fault in it on standard output; fails unless the old text is there exactly once.
+# planted FAULT FILE: FILE's text with the fault in it on standard output; fails unless the old text is there
+# exactly once.
 planted() {
   awk '
     FNR == 1 { ++part }
@@ -51,7 +53,11 @@ planted() {
 
 # files: the names of all that is copied; source_of FILE: what is in it.
 files() {
-  if [ -n "$from" ]; then git -C "$tree" ls-tree -r --name-only "$from"; else git -C "$tree" ls-files --cached --others --exclude-standard; fi
+  if [ -n "$from" ]; then
+    git -C "$tree" ls-tree -r --name-only "$from"
+  else
+    git -C "$tree" ls-files --cached --others --exclude-standard
+  fi
 }
 source_of() {
   if [ -n "$from" ]; then git -C "$tree" cat-file blob "$from:$1"; else cat "$tree/$1"; fi
@@ -62,7 +68,8 @@ for fault in $chosen; do
   if [ ! -f "$tree/tests/mutations/$fault.txt" ]; then
     echo "mutate.sh: no fault '$fault' in tests/mutations" >&2; broken=1
   elif ! source_of "$(field file "$fault")" | planted "$fault" - >/dev/null; then
-    echo "mutate.sh: $fault is stale: its old text is not in $(field file "$fault") exactly once" >&2; broken=1
+    echo "mutate.sh: $fault is stale: its old text is not in $(field file "$fault") exactly once" >&2
+    broken=1
   fi
 done
 [ $broken = 0 ] || exit 2
@@ -73,7 +80,12 @@ fi
 
 # ---- the copy, built once ----
 
-if [ -n "$work" ]; then mkdir -p "$work" || exit 2; work=$(cd "$work" && pwd); else work=$(mktemp -d) || exit 2; fi
+if [ -n "$work" ]; then
+  mkdir -p "$work" || exit 2
+  work=$(cd "$work" && pwd)
+else
+  work=$(mktemp -d) || exit 2
+fi
 finish() { if [ -n "$keep" ]; then echo "the copy is in $work"; else rm -rf "$work"; fi; }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -81,7 +93,8 @@ copy=$work/tree
 mkdir -p "$copy"
 # Only what differs is copied, so that a kept build goes on being good.
 files | sort >"$work/files"
-(cd "$copy" && find . -path ./build -prune -o -type f -print | sed 's|^\./||' | sort | comm -23 - "$work/files" | while read -r file; do rm "$file"; done)
+(cd "$copy" && find . -path ./build -prune -o -type f -print | sed 's|^\./||' | sort |
+  comm -23 - "$work/files" | while read -r file; do rm "$file"; done)
 while read -r file; do
   source_of "$file" >"$work/one" 2>/dev/null || continue
   cmp -s "$work/one" "$copy/$file" && continue
@@ -102,15 +115,24 @@ build() {
 }
 # run TEST ...: whether they pass.
 run() {
-  ctest --test-dir "$copy/build" -j"$jobs" --output-on-failure --stop-on-failure --no-tests=error -R "^($(echo "$*" | tr ' ' '|'))\$" >"$work/test.log" 2>&1
+  ctest --test-dir "$copy/build" -j"$jobs" --output-on-failure --stop-on-failure --no-tests=error \
+    -R "^($(echo "$*" | tr ' ' '|'))\$" >"$work/test.log" 2>&1
 }
 
 cmake -S "$copy" -B "$copy/build" -G Ninja >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 2; }
 tests=$(for fault in $chosen; do field test "$fault" | tr ' ' '\n'; done | sort -u | tr '\n' ' ')
 # shellcheck disable=SC2086
-build $tests || { tail -n 30 "$work/build.log"; echo "mutate.sh: the tree does not build" >&2; exit 2; }
+if ! build $tests; then
+  tail -n 30 "$work/build.log"
+  echo "mutate.sh: the tree does not build" >&2
+  exit 2
+fi
 # shellcheck disable=SC2086
-[ -n "$trust" ] || run $tests || { cat "$work/test.log"; echo "mutate.sh: tests fail with no fault planted" >&2; exit 2; }
+if [ -z "$trust" ] && ! run $tests; then
+  cat "$work/test.log"
+  echo "mutate.sh: tests fail with no fault planted" >&2
+  exit 2
+fi
 
 # ---- one fault after the other ----
 
@@ -128,9 +150,10 @@ for fault in $chosen; do
   elif run $names; then
     by="NOBODY: it survived $names" survived=$((survived + 1))
   else
-    by=$(sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([a-z_0-9]*\) .*\*\*\*.*/\1/p' "$work/test.log" | head -n 1)
-    sentence=$(sed -n 's/^FAILED: //p; s/.*: not so: //p' "$work/test.log" | head -n 1)
-    [ -n "$sentence" ] || sentence=$(sed -n 's/.*\*\*\*\([A-Za-z]*\).*/\1/p' "$work/test.log" | head -n 1)
+    log=$work/test.log
+    by=$(sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([a-z_0-9]*\) .*\*\*\*.*/\1/p' "$log" | head -n 1)
+    sentence=$(sed -n 's/^FAILED: //p; s/.*: not so: //p' "$log" | head -n 1)
+    [ -n "$sentence" ] || sentence=$(sed -n 's/.*\*\*\*\([A-Za-z]*\).*/\1/p' "$log" | head -n 1)
   fi
   cp "$work/intact" "$copy/$file"
   seconds=$(($(date +%s) - began))
