@@ -1,10 +1,14 @@
-"""Works W1 to W4 beside PyTorch and JAX and beside the FMA peak of the same run, then how sampling and densities grow. One command:
+"""Works W1 to W4 beside PyTorch and JAX and beside the FMA peak of the same run, then how sampling and
+densities grow with their numbers. One command:
 
-    ninja -C build bench_w1 bench_w2 bench_flows && python3 tests/bench/all.py build/tests [--rounds 7] [--threads 2] [--realtime]
+    ninja -C build bench_w1 bench_w2 bench_flows
+    python3 tests/bench/all.py build/tests [--rounds 7] [--threads 2] [--realtime]
 
-W1, W2: a training step of the photometry and of the image model (w1.py, w2.py); W3, W4: sampling and exact densities (flows.py). Contenders are interleaved within
-each work; medians of at least seven rounds. Without torch and jax it prints galrun's own figures and the peak. --realtime: every contender in real-time
-class while it is measured, so that other processes are kept out (as root; they stand still for about a second at a time)."""
+W1, W2: a training step of the photometry and of the image model (w1.py, w2.py); W3, W4: sampling and exact
+densities (flows.py). Contenders are interleaved within each work; medians of at least seven rounds. Without
+torch and jax it prints galrun's own figures and the peak. --realtime: every contender runs in real-time class
+while it is measured, which keeps other processes out (as root; they stand still for about a second at a
+time)."""
 import argparse, os, subprocess, sys
 
 
@@ -20,12 +24,15 @@ def main():
     for program in ("bench_w1", "bench_w2", "bench_flows"):
         if not os.access(os.path.join(o.folder, program), os.X_OK):
             p.error(f"{program} is not in {o.folder}, expected it built: ninja -C build {program}")
-    here, options = os.path.dirname(os.path.abspath(__file__)), ["--rounds", str(o.rounds), "--threads", str(o.threads)]
+    here = os.path.dirname(os.path.abspath(__file__))
+    options = ["--rounds", str(o.rounds), "--threads", str(o.threads)]
     for script, program in (("w1.py", "bench_w1"), ("w2.py", "bench_w2"), ("flows.py", "bench_flows")):
         print(f"\n---- {script}", flush=True)
-        subprocess.run([sys.executable, os.path.join(here, script), os.path.join(o.folder, program)] + options + ["--realtime"] * o.realtime, check=True)
+        command = [sys.executable, os.path.join(here, script), os.path.join(o.folder, program)]
+        subprocess.run(command + options + ["--realtime"] * o.realtime, check=True)
     print("\n---- bench_flows --grow", flush=True)
-    subprocess.run((["chrt", "-f", "50"] if o.realtime else []) + [os.path.join(o.folder, "bench_flows"), "--grow"] + options, check=True)
+    first = ["chrt", "-f", "50"] if o.realtime else []
+    subprocess.run(first + [os.path.join(o.folder, "bench_flows"), "--grow"] + options, check=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
-"""What w1.py, w2.py and flows.py share: every contender is a process of its own that waits between its turns, so that no two thread pools are awake at once."""
+"""What w1.py, w2.py and flows.py share: every contender is a process of its own that waits between its turns,
+so that no two thread pools are awake at once."""
 import json, os, subprocess, sys
 
 
 def into_realtime():
-    """Every thread of this process in real-time class: other processes stand still while it computes. Needs root."""
+    """Every thread of this process in real-time class: others stand still while it computes. Needs root."""
     for thread in os.listdir("/proc/self/task"):
         os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(50))
 
 
 def start_peer(script, mode, threads, realtime):
-    """The script as the peer `mode`, once it has said "ready", and what it said behind that; or None where its library isn't here."""
-    child = subprocess.Popen([sys.executable, script, "--peer", mode, "--threads", str(threads)] + ["--realtime"] * realtime, stdin=subprocess.PIPE,
+    """The script as the peer `mode`, once it has said "ready"; `told` is what it said after that word. None
+    where its library isn't here."""
+    command = [sys.executable, script, "--peer", mode, "--threads", str(threads)]
+    child = subprocess.Popen(command + ["--realtime"] * realtime, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     said = child.stdout.readline().split(maxsplit=1)
     if not said or said[0] != "ready":
@@ -37,7 +40,9 @@ def serve(answer, realtime, told=""):
 
 def galrun(command, realtime):
     """What a bench_ program prints with --json."""
-    return json.loads(subprocess.run((["chrt", "-f", "50"] if realtime else []) + command + ["--json"], check=True, capture_output=True, text=True).stdout)
+    first = ["chrt", "-f", "50"] if realtime else []
+    done = subprocess.run(first + command + ["--json"], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
 
 
 def arguments(parser, rounds, peers):

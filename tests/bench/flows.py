@@ -1,19 +1,23 @@
-"""Sampling and exact densities (bench_flows) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
+"""Sampling and exact densities (bench_flows) beside PyTorch and JAX, interleaved in one run; prints medians
+and ratios.
 
-W3: one evaluation of the velocity net for one row inside an RK4 loop, photometry (11 inputs) and image model (267), three hidden layers of 256, silu; W4: the same of the
-photometry model with the exact divergence, five tangents. Every row has a context of its own. Of each peer the fastest of three batches is taken, found before the
-first round. The peer is the fastest float32
-mode of either, also for galrun's bfloat16.
+W3: one evaluation of the velocity net for one row inside an RK4 loop, photometry (11 inputs) and image model
+(267), three hidden layers of 256, silu; W4: the same of the photometry model with the exact divergence, five
+tangents. Every row has a context of its own. Each peer runs with the fastest of three batches, found before
+the first round. The peer is the fastest float32 mode of either, also for galrun's bfloat16.
 
 usage: flows.py path/to/bench_flows [--rounds 7] [--threads 2] [--realtime]
---realtime: every contender in real-time class while it is measured, so that other processes are kept out (as root; they stand still for half a second at a time).
+--realtime: every contender runs in real-time class while it is measured, which keeps other processes out (as
+root; they stand still for half a second at a time).
 Needs torch and jax for the peers; a mode that isn't there is left out."""
 import argparse, json, os, statistics, time
 import contest
 
 WORKS = ("w3p", "w3i", "w4")
 PEERS = ("torch", "torch compile", "jax")
-INPUTS, BATCHES, STEPS = {"w3p": 11, "w3i": 267, "w4": 11}, {"w3p": (1000, 4000, 16000), "w3i": (1000, 4000, 16000), "w4": (256, 1000, 4000)}, 3
+INPUTS = {"w3p": 11, "w3i": 267, "w4": 11}
+BATCHES = {"w3p": (1000, 4000, 16000), "w3i": (1000, 4000, 16000), "w4": (256, 1000, 4000)}
+STEPS = 3
 H = 1 / 100  # RK4 with 100 steps; STEPS of them are timed
 
 
@@ -64,7 +68,10 @@ def jax_work(mode, threads, work, batch):
     import jax, jax.numpy as jnp
     from jax import lax, random as R
     key, widths = R.key(0), (INPUTS[work], 256, 256, 256, 5)
-    net = [(R.normal(R.fold_in(key, i), widths[i:i + 2]) / widths[i] ** 0.5, jnp.zeros(widths[i + 1])) for i in range(4)]
+    def layer(i):
+        return R.normal(R.fold_in(key, i), widths[i:i + 2]) / widths[i] ** 0.5, jnp.zeros(widths[i + 1])
+
+    net = [layer(i) for i in range(4)]
     context, theta = R.normal(R.key(1), (batch, widths[0] - 6)), R.normal(R.key(2), (batch, 5))
 
     def velocity(net, context, t, theta):
@@ -142,17 +149,24 @@ def main():
         for child in peers.values():
             child.kill()
     middle = lambda work, threads, i: statistics.median(r[work][threads][i] for r in own)
-    print(f"W3 and W4, {o.rounds} rounds, {o.threads} threads; load {os.getloadavg()[0]:.1f}; medians, us a row-evaluation; share: of the FMA peak measured right behind it")
-    print(f"{'':24s} {'1 thread':>9s} {'share':>6s} {str(o.threads) + ' threads':>10s} {'share':>6s}  times as fast as the peer")
-    for work, title in (("w3p", "W3 photometry"), ("w3pb", "W3 photometry, bf16"), ("w3r", "W3 photometry, relu"), ("w3i", "W3 image"), ("w3ib", "W3 image, bf16"), ("w4", "W4 photometry")):
+    print(f"W3 and W4, {o.rounds} rounds, {o.threads} threads; load {os.getloadavg()[0]:.1f}; medians, "
+          "us a row-evaluation; share: of the FMA peak measured right behind it")
+    print(f"{'':24s} {'1 thread':>9s} {'share':>6s} {str(o.threads) + ' threads':>10s} {'share':>6s}  "
+          "times as fast as the peer")
+    titles = {"w3p": "W3 photometry", "w3pb": "W3 photometry, bf16", "w3r": "W3 photometry, relu",
+              "w3i": "W3 image", "w3ib": "W3 image, bf16", "w4": "W4 photometry"}
+    for work, title in titles.items():
         all_threads, base = middle(work, 1, 0), {"w3pb": "w3p", "w3ib": "w3i"}.get(work, work)
         ratio = ""
         if peers and base in times:
             peer = min(peers, key=lambda m: statistics.median(times[base][m]))
             ratio = f"{statistics.median(times[base][peer]) / all_threads:.2f} ({peer})"
-        print(f"{title:24s} {middle(work, 0, 0):9.3f} {middle(work, 0, 1):6.0%} {all_threads:10.3f} {middle(work, 1, 1):6.0%}  {ratio}")
+        print(f"{title:24s} {middle(work, 0, 0):9.3f} {middle(work, 0, 1):6.0%} {all_threads:10.3f} "
+              f"{middle(work, 1, 1):6.0%}  {ratio}")
     for mode in peers:
-        print(f"{mode:24s} " + ", ".join(f"{w} {statistics.median(times[w][mode]):.3f} (min {min(times[w][mode]):.3f}, batch {batches[mode][w]})" for w in WORKS))
+        print(f"{mode:24s} " + ", ".join(
+            f"{w} {statistics.median(times[w][mode]):.3f} (min {min(times[w][mode]):.3f}, "
+            f"batch {batches[mode][w]})" for w in WORKS))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""One training step of the photometry model (bench_w1) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
+"""One training step of the photometry model (bench_w1) beside PyTorch and JAX, interleaved in one run; prints
+medians and ratios.
 
-The peer is the fastest of all of their modes, with all threads and with one (on two cores that share no cache, one is the faster). The work: MLP 11-256-256-256-5 with silu, batch 64, draws of theta_0, t and eps, the flow-matching path, mean squared error, AdamW. bench_w1 also picks
-its batch from a table of 65,536 rows, which the peers don't have to.
+The work: MLP 11-256-256-256-5 with silu, batch 64, draws of theta_0, t and eps, the flow-matching path, mean
+squared error, AdamW. bench_w1 also picks its batch from a table of 65,536 rows, which the peers don't have
+to. The peer is the fastest of all their modes, with all threads and with one (on two cores that share no
+cache, one is the faster).
 
 usage: w1.py path/to/bench_w1 [--rounds 7] [--steps 500] [--threads 2] [--busy] [--realtime]
---busy: another process computes all the while, so that one core of two is taken. --realtime: contenders in real-time class while they are measured (as root). Needs torch and jax; a mode that isn't there is left out."""
+--busy: another process computes all the while, so that one core of two is taken. --realtime: contenders run
+in real-time class while they are measured (as root).
+Needs torch and jax; a mode that isn't there is left out."""
 import argparse, os, statistics, subprocess, sys, time
 import contest
 
@@ -19,7 +24,8 @@ def torch_step(mode, threads):
     for i in range(4):
         layers += [torch.nn.Linear(WIDTHS[i], WIDTHS[i + 1])] + ([torch.nn.SiLU()] if i < 3 else [])
     net = torch.nn.Sequential(*layers)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY, fused=True if "fused" in mode else None)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY,
+        fused=True if "fused" in mode else None)
     theta, context = torch.randn(BATCH, 5), torch.randn(BATCH, 5)
 
     def loss(theta_0, t, eps):
@@ -40,7 +46,10 @@ def jax_step(mode, threads):
     import jax, jax.numpy as jnp
     from jax import random as R
     key = R.key(0)
-    net = [(R.normal(R.fold_in(key, i), WIDTHS[i:i + 2]) / WIDTHS[i] ** 0.5, jnp.zeros(WIDTHS[i + 1])) for i in range(4)]
+    def layer(i):
+        return R.normal(R.fold_in(key, i), WIDTHS[i:i + 2]) / WIDTHS[i] ** 0.5, jnp.zeros(WIDTHS[i + 1])
+
+    net = [layer(i) for i in range(4)]
     theta, context = R.normal(R.key(1), (BATCH, 5)), R.normal(R.key(2), (BATCH, 5))
 
     def loss(net, key):
@@ -59,7 +68,10 @@ def jax_step(mode, threads):
         m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
         v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
         a, b = 1 - 0.9 ** t, 1 - 0.999 ** t
-        p = jax.tree.map(lambda p, m, v: p * (1 - RATE * DECAY) - RATE * (m / a) / (jnp.sqrt(v / b) + 1e-8), p, m, v)
+        def moved(p, m, v):
+            return p * (1 - RATE * DECAY) - RATE * (m / a) / (jnp.sqrt(v / b) + 1e-8)
+
+        p = jax.tree.map(moved, p, m, v)
         return p, m, v, t, key
     zeros = jax.tree.map(jnp.zeros_like, net)
     state = [net, zeros, zeros, jnp.float32(0), key]
@@ -107,15 +119,17 @@ def main():
         for _ in range(o.rounds):
             for mode, child in peers.items():
                 times.setdefault(mode, []).append(contest.ask(child, o.steps))
-            own = contest.galrun([o.bench, "--rounds", "1", "--steps", str(o.steps), "--threads", str(o.threads)], o.realtime)
+            command = [o.bench, "--rounds", "1", "--steps", str(o.steps), "--threads", str(o.threads)]
+            own = contest.galrun(command, o.realtime)
             times.setdefault("galrun, 1", []).append(own["one"])
             times.setdefault(f"galrun, {o.threads}", []).append(own["all"])
     finally:
         for child in list(peers.values()) + ([hog] if hog else []):
             child.kill()
     median = {k: statistics.median(v) for k, v in times.items()}
-    print(f"W1, {o.rounds} rounds of {o.steps} steps{', one core busy' if o.busy else ''}; load {os.getloadavg()[0]:.1f}; "
-          f"FMA peak of one core {own['peak']:.0f} GF/s; products {own['megaflop']:.1f} MF; behind each name its threads")
+    print(f"W1, {o.rounds} rounds of {o.steps} steps{', one core busy' if o.busy else ''}; "
+          f"load {os.getloadavg()[0]:.1f}; FMA peak of one core {own['peak']:.0f} GF/s; "
+          f"products {own['megaflop']:.1f} MF; behind each name its threads")
     for k, v in times.items():
         print(f"{k:24s} min {min(v):8.1f}  median {median[k]:8.1f}  max {max(v):8.1f} us/step")
     if peers:

@@ -1,15 +1,19 @@
-"""One training step of the image model (bench_w2) beside PyTorch and JAX, interleaved in one run; prints medians and ratios.
+"""One training step of the image model (bench_w2) beside PyTorch and JAX, interleaved in one run; prints
+medians and ratios.
 
-The work: four blocks of 3 x 3 convolution
-(32, 64, 128, 256), silu and 2 x 2 means on 128 x 128 x 3, means over all pixels, MLP 267-256-256-256-5, the draws and the path of flow matching, mean squared error,
-AdamW; batch 64, float32, channels last. --bf16: the same with convolutions (the peers: all products) of bfloat16.
+The work: four blocks of 3 x 3 convolution (32, 64, 128, 256), silu and 2 x 2 means on 128 x 128 x 3, means
+over all pixels, MLP 267-256-256-256-5, the draws and the path of flow matching, mean squared error, AdamW;
+batch 64, float32, channels last. --bf16: the same with convolutions (the peers: all products) of bfloat16.
 
-usage: w2.py path/to/bench_w2 [--bf16] [--rounds 5] [--steps 2] [--threads 2] [--realtime]      Needs torch and jax; a mode that isn't there is left out."""
+usage: w2.py path/to/bench_w2 [--bf16] [--rounds 5] [--steps 2] [--threads 2] [--realtime]
+Needs torch and jax; a mode that isn't there is left out."""
 import argparse, os, statistics, time
 import contest
 
-BATCH, SIZE, CHANNELS, WIDTHS, SIGMA, RATE, DECAY = 64, 128, (3, 32, 64, 128, 256), (267, 256, 256, 256, 5), 0.05, 5e-4, 1e-2
-PEERS = {False: ("torch fused", "torch compile fused", "jax"), True: ("torch fused bf16", "torch compile fused bf16", "jax bf16")}
+BATCH, SIZE, CHANNELS, WIDTHS = 64, 128, (3, 32, 64, 128, 256), (267, 256, 256, 256, 5)
+SIGMA, RATE, DECAY = 0.05, 5e-4, 1e-2
+PEERS = {False: ("torch fused", "torch compile fused", "jax"),
+         True: ("torch fused bf16", "torch compile fused bf16", "jax bf16")}
 
 
 def torch_step(mode, threads):
@@ -22,7 +26,8 @@ def torch_step(mode, threads):
     for n_in, n_out in zip(WIDTHS, WIDTHS[1:]):
         head.extend([torch.nn.Linear(n_in, n_out), torch.nn.SiLU()])
     encoder, head = encoder.to(memory_format=torch.channels_last), head[:-1]
-    optimiser = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=RATE, weight_decay=DECAY, fused=True)
+    optimiser = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=RATE,
+        weight_decay=DECAY, fused=True)
     images = torch.randn(BATCH, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     theta, context = torch.randn(BATCH, 5), torch.randn(BATCH, 5)
 
@@ -46,19 +51,25 @@ def jax_step(mode, threads):
     import jax, jax.numpy as jnp
     from jax import lax, random as R
     key = R.key(0)
-    kernels = [(R.normal(R.fold_in(key, i), (3, 3) + CHANNELS[i:i + 2]) / (9 * CHANNELS[i]) ** 0.5, jnp.zeros(CHANNELS[i + 1])) for i in range(4)]
-    layers = [(R.normal(R.fold_in(key, 9 + i), WIDTHS[i:i + 2]) / WIDTHS[i] ** 0.5, jnp.zeros(WIDTHS[i + 1])) for i in range(4)]
+    def weights(fold, shape, inputs):
+        return R.normal(R.fold_in(key, fold), shape) / inputs ** 0.5, jnp.zeros(shape[-1])
+
+    kernels = [weights(i, (3, 3) + CHANNELS[i:i + 2], 9 * CHANNELS[i]) for i in range(4)]
+    layers = [weights(9 + i, WIDTHS[i:i + 2], WIDTHS[i]) for i in range(4)]
     product = jnp.bfloat16 if "bf16" in mode else jnp.float32
-    images, theta, context = R.normal(key, (BATCH, SIZE, SIZE, 3)), R.normal(R.key(1), (BATCH, 5)), R.normal(R.key(2), (BATCH, 5))
+    images = R.normal(key, (BATCH, SIZE, SIZE, 3))
+    theta, context = R.normal(R.key(1), (BATCH, 5)), R.normal(R.key(2), (BATCH, 5))
 
     def loss(net, key):
         a, b, c = R.split(key, 3)
         theta_0, t, x = R.normal(a, (BATCH, 5)), R.uniform(b, (BATCH, 1)), images
         for w, b in net[0]:
-            z = lax.conv_general_dilated(x.astype(product), w.astype(product), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            z = lax.conv_general_dilated(x.astype(product), w.astype(product), (1, 1), "SAME",
+                dimension_numbers=("NHWC", "HWIO", "NHWC"))
             x = jax.nn.silu(z.astype(jnp.float32) + b)
             x = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
-        x = jnp.concatenate([t, (1 - t) * theta_0 + t * theta + SIGMA * R.normal(c, (BATCH, 5)), x.mean((1, 2)), context], 1)
+        theta_t = (1 - t) * theta_0 + t * theta + SIGMA * R.normal(c, (BATCH, 5))
+        x = jnp.concatenate([t, theta_t, x.mean((1, 2)), context], 1)
         for i, (w, b) in enumerate(net[1]):
             x = x @ w + b
             x = jax.nn.silu(x) if i < 3 else x
@@ -71,7 +82,10 @@ def jax_step(mode, threads):
         m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
         v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
         a, b = 1 - 0.9 ** t, 1 - 0.999 ** t
-        p = jax.tree.map(lambda p, m, v: p * (1 - RATE * DECAY) - RATE * (m / a) / (jnp.sqrt(v / b) + 1e-8), p, m, v)
+        def moved(p, m, v):
+            return p * (1 - RATE * DECAY) - RATE * (m / a) / (jnp.sqrt(v / b) + 1e-8)
+
+        p = jax.tree.map(moved, p, m, v)
         return p, m, v, t, key
     net = (kernels, layers)
     zeros = jax.tree.map(jnp.zeros_like, net)
@@ -118,17 +132,22 @@ def main():
         for _ in range(o.rounds):
             for mode, child in peers.items():
                 times.setdefault(mode, []).append(contest.ask(child, o.steps))
-            # A replay tries one lane once in a while (cpu/balance.c): the median of seven steps leaves that out.
-            own = contest.galrun([o.bench, "--rounds", "7", "--threads", str(o.threads)] + ["--bf16"] * o.bf16, o.realtime)
+            # A replay tries one thread once in a while (cpu/balance.c): the median of seven steps leaves
+            # that out.
+            command = [o.bench, "--rounds", "7", "--threads", str(o.threads)]
+            own = contest.galrun(command + ["--bf16"] * o.bf16, o.realtime)
             times.setdefault("galrun", []).append(own["ms"])
     finally:
         for child in peers.values():
             child.kill()
     median = {k: statistics.median(v) for k, v in times.items()}
-    print(f"W2{' in bf16' if o.bf16 else ''}, {o.threads} threads, {o.rounds} rounds of {o.steps} steps; load {os.getloadavg()[0]:.1f}; FMA peak {own['peak']:.0f} GF/s, "
+    print(f"W2{' in bf16' if o.bf16 else ''}, {o.threads} threads, {o.rounds} rounds of {o.steps} steps; "
+          f"load {os.getloadavg()[0]:.1f}; FMA peak {own['peak']:.0f} GF/s, "
           f"{own['gigaflop']:.1f} GF a step by the direct sums")
     for k, v in times.items():
-        print(f"{k:20s} min {min(v):7.1f}  median {median[k]:7.1f}  max {max(v):7.1f} ms/step  {1e5 * own['gigaflop'] / median[k] / own['peak']:4.0f} % of the FMA peak")
+        share = 1e5 * own['gigaflop'] / median[k] / own['peak']
+        print(f"{k:20s} min {min(v):7.1f}  median {median[k]:7.1f}  max {max(v):7.1f} ms/step  "
+              f"{share:4.0f} % of the FMA peak")
     if peers:
         peer = min(peers, key=median.get)
         print(f"galrun is {median[peer] / median['galrun']:.2f} times as fast as the peer ({peer}); medians")

@@ -1,4 +1,5 @@
-# Small pictures in the forms in which cutouts come, and what Pillow 13.0 (with libjpeg-turbo) and NumPy 2 make of them. Run in this folder:  python3 make.py
+# Small pictures in the forms in which cutouts come, and what Pillow 13.0 (with libjpeg-turbo) and NumPy 2
+# make of them. Run in this folder:  python3 make.py
 import numpy as np
 from PIL import Image
 
@@ -7,7 +8,8 @@ y, x = np.mgrid[0:N, 0:N] - (N - 1) / 2
 disc = np.exp(-np.hypot(x + y, 2 * (x - y)) / 9)  # inclined: none of its eight turns is another
 spot = np.exp(-((x - 5) ** 2 + (y + 7) ** 2) / 4)
 noise = np.random.default_rng(1).normal(0, 4, (N, N, 3))
-picture = np.clip(12 + noise + 200 * disc[..., None] * [0.8, 0.6, 0.4] + 150 * spot[..., None] * [0.3, 0.4, 0.9], 0, 255).astype(np.uint8)
+light = 200 * disc[..., None] * [0.8, 0.6, 0.4] + 150 * spot[..., None] * [0.3, 0.4, 0.9]
+picture = np.clip(12 + noise + light, 0, 255).astype(np.uint8)
 image = Image.fromarray(picture)
 
 image.save("colour.jpg", quality=92, subsampling=2)  # what surveys serve

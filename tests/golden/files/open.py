@@ -1,7 +1,7 @@
-"""Opens what galrun wrote (write.lua) with the programs whose formats these are: the same values, types, units and missing values, or an AssertionError.
+"""Opens galrun's files (write.lua) with the programs whose formats these are: the same values, types, units
+and missing values, or an AssertionError.
 
-usage: open.py [folder]      (run with astropy 8.0.2, numpy 2.4.6, safetensors 0.8.0)
-"""
+usage: open.py [folder]      (run with astropy 8.0.2, numpy 2.4.6, safetensors 0.8.0)"""
 import csv
 import math
 import pathlib
@@ -20,8 +20,10 @@ FLAG = np.array([[0, 255], [7, 8]], np.uint8)
 
 
 def same(found, expected):
-    assert found.dtype == expected.dtype and found.shape == expected.shape, (found.dtype, found.shape, expected.dtype, expected.shape)
-    assert found.tobytes() == expected.tobytes() or np.array_equal(found, expected, equal_nan=True), (found, expected)
+    kinds = (found.dtype, found.shape), (expected.dtype, expected.shape)
+    assert kinds[0] == kinds[1], kinds
+    equal = found.tobytes() == expected.tobytes() or np.array_equal(found, expected, equal_nan=True)
+    assert equal, (found, expected)
 
 
 def check_arrays():
@@ -49,12 +51,16 @@ def check_copy():
                 assert new.format in ("D", "1D") and new.null is None
                 same(copy.data["flux"].astype("f8"), np.array([10, 11.5, np.nan, 10.5]))
                 continue
-            assert (new.format.lstrip("1"), new.unit, new.null, new.bzero) == (old.format.lstrip("1"), old.unit, old.null, old.bzero), (old, new)
+            assert new.format.lstrip("1") == old.format.lstrip("1"), (old, new)
+            assert (new.unit, new.null, new.bzero) == (old.unit, old.null, old.bzero), (old, new)
             found, expected = copy.data[new.name], original.data[old.name]
-            assert found.tolist() == expected.tolist() or np.array_equal(found, expected, equal_nan=True), (found, expected)
-        assert copy.data.field("clean").tobytes() == original.data.field("clean").tobytes()  # the undefined one
+            equal = found.tolist() == expected.tolist() or np.array_equal(found, expected, equal_nan=True)
+            assert equal, (found, expected)
+        # The undefined one too.
+        assert copy.data.field("clean").tobytes() == original.data.field("clean").tobytes()
     masked = Table.read(FOLDER / "copy.fits", hdu=1)
-    assert masked["run"].mask.tolist() == [False, True, False, False] and str(masked["modelMag_r"].unit) == "mag"
+    assert masked["run"].mask.tolist() == [False, True, False, False]
+    assert str(masked["modelMag_r"].unit) == "mag"
 
 
 def check_made():
@@ -62,16 +68,23 @@ def check_made():
         file.verify("exception")
         t = file[1].data
         assert t.columns.names == ["objID", "name", "whole", "z", "n", "flag", "mag", "pair", "letters"]
-        assert t["objID"].tolist() == ["1237648704043942146", "007", ""] and t["name"].tolist() == ["NGC 4321", "a \"b\", c", ""]
-        for name, expected in {"whole": np.array([-9999, 0, 1e15], ">f8"), "z": np.array([0.1, np.nan, 5e-324], ">f8"), "n": IDS[:3].astype(">i8"),
-                               "flag": np.array([0, 255, 7], "u1"), "mag": THETA.astype(">f4"), "pair": np.array([[0.1, np.nan], [1, 2], [3, 4]], ">f8")}.items():
+        assert t["objID"].tolist() == ["1237648704043942146", "007", ""]
+        assert t["name"].tolist() == ["NGC 4321", "a \"b\", c", ""]
+        columns = {
+            "whole": np.array([-9999, 0, 1e15], ">f8"), "z": np.array([0.1, np.nan, 5e-324], ">f8"),
+            "n": IDS[:3].astype(">i8"), "flag": np.array([0, 255, 7], "u1"), "mag": THETA.astype(">f4"),
+            "pair": np.array([[0.1, np.nan], [1, 2], [3, 4]], ">f8"),
+        }
+        for name, expected in columns.items():
             same(np.array(t[name]), expected)
         assert t["letters"].tolist() == [["ab", ""], ["", "c"], ["def", "g"]]
     with open(FOLDER / "galrun.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [r["objID"] for r in rows] == ["1237648704043942146", "007", ""] and [r["name"] for r in rows] == ["NGC 4321", "a \"b\", c", ""]
+    assert [r["objID"] for r in rows] == ["1237648704043942146", "007", ""]
+    assert [r["name"] for r in rows] == ["NGC 4321", "a \"b\", c", ""]
     assert [float(r["z"]) if r["z"] else math.nan for r in rows][::2] == [0.1, 5e-324] and rows[1]["z"] == ""
-    assert [int(r["n"]) for r in rows] == IDS[:3].tolist() and [float(r["whole"]) for r in rows] == [-9999, 0, 1e15]
+    assert [int(r["n"]) for r in rows] == IDS[:3].tolist()
+    assert [float(r["whole"]) for r in rows] == [-9999, 0, 1e15]
 
 
 check_arrays()
