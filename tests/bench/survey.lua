@@ -1,5 +1,6 @@
 -- What the mock survey costs: draws a second before selection, a catalogue, the reference posterior of a
--- galaxy. usage: galrun tests/bench/survey.lua [--n 200000] [--galaxies 20]
+-- galaxy.
+-- usage: galrun tests/bench/survey.lua [--n 200000] [--galaxies 20]
 local ffi = require "ffi"
 local o = require("gal.cli").options {
   n = { 200000, "galaxies to look for" },
