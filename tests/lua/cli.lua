@@ -1,33 +1,39 @@
--- gal.cli and gal.progress without a process: how options are read, how tables and progress lines look. Exit
--- codes and --help as printed: cli/run.sh.
+-- gal.cli, gal.base.text and gal.base.progress without a process: how options are read, how tables and
+-- progress lines look. Exit codes and the printed --help are in cli/run.sh.
 local check = dofile "lua/lib/check.lua"
 local cli = require "gal.cli"
 
-local spec = { { "survey", "here", "a folder" }, { "theta", { "a", "b" }, "columns" }, { "x_test", nil, "a file", type = "string" }, epochs = 200, lr = { 5e-4, "rate" }, resume = false,
-  dereddened = true, hidden = { { 256, 256 }, "layers" }, draws = { 8, "draws", type = "integer" }, sample = { "none", "rows", choices = { "none", "paper" } } }
+local spec = {
+  { "survey", "here", "a folder" }, { "theta", { "a", "b" }, "columns" },
+  { "x_test", nil, "a file", type = "string" }, epochs = 200, lr = { 5e-4, "rate" }, resume = false,
+  dereddened = true, hidden = { { 256, 256 }, "layers" }, draws = { 8, "draws", type = "integer" },
+  sample = { "none", "rows", choices = { "none", "paper" } },
+}
 local function read(...) return cli.parse(spec, { ... }) end
 local function refused(pattern, ...)
   local o, message = read(...)
   check.that(o == nil, "it was accepted")
-  check.that(message and message:find(pattern), ("the sentence is %q, expected one matching %q"):format(tostring(message), pattern))
+  check.that(message and message:find(pattern),
+    ("the sentence is %q, expected one matching %q"):format(tostring(message), pattern))
 end
 
-check.case("defaults stand where nothing is said", function()
+check.case("an option that is not given has its default", function()
   local o = read()
-  check.equal({ o.survey, o.epochs, o.lr, o.resume, o.dereddened, o.draws, o.x_test == nil }, { "here", 200, 5e-4, false, true, 8, true })
+  check.equal({ o.survey, o.epochs, o.lr, o.resume, o.dereddened, o.draws, o.x_test == nil },
+    { "here", 200, 5e-4, false, true, 8, true })
   check.equal(o.theta, { "a", "b" })
   check.equal(o.hidden, { 256, 256 })
 end)
-check.case("a value is the next word or stands behind =", function()
+check.case("a value is the next word or follows =", function()
   local o = read("--epochs", "3", "--lr=1e-3", "--survey=a=b")
   check.equal({ o.epochs, o.lr, o.survey }, { 3, 1e-3, "a=b" })
 end)
 check.case("a value may begin with one dash", function() check.equal(read("--lr", "-2").lr, -2) end)
-check.case("dashes and underscores are one", function()
+check.case("dashes and underscores in names are the same", function()
   check.equal(read("--x-test", "a").x_test, "a")
   check.equal(read("--x_test", "a").x_test, "a")
 end)
-check.case("booleans are said or denied", function()
+check.case("a boolean is --name or --no-name", function()
   check.equal(read("--resume").resume, true)
   check.equal(read("--no-dereddened").dereddened, false)
   check.equal(read("--resume=false").resume, false)
@@ -38,7 +44,8 @@ check.case("lists have commas, and numbers stay numbers", function()
   check.equal(read("--hidden", "64,32").hidden, { 64, 32 })
   refused("numbers with commas", "--hidden", "64,wide")
 end)
-check.case("the last of two wins", function() check.equal(read("--epochs", "1", "--epochs", "2").epochs, 2) end)
+check.case(
+  "the last of two wins", function() check.equal(read("--epochs", "1", "--epochs", "2").epochs, 2) end)
 check.case("a default list belongs to the declaration and is not shared", function()
   local o = read()
   o.theta[1] = "changed"
@@ -57,48 +64,59 @@ check.case("wrong words are refused in a sentence that names them", function()
   refused("%-%-epochs is without its value", "--epochs", "--resume")
   refused("'survey' is no option", "survey")
 end)
-check.case("numbers keep to the limits that were declared, each of a list too", function()
-  local limits = { n = { 200, "draws", type = "integer", least = 39 }, lr = { 5e-4, "rate", above = 0 }, size = { 8, "pixels", least = 1, most = 16 },
-    widths = { { 8 }, "layers", type = "integers", least = 1 }, steps = { "auto", "steps", type = "steps" } }
+check.case("numbers outside the declared limits are refused, those of a list too", function()
+  local limits = { n = { 200, "draws", type = "integer", least = 39 }, lr = { 5e-4, "rate", above = 0 },
+    size = { 8, "pixels", least = 1, most = 16 }, widths = { { 8 }, "layers", type = "integers", least = 1 },
+    steps = { "auto", "steps", type = "steps" } }
   local function one(...) return cli.parse(limits, { ... }) end
   local function wrong(sentence, ...) check.equal(select(2, one(...)), sentence) end
   local o = one("--n", "39", "--lr", "1e-9", "--size", "16", "--widths", "1,64", "--steps", "4")
-  check.equal({ o.n, o.lr, o.size, o.widths, o.steps, one("--steps", "auto").steps }, { 39, 1e-9, 16, { 1, 64 }, 4, "auto" })
+  check.equal({ o.n, o.lr, o.size, o.widths, o.steps, one("--steps", "auto").steps },
+    { 39, 1e-9, 16, { 1, 64 }, 4, "auto" })
   wrong("--n is '38', expected a whole number of at least 39", "--n", "38")
   wrong("--lr is '0', expected a number above 0", "--lr", "0")
   wrong("--size is '17', expected a number from 1 to 16", "--size", "17")
-  wrong("--widths is '8,0', expected whole numbers with commas between them, each of at least 1", "--widths", "8,0")
-  wrong("--widths is '8,2.5', expected whole numbers with commas between them, each of at least 1", "--widths", "8,2.5")
-  for _, text in ipairs{ "fast", "0", "2.5" } do wrong(("--steps is '%s', expected a whole number of at least 1, or auto"):format(text), "--steps", text) end
+  wrong("--widths is '8,0', expected whole numbers with commas between them, each of at least 1",
+    "--widths", "8,0")
+  wrong("--widths is '8,2.5', expected whole numbers with commas between them, each of at least 1",
+    "--widths", "8,2.5")
+  for _, text in ipairs{ "fast", "0", "2.5" } do
+    wrong(("--steps is '%s', expected a whole number of at least 1, or auto"):format(text), "--steps", text)
+  end
   check.raises(function() cli.parse({ n = { 1, "draws", lest = 1 } }, {}) end, "n has the field 'lest'")
 end)
-check.case("what is required must be given", function()
+check.case("an option without a default must be given", function()
   local required = { out = { nil, "a folder", type = "string", required = true } }
   local _, message = cli.parse(required, {})
   check.that(message:find("%-%-out is missing"), message)
   check.equal(cli.parse(required, { "--out", "x" }).out, "x")
 end)
 check.case("a positional option takes a word of its own, by name too", function()
-  local places = { { "run", "runs/a", positional = true }, { "other", nil, type = "string", positional = true }, n = 1 }
+  local places = { { "run", "runs/a", positional = true },
+    { "other", nil, type = "string", positional = true }, n = 1 }
   local o = cli.parse(places, { "runs/b", "--n", "2", "runs/c" })
   check.equal({ o.run, o.other, o.n }, { "runs/b", "runs/c", 2 })
   check.equal(cli.parse(places, { "--run", "runs/d" }).run, "runs/d")
   local _, message = cli.parse(places, { "a", "b", "c" })
   check.that(message:find("'c' is no option"), message)
 end)
-check.case("--help is no mistake", function()
+check.case("--help is no error", function()
   local o, message = read("--help")
   check.that(o == nil and message == nil, "expected nil, nil")
 end)
 check.case("usage shows options in their order, with defaults, choices and what is required", function()
   local text = cli.usage(spec, "train.lua", "Trains.")
   local last = 0
-  for _, name in ipairs { "%-%-survey", "%-%-theta", "%-%-x%-test", "%-%-%[no%-%]dereddened", "%-%-draws", "%-%-epochs", "%-%-hidden", "%-%-lr", "%-%-%[no%-%]resume", "%-%-sample" } do
+  for _, name in ipairs {
+    "%-%-survey", "%-%-theta", "%-%-x%-test", "%-%-%[no%-%]dereddened", "%-%-draws", "%-%-epochs",
+    "%-%-hidden", "%-%-lr", "%-%-%[no%-%]resume", "%-%-sample",
+  } do
     local at = text:find(name .. "[ \n]")
     check.that(at and at > last, name .. " is not in its place in\n" .. text)
     last = at
   end
-  check.that(text:find("columns %(default: a,b%)") and text:find("none, paper; default: none") and text:find("Trains."), text)
+  check.that(text:find("columns %(default: a,b%)") and text:find("none, paper; default: none")
+    and text:find("Trains."), text)
 end)
 check.case("usage is 80 columns wide, and only words that are longer stand out", function()
   local text = cli.usage(spec, "train.lua", ("Trains on rows. "):rep(20))
@@ -106,20 +124,24 @@ check.case("usage is 80 columns wide, and only words that are longer stand out",
   check.that(text:find("\n  %-%-%[no%-%]dereddened  "), text)
 end)
 check.case("groups of common options are declarations like others, and some may be changed", function()
-  local own = { { "out", "runs/a" }, cli.common{ "training", "sigma", lr = 1e-3, draws = { 8, "draws an image" } } }
+  local own = { { "out", "runs/a" },
+    cli.common{ "training", "sigma", lr = 1e-3, draws = { 8, "draws an image" } } }
   local o = cli.parse(own, { "--schedule", "cosine", "--clip", "2" })
-  check.equal({ o.out, o.lr, o.draws, o.sigma, o.schedule, o.clip, o.average }, { "runs/a", 1e-3, 8, 0.05, "cosine", 2, true })
+  check.equal({ o.out, o.lr, o.draws, o.sigma, o.schedule, o.clip, o.average },
+    { "runs/a", 1e-3, 8, 0.05, "cosine", 2, true })
   check.that(cli.usage(own, "a.lua"):find("draws an image %(default: 8%)"), cli.usage(own, "a.lua"))
   local _, message = cli.parse(own, { "--lr", "0" })
   check.equal(message, "--lr is '0', expected a number above 0")
   check.equal(cli.parse({ cli.common{ "training" } }, {}).lr, 5e-4) -- the shared declaration is as it was
   check.raises(function() cli.common{ "trainning" } end, "no group and no option 'trainning'", true)
   check.raises(function() cli.common{ "network", lr = 1 } end, "'lr' is in none of the groups", true)
-  check.raises(function() cli.parse({ cli.common{ "training" }, { "lr", 1 } }, {}) end, "lr is declared twice", true)
+  check.raises(function() cli.parse({ cli.common{ "training" }, { "lr", 1 } }, {}) end,
+    "lr is declared twice", true)
 end)
 check.case("the values of a group are what a function of the library takes, and no others", function()
   local o = cli.parse({ cli.common{ "network", "solver" }, n = 3 }, { "--steps", "7", "--sigma", "0" })
-  check.equal(cli.values(o, { "solver", "sigma" }, { n = o.n }), { steps = 7, tolerance = 1e-3, sigma = 0, n = 3 })
+  check.equal(cli.values(o, { "solver", "sigma" }, { n = o.n }),
+    { steps = 7, tolerance = 1e-3, sigma = 0, n = 3 })
 end)
 check.case("fit takes every option of the group training, and the two trainings have them all", function()
   local runs = {}
@@ -130,19 +152,23 @@ check.case("fit takes every option of the group training, and the two trainings 
   local flow = require("gal.flow").new{ theta = 1, context = 1, hidden = { 2 } }
   local x = require("gal").rand{ 9, 1 }
   local o = cli.parse({ cli.common{ "training", epochs = 1 } }, {})
-  require("gal.train").fit(cli.values(o, { "training" }, { flow = flow, theta = x, context = x, progress = false }))
+  require("gal.train").fit(
+    cli.values(o, { "training" }, { flow = flow, theta = x, context = x, progress = false }))
   for name in pairs(cli.values(o, { "training" })) do
     for run, options in pairs(runs) do check.that(options[name], ("%s has no --%s"):format(run, name)) end
-    check.equal(runs.train_image[name] and runs.train_image[name].type, runs.train_photometry[name].type, name)
+    check.equal(runs.train_image[name] and runs.train_image[name].type,
+      runs.train_photometry[name].type, name)
   end
 end)
 check.case("an experiment's options are data: read without running it", function()
   local path = os.tmpname()
   local file = io.open(path, "w")
-  file:write("ran = 1 local o = require('gal.cli').options{ { 'n', 3, 'draws', least = 1 }, out = 'runs' } ran = 2")
+  file:write(
+    "ran = 1 local o = require('gal.cli').options{ { 'n', 3, 'draws', least = 1 }, out = 'runs' } ran = 2")
   file:close()
   local list = cli.declared(path)
-  check.equal({ list[1].name, list[1].default, list[1].help, list[1].least, list[1].type }, { "n", 3, "draws", 1, "number" })
+  check.equal({ list[1].name, list[1].default, list[1].help, list[1].least, list[1].type },
+    { "n", 3, "draws", 1, "number" })
   check.equal({ list[2].name, list[2].default, ran }, { "out", "runs", 1 })
   check.equal(cli.parse(list, { "--n", "7" }).n, 7)
   file = io.open(path, "w")
@@ -151,7 +177,9 @@ check.case("an experiment's options are data: read without running it", function
   check.raises(function() cli.declared(path) end, "ends without a call of cli.options", true)
   os.remove(path)
   check.raises(function() cli.declared(path) end, "cannot open", true)
-  for _, name in ipairs{ "evaluate", "sample", "make_survey", "show_survey", "reference_posterior", "quickstart" } do
+  for _, name in ipairs{
+    "evaluate", "sample", "make_survey", "show_survey", "reference_posterior", "quickstart",
+  } do
     check.that(#cli.declared(("../experiments/%s.lua"):format(name)) > 3, name)
   end
 end)
@@ -160,28 +188,38 @@ check.case("an option that was not declared raises where it is read", function()
   check.raises(function() local o = read() return o.epoch end, "'epoch' was not declared", true)
 end)
 check.case("a declaration without default or type raises at its line", function()
-  check.raises(function() local o = cli.parse({ out = { nil, "a folder" } }, {}) return o end, "out has neither a default nor a type", true)
-  check.raises(function() local o = cli.parse({ out = { "a", kind = "string" } }, {}) return o end, "field 'kind'", true)
+  check.raises(function() local o = cli.parse({ out = { nil, "a folder" } }, {}) return o end,
+    "out has neither a default nor a type", true)
+  check.raises(function() local o = cli.parse({ out = { "a", kind = "string" } }, {}) return o end,
+    "field 'kind'", true)
 end)
 
-check.case("a table has numbers at the right, texts at the left, and characters counted", function()
-  check.equal(cli.table({ { "log M*", 1.23456, "0.12 ± 0.03" }, { "A_V", 12, "10.5 ± 1.0" }, { "x" } }, { "theta", "W1", "Δ" }),
-    "theta      W1            Δ\n--------------------------\nlog M*  1.235  0.12 ± 0.03\nA_V        12   10.5 ± 1.0\nx")
+check.case("a table has numbers at the right and texts at the left, padded by characters", function()
+  local rows = { { "log M*", 1.23456, "0.12 ± 0.03" }, { "A_V", 12, "10.5 ± 1.0" }, { "x" } }
+  check.equal(cli.table(rows, { "theta", "W1", "Δ" }), [[
+theta      W1            Δ
+--------------------------
+log M*  1.235  0.12 ± 0.03
+A_V        12   10.5 ± 1.0
+x]])
 end)
 
 -- A progress object whose clock stands still until moved, and what it wrote.
 local function recorded(o)
   local text, now = {}, 0
-  o.out = { write = function(_, ...) for i = 1, select("#", ...) do text[#text + 1] = (select(i, ...)) end end, flush = function() end }
+  o.out = { write = function(_, ...)
+    for i = 1, select("#", ...) do text[#text + 1] = (select(i, ...)) end
+  end, flush = function() end }
   o.clock = function() return now end
   return cli.progress(o), function() return table.concat(text) end, function(seconds) now = now + seconds end
 end
 
 local function count_lines(text) return select(2, text:gsub("\n", "")) end
 
-check.case("work that is shorter than `after` shows nothing, longer work a line from then on", function()
+check.case("work shorter than `after` shows nothing, longer work a line from then on", function()
   for _, terminal in ipairs { false, true } do
-    local p, text, wait = recorded { total = 10, unit = "draws", after = 2, terminal = terminal, columns = 80 }
+    local p, text, wait = recorded { total = 10, unit = "draws", after = 2, terminal = terminal,
+      columns = 80 }
     p:update { done = 1 }
     wait(1.5)
     p:update { done = 9 }
@@ -205,11 +243,13 @@ check.case("a log gets a line an epoch, with losses, rate and time left", functi
     p:update { epoch = epoch, done = epoch, valid = 2 / epoch, best = 0.5 }
   end
   check.equal(count_lines(text()), 2)
-  check.that(text():find("epoch 2/10, train 0.5, valid 1, best 0.5, 2.0 s an epoch, 16 s left\n", 1, true), text())
+  check.that(text():find("epoch 2/10, train 0.5, valid 1, best 0.5, 2.0 s an epoch, 16 s left\n", 1, true),
+    text())
   p:finish()
   p:finish()
   check.equal(count_lines(text()), 3)
-  check.that(text():find("epoch 3/10, train 0.3333, valid 0.6667, best 0.5, 2.0 s an epoch, in 6.0 s\n", 1, true), text())
+  check.that(text():find("epoch 3/10, train 0.3333, valid 0.6667, best 0.5, 2.0 s an epoch, in 6.0 s\n", 1,
+    true), text())
 end)
 check.case("a log of fast epochs gets a line a second at most", function()
   local p, text, wait = recorded { total = 1000 }
@@ -229,11 +269,13 @@ check.case("a terminal's line is redrawn in place, ten times a second at most, a
   local _, redrawn = text():gsub("\r", "")
   check.that(redrawn >= 90 and redrawn <= 101, ("%d times in 10 s"):format(redrawn))
   check.that(not text():find("\n"), "there is a newline")
-  for line in text():gmatch("\r([^\r\27]*)") do check.that(#line < 30, ("%d characters: %s"):format(#line, line)) end
+  for line in text():gmatch("\r([^\r\27]*)") do
+    check.that(#line < 30, ("%d characters: %s"):format(#line, line))
+  end
   p:note("a remark")
   check.that(text():find("\r\27%[Ka remark\n\rtraining"), text():sub(-80))
 end)
-check.case("without a total done is a fraction", function()
+check.case("without a total, done is a fraction", function()
   local p, text, wait = recorded {}
   for step = 1, 100 do
     wait(1)
@@ -241,16 +283,17 @@ check.case("without a total done is a fraction", function()
   end
   check.that(text():find("50 %, 50 s left", 1, true), text())
 end)
-check.case("the rate of a resumed run counts what it did itself", function()
+check.case("the rate of a resumed run counts its own work only", function()
   local p, text, wait = recorded { total = 100, first = 90, unit = "epochs" }
   wait(2)
   p:update { epoch = 92, done = 92 }
   p:update { done = 92.1 }
   check.that(text():find("1 epochs/s, 8.0 s left", 1, true), text())
 end)
-check.case("durations read well", function()
+check.case("durations have the units that people use", function()
   local d = cli.progress.duration
-  check.equal({ d(4.24), d(42), d(59.6), d(200), d(3599.7), d(3900) }, { "4.2 s", "42 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "1 h 05 min" })
+  check.equal({ d(4.24), d(42), d(59.6), d(200), d(3599.7), d(3900) },
+    { "4.2 s", "42 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "1 h 05 min" })
 end)
 
 check.finish()

@@ -1,4 +1,4 @@
--- gal.compare: paired differences and their intervals, Wasserstein distances and how they differ between two
+-- gal.stats.compare: paired differences and their intervals, and how Wasserstein distances differ between two
 -- models.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
@@ -22,12 +22,13 @@ local function scores(shift, seed)
   return list
 end
 
-check.case("what galaxies have in common does not widen the interval of a difference", function()
+check.case("what two models' galaxies share does not widen the interval of a difference", function()
   local found = compare.scores(scores(0.2, 1), scores(0, 2)).delta_log_p
   -- Differences are N(.2, .02): a standard error of .007, where unpaired ones would have .35.
   check.near(found.mean, 0.2, 0.03)
   check.near(found.a - found.b, found.mean, 1e-9)
-  check.that(found.high - found.low < 0.04 and found.low < 0.2 and found.high > 0.2, ("the interval is %.3f to %.3f"):format(found.low, found.high))
+  check.that(found.high - found.low < 0.04 and found.low < 0.2 and found.high > 0.2,
+    ("the interval is %.3f to %.3f"):format(found.low, found.high))
   -- P(N(.2, .02) > 0) = .921, its deviation over 400 galaxies .0135.
   check.near(found.higher, 0.921, 0.054)
 end)
@@ -46,14 +47,16 @@ check.case("distances are those of metrics.wasserstein, and a shift is seen with
     check.near(found[i].pooled.b, metrics.wasserstein(own, b:select(3, i):reshape{ -1 }), 1e-6)
     -- b is a moved by .5, and its distances by about as much.
     check.near(found[i].means.difference, -0.45, 0.07)
-    check.that(found[i].means.low < found[i].means.difference and found[i].means.difference < found[i].means.high and found[i].means.high < -0.3,
+    check.that(found[i].means.low < found[i].means.difference
+      and found[i].means.difference < found[i].means.high and found[i].means.high < -0.3,
       ("the interval is %.3f to %.3f"):format(found[i].means.low, found[i].means.high))
   end
 end)
 
-check.case("of one model and itself nothing differs", function()
+check.case("a model does not differ from itself", function()
   local found = compare.wasserstein(truth, a, a, { draws = DRAWS, resamples = 20 })[1]
-  check.equal({ found.means.difference, found.means.low, found.means.high, found.pooled.high }, { 0, 0, 0, 0 })
+  check.equal({ found.means.difference, found.means.low, found.means.high, found.pooled.high },
+    { 0, 0, 0, 0 })
 end)
 
 check.finish()

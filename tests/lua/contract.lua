@@ -1,16 +1,17 @@
 -- The contract with scripts outside the project: each case is a sentence of lua/README.md, or a part of one,
--- which must stand there word for word. A case that fails is a promise broken. The blocks of Lua in that
--- document are run by readme.lua; how well the numbers are right is for the other files.
+-- which must stand there word for word. A case that fails is a promise broken. readme.lua runs the blocks of
+-- Lua in that document; the other files check how accurate the numbers are.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
 local nn = require "gal.nn"
 
+local scratch = dofile "lua/lib/scratch.lua"
+local file = scratch.path
+
 -- The document in one line, so that a sentence may be broken anywhere in it.
-local contract = assert(io.open "../lua/README.md")
-local document = contract:read("*a"):gsub("%s+", " ")
-contract:close()
+local document = scratch.read("../lua/README.md"):gsub("%s+", " ")
 
 local function promise(sentence, fn)
   check.case(sentence, function()
@@ -18,11 +19,6 @@ local function promise(sentence, fn)
     fn()
   end)
 end
-
-local scratch = os.tmpname()
-os.remove(scratch)
-ffi.C.gal_make_folder(scratch)
-local function file(name) return scratch .. "/" .. name end
 
 -- ---- tensors ----
 
@@ -83,12 +79,9 @@ promise("A generator goes on from its state with the same numbers. Where none is
   local other = gal.rng(1)
   other:set_state(s)
   check.equal(gal.randn({ 9 }, { rng = other }), a)
-  local host = require "gal.host"
   local function first(options)
-    local pipe = io.popen(("%q %s -e 'io.write(require(\"gal\").rand({1}):item())'"):format(host.executable, options))
-    local text = pipe:read "*a"
-    pipe:close()
-    return text
+    local print_first = " -e 'io.write(require(\"gal\").rand({ 1 }):item())'"
+    return (select(2, scratch.run(scratch.galrun .. " " .. options .. print_first)))
   end
   check.equal(first "", tostring(gal.rand({ 1 }, { rng = gal.rng(0) }):item()))
   check.equal(first "--seed 5", tostring(gal.rand({ 1 }, { rng = gal.rng(5) }):item()))
@@ -185,8 +178,10 @@ promise("`x:to(name)` is x itself where it is there already.", function()
 end)
 
 promise("Ragged or miscounted input raises and names the place.", function()
-  check.raises(function() gal.tensor { { 1, 2 }, { 3 } } end, "tensor: element %[2%] has 1 elements, expected 2", true)
-  check.raises(function() gal.tensor({ 1, 2, 3 }, { 2, 2 }) end, "tensor: data has 3 elements, expected 4", true)
+  check.raises(function() gal.tensor { { 1, 2 }, { 3 } } end,
+    "tensor: element %[2%] has 1 elements, expected 2", true)
+  check.raises(function() gal.tensor({ 1, 2, 3 }, { 2, 2 }) end,
+    "tensor: data has 3 elements, expected 4", true)
   check.raises(function() gal.tensor { 1, "a" } end, "tensor: element %[2%] is the string \"a\"", true)
   check.raises(function() gal.tensor { { 1 }, 2 } end, "tensor: element %[2%] is the number 2", true)
   check.raises(function() gal.tensor { 1, { 2 } } end, "tensor: element %[2%] is a table", true)
@@ -195,12 +190,15 @@ promise("Ragged or miscounted input raises and names the place.", function()
   check.raises(function() gal.zeros { -1 } end, "zeros: dimension 1 of shape is %-1", true)
   check.raises(function() gal.zeros { 2.5 } end, "zeros: dimension 1 of shape is 2.5", true)
   check.raises(function() gal.full({ 2 }) end, "full: value is nil, expected a number", true)
-  check.raises(function() gal.tensor({ 1 }):get(2) end, "get: index 1 is 2, expected an integer from 1 to 1", true)
+  check.raises(function() gal.tensor({ 1 }):get(2) end,
+    "get: index 1 is 2, expected an integer from 1 to 1", true)
   check.raises(function() gal.tensor({ 1 }):get() end, "get: 0 indices for a tensor {1}, expected 1", true)
   check.raises(function() gal.tensor({ 1, 2 }):item() end, "item: x is {2}, expected one element", true)
   check.raises(function() gal.rng "a" end, "rng: seed is", true)
-  check.raises(function() gal.rand({ 2 }, { rng = 7 }) end, "rand: rng is the number 7, expected a generator", true)
-  check.raises(function() gal.rand({ 2 }, { seed = 7 }) end, "rand: unknown option 'seed', expected one of rng, device", true)
+  check.raises(function() gal.rand({ 2 }, { rng = 7 }) end,
+    "rand: rng is the number 7, expected a generator", true)
+  check.raises(function() gal.rand({ 2 }, { seed = 7 }) end,
+    "rand: unknown option 'seed', expected one of rng, device", true)
 end)
 
 -- ---- dtypes ----
@@ -239,15 +237,21 @@ promise("uint8 and int64 have shapes, views, `to`, `totable` and `save`, and `x:
   check.that(tostring(bytes()):find "uint8" and tostring(whole()):find "9007199254740993", "printing")
 end)
 
-promise("Arithmetic is of float32 only, and raises for the others, naming the type and what converts", function()
+promise("Arithmetic is of float32 only, and raises for the others, "
+  .. "naming the type and what converts", function()
   for _, x in ipairs { bytes(), whole() } do
     local y = gal.ones(x.shape)
     for name, fn in pairs { -- brackets: a tail call hides the line it is made at
-      add = function() return x + y end, sub = function() return y - x end, mul = function() return x * 2 end, div = function() return 1 / x end, pow = function() return x ^ 2 end,
-      eq = function() return (x:eq(y)) end, lt = function() return (x:lt(1)) end, sum = function() return (x:sum()) end, mean = function() return (x:mean(1)) end,
-      max = function() return (x:max()) end, min = function() return (x:min(1)) end, std = function() return (x:std()) end, relu = function() return (x:relu()) end,
-      silu = function() return (x:silu()) end, exp = function() return (x:exp()) end, matmul = function() return (x:t():matmul(y)) end, sort = function() return (x:sort()) end,
-      affine = function() return -x end, maximum = function() return (x:maximum(y)) end, requires_grad = function() return (x:requires_grad()) end,
+      add = function() return x + y end, sub = function() return y - x end, mul = function() return x * 2 end,
+      div = function() return 1 / x end, pow = function() return x ^ 2 end,
+      eq = function() return (x:eq(y)) end, lt = function() return (x:lt(1)) end,
+      sum = function() return (x:sum()) end, mean = function() return (x:mean(1)) end,
+      max = function() return (x:max()) end, min = function() return (x:min(1)) end,
+      std = function() return (x:std()) end, relu = function() return (x:relu()) end,
+      silu = function() return (x:silu()) end, exp = function() return (x:exp()) end,
+      matmul = function() return (x:t():matmul(y)) end, sort = function() return (x:sort()) end,
+      affine = function() return -x end, maximum = function() return (x:maximum(y)) end,
+      requires_grad = function() return (x:requires_grad()) end,
     } do
       check.raises(fn, "is " .. x.dtype .. ", expected float32", true)
       if name ~= "requires_grad" then check.raises(fn, ":float%(%) converts") end
@@ -288,11 +292,13 @@ end)
 
 promise("`backward()` needs one element, else `backward(g)` with g of the result's shape.", function()
   local w = gal.ones({ 2, 2 }):requires_grad()
-  check.raises(function() (w * 2):backward() end, "backward: y is {2, 2}, expected one element, or backward%(g%)", true)
+  check.raises(function() (w * 2):backward() end,
+    "backward: y is {2, 2}, expected one element, or backward%(g%)", true)
   check.raises(function() (w * 2):backward(gal.ones { 2 }) end, "backward: g is {2}, expected {2, 2}", true);
   (w * 2):backward(gal.full({ 2, 2 }, 3))
   check.equal(w.grad, { { 6, 6 }, { 6, 6 } })
-  check.raises(function() gal.ones({ 1 }):backward() end, "backward: y does not depend on any tensor with requires_grad", true)
+  check.raises(function() gal.ones({ 1 }):backward() end,
+    "backward: y does not depend on any tensor with requires_grad", true)
 end)
 
 promise("`x:detach()` is a view that is not on the tape.", function()
@@ -330,7 +336,8 @@ promise("A tensor among the results must be kept (`y:keep()`), else the scope ra
   local a, b, c = gal.scope(function(v) return (y * 2):keep(), v, nil end, 7)
   check.equal({ a:totable(), b }, { { 2, 2, 2 }, 7 })
   check.that(c == nil, "a third result")
-  check.raises(function() gal.scope(function() return y * 2 end) end, "scope: result 1 is a tensor that ends with the scope", true)
+  check.raises(function() gal.scope(function() return y * 2 end) end,
+    "scope: result 1 is a tensor that ends with the scope", true)
   local stale
   check.raises(function() gal.scope(function() stale = y * 3 error("oops", 0) end) end, "^oops$")
   check.raises(function() return stale + 1 end, "add: a is a stale tensor", true)
@@ -345,7 +352,8 @@ promise("`gal.memory()` is `{live, peak, reserved, limit, tensors}`, bytes but f
   local x = gal.zeros { 1000, 1000 }
   local after = gal.memory()
   check.equal(after.live - before.live, 4000000)
-  check.that(after.peak >= after.live and after.reserved >= after.live and after.limit > 0, "peak, reserved, limit")
+  check.that(after.peak >= after.live and after.reserved >= after.live and after.limit > 0,
+    "peak, reserved, limit")
   check.equal(x:size(1), 1000)
 end)
 
@@ -384,17 +392,20 @@ local function trained(options)
   local r = gal.rng(1)
   local theta = gal.randn({ 120, 5 }, { rng = r }) * 10 + 3
   local x = theta + gal.randn({ 120, 5 }, { rng = r })
-  local o = { theta = { "log_mass", "log_sfr", "oh", "dn4000", "a_v" }, context = 5, hidden = { 16, 16 }, activation = "silu", sigma = 0.05, encoder = nil }
+  local o = { theta = { "log_mass", "log_sfr", "oh", "dn4000", "a_v" }, context = 5, hidden = { 16, 16 },
+    activation = "silu", sigma = 0.05, encoder = nil }
   for key, value in pairs(options or {}) do o[key] = value end
   local flow = require("gal.flow").new(o)
-  local run = require("gal.train").fit { flow = flow, theta = theta, context = flow.c > 0 and x or nil, images = nil, valid = 0.1, batch = 64, lr = 5e-4, epochs = 2, patience = 20,
-    seed = 1, out = nil, progress = false }
+  local run = require("gal.train").fit { flow = flow, theta = theta, context = flow.c > 0 and x or nil,
+    images = nil, valid = 0.1, batch = 64, lr = 5e-4, epochs = 2, patience = 20, seed = 1, out = nil,
+    progress = false }
   return flow, run, theta, x
 end
 
 promise("Samples are always {N, n, d}.", function()
   local flow, run, theta, x = trained()
-  check.equal({ run.stopped, run.best_epoch ~= nil, type(run.best_loss), #run.history, run.flow == flow }, { "epochs", true, "number", 2, true })
+  check.equal({ run.stopped, run.best_epoch ~= nil, type(run.best_loss), #run.history, run.flow == flow },
+    { "epochs", true, "number", 2, true })
   check.equal(flow.context, { "context_1", "context_2", "context_3", "context_4", "context_5" })
   local four = x:narrow(1, 1, 4)
   local r = gal.rng(7)
@@ -415,7 +426,8 @@ promise("gives a report behind the other results", function()
   local flow, _, theta, x = trained()
   local four = x:narrow(1, 1, 4)
   local samples, report = flow:sample(four, { n = 6, steps = "auto", tolerance = 1e-2 })
-  check.equal({ samples.shape, report.steps.shape, report.error.shape, report.flagged, report.galaxies, report.tolerance }, { { 4, 6, 5 }, { 4 }, { 4 }, {}, 4, 1e-2 })
+  check.equal({ samples.shape, report.steps.shape, report.error.shape, report.flagged, report.galaxies,
+    report.tolerance }, { { 4, 6, 5 }, { 4 }, { 4 }, {}, 4, 1e-2 })
   check.equal({ type(report.solver), type(report.evaluations) }, { "string", "number" })
   local log_prob, of_points = flow:log_prob(theta:narrow(1, 1, 4), four, { steps = "auto" })
   check.equal({ log_prob.shape, of_points.steps.shape, of_points.flagged }, { { 4 }, { 4 }, {} })
@@ -448,10 +460,13 @@ promise("`theta` and `context` are names, or how many; context 0 is a density wi
 end)
 
 promise("modules that the user wrote are passed again", function()
-  local own = function() return nn.module { inner = nn.linear(11, 5), forward = function(self, v) return self.inner(v) end } end
+  local own = function()
+    return nn.module { inner = nn.linear(11, 5), forward = function(self, v) return self.inner(v) end }
+  end
   local flow, _, theta, x = trained { head = own() }
   flow:save(file "own.safetensors")
-  check.raises(function() require("gal.flow").load(file "own.safetensors") end, "load: the head of .* was written by the user: pass it again", true)
+  check.raises(function() require("gal.flow").load(file "own.safetensors") end,
+    "load: the head of .* was written by the user: pass it again", true)
   local again = require("gal.flow").load(file "own.safetensors", { head = own() })
   check.equal(again:log_prob(theta, x, { steps = 2 }), flow:log_prob(theta, x, { steps = 2 }))
 end)
@@ -463,17 +478,22 @@ promise("A NaN in x raises with row and column, a wrong shape with the one expec
   check.raises(function() flow:sample(bad) end, "sample: x is NaN in row 3, column 2 %('context_2'%)", true)
   check.raises(function() flow:log_prob(theta, bad) end, "log_prob: x is NaN in row 3, column 2", true)
   check.raises(function() flow:sample(gal.zeros { 3, 4 }) end, "sample: x is {3, 4}, expected {N, 5}", true)
-  check.raises(function() flow:log_prob(gal.zeros { 3, 4 }, x) end, "log_prob: theta is {3, 4}, expected {N, 5}", true)
-  check.raises(function() flow:log_prob(theta:narrow(1, 1, 7), x:narrow(1, 1, 3)) end, "log_prob: x has 3 rows and theta 7", true)
+  check.raises(function() flow:log_prob(gal.zeros { 3, 4 }, x) end,
+    "log_prob: theta is {3, 4}, expected {N, 5}", true)
+  check.raises(function() flow:log_prob(theta:narrow(1, 1, 7), x:narrow(1, 1, 3)) end,
+    "log_prob: x has 3 rows and theta 7", true)
   check.raises(function() flow:sample(x, { n = 0 }) end, "sample: n is 0", true)
   check.raises(function() flow:sample(x, { number = 3 }) end, "sample: unknown option 'number'", true)
-  check.raises(function() require("gal.train").fit { flow = flow, theta = theta, context = bad, progress = false } end, "fit: context is NaN in row 3, column 2", true)
+  check.raises(function()
+    require("gal.train").fit { flow = flow, theta = theta, context = bad, progress = false }
+  end, "fit: context is NaN in row 3, column 2", true)
 end)
 
 promise("`out` that exists is an error without `resume = true`", function()
   local flow, _, theta, x = trained()
   local function fit(more)
-    local o = { flow = flow, theta = theta, context = x, epochs = 1, seed = 1, out = file "run", progress = false }
+    local o = { flow = flow, theta = theta, context = x, epochs = 1, seed = 1, out = file "run",
+      progress = false }
     for key, value in pairs(more or {}) do o[key] = value end
     return require("gal.train").fit(o)
   end
@@ -483,7 +503,9 @@ promise("`out` that exists is an error without `resume = true`", function()
   check.raises(function() fit { resume = true, batch = 32 } end, "batch was 64 and is 32")
   check.equal(fit({ resume = true }).history, first.history)
   check.equal(#fit({ resume = true, epochs = 2 }).history, 2)
-  for _, name in ipairs { "config.json", "history.csv", "timing.csv", "checkpoint.safetensors", "flow.safetensors" } do
+  for _, name in ipairs {
+    "config.json", "history.csv", "timing.csv", "checkpoint.safetensors", "flow.safetensors",
+  } do
     check.equal(ffi.C.gal_path_exists(file("run/" .. name)), 1, name)
   end
 end)
@@ -510,10 +532,8 @@ promise("give a table of tensors by name, and metadata second", function()
 end)
 
 promise("Names ignore case.", function()
-  local f = io.open(file "t.csv", "wb")
-  f:write "#Table1\nobjID,OH_p50,name\n1237648720693755918,8.5,a\n1237648720693755919,-9999,b c\n1237648720693755920,,\n"
-  f:close()
-  local t = gal.table(file "t.csv")
+  local t = gal.table(scratch.write(file "t.csv", "#Table1\nobjID,OH_p50,name\n"
+    .. "1237648720693755918,8.5,a\n1237648720693755919,-9999,b c\n1237648720693755920,,\n"))
   check.equal(t.rows, 3)
   check.equal(t.names, { "objID", "OH_p50", "name" })
   local oh = t:column "oh_p50"
@@ -524,4 +544,5 @@ promise("Names ignore case.", function()
   check.raises(function() t:column "oh_p5" end, "oh_p5", true)
 end)
 
+scratch.remove()
 check.finish()

@@ -1,19 +1,14 @@
--- Surveys from tables: columns, units, what falls out and why, the split that never moves. The tables are
--- written here, so that every number is known.
+-- gal.data, surveys from tables: columns, units, which rows fall out and why, the split that never moves. The
+-- tables are written here, so that every number is known.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local data = require "gal.data"
 
-local made = {}
+local scratch = dofile "lua/lib/scratch.lua"
+local made = 0
 local function write(text, extension)
-  local path = os.tmpname()
-  os.remove(path)
-  path = path .. (extension or ".csv")
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-  made[#made + 1] = path
-  return path
+  made = made + 1
+  return scratch.write(scratch.path("table" .. made .. (extension or ".csv")), text)
 end
 
 local MAGS = "modelMag_u,modelMag_g,modelMag_r,modelMag_i,modelMag_z"
@@ -24,7 +19,8 @@ local GOOD = "10.1,0.2,8.9,1.3,0.5,19,18,17.5,17.2,17,0.4,0.3,0.2,0.15,0.1"
 local function row(id, values) return id .. "," .. (values or GOOD) .. "\n" end
 
 check.case("the five properties and dereddened magnitudes come out, ids to the last digit", function()
-  local s = data.open(write(HEADER .. row "1237648702973411443" .. row("1237648702973411444", "9,-1,8.5,1.1,0,20,19,18,17,16,0,0,0,0,0")))
+  local s = data.open(write(HEADER .. row "1237648702973411443"
+    .. row("1237648702973411444", "9,-1,8.5,1.1,0,20,19,18,17,16,0,0,0,0,0")))
   check.near(s.theta, { { 10.1, 0.2, 8.9, 1.3, 0.5 }, { 9, -1, 8.5, 1.1, 0 } }, 1e-6)
   check.near(s.context, { { 18.6, 17.7, 17.3, 17.05, 16.9 }, { 20, 19, 18, 17, 16 } }, 2e-6)
   check.equal(s.ids, { "1237648702973411443", "1237648702973411444" })
@@ -32,35 +28,41 @@ check.case("the five properties and dereddened magnitudes come out, ids to the l
   check.equal(s.rows, { 1, 2 })
 end)
 
-check.case("dereddened = false leaves magnitudes as they are, and so does a table without extinction", function()
+check.case("dereddened = false leaves magnitudes as they are, as does a table without extinction", function()
   local s = data.open(write(HEADER .. row "1"), { dereddened = false })
   check.near(s.context, { { 19, 18, 17.5, 17.2, 17 } }, 1e-6)
   check.that(s:describe():find "not corrected for Galactic extinction", "the description says so")
-  local bare = data.open(write("objID,oh_p50,modelMag_r\n1,8.9,17.5\n"), { theta = { "oh_p50" }, context = { "modelMag_r" } })
+  local bare = data.open(write("objID,oh_p50,modelMag_r\n1,8.9,17.5\n"),
+    { theta = { "oh_p50" }, context = { "modelMag_r" } })
   check.near(bare.context, { { 17.5 } }, 1e-6)
   check.that(bare:describe():find "no extinction column", "the description says so")
 end)
 
-check.case("rows fall out for -9999, an empty cell, NaN and infinity, each counted once under its first reason", function()
-  local text = HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "-9999"))) .. row("3", (GOOD:gsub("8.9", ""))) .. row("4", (GOOD:gsub("8.9,1.3", "nan,-9999")))
-    .. row("5", (GOOD:gsub("1.3", "-9999"))) .. row("6", (GOOD:gsub("17.5", "inf"))) .. row("7", (GOOD:gsub("0.15", "-9999")))
+check.case("rows fall out for -9999, an empty cell, NaN and infinity, each counted once", function()
+  local text = HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "-9999"))) .. row("3", (GOOD:gsub("8.9", "")))
+    .. row("4", (GOOD:gsub("8.9,1.3", "nan,-9999")))
+    .. row("5", (GOOD:gsub("1.3", "-9999"))) .. row("6", (GOOD:gsub("17.5", "inf")))
+      .. row("7", (GOOD:gsub("0.15", "-9999")))
   local s = data.open(write(text))
   check.equal(s.ids, { "1" })
   check.equal(s.dropped, {
-    { reason = "without oh_p50", count = 3 }, { reason = "without d4000_n", count = 1 }, { reason = "without modelMag_r", count = 1 },
+    { reason = "without oh_p50", count = 3 }, { reason = "without d4000_n", count = 1 },
+    { reason = "without modelMag_r", count = 1 },
     { reason = "without extinction_i", count = 1 },
   })
-  check.equal(s:losses(), "6 of 7 rows dropped: 3 without oh_p50, 1 without d4000_n, 1 without modelMag_r, 1 without extinction_i"
+  check.equal(s:losses(),
+    "6 of 7 rows dropped: 3 without oh_p50, 1 without d4000_n, 1 without modelMag_r, 1 without extinction_i"
     .. " (a row counts once, under the first that holds)")
 end)
 
-check.case("a value far from all others that stands several times is told of, and nothing else is", function()
-  -- 400 galaxies; every so-manieth has r = mark, a_v is 0 in half of them, and one galaxy's is odd.
+check.case("a value far from all others that occurs several times is reported, and no other", function()
+  -- 400 galaxies; a share of them has r = mark, a_v is 0 in half of them, and one galaxy's is odd.
   local function suspects(mark, share, options)
     local lines = {}
     for k = 1, 400 do
       local r = k * share % 1 < share and k > 1 and mark or ("%.3f"):format(17.5 + math.sin(k))
-      lines[k] = row(("%d"):format(k), (GOOD:gsub("17.5", r):gsub("0.5,19", k % 2 == 0 and "0,19.2" or (k == 9 and "40,19.3" or "0.4,19.4"))))
+      lines[k] = row(("%d"):format(k), (
+        GOOD:gsub("17.5", r):gsub("0.5,19", k % 2 == 0 and "0,19.2" or (k == 9 and "40,19.3" or "0.4,19.4"))))
     end
     return data.open(write(HEADER .. table.concat(lines)), options)
   end
@@ -69,7 +71,8 @@ check.case("a value far from all others that stands several times is told of, an
       for _, options in ipairs { {}, { missing = "mask" } } do
         local s = suspects(mark, share, options)
         check.equal(#s.suspects, 1, mark .. " in " .. share)
-        check.that(s:describe():find("suspicious: modelMag_r is " .. mark:gsub("%-", "%%-") .. " in %d+ galaxies, half of the others are within 1[67]"), s:describe())
+        check.that(s:describe():find("suspicious: modelMag_r is " .. mark:gsub("%-", "%%-")
+          .. " in %d+ galaxies, half of the others are within 1[67]"), s:describe())
       end
     end
   end
@@ -87,20 +90,23 @@ check.case("zero is a value", function()
 end)
 
 check.case("A_V is 1.086 tauv_cont where the table has no a_v, and stays missing where that is", function()
-  local s = data.open(write("objID,tauv_cont,modelMag_r\n1,0.5,17\n2,-9999,17\n"), { theta = { "a_v" }, context = { "modelMag_r" } })
+  local s = data.open(write("objID,tauv_cont,modelMag_r\n1,0.5,17\n2,-9999,17\n"),
+    { theta = { "a_v" }, context = { "modelMag_r" } })
   check.near(s.theta, { { 0.543 } }, 1e-6)
   check.equal(s.dropped, { { reason = "without a_v", count = 1 } })
 end)
 
 check.case("any columns serve as theta and context, whatever the case of their names", function()
-  local s = data.open(write("name,Z,H_Alpha\nECO1,0.02,300\nECO2,0.03,-12.5\n"), { theta = { "h_alpha" }, context = { "z" } })
+  local s = data.open(write("name,Z,H_Alpha\nECO1,0.02,300\nECO2,0.03,-12.5\n"),
+    { theta = { "h_alpha" }, context = { "z" } })
   check.near(s.theta, { { 300 }, { -12.5 } }, 1e-5)
   check.near(s.context, { { 0.02 }, { 0.03 } }, 1e-8)
   check.equal(s.ids, { "ECO1", "ECO2" })
 end)
 
-check.case("missing = mask fills a context value with the column's mean and says where, and keeps dropping rows without theta", function()
-  local path = write("objID,oh_p50,modelMag_r,modelMag_i,extinction_r\n1,8.9,18.2,17,0.2\n2,8.8,-9999,17,0.2\n3,-9999,17,17,0\n4,8.7,16.5,17,0.5\n")
+check.case("missing = mask fills context with its column's mean, and drops rows without theta", function()
+  local path = write("objID,oh_p50,modelMag_r,modelMag_i,extinction_r\n"
+    .. "1,8.9,18.2,17,0.2\n2,8.8,-9999,17,0.2\n3,-9999,17,17,0\n4,8.7,16.5,17,0.5\n")
   local options = { theta = { "oh_p50" }, context = { "modelMag_r", "modelMag_i" }, missing = "mask" }
   local s = data.open(path, options)
   check.equal(s.names.context, { "modelMag_r", "modelMag_i", "modelMag_r_missing" })
@@ -116,29 +122,37 @@ check.case("missing = mask fills a context value with the column's mean and says
 end)
 
 -- The paper's sample: each row breaks one cut only.
-local PAPER = "objID,bptclass,petroMag_r,lgm_tot_p50,sfr_tot_p50,oh_p50,d4000_n,a_v," .. MAGS .. "," .. DUST .. "\n"
+local PAPER = "objID,bptclass,petroMag_r,lgm_tot_p50,sfr_tot_p50,oh_p50,d4000_n,a_v," .. MAGS .. ","
+  .. DUST .. "\n"
 local function galaxy(id, changes)
-  local v = { bptclass = 1, petro = 17.7, lgm = 10, sfr = 0, oh = 8.9, dn = 1.3, av = 0.5, u = 19, g = 18, r = 17.5, i = 17.2, z = 17 }
+  local v = { bptclass = 1, petro = 17.7, lgm = 10, sfr = 0, oh = 8.9, dn = 1.3, av = 0.5, u = 19, g = 18,
+    r = 17.5, i = 17.2, z = 17 }
   for key, value in pairs(changes or {}) do v[key] = value end
-  return table.concat({ id, v.bptclass, v.petro, v.lgm, v.sfr, v.oh, v.dn, v.av, v.u, v.g, v.r, v.i, v.z, 0.4, 0.3, 0.2, 0.15, 0.1 }, ",") .. "\n"
+  return table.concat({ id, v.bptclass, v.petro, v.lgm, v.sfr, v.oh, v.dn, v.av, v.u, v.g, v.r, v.i, v.z, 0.4,
+    0.3, 0.2, 0.15, 0.1 }, ",") .. "\n"
 end
 
-check.case("sample = paper keeps star-forming galaxies with 16 < r, dereddened petrosian r < 17.78 and physical values, and counts the rest", function()
-  local text = PAPER .. galaxy(1) .. galaxy(2, { petro = 17.97 }) .. galaxy(3, { av = 0 }) .. galaxy(4, { bptclass = 4 }) .. galaxy(5, { bptclass = -9999 })
-    .. galaxy(6, { r = 16 }) .. galaxy(7, { petro = 17.99 }) .. galaxy(8, { petro = -9999 }) .. galaxy(9, { lgm = -1 }) .. galaxy(10, { sfr = -99 })
-    .. galaxy(11, { oh = -9999 }) .. galaxy(12, { dn = 0.79 }) .. galaxy(13, { av = -0.1 }) .. galaxy(14, { u = 25.5 }) .. galaxy(15, { r = -9999 })
+check.case("sample = paper keeps the paper's galaxies, and counts the others by reason", function()
+  local text = PAPER .. galaxy(1) .. galaxy(2, { petro = 17.97 }) .. galaxy(3, { av = 0 })
+    .. galaxy(4, { bptclass = 4 }) .. galaxy(5, { bptclass = -9999 })
+    .. galaxy(6, { r = 16 }) .. galaxy(7, { petro = 17.99 }) .. galaxy(8, { petro = -9999 })
+      .. galaxy(9, { lgm = -1 }) .. galaxy(10, { sfr = -99 })
+    .. galaxy(11, { oh = -9999 }) .. galaxy(12, { dn = 0.79 }) .. galaxy(13, { av = -0.1 })
+      .. galaxy(14, { u = 25.5 }) .. galaxy(15, { r = -9999 })
   local s = data.open(write(text), { sample = "paper" })
   check.equal(s.ids, { "1", "2", "3" })
   local reasons = {}
   for _, entry in ipairs(s.dropped) do reasons[entry.reason] = entry.count end
   check.equal(reasons, {
-    ["with bptclass other than 1"] = 2, ["not fainter than modelMag_r = 16"] = 2, ["not brighter than petroMag_r - extinction_r = 17.78"] = 2,
-    ["with lgm_tot_p50 not above 0"] = 1, ["with sfr_tot_p50 not above -10"] = 1, ["with oh_p50 not above 0"] = 1, ["with d4000_n outside 0.8 to 3"] = 1,
+    ["with bptclass other than 1"] = 2, ["not fainter than modelMag_r = 16"] = 2,
+    ["not brighter than petroMag_r - extinction_r = 17.78"] = 2,
+    ["with lgm_tot_p50 not above 0"] = 1, ["with sfr_tot_p50 not above -10"] = 1,
+    ["with oh_p50 not above 0"] = 1, ["with d4000_n outside 0.8 to 3"] = 1,
     ["with a_v below 0"] = 1, ["with modelMag_u outside 10 to 25"] = 1,
   })
 end)
 
-check.case("the split is 80/10/10, disjoint, and hangs on the id alone", function()
+check.case("the split is 80/10/10, disjoint, and depends on the id alone", function()
   local lines, reversed = {}, {}
   for k = 1, 5000 do lines[k] = ("12376487029%08d,%g,%g\n"):format(k * 7, 8 + k % 100 / 100, 17 + k % 7) end
   for k = 1, 2500 do reversed[k] = lines[5001 - 2 * k] end
@@ -162,7 +176,8 @@ check.case("the split is 80/10/10, disjoint, and hangs on the id alone", functio
 end)
 
 check.case("the split is what it was when the first flows were trained", function()
-  check.equal({ data.part "1", data.part "5", data.part "8", data.part "1237648702973411443" }, { "train", "test", "valid", "train" })
+  check.equal({ data.part "1", data.part "5", data.part "8", data.part "1237648702973411443" },
+    { "train", "test", "valid", "train" })
 end)
 
 check.case("folds take every n-th galaxy in the file's order", function()
@@ -174,21 +189,19 @@ check.case("folds take every n-th galaxy in the file's order", function()
 end)
 
 check.case("a survey may be a folder with catalog.csv", function()
-  local folder = os.tmpname()
-  os.remove(folder)
-  assert(os.execute(("mkdir %s"):format(folder)) == 0)
-  check.raises(function() data.open(folder) end, "no catalogue in the folder .*: expected catalog.fits or catalog.csv", true)
-  local file = assert(io.open(folder .. "/catalog.csv", "w"))
-  file:write(HEADER .. row "1")
-  file:close()
+  local folder = scratch.path "folder"
+  scratch.run "mkdir folder"
+  check.raises(function() data.open(folder) end,
+    "no catalogue in the folder .*: expected catalog.fits or catalog.csv", true)
+  scratch.write(folder .. "/catalog.csv", HEADER .. row "1")
   check.equal(data.open(folder .. "/").ids, { "1" })
-  os.remove(folder .. "/catalog.csv")
-  os.remove(folder)
 end)
 
 check.case("an id that names two rows is refused, unless all but one of them fell out", function()
-  local path = write(HEADER .. row "7" .. row "5" .. row "8" .. row "5" .. row "7" .. row("8", (GOOD:gsub("8.9", "-9999"))))
-  check.raises(function() data.open(path) end, ": objID 5 is in row 2 and in row 4 %(2 rows repeat an id%); expected each galaxy once", true)
+  local path = write(HEADER .. row "7" .. row "5" .. row "8" .. row "5" .. row "7"
+    .. row("8", (GOOD:gsub("8.9", "-9999"))))
+  check.raises(function() data.open(path) end,
+    ": objID 5 is in row 2 and in row 4 %(2 rows repeat an id%); expected each galaxy once", true)
   check.equal(data.open(write(HEADER .. row "8" .. row("8", (GOOD:gsub("8.9", "-9999"))))).ids, { "8" })
 end)
 
@@ -199,7 +212,8 @@ check.case("equal ids are equal galaxies, but not in mock surveys of different s
     require("gal.mock").galaxies{ n = 20 + #paths, seed = seed }:save(paths[#paths])
   end
   local function same(a, b) return data.same_ids(paths[a], paths[b]) end
-  check.equal({ same(2, 3), same(3, 2), same(3, 4), same(1, 2), same(2, 1), data.same_ids("gone.fits", paths[2]) }, { false, false, true, true, true, true })
+  check.equal({ same(2, 3), same(3, 2), same(3, 4), same(1, 2), same(2, 1),
+    data.same_ids("gone.fits", paths[2]) }, { false, false, true, true, true, true })
 end)
 
 -- ---- the parts of data.open ----
@@ -228,7 +242,8 @@ end)
 check.case("each galaxy gets its own image, and damaged ones are listed by their ids", function()
   local sets = require "gal.images"
   local pixels = gal.arange(0, 3):reshape{ 4, 1, 1, 1 }
-  local found = { images = sets.of(pixels), row = { x = 3, y = 1, z = 4 }, problem = { w = "w.jpg is empty" } }
+  local found = { images = sets.of(pixels), row = { x = 3, y = 1, z = 4 },
+    problem = { w = "w.jpg is empty" } }
   local s = { ids = { "y", "z" } }
   open.attach_images(s, { "x", "w", "y", "z" }, found, { crop = 2 })
   check.equal(s.images:narrow(1, 1, 2), { { { { 0 } } }, { { { 3 } } } })
@@ -237,16 +252,21 @@ check.case("each galaxy gets its own image, and damaged ones are listed by their
 end)
 
 check.case("what is wrong with a survey is said in one sentence", function()
-  check.raises(function() data.open "nowhere/at/all" end, "no survey at nowhere/at/all: expected a table", true)
+  check.raises(function() data.open "nowhere/at/all" end,
+    "no survey at nowhere/at/all: expected a table", true)
   check.raises(function() data.open(write(HEADER)) end, "the table has no rows", true)
   check.raises(function() data.open(write(HEADER .. row "1"), { theta = { "oh_p5" } }) end, "oh_p5.*oh_p50")
-  check.raises(function() data.open(write(HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "metal"))))) end, "oh_p50.*metal.*line 3")
-  check.raises(function() data.open(write(HEADER .. row("1", (GOOD:gsub("8.9", "-9999"))))) end, "no galaxy is left: 1 of 1 rows dropped: 1 without oh_p50", true)
-  check.raises(function() data.open(write(HEADER .. row "1"), { sample = "papre" }) end, 'sample is "papre", expected "none" or "paper"', true)
-  check.raises(function() data.open(write(HEADER .. row "1"), { missing = "fill" }) end, 'missing is "fill", expected "drop" or "mask"', true)
+  check.raises(function() data.open(write(HEADER .. row "1" .. row("2", (GOOD:gsub("8.9", "metal"))))) end,
+    "oh_p50.*metal.*line 3")
+  check.raises(function() data.open(write(HEADER .. row("1", (GOOD:gsub("8.9", "-9999"))))) end,
+    "no galaxy is left: 1 of 1 rows dropped: 1 without oh_p50", true)
+  check.raises(function() data.open(write(HEADER .. row "1"), { sample = "papre" }) end,
+    'sample is "papre", expected "none" or "paper"', true)
+  check.raises(function() data.open(write(HEADER .. row "1"), { missing = "fill" }) end,
+    'missing is "fill", expected "drop" or "mask"', true)
   check.raises(function() data.open(write(HEADER .. row "1"), { sample = "paper" }) end, "bptclass")
   check.raises(function() data.open(write(HEADER .. row "1")):split "tset" end, 'the part is "tset"', true)
 end)
 
-for _, path in ipairs(made) do os.remove(path) end
+scratch.remove()
 check.finish()

@@ -7,37 +7,17 @@ local ffi = require "ffi"
 local gal = require "gal"
 local host = require "gal.host"
 local json = require "gal.base.json"
+local scratch = dofile "lua/lib/scratch.lua"
+local path = scratch.path
 
-local scratch = os.tmpname()
-os.remove(scratch)
-assert(os.execute("mkdir -p " .. scratch) == 0)
-
-local function path(name) return scratch .. "/" .. name end
-
-local function write(name, text)
-  local file = assert(io.open(path(name), "w"))
-  file:write(text)
-  file:close()
-  return path(name)
-end
-
-local function read(name)
-  local file = assert(io.open(path(name), "r"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
+local function write(name, text) return scratch.write(path(name), text) end
+local function read(name) return scratch.read(path(name)) end
 
 -- Runs an experiment in the scratch folder: exit code, standard output and error together.
 local function run(experiment, ...)
-  local words = {}
-  for i, word in ipairs{ ... } do words[i] = ("'%s'"):format(word) end
-  local command = ("cd %s && '%s' '%s/experiments/%s.lua' %s 2>&1; echo \"exit $?\""):format(scratch, host.executable, host.root, experiment, table.concat(words, " "))
-  local pipe = assert(io.popen(command))
-  local text = pipe:read "*a"
-  pipe:close()
-  local code = tonumber(text:match "exit (%d+)\n$")
-  return code, (text:gsub("exit %d+\n$", ""))
+  local words = { scratch.experiment(experiment) }
+  for _, word in ipairs{ ... } do words[#words + 1] = ("'%s'"):format(word) end
+  return scratch.run(table.concat(words, " "))
 end
 
 local function succeeds(...)
@@ -59,7 +39,9 @@ end
 analytic.table(400, 3):save(path "catalog.csv")
 local HEADER = "objID,oh_p50,modelMag_r,modelMag_i\n"
 local broken = {}
-for k = 1, 60 do broken[k] = ("%d,%g,%g,%g\n"):format(k, 8.5 + k % 7 / 10, 17 + k % 5 / 10, 16.5 + k % 4 / 10) end
+for k = 1, 60 do
+  broken[k] = ("%d,%g,%g,%g\n"):format(k, 8.5 + k % 7 / 10, 17 + k % 5 / 10, 16.5 + k % 4 / 10)
+end
 write("gaps.csv", HEADER .. table.concat(broken) .. "61,-9999,17,16\n62,8.8,,16\n63,-9999,-9999,16\n")
 local SMALL = { "--hidden", "8", "--epochs", "2" }
 
@@ -70,32 +52,42 @@ local function small(...)
 end
 
 check.case("train_photometry says what it read, dropped and kept, and leaves a run", function()
-  local text = succeeds("train_photometry", small("--survey", "gaps.csv", "--theta", "oh_p50", "--context", "modelMag_r,modelMag_i", "--out", "gaps"))
+  local text = succeeds("train_photometry",
+    small("--survey", "gaps.csv", "--theta", "oh_p50", "--context", "modelMag_r,modelMag_i", "--out", "gaps"))
   check.that(text:find("gaps.csv: 63 rows", 1, true), text)
-  check.that(text:find("3 of 63 rows dropped: 2 without oh_p50, 1 without modelMag_r (a row counts once", 1, true), text)
+  check.that(text:find("3 of 63 rows dropped: 2 without oh_p50, 1 without modelMag_r (a row counts once",
+    1, true), text)
   check.that(text:find("60 galaxies kept: ", 1, true) and text:find("the run is in gaps", 1, true), text)
-  for _, name in ipairs{ "config.json", "history.csv", "checkpoint.safetensors", "flow.safetensors", "split.csv" } do read("gaps/" .. name) end
+  for _, name in ipairs{ "config.json", "history.csv", "checkpoint.safetensors", "flow.safetensors",
+    "split.csv" } do
+    read("gaps/" .. name)
+  end
   check.equal(json.decode(read "gaps/config.json").theta, { "oh_p50" })
 end)
 
 check.case("a folder is a survey, and gaps in the context may be masked", function()
-  assert(os.execute(("mkdir -p %s && cp %s %s"):format(path "folder", path "gaps.csv", path "folder/catalog.csv")) == 0)
-  local text = succeeds("train_photometry", small("--survey", "folder", "--theta", "oh_p50", "--context", "modelMag_r,modelMag_i", "--missing", "mask", "--out", "masked"))
+  check.equal((scratch.run "mkdir folder && cp gaps.csv folder/catalog.csv"), 0)
+  local text = succeeds("train_photometry", small("--survey", "folder", "--theta", "oh_p50",
+    "--context", "modelMag_r,modelMag_i", "--missing", "mask", "--out", "masked"))
   check.that(text:find("2 of 63 rows dropped: 2 without oh_p50", 1, true), text)
   check.that(text:find("modelMag_r, modelMag_i, modelMag_r_missing", 1, true), text)
   succeeds("evaluate", "masked", "--n", "39", "--steps", "4")
 end)
 
-check.case("evaluate scores only galaxies of the test part, on the screen, in JSON and galaxy by galaxy", function()
+check.case("evaluate scores the galaxies of the test part only, on the screen, in JSON and in CSV", function()
   succeeds("train_photometry", small("--survey", "catalog.csv", "--out", "run"))
   local text = succeeds("evaluate", "run", "--n", "39", "--steps", "5")
-  for _, sentence in ipairs{ "Delta log p", "D_KL - Delta log p", "systematic", "Wasserstein-1", "lgm_tot_p50" } do
+  for _, sentence in ipairs{
+    "Delta log p", "D_KL - Delta log p", "systematic", "Wasserstein-1", "lgm_tot_p50",
+  } do
     check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
   end
   local results = json.decode(read "run/evaluation.json")
-  check.that(results.delta_log_p.low < results.delta_log_p.mean and results.delta_log_p.mean < results.delta_log_p.high, "the interval holds the mean")
+  check.that(results.delta_log_p.low < results.delta_log_p.mean
+    and results.delta_log_p.mean < results.delta_log_p.high, "the interval holds the mean")
   check.near(results.excess.mean, results.d_kl.mean - results.delta_log_p.mean, 1e-9)
-  check.that(results.wasserstein.a_v.pooled > 0 and results.coverage.a_v[1] >= 0, "each property has its distances and coverage")
+  check.that(results.wasserstein.a_v.pooled > 0 and results.coverage.a_v[1] >= 0,
+    "each property has its distances and coverage")
   local parts = require("gal.data").read_split(path "run/split.csv")
   local galaxies = gal.table(path "run/galaxies.csv")
   local ids = galaxies:ids "id"
@@ -110,60 +102,73 @@ check.case("evaluate takes other surveys, and refuses magnitudes of the other ki
   analytic.table(150, 8):save(path "other.csv")
   succeeds("evaluate", "run", "--survey", "other.csv", "--n", "39", "--steps", "4", "--out", "elsewhere")
   read "elsewhere/evaluation.json"
-  refuses(1, "dereddened is false, but the flow was trained on dereddened magnitudes", "evaluate", "run", "--no-dereddened")
+  refuses(1, "dereddened is false, but the flow was trained on dereddened magnitudes", "evaluate", "run",
+    "--no-dereddened")
   refuses(1, "^other.csv: is a file, expected a folder", "evaluate", "run", "--out", "other.csv")
-  if os.execute "test -w /sys" ~= 0 then refuses(1, "^/sys: nothing can be written into this folder", "evaluate", "run", "--out", "/sys") end
+  if os.execute "test -w /sys" ~= 0 then
+    refuses(1, "^/sys: nothing can be written into this folder", "evaluate", "run", "--out", "/sys")
+  end
   refuses(1, "nowhere", "evaluate", "nowhere")
 end)
 
 check.case("a run goes on where it stopped, and is not overwritten", function()
   refuses(1, "'run', which exists", "train_photometry", small("--survey", "catalog.csv", "--out", "run"))
-  succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8", "--epochs", "3", "--resume")
+  succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
+    "--epochs", "3", "--resume")
   local _, lines = read("run/history.csv"):gsub("\n", "")
   check.equal(lines, 4)
-  refuses(1, "lr was", "train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8", "--epochs", "4", "--resume", "--lr", "0.1")
+  refuses(1, "lr was", "train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
+    "--epochs", "4", "--resume", "--lr", "0.1")
 end)
 
-check.case("what is wrong with a survey is said in one sentence", function()
+check.case("an error in a survey is one sentence", function()
   refuses(1, "no survey at missing.csv: expected a table", "train_photometry", "--survey", "missing.csv")
-  refuses(1, "oh_p5.*did you mean.*oh_p50", "train_photometry", "--survey", "gaps.csv", "--theta", "oh_p5", "--context", "modelMag_r")
+  refuses(1, "oh_p5.*did you mean.*oh_p50", "train_photometry", "--survey", "gaps.csv", "--theta", "oh_p5",
+    "--context", "modelMag_r")
   write("text.csv", HEADER .. "1,8.9,17,16\n2,8.8,bright,16\n")
-  refuses(1, "modelMag_r.*bright.*line 3", "train_photometry", "--survey", "text.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+  refuses(1, "modelMag_r.*bright.*line 3", "train_photometry", "--survey", "text.csv", "--theta", "oh_p50",
+    "--context", "modelMag_r")
   write("empty.csv", HEADER)
-  refuses(1, "empty.csv: the table has no rows", "train_photometry", "--survey", "empty.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+  refuses(1, "empty.csv: the table has no rows", "train_photometry", "--survey", "empty.csv",
+    "--theta", "oh_p50", "--context", "modelMag_r")
   write("void.csv", "")
   refuses(1, "void.csv", "train_photometry", "--survey", "void.csv")
   write("nothing.csv", HEADER .. "1,-9999,17,16\n2,8.8,nan,16\n")
-  refuses(1, "no galaxy is left: 2 of 2 rows dropped: 1 without oh_p50, 1 without modelMag_r", "train_photometry", "--survey", "nothing.csv", "--theta", "oh_p50",
-    "--context", "modelMag_r")
+  refuses(1, "no galaxy is left: 2 of 2 rows dropped: 1 without oh_p50, 1 without modelMag_r",
+    "train_photometry", "--survey", "nothing.csv", "--theta", "oh_p50", "--context", "modelMag_r")
   write("few.csv", HEADER .. "1,8.9,17,16\n2,8.8,17.5,16\n")
-  refuses(1, "part is empty: the survey has 2 galaxies", "train_photometry", "--survey", "few.csv", "--theta", "oh_p50", "--context", "modelMag_r")
+  refuses(1, "part is empty: the survey has 2 galaxies", "train_photometry", "--survey", "few.csv",
+    "--theta", "oh_p50", "--context", "modelMag_r")
 end)
 
-check.case("an option's value that can't be is refused by the option's name, before anything is read", function()
+check.case("an impossible value is refused by its option's name, before anything is read", function()
   for _, wrong in ipairs{
-    { "evaluate", "n", "38", "a whole number of at least 39" }, { "evaluate", "galaxies", "0", "a whole number of at least 1" }, { "evaluate", "tolerance", "0", "a number above 0" },
-    { "evaluate", "steps", "0", "a whole number of at least 1, or auto" }, { "train_image", "channels", "4,0", "whole numbers with commas between them, each of at least 1" },
-    { "train_image", "crop", "-1", "a whole number of at least 0" }, { "train_photometry", "hidden", "0", "whole numbers with commas between them, each of at least 1" },
-    { "train_photometry", "epochs", "2.5", "a whole number of at least 1" }, { "quickstart", "galaxies", "15", "a whole number of at least 16" }, { "make_survey", "n", "0", "a whole number of at least 1" },
+    { "evaluate", "n", "38", "a whole number of at least 39" }, { "evaluate", "galaxies", "0",
+    "a whole number of at least 1" }, { "evaluate", "tolerance", "0", "a number above 0" },
+    { "evaluate", "steps", "0", "a whole number of at least 1, or auto" }, { "train_image", "channels", "4,0",
+    "whole numbers with commas between them, each of at least 1" },
+    { "train_image", "crop", "-1", "a whole number of at least 0" }, { "train_photometry", "hidden", "0",
+    "whole numbers with commas between them, each of at least 1" },
+    { "train_photometry", "epochs", "2.5", "a whole number of at least 1" }, { "quickstart", "galaxies", "15",
+    "a whole number of at least 16" }, { "make_survey", "n", "0", "a whole number of at least 1" },
   } do
-    refuses(2, ("^%s.lua: %%-%%-%s is '%s', expected %s$"):format(wrong[1], wrong[2], wrong[3]:gsub("%-", "%%-"), wrong[4]), wrong[1], "--" .. wrong[2], wrong[3])
+    refuses(2, ("^%s.lua: %%-%%-%s is '%s', expected %s$"):format(wrong[1], wrong[2],
+      wrong[3]:gsub("%-", "%%-"), wrong[4]), wrong[1], "--" .. wrong[2], wrong[3])
   end
-  refuses(1, "^images of 2 x 2 pixels are too small for the 4 blocks of %-%-channels.*expected at least 16 x 16: see %-%-crop", "train_image", "--survey", "nowhere", "--crop", "4", "--bin", "2")
+  refuses(1, "^images of 2 x 2 pixels are too small for the 4 blocks of %-%-channels.*"
+    .. "expected at least 16 x 16: see %-%-crop",
+    "train_image", "--survey", "nowhere", "--crop", "4", "--bin", "2")
 end)
 
-check.case("a copy of an experiment, whose user may have written the line, keeps line and traceback", function()
-  local file = assert(io.open(host.root .. "/experiments/evaluate.lua"))
-  write("mine.lua", file:read "*a")
-  file:close()
-  local pipe = io.popen(("cd %s && '%s' mine.lua nowhere 2>&1"):format(scratch, host.executable))
-  local text = pipe:read "*a"
-  pipe:close()
+check.case("an error in a user's copy of an experiment keeps its line and traceback", function()
+  write("mine.lua", scratch.read(host.root .. "/experiments/evaluate.lua"))
+  local _, text = scratch.run(scratch.galrun .. " mine.lua nowhere")
   check.that(text:find "^mine.lua:%d+: nowhere/flow.safetensors" and text:find "traceback", text)
 end)
 
 check.case("a mistyped option is refused with its near miss", function()
-  refuses(2, "no option '%-%-surveys'; did you mean %-%-survey?", "train_photometry", "--surveys", "catalog.csv")
+  refuses(2, "no option '%-%-surveys'; did you mean %-%-survey?", "train_photometry",
+    "--surveys", "catalog.csv")
   refuses(2, "%-%-epochs is 'many', expected a", "train_photometry", "--epochs", "many")
   refuses(2, "%-%-sample is 'papre', expected one of none, paper", "train_photometry", "--sample", "papre")
 end)
@@ -176,59 +181,70 @@ gal.save(path "x.npy", x)
 gal.save(path "x_test.npy", x:narrow(1, 1, 7))
 gal.save(path "theta_test.npy", theta:narrow(1, 1, 7))
 
+-- What fit_posterior says about these arrays.
+local function fit(...)
+  return succeeds("fit_posterior",
+    small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", ...))
+end
+
 check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
-  local text = succeeds("fit_posterior", small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--theta-test", "theta_test.npy", "--n", "11",
-    "--out", "fit", "--sigma", "0.02", "--steps", "5"))
+  local text = fit("--theta-test", "theta_test.npy", "--n", "11", "--out", "fit", "--sigma", "0.02",
+    "--steps", "5")
   check.that(text:find("samples.npy: 11 draws for each of 7 rows", 1, true), text)
   check.equal(gal.load(path "fit/samples.npy").shape, { 7, 11, 2 })
   check.equal(gal.load(path "fit/log_prob.npy").shape, { 7 })
-  succeeds("fit_posterior", small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "3", "--out", "fit2", "--steps", "5"))
-  check.equal(os.execute(("test ! -e %s"):format(path "fit2/log_prob.npy")), 0)
+  fit("--n", "3", "--out", "fit2", "--steps", "5")
+  check.equal((scratch.run "test ! -e fit2/log_prob.npy"), 0)
 end)
 
 check.case("fit_posterior refuses arrays that don't fit, with the file named", function()
-  local function fit(code, pattern, changes)
+  local function wrong(code, pattern, changes)
     local files = { theta = "theta.npy", x = "x.npy", ["x-test"] = "x_test.npy" }
     for name, value in pairs(changes) do files[name] = value end
     local words = { "--out", "refused" }
     for name, value in pairs(files) do words[#words + 1], words[#words + 2] = "--" .. name, value end
     refuses(code, pattern, "fit_posterior", unpack(words))
   end
-  fit(1, "gone.npy", { theta = "gone.npy" })
-  fit(1, "theta.npy has 300 rows and x_test.npy 7, expected as many", { x = "x_test.npy" })
+  wrong(1, "gone.npy", { theta = "gone.npy" })
+  wrong(1, "theta.npy has 300 rows and x_test.npy 7, expected as many", { x = "x_test.npy" })
   gal.save(path "wide.npy", gal.zeros{ 7, 3 })
-  fit(1, "wide.npy has 3 columns, expected 2 as the training observations have", { ["x-test"] = "wide.npy" })
-  fit(1, "wide.npy has 3 columns, expected 2 as the training parameters have", { ["theta-test"] = "wide.npy" })
+  wrong(1, "wide.npy has 3 columns, expected 2 as the training observations have",
+    { ["x-test"] = "wide.npy" })
+  wrong(1, "wide.npy has 3 columns, expected 2 as the training parameters have",
+    { ["theta-test"] = "wide.npy" })
   gal.save(path "cube.npy", gal.zeros{ 7, 3, 2 })
-  fit(1, "cube.npy is {7, 3, 2}, expected {rows, columns}", { x = "cube.npy" })
+  wrong(1, "cube.npy is {7, 3, 2}, expected {rows, columns}", { x = "cube.npy" })
   local spoilt = x:clone()
   spoilt:set(0 / 0, 5, 2)
   gal.save(path "spoilt.npy", spoilt)
-  fit(1, "spoilt.npy: row 5, column 2 is nan, expected a finite number", { x = "spoilt.npy" })
+  wrong(1, "spoilt.npy: row 5, column 2 is nan, expected a finite number", { x = "spoilt.npy" })
   gal.save(path "empty.npy", gal.zeros{ 0, 2 })
-  fit(1, "empty.npy is {0, 2}, expected", { x = "empty.npy" })
+  wrong(1, "empty.npy is {0, 2}, expected", { x = "empty.npy" })
   write("text.npy", "not an array")
-  fit(1, "text.npy", { x = "text.npy" })
-  refuses(2, "%-%-x%-test is missing", "fit_posterior", "--theta", "theta.npy", "--x", "x.npy", "--out", "refused")
+  wrong(1, "text.npy", { x = "text.npy" })
+  refuses(2, "%-%-x%-test is missing", "fit_posterior", "--theta", "theta.npy", "--x", "x.npy",
+    "--out", "refused")
 end)
 
-check.case("fit_posterior and evaluate take --steps auto, and refuse other words before they train", function()
-  local text = succeeds("fit_posterior", small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--theta-test", "theta_test.npy", "--n", "11",
-    "--out", "fit3", "--steps", "auto"))
+check.case("fit_posterior and evaluate take --steps auto, and refuse other words before training", function()
+  local text = fit("--theta-test", "theta_test.npy", "--n", "11", "--out", "fit3", "--steps", "auto")
   check.that(text:find("Dormand%-Prince 5, [%d.]+ evaluations a draw, all within 0.001"), text)
   text = succeeds("evaluate", "run", "--n", "39", "--out", "auto")
   check.equal(json.decode(read "auto/evaluation.json").tolerance, 1e-3)
-  refuses(2, "%-%-steps is 'fast', expected a whole number of at least 1, or auto", "fit_posterior", "--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--out", "refused",
-    "--steps", "fast")
+  refuses(2, "%-%-steps is 'fast', expected a whole number of at least 1, or auto", "fit_posterior",
+    "--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--out", "refused", "--steps", "fast")
 end)
 
 check.case("sample draws from a table that has the context only, and summarises its own draws", function()
   local catalogue = gal.table(path "catalog.csv")
   for _, name in ipairs(require("gal.data").theta) do catalogue:drop(name) end
   catalogue:save(path "magnitudes.csv")
-  local text = succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "50", "--out", "drawn", "--log-prob", "--seed", "4")
-  check.that(text:find("400 galaxies kept", 1, true) and text:find("50 draws of each of 400 galaxies; Dormand-Prince 5, ", 1, true), text)
-  local samples, log_prob, summary = gal.load(path "drawn/samples.npy"), gal.load(path "drawn/log_prob.npy"), gal.table(path "drawn/summary.csv")
+  local text = succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "50", "--out", "drawn",
+    "--log-prob", "--seed", "4")
+  check.that(text:find("400 galaxies kept", 1, true)
+    and text:find("50 draws of each of 400 galaxies; Dormand-Prince 5, ", 1, true), text)
+  local samples, log_prob, summary = gal.load(path "drawn/samples.npy"), gal.load(path "drawn/log_prob.npy"),
+    gal.table(path "drawn/summary.csv")
   check.equal({ samples.shape, log_prob.shape, summary.rows }, { { 400, 50, 5 }, { 400, 50 }, 400 })
   check.equal(summary:ids "id", gal.table(path "catalog.csv"):ids "objID")
   check.near(summary:column "a_v_mean", samples:mean(2):select(2, 5), 1e-4)
@@ -238,47 +254,46 @@ check.case("sample draws from a table that has the context only, and summarises 
   check.near(summary:column "lgm_tot_p50_p50", median, 1e-4)
   check.equal(summary:column("flagged"):sum():item(), 0)
   local flow = require("gal.flow").load(path "run/flow.safetensors")
-  local own = flow:log_prob(samples, require("gal.data").reopen(flow.notes, { survey = path "magnitudes.csv", theta = false }).context, { steps = "auto" })
+  local own = flow:log_prob(samples,
+    require("gal.data").reopen(flow.notes, { survey = path "magnitudes.csv", theta = false }).context,
+    { steps = "auto" })
   check.near(log_prob, own, 5e-3, "densities of the draws")
-  succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "7", "--out", "plain", "--steps", "4", "--format", "fits", "--precision", "bf16")
+  succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "7", "--out", "plain", "--steps", "4",
+    "--format", "fits", "--precision", "bf16")
   check.equal(gal.load(path "plain/samples.npy").shape, { 400, 7, 5 })
-  check.equal({ gal.table(path "plain/summary.fits").rows, gal.table(path "plain/summary.fits"):has "flagged" }, { 400, false })
+  check.equal({ gal.table(path "plain/summary.fits").rows,
+    gal.table(path "plain/summary.fits"):has "flagged" }, { 400, false })
 end)
 
-check.case("magnitudes that stand for none are told once, by column and count, and faint galaxies are not", function()
+check.case("magnitudes that stand for missing ones are reported once, and faint galaxies are not", function()
   local catalogue = gal.table(path "magnitudes.csv")
   local u, r = catalogue:column("modelMag_u"):totable(), catalogue:column("modelMag_r"):totable()
   u[3], u[9], r[4], r[5] = 99, 99, -999, 24
   catalogue:set("modelMag_u", gal.tensor(u)):set("modelMag_r", gal.tensor(r)):save(path "marks.csv")
-  local text = succeeds("sample", "run", "--survey", "marks.csv", "--n", "4", "--steps", "4", "--out", "marks")
-  check.that(text:find("galrun: modelMag_u of 2 of 400 galaxies is more than 20 deviations from what the flow was trained on (", 1, true), text)
+  local text = succeeds("sample", "run", "--survey", "marks.csv", "--n", "4", "--steps", "4",
+    "--out", "marks")
+  check.that(text:find(
+    "galrun: modelMag_u of 2 of 400 galaxies is more than 20 deviations from what the flow was trained on (",
+    1, true), text)
   check.that(text:find("galrun: modelMag_r of 1 of 400 galaxies is more than 20 deviations", 1, true), text)
   check.equal(select(2, text:gsub("galrun: ", "")), 2)
 end)
 
 check.case("sample leaves nothing half-written when it is stopped or goes wrong", function()
-  local function left(folder)
-    local pipe = io.popen(("ls -A %s 2>&1"):format(path(folder)))
-    local names = pipe:read "*a"
-    pipe:close()
-    return names
-  end
+  local function left(folder) return (select(2, scratch.run("ls -A " .. folder))) end
   refuses(2, "n is '0', expected a whole number", "sample", "run", "--n", "0", "--out", "empty")
-  refuses(1, "precision is bf16, too coarse for densities", "sample", "run", "--log-prob", "--precision", "bf16", "--out", "empty2")
+  refuses(1, "precision is bf16, too coarse for densities", "sample", "run", "--log-prob",
+    "--precision", "bf16", "--out", "empty2")
   check.equal({ ffi.C.gal_path_exists(path "empty"), ffi.C.gal_path_exists(path "empty2") }, { 0, 0 })
-  local command = ("cd %s && { '%s' '%s/experiments/sample.lua' run --steps 100000 --out stopped >said 2>&1 & p=$!; for i in $(seq 200); do ls -A stopped 2>/dev/null | grep -q tmp && break; sleep 0.05; done; "
-    .. "sleep 0.3; ls -A stopped; kill -%s $p; wait $p; echo exit $?; } 2>/dev/null")
-  local function ended(signal)
-    local pipe = io.popen(command:format(scratch, host.executable, host.root, signal))
-    local text = pipe:read "*a"
-    pipe:close()
-    return text
-  end
-  local text = ended "INT"
-  check.that(text:find "%.tmp\nexit 130\n$", text .. read "said")
+  -- Stopped when its temporary file is there: exit code, and what was in the folder just before.
+  local command = scratch.experiment "sample" .. " run --steps 100000 --out stopped >said 2>&1 & p=$!\n"
+    .. "for i in $(seq 200); do ls -A stopped 2>/dev/null | grep -q tmp && break; sleep 0.05; done\n"
+    .. "sleep 0.3; ls -A stopped; kill -%s $p; wait $p 2>/dev/null"
+  local code, text = scratch.run(command:format "INT")
+  check.that(code == 130 and text:find "%.tmp\n", text .. read "said")
   check.equal(left "stopped", "")
-  text = ended "KILL"
-  check.that(text:find "%.tmp\nexit 137\n$" and left "stopped":find "%.tmp", text .. read "said")
+  code, text = scratch.run(command:format "KILL")
+  check.that(code == 137 and text:find "%.tmp\n" and left "stopped":find "%.tmp", text .. read "said")
   succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "2", "--steps", "2", "--out", "stopped")
   check.equal(left "stopped", "samples.npy\nsummary.csv\n")
 end)
@@ -286,41 +301,53 @@ end)
 -- A mock survey of 150 galaxies with cutouts; the smallest image model on it, and photometry on the same.
 local IMAGE = { "--survey", "mock", "--crop", "16", "--channels", "4,4", "--draws", "2", "--out", "image" }
 
-check.case("train_image says how its images were prepared, and evaluate takes them so and no other way", function()
+check.case("train_image says how its images were prepared, and evaluate takes no others", function()
   require("gal.mock").make{ out = path "mock", n = 150, seed = 2, progress = false }
   local file = assert(io.open(path "mock/cutouts/17.jpg", "wb"))
   file:write "\255\216 cut short"
   file:close()
   local text = succeeds("train_image", small(unpack(IMAGE)))
-  for _, sentence in ipairs{ "1 of 150 rows dropped: 1 with a damaged cutout", "cutouts/17.jpg is truncated", "images:  16 x 16 pixels, the central 16 x 16", "the run is in image" } do
+  for _, sentence in ipairs{
+    "1 of 150 rows dropped: 1 with a damaged cutout", "cutouts/17.jpg is truncated",
+    "images:  16 x 16 pixels, the central 16 x 16", "the run is in image",
+  } do
     check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
   end
   local config = json.decode(read "image/config.json")
-  check.equal({ config.draws, config.augment, config.notes.images.crop, config.architecture.encoder.type }, { 2, true, 16, "sequential" })
+  check.equal({ config.draws, config.augment, config.notes.images.crop, config.architecture.encoder.type },
+    { 2, true, 16, "sequential" })
   text = succeeds("evaluate", "image", "--n", "39", "--steps", "4")
   check.that(text:find("Delta log p", 1, true), text)
   check.equal(json.decode(read "image/evaluation.json").images.crop, 16)
-  refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image", "--crop", "32")
+  refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image",
+    "--crop", "32")
   succeeds("sample", "image", "--n", "6", "--steps", "4", "--out", "image_draws")
   check.equal(gal.load(path "image_draws/samples.npy").shape, { 149, 6, 5 })
-  refuses(1, "crop is 129 pixels, expected 1 to 128", "train_image", "--survey", "mock", "--crop", "129", "--out", "none")
-  refuses(1, "has no cutouts", "train_image", "--survey", "folder", "--theta", "oh_p50", "--photometry", "modelMag_r", "--out", "none")
+  refuses(1, "crop is 129 pixels, expected 1 to 128", "train_image", "--survey", "mock", "--crop", "129",
+    "--out", "none")
+  refuses(1, "has no cutouts", "train_image", "--survey", "folder", "--theta", "oh_p50",
+    "--photometry", "modelMag_r", "--out", "none")
 end)
 
 check.case("images alone are enough to train on and to evaluate", function()
-  local text = succeeds("train_image", small("--survey", "mock", "--crop", "32", "--bin", "2", "--channels", "4,4", "--photometry", "none", "--theta", "oh_p50,a_v", "--no-augment", "--out", "alone"))
-  check.that(text:find("context: none", 1, true) and text:find("16 x 16 pixels, the central 32 x 32, means over 2 x 2", 1, true), text)
+  local text = succeeds("train_image", small("--survey", "mock", "--crop", "32", "--bin", "2",
+    "--channels", "4,4", "--photometry", "none", "--theta", "oh_p50,a_v", "--no-augment", "--out", "alone"))
+  check.that(text:find("context: none", 1, true)
+    and text:find("16 x 16 pixels, the central 32 x 32, means over 2 x 2", 1, true), text)
   succeeds("evaluate", "alone", "--n", "39", "--steps", "4")
   check.equal(#json.decode(read "alone/config.json").theta, 2)
 end)
 
-check.case("evaluate --against scores two runs on the same galaxies, whose differences are those of their own scores", function()
+check.case("evaluate --against gives the differences of two runs' own scores, galaxy by galaxy", function()
   succeeds("train_photometry", small("--survey", "mock", "--out", "magnitudes"))
-  local text = succeeds("evaluate", "image", "--against", "magnitudes", "--n", "39", "--steps", "4", "--part", "all", "--out", "both")
+  local text = succeeds("evaluate", "image", "--against", "magnitudes", "--n", "39", "--steps", "4",
+    "--part", "all", "--out", "both")
   check.that(text:find("run higher", 1, true) and text:find("of pooled draws, a_v", 1, true), text)
   local found, pairs_ = json.decode(read "both/against.json"), gal.table(path "both/against.csv")
-  local parts = { require("gal.data").read_split(path "image/split.csv"), require("gal.data").read_split(path "magnitudes/split.csv") }
-  local ids, first, second, sum, higher = pairs_:ids "id", pairs_:column("log_q"):totable(), pairs_:column("log_q_against"):totable(), 0, 0
+  local parts = { require("gal.data").read_split(path "image/split.csv"),
+    require("gal.data").read_split(path "magnitudes/split.csv") }
+  local ids, first = pairs_:ids "id", pairs_:column("log_q"):totable()
+  local second, sum, higher = pairs_:column("log_q_against"):totable(), 0, 0
   for k, id in ipairs(ids) do
     check.equal({ parts[1][id], parts[2][id] }, { "test", "test" }, "galaxy " .. id)
     sum, higher = sum + first[k] - second[k], higher + (first[k] > second[k] and 1 or 0)
@@ -330,14 +357,17 @@ check.case("evaluate --against scores two runs on the same galaxies, whose diffe
   check.near(found.scores.delta_log_p.higher, higher / #ids, 1e-9)
   refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
   succeeds("evaluate", "image", "--n", "39", "--steps", "4", "--out", "both")
-  check.equal({ ffi.C.gal_path_exists(path "both/galaxies.csv"), ffi.C.gal_path_exists(path "both/against.json"), ffi.C.gal_path_exists(path "both/against.csv") }, { 1, 0, 0 })
+  check.equal({ ffi.C.gal_path_exists(path "both/galaxies.csv"),
+    ffi.C.gal_path_exists(path "both/against.json"), ffi.C.gal_path_exists(path "both/against.csv") },
+    { 1, 0, 0 })
 end)
 
-check.case("galaxies of another mock survey are none that a run was trained on, those of a copy are", function()
+check.case("a run was not trained on another mock survey's galaxies, but on those of a copy", function()
   require("gal.mock").make{ out = path "seed3", n = 60, seed = 3, cutouts = false, progress = false }
-  assert(os.execute(("cp %s %s"):format(path "mock/catalog.fits", path "copy.fits")) == 0)
+  check.equal((scratch.run "cp mock/catalog.fits copy.fits"), 0)
   local function scored(survey, ...)
-    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4", "--out", "scored", ...)
+    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4",
+      "--out", "scored", ...)
     return gal.table(path "scored/galaxies.csv"):ids "id"
   end
   check.equal(#scored "seed3", 60)
@@ -354,11 +384,13 @@ check.case("show_survey takes a table, with the cutouts beside it, or a folder",
   refuses(1, "^no survey at nowhere: expected a table", "show_survey", "--survey", "nowhere")
 end)
 
-check.case("a table without the extinctions that came off in training is refused, unless it is said that it needs none", function()
+check.case("a table without the training's extinctions is refused, and taken with --dereddened", function()
   local catalogue = gal.table(path "mock/catalog.fits")
   catalogue:drop "extinction_r":save(path "reddened.fits")
-  refuses(1, "reddened.fits has no extinction_r, which came off modelMag_r where the flow was trained; %-%-dereddened says", "sample", "magnitudes", "--survey", "reddened.fits", "--out", "none")
-  succeeds("sample", "magnitudes", "--survey", "reddened.fits", "--dereddened", "--n", "4", "--steps", "4", "--out", "reddened")
+  refuses(1, "reddened.fits has no extinction_r, which came off modelMag_r where the flow was trained;"
+    .. " %-%-dereddened says", "sample", "magnitudes", "--survey", "reddened.fits", "--out", "none")
+  succeeds("sample", "magnitudes", "--survey", "reddened.fits", "--dereddened", "--n", "4", "--steps", "4",
+    "--out", "reddened")
 end)
 
 check.case("evaluate --against refuses galaxies that the other run was trained on", function()
@@ -366,19 +398,25 @@ check.case("evaluate --against refuses galaxies that the other run was trained o
   local text = file:read "*a"
   file:close()
   write("magnitudes/split.csv", (text:gsub(",test\n", ",train\n", 1)))
-  refuses(1, "1 of the %d+ galaxies are in the train or valid part of magnitudes", "evaluate", "image", "--against", "magnitudes")
+  refuses(1, "1 of the %d+ galaxies are in the train or valid part of magnitudes", "evaluate", "image",
+    "--against", "magnitudes")
 end)
 
 check.case("quickstart runs from any folder, and again on what it left", function()
   for _ = 1, 2 do
     local text = succeeds("quickstart", "--tiny")
-    for _, sentence in ipairs{ "120 others to test on", "Delta log p, nats", "D_KL, nats", "of pooled draws, a_v", "image higher", "The image adds", "posteriors.png" } do
+    for _, sentence in ipairs{
+      "120 others to test on", "Delta log p, nats", "D_KL, nats", "of pooled draws, a_v", "image higher",
+      "The image adds", "posteriors.png",
+    } do
       check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
     end
   end
-  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"), ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
-  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all", "--galaxies", "20", "--n", "39", "--steps", "4", "--out", "quick")
+  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"),
+    ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
+  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all",
+    "--galaxies", "20", "--n", "39", "--steps", "4", "--out", "quick")
 end)
 
-os.execute("rm -r " .. scratch)
+scratch.remove()
 check.finish()

@@ -6,21 +6,15 @@ local ffi = require "ffi"
 local gal = require "gal"
 local golden = "golden/files/"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute(("mkdir %q"):format(folder)) == 0)
-folder = folder .. "/"
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local bytes = f:read "*a"
-  f:close()
-  return bytes
-end
+local scratch = dofile "lua/lib/scratch.lua"
+local folder, read = scratch.path "", scratch.read
 
 local written = dofile(golden .. "write.lua")
-check.case("all of them are written", function() written(folder) end)
+check.case("write.lua writes all its files", function() written(folder) end)
 for _, name in ipairs{ "galrun.npy", "galrun.safetensors", "galrun.csv" } do
-  check.case(name .. " has the bytes that were opened", function() check.that(read(folder .. name) == read(golden .. name), "they differ") end)
+  check.case(name .. " has the bytes that were opened", function()
+    check.that(read(folder .. name) == read(golden .. name), "they differ")
+  end)
 end
 
 -- The cards of a FITS file's headers without their comments, sorted into a set, and the bytes behind the last
@@ -66,23 +60,20 @@ check.case("a .npy written in pieces has the bytes of one written at once, and i
   s:put(x:narrow(1, 1, 2)):put(x:narrow(1, 3, 1)):put(gal.zeros { 0, 4, 3 })
   check.equal(ffi.C.gal_path_exists(path), 0)
   check.raises(function() s:commit() end, "pieces.npy: 24 values of shape {5, 4, 3} are missing", true)
-  check.raises(function() s:put(x) end, "pieces.npy: the piece has 60 values, but the file of shape {5, 4, 3} has room for 24 more", true)
-  check.raises(function() s:put(require "gal.tensor".int64({ 1 }, { 1 })) end, "pieces.npy: the piece is int64, expected float32 as the file", true)
+  check.raises(function() s:put(x) end,
+    "pieces.npy: the piece has 60 values, but the file of shape {5, 4, 3} has room for 24 more", true)
+  check.raises(function() s:put(require "gal.tensor".int64({ 1 }, { 1 })) end,
+    "pieces.npy: the piece is int64, expected float32 as the file", true)
   s:put(x:narrow(1, 4, 2))
   s:commit()
   check.that(read(path) == read(folder .. "whole.npy"), "the bytes differ")
   check.raises(function() s:put(x) end, "put: .*pieces.npy is written and closed", true)
 end)
 
-check.case("a .npy in pieces that is abandoned or forgotten leaves nothing, and the old file stays", function()
+check.case("a .npy in pieces that is given up or forgotten leaves nothing, and the old file stays", function()
   local path = folder .. "kept.npy"
   gal.save(path, gal.arange(3))
-  local function count()
-    local pipe = io.popen(("ls -A %q | wc -l"):format(folder))
-    local n = tonumber(pipe:read "*a")
-    pipe:close()
-    return n
-  end
+  local function count() return tonumber((select(2, scratch.run "ls -A | wc -l"))) end
   local before = count()
   local s = require("gal.data.arrays").stream(path, { 1000 })
   s:put(gal.zeros { 500 })
@@ -90,14 +81,16 @@ check.case("a .npy in pieces that is abandoned or forgotten leaves nothing, and 
   s:abandon()
   check.equal(count(), before)
   require("gal.data.arrays").stream(path, { 2 })
-  collectgarbage()
-  collectgarbage()
+  check.collect()
   check.equal(count(), before)
   check.equal(gal.load(path), { 1, 2, 3 })
-  check.raises(function() require("gal.data.arrays").stream(folder .. "a.npz", { 2 }) end, "stream: .*a.npz is no .npy", true)
-  check.raises(function() require("gal.data.arrays").stream(folder .. "a.npy", { -1 }) end, "stream: shape%[1%] is %-1", true)
-  check.raises(function() require("gal.data.arrays").stream(folder .. "no/a.npy", { 1 }) end, "no/a.npy: can't be written", true)
+  check.raises(function() require("gal.data.arrays").stream(folder .. "a.npz", { 2 }) end,
+    "stream: .*a.npz is no .npy", true)
+  check.raises(function() require("gal.data.arrays").stream(folder .. "a.npy", { -1 }) end,
+    "stream: shape%[1%] is %-1", true)
+  check.raises(function() require("gal.data.arrays").stream(folder .. "no/a.npy", { 1 }) end,
+    "no/a.npy: can't be written", true)
 end)
 
-os.execute(("rm -rf %q"):format(folder))
+scratch.remove()
 check.finish()

@@ -12,9 +12,11 @@ local fit = require("gal.train").fit
 local function trained()
   local n, r = 4000, gal.rng(11)
   local x, noise = gal.randn({ n, 1 }, { rng = r }), gal.randn({ n, 2 }, { rng = r })
-  local bend = gal.cat({ noise:narrow(2, 1, 1) * 2 + x, noise:narrow(2, 2, 1) * 0.3 + noise:narrow(2, 1, 1):pow(2) * 0.5 - x * 3 }, 2)
+  local bend = gal.cat({ noise:narrow(2, 1, 1) * 2 + x,
+    noise:narrow(2, 2, 1) * 0.3 + noise:narrow(2, 1, 1):pow(2) * 0.5 - x * 3 }, 2)
   local flow = flows.new { theta = { "a", "b" }, context = { "x" }, hidden = { 48, 48 }, rng = gal.rng(5) }
-  fit { flow = flow, theta = bend * 10 + 100, context = x * 0.01, epochs = 25, batch = 100, lr = 2e-3, decay = 0.99, seed = 1, progress = false }
+  fit { flow = flow, theta = bend * 10 + 100, context = x * 0.01, epochs = 25, batch = 100, lr = 2e-3,
+    decay = 0.99, seed = 1, progress = false }
   return flow
 end
 local flow = trained()
@@ -53,15 +55,19 @@ check.case("log_prob integrates to 1 and gives its own samples' frequencies", fu
     expected[block] = expected[block] + p * area
   end
   for _, theta in ipairs(draws:totable()) do
-    local row, column = math.floor((theta[1] - low[1]) / step[1] / 10), math.floor((theta[2] - low[2]) / step[2] / 10)
-    if row >= 0 and row < 10 and column >= 0 and column < 10 then found[row * 10 + column] = found[row * 10 + column] + 1 end
+    local row = math.floor((theta[1] - low[1]) / step[1] / 10)
+    local column = math.floor((theta[2] - low[2]) / step[2] / 10)
+    if row >= 0 and row < 10 and column >= 0 and column < 10 then
+      found[row * 10 + column] = found[row * 10 + column] + 1
+    end
   end
   for k = 0, 99 do
     local share, deviation = found[k] / 20000, math.sqrt(expected[k] * (1 - expected[k]) / 20000)
     -- A cell's corners stand for its inside only to first order: 5 % of the block besides.
     local tolerance = 5 * deviation + 0.05 * expected[k] + 2e-4
     check.that(math.abs(share - expected[k]) < tolerance,
-      ("block %d holds %.5f of the draws and %.5f of the density; tolerance %.5f"):format(k, share, expected[k], tolerance))
+      ("block %d holds %.5f of the draws and %.5f of the density; tolerance %.5f"):format(k, share,
+        expected[k], tolerance))
   end
 end)
 
@@ -74,11 +80,7 @@ check.case("sample_and_log_prob draws what sample draws, with log_prob's densiti
   check.near(flow:log_prob(draws, x), density, 2e-3)
 end)
 
--- x {N, c} in any batch: rows that are the same to the last bit.
-local function bits(t)
-  local host, n = core.read(t)
-  return ffi.string(host, 4 * n)
-end
+local bits = check.bits
 
 check.case("log_prob is the same alone and in any batch, at one thread and at two", function()
   local theta = flow:sample(gal.tensor { 0.002 }, { n = 1500, rng = gal.rng(2) })[1]
@@ -92,7 +94,8 @@ check.case("log_prob is the same alone and in any batch, at one thread and at tw
   for _, part in ipairs { { 1, 1 }, { 1500, 1 }, { 7, 3 }, { 100, 33 }, { 400, 700 } } do
     local first, n = part[1], part[2]
     local own = flow:log_prob(theta:narrow(1, first, n), x:narrow(1, first, n), { steps = 5 })
-    check.equal(bits(own), bits(all:narrow(1, first, n):clone()), ("rows %d to %d alone"):format(first, first + n - 1))
+    check.equal(bits(own), bits(all:narrow(1, first, n):clone()),
+      ("rows %d to %d alone"):format(first, first + n - 1))
   end
 end)
 
@@ -108,7 +111,8 @@ check.case("a galaxy's draws are the same alone and in any batch, and the first 
   local other = flow:sample(x, { n = 200, steps = 10, rng = gal.rng(7) })
   check.that(bits(other) ~= bits(all), "another seed gives the same draws")
   local twins = flow:sample(gal.tensor { { 0.01 }, { 0.01 } }, { n = 5 })
-  check.that(bits(twins[1]:clone()) ~= bits(twins[2]:clone()), "two galaxies of one context have the same draws")
+  check.that(bits(twins[1]:clone()) ~= bits(twins[2]:clone()),
+    "two galaxies of one context have the same draws")
 end)
 
 check.case("a saved flow that is loaded gives the same bits", function()
@@ -120,7 +124,8 @@ check.case("a saved flow that is loaded gives the same bits", function()
   check.equal(again.context, flow.context)
   check.equal(again.sigma, flow.sigma)
   local x, theta = gal.tensor { 0.01 }, gal.tensor { { 100, 105 }, { 90, 120 } }
-  check.equal(bits(again:sample(x, { n = 100, rng = gal.rng(9) })), bits(flow:sample(x, { n = 100, rng = gal.rng(9) })))
+  check.equal(bits(again:sample(x, { n = 100, rng = gal.rng(9) })),
+    bits(flow:sample(x, { n = 100, rng = gal.rng(9) })))
   check.equal(bits(again:log_prob(theta, x)), bits(flow:log_prob(theta, x)))
 end)
 
@@ -129,7 +134,8 @@ end)
 local function linear_flow(head)
   local f = flows.new { theta = { "m", "s" }, context = { "c1" }, head = head, rng = gal.rng(1) }
   f.scale = {
-    theta_mean = gal.tensor { 10, -2 }, theta_std = gal.tensor { 3, 0.5 }, context_mean = gal.tensor { 0 }, context_std = gal.tensor { 1 },
+    theta_mean = gal.tensor { 10, -2 }, theta_std = gal.tensor { 3, 0.5 }, context_mean = gal.tensor { 0 },
+    context_std = gal.tensor { 1 },
   }
   return f
 end
@@ -156,18 +162,26 @@ check.case("the density of a linear field is its normal distribution, in theta's
   local theta, c = { { 10, -2 }, { 13, -1.5 }, { 4, -3 } }, { { 0 }, { 1 }, { -2 } }
   local expected = {}
   for i = 1, 3 do expected[i] = exact(theta[i], c[i][1]) end
-  for name, net in pairs { layer = nn.sequential { head() }, reverse = head(), user = nn.sequential { head(), function(v) return v * 1 end } } do
+  local nets = {
+    layer = nn.sequential { head() }, reverse = head(),
+    user = nn.sequential { head(), function(v) return v * 1 end },
+  }
+  for name, net in pairs(nets) do
     local f = linear_flow(net)
     check.near(f:log_prob(gal.tensor(theta), gal.tensor(c), { steps = 40 }), expected, 2e-5, name)
     local draws, density = f:sample_and_log_prob(gal.tensor { 1 }, { n = 6, steps = 40, rng = gal.rng(2) })
-    for i, point in ipairs(draws[1]:totable()) do check.near(density:get(1, i), exact(point, 1), 1e-4, name .. ", draw") end
+    for i, point in ipairs(draws[1]:totable()) do
+      check.near(density:get(1, i), exact(point, 1), 1e-4, name .. ", draw")
+    end
   end
 end)
 
 check.case("the draws of a linear field have its mean and deviation", function()
-  local draws = linear_flow(nn.sequential { head() }):sample(gal.tensor { 1 }, { n = 20000, steps = 10, rng = gal.rng(2) })[1]
+  local draws = linear_flow(nn.sequential { head() }):sample(gal.tensor { 1 },
+    { n = 20000, steps = 10, rng = gal.rng(2) })[1]
   local mean, deviation = draws:mean(1):totable(), draws:std(1):totable()
-  check.near(mean, { 10 + 3 * 0.7 * (math.exp(0.5) - 1) / 0.5, -2 + 0.5 * 0.2 * (math.exp(-0.8) - 1) / -0.8 }, 0.15)
+  check.near(mean,
+    { 10 + 3 * 0.7 * (math.exp(0.5) - 1) / 0.5, -2 + 0.5 * 0.2 * (math.exp(-0.8) - 1) / -0.8 }, 0.15)
   check.near({ deviation[1] / (3 * math.exp(0.5)), deviation[2] / (0.5 * math.exp(-0.8)) }, { 1, 1 }, 0.02)
 end)
 
@@ -177,7 +191,8 @@ check.case("tangents and the tape give the same divergence for every activation"
     local theta = gal.randn({ 20, 2 }, { rng = gal.rng(4) })
     local c = gal.randn({ 20, 1 }, { rng = gal.rng(5) })
     local forward = linear_flow(net):log_prob(theta, c, { steps = 8 })
-    local reverse = linear_flow(nn.sequential { function(x) return x end, net }):log_prob(theta, c, { steps = 8 })
+    local reverse =
+      linear_flow(nn.sequential { function(x) return x end, net }):log_prob(theta, c, { steps = 8 })
     check.near(forward, reverse, 1e-4, name)
   end
 end)
@@ -187,35 +202,41 @@ check.case("a head that is more than its layers in a row is not taken for them",
   local head = nn.module { inner, forward = function(self, x) return self[1](x) * 3 end }
   local whole = nn.sequential { inner, function(v) return v * 3 end }
   local theta, c = gal.randn({ 20, 2 }, { rng = gal.rng(4) }), gal.randn({ 20, 1 }, { rng = gal.rng(5) })
-  check.equal(linear_flow(head):log_prob(theta, c, { steps = 4 }), linear_flow(whole):log_prob(theta, c, { steps = 4 }))
+  check.equal(linear_flow(head):log_prob(theta, c, { steps = 4 }),
+    linear_flow(whole):log_prob(theta, c, { steps = 4 }))
 end)
 
-check.case("a wide context, whose part of the first layer is computed once per galaxy, changes nothing", function()
+check.case("computing a wide context's part of the first layer once per galaxy changes nothing", function()
   for name in pairs(nn.activations) do
     local net = nn.mlp { 83, 24, 24, 2, activation = name, rng = gal.rng(3) }
     local theta, c = gal.randn({ 20, 2 }, { rng = gal.rng(4) }), gal.randn({ 20, 80 }, { rng = gal.rng(5) })
     local function wide(head)
       local f = flows.new { theta = 2, context = 80, head = head }
-      f.scale = { theta_mean = gal.zeros { 2 }, theta_std = gal.ones { 2 }, context_mean = gal.zeros { 80 }, context_std = gal.ones { 80 } }
+      f.scale = { theta_mean = gal.zeros { 2 }, theta_std = gal.ones { 2 }, context_mean = gal.zeros { 80 },
+        context_std = gal.ones { 80 } }
       return f
     end
     local hoisted, whole = wide(net), wide(nn.sequential { function(x) return x end, net })
     check.near(hoisted:log_prob(theta, c, { steps = 8 }), whole:log_prob(theta, c, { steps = 8 }), 1e-4, name)
-    check.near(hoisted:sample(c, { n = 3, steps = 8, rng = gal.rng(1) }), whole:sample(c, { n = 3, steps = 8, rng = gal.rng(1) }), 1e-5, name)
+    check.near(hoisted:sample(c, { n = 3, steps = 8, rng = gal.rng(1) }),
+      whole:sample(c, { n = 3, steps = 8, rng = gal.rng(1) }), 1e-5, name)
     local all = hoisted:log_prob(theta, c, { steps = 8 })
-    check.equal(bits(hoisted:log_prob(theta[7]:reshape { 1, 2 }, c[7], { steps = 8 })), bits(all:narrow(1, 7, 1):clone()), name .. ", row 7 alone")
+    check.equal(bits(hoisted:log_prob(theta[7]:reshape { 1, 2 }, c[7], { steps = 8 })),
+      bits(all:narrow(1, 7, 1):clone()), name .. ", row 7 alone")
   end
 end)
 
 check.case("the net's own gradients are left alone by log_prob", function()
   local net = nn.sequential { nn.linear(4, 2), function(x) return x end }
   linear_flow(net):log_prob(gal.zeros { 1, 2 }, gal.tensor { 1 }, { steps = 2 })
-  for _, p in ipairs(net:parameters()) do check.that(p.grad == nil and p:requires_grad_set(), "a parameter was touched") end
+  for _, p in ipairs(net:parameters()) do
+    check.that(p.grad == nil and p:requires_grad_set(), "a parameter was touched")
+  end
 end)
 
 -- ---- forms of the arguments ----
 
-check.case("values far from the training's are told once for a flow, by column and count, and a deeper survey's are not", function()
+check.case("values far from the training's are reported once a flow, a deeper survey's are not", function()
   local path = os.tmpname() .. ".safetensors"
   flow:save(path)
   local fresh = flows.load(path)
@@ -230,14 +251,17 @@ check.case("values far from the training's are told once for a flow, by column a
   end
   said()
   -- The context's deviation is .01.
-  local function draw(values) fresh:sample(gal.tensor(values):reshape { #values, 1 }, { n = 1, steps = 1 }) end
+  local function draw(values)
+    fresh:sample(gal.tensor(values):reshape { #values, 1 }, { n = 1, steps = 1 })
+  end
   draw { 0.01, -0.19, 0.15 }
   check.equal(said(), {})
   draw { 0.01, 99, 0.005, -0.5 }
   fresh:log_prob(gal.zeros { 1, 2 }, gal.tensor { 99 }, { steps = 1 })
   local list = said()
   check.equal(#list, 1)
-  check.that(list[1]:find "^x of 2 of 4 galaxies is more than 20 deviations from what the flow was trained on %(99; there ", list[1])
+  check.that(list[1]:find("^x of 2 of 4 galaxies is more than 20 deviations from what the flow was trained on"
+    .. " %(99; there "), list[1])
 end)
 
 check.case("shapes go in and out as stated", function()
@@ -250,40 +274,52 @@ check.case("shapes go in and out as stated", function()
   check.equal(flow:log_prob(theta, one, { steps = 2 }).shape, { 3, 7 })
   check.equal(flow:log_prob(theta[1], one, { steps = 2 }).shape, { 7 })
   check.equal(flow:log_prob(theta:select(2, 1), three, { steps = 2 }).shape, { 3 })
-  check.equal(bits(flow:log_prob(theta[2], one, { steps = 2 })), bits(flow:log_prob(theta, one, { steps = 2 })[2]:clone()))
+  check.equal(bits(flow:log_prob(theta[2], one, { steps = 2 })),
+    bits(flow:log_prob(theta, one, { steps = 2 })[2]:clone()))
   local by_row = flow:log_prob(theta, three, { steps = 2 })
-  for i = 1, 3 do check.equal(bits(flow:log_prob(theta[i], three[i], { steps = 2 })), bits(by_row[i]:clone()), "row " .. i) end
+  for i = 1, 3 do
+    check.equal(bits(flow:log_prob(theta[i], three[i], { steps = 2 })), bits(by_row[i]:clone()), "row " .. i)
+  end
 end)
 
 check.case("a flow without context is a density", function()
   local f = flows.new { theta = 2, context = 0, hidden = { 32 }, rng = gal.rng(5) }
-  fit { flow = f, theta = gal.randn({ 1000, 2 }, { rng = gal.rng(2) }) * 5, epochs = 4, lr = 2e-3, progress = false }
+  fit { flow = f, theta = gal.randn({ 1000, 2 }, { rng = gal.rng(2) }) * 5, epochs = 4, lr = 2e-3,
+    progress = false }
   local draws = f:sample(nil, { n = 50, steps = 10 })
   check.equal(draws.shape, { 1, 50, 2 })
   check.equal(f:log_prob(draws[1], nil, { steps = 10 }).shape, { 50 })
   check.equal(f:log_prob(draws, nil, { steps = 10 }).shape, { 1, 50 })
-  check.raises(function() f:sample(gal.tensor { 1 }) end, "sample: x is a tensor {1}, but this flow has no context", true)
+  check.raises(function() f:sample(gal.tensor { 1 }) end,
+    "sample: x is a tensor {1}, but this flow has no context", true)
 end)
 
 check.case("an encoder's images condition the flow, whatever the batch", function()
   local r = gal.rng(8)
   local images = gal.rand({ 400, 3, 3, 2 }, { rng = r })
   local theta = images:reshape({ 400, 18 }):sum(2, true) + gal.randn({ 400, 1 }, { rng = r }) * 0.3
-  local encoder = nn.module { net = nn.mlp { 18, 16, 4, rng = r }, forward = function(self, x) return self.net(x:reshape { -1, 18 }) end }
-  local f = flows.new { theta = { "flux" }, context = 0, encoder = encoder, image = { 3, 3, 2 }, hidden = { 32 }, rng = r }
+  local encoder = nn.module { net = nn.mlp { 18, 16, 4, rng = r },
+    forward = function(self, x) return self.net(x:reshape { -1, 18 }) end }
+  local f = flows.new { theta = { "flux" }, context = 0, encoder = encoder, image = { 3, 3, 2 },
+    hidden = { 32 }, rng = r }
   check.equal(f.width, 4)
-  local run = fit { flow = f, theta = theta, images = images, draws = 4, epochs = 30, lr = 5e-3, decay = 0.95, progress = false }
+  local run = fit { flow = f, theta = theta, images = images, draws = 4, epochs = 30, lr = 5e-3, decay = 0.95,
+    progress = false }
   -- Without the images the error could not fall below that of the prior, whose deviation is 1 in these units.
-  check.that(run.best_loss < 0.85 * run.history[1].valid_loss, ("the loss fell from %g to %g only"):format(run.history[1].valid_loss, run.best_loss))
+  check.that(run.best_loss < 0.85 * run.history[1].valid_loss,
+    ("the loss fell from %g to %g only"):format(run.history[1].valid_loss, run.best_loss))
   local mean = f:sample(images, { n = 40, steps = 10 }):mean(2)
   local error = (mean - theta):pow(2):mean():item() ^ 0.5
-  check.that(error < 0.8 * theta:std():item(), ("the means are off by %g, the prior's deviation is %g"):format(error, theta:std():item()))
+  check.that(error < 0.8 * theta:std():item(),
+    ("the means are off by %g, the prior's deviation is %g"):format(error, theta:std():item()))
   local all = f:log_prob(theta, images, { steps = 5 })
-  check.equal(bits(f:log_prob(theta:narrow(1, 130, 3), images:narrow(1, 130, 3), { steps = 5 })), bits(all:narrow(1, 130, 3):clone()))
+  check.equal(bits(f:log_prob(theta:narrow(1, 130, 3), images:narrow(1, 130, 3), { steps = 5 })),
+    bits(all:narrow(1, 130, 3):clone()))
   local path = os.tmpname() .. ".safetensors"
   f:save(path)
   check.raises(function() flows.load(path) end, "the encoder of .* was written by the user", true)
-  local again = flows.load(path, { encoder = nn.module { net = nn.mlp { 18, 16, 4 }, forward = encoder.forward } })
+  local again = flows.load(path,
+    { encoder = nn.module { net = nn.mlp { 18, 16, 4 }, forward = encoder.forward } })
   os.remove(path)
   check.equal(bits(again:log_prob(theta, images, { steps = 5 })), bits(all))
 end)
@@ -297,18 +333,27 @@ end)
 
 check.case("bad arguments are named at the caller's line", function()
   local nan = 0 / 0
-  check.raises(function() flow:sample(gal.tensor { { 0.1 }, { nan } }) end, "sample: x is NaN in row 2, column 1 %('x'%)", true)
-  check.raises(function() flow:log_prob(gal.tensor { { 1, 1 / 0 } }, gal.tensor { 1 }) end, "theta is infinite in row 1, column 2 %('b'%)", true)
-  check.raises(function() flow:sample(gal.zeros { 4, 3 }) end, "sample: x is {4, 3}, expected {N, 1} for x", true)
+  check.raises(function() flow:sample(gal.tensor { { 0.1 }, { nan } }) end,
+    "sample: x is NaN in row 2, column 1 %('x'%)", true)
+  check.raises(function() flow:log_prob(gal.tensor { { 1, 1 / 0 } }, gal.tensor { 1 }) end,
+    "theta is infinite in row 1, column 2 %('b'%)", true)
+  check.raises(function() flow:sample(gal.zeros { 4, 3 }) end,
+    "sample: x is {4, 3}, expected {N, 1} for x", true)
   check.raises(function() flow:sample() end, "sample: x is nil, expected a tensor", true)
-  check.raises(function() flow:log_prob(gal.zeros { 4, 3 }, gal.tensor { 1 }) end, "log_prob: theta is {4, 3}, expected {N, 2} or {N, m, 2} for a, b", true)
-  check.raises(function() flow:log_prob(gal.zeros { 4, 2 }, gal.zeros { 3, 1 }) end, "log_prob: x has 3 rows and theta 4", true)
-  check.raises(function() flow:sample(gal.tensor { 1 }, { N = 3 }) end, "sample: unknown option 'N', expected 'n'?", true)
-  check.raises(function() flow:sample(gal.tensor { 1 }, { n = 0 }) end, "sample: n is 0, expected an integer of at least 1", true)
+  check.raises(function() flow:log_prob(gal.zeros { 4, 3 }, gal.tensor { 1 }) end,
+    "log_prob: theta is {4, 3}, expected {N, 2} or {N, m, 2} for a, b", true)
+  check.raises(function() flow:log_prob(gal.zeros { 4, 2 }, gal.zeros { 3, 1 }) end,
+    "log_prob: x has 3 rows and theta 4", true)
+  check.raises(function() flow:sample(gal.tensor { 1 }, { N = 3 }) end,
+    "sample: unknown option 'N', expected 'n'?", true)
+  check.raises(function() flow:sample(gal.tensor { 1 }, { n = 0 }) end,
+    "sample: n is 0, expected an integer of at least 1", true)
   check.raises(function() flows.new { theta = 2, context = 1, sigma = -1 } end, "flow: sigma is %-1", true)
-  check.raises(function() flows.new { theta = { "a", "a" }, context = 1 } end, "flow: theta names 'a' twice", true)
+  check.raises(function() flows.new { theta = { "a", "a" }, context = 1 } end,
+    "flow: theta names 'a' twice", true)
   check.raises(function() flows.new { context = 1 } end, "flow: theta is nil", true)
-  check.raises(function() flows.new { theta = 1, context = 1 }:sample(gal.tensor { 1 }) end, "sample: the flow has not been trained", true)
+  check.raises(function() flows.new { theta = 1, context = 1 }:sample(gal.tensor { 1 }) end,
+    "sample: the flow has not been trained", true)
 end)
 
 check.finish()

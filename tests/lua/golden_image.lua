@@ -31,11 +31,13 @@ end
 local function images()
   local at = {}
   for k = 0, ROWS - 1 do
-    at[k] = { cx = 63.5 + 16 * s(22, k), cy = 63.5 + 16 * s(23, k), w = 4 + 12 * u(24, k), q = 0.5 + 0.5 * u(25, k) }
+    at[k] = { cx = 63.5 + 16 * s(22, k), cy = 63.5 + 16 * s(23, k), w = 4 + 12 * u(24, k),
+      q = 0.5 + 0.5 * u(25, k) }
     for c = 0, 2 do at[k][c] = 4 * u(26, 3 * k + c) end
   end
   return (filled({ ROWS, SIZE, SIZE, 3 }, function(i)
-    local c, x, y, o = i % 3, math.floor(i / 3) % SIZE, math.floor(i / (3 * SIZE)) % SIZE, at[math.floor(i / (3 * SIZE * SIZE))]
+    local c, x, y = i % 3, math.floor(i / 3) % SIZE, math.floor(i / (3 * SIZE)) % SIZE
+    local o = at[math.floor(i / (3 * SIZE * SIZE))]
     local dx, dy = (x - o.cx) / o.w, (y - o.cy) / (o.w * o.q)
     return (o[c] / (1 + (dx * dx + dy * dy)) + 0.5 * s(27, i)) - 1
   end))
@@ -66,7 +68,10 @@ local function train(encoder, head, parameters, precision)
   local start = filled({ STEPS * BATCH, 5 }, function(i) return f32(ROOT3 * s(20, i)) end)
   local noise = filled({ STEPS * BATCH, 5 }, function(i) return f32(ROOT3 * s(21, i)) end)
   local pictures = images()
-  for name, x in pairs { context = context, theta = theta, t = t, theta_0 = start, eps = noise, images = pictures } do as_there(name, x) end
+  for name, x in pairs { context = context, theta = theta, t = t, theta_0 = start, eps = noise,
+    images = pictures } do
+    as_there(name, x)
+  end
   local rows = {}
   for i = 0, STEPS * BATCH - 1 do rows[i + 1] = math.floor(h(18, i) / 2 ^ 28) + 1 end
   local truth, seen = theta:rows(rows), context:rows(rows)
@@ -78,7 +83,9 @@ local function train(encoder, head, parameters, precision)
     losses[n + 1] = gal.scope(function()
       local own = {}
       for i = 1, BATCH do own[i] = rows[n * BATCH + i] end
-      local loss = mse(head(gal.cat({ batch(t), batch(theta_t), encoder(pictures:rows(own), precision), batch(seen) }, 2)), batch(target))
+      local loss = mse(
+        head(gal.cat({ batch(t), batch(theta_t), encoder(pictures:rows(own), precision), batch(seen) }, 2)),
+        batch(target))
       opt:zero_grad()
       loss:backward()
       opt:step()
@@ -113,8 +120,9 @@ local function compare(precision, of_losses, of_tensors, of_norms)
   for n = 1, STEPS do
     local difference = math.abs(losses[n] / g.losses[n] - 1)
     worst_loss = math.max(worst_loss, difference)
-    check.that(difference <= of_losses, ("step %d: the loss %.9g and PyTorch's %.9g differ by %.3g, relative; expected at most %g"):format(n, losses[n],
-      g.losses[n], difference, of_losses))
+    local sentence = "step %d: the loss %.9g and PyTorch's %.9g differ by %.3g, relative; expected at most %g"
+    check.that(difference <= of_losses,
+      sentence:format(n, losses[n], g.losses[n], difference, of_losses))
   end
   for k, tensor in ipairs(g.tensors) do
     local sums, norm = sketch(k - 1, parameters[k])
@@ -122,14 +130,18 @@ local function compare(precision, of_losses, of_tensors, of_norms)
     for j = 0, 63 do squares = squares + (sums[j] - tensor.sketch[j + 1]) ^ 2 end
     local relative = math.sqrt(squares / 64) / tensor.norm
     worst_tensor = math.max(worst_tensor, relative)
-    check.that(relative <= of_tensors, ("%s: L2 distance %.3g of its norm, expected at most %g"):format(tensor.name, relative, of_tensors))
+    check.that(relative <= of_tensors,
+      ("%s: L2 distance %.3g of its norm, expected at most %g"):format(tensor.name, relative, of_tensors))
     check.near(norm / tensor.norm, 1, of_norms, tensor.name .. "'s norm")
   end
-  print(("%s: largest difference of a loss %.2g (PyTorch's own, float32 to float64: %.2g), of a tensor %.2g"):format(precision, worst_loss, g.loss_spread, worst_tensor))
+  local line = "%s: largest difference of a loss %.2g (PyTorch's own, float32 to float64: %.2g),"
+    .. " of a tensor %.2g"
+  print(line:format(precision, worst_loss, g.loss_spread, worst_tensor))
   return worst_tensor
 end
 
-check.case("ten AdamW steps of the image model are PyTorch's", function() compare("f32", 1e-6, 1e-5, 1e-6) end)
+check.case(
+  "ten AdamW steps of the image model are PyTorch's", function() compare("f32", 1e-6, 1e-5, 1e-6) end)
 
 check.case("with convolutions of bfloat16 they are so within its digits", function()
   local off = compare("bf16", 1.5e-2, 1.5e-2, 1.5e-2)

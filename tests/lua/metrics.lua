@@ -1,5 +1,5 @@
--- The statistics that evaluate posteriors, against closed forms, SciPy's values, and posteriors with planted
--- faults.
+-- gal.metrics, the statistics that evaluate posteriors, against closed forms, SciPy's values, and posteriors
+-- with planted faults.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local metrics = require "gal.metrics"
@@ -28,11 +28,14 @@ check.case("Wasserstein-1 of a shifted sample is the shift, and takes tensors", 
   local a = gal.randn({ 1000 }, { rng = gal.rng(3) })
   check.near(metrics.wasserstein(a, a + 0.5), 0.5, 1e-6)
   check.equal(metrics.wasserstein(a, a), 0)
-  check.near(metrics.wasserstein(a:reshape{ 10, 100 }:select(2, 1), a:reshape{ 10, 100 }:select(2, 1) * 1 - 2), 2, 1e-6, "views")
+  check.near(metrics.wasserstein(a:reshape{ 10, 100 }:select(2, 1),
+    a:reshape{ 10, 100 }:select(2, 1) * 1 - 2), 2, 1e-6, "views")
 end)
 
 check.case("quantiles equal NumPy's", function()
-  for _, entry in ipairs(golden.quantiles) do check.near(metrics.quantile(entry.a, entry.q), entry.values, 1e-12, entry.name) end
+  for _, entry in ipairs(golden.quantiles) do
+    check.near(metrics.quantile(entry.a, entry.q), entry.values, 1e-12, entry.name)
+  end
 end)
 
 check.case("a NaN, an empty list and a q outside 0 to 1 are refused", function()
@@ -42,7 +45,7 @@ check.case("a NaN, an empty list and a q outside 0 to 1 are refused", function()
   check.raises(function() metrics.wasserstein(gal.tensor{ 1, 0 / 0 }, { 1 }) end, "NaN")
 end)
 
-check.case("the bootstrap interval of a mean is that of the central limit theorem, and the same every time", function()
+check.case("a mean's bootstrap interval is the central limit theorem's, and the same every time", function()
   local values = gal.randn({ 2000 }, { rng = gal.rng(5) })
   local mean, deviation, error_ = metrics.moments(values)
   local found = metrics.bootstrap(values)
@@ -86,11 +89,12 @@ local function score(width, shift)
   return metrics.summary(metrics.information(posterior(width, shift), theta, x, prior, { n = 25 }))
 end
 
-check.case("Delta log p and D_KL of the exact posterior both average to the mutual information, and agree", function()
+check.case("Delta log p and D_KL of the exact posterior both average to the mutual information", function()
   local s = score(1, 0)
   check.near(s.delta_log_p.mean, INFORMATION, 0.08, "mean Delta log p")
   check.near(s.d_kl.mean, INFORMATION, 0.08, "mean D_KL")
-  check.that(s.excess.low < 0.02 and s.excess.high > -0.02, "mean D_KL - mean Delta log p is 0 within its interval")
+  check.that(s.excess.low < 0.02 and s.excess.high > -0.02,
+    "mean D_KL - mean Delta log p is 0 within its interval")
   check.that(math.abs(s.d_kl.systematic) < 0.05, "kernels and mixture agree on a Gaussian prior")
 end)
 
@@ -109,28 +113,34 @@ check.case("a posterior that is too narrow, too wide or off shows in D_KL - Delt
   -- With q's deviation w and shift b (both in units of the true one): E[ln q] over q is -D/2 less a constant,
   -- over the truth -D/2 (1 + b^2) / w^2.
   local narrow, wide, off = score(0.5, 0), score(1.5, 0), score(1, 1)
-  check.that(narrow.excess.low > 2, ("too narrow: the excess is %.3f, expected about 3"):format(narrow.excess.mean))
-  check.that(wide.excess.high < -0.2, ("too wide: the excess is %.3f, expected below -0.2"):format(wide.excess.mean))
-  check.that(off.excess.low > 0.5, ("off by one deviation: the excess is %.3f, expected about 1"):format(off.excess.mean))
+  check.that(narrow.excess.low > 2,
+    ("too narrow: the excess is %.3f, expected about 3"):format(narrow.excess.mean))
+  check.that(wide.excess.high < -0.2,
+    ("too wide: the excess is %.3f, expected below -0.2"):format(wide.excess.mean))
+  check.that(off.excess.low > 0.5,
+    ("off by one deviation: the excess is %.3f, expected about 1"):format(off.excess.mean))
 end)
 
-check.case("the draws are the same whatever the size of the parts that they are made in, where the flow's own are", function()
+check.case("the draws are the same for parts of any size, if the flow's own are", function()
   local flow = posterior(1, 0)
   local calls = 0
   local inner = flow.sample_and_log_prob
   flow.sample_and_log_prob = function(...) calls = calls + 1 return inner(...) end
-  local found = metrics.information(flow, theta:narrow(1, 1, 10), x:narrow(1, 1, 10), prior, { n = 20, rows = 60 })
+  local found = metrics.information(flow, theta:narrow(1, 1, 10), x:narrow(1, 1, 10), prior,
+    { n = 20, rows = 60 })
   check.equal(calls, 4)
   check.equal(found.samples.shape, { 10, 20, 2 })
   check.equal(#found.d_kl, 10)
 end)
 
-check.case("pooled draws of exact posteriors are the population, their means are narrower by the known amount", function()
+check.case("pooled draws of exact posteriors are the population, their means narrower as computed", function()
   local table_ = metrics.wasserstein_table(theta, posterior(1, 0):draws(x, 100), { 1, 2 })
-  local shrunk = (1 - 1 / math.sqrt(1 + S * S)) * math.sqrt(2 / math.pi) -- W1 of N(0, 1) and N(0, 1 / (1 + S^2))
+  -- W1 of N(0, 1) and N(0, 1 / (1 + S^2))
+  local shrunk = (1 - 1 / math.sqrt(1 + S * S)) * math.sqrt(2 / math.pi)
   for i = 1, D do
     check.that(table_[i].pooled < table_[i].chance_high * 1.5, "the pooled distance is what chance gives")
-    check.that(table_[i].pooled > 0 and table_[i].chance > 0 and table_[i].chance < table_[i].chance_high, "distances are positive")
+    check.that(table_[i].pooled > 0 and table_[i].chance > 0 and table_[i].chance < table_[i].chance_high,
+      "distances are positive")
     check.near(table_[i].means, shrunk, 0.03)
   end
   check.near(table_[2].pooled_standardised, table_[2].pooled / 2, 1e-12)
@@ -152,17 +162,20 @@ end)
 check.case("coverage wants as many draws as its level needs, and with those is the level", function()
   local draws = posterior(1, 0):draws(x, 39)
   check.near(metrics.coverage(theta, draws, 0.95), { 0.95, 0.95 }, 0.02)
-  check.raises(function() metrics.coverage(theta, draws:narrow(2, 1, 38), 0.95) end, "coverage: samples has 38 draws of each galaxy, expected at least 39 for the central 95 %%", true)
+  check.raises(function() metrics.coverage(theta, draws:narrow(2, 1, 38), 0.95) end,
+    "coverage: samples has 38 draws of each galaxy, expected at least 39 for the central 95 %%", true)
 end)
 
-check.case("path_excess is what posteriors widened by the path measure, and 0 for a path of no width", function()
+check.case("path_excess is that of posteriors widened by the path, and 0 for a path of no width", function()
   local l, s = S * S / (1 + S * S), 0.2 -- the exact posterior's variance; prior 1
   local wide = (l + s * s) / (1 + s * s)
   check.near(metrics.path_excess({ { l, 0 }, { 0, l } }, { { 1, 0 }, { 0, 1 } }, 0), 0, 1e-12)
-  check.near(metrics.path_excess({ { l, 0 }, { 0, l } }, { { 1, 0 }, { 0, 1 } }, s), D * 0.5 * ((l / wide - 1) + (wide - l)), 1e-12)
+  check.near(metrics.path_excess({ { l, 0 }, { 0, l } }, { { 1, 0 }, { 0, 1 } }, s),
+    D * 0.5 * ((l / wide - 1) + (wide - l)), 1e-12)
   -- Turned axes change nothing.
   local a, b = 0.5 * (l + 1), 0.5 * (l - 1)
-  check.near(metrics.path_excess({ { a, b }, { b, a } }, { { 1, 0 }, { 0, 1 } }, s), 0.5 * ((l / wide - 1) + (wide - l)), 1e-9)
+  check.near(metrics.path_excess({ { a, b }, { b, a } }, { { 1, 0 }, { 0, 1 } }, s),
+    0.5 * ((l / wide - 1) + (wide - l)), 1e-9)
 end)
 
 check.finish()

@@ -1,17 +1,15 @@
--- The mock survey as users meet it: the population of runtime/mock/README.md, what doesn't change a galaxy,
--- folders that are made, stopped and gone on with, and the reference posterior.
+-- The mock survey as users meet it: the population of runtime/mock/README.md, settings that leave a galaxy as
+-- it is, folders that are made, stopped and continued, and the reference posterior.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local folder = require "gal.base.path"
-local host = require "gal.host"
 local metrics = require "gal.metrics"
 local survey = require "gal.mock"
 local C = ffi.C
 
-local scratch = os.tmpname()
-os.remove(scratch)
-assert(os.execute("mkdir -p " .. scratch) == 0)
+local scratch = dofile "lua/lib/scratch.lua"
+local path, read = scratch.path, scratch.read
 
 local TRUE = { "true_log_mass", "true_log_sfr", "true_oh", "true_dn4000", "true_a_v" }
 local LABELS = { "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
@@ -22,13 +20,15 @@ local function correlation(a, b)
   return (x * y):mean():item() / a:std():item() / b:std():item()
 end
 
--- What the population was designed to be: shared with the project as numbers of a prototype in numpy, of 3
--- million galaxies.
-check.case("50,000 galaxies have the quartiles of the population that was asked for", function()
+-- The designed population: numbers of a prototype in numpy with 3 million galaxies.
+check.case("50,000 galaxies have the quartiles of the designed population", function()
   local wanted = {
-    true_log_mass = { 9.599, 10.043, 10.410, .05 }, true_log_sfr = { -.311, .084, .448, .05 }, true_oh = { 8.809, 8.950, 9.044, .05 },
-    true_dn4000 = { 1.206, 1.251, 1.304, .05 }, true_a_v = { .328, .503, .739, .05 }, z = { .041, .058, .081, .005 },
-    modelMag_u = { 18.567, 18.967, 19.315, .05 }, modelMag_g = { 17.480, 17.870, 18.143, .05 }, modelMag_r = { 16.952, 17.341, 17.593, .05 },
+    true_log_mass = { 9.599, 10.043, 10.410, .05 }, true_log_sfr = { -.311, .084, .448, .05 },
+    true_oh = { 8.809, 8.950, 9.044, .05 },
+    true_dn4000 = { 1.206, 1.251, 1.304, .05 }, true_a_v = { .328, .503, .739, .05 },
+    z = { .041, .058, .081, .005 },
+    modelMag_u = { 18.567, 18.967, 19.315, .05 }, modelMag_g = { 17.480, 17.870, 18.143, .05 },
+    modelMag_r = { 16.952, 17.341, 17.593, .05 },
     modelMag_i = { 16.647, 17.032, 17.281, .05 }, modelMag_z = { 16.407, 16.802, 17.066, .05 },
   }
   for name, w in pairs(wanted) do
@@ -37,7 +37,7 @@ check.case("50,000 galaxies have the quartiles of the population that was asked 
   end
 end)
 
-check.case("properties go together as they were asked to", function()
+check.case("properties correlate as designed", function()
   local mass, sfr, oh = many:column "true_log_mass", many:column "true_log_sfr", many:column "true_oh"
   check.near(correlation(oh, mass), .82, .05, "12 + log(O/H) and mass")
   check.near(correlation(mass, sfr), .79, .05, "mass and star formation")
@@ -45,7 +45,7 @@ check.case("properties go together as they were asked to", function()
   check.near(correlation(oh, sfr - mass), -.41, .05, "12 + log(O/H) and specific star formation")
 end)
 
-check.case("labels are off by the errors that are stated, and magnitudes by theirs", function()
+check.case("labels and magnitudes are off by their stated errors", function()
   local stated = { .07, .15, .03, .03, .10 }
   for i = 1, 5 do
     local off = many:column(LABELS[i]) - many:column(TRUE[i])
@@ -58,7 +58,8 @@ check.case("labels are off by the errors that are stated, and magnitudes by thei
     -- In units of the stated error, from the noiseless flux: 1, but for the selection in r, which cuts both
     -- tails of those at its edge.
     local truth = flux:log() * (-2.5 / math.log(10)) + 22.5
-    check.near(((many:column("modelMag_" .. band) - truth) / errors):std():item(), 1, .02, "scatter of the magnitudes in " .. band)
+    check.near(((many:column("modelMag_" .. band) - truth) / errors):std():item(), 1, .02,
+      "scatter of the magnitudes in " .. band)
   end
 end)
 
@@ -66,13 +67,13 @@ check.case("a galaxy is the same bits whatever number is asked for, whatever the
   local threads = C.gal_threads(0)
   local first, whole = {}, {}
   for k = 1, 100 do first[k] = k end
-  many:select(first):save(scratch .. "/first.csv")
-  for line in io.lines(scratch .. "/first.csv") do whole[#whole + 1] = line end
+  many:select(first):save(path "first.csv")
+  for line in io.lines(path "first.csv") do whole[#whole + 1] = line end
   for _, n in ipairs { 1, 2 } do
     C.gal_threads(n)
-    survey.galaxies { n = 100, seed = 1 }:save(scratch .. "/few.csv")
+    survey.galaxies { n = 100, seed = 1 }:save(path "few.csv")
     local k = 0
-    for line in io.lines(scratch .. "/few.csv") do
+    for line in io.lines(path "few.csv") do
       k = k + 1
       check.equal(line, whole[k], ("line %d with %d threads"):format(k, n))
     end
@@ -82,24 +83,22 @@ check.case("a galaxy is the same bits whatever number is asked for, whatever the
 end)
 
 check.case("another seed makes other galaxies", function()
-  check.that(survey.galaxies { n = 3, seed = 2 }:column("z"):get(1) ~= many:column("z"):get(1), "the first galaxy of seed 2 is that of seed 1")
+  check.that(survey.galaxies { n = 3, seed = 2 }:column("z"):get(1) ~= many:column("z"):get(1),
+    "the first galaxy of seed 2 is that of seed 1")
 end)
 
 -- ---- folders ----
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-check.case("a survey folder has the catalogue with SDSS's columns, units, seed and version in its header, and a cutout for each galaxy", function()
-  local out = scratch .. "/a"
-  check.that(survey.make { out = out, n = 40, seed = 9, progress = false }, "it says that there was nothing to do")
+check.case("a survey folder has a catalogue with SDSS's columns, and a cutout of each galaxy", function()
+  local out = path "a"
+  check.that(survey.make { out = out, n = 40, seed = 9, progress = false },
+    "it says that there was nothing to do")
   local t = gal.table(out .. "/catalog.fits")
   check.equal(t.rows, 40)
-  for _, name in ipairs { "objID", "ra", "dec", "z", "modelMag_u", "modelMagErr_z", "extinction_g", "petroMag_r", "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v", "bptclass" } do
+  for _, name in ipairs {
+    "objID", "ra", "dec", "z", "modelMag_u", "modelMagErr_z", "extinction_g", "petroMag_r", "lgm_tot_p50",
+    "sfr_tot_p50", "oh_p50", "d4000_n", "a_v", "bptclass",
+  } do
     check.that(t:has(name), "no column " .. name)
   end
   check.equal(t:unit "modelMag_r", "mag")
@@ -108,17 +107,21 @@ check.case("a survey folder has the catalogue with SDSS's columns, units, seed a
   local bytes = read(out .. "/catalog.fits")
   check.that(bytes:find "MOCKSEED= +9 ", "no MOCKSEED = 9 in the header")
   check.that(bytes:find("CREATOR = 'galrun " .. gal.version, 1, true), "no CREATOR in the header")
-  for k = 1, 40 do check.equal(read(("%s/cutouts/%d.jpg"):format(out, k)):sub(1, 2), "\255\216", "start of cutout " .. k) end
-  check.that(not survey.make { out = out, n = 40, seed = 9, progress = false }, "a finished survey is made again")
+  for k = 1, 40 do
+    check.equal(read(("%s/cutouts/%d.jpg"):format(out, k)):sub(1, 2), "\255\216", "start of cutout " .. k)
+  end
+  check.that(not survey.make { out = out, n = 40, seed = 9, progress = false },
+    "a finished survey is made again")
 end)
 
-check.case("a survey without a coupling has the catalogue of the whole one to the byte, and the images are others", function()
-  local n, whole = 24, scratch .. "/whole"
+check.case("a survey without a coupling has the same catalogue, to the byte, and other images", function()
+  local n, whole = 24, path "whole"
   survey.make { out = whole, n = n, seed = 4, progress = false }
   for _, coupling in ipairs(survey.couplings) do
-    local out, same = scratch .. "/" .. coupling, 0
+    local out, same = path(coupling), 0
     survey.make { out = out, n = n, seed = 4, without = { coupling }, progress = false }
-    check.that(read(out .. "/catalog.fits") == read(whole .. "/catalog.fits"), "without " .. coupling .. " the catalogue is another")
+    check.that(read(out .. "/catalog.fits") == read(whole .. "/catalog.fits"),
+      "without " .. coupling .. " the catalogue is another")
     for k = 1, n do
       local name = ("/cutouts/%d.jpg"):format(k)
       if read(out .. name) == read(whole .. name) then same = same + 1 end
@@ -129,7 +132,7 @@ check.case("a survey without a coupling has the catalogue of the whole one to th
 end)
 
 check.case("a survey that was stopped goes on where it was, and ends as if it had not been", function()
-  local out = scratch .. "/b"
+  local out = path "b"
   survey.make { out = out, n = 30, seed = 9, progress = false }
   local whole, picture = read(out .. "/catalog.fits"), read(out .. "/cutouts/7.jpg")
   os.remove(out .. "/catalog.fits")
@@ -145,10 +148,11 @@ check.case("a survey that was stopped goes on where it was, and ends as if it ha
   check.equal(read(out .. "/cutouts/9.jpg") == short, true, "a cutout that was cut short is made anew")
 end)
 
-check.case("Ctrl-C stops it, and what is there is whole", function()
-  local out = scratch .. "/c"
+check.case("Ctrl-C stops it, and every file that is there is whole", function()
+  local out = path "c"
   local seen = 0
-  local ok, err = pcall(survey.search, { n = 1000000, seed = 3, progress = function() seen = seen + 1 if seen == 2 then C.gal_interrupt_set(1) end end })
+  local ok, err = pcall(survey.search, { n = 1000000, seed = 3,
+    progress = function() seen = seen + 1 if seen == 2 then C.gal_interrupt_set(1) end end })
   check.equal(ok, false)
   check.that(err == gal.interrupted, "the error is " .. tostring(err))
   C.gal_interrupt_set(1)
@@ -158,22 +162,28 @@ check.case("Ctrl-C stops it, and what is there is whole", function()
   check.equal(gal.table(out .. "/catalog.fits").rows, 10)
 end)
 
-check.case("what can't be is refused in a sentence that names it", function()
-  check.raises(function() survey.make { out = scratch .. "/a", n = 40, seed = 8, without = { "bt" }, progress = false } end, "began with other settings: seed was 9 and is 8; without was %[%] and is")
-  check.raises(function() survey.make { out = scratch .. "/d", n = 4, without = { "colour" } } end, "without has 'colour', expected of inclination, size")
-  check.raises(function() survey.make { out = scratch .. "/d", n = 0 } end, "n is 0")
-  check.raises(function() survey.make { out = scratch .. "/d" } end, "n is nil")
+check.case("an impossible option is refused in a sentence that names it", function()
+  check.raises(function()
+    survey.make { out = path "a", n = 40, seed = 8, without = { "bt" }, progress = false }
+  end, "began with other settings: seed was 9 and is 8; without was %[%] and is")
+  check.raises(function() survey.make { out = path "d", n = 4, without = { "colour" } } end,
+    "without has 'colour', expected of inclination, size")
+  check.raises(function() survey.make { out = path "d", n = 0 } end, "n is 0")
+  check.raises(function() survey.make { out = path "d" } end, "n is nil")
   check.raises(function() survey.galaxies { n = 10, sed = 1 } end, "unknown option 'sed', expected 'seed'")
-  folder.make(scratch .. "/real/cutouts")
-  check.raises(function() survey.make { out = scratch .. "/real", n = 4 } end, "holds a survey that is not a mock survey")
-  check.raises(function() survey.make { out = scratch .. "/first.csv", n = 4 } end, "which is a file")
+  folder.make(path "real/cutouts")
+  check.raises(function() survey.make { out = path "real", n = 4 } end,
+    "holds a survey that is not a mock survey")
+  check.raises(function() survey.make { out = path "first.csv", n = 4 } end, "which is a file")
 end)
 
 -- ---- the reference posterior ----
 
 local reference = require "gal.mock.posterior"
 local names = {}
-for i, band in ipairs { "u", "g", "r", "i", "z" } do names[i] = many:column("modelMag_" .. band):narrow(1, 1, 40):reshape { 40, 1 } end
+for i, band in ipairs { "u", "g", "r", "i", "z" } do
+  names[i] = many:column("modelMag_" .. band):narrow(1, 1, 40):reshape { 40, 1 }
+end
 local magnitudes, columns = gal.cat(names, 2), {}
 for i = 1, 5 do columns[i] = many:column(LABELS[i]):narrow(1, 1, 40):reshape { 40, 1 } end
 local theta = gal.cat(columns, 2)
@@ -208,44 +218,51 @@ check.case("ln p(theta | ugriz) is the density of the samples", function()
   local m = samples:mean(2):totable()[1]
   -- The entropy of a posterior is at most that of the normal of its covariance, and here close to it.
   local linalg = require "gal.stats.linalg"
-  local gaussian, sum = 2.5 * math.log(2 * math.pi * math.exp(1)) + .5 * linalg.log_determinant(linalg.cholesky(covariance)), 0
+  local gaussian, sum = 2.5 * math.log(2 * math.pi * math.exp(1))
+    + .5 * linalg.log_determinant(linalg.cholesky(covariance)), 0
   for i = 1, 300 do sum = sum - r:log_prob(samples:narrow(2, i, 1):reshape { 1, 5 })[1] / 300 end
-  check.that(sum < gaussian + .25 and sum > gaussian - .8, ("the entropy is %.3f nats, that of a normal %.3f"):format(sum, gaussian))
-  for i = 1, 5 do check.near((m[i] - mean[i]) / math.sqrt(covariance[i][i]), 0, 5 / math.sqrt(600), "mean of the samples, property " .. i) end
+  check.that(sum < gaussian + .25 and sum > gaussian - .8,
+    ("the entropy is %.3f nats, that of a normal %.3f"):format(sum, gaussian))
+  for i = 1, 5 do
+    check.near((m[i] - mean[i]) / math.sqrt(covariance[i][i]), 0, 5 / math.sqrt(600),
+      "mean of the samples, property " .. i)
+  end
 end)
 
 check.case("pieces of a run are like the whole, and a run that was stopped goes on", function()
-  local out = scratch .. "/reference"
+  local out = path "reference"
   local few, some = magnitudes:narrow(1, 1, 3), theta:narrow(1, 1, 3)
-  local whole = reference.run { magnitudes = few, theta = some, out = out, ess = 200, samples = 20, seed = 1, progress = false }
+  local whole = reference.run { magnitudes = few, theta = some, out = out, ess = 200, samples = 20, seed = 1,
+    progress = false }
   local r = reference(magnitudes:narrow(1, 2, 2), { ess = 200, seed = 1, first = 1 })
   check.equal(r:sample(20):totable()[1][3][1], whole.samples:get(2, 3, 1))
   check.equal(whole.log_prob:get(3), ffi.new("float", r:log_prob(some:narrow(1, 2, 2))[2]))
-  check.raises(function() reference.run { magnitudes = few, theta = some, out = out, ess = 300, samples = 20, seed = 1 } end, "ess was 200 and is 300")
-  check.near(reference.run { magnitudes = few, theta = some, out = out, ess = 200, samples = 20, seed = 1 }.ess:get(1), whole.ess:get(1), 0)
+  check.raises(function()
+    reference.run { magnitudes = few, theta = some, out = out, ess = 300, samples = 20, seed = 1 }
+  end, "ess was 200 and is 300")
+  check.near(reference.run { magnitudes = few, theta = some, out = out, ess = 200, samples = 20,
+    seed = 1 }.ess:get(1), whole.ess:get(1), 0)
 end)
 
 check.case("a galaxy that the model can't make is refused by its number", function()
   local odd = gal.tensor { { 10, 20, 17, 10, 20 } }
-  check.raises(function() reference(magnitudes:narrow(1, 1, 1), { ess = 100 }):sample(1000000) end, "expected 1 to a third of its effective sample size")
-  check.raises(function() reference(odd, { ess = 1000, most = 50000 }) end, "galaxy 1 has an effective sample size of")
+  check.raises(function() reference(magnitudes:narrow(1, 1, 1), { ess = 100 }):sample(1000000) end,
+    "expected 1 to a third of its effective sample size")
+  check.raises(function() reference(odd, { ess = 1000, most = 50000 }) end,
+    "galaxy 1 has an effective sample size of")
 end)
 
 -- ---- the experiments ----
 
 local function run(experiment, ...)
-  local words = {}
-  for i, word in ipairs { ... } do words[i] = ("'%s'"):format(word) end
-  local pipe = assert(io.popen(("cd %s && '%s' '%s/experiments/%s.lua' %s 2>&1; echo \"exit $?\""):format(scratch, host.executable, host.root, experiment, table.concat(words, " "))))
-  local text = pipe:read "*a"
-  pipe:close()
-  return tonumber(text:match "exit (%d+)\n$"), text
+  return scratch.run(scratch.experiment(experiment) .. " " .. table.concat({ ... }, " "))
 end
 
 check.case("make_survey makes a survey that reference_posterior and train_photometry read", function()
-  local code, text = run("make_survey", "--n", "60", "--no-cutouts", "--out", "made", "--without", "bt,clumps")
+  local code, text = run("make_survey", "--n", "60", "--no-cutouts", "--out", "made",
+    "--without", "bt,clumps")
   check.equal(code, 0, text)
-  check.equal(folder.kind(scratch .. "/made/cutouts"), nil)
+  check.equal(folder.kind(path "made/cutouts"), nil)
   code, text = run("make_survey", "--n", "60", "--no-cutouts", "--out", "made", "--without", "bt,clumps")
   check.that(code == 0 and text:find "is finished", text)
   code, text = run("reference_posterior", "--survey", "made", "--n", "3", "--ess", "200", "--out", "exact")
@@ -253,8 +270,9 @@ check.case("make_survey makes a survey that reference_posterior and train_photom
   code, text = run("train_photometry", "--survey", "made", "--epochs", "1", "--hidden", "8", "--out", "run")
   check.that(code == 0 and text:find "60 galaxies kept", text)
   code, text = run("make_survey", "--without", "btt")
-  check.that(code == 2 and text:find "expected one of inclination, size, gradient, bulge_colour, clumps, bt", text)
+  check.that(code == 2 and text:find "expected one of inclination, size, gradient, bulge_colour, clumps, bt",
+    text)
 end)
 
-os.execute("rm -r " .. scratch)
+scratch.remove()
 check.finish()

@@ -11,7 +11,8 @@ check.case("a linear layer starts uniform within one over the root of its inputs
   local bound = 1 / 8
   for _, p in ipairs { layer.weight, layer.bias } do
     check.that(p:max():item() <= bound and p:min():item() >= -bound, "a weight lies outside the bound")
-    check.that(p:max():item() > 0.98 * bound and p:min():item() < -0.98 * bound, "the weights do not fill the range")
+    check.that(p:max():item() > 0.98 * bound and p:min():item() < -0.98 * bound,
+      "the weights do not fill the range")
   end
   -- The deviation of U(-b, b) is b / sqrt 3; 32,000 draws know it to 0.3 %.
   check.near(layer.weight:std():item(), bound / math.sqrt(3), 0.01 * bound)
@@ -26,7 +27,8 @@ end)
 
 check.case("sequential gives what its layers give one after the other", function()
   for name in pairs(nn.activations) do
-    local net = nn.sequential { nn.linear(5, 16), nn[name](), nn.linear(16, 16), nn[name](), nn[name](), nn.linear(16, 3) }
+    local net = nn.sequential { nn.linear(5, 16), nn[name](), nn.linear(16, 16), nn[name](), nn[name](),
+      nn.linear(16, 3) }
     local x = gal.randn { 9, 5 }
     local y = x
     for i = 1, 6 do y = net[i](y) end
@@ -44,7 +46,9 @@ check.case("fused layers have the gradients of single ones", function()
       fused[i], p.grad = p.grad, nil
     end
     net[3](net[2](net[1](x))):pow(2):sum():backward()
-    for i, p in ipairs(net:parameters()) do check.near(fused[i], p.grad, 1e-4, name .. ", parameter " .. i) end
+    for i, p in ipairs(net:parameters()) do
+      check.near(fused[i], p.grad, 1e-4, name .. ", parameter " .. i)
+    end
   end
 end)
 
@@ -57,7 +61,8 @@ check.case("a linear layer takes any leading dimensions", function()
 end)
 
 check.case("parameters and state keys are PyTorch's, counted from 1", function()
-  local net = nn.sequential { nn.linear(3, 4), nn.silu(), nn.sequential { nn.linear(4, 4, { bias = false }), nn.tanh() }, nn.linear(4, 1) }
+  local net = nn.sequential { nn.linear(3, 4), nn.silu(),
+    nn.sequential { nn.linear(4, 4, { bias = false }), nn.tanh() }, nn.linear(4, 1) }
   local names = {}
   for name in pairs(net:state()) do names[#names + 1] = name end
   table.sort(names)
@@ -96,7 +101,8 @@ end)
 check.case("a plain table with the five methods is a module", function()
   local w = gal.full({ 2 }, 3):requires_grad()
   local own = {
-    forward = function(_, x) return x * w end, parameters = function() return { w } end, state = function() return { w = w } end,
+    forward = function(_, x) return x * w end, parameters = function() return { w } end,
+    state = function() return { w = w } end,
     load_state = function(_, s) w = s.w:clone():requires_grad() end, to = function(self) return self end,
   }
   local net = nn.sequential { nn.linear(2, 2), own }
@@ -114,19 +120,24 @@ check.case("spec and build make the same layers again", function()
   again:load_state(net:state())
   local x = gal.randn { 5, 3 }
   check.equal(again(x), net(x))
-  check.that(nn.spec(nn.sequential { nn.linear(1, 1), function(x) return x end }) == nil, "a net with a function has a spec")
+  check.that(nn.spec(nn.sequential { nn.linear(1, 1), function(x) return x end }) == nil,
+    "a net with a function has a spec")
 end)
 
 check.case("wrong arguments are named at the caller's line", function()
   local net = nn.mlp { 3, 4, 2 }
   check.raises(function() net(gal.zeros { 5, 4 }) end, "linear: x is {5, 4}, expected 3", true)
   check.raises(function() nn.linear(0, 3) end, "linear: inputs is 0, expected an integer of at least 1", true)
-  check.raises(function() nn.sequential { nn.silu(), 3 } end, "sequential: entry 2 is the number 3, expected a module", true)
-  check.raises(function() nn.mlp { 3, 2, activation = "swish" } end, "mlp: activation is the string \"swish\", expected relu, silu, gelu or tanh", true)
-  check.raises(function() net:load_state { ["1.weight"] = gal.zeros { 4, 3 } } end, "load_state: '1.bias' is missing", true)
+  check.raises(function() nn.sequential { nn.silu(), 3 } end,
+    "sequential: entry 2 is the number 3, expected a module", true)
+  check.raises(function() nn.mlp { 3, 2, activation = "swish" } end,
+    "mlp: activation is the string \"swish\", expected relu, silu, gelu or tanh", true)
+  check.raises(function() net:load_state { ["1.weight"] = gal.zeros { 4, 3 } } end,
+    "load_state: '1.bias' is missing", true)
   local state = net:state()
   state["1.weight"] = gal.zeros { 3, 4 }
-  check.raises(function() net:load_state(state) end, "load_state: '1.weight' is {3, 4}, expected {4, 3}", true)
+  check.raises(function() net:load_state(state) end,
+    "load_state: '1.weight' is {3, 4}, expected {4, 3}", true)
   state = net:state()
   state["5.weight"] = gal.zeros { 1 }
   check.raises(function() net:load_state(state) end, "load_state: the state has '5.weight'", true)

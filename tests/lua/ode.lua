@@ -54,8 +54,10 @@ end)
 check.case("bad arguments are named at the caller's line", function()
   check.raises(function() ode.rk4(3, 1) end, "rk4: velocity is the number 3, expected a function", true)
   check.raises(function() ode.euler(field, nil) end, "euler: y is nil", true)
-  check.raises(function() ode.rk4(field, 1, { steps = 2.5 }) end, "rk4: steps is 2.5, expected an integer of at least 1", true)
-  check.raises(function() ode.rk4(field, 1, { step = 2 }) end, "rk4: unknown option 'step', expected 'steps'?", true)
+  check.raises(function() ode.rk4(field, 1, { steps = 2.5 }) end,
+    "rk4: steps is 2.5, expected an integer of at least 1", true)
+  check.raises(function() ode.rk4(field, 1, { step = 2 }) end,
+    "rk4: unknown option 'step', expected 'steps'?", true)
 end)
 
 check.finish()

@@ -78,8 +78,8 @@ check.case("200 AdamW steps of the photometry model are PyTorch's", function()
     local difference = math.abs(losses[n] / g.losses[n] - 1)
     if difference > worst then worst, at = difference, n end
   end
-  check.that(worst <= 1e-6, ("step %d: the loss %.9g and PyTorch's %.9g differ by %.3g, relative; expected at most 1e-6"):format(at, losses[at] or 0,
-    g.losses[at] or 0, worst))
+  local sentence = "step %d: the loss %.9g and PyTorch's %.9g differ by %.3g, relative; expected at most 1e-6"
+  check.that(worst <= 1e-6, sentence:format(at, losses[at] or 0, g.losses[at] or 0, worst))
 
   local change, text = changes()
   local at10, inputs = 0, { 11, 256, 256, 256 }
@@ -92,7 +92,8 @@ check.case("200 AdamW steps of the photometry model are PyTorch's", function()
     end
     at10 = at10 + count
     local relative = math.sqrt(difference / norm)
-    check.that(relative <= 1e-5, ("%s: L2 distance %.3g of its norm after 10 steps, expected at most 1e-5"):format(tensor.name, relative))
+    check.that(relative <= 1e-5, (
+      "%s: L2 distance %.3g of its norm after 10 steps, expected at most 1e-5"):format(tensor.name, relative))
     local norm200 = 0
     host, count = core.read(parameters[k])
     for i = 0, count - 1 do norm200 = norm200 + host[i] ^ 2 end
@@ -144,7 +145,7 @@ check.case("a parameter without a gradient keeps its value under SGD", function(
   check.equal(b, { 3 })
 end)
 
-check.case("clipping scales the whole gradient to the norm that was asked for", function()
+check.case("clipping scales the whole gradient to the given norm", function()
   local a, b = parameter { 0 }, parameter { 0, 0 }
   local opt = optim.sgd({ a, b }, { lr = 1, clip = 1 });
   ((a * 2):sum() + (b * gal.tensor { 1, 2 }):sum()):backward() -- the gradient (2, 1, 2) has norm 3
@@ -191,7 +192,8 @@ check.case("schedules have their values at the ends and between", function()
   check.near({ decay(1), decay(10), decay(11), decay(21) }, { 1, 1, 0.5, 0.25 }, 1e-12)
   local warm = optim.warmup(4, optim.constant(2))
   check.near({ warm(1), warm(2), warm(4), warm(9) }, { 0.5, 1, 2, 2 }, 1e-12)
-  check.equal(optim.warmup(4, optim.constant(2)):settings(), { schedule = "warmup", steps = 4, after = { schedule = "constant", lr = 2 } })
+  check.equal(optim.warmup(4, optim.constant(2)):settings(),
+    { schedule = "warmup", steps = 4, after = { schedule = "constant", lr = 2 } })
 end)
 
 check.case("a schedule or a function gives each step its rate", function()
@@ -238,9 +240,12 @@ end)
 check.case("wrong arguments are named at the caller's line", function()
   local p = parameter { 1 }
   check.raises(function() optim.adamw({}, {}) end, "adamw: the list of parameters is empty", true)
-  check.raises(function() optim.adamw({ p }, { lr = -1 }) end, "adamw: lr is %-1, expected a number of at least 0", true)
-  check.raises(function() optim.adamw({ p }, { weight_deacy = 1 }) end, "unknown option 'weight_deacy', expected 'weight_decay'?", true)
-  check.raises(function() optim.sgd({ gal.zeros { 2 } }) end, "sgd: parameter 1 does not require a gradient", true)
+  check.raises(function() optim.adamw({ p }, { lr = -1 }) end,
+    "adamw: lr is %-1, expected a number of at least 0", true)
+  check.raises(function() optim.adamw({ p }, { weight_deacy = 1 }) end,
+    "unknown option 'weight_deacy', expected 'weight_decay'?", true)
+  check.raises(function() optim.sgd({ gal.zeros { 2 } }) end,
+    "sgd: parameter 1 does not require a gradient", true)
   check.raises(function() optim.sgd(p) end, "sgd: parameters is a tensor {1}, expected a list", true)
 end)
 

@@ -1,19 +1,15 @@
--- gal.plot and gal.cutout: what figures are made of, and what is measured on pictures.
+-- gal.plot and gal.data.picture: the files of figures, and measurements on pictures.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local plot = require "gal.plot"
 local cutout = require "gal.data.picture"
 local folder = require "gal.base.path"
 
-local home = os.tmpname() .. ".d"
+local scratch = dofile "lua/lib/scratch.lua"
+local home = scratch.folder
 local function blank(shape) return require "gal.tensor".new(shape, "uint8", "cpu"):fill_(0) end
 
-local function text(name)
-  local file = assert(io.open(home .. "/" .. name, "rb"))
-  local all = file:read "*a"
-  file:close()
-  return all
-end
+local function text(name) return scratch.read(scratch.path(name)) end
 
 -- The numbers of block `index` of a figure's data: rows of columns.
 local function block(name, index)
@@ -35,7 +31,9 @@ end
 local function png_size(name)
   local bytes = text(name)
   check.equal(bytes:sub(1, 8), "\137PNG\r\n\26\n")
-  local function integer(at) return ((bytes:byte(at) * 256 + bytes:byte(at + 1)) * 256 + bytes:byte(at + 2)) * 256 + bytes:byte(at + 3) end
+  local function integer(at)
+    return ((bytes:byte(at) * 256 + bytes:byte(at + 1)) * 256 + bytes:byte(at + 2)) * 256 + bytes:byte(at + 3)
+  end
   return integer(17), integer(21)
 end
 
@@ -46,8 +44,10 @@ for i = 1, 4000 do x[i], y[i] = normal[1][i], 0.6 * normal[1][i] + 0.8 * normal[
 check.case("a figure leaves picture, script and data, and the script draws it again by itself", function()
   local path = plot.figure(home .. "/all.png", { columns = 3, title = "It's all", panels = {
     plot.panel{ plot.points(x, y, { title = "it's", error = y }), x = "x_1", y = "y", xrange = { 3, -3 } },
-    plot.panel{ plot.histogram(x, { density = true }), plot.lines({ -1, 0, 1 }, { 0.1, 0 / 0, 0.3 }), logy = true, yrange = { 1e-3, 1 } },
-    plot.panel{ plot.density(x, y), plot.contours(x, y, { title = "68, 95 %" }), plot.rule{ slope = 1, from = -2, to = 2 }, plot.label("here", 0, 1) },
+    plot.panel{ plot.histogram(x, { density = true }), plot.lines({ -1, 0, 1 }, { 0.1, 0 / 0, 0.3 }),
+    logy = true, yrange = { 1e-3, 1 } },
+    plot.panel{ plot.density(x, y), plot.contours(x, y, { title = "68, 95 %" }),
+    plot.rule{ slope = 1, from = -2, to = 2 }, plot.label("here", 0, 1) },
     false,
     plot.panel{ plot.band({ 0, 1 }, { 0, 0 }, { 1, 2 }), plot.histogram(gal.tensor(x), { filled = true }) },
     plot.panel{ plot.picture(blank{ 4, 6, 3 }) },
@@ -56,63 +56,80 @@ check.case("a figure leaves picture, script and data, and the script draws it ag
   check.equal({ width, height }, { 1260, 750 })
   check.equal(path, home .. "/all.png")
   os.remove(path)
-  check.equal(os.execute(("cd '%s' && gnuplot all.gp"):format(home)), 0)
+  check.equal((scratch.run "gnuplot all.gp"), 0)
   check.equal({ png_size "all.png" }, { 1260, 750 })
 end)
 
-check.case("a figure that is one picture has a pixel for each of its pixels, in their colours and the right way up", function()
+check.case("a figure that is one picture has that picture's pixels, the right way up", function()
   local pixels = blank{ 50, 50, 3 }
-  for row = 1, 50 do for col = 1, 50 do pixels:set(row <= 20 and 200 or 10, row, col, col <= 30 and 1 or 2) end end
+  for row = 1, 50 do
+    for col = 1, 50 do pixels:set(row <= 20 and 200 or 10, row, col, col <= 30 and 1 or 2) end
+  end
   plot.figure(home .. "/one.png", { panels = { plot.panel{ plot.picture(pixels) } } })
   check.equal({ png_size "one.png" }, { 52, 52 })
   check.equal(cutout.read({ home .. "/one.png" }, 52):select(1, 1):narrow(1, 2, 50):narrow(2, 2, 50), pixels)
 end)
 
 check.case("a histogram's density is that of all values, and counts add up to those in range", function()
-  plot.figure(home .. "/h.png", { panels = { plot.panel{ plot.histogram({ 0, 0.1, 0.2, 0.9, 1, 7 }, { bins = 2, range = { 0, 1 } }),
-    plot.histogram({ 0, 0.1, 0.2, 0.9, 1, 7 }, { bins = 2, range = { 0, 1 }, density = true }) } } })
+  local values = { 0, 0.1, 0.2, 0.9, 1, 7 }
+  plot.figure(home .. "/h.png", { panels = { plot.panel{
+    plot.histogram(values, { bins = 2, range = { 0, 1 } }),
+    plot.histogram(values, { bins = 2, range = { 0, 1 }, density = true }),
+  } } })
   local counts, density = block("h.dat", 0), block("h.dat", 1)
   check.equal(counts, { { -0.25, 0 }, { 0.25, 3 }, { 0.75, 2 }, { 1.25, 0 } })
   check.near(density[2][2] * 0.5 + density[3][2] * 0.5, 5 / 6, 1e-6)
 end)
 
 check.case("contours of a Gaussian hold the shares they are named by", function()
-  local a, b, u, v = {}, {}, gal.randn({ 60000 }, { rng = gal.rng(1) }):totable(), gal.randn({ 60000 }, { rng = gal.rng(2) }):totable()
+  local a, b, u = {}, {}, gal.randn({ 60000 }, { rng = gal.rng(1) }):totable()
+  local v = gal.randn({ 60000 }, { rng = gal.rng(2) }):totable()
   for i = 1, 60000 do a[i], b[i] = u[i], v[i] end
   for _, share in ipairs{ 0.39, 0.68 } do
-    plot.figure(home .. "/c.png", { panels = { plot.panel{ plot.contours(a, b, { levels = { share }, xrange = { -4, 4 }, yrange = { -4, 4 }, bins = 60 }) } } })
+    plot.figure(home .. "/c.png", { panels = { plot.panel{
+      plot.contours(a, b, { levels = { share }, xrange = { -4, 4 }, yrange = { -4, 4 }, bins = 60 }),
+    } } })
     local sum, n = 0, 0
     for _, row in ipairs(block("c.dat", 0)) do sum, n = sum + math.sqrt(row[1] ^ 2 + row[2] ^ 2), n + 1 end
-    check.near(sum / n, math.sqrt(-2 * math.log(1 - share)), 0.06) -- the circle with that share (Rayleigh); the smoothing widens it by 1.5 %
+    -- the circle with that share (Rayleigh); the smoothing widens it by 1.5 %
+    check.near(sum / n, math.sqrt(-2 * math.log(1 - share)), 0.06)
   end
 end)
 
 check.case("a wrong argument is one sentence that names it", function()
   check.raises(function() plot.points({ 1, 2 }, { 1 }) end, "points: y has 1 values, x has 2")
-  check.raises(function() plot.points({ 1, "2" }, { 1, 2 }) end, 'points: x%[2%] is the string "2", expected a number')
-  check.raises(function() plot.lines({ 1 }, { 1 }, { color = "red" }) end, "lines: unknown option 'color', expected 'colour'")
+  check.raises(function() plot.points({ 1, "2" }, { 1, 2 }) end,
+    'points: x%[2%] is the string "2", expected a number')
+  check.raises(function() plot.lines({ 1 }, { 1 }, { color = "red" }) end,
+    "lines: unknown option 'color', expected 'colour'")
   check.raises(function() plot.panel{ 3 } end, "panel: entry 1 is the number 3, expected a layer")
   check.raises(function() plot.panel{ plot.points({ 1 }, { 1 }), xrange = { 1, 1 } } end, "panel: xrange is")
-  check.raises(function() plot.figure(home .. "/a.pdf", { panels = { plot.panel{ plot.points({ 1 }, { 1 }) } } }) end, "expected a name that ends in .png")
+  check.raises(function()
+    plot.figure(home .. "/a.pdf", { panels = { plot.panel{ plot.points({ 1 }, { 1 }) } } })
+  end, "expected a name that ends in .png")
   check.raises(function() plot.figure(home .. "/a.png", { panels = {} }) end, "figure: panels is")
   check.raises(function() plot.picture(gal.zeros{ 2, 2, 3 }) end, "picture: pixels is a tensor {2, 2, 3}")
   check.equal(folder.kind(home .. "/a.png"), nil)
 end)
 
-check.case("without gnuplot, or where it fails, the picture is not there and the sentence says why", function()
-  local function try(path) return os.execute(("cd '%s' && PATH='%s' '%s' -e 'local plot = require \"gal.plot\" plot.figure(\"none.png\", { panels = { plot.panel{ plot.points({ 1 }, { 1 }) } } })' 2> said"):format(
-    home, path, require("gal.host").executable)) end
+check.case("without gnuplot, or where it fails, there is no picture and the sentence says why", function()
+  scratch.write(home .. "/draw.lua", [[
+local plot = require "gal.plot"
+plot.figure("none.png", { panels = { plot.panel{ plot.points({ 1 }, { 1 }) } } })
+]])
+  -- What it says with these folders as the only ones that are searched for programs.
+  local function try(path)
+    return (select(2, scratch.run(("PATH='%s' %s draw.lua"):format(path, scratch.galrun))))
+  end
   local bin = home .. "/bin"
   folder.make(bin)
-  os.execute(("ln -s \"$(command -v sh)\" '%s/sh'"):format(bin))
-  try(bin)
-  check.equal(text "said":match "gnuplot is not installed" ~= nil, true)
+  scratch.run 'ln -s "$(command -v sh)" bin/sh'
+  check.that(try(bin):match "gnuplot is not installed", "the sentence does not say that it is not installed")
   check.equal(folder.kind(home .. "/none.png"), nil)
   check.equal(folder.kind(home .. "/none.gp"), "file")
   folder.write(bin .. "/gnuplot", "#!/bin/sh\necho no ink\nexit 3\n")
-  os.execute(("chmod +x '%s/gnuplot'"):format(bin))
-  try(bin)
-  check.equal(text "said":match "could not draw none.png: no ink" ~= nil, true)
+  scratch.run "chmod +x bin/gnuplot"
+  check.that(try(bin):match "could not draw none.png: no ink", "the sentence does not have gnuplot's words")
   check.equal(folder.kind(home .. "/none.png"), nil)
 end)
 
@@ -150,9 +167,13 @@ check.case("rescaling the whole frame changes nothing, and half of it doubles si
   check.near(ninety2 / ninety, 2, 0.06)
 end)
 
-check.case("sky level and noise of a picture are those it was made with, and a star in a corner does not count", function()
+check.case("sky level and noise of a picture are what it was made with, without a corner's star", function()
   local image, noise = blank{ 128, 128, 3 }, gal.randn({ 128, 128, 3 }, { rng = gal.rng(3) }):totable()
-  for row = 1, 128 do for col = 1, 128 do for k = 1, 3 do image:set(math.floor(20 * k + 3 * k * noise[row][col][k] + 0.5), row, col, k) end end end
+  for row = 1, 128 do
+    for col = 1, 128 do
+      for k = 1, 3 do image:set(math.floor(20 * k + 3 * k * noise[row][col][k] + 0.5), row, col, k) end
+    end
+  end
   for row = 1, 8 do for col = 1, 8 do image:set(255, row, col, 1) end end
   local v = cutout.numbers(image)
   for k = 1, 3 do
@@ -163,17 +184,24 @@ end)
 
 check.case("show_survey draws a sheet and a page of a survey, alone and beside other cutouts", function()
   require("gal.mock").make{ out = home .. "/survey", n = 60, seed = 4, progress = false }
-  local host = require "gal.host"
-  local command = ("'%s' '%s/experiments/show_survey.lua' --survey '%s/survey' --n 8 --compare 12 --out '%s/%%s' %%s > '%s/said' 2>&1"):format(host.executable, host.root, home, home, home)
-  check.equal(os.execute(command:format("alone", "")), 0)
+  local function shown(words)
+    local command = scratch.experiment "show_survey" .. " --survey survey --n 8 --compare 12 " .. words
+    return scratch.run(command)
+  end
+  check.equal((shown "--out alone"), 0)
   check.equal({ png_size "alone/cutouts.png" }, { 8 * 130, 128 + 2 + 24 })
-  check.equal(os.execute(command:format("beside", ("--real '%s/survey/cutouts'"):format(home))), 0)
+  local code, said = shown "--out beside --real survey/cutouts"
+  check.equal(code, 0)
+  check.that(said:match "sky noise, red", said)
   check.equal({ png_size "beside/cutouts.png" }, { 8 * 130, 2 * 130 + 24 })
-  for _, name in ipairs{ "alone/survey.gp", "alone/survey.dat", "beside/profiles.png", "beside/survey.png" } do check.equal(folder.kind(home .. "/" .. name), "file") end
-  check.equal(text "said":match "sky noise, red" ~= nil, true)
-  check.equal(os.execute(command:format("none", "--real /nowhere")) ~= 0, true)
-  check.equal(text "said":match "/nowhere has no .jpg files" ~= nil, true)
+  for _, name in ipairs{
+    "alone/survey.gp", "alone/survey.dat", "beside/profiles.png", "beside/survey.png",
+  } do
+    check.equal(folder.kind(home .. "/" .. name), "file")
+  end
+  code, said = shown "--out none --real /nowhere"
+  check.that(code ~= 0 and said:match "/nowhere has no .jpg files", said)
 end)
 
-os.execute(("rm -rf '%s'"):format(home))
+scratch.remove()
 check.finish()

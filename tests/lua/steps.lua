@@ -1,6 +1,5 @@
--- steps = "auto": its answers against RK4 with 400 steps, what it tells of them, and the bits that it must
--- not change; work in tiles and to a function. The same with larger nets and on galaxies:
--- acceptance/steps.lua.
+-- gal.flow.solver, steps = "auto": its answers against RK4 with 400 steps, its report, and the bits that it
+-- must not change; draws streamed in parts. Larger nets and galaxies are in acceptance/steps.lua.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -9,25 +8,26 @@ local flows = require "gal.flow"
 local nn = require "gal.nn"
 local fit = require("gal.train").fit
 
-local function bits(t)
-  local host, n = core.read(t)
-  return ffi.string(host, 4 * n)
-end
+local bits = check.bits
 
 -- theta, x of n galaxies, and a flow that a short training has taught them.
 local problems = {}
 function problems.linear_gaussian(n, rng)
   local theta = gal.randn({ n, 3 }, { rng = rng })
-  return theta, theta:matmul(gal.tensor { { 1, 0.5 }, { -0.3, 1 }, { 0.8, 0 } }) + gal.randn({ n, 2 }, { rng = rng }) * 0.3, 0.05
+  return theta, theta:matmul(gal.tensor { { 1, 0.5 }, { -0.3, 1 }, { 0.8, 0 } })
+    + gal.randn({ n, 2 }, { rng = rng }) * 0.3, 0.05
 end
 function problems.banana(n, rng)
   local theta = gal.randn({ n, 2 }, { rng = rng })
-  return theta, theta:narrow(2, 2, 1) + theta:narrow(2, 1, 1):pow(2) * 0.7 + gal.randn({ n, 1 }, { rng = rng }) * 0.1, 0
+  return theta,
+    theta:narrow(2, 2, 1) + theta:narrow(2, 1, 1):pow(2) * 0.7 + gal.randn({ n, 1 }, { rng = rng }) * 0.1, 0
 end
 local function trained(name)
   local theta, x, sigma = problems[name](4000, gal.rng(11))
-  local flow = flows.new { theta = theta:size(2), context = x:size(2), hidden = { 48, 48 }, sigma = sigma, rng = gal.rng(5) }
-  fit { flow = flow, theta = theta * 10 + 100, context = x, epochs = 25, batch = 100, lr = 3e-3, decay = 0.99, seed = 1, progress = false }
+  local flow = flows.new { theta = theta:size(2), context = x:size(2), hidden = { 48, 48 }, sigma = sigma,
+    rng = gal.rng(5) }
+  fit { flow = flow, theta = theta * 10 + 100, context = x, epochs = 25, batch = 100, lr = 3e-3, decay = 0.99,
+    seed = 1, progress = false }
   return flow, select(2, problems[name](20, gal.rng(12)))
 end
 local flow_of, x_of = {}, {}
@@ -43,25 +43,35 @@ local function silent(errors, tolerance, report)
   return count
 end
 
-check.case("draws of auto are within the tolerance of RK4's with 400 steps or flagged, at a fifth of RK4-100's evaluations", function()
+-- The exact ones: RK4 with 400 steps. The cost is a fifth of RK4's with 100 steps.
+check.case("draws of auto are within the tolerance or flagged, at a fifth of the evaluations", function()
   for name, flow in pairs(flow_of) do
     local exact = flow:sample(x_of[name], { n = 200, steps = 400, rng = gal.rng(3) })
     for _, tolerance in ipairs { 1e-2, 1e-3, 1e-4 } do
-      local draws, report = flow:sample(x_of[name], { n = 200, steps = "auto", tolerance = tolerance, rng = gal.rng(3) })
+      local draws, report = flow:sample(x_of[name],
+        { n = 200, steps = "auto", tolerance = tolerance, rng = gal.rng(3) })
       local errors = ((draws - exact):pow(2):mean(2) / exact:std(2):pow(2)):max(2):pow(0.5):totable()
-      check.equal(silent(errors, tolerance, report), 0, ("%s, tolerance %g: galaxies beyond it and not flagged, of errors %s"):format(name, tolerance, check.text(errors)))
-      check.that(#report.flagged == 0, ("%s, tolerance %g: %d flagged"):format(name, tolerance, #report.flagged))
-      if tolerance >= 1e-3 then check.that(report.evaluations <= 80, ("%s: %g evaluations a draw"):format(name, report.evaluations)) end
+      check.equal(silent(errors, tolerance, report),
+        0, ("%s, tolerance %g: galaxies beyond it and not flagged, of errors %s"):format(name, tolerance,
+        check.text(errors)))
+      check.that(#report.flagged == 0,
+        ("%s, tolerance %g: %d flagged"):format(name, tolerance, #report.flagged))
+      if tolerance >= 1e-3 then
+        check.that(report.evaluations <= 80, ("%s: %g evaluations a draw"):format(name, report.evaluations))
+      end
     end
   end
 end)
 
-check.case("densities of auto are within the tolerance of RK4's with 400 steps or flagged, at a fifth of RK4-100's evaluations", function()
+check.case("densities of auto are within the tolerance or flagged, at a fifth of the evaluations", function()
   for name, flow in pairs(flow_of) do
     local exact, exact_log = flow:sample_and_log_prob(x_of[name], { n = 200, steps = 400, rng = gal.rng(3) })
-    local draws, log_prob, report = flow:sample_and_log_prob(x_of[name], { n = 200, steps = "auto", rng = gal.rng(3) })
-    check.equal(silent((log_prob - exact_log):pow(2):mean(2):pow(0.5):totable(), 1e-3, report), 0, name .. ": rms over draws")
-    check.equal(silent(((draws - exact):pow(2):mean(2) / exact:std(2):pow(2)):max(2):pow(0.5):totable(), 1e-3, report), 0, name .. ": draws")
+    local draws, log_prob,
+      report = flow:sample_and_log_prob(x_of[name], { n = 200, steps = "auto", rng = gal.rng(3) })
+    check.equal(silent((log_prob - exact_log):pow(2):mean(2):pow(0.5):totable(), 1e-3, report), 0,
+      name .. ": rms over draws")
+    check.equal(silent(((draws - exact):pow(2):mean(2) / exact:std(2):pow(2)):max(2):pow(0.5):totable(), 1e-3,
+      report), 0, name .. ": draws")
     check.that(report.evaluations <= 80, ("%s: %g evaluations a draw"):format(name, report.evaluations))
     local points = exact:narrow(2, 1, 20)
     local given = flow:log_prob(points, x_of[name], { steps = 400 })
@@ -81,7 +91,8 @@ local function gated(rate)
   core.assign(second.weight, gal.tensor { { -rate, rate } })
   core.assign(second.bias, gal.tensor { 0 })
   local flow = flows.new { theta = 1, context = 1, head = nn.sequential { first, nn.relu(), second } }
-  flow.scale = { theta_mean = gal.zeros { 1 }, theta_std = gal.ones { 1 }, context_mean = gal.zeros { 1 }, context_std = gal.ones { 1 } }
+  flow.scale = { theta_mean = gal.zeros { 1 }, theta_std = gal.ones { 1 }, context_mean = gal.zeros { 1 },
+    context_std = gal.ones { 1 } }
   return flow
 end
 
@@ -89,7 +100,8 @@ check.case("a galaxy whose field is stiff is flagged, and its neighbours are not
   local c = gal.tensor { { 0 }, { 1 }, { 0 } }
   local _, report = gated(1e4):sample(c, { n = 50, steps = "auto" })
   check.equal(report.flagged, { 2 })
-  check.that(report.error:get(2) > 1e-3 and report.steps:get(2) == 96, ("its error is said to be %g with %d steps"):format(report.error:get(2), report.steps:get(2)))
+  check.that(report.error:get(2) > 1e-3 and report.steps:get(2) == 96,
+    ("its error is said to be %g with %d steps"):format(report.error:get(2), report.steps:get(2)))
   check.equal({ report.error:get(1), report.steps:get(1) }, { 0, 3 })
   check.that(tostring(report):find "1 of 3 galaxies not within 0.001", tostring(report))
   _, _, report = gated(1e4):sample_and_log_prob(c, { n = 50, steps = "auto" })
@@ -104,20 +116,24 @@ local function noise_of(c, n, rng)
   return rng:normal_streams(require("gal.flow.inputs").streams { rows = 1, context = c }, n)
 end
 
-check.case("errors are in units of the galaxy's own posterior: theta' = k theta gives e^k times the noise to a thousandth, from e^-5 to e^8", function()
+-- theta' = k theta gives e^k times the noise: to a thousandth, from e^-5 to e^8.
+check.case("errors are in units of the galaxy's own posterior, however narrow or wide", function()
   local c, steps = gal.ones { 1, 1 }, {}
   for i, k in ipairs { 0.5, 3, 8, -2, -5 } do
     local draws, report = gated(-k):sample(c, { n = 200, steps = "auto", rng = gal.rng(1) })
     local expected = noise_of(c, 200, gal.rng(1)) * math.exp(k)
-    local error = (draws:reshape { 200 } - expected:reshape { 200 }):pow(2):mean():item() ^ 0.5 / expected:std():item()
+    local error =
+      (draws:reshape { 200 } - expected:reshape { 200 }):pow(2):mean():item() ^ 0.5 / expected:std():item()
     check.equal(report.flagged, {})
-    check.that(error <= 1e-3, ("k = %g with %d steps: %g posterior deviations"):format(k, report.steps:item(), error))
+    check.that(error <= 1e-3,
+      ("k = %g with %d steps: %g posterior deviations"):format(k, report.steps:item(), error))
     steps[i] = report.steps:item()
   end
-  check.that(steps[1] <= steps[2] and steps[2] < steps[3] and steps[4] < steps[5], "steps don't grow with k: " .. check.text(steps))
+  check.that(steps[1] <= steps[2] and steps[2] < steps[3] and steps[4] < steps[5],
+    "steps don't grow with k: " .. check.text(steps))
 end)
 
-check.case("with densities their error counts, too", function()
+check.case("with densities, the densities' error counts too", function()
   -- A step of height .004 that runs over theta at a speed of 4 and is 1/100 wide: it moves nothing, but the
   -- divergence, up to .2, is missed or hit. Its integral is .001.
   local first, second = nn.linear(3, 1), nn.linear(1, 1)
@@ -135,10 +151,13 @@ check.case("with densities their error counts, too", function()
   check.equal(silent({ off }, 1e-3, told), 0, ("off by %g nats with %d steps"):format(off, told.steps:item()))
 end)
 
-check.case("with auto a galaxy's draws are the same alone, in any batch, with two threads, and the first of more draws", function()
-  local function draw(rows, n) return banana:sample(rows, { n = n or 40, steps = "auto", tolerance = 4e-4, rng = gal.rng(6) }) end
+check.case("with auto a galaxy's draws are the same alone, in any batch, with two threads", function()
+  local function draw(rows, n)
+    return banana:sample(rows, { n = n or 40, steps = "auto", tolerance = 4e-4, rng = gal.rng(6) })
+  end
   local all, report = draw(x)
-  check.that(report.steps:min():item() < report.steps:max():item(), "all galaxies take the same steps, so that this shows little")
+  check.that(report.steps:min():item() < report.steps:max():item(),
+    "all galaxies take the same steps, so that this shows little")
   for row = 1, 20 do
     local own, alone = draw(x[row])
     check.equal(alone.steps:item(), report.steps:get(row), "steps of galaxy " .. row)
@@ -152,35 +171,41 @@ check.case("with auto a galaxy's draws are the same alone, in any batch, with tw
   ffi.C.gal_threads(threads)
   local points = all:narrow(2, 1, 9)
   local log_prob = banana:log_prob(points, x, { steps = "auto" })
-  check.equal(bits(banana:log_prob(points[7], x[7], { steps = "auto" })), bits(log_prob[7]:clone()), "log_prob alone")
-  check.equal(bits(banana:log_prob(points[7][3], x[7], { steps = "auto" })), bits(log_prob[7]:narrow(1, 3, 1):clone()), "one point alone")
+  check.equal(bits(banana:log_prob(points[7], x[7], { steps = "auto" })), bits(log_prob[7]:clone()),
+    "log_prob alone")
+  check.equal(bits(banana:log_prob(points[7][3], x[7], { steps = "auto" })),
+    bits(log_prob[7]:narrow(1, 3, 1):clone()), "one point alone")
 end)
 
-check.case("galaxies that need finer steps than their neighbours get those that they get alone", function()
+check.case("a galaxy that needs finer steps than its neighbours gets the same as alone", function()
   local flow, c = gated(-8), gal.tensor { { 0 }, { 1 }, { 0.001 }, { 0.999 }, { 0.002 }, { 1.001 } }
   local function draw(rows) return flow:sample(rows, { n = 20, steps = "auto", rng = gal.rng(6) }) end
   local all, report = draw(c)
-  check.that(report.steps:get(1) == 3 and report.steps:get(6) > 6, "settled by the same pair: " .. check.text(report.steps))
+  check.that(report.steps:get(1) == 3 and report.steps:get(6) > 6,
+    "settled by the same pair: " .. check.text(report.steps))
   local theta = gal.full({ 6, 1 }, 0.5)
   local log_prob, of_points = flow:log_prob(theta, c, { steps = "auto" })
   for row = 1, 6 do
     local own, alone = draw(c[row])
-    check.equal({ alone.steps:item(), alone.error:item(), bits(own) }, { report.steps:get(row), report.error:get(row), bits(all[row]:clone()) }, "galaxy " .. row)
+    check.equal({ alone.steps:item(), alone.error:item(), bits(own) },
+      { report.steps:get(row), report.error:get(row), bits(all[row]:clone()) }, "galaxy " .. row)
     own, alone = flow:log_prob(theta[row], c[row], { steps = "auto" })
-    check.equal({ alone.steps:item(), own:item() }, { of_points.steps:get(row), log_prob:get(row) }, "density of galaxy " .. row)
+    check.equal({ alone.steps:item(), own:item() }, { of_points.steps:get(row), log_prob:get(row) },
+      "density of galaxy " .. row)
   end
 end)
 
-check.case("whatever the steps, the noise is the same and the generator moves by the same", function()
+check.case("with any steps the noise is the same, and the generator moves as far", function()
   local r = { gal.rng(9), gal.rng(9) }
   local rough = banana:sample(x, { n = 30, steps = 100, rng = r[1] })
   local auto = banana:sample(x, { n = 30, steps = "auto", rng = r[2] })
   check.near(rough, auto, 0.1)
   check.equal(r[1]:state(), r[2]:state())
-  check.that(bits(banana:sample(x, { n = 30, steps = "auto", rng = r[2] })) ~= bits(auto), "the next draws are the same")
+  check.that(bits(banana:sample(x, { n = 30, steps = "auto", rng = r[2] })) ~= bits(auto),
+    "the next draws are the same")
 end)
 
-check.case("draws that are streamed are those that are returned, in parts that don't depend on their number", function()
+check.case("streamed draws are the returned ones, in parts that do not depend on their number", function()
   local wide = gal.zeros { 700, 1 } + gal.arange(700):reshape { 700, 1 } * 0.001
   for _, case in ipairs { { wide, 200 }, { x[1], 70000 }, { x, 3 } } do
     local rows, n = case[1], case[2]
@@ -205,14 +230,16 @@ end)
 check.case("the noise of a galaxy's draws runs on from one part to the next", function()
   -- Where c is 0 the field is 0: the draws are the noise.
   local c = gal.zeros { 1, 1 }
-  check.equal(bits(gated(1):sample(c, { n = 70000, steps = 1, rng = gal.rng(2) })), bits(noise_of(c, 70000, gal.rng(2))))
+  check.equal(bits(gated(1):sample(c, { n = 70000, steps = 1, rng = gal.rng(2) })),
+    bits(noise_of(c, 70000, gal.rng(2))))
 end)
 
 check.case("memory does not grow with the number of draws", function()
   local flow = gated(0.5)
   local before, sum = gal.memory().live, 0
   local function run(n)
-    flow:sample(gal.zeros { 2, 1 }, { n = n, steps = 1, into = function(_, samples) sum = sum + samples:size(2) end })
+    flow:sample(gal.zeros { 2, 1 },
+      { n = n, steps = 1, into = function(_, samples) sum = sum + samples:size(2) end })
     collectgarbage()
     return gal.memory().peak
   end
@@ -227,15 +254,18 @@ end)
 check.case("Ctrl-C in the middle raises gal.interrupted and leaves the generator where it was", function()
   local r, parts = gal.rng(4), 0
   local before = r:state()
-  local ok, err = pcall(banana.sample, banana, gal.zeros { 700, 1 } + x[1], { n = 200, steps = 2, rng = r, into = function()
+  local function interrupt()
     parts = parts + 1
     ffi.C.gal_interrupt_set(1)
-  end })
+  end
+  local options = { n = 200, steps = 2, rng = r, into = interrupt }
+  local ok, err = pcall(banana.sample, banana, gal.zeros { 700, 1 } + x[1], options)
   check.equal({ ok, err == gal.interrupted, parts, r:state() }, { false, true, 1, before })
-  check.raises(function() banana:sample(x, { n = 2, steps = 1, into = function() error "my own" end }) end, "my own")
+  check.raises(function() banana:sample(x, { n = 2, steps = 1, into = function() error "my own" end }) end,
+    "my own")
 end)
 
-check.case("progress is told to a function, from little to all", function()
+check.case("progress reports growing numbers to a function, up to all", function()
   for _, steps in ipairs { 4, "auto" } do
     local last, total, calls = 0, nil, 0
     local function progress(done, all)
@@ -268,15 +298,24 @@ check.case("a tolerance beyond float32 flags every galaxy", function()
 end)
 
 check.case("bad options are named at the caller's line", function()
-  check.raises(function() banana:sample(x, { steps = "automatic" }) end, 'sample: steps is the string "automatic", expected an integer of at least 1, or "auto"', true)
-  check.raises(function() banana:log_prob(gal.zeros { 20, 2 }, x, { steps = 0.5 }) end, "log_prob: steps is 0.5, expected an integer", true)
-  check.raises(function() banana:sample(x, { steps = "auto", tolerance = 0 }) end, "sample: tolerance is 0, expected a number above it", true)
-  check.raises(function() banana:sample(x, { precision = "f16" }) end, 'sample: precision is the string "f16", expected "f32" or "bf16"', true)
-  check.raises(function() banana:sample_and_log_prob(x, { precision = "bf16" }) end, 'sample_and_log_prob: precision is the string "bf16", expected "f32"', true)
-  check.raises(function() banana:sample(x, { into = 3 }) end, "sample: into is the number 3, expected a function", true)
-  check.raises(function() banana:sample(x, { progress = "yes" }) end, 'sample: progress is the string "yes", expected true, false or a function', true)
-  check.raises(function() banana:sample(x, { rng = 7 }) end, "sample: rng is the number 7, expected a generator", true)
-  check.raises(function() banana:log_prob(gal.zeros { 20, 2 }, x, { into = print }) end, "log_prob: unknown option 'into'", true)
+  check.raises(function() banana:sample(x, { steps = "automatic" }) end,
+    'sample: steps is the string "automatic", expected an integer of at least 1, or "auto"', true)
+  check.raises(function() banana:log_prob(gal.zeros { 20, 2 }, x, { steps = 0.5 }) end,
+    "log_prob: steps is 0.5, expected an integer", true)
+  check.raises(function() banana:sample(x, { steps = "auto", tolerance = 0 }) end,
+    "sample: tolerance is 0, expected a number above it", true)
+  check.raises(function() banana:sample(x, { precision = "f16" }) end,
+    'sample: precision is the string "f16", expected "f32" or "bf16"', true)
+  check.raises(function() banana:sample_and_log_prob(x, { precision = "bf16" }) end,
+    'sample_and_log_prob: precision is the string "bf16", expected "f32"', true)
+  check.raises(function() banana:sample(x, { into = 3 }) end,
+    "sample: into is the number 3, expected a function", true)
+  check.raises(function() banana:sample(x, { progress = "yes" }) end,
+    'sample: progress is the string "yes", expected true, false or a function', true)
+  check.raises(function() banana:sample(x, { rng = 7 }) end,
+    "sample: rng is the number 7, expected a generator", true)
+  check.raises(function() banana:log_prob(gal.zeros { 20, 2 }, x, { into = print }) end,
+    "log_prob: unknown option 'into'", true)
 end)
 
 check.finish()

@@ -1,5 +1,5 @@
--- Tensors as values: constructors, elements, views, integers, scopes, memory, devices and generators; and
--- what is said of wrong arguments, at the user's line.
+-- Tensors as values: constructors, elements, views, integers, scopes, memory, devices and generators; and the
+-- errors of wrong arguments, at the user's line.
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
@@ -20,15 +20,20 @@ case("nested tables, flat tables and numbers give the same tensors as they are w
   equal(x:device(), "cpu")
 end)
 
-case("ragged, miscounted and non-numeric data raise where the user wrote them", function()
-  raises(function() gal.tensor { { 1, 2 }, { 3 } } end, "tensor: element %[2%] has 1 elements, expected 2 .*ragged", true)
-  raises(function() gal.tensor { { 1, 2 }, 3 } end, "tensor: element %[2%] is the number 3, expected a table of 2", true)
+case("ragged, miscounted and non-numeric data raise at the user's line", function()
+  raises(function() gal.tensor { { 1, 2 }, { 3 } } end,
+    "tensor: element %[2%] has 1 elements, expected 2 .*ragged", true)
+  raises(function() gal.tensor { { 1, 2 }, 3 } end,
+    "tensor: element %[2%] is the number 3, expected a table of 2", true)
   raises(function() gal.tensor { 1, { 2 } } end, "tensor: element %[2%] is a table, expected a number", true)
-  raises(function() gal.tensor({ 1, 2, 3 }, { 2, 2 }) end, "tensor: data has 3 elements, expected 4 for shape {2, 2}", true)
-  raises(function() gal.tensor { { 1, "two" } } end, 'tensor: element %[1%]%[2%] is the string "two", expected a number', true)
+  raises(function() gal.tensor({ 1, 2, 3 }, { 2, 2 }) end,
+    "tensor: data has 3 elements, expected 4 for shape {2, 2}", true)
+  raises(function() gal.tensor { { 1, "two" } } end,
+    'tensor: element %[1%]%[2%] is the string "two", expected a number', true)
   raises(function() gal.tensor() end, "tensor: data is nil, expected", true)
   raises(function() gal.tensor(gal.zeros { 2 }) end, "tensor: data is a tensor {2}, expected .*clone", true)
-  raises(function() gal.tensor({ 1 }, nil, { devise = "cpu" }) end, "tensor: unknown option 'devise', expected 'device'?", true)
+  raises(function() gal.tensor({ 1 }, nil, { devise = "cpu" }) end,
+    "tensor: unknown option 'devise', expected 'device'?", true)
 end)
 
 case("zeros, ones, full and arange hold what they say", function()
@@ -43,11 +48,14 @@ case("zeros, ones, full and arange hold what they say", function()
   equal(gal.arange(5, 1).shape, { 0 })
   equal(gal.arange(3, { device = "cpu" }), { 1, 2, 3 })
   raises(function() gal.zeros(3) end, "zeros: shape is the number 3, expected a table such as {2, 3}", true)
-  raises(function() gal.zeros { 2, -1 } end, "zeros: dimension 2 of shape is %-1, expected an integer from 0", true)
+  raises(function() gal.zeros { 2, -1 } end,
+    "zeros: dimension 2 of shape is %-1, expected an integer from 0", true)
   raises(function() gal.ones { 2.5 } end, "ones: dimension 1 of shape is 2.5", true)
-  raises(function() gal.zeros { 1, 1, 1, 1, 1, 1, 1, 1, 1 } end, "zeros: shape has 9 dimensions, expected at most 8", true)
+  raises(function() gal.zeros { 1, 1, 1, 1, 1, 1, 1, 1, 1 } end,
+    "zeros: shape has 9 dimensions, expected at most 8", true)
   raises(function() gal.ones { math.huge } end, "ones: dimension 1 of shape is inf", true)
-  raises(function() gal.ones({ 2 }, { device = 3 }) end, "ones: device is the number 3, expected a string", true)
+  raises(function() gal.ones({ 2 }, { device = 3 }) end,
+    "ones: device is the number 3, expected a string", true)
   raises(function() gal.full({ 2 }, "x") end, 'full: value is the string "x", expected a number', true)
   raises(function() gal.arange "x" end, 'arange: last is the string "x", expected a number', true)
   raises(function() gal.arange(1, 2, 0) end, "arange: step is 0", true)
@@ -107,14 +115,16 @@ case("narrow, select, t and reshape see the same elements", function()
   raises(function() x:t() end, "t: x is {2, 3, 4}, expected a matrix", true)
   raises(function() x:reshape { 5, -1 } end, "reshape: shape is {5, .*}, expected 24 elements in all", true)
   raises(function() x:reshape { -1, -1 } end, "reshape: dimension 2 of shape is %-1", true)
-  raises(function() x:reshape { 23 } end, "reshape: shape is {23}, expected 24 elements in all as x {2, 3, 4} has", true)
+  raises(function() x:reshape { 23 } end,
+    "reshape: shape is {23}, expected 24 elements in all as x {2, 3, 4} has", true)
   raises(function() x:reshape(24) end, "reshape: shape is the number 24", true)
 end)
 
 case("cat says which tensor doesn't fit", function()
   local a, b = gal.zeros { 2, 3 }, gal.ones { 1, 3 }
   equal(gal.cat { a, b }, { { 0, 0, 0 }, { 0, 0, 0 }, { 1, 1, 1 } })
-  raises(function() gal.cat({ a, b }, 2) end, "cat: element 2 is float32 {1, 3}, expected float32 {2, 3} like element 1 but for dimension 2", true)
+  raises(function() gal.cat({ a, b }, 2) end,
+    "cat: element 2 is float32 {1, 3}, expected float32 {2, 3} like element 1 but for dimension 2", true)
   raises(function() gal.cat {} end, "cat: list is a table, expected a table of tensors", true)
   raises(function() gal.cat { a, 3 } end, "cat: element 2 is the number 3, expected a tensor", true)
 end)
@@ -146,21 +156,26 @@ end)
 
 case("an operand that doesn't fit is named with its shape, at the user's line", function()
   local a, b = gal.zeros { 2, 3 }, gal.zeros { 4 }
-  raises(function() return a + b end, "add: a is {2, 3} and b is {4}, expected dimension 1 from the end to agree or to be 1", true)
+  raises(function() return a + b end,
+    "add: a is {2, 3} and b is {4}, expected dimension 1 from the end to agree or to be 1", true)
   raises(function() return a + "x" end, 'add: b is the string "x", expected a tensor', true)
   raises(function() return nil * a end, "mul: a is nil, expected a tensor", true)
   raises(function() local _ = a:eq(b) end, "eq: a is {2, 3} and b is {4}", true)
-  raises(function() local _ = a:matmul(b) end, "matmul: a is {2, 3} and b is {4}, expected two matrices", true)
-  raises(function() local _ = a:matmul(gal.zeros { 2, 3 }) end, "matmul: b is {2, 3}, expected 3 rows, one for each column of a {2, 3}", true)
+  raises(function() local _ = a:matmul(b) end,
+    "matmul: a is {2, 3} and b is {4}, expected two matrices", true)
+  raises(function() local _ = a:matmul(gal.zeros { 2, 3 }) end,
+    "matmul: b is {2, 3}, expected 3 rows, one for each column of a {2, 3}", true)
   raises(function() local _ = a:matmul() end, "matmul: b is nil, expected a tensor", true)
   raises(function() local _ = a:sum(3) end, "sum: dim is 3, expected an integer from 1 to 2", true)
   raises(function() local _ = a:mean(0) end, "mean: dim is 0", true)
   raises(function() local _ = a:sum(1, 1) end, "sum: keep is the number 1, expected true or false", true)
-  raises(function() local _ = gal.zeros { 0 }:mean() end, "mean: x {0} has no elements along the reduced dimensions", true)
+  raises(function() local _ = gal.zeros { 0 }:mean() end,
+    "mean: x {0} has no elements along the reduced dimensions", true)
   raises(function() local _ = a:maximum {} end, "maximum: y is a table, expected a tensor", true)
   raises(function() local _ = a:pow "x" end, 'pow: e is the string "x", expected a tensor', true)
   raises(function() local _ = a.exp(3) end, "exp: x is the number 3, expected a tensor", true)
-  raises(function() local _ = gal.tensor { 1 }:rows { 2 } end, "index: element 1 is 2, expected an integer from 1 to 1", true)
+  raises(function() local _ = gal.tensor { 1 }:rows { 2 } end,
+    "index: element 1 is 2, expected an integer from 1 to 1", true)
 end)
 
 case("std divides by the number of elements", function()
@@ -226,7 +241,7 @@ case("a tensor prints its values where they fit, else its range and a corner", f
     "tensor {3, 2, 2} float32  min 0, mean 0, max 0  (1, ...)\n  0  0\n  0  0")
 end)
 
-case("printing a tensor on the tape records nothing, and while a program is recorded reads nothing", function()
+case("printing a tensor puts nothing on the tape, and reads nothing while a program is recorded", function()
   local w = gal.ones({ 2 }):requires_grad()
   equal(tostring(w * 2), "tensor {2} float32\n  2  2")
   local text
@@ -241,7 +256,8 @@ case("a generator's numbers are those of its seed and of nothing else", function
   gal.rand { 5 }
   equal(gal.randn({ 10 }, { rng = b }), first)
   check.that(gal.randn({ 10 }, { rng = a }):get(1) ~= first:get(1), "the next draw is another")
-  check.that(gal.randn({ 10 }, { rng = gal.rng(8) }):get(1) ~= first:get(1), "another seed gives other numbers")
+  check.that(gal.randn({ 10 }, { rng = gal.rng(8) }):get(1) ~= first:get(1),
+    "another seed gives other numbers")
 end)
 
 case("a restored state goes on with the same numbers", function()
@@ -251,10 +267,12 @@ case("a restored state goes on with the same numbers", function()
   equal(type(state), "string")
   local next_ones = gal.rand({ 9 }, { rng = r })
   equal(gal.rand({ 9 }, { rng = gal.rng(1):set_state(state) }), next_ones)
-  raises(function() r:set_state "nonsense" end, 'set_state: s is the string "nonsense", expected a state that r:state%(%) returned', true)
+  raises(function() r:set_state "nonsense" end,
+    'set_state: s is the string "nonsense", expected a state that r:state%(%) returned', true)
   raises(function() gal.rng() end, "rng: seed is nil, expected an integer", true)
   raises(function() gal.rng(1.5) end, "rng: seed is 1.5", true)
-  raises(function() gal.randn({ 2 }, { rng = 7 }) end, "randn: rng is the number 7, expected a generator", true)
+  raises(function() gal.randn({ 2 }, { rng = 7 }) end,
+    "randn: rng is the number 7, expected a generator", true)
 end)
 
 case("rand is in [0, 1), randn has mean 0 and deviation 1, within four standard errors", function()
@@ -297,10 +315,12 @@ case("a scope returns kept tensors and plain values", function()
 end)
 
 case("a result that was not kept raises, and so does a tensor used after its scope", function()
-  raises(function() gal.scope(function() return gal.zeros { 2 } end) end, "scope: result 1 is a tensor that ends with the scope, expected it kept", true)
+  raises(function() gal.scope(function() return gal.zeros { 2 } end) end,
+    "scope: result 1 is a tensor that ends with the scope, expected it kept", true)
   local stale
   gal.scope(function() stale = gal.ones { 2, 3 } end)
-  raises(function() return stale + 1 end, "add: a is a stale tensor: the scope it was made in has closed", true)
+  raises(function() return stale + 1 end,
+    "add: a is a stale tensor: the scope it was made in has closed", true)
   raises(function() return stale.shape end, "stale tensor", true)
   raises(function() stale:totable() end, "totable: x is a stale tensor", true)
   raises(function() local _ = gal.zeros { 2, 3 } + stale end, "add: b is a stale tensor", true)
@@ -364,14 +384,16 @@ case("over the soft limit garbage is collected first, and only then an error rai
   ffi.C.gal_memory_set_limit(info.live + 10 * 2 ^ 20)
   local ok, message = pcall(function()
     for _ = 1, 100 do gal.zeros { 2 ^ 20 } end -- 4 MiB each, dropped at once
-    local message = raises(function() return { gal.zeros { 2 ^ 20 }, gal.zeros { 2 ^ 20 }, gal.zeros { 2 ^ 20 } } end, "limit", true)
+    local message = raises(function()
+      return { gal.zeros { 2 ^ 20 }, gal.zeros { 2 ^ 20 }, gal.zeros { 2 ^ 20 } }
+    end, "limit", true)
     return message
   end)
   ffi.C.gal_memory_set_limit(info.limit)
   if not ok then error(message, 0) end
 end)
 
-case("over the soft limit a tensor is given back that only compiled code holds", function()
+case("over the soft limit memory comes back that only compiled code holds", function()
   check.collect()
   local info = gal.memory()
   local function compiled()

@@ -1,10 +1,11 @@
 -- A population of galaxies whose posterior has a formula: the five properties are jointly normal, and the
--- ugriz magnitudes depend on them linearly, with normal errors. It is no model of galaxies beyond its
--- averages and signs (massive galaxies are metal-rich, dust and age both redden). It is there so that a
--- trained flow can be held against the truth.
+-- ugriz magnitudes depend on them linearly, with normal errors. As a model of galaxies only its averages and
+-- signs are right (massive galaxies are metal-rich, dust and age both redden). Trained flows are compared
+-- with its exact posteriors.
 --
---   true ~ N(mean, C),  m = m0 + A (true - mean) + 1 d + e,  d ~ N(0, DISTANCE^2),  e_b ~ N(0, NOISE_b^2);
---   theta = true + N(0, LABEL^2): properties are measured, too theta | m ~ N(mean + K (m - m0), P + LABEL^2),
+--   true ~ N(mean, C);  m = m0 + A (true - mean) + 1 d + e,  d ~ N(0, DISTANCE^2),  e_b ~ N(0, NOISE_b^2)
+--   theta = true + N(0, LABEL^2): the measured properties
+--   theta | m ~ N(mean + K (m - m0), P + LABEL^2)
 --   P = (C^-1 + A' S^-1 A)^-1,  K = P A' S^-1,  S = diag(NOISE^2) + DISTANCE^2 1 1'
 
 local gal = require "gal"
@@ -41,7 +42,7 @@ local RESPONSE = {
   { -2.1, -0.2, -0.30, -0.2, 0.71 },
 }
 local NOISE = { 0.06, 0.03, 0.03, 0.03, 0.04 } -- mag
-local DISTANCE = 0.5                           -- mag, the same in all bands: how far each galaxy is, nobody tells the model
+local DISTANCE = 0.5 -- mag, the same in all bands: each galaxy's distance, which the model does not know
 local EXTINCTION = { 4.24, 3.30, 2.29, 1.70, 1.26 } -- mag per E(B-V): Schlafly & Finkbeiner 2011
 
 local function covariance()
@@ -57,10 +58,14 @@ end
 function analytic.table(n, seed)
   local r = gal.rng(seed or 1)
   local lower = linalg.cholesky(covariance())
-  local latent, noise, label = gal.randn({ n, 5 }, { rng = r }):totable(), gal.randn({ n, 6 }, { rng = r }):totable(), gal.randn({ n, 5 }, { rng = r }):totable()
+  local latent = gal.randn({ n, 5 }, { rng = r }):totable()
+  local noise = gal.randn({ n, 6 }, { rng = r }):totable()
+  local label = gal.randn({ n, 5 }, { rng = r }):totable()
   local dust = gal.rand({ n }, { rng = r }):totable()
   local columns = { objID = {} }
-  for i = 1, 5 do columns[THETA[i]], columns["modelMag_" .. BANDS[i]], columns["extinction_" .. BANDS[i]] = {}, {}, {} end
+  for i = 1, 5 do
+    columns[THETA[i]], columns["modelMag_" .. BANDS[i]], columns["extinction_" .. BANDS[i]] = {}, {}, {}
+  end
   for k = 1, n do
     columns.objID[k] = ("%d"):format(k)
     local offset = linalg.apply(lower, latent[k])
@@ -69,7 +74,8 @@ function analytic.table(n, seed)
       local extinction = EXTINCTION[i] * (0.01 + 0.06 * dust[k])
       columns[THETA[i]][k] = MEAN[i] + offset[i] + LABEL[i] * label[k][i]
       columns["extinction_" .. BANDS[i]][k] = extinction
-      columns["modelMag_" .. BANDS[i]][k] = MAGNITUDE[i] + magnitudes[i] + DISTANCE * noise[k][6] + NOISE[i] * noise[k][i] + extinction
+      columns["modelMag_" .. BANDS[i]][k] = MAGNITUDE[i] + magnitudes[i] + DISTANCE * noise[k][6]
+        + NOISE[i] * noise[k][i] + extinction
     end
   end
   return gal.table(columns)
@@ -105,7 +111,8 @@ end
 function analytic.log_posterior(theta, x)
   local means, posterior = analytic.posterior(x)
   local lower = linalg.cholesky(posterior)
-  local inverse, constant = linalg.invert_lower(lower), -2.5 * math.log(2 * math.pi) - linalg.log_determinant(lower) / 2
+  local inverse = linalg.invert_lower(lower)
+  local constant = -2.5 * math.log(2 * math.pi) - linalg.log_determinant(lower) / 2
   local result = {}
   for k, row in ipairs((theta - means):totable()) do
     local squares = 0
@@ -115,8 +122,8 @@ function analytic.log_posterior(theta, x)
   return result
 end
 
---- The exact posteriors with the methods of a flow by which gal.metrics scores it: what the statistics are
--- where nothing is left to learn.
+--- The exact posteriors with the methods of a flow that gal.metrics calls: their statistics are the best that
+-- a flow can reach.
 analytic.flow = {}
 
 --- As flow:log_prob; options are ignored.
@@ -130,7 +137,8 @@ function analytic.flow:sample_and_log_prob(x, options)
   local means, posterior = analytic.posterior(x)
   local lower = linalg.cholesky(posterior)
   local z = gal.randn({ count * n, 5 }, { rng = options.rng })
-  local draws = z:matmul(gal.tensor(linalg.transpose(lower))):reshape{ count, n, 5 } + means:reshape{ count, 1, 5 }
+  local draws = z:matmul(gal.tensor(linalg.transpose(lower))):reshape{ count, n, 5 }
+    + means:reshape{ count, 1, 5 }
   local log_p = (z * z):sum(2) * -0.5 - (2.5 * math.log(2 * math.pi) + linalg.log_determinant(lower) / 2)
   return draws, log_p:reshape{ count, n }
 end

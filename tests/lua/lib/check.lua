@@ -91,27 +91,31 @@ function check.near(a, b, tol, what)
   tol = tol or 1e-6
   local where, x, y = apart(plain(a), plain(b), tol, "")
   if where then
-    local difference = type(x) == "number" and type(y) == "number" and string.format(" (apart by %.3g)", math.abs(x - y)) or ""
-    fail(2, "%s%s%s, expected %s within %.3g%s", what and what .. ": " or "", where ~= "" and where .. " is " or "", text(x), text(y), tol,
-      difference)
+    local difference = type(x) == "number" and type(y) == "number"
+      and string.format(" (apart by %.3g)", math.abs(x - y)) or ""
+    fail(2, "%s%s%s, expected %s within %.3g%s", what and what .. ": " or "",
+      where ~= "" and where .. " is " or "", text(x), text(y), tol, difference)
   end
 end
 
---- Fails unless fn raises an error whose text matches pattern (a Lua pattern). where = true: it must be
--- reported at a line
---- of fn itself, as "file:line: sentence"; where = "name.lua:12": at that place. Returns the message.
+--- Fails unless fn raises an error whose text matches pattern (a Lua pattern). where = true: the error must
+-- be reported at a line of fn itself, as "file:line: sentence"; where = "name.lua:12": at that place. Returns
+-- the message.
 function check.raises(fn, pattern, where)
   local ok, err = pcall(fn)
   if ok then fail(2, "no error, expected one matching %q", pattern) end
   local message = tostring(err)
-  if pattern and not message:find(pattern) then fail(2, "the error is %q, expected one matching %q", message, pattern) end
+  if pattern and not message:find(pattern) then
+    fail(2, "the error is %q, expected one matching %q", message, pattern)
+  end
   if where then
     local source, line = message:match("^(.-):(%d+): ")
     if where == true then
       local info = debug.getinfo(fn, "S")
       line = tonumber(line)
       if source ~= info.short_src or line < info.linedefined or line > info.lastlinedefined then
-        fail(2, "the error %q is not reported at %s, lines %d to %d", message, info.short_src, info.linedefined, info.lastlinedefined)
+        fail(2, "the error %q is not reported at %s, lines %d to %d", message, info.short_src,
+          info.linedefined, info.lastlinedefined)
       end
     elseif not (source and (source .. ":" .. line):sub(-#where) == where) then
       fail(2, "the error %q is not reported at %s", message, where)
@@ -120,20 +124,28 @@ function check.raises(fn, pattern, where)
   return message
 end
 
---- Collects all garbage, so that gal.memory() counts what a program still holds. Compiled traces go first: LuaJIT
--- compiles a call into its caller together with the closure that was called, and so keeps alive the tensors that this
--- closure captures.
+--- Collects all garbage, so that gal.memory() counts only the memory that a program still holds. Compiled
+-- traces go first: LuaJIT compiles a call into its caller together with the closure that it called, and so
+-- keeps alive the tensors that this closure captures.
 function check.collect()
   jit.flush()
   collectgarbage()
   collectgarbage() -- the first ran the finalisers, and what those dropped is garbage now
 end
 
+--- bits(t): the bytes of a tensor's elements; two tensors with equal bits have equal values to the last bit.
+function check.bits(t)
+  local core, ffi = require "gal.tensor", require "ffi"
+  local size = { float32 = 4, uint8 = 1, int64 = 8 }
+  return ffi.string((core.read(t)), core.count(t) * size[t.dtype])
+end
+
 --- Prints "N passed, N failed" and ends the process, with 1 where a test failed.
 function check.finish()
   io.stdout:write(string.format("%d passed, %d failed\n", passed, failed))
   io.stdout:flush()
-  os.exit(failed == 0 and 0 or 1, true) -- the state closed: what is left then is a leak, which AddressSanitizer reports
+  -- the state closed: what is left then is a leak, which AddressSanitizer reports
+  os.exit(failed == 0 and 0 or 1, true)
 end
 
 return check

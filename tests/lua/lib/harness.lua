@@ -1,10 +1,12 @@
--- The harness of ops.lua. A case is an op, the shapes of its arguments and a reference in double precision;
--- it becomes these tests:
---   the result against the reference, |y - ref| <= 1e-6 max|ref| (for sums, 1e-6 of the largest sum of
---   |terms|) the gradient of every argument against central differences of the reference both again with
---   arguments that are transposed and narrowed views of larger tensors, and for images {N, H, W, C} with
---   views of {N, C, H, W} both with every tensor that is made filled with NaN and lying between sentinels:
---   what an op doesn't write, or writes beside, is seen no tensor left alive after a collection
+-- The harness of ops.lua and layers.lua. A case is an op, the shapes of its arguments and a reference in
+-- double precision. It becomes these tests:
+--   - the result against the reference, |y - ref| <= 1e-6 max|ref| (for sums, 1e-6 of the largest sum of
+--     |terms|), and the gradient of every argument against central differences of the reference;
+--   - both again with arguments that are transposed and narrowed views of larger tensors, and for images
+--     {N, H, W, C} with views of {N, C, H, W};
+--   - both with every new tensor full of NaN and between sentinels, which shows an element that an op does
+--     not write and a write beside its result;
+--   - no tensor is left alive after a collection.
 local ffi = require "ffi"
 local gal = require "gal"
 local handle = require "gal.tensor.memory"
@@ -85,8 +87,8 @@ harness.broadcast = broadcast
 
 local function plain(a) return gal.tensor(a, a.shape) end
 
--- The same elements as a view that is not contiguous: transposed where it has two dimensions, and from the
--- middle of a larger tensor.
+-- The same elements as a view with gaps: from the middle of a larger tensor, transposed if there are two
+-- dimensions.
 local function view(a)
   local rank = #a.shape
   if rank == 0 then
@@ -212,7 +214,8 @@ local function run(c, arrays, make)
     end
     -- Central differences are good to about 1e-9 of the terms.
     for n, i in ipairs(list) do
-      check.near(g[i], expected[n], c.tolerance * scale + 1e-9, ("the gradient of argument %d, element %d of %d"):format(k, i, #a))
+      check.near(g[i], expected[n], c.tolerance * scale + 1e-9,
+        ("the gradient of argument %d, element %d of %d"):format(k, i, #a))
     end
   end
 end
@@ -223,10 +226,17 @@ local function described(shapes)
   return table.concat(list, " ")
 end
 
---- case{ name, shapes = {{shape of argument 1, …}, …}, call = function(tensors…), ref = function(arrays…),
--- range = {low, high} or one for each
---- argument, gradient = true, sums = false, tolerance = 1e-6, views = true, terms = the size below which a
--- gradient counts as cancelled }
+--- case{ name, shapes, call, ref, ... }: the tests of one op, for each entry of shapes.
+--   shapes     a list of {shape of argument 1, shape of argument 2, ...}
+--   call       function(tensors ...): the op
+--   ref        function(arrays ...): the reference, an array {shape = {...}, v1, v2, ...}
+--   range      {low, high} of the arguments' values, or one such pair for each; {-3, 3}
+--   prepare    function(value): changes each of these values
+--   gradient   whether it has one; true
+--   sums       whether the result is a sum, whose tolerance follows its terms; false
+--   tolerance  1e-6
+--   terms      a gradient smaller than this counts as one whose terms cancel; 0
+--   views      whether arguments may be views; true
 function harness.case(c)
   if c.gradient == nil then c.gradient = true end
   c.tolerance = c.tolerance or 1e-6
@@ -241,7 +251,9 @@ function harness.case(c)
     check.collect()
     local before = gal.memory().tensors
     check.case(title .. " and its gradient are the reference's", function() run(c, arrays, plain) end)
-    if c.views ~= false then check.case(title .. " is the same for views", function() run(c, arrays, view) end) end
+    if c.views ~= false then
+      check.case(title .. " is the same for views", function() run(c, arrays, view) end)
+    end
     if #shapes[1] == 4 then
       check.case(title .. " is the same for images that lie channels first", function()
         run(c, arrays, function(a) return #a.shape == 4 and channels_first(a) or plain(a) end)
@@ -257,7 +269,7 @@ function harness.case(c)
     end)
     guards = nil
     check.case(title .. " leaves no tensor alive", function()
-      -- Compiled traces stay: an op whose forward or backward captured a tensor in a closure would leave it in one.
+      -- Compiled traces stay: an op that captured a tensor in a closure would leave it in one of them.
       collectgarbage()
       collectgarbage()
       check.equal(gal.memory().tensors, before, "tensors")
@@ -276,7 +288,8 @@ end
 --- binary{ name, f = function(a, b), … }: elementwise with broadcasting.
 function harness.binary(c)
   c.shapes = {
-    { {}, {} }, { { 7 }, { 7 } }, { { 64, 256 }, { 64, 256 } }, { { 64, 256 }, { 256 } }, { { 64, 1 }, { 1, 33 } }, { { 5 }, {} }, { {}, { 4, 3 } },
+    { {}, {} }, { { 7 }, { 7 } }, { { 64, 256 }, { 64, 256 } }, { { 64, 256 }, { 256 } },
+    { { 64, 1 }, { 1, 33 } }, { { 5 }, {} }, { {}, { 4, 3 } },
     { { 2, 1, 5 }, { 3, 1 } }, { { 4, 3, 2 }, { 4, 1, 2 } },
   }
   c.call = c.call or function(a, b) return a[c[1]](a, b) end
@@ -291,7 +304,8 @@ function harness.reduction(c)
       for _, keep in ipairs { false, true } do
         local case = {}
         for k, v in pairs(c) do case[k] = v end
-        case[1] = dim == 0 and ("%s(nil, %s)"):format(c[1], tostring(keep)) or ("%s(%d, %s)"):format(c[1], dim, tostring(keep))
+        case[1] = dim == 0 and ("%s(nil, %s)"):format(c[1], tostring(keep))
+          or ("%s(%d, %s)"):format(c[1], dim, tostring(keep))
         case.shapes = { { shape } }
         case.call = function(x)
           if dim == 0 then return x[c[1]](x, nil, keep) end
@@ -300,8 +314,18 @@ function harness.reduction(c)
         case.ref = function(a)
           local outer, n, inner, y = 1, 1, 1, { shape = {} }
           for i = 1, #shape do
-            if dim == 0 or i == dim then n = n * shape[i] elseif i < dim then outer = outer * shape[i] else inner = inner * shape[i] end
-            if dim ~= 0 and i ~= dim then y.shape[#y.shape + 1] = shape[i] elseif keep then y.shape[#y.shape + 1] = 1 end
+            if dim == 0 or i == dim then
+              n = n * shape[i]
+            elseif i < dim then
+              outer = outer * shape[i]
+            else
+              inner = inner * shape[i]
+            end
+            if dim ~= 0 and i ~= dim then
+              y.shape[#y.shape + 1] = shape[i]
+            elseif keep then
+              y.shape[#y.shape + 1] = 1
+            end
           end
           for o = 0, outer - 1 do
             for i = 0, inner - 1 do

@@ -1,11 +1,13 @@
--- Problems of photometry and image whose posterior is known: properties are seen through one magnitude and,
--- by templates, in an image. A flow with an encoder has to find the exact posterior of both together; of one
--- with two modes; and where the image says nothing, that of the magnitude alone.
---   theta {2} ~ N(0, I), or .5 N(+1.5, .25 I) + .5 N(-1.5, .25 I);  d = a . theta + noise xi;  pixel x =
---   theta_1 T_1(x) + theta_2 T_2(x) + s xi, T_j orthonormal.
--- Given a component of the prior with mean m and precision p, the posterior's precision is P = p I + a a^T /
--- noise^2 + g I with g = 1 / s^2 (0 where T = 0), its mean P^-1 (p m + a d / noise^2 + g T^T x), and the
--- component's weight by d and T^T x, which have precision matrices of their own.
+-- Problems of photometry and image whose posterior is known: properties show in one magnitude and, by
+-- templates, in an image. A flow with an encoder has to find the exact posterior given both; one with two
+-- modes; and, where the image says nothing, the posterior given the magnitude alone.
+--   theta {2} ~ N(0, I), or .5 N(+1.5, .25 I) + .5 N(-1.5, .25 I)
+--   d = a . theta + noise xi
+--   pixel x = theta_1 T_1(x) + theta_2 T_2(x) + s xi, T_j orthonormal
+-- Given a component of the prior with mean m and precision p, the posterior has
+--   the precision P = p I + a a^T / noise^2 + g I with g = 1 / s^2 (0 where T = 0),
+--   the mean P^-1 (p m + a d / noise^2 + g T^T x),
+--   and the component's weight by d and T^T x, which have precision matrices of their own.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local nn = require "gal.nn"
@@ -42,7 +44,8 @@ local function simulate(n, seed, modes, seen)
   local d = theta:matmul(gal.tensor { { A[1] }, { A[2] } }) + gal.randn({ n, 1 }, { rng = rng }) * noise
   local pixels = gal.randn({ n, SIZE * SIZE }, { rng = rng }) * pixel
   if seen then pixels = pixels + theta:matmul(T:t()) end
-  return { theta = theta, context = d, images = (pixels * SCALE + 0.5):reshape { n, SIZE, SIZE, 1 }, statistic = pixels:matmul(T), n = n }
+  return { theta = theta, context = d, images = (pixels * SCALE + 0.5):reshape { n, SIZE, SIZE, 1 },
+    statistic = pixels:matmul(T), n = n }
 end
 
 -- Mean {2}, covariance {p11, p12, p22} and weight of each component of the exact posterior given d and T^T x.
@@ -74,10 +77,13 @@ end
 -- One kernel as large as the image is a linear summary: what the encoder has to find.
 local function trained(modes, seen)
   local data = simulate(modes and 12288 or 8192, 1, modes, seen)
-  local encoder = nn.sequential { nn.conv2d(1, 4, SIZE, { padding = 0, rng = gal.rng(2) }), nn.global_avg_pool() }
-  local flow = require("gal.flow").new { theta = 2, context = 1, hidden = { 64, 64 }, sigma = 0.02, encoder = encoder, image = { SIZE, SIZE, 1 }, rng = gal.rng(3) }
+  local encoder = nn.sequential { nn.conv2d(1, 4, SIZE, { padding = 0, rng = gal.rng(2) }),
+    nn.global_avg_pool() }
+  local flow = require("gal.flow").new { theta = 2, context = 1, hidden = { 64, 64 }, sigma = 0.02,
+    encoder = encoder, image = { SIZE, SIZE, 1 }, rng = gal.rng(3) }
   return require("gal.train").fit({
-    flow = flow, theta = data.theta, context = data.context, images = data.images, valid = 0.06, batch = 128, draws = 4, epochs = modes and 50 or 25, lr = 4e-3, schedule = "cosine", patience = 50,
+    flow = flow, theta = data.theta, context = data.context, images = data.images, valid = 0.06, batch = 128,
+    draws = 4, epochs = modes and 50 or 25, lr = 4e-3, schedule = "cosine", patience = 50,
     decay = 0.99, seed = 4, progress = false,
   }).flow
 end
@@ -99,10 +105,13 @@ local function compare(modes, seen)
         mean, square = mean + c.weight * c.mean[j], square + c.weight * (variance + c.mean[j] ^ 2)
       end
       local width = math.sqrt(square - mean ^ 2)
-      off, ratio = off + ((means[i][j] - mean) / width) ^ 2 / N / 2, ratio + math.log(deviations[i][j] / width) / N / 2
+      off, ratio = off + ((means[i][j] - mean) / width) ^ 2 / N / 2,
+        ratio + math.log(deviations[i][j] / width) / N / 2
     end
     local positive = 0
-    for _, theta in ipairs(draws[i]) do if theta[1] + theta[2] > 0 then positive = positive + 1 / DRAWS end end
+    for _, theta in ipairs(draws[i]) do
+      if theta[1] + theta[2] > 0 then positive = positive + 1 / DRAWS end
+    end
     share = share + math.abs(positive - list[1].weight) / N
   end
   return math.sqrt(off), math.exp(ratio), share
@@ -115,7 +124,7 @@ check.case("magnitude and image together give the exact posterior", function()
   check.near(ratio, 1, .07, "mean ratio of the deviations")
 end)
 
-check.case("of a prior with two modes the posterior has both, with their weights", function()
+check.case("a prior with two modes gives a posterior with both, and their weights", function()
   local off, _, share = compare(true, true)
   check.near(share, 0, .05, "mean error of a mode's share")
   check.near(off, 0, .15, "rms error of the means, deviations")

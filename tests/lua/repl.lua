@@ -1,5 +1,5 @@
--- gal.repl: how values look at the prompt, what a line means, where help comes from. The prompt as a process:
--- cli/terminal.sh.
+-- gal.repl: how values look at the prompt, what a line means, where help comes from. The prompt as a process
+-- is in cli/terminal.sh.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local repl = require "gal.repl"
@@ -12,13 +12,14 @@ local function says(text)
 end
 local function shows(value, expected) check.equal(repl.format(value), expected) end
 
-check.case("plain values", function()
+check.case("numbers, strings, booleans and nil are shown as Lua writes them", function()
   shows(42, "42")
   shows(0.1, "0.1")
   shows(nil, "nil")
   shows("two\nlines \"quoted\"", '"two\\nlines \\"quoted\\""')
   shows({}, "{}")
-  shows({ 1, 2, { a = "b", [true] = 3, ["log M"] = 4, ["end"] = 5 } }, '{1, 2, {a = "b", ["end"] = 5, ["log M"] = 4, [true] = 3}}')
+  shows({ 1, 2, { a = "b", [true] = 3, ["log M"] = 4, ["end"] = 5 } },
+    '{1, 2, {a = "b", ["end"] = 5, ["log M"] = 4, [true] = 3}}')
 end)
 check.case("tables are cut in depth and length, and may hold themselves", function()
   shows({ { { { 1 } } } }, "{{{{...}}}}")
@@ -29,10 +30,15 @@ check.case("tables are cut in depth and length, and may hold themselves", functi
   loop.me = loop
   shows(loop, "{me = {... itself}}")
   check.that(#repl.format { a = ("x"):rep(60), b = ("y"):rep(60) } > 120, "a wide table has a line an entry")
-  check.that(repl.format { a = ("x"):rep(60), b = ("y"):rep(60) }:find(",\n  b = "), "a wide table has a line an entry")
+  check.that(repl.format { a = ("x"):rep(60), b = ("y"):rep(60) }:find(",\n  b = "),
+    "a wide table has a line an entry")
 end)
-check.case("a value with __tostring is shown by it", function() shows(setmetatable({}, { __tostring = function() return "a run" end }), "a run") end)
-check.case("a table whose metatable raises is shown", function() check.equal(repl.format(setmetatable({ 1 }, { __index = function() error("no") end })), "{1}") end)
+check.case("a value with __tostring is shown as that says", function()
+  shows(setmetatable({}, { __tostring = function() return "a run" end }), "a run")
+end)
+check.case("a table whose metatable raises is shown", function()
+  check.equal(repl.format(setmetatable({ 1 }, { __index = function() error("no") end })), "{1}")
+end)
 
 check.case("a tensor is shown as it prints, and inside a table in one line", function()
   for _, x in ipairs { gal.tensor(5), gal.tensor { { 1, 2.5 }, { -3, 4 } }, gal.zeros { 100, 50 } } do
@@ -56,8 +62,10 @@ check.case("_ is the last value that was not nil", function()
   says("nil")
   check.equal(says("_"), "7")
 end)
-check.case("an open chunk asks for more, a wrong one does not", function()
-  for _, open in ipairs { "for i = 1, 2 do", "f(", "x = {", "1 +", "function f()", "s = [[", "= 1 +", "local function f()" } do
+check.case("an unfinished chunk asks for more lines, a wrong one does not", function()
+  for _, open in ipairs {
+    "for i = 1, 2 do", "f(", "x = {", "1 +", "function f()", "s = [[", "= 1 +", "local function f()",
+  } do
     local chunk, message = repl.compile(open, 1, false)
     check.that(chunk == nil and message == nil, open .. " is not taken for open")
     chunk, message = repl.compile(open, 1, true)
@@ -65,7 +73,8 @@ check.case("an open chunk asks for more, a wrong one does not", function()
   end
   for _, wrong in ipairs { "1 1", "x = = 1", "end", "for 3", "= x y" } do
     local chunk, message = repl.compile(wrong, 1, false)
-    check.that(chunk == nil and message ~= nil and message:find("^stdin:1: "), wrong .. " is not refused: " .. tostring(message))
+    check.that(chunk == nil and message ~= nil and message:find("^stdin:1: "),
+      wrong .. " is not refused: " .. tostring(message))
   end
 end)
 check.case("a message counts lines from the chunk's first", function()
@@ -73,7 +82,11 @@ check.case("a message counts lines from the chunk's first", function()
   check.that(message:find("^stdin:11: "), message)
 end)
 check.case("a local at the prompt stays for the session", function()
-  for text, name in pairs { ["local repl_a = 1"] = "repl_a", ["local repl_b, repl_c = 1, 2"] = "repl_c", ["local function repl_f() return 1 end"] = "repl_f" } do
+  local lines = {
+    ["local repl_a = 1"] = "repl_a", ["local repl_b, repl_c = 1, 2"] = "repl_c",
+    ["local function repl_f() return 1 end"] = "repl_f",
+  }
+  for text, name in pairs(lines) do
     says(text)
     check.that(_G[name] ~= nil, name .. " is gone")
   end
@@ -82,26 +95,32 @@ check.case("a local at the prompt stays for the session", function()
 end)
 
 check.case("help is the comment above a function", function()
-  check.that(says("?require('gal.repl').format"):find("Any value as a user wants to see it"), says("?require('gal.repl').format"))
+  check.that(says("?require('gal.repl').format"):find("Any value as a user wants to see it"),
+    says("?require('gal.repl').format"))
 end)
 check.case("help of a module is what its file opens with, and its functions", function()
   local text = says("?gal.repl")
-  check.that(text:find("^repl: what the prompt does with a line") and text:find("compile, format, help", 1, true), text)
+  check.that(text:find("^repl: what the prompt does with a line")
+    and text:find("compile, format, help", 1, true), text)
 end)
 -- The names of the functions and tables of t that `?prefix name` finds no help for.
 local function helpless(prefix, t)
   local without = {}
   for key, v in pairs(t) do
-    local public = type(key) == "string" and not key:match "^__" and (type(v) == "function" or type(v) == "table")
+    local public = type(key) == "string" and not key:match "^__"
+      and (type(v) == "function" or type(v) == "table")
     local text = public and says("?" .. prefix .. key)
-    if text and (text:find "^No help" or text:find "^There is no") then without[#without + 1] = prefix .. key end
+    if text and (text:find "^No help" or text:find "^There is no") then
+      without[#without + 1] = prefix .. key
+    end
   end
   table.sort(without)
   return without
 end
 
 check.case("every function and table of the public modules has help", function()
-  local modules = { "nn", "optim", "flow", "train", "data", "mock", "infer", "metrics", "ode", "plot", "cli", "images" }
+  local modules = { "nn", "optim", "flow", "train", "data", "mock", "infer", "metrics", "ode", "plot",
+    "cli", "images" }
   check.equal(helpless("gal.", gal), {})
   for _, name in ipairs(modules) do
     local full = "gal." .. name
@@ -114,8 +133,10 @@ check.case("every method of what users hold has help", function()
   local flow = require("gal.flow").new{ theta = 1, context = 1, hidden = { 2 } }
   local nn = require "gal.nn"
   local held = {
-    flow = flow, survey = require("gal.data").arrays(gal.zeros{ 2, 1 }, gal.zeros{ 2, 1 }), t = gal.table{ a = { 1 } },
-    rng = gal.rng(1), opt = require("gal.optim").sgd(nn.linear(1, 1):parameters()), line = require("gal.cli").progress{},
+    flow = flow, survey = require("gal.data").arrays(gal.zeros{ 2, 1 }, gal.zeros{ 2, 1 }),
+    t = gal.table{ a = { 1 } },
+    rng = gal.rng(1), opt = require("gal.optim").sgd(nn.linear(1, 1):parameters()),
+    line = require("gal.cli").progress{},
   }
   for name, object in pairs(held) do
     _G[name] = object
@@ -129,15 +150,18 @@ check.case("every method of what users hold has help", function()
   _G.x = gal.zeros{ 2, 2 }
   check.equal(helpless("x:", require("gal.tensor").methods), {}, "tensor")
 end)
-check.case("help is found by the shortest name, before a module is loaded, and of the thing itself", function()
+check.case("help is found by the shortest name, before a module is loaded, and by the value", function()
   check.that(says "?gal.train.quick":find("^train.quick%(part"), says "?gal.train.quick")
   check.equal(says "?train.quick", says "?gal.train.quick")
   check.that(says "?gal.mock":find("mock survey", 1, true), says "?gal.mock")
   check.that(says "?gal.infer":find("^infer: .*Functions: posteriors, score, summary"), says "?gal.infer")
   check.that(says "?gal.plot":find("Functions: band, contours", 1, true), says "?gal.plot")
-  check.that(says "?gal.cli.common":find("^cli.common{"), says "?gal.cli.common") -- and not the room gal.cli.common
+  -- The function, which has the name of the room gal.cli.common.
+  check.that(says "?gal.cli.common":find("^cli.common{"), says "?gal.cli.common")
   check.that(says "?gal.train.fitt":find("^There is no gal.train.fitt"), says "?gal.train.fitt")
 end)
-check.case("a name that is nothing is said to be that", function() check.that(says("?frobnicate"):find("no frobnicate"), says("?frobnicate")) end)
+check.case("asking for help about an unknown name says that it is unknown", function()
+  check.that(says("?frobnicate"):find("no frobnicate"), says("?frobnicate"))
+end)
 
 check.finish()

@@ -1,4 +1,5 @@
--- Kernel and mixture estimates of a density, against SciPy's values and planted populations.
+-- The estimates behind gal.stats.prior: kernel densities and mixtures, against SciPy's values and planted
+-- populations; and the linear algebra and shuffles that they share.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local host = require "gal.stats.host"
@@ -24,14 +25,17 @@ end)
 
 check.case("kernel densities equal SciPy's, also where each exponential is zero in any precision", function()
   local found = kde.fit(theta, { h = golden.h }):log_density(points)
-  for i = 1, #found do check.near(found[i], golden.log_density[i], 1e-5 * math.max(1, math.abs(golden.log_density[i])), "point " .. i) end
+  for i = 1, #found do
+    check.near(found[i], golden.log_density[i], 1e-5 * math.max(1, math.abs(golden.log_density[i])),
+      "point " .. i)
+  end
 end)
 
 check.case("leave-one-out densities equal those by direct sums", function()
   check.near(kde.fit(theta, { h = golden.h }):leave_one_out(), golden.leave_one_out, 2e-5)
 end)
 
-check.case("kernel sums of any size equal those in double precision, whether a row is left out or not", function()
+check.case("kernel sums of any size are those in double precision, with a row left out or none", function()
   local function direct(points, data, skip)
     local result = {}
     for i, point in ipairs(points) do
@@ -52,11 +56,16 @@ check.case("kernel sums of any size equal those in double precision, whether a r
   for _, size in ipairs{ { 1, 2, 1 }, { 2, 2, 3 }, { 17, 64, 2 }, { 37, 517, 5 }, { 130, 131, 6 } } do
     local m, n, d = unpack(size)
     local data = gal.randn({ n, d }, { rng = gal.rng(n) }) * 4
-    local points = m > 1 and gal.cat({ data:narrow(1, 1, m - 1), gal.full({ 1, d }, 30) }, 1) or gal.full({ 1, d }, 30)
+    local points = m > 1 and gal.cat({ data:narrow(1, 1, m - 1), gal.full({ 1, d }, 30) }, 1)
+      or gal.full({ 1, d }, 30)
     for _, skip in ipairs{ false, true } do
       local at = skip and data:narrow(1, 1, m) or points
-      local found, exact = gal.kde_log_density(at, data, skip):totable(), direct(at:totable(), data:totable(), skip)
-      for i = 1, m do check.near(found[i], exact[i], 3e-6 * math.max(1, math.abs(exact[i])), ("point %d of %d, %d rows, d = %d, skip %s"):format(i, m, n, d, tostring(skip))) end
+      local found = gal.kde_log_density(at, data, skip):totable()
+      local exact = direct(at:totable(), data:totable(), skip)
+      for i = 1, m do
+        check.near(found[i], exact[i], 3e-6 * math.max(1, math.abs(exact[i])),
+          ("point %d of %d, %d rows, d = %d, skip %s"):format(i, m, n, d, tostring(skip)))
+      end
     end
   end
 end)
@@ -89,7 +98,8 @@ end)
 
 -- 30 % of the first Gaussian, 70 % of the second, whose two coordinates have correlation .8.
 local function planted(n, rng)
-  local flat, normal, choice = {}, gal.randn({ n, 2 }, { rng = rng }):totable(), gal.rand({ n }, { rng = rng }):totable()
+  local flat, normal = {}, gal.randn({ n, 2 }, { rng = rng }):totable()
+  local choice = gal.rand({ n }, { rng = rng }):totable()
   for k = 1, n do
     local a, b = normal[k][1], normal[k][2]
     if choice[k] < 0.3 then
@@ -125,13 +135,16 @@ end)
 check.case("repeated rows don't make the likelihood unbounded", function()
   local rows = gal.cat({ gal.randn({ 300, 2 }, { rng = gal.rng(8) }), gal.full({ 60, 2 }, 0.5) }, 1)
   local value = mixture.fit(rows, 3):log_density(gal.tensor{ { 0.5, 0.5 } })[1]
-  check.that(value > 0 and value < 12, ("ln density at the repeated row is %g, expected finite"):format(value))
+  check.that(value > 0 and value < 12,
+    ("ln density at the repeated row is %g, expected finite"):format(value))
 end)
 
 check.case("a property that follows from another is refused, and too few rows", function()
   local a = gal.randn({ 50, 1 }, { rng = gal.rng(1) })
-  check.raises(function() kde.fit(gal.cat({ a, a * 2 }, 2)) end, "property 2 of theta is constant or a combination")
-  check.raises(function() mixture.fit(gal.cat({ a, a * 2 }, 2), 2) end, "property 2 of theta is constant or a combination")
+  check.raises(function() kde.fit(gal.cat({ a, a * 2 }, 2)) end,
+    "property 2 of theta is constant or a combination")
+  check.raises(function() mixture.fit(gal.cat({ a, a * 2 }, 2), 2) end,
+    "property 2 of theta is constant or a combination")
   check.raises(function() kde.fit(gal.zeros{ 3, 2 }) end, "theta has 3 rows, expected at least 4")
 end)
 
@@ -146,7 +159,7 @@ check.case("whitened rows have mean 0 and covariance 1, and other points the sam
   check.near(host.list((host.whiten(w, theta:narrow(1, 3, 1))), w.d), host.list(white, w.d, 2 * w.d), 0)
 end)
 
-check.case("a shuffle has each number once, a cyclic one leaves nothing in its place, and both hang on the seed", function()
+check.case("a shuffle has each number once, a cyclic one moves each, and both depend on the seed", function()
   for _, cyclic in ipairs{ false, true } do
     local order, seen = host.shuffled(50, gal.rng(2), cyclic), {}
     for place, k in ipairs(order) do
@@ -155,7 +168,8 @@ check.case("a shuffle has each number once, a cyclic one leaves nothing in its p
       seen[k] = true
     end
     check.equal(host.shuffled(50, gal.rng(2), cyclic), order)
-    check.that(not pcall(check.equal, host.shuffled(50, gal.rng(3), cyclic), order), "another seed gives the same order")
+    check.that(not pcall(check.equal, host.shuffled(50, gal.rng(3), cyclic), order),
+      "another seed gives the same order")
   end
   local at, k = 1, 0 -- one cycle: after 50 steps, and not before, it is back
   local order = host.shuffled(50, gal.rng(2), true)

@@ -1,27 +1,13 @@
--- Arrays in files: what NumPy, safetensors and torch wrote (golden/files/make.py), read value by value; what
--- is saved is loaded again; bad input is a sentence at the caller's line.
+-- gal.load and gal.save, arrays in files: files of NumPy, safetensors and torch (golden/files/make.py), value
+-- by value; saved arrays are loaded again; bad input is a sentence at the caller's line.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local ffi = require "ffi"
 local golden = "golden/files/"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute(("mkdir %q"):format(folder)) == 0)
-
-local function write(name, bytes)
-  local path = folder .. "/" .. name
-  local f = assert(io.open(path, "wb"))
-  f:write(bytes)
-  f:close()
-  return path
-end
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local bytes = f:read "*a"
-  f:close()
-  return bytes
-end
+local scratch = dofile "lua/lib/scratch.lua"
+local folder, read = scratch.folder, scratch.read
+local function write(name, bytes) return scratch.write(scratch.path(name), bytes) end
 
 -- An int64 as its digits: a Lua number would not hold them.
 local function digits(x)
@@ -75,9 +61,12 @@ end)
 check.case("a safetensors file of every dtype is what the reference wrote", function()
   local t, metadata = gal.load(golden .. "numpy.safetensors")
   check.equal(metadata, {})
-  local expected = { f16 = { "float32", { 1.5, -2 } }, i8 = { "float32", { -1 } }, u16 = { "float32", { 65535 } }, i16 = { "float32", { -32768 } },
-    i32 = { "int64", { -5 } }, u32 = { "int64", { 4294967295 } }, u64 = { "int64", { 3 } }, bool = { "uint8", { 1, 0 } }, u8 = { "uint8", { { 0, 255 } } },
-    scalar = { "float32", 7 }, f64 = { "float32", { { tonumber(ffi.new("float", 0.1)) } } } }
+  local expected = {
+    f16 = { "float32", { 1.5, -2 } }, i8 = { "float32", { -1 } },
+    u16 = { "float32", { 65535 } }, i16 = { "float32", { -32768 } },
+    i32 = { "int64", { -5 } }, u32 = { "int64", { 4294967295 } }, u64 = { "int64", { 3 } },
+    bool = { "uint8", { 1, 0 } }, u8 = { "uint8", { { 0, 255 } } }, scalar = { "float32", 7 },
+    f64 = { "float32", { { tonumber(ffi.new("float", 0.1)) } } } }
   for name, e in pairs(expected) do
     check.equal(t[name].dtype, e[1], name)
     check.equal(t[name]:totable(), e[2], name)
@@ -95,11 +84,15 @@ check.case("torch's bfloat16 and metadata are read", function()
   check.equal(metadata, { config = '{"hidden": [256, 256], "what": "a θ \\"quoted\\"\\n"}' })
 end)
 
-local members = { theta = { "float32", grid }, flag = { "uint8", { 0, 255, 7 } }, double = { "float32", { tonumber(ffi.new("float", 0.1)), -9999 } },
-  turned = { "float32", { { 0, 1, 2 }, { 3, 4, 5 } } }, big = { "float32", { 1.5, -2 } }, half = { "float32", { 1.5 } }, i4 = { "int64", { -5 } },
-  scalar = { "float32", 7 }, ["θ"] = { "float32", { 3 } } }
+local members = {
+  theta = { "float32", grid }, flag = { "uint8", { 0, 255, 7 } },
+  double = { "float32", { tonumber(ffi.new("float", 0.1)), -9999 } },
+  turned = { "float32", { { 0, 1, 2 }, { 3, 4, 5 } } }, big = { "float32", { 1.5, -2 } },
+  half = { "float32", { 1.5 } }, i4 = { "int64", { -5 } }, scalar = { "float32", 7 },
+  ["θ"] = { "float32", { 3 } } }
 for _, name in ipairs{ "numpy", "packed" } do
-  check.case(name .. ".npz is what NumPy wrote, " .. (name == "packed" and "packed" or "not packed"), function()
+  local how = name == "packed" and "packed" or "not packed"
+  check.case(name .. ".npz is what NumPy wrote, " .. how, function()
     local t, metadata = gal.load(golden .. name .. ".npz")
     check.equal(metadata, {})
     for key, e in pairs(members) do
@@ -126,7 +119,8 @@ check.case("what is saved is loaded again, views and all dtypes, names and metad
   check.equal(gal.load(folder .. "/x.npy"), { { 1, 4 }, { 2, 5 }, { 3, 6 } })
   local ids, bytes = gal.load(golden .. "i8.npy"), gal.load(golden .. "u1.npy")
   local metadata = { note = 'a "quote", a\nline, θ', empty = "" }
-  gal.save(folder .. "/m.safetensors", { x = x:t(), ids = ids, bytes = bytes, ["1.weight"] = gal.tensor(2.5) }, metadata)
+  gal.save(folder .. "/m.safetensors",
+    { x = x:t(), ids = ids, bytes = bytes, ["1.weight"] = gal.tensor(2.5) }, metadata)
   local t, m = gal.load(folder .. "/m.safetensors")
   check.equal(t.x, { { 1, 4 }, { 2, 5 }, { 3, 6 } })
   check.equal(digits(t.ids), IDS)
@@ -135,8 +129,10 @@ check.case("what is saved is loaded again, views and all dtypes, names and metad
   check.equal(m, metadata)
 end)
 check.case("an .npz file is loaded again, views and all dtypes; one without arrays too", function()
-  gal.save(folder .. "/m.npz", { x = gal.tensor{ { 1, 2, 3 }, { 4, 5, 6 } }:t(), ids = gal.load(golden .. "i8.npy"), bytes = gal.load(golden .. "u1.npy"), ["1.weight"] = gal.tensor(2.5),
-    none = gal.zeros{ 0, 2 } })
+  gal.save(folder .. "/m.npz", {
+    x = gal.tensor{ { 1, 2, 3 }, { 4, 5, 6 } }:t(), ids = gal.load(golden .. "i8.npy"),
+    bytes = gal.load(golden .. "u1.npy"), ["1.weight"] = gal.tensor(2.5), none = gal.zeros{ 0, 2 },
+  })
   local t = gal.load(folder .. "/m.npz")
   check.equal(t.x, { { 1, 4 }, { 2, 5 }, { 3, 6 } })
   check.equal(digits(t.ids), IDS)
@@ -159,89 +155,124 @@ check.case("equal contents give equal bytes", function()
 end)
 check.case("a saved file replaces the old one and leaves nothing beside it", function()
   local path = folder .. "/only/x.npy"
-  assert(os.execute(("mkdir %q"):format(folder .. "/only")) == 0)
+  scratch.run "mkdir only"
   gal.save(path, gal.ones{ 100 })
   gal.save(path, gal.zeros{ 3 })
   check.equal(gal.load(path), { 0, 0, 0 })
-  local list = io.popen(("ls -A %q"):format(folder .. "/only"))
-  check.equal(list:read "*a", "x.npy\n")
-  list:close()
+  check.equal({ scratch.run "ls -A only" }, { 0, "x.npy\n" })
 end)
 
 local function fails(name, fn, pattern)
   check.case(name, function() check.raises(fn, pattern, true) end)
 end
-fails("a missing file is named", function() local _ = gal.load "golden/files/absent.npy" end, "golden/files/absent.npy: can't be opened: No such file or directory")
-fails("a folder is no file", function() local _ = gal.load(folder .. "/only/../../" .. folder:match "[^/]+$" .. "/") end, "a name without an ending")
-fails("another format is refused", function() local _ = gal.load "a.jpg" end, "load: a.jpg is a .jpg file, expected a name that ends in .npy, .npz or .safetensors")
-fails("a path that is no string is refused", function() local _ = gal.load(5) end, "load: path is the number 5, expected a string")
-fails("complex numbers are refused", function() local _ = gal.load(golden .. "complex.npy") end, "values are of NumPy type '<c8'")
+fails("a missing file is named", function() local _ = gal.load "golden/files/absent.npy" end,
+  "golden/files/absent.npy: can't be opened: No such file or directory")
+fails("a folder is no file", function()
+  local _ = gal.load(folder .. "/only/../../" .. folder:match "[^/]+$" .. "/")
+end, "a name without an ending")
+fails("another format is refused", function() local _ = gal.load "a.jpg" end,
+  "load: a.jpg is a .jpg file, expected a name that ends in .npy, .npz or .safetensors")
+fails("a path that is no string is refused", function() local _ = gal.load(5) end,
+  "load: path is the number 5, expected a string")
+fails("complex numbers are refused", function() local _ = gal.load(golden .. "complex.npy") end,
+  "values are of NumPy type '<c8'")
 fails("records are refused", function() local _ = gal.load(golden .. "records.npy") end, "holds records")
-fails("a uint64 above int64 is refused", function() local _ = gal.load(golden .. "u8_large.npy") end, "holds 9223372036854775808, which does not fit an int64")
-fails("a cut .npy file is called truncated", function() local _ = gal.load(write("cut.npy", read(golden .. "f4.npy"):sub(1, 140))) end,
-  "cut.npy: is truncated: 12 bytes of values, its shape {2, 3} needs 24")
+fails("a uint64 above int64 is refused", function() local _ = gal.load(golden .. "u8_large.npy") end,
+  "holds 9223372036854775808, which does not fit an int64")
+fails("a cut .npy file is called truncated", function()
+  local _ = gal.load(write("cut.npy", read(golden .. "f4.npy"):sub(1, 140)))
+end, "cut.npy: is truncated: 12 bytes of values, its shape {2, 3} needs 24")
 fails("a shape beyond the file asks for no memory", function()
-  local _ = gal.load(write("huge.npy", (read(golden .. "f4.npy"):gsub("%(2, 3%), }         ", "(20000000, 300), }"))))
+  local _ = gal.load(write("huge.npy",
+    (read(golden .. "f4.npy"):gsub("%(2, 3%), }         ", "(20000000, 300), }"))))
 end, "huge.npy: is truncated: 24 bytes of values")
-fails("a cut safetensors file is called truncated", function() local _ = gal.load(write("cut.safetensors", read(golden .. "written.safetensors"):sub(1, 330))) end,
-  "cut.safetensors: is truncated: tensor \"c\" ends at byte 52 of the values, the file has 50")
+fails("a cut safetensors file is called truncated", function()
+  local _ = gal.load(write("cut.safetensors", read(golden .. "written.safetensors"):sub(1, 330)))
+end, "cut.safetensors: is truncated: tensor \"c\" ends at byte 52 of the values, the file has 50")
 
 -- A safetensors file of this header and this many bytes of values.
 local function st(name, header, bytes)
-  return write(name, string.char(#header % 256, math.floor(#header / 256), 0, 0, 0, 0, 0, 0) .. header .. ("\0"):rep(bytes))
+  return write(name,
+    string.char(#header % 256, math.floor(#header / 256), 0, 0, 0, 0, 0, 0) .. header .. ("\0"):rep(bytes))
 end
+-- A tensor of n bytes in such a header, and where its values begin and end.
+local function entry(name, n, first, last)
+  return ('"%s":{"dtype":"U8","shape":[%d],"data_offsets":[%d,%d]}'):format(name, n, first, last)
+end
+local function both(a, b) return "{" .. a .. "," .. b .. "}" end
 fails("overlapping tensors are refused", function()
-  local _ = gal.load(st("o.safetensors", '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}', 6))
+  local _ = gal.load(st("o.safetensors", both(entry("a", 4, 0, 4), entry("b", 4, 2, 6)), 6))
 end, 'tensor "b" begins at byte 2 of the values, expected 4')
 fails("a gap between tensors is refused", function()
-  local _ = gal.load(st("g.safetensors", '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}}', 6))
+  local _ = gal.load(st("g.safetensors", both(entry("a", 4, 0, 4), entry("b", 1, 5, 6)), 6))
 end, 'tensor "b" begins at byte 5')
 fails("a size that is not that of the shape is refused", function()
-  local _ = gal.load(st("s.safetensors", '{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}', 4))
+  local _ = gal.load(
+    st("s.safetensors", '{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}', 4))
 end, 'tensor "a" claims 4 bytes')
 fails("a shape beyond 64 bits is refused", function()
-  local _ = gal.load(st("w.safetensors", '{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}', 0))
+  local _ = gal.load(st("w.safetensors",
+    '{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}', 0))
 end, 'tensor "a" claims 0 bytes')
 fails("a name given twice is refused", function()
-  local _ = gal.load(st("twice.safetensors", '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}', 0))
+  local _ = gal.load(st("twice.safetensors", both(entry("a", 0, 0, 0), entry("a", 0, 0, 0)), 0))
 end, 'array "a" occurs twice')
-fails("values that no tensor claims are refused", function() local _ = gal.load(st("v.safetensors", "{}", 3)) end, "has 3 bytes of values, its tensors claim 0")
+fails("values that no tensor claims are refused", function()
+  local _ = gal.load(st("v.safetensors", "{}", 3))
+end, "has 3 bytes of values, its tensors claim 0")
 fails("an unknown dtype is named", function()
   local _ = gal.load(st("d.safetensors", '{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}', 1))
 end, 'tensor "a" has dtype F8_E4M3')
-fails("a header that is no JSON is refused", function() local _ = gal.load(st("j.safetensors", "{nothing", 0)) end, "its header is no JSON")
-fails("a header of 2^63 bytes is refused", function() local _ = gal.load(write("h.safetensors", ("\255"):rep(8) .. "{}")) end, "more than 100 MB")
+fails("a header that is no JSON is refused",
+  function() local _ = gal.load(st("j.safetensors", "{nothing", 0)) end, "its header is no JSON")
+fails("a header of 2^63 bytes is refused",
+  function() local _ = gal.load(write("h.safetensors", ("\255"):rep(8) .. "{}")) end, "more than 100 MB")
 
-fails("an .npz file that is none is refused", function() local _ = gal.load(write("no.npz", "PK no archive")) end, "no.npz: is no .npz file, or is truncated or damaged")
-fails("a cut .npz file is refused", function() local _ = gal.load(write("cut.npz", read(golden .. "numpy.npz"):sub(1, 2700))) end,
-  "cut.npz: is no .npz file, or is truncated or damaged")
-fails("an array with one wrong byte is told by its checksum", function()
+fails("a file that only ends in .npz is refused", function()
+  local _ = gal.load(write("no.npz", "PK no archive"))
+end, "no.npz: is no .npz file, or is truncated or damaged")
+fails("a cut .npz file is refused", function()
+  local _ = gal.load(write("cut.npz", read(golden .. "numpy.npz"):sub(1, 2700)))
+end, "cut.npz: is no .npz file, or is truncated or damaged")
+fails("an array with one wrong byte is refused by its checksum", function()
   local bytes = read(golden .. "numpy.npz")
   local at = bytes:find("'<f4'", 1, true) + 110 -- among the values of theta
   local _ = gal.load(write("wrong.npz", bytes:sub(1, at - 1) .. "\1" .. bytes:sub(at + 1)))
 end, 'wrong.npz: array "theta" is .*CRC error')
-fails("an archive packed otherwise says how", function() local _ = gal.load(golden .. "other.npz") end, 'other.npz: "a.npy" is packed by method 12, expected stored or deflated')
-fails("an archive with other files names one", function() local _ = gal.load(golden .. "foreign.npz") end, 'foreign.npz: holds "README.txt", which is no .npy file')
-fails("a claim beyond what deflate can do is refused", function()
+fails("an archive packed otherwise says how", function() local _ = gal.load(golden .. "other.npz") end,
+  'other.npz: "a.npy" is packed by method 12, expected stored or deflated')
+fails("an archive with other files names one", function() local _ = gal.load(golden .. "foreign.npz") end,
+  'foreign.npz: holds "README.txt", which is no .npy file')
+fails("a size that deflate cannot reach is refused", function()
   local bytes = read(golden .. "packed.npz")
   local at = bytes:find("PK\1\2", 1, true) -- its first entry in the directory: the size is at byte 24
   local _ = gal.load(write("claim.npz", bytes:sub(1, at + 23) .. "\255\255\255\127" .. bytes:sub(at + 28)))
 end, "claim.npz: is damaged: .* claims 2147483647 bytes")
 
-fails("save refuses what is no tensor", function() gal.save(folder .. "/n.npy", { 1, 2 }) end, "save: value is a table, expected a tensor")
-fails("save refuses a tensor without a name", function() gal.save(folder .. "/n.safetensors", gal.ones{ 2 }) end,
-  "value is a tensor {2}, expected a table of tensors by name")
-fails("save names the entry that is no tensor", function() gal.save(folder .. "/n.safetensors", { w = 3 }) end, 'value%["w"%] is the number 3, expected a tensor')
-fails("save refuses metadata that is no string", function() gal.save(folder .. "/n.safetensors", {}, { epoch = 3 }) end,
-  'metadata%["epoch"%] is the number 3, expected a string')
-fails("save refuses metadata beside .npy", function() gal.save(folder .. "/n.npy", gal.ones{ 2 }, { a = "b" }) end, "a .npy file holds none")
-fails("save refuses metadata beside .npz", function() gal.save(folder .. "/n.npz", {}, { a = "b" }) end, "a .npz file holds none")
-fails("save refuses an array without a name", function() gal.save(folder .. "/n.npz", { [""] = gal.ones{ 2 } }) end, 'n.npz: no array can be named ""')
-fails("save refuses a list for .npz", function() gal.save(folder .. "/n.npz", { gal.ones{ 2 } }) end, "a tensor's name is the number 1, expected a string")
-fails("save names the folder that is not there", function() gal.save(folder .. "/no/n.npy", gal.ones{ 2 }) end, "no/n.npy: can't be written")
+fails("save refuses a list of numbers", function() gal.save(folder .. "/n.npy", { 1, 2 }) end,
+  "save: value is a table, expected a tensor")
+fails("save refuses a tensor without a name", function()
+  gal.save(folder .. "/n.safetensors", gal.ones{ 2 })
+end, "value is a tensor {2}, expected a table of tensors by name")
+fails("save names the entry that is no tensor", function()
+  gal.save(folder .. "/n.safetensors", { w = 3 })
+end, 'value%["w"%] is the number 3, expected a tensor')
+fails("save refuses metadata that is no string", function()
+  gal.save(folder .. "/n.safetensors", {}, { epoch = 3 })
+end, 'metadata%["epoch"%] is the number 3, expected a string')
+fails("save refuses metadata beside .npy",
+  function() gal.save(folder .. "/n.npy", gal.ones{ 2 }, { a = "b" }) end, "a .npy file holds none")
+fails("save refuses metadata beside .npz", function() gal.save(folder .. "/n.npz", {}, { a = "b" }) end,
+  "a .npz file holds none")
+fails("save refuses an array without a name",
+  function() gal.save(folder .. "/n.npz", { [""] = gal.ones{ 2 } }) end, 'n.npz: no array can be named ""')
+fails("save refuses a list for .npz", function() gal.save(folder .. "/n.npz", { gal.ones{ 2 } }) end,
+  "a tensor's name is the number 1, expected a string")
+fails("save names the folder that is not there",
+  function() gal.save(folder .. "/no/n.npy", gal.ones{ 2 }) end, "no/n.npy: can't be written")
 check.case("a refused save leaves no file", function()
   check.that(not io.open(folder .. "/n.npy") and not io.open(folder .. "/n.safetensors"), "there is one")
 end)
 
-os.execute(("rm -rf %q"):format(folder))
+scratch.remove()
 check.finish()
