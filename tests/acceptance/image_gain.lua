@@ -8,8 +8,9 @@
 -- other. (Two encoders that learn faster and then over-fit, validation losses against .6967: a fifth
 -- block, .7027, and means over nested central squares in the place of the mean over all pixels, .7087.)
 --
--- usage: galrun tests/acceptance/image_gain.lua [--out runs/acceptance/image_gain] [--full] [--precision
--- bf16] Goes on where it was stopped.
+-- usage: galrun tests/acceptance/image_gain.lua [--full] [--precision bf16]
+--   [--out runs/acceptance/image_gain]
+-- Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local compare = require "gal.stats.compare"

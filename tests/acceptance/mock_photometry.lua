@@ -9,8 +9,8 @@
 -- products of two properties, and the majority of the 25 nearest neighbours; whitened draws, accuracy on
 -- the held-out fifth, five folds.
 --
--- usage: galrun tests/acceptance/mock_photometry.lua [--out runs/acceptance/mock_photometry] Goes on where
--- it was stopped.
+-- usage: galrun tests/acceptance/mock_photometry.lua [--out runs/acceptance/mock_photometry]
+-- Goes on where it was stopped.
 local gal = require "gal"
 local cli = require "gal.cli"
 local data = require "gal.data"

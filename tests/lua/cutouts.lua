@@ -1,6 +1,6 @@
--- Cutouts of a survey: decoded once, resumed after kill -9 at any place, made anew when a file changes;
--- damaged, missing and odd ones; and images that train from the file as they do from memory, turned as drawn,
--- killed and resumed, with a file that is cut meanwhile.
+-- Cutouts of a survey: decoded once, resumed after kill -9 at any place, decoded anew when a file changes;
+-- damaged, missing and odd cutouts; and training on images from the file, as from memory: turned as drawn,
+-- killed and resumed, with a file that is cut short in the middle.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
@@ -8,27 +8,13 @@ local gal = require "gal"
 local core = require "gal.tensor"
 local data = require "gal.data"
 local flows = require "gal.flow"
-local host = require "gal.host"
 local images = require "gal.images"
 local nn = require "gal.nn"
 local fit = require("gal.train").fit
+local scratch = dofile "lua/lib/scratch.lua"
+local path, read, write = scratch.path, scratch.read, scratch.write
 
-local scratch = os.tmpname()
-os.remove(scratch)
-C.gal_make_folder(scratch)
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
-local function bits(t) return ffi.string((core.read(t)), core.count(t) * (t.dtype == "uint8" and 1 or 4)) end
+local bits = check.bits
 local function weights(flow)
   local parts = {}
   for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
@@ -43,7 +29,7 @@ for i, name in ipairs(KINDS) do pictures[i] = read("golden/cutouts/" .. name) en
 -- A survey folder of n galaxies with cutouts, ids of the given form; theta tells which picture it is, with
 -- scatter.
 local function survey(name, n, id)
-  local home = scratch .. "/" .. name
+  local home = path(name)
   C.gal_make_folder(home .. "/cutouts")
   local lines = { "objID,oh_p50,modelMag_r" }
   local noise = gal.randn({ n, 2 }, { rng = gal.rng(n) }):totable()
@@ -65,23 +51,26 @@ end
 local function raises(text, fn, ...)
   local ok, err = pcall(fn, ...)
   check.that(not ok, "no error, expected one with: " .. text)
-  check.that(tostring(err):find(text, 1, true), ("the error is\n%s\nexpected one with\n%s"):format(tostring(err), text))
+  check.that(tostring(err):find(text, 1, true),
+    ("the error is\n%s\nexpected one with\n%s"):format(tostring(err), text))
 end
-local function inode(path)
-  local pipe = io.popen("stat -c %i " .. path)
-  local text = pipe:read "*l"
-  pipe:close()
-  return text
+local function inode(file)
+  local code, number = scratch.run("stat -c %i " .. file)
+  assert(code == 0, number)
+  return number
 end
 
-check.case("cutouts are packed in the table's order, whatever the form of their ids, and only once", function()
+check.case("cutouts are packed in the table's order, whatever their ids look like, and only once", function()
   local home = survey("forms", 40, "J1234+%05d, b")
   local text = read(home .. "/catalog.csv"):gsub("(J[^\n]- b),", '"%1",')
   write(home .. "/catalog.csv", text)
   local s = open(home)
   check.equal({ #s.ids, s.ids[7], s.images.shape }, { 40, "J1234+00007, b", { 40, 24, 24, 3 } })
-  for k, name in ipairs{ "colour_jpg", "full_jpg", "progressive_jpg", "grey_jpg", "colour_png", "alpha_png" } do
-    local off = (s.images:narrow(1, k + 6, 1):float() - gal.load("golden/cutouts/" .. name .. ".npy"):float()):abs():max():item()
+  for k, name in ipairs{
+    "colour_jpg", "full_jpg", "progressive_jpg", "grey_jpg", "colour_png", "alpha_png",
+  } do
+    local off = (s.images:narrow(1, k + 6, 1):float()
+      - gal.load("golden/cutouts/" .. name .. ".npy"):float()):abs():max():item()
     check.that(off <= 3, ("row %d is off %s by %g of 255"):format(k + 6, name, off))
   end
   local before = inode(home .. "/cutouts.npy")
@@ -95,16 +84,18 @@ end)
 check.case("a file added, removed or changed makes the packing anew", function()
   local home = survey("stale", 30)
   open(home)
-  local path = home .. "/cutouts.npy"
-  local before = inode(path)
+  local packed = home .. "/cutouts.npy"
+  local before = inode(packed)
   local function changed(what)
-    local s, now = open(home), inode(path)
+    local s, now = open(home), inode(packed)
     check.that(now ~= before, what .. " was not noticed")
     before = now
     return s
   end
   write(home .. "/cutouts/2.jpg", pictures[3])
-  check.that(bits(changed("a changed file").images:narrow(1, 2, 1)) == bits(open(home).images:narrow(1, 3, 1)), "the changed cutout's pixels are the old ones")
+  check.that(
+    bits(changed("a changed file").images:narrow(1, 2, 1)) == bits(open(home).images:narrow(1, 3, 1)),
+    "the changed cutout's pixels are the old ones")
   os.remove(home .. "/cutouts/9.jpg")
   local s = changed "a removed file"
   check.equal({ #s.ids, s:losses() }, { 29, "1 of 30 rows dropped: 1 without a cutout" })
@@ -112,21 +103,28 @@ check.case("a file added, removed or changed makes the packing anew", function()
   check.equal(#changed("an added file").ids, 30)
 end)
 
-check.case("a damaged cutout is told by id, its galaxy dropped and counted, and the others keep their own pictures", function()
+check.case("a damaged cutout is reported, its galaxy dropped, and the others keep their pictures", function()
   local home = survey("damaged", 30)
   write(home .. "/cutouts/4.jpg", pictures[4]:sub(1, -40))
   write(home .. "/cutouts/13.jpg", "")
   write(home .. "/cutouts/15.jpg", "GIF89a" .. ("x"):rep(100))
   os.remove(home .. "/cutouts/20.jpg")
   local s = open(home)
-  check.equal(s:losses(), "4 of 30 rows dropped: 1 without a cutout, 3 with a damaged cutout (a row counts once, under the first that holds)")
+  check.equal(s:losses(), "4 of 30 rows dropped: 1 without a cutout, 3 with a damaged cutout"
+    .. " (a row counts once, under the first that holds)")
   local text = s:describe()
-  for _, sentence in ipairs{ "cutouts/4.jpg is truncated or damaged", "cutouts/13.jpg is empty", "cutouts/15.jpg is neither JPEG nor PNG" } do
+  for _, sentence in ipairs{
+    "cutouts/4.jpg is truncated or damaged", "cutouts/13.jpg is empty",
+    "cutouts/15.jpg is neither JPEG nor PNG",
+  } do
     check.that(text:find(sentence, 1, true), ("describe() lacks '%s':\n%s"):format(sentence, text))
   end
   for k, id in ipairs(s.ids) do
     local kind = (tonumber(id) - 1) % #KINDS + 1
-    if kind > 4 then check.that(bits(s.images:narrow(1, k, 1)) == bits(gal.load "golden/cutouts/colour_png.npy"), "galaxy " .. id .. " has another's picture") end
+    if kind > 4 then
+      check.that(bits(s.images:narrow(1, k, 1)) == bits(gal.load "golden/cutouts/colour_png.npy"),
+        "galaxy " .. id .. " has another's picture")
+    end
   end
   check.equal(#open(home).ids, 26) -- and so from the index
 end)
@@ -136,7 +134,8 @@ check.case("cutouts of other sizes are refused with the file's name, or scaled",
   write(home .. "/cutouts/8.jpg", read "golden/cutouts/oblong.jpg")
   raises("cutouts/8.jpg is 20 x 16 pixels, expected 24 x 24 like", open, home)
   check.equal(open(home, { resize = 16 }).images.shape, { 20, 16, 16, 3 })
-  check.that(open(home, { resize = 16 }):describe():find("cutouts scaled to 16 x 16", 1, true), "describe() does not say that cutouts were scaled")
+  check.that(open(home, { resize = 16 }):describe():find("cutouts scaled to 16 x 16", 1, true),
+    "describe() does not say that cutouts were scaled")
   raises("cutouts/8.jpg is 20 x 16", open, home)
   check.equal(open(home, { resize = 16, crop = 8, bin = 2 }).images.shape, { 20, 4, 4, 3 })
   raises("crop is 17 pixels, expected 1 to 16", open, home, { resize = 16, crop = 17 })
@@ -146,28 +145,35 @@ check.case("cutouts of other sizes are refused with the file's name, or scaled",
 end)
 
 -- A packing in a process of its own, slow enough to be killed: 3,000 galaxies.
-local PACK = "local s = require('gal.data').open(arg[1], {theta = {'oh_p50'}, context = {}, images = {progress = false}})"
+local PACK = [[
+local options = { theta = { "oh_p50" }, context = {}, images = { progress = false } }
+require("gal.data").open(arg[1], options)
+]]
 
 check.case("a packing killed at any place goes on and ends as the undisturbed one", function()
   local home = survey("killed", 3000)
-  write(scratch .. "/pack.lua", PACK)
-  local command = ("%q %s/pack.lua %s"):format(host.executable, scratch, home)
-  check.equal(os.execute(command), 0)
+  local command = ("%s %s %s"):format(scratch.galrun, write(path "pack.lua", PACK), home)
+  check.equal((scratch.run(command)), 0)
   local whole, index = read(home .. "/cutouts.npy"), read(home .. "/cutouts.csv")
   os.remove(home .. "/cutouts.npy")
   os.remove(home .. "/cutouts.csv")
-  for _, delay in ipairs{ 0.1, 0.2, 0.3 } do os.execute(("sh -c '%s & p=$!; sleep %g; kill -9 $p; wait $p' 2>/dev/null"):format(command, delay)) end
+  for _, delay in ipairs{ 0.1, 0.2, 0.3 } do
+    scratch.run(("%s & p=$!; sleep %g; kill -9 $p; wait $p"):format(command, delay))
+  end
   -- And at places where a kill would have to be lucky: half a line, half an image, between the renames.
   open(home, nil, { context = {} })
-  check.that(read(home .. "/cutouts.npy") == whole and read(home .. "/cutouts.csv") == index, "the packing differs from the undisturbed one")
+  check.that(read(home .. "/cutouts.npy") == whole and read(home .. "/cutouts.csv") == index,
+    "the packing differs from the undisturbed one")
   local function again(npy, csv, csv_name, what)
     os.remove(home .. "/cutouts.npy")
     os.remove(home .. "/cutouts.csv")
     write(home .. "/cutouts.npy.part", npy)
     write(home .. csv_name, csv)
     open(home, nil, { context = {} })
-    check.that(read(home .. "/cutouts.npy") == whole and read(home .. "/cutouts.csv") == index, what .. ": the packing differs from the undisturbed one")
-    check.equal({ C.gal_path_exists(home .. "/cutouts.npy.part"), C.gal_path_exists(home .. "/cutouts.csv.part") }, { 0, 0 })
+    check.that(read(home .. "/cutouts.npy") == whole and read(home .. "/cutouts.csv") == index,
+      what .. ": the packing differs from the undisturbed one")
+    check.equal({ C.gal_path_exists(home .. "/cutouts.npy.part"),
+      C.gal_path_exists(home .. "/cutouts.csv.part") }, { 0, 0 })
   end
   again(whole:sub(1, 1000003), index, "/cutouts.csv.part", "half an image")
   again(whole, index:sub(1, 50001), "/cutouts.csv.part", "half a line")
@@ -189,35 +195,47 @@ end)
 
 local function model(seed, size)
   local r = gal.rng(seed)
-  return flows.new{ theta = { "oh_p50" }, context = { "modelMag_r" }, image = { size, size, 3 }, hidden = { 16 }, rng = r, encoder = nn.sequential{
-    nn.conv2d(3, 4, 3, { rng = r }), nn.silu(), nn.avg_pool2d(2), nn.flatten(), nn.linear(size * size, 8, { rng = r }) } }
+  local encoder = nn.sequential{
+    nn.conv2d(3, 4, 3, { rng = r }), nn.silu(), nn.avg_pool2d(2), nn.flatten(),
+    nn.linear(size * size, 8, { rng = r }),
+  }
+  return flows.new{ theta = { "oh_p50" }, context = { "modelMag_r" }, image = { size, size, 3 },
+    hidden = { 16 }, rng = r, encoder = encoder }
 end
 local function train(s, given)
-  local o = { flow = model(1, s.images:size(2)), data = s, valid = 0.2, batch = 16, epochs = 3, seed = 5, draws = 2, progress = false }
+  local o = { flow = model(1, s.images:size(2)), data = s, valid = 0.2, batch = 16, epochs = 3, seed = 5,
+    draws = 2, progress = false }
   for key, value in pairs(given or {}) do o[key] = value end
   return fit(o)
 end
 local home = survey("train", 200)
 local stored = open(home, { crop = 16 })
 
-check.case("training from the file is training from memory, bit for bit, turned or not, replayed or not", function()
-  local memory = stored:select((function() local all = {} for k = 1, 200 do all[k] = k end return all end)())
+check.case("training from the file or from memory gives the same weights, turned, replayed or no", function()
+  local all = {}
+  for k = 1, 200 do all[k] = k end
+  local memory = stored:select(all)
   memory.images = stored.images:narrow(1, 1, 200)
   for _, augment in ipairs{ false, true } do
-    local a, b, c = train(stored, { augment = augment }), train(memory, { augment = augment }), train(stored, { augment = augment, recorded = false })
+    local a, b = train(stored, { augment = augment }), train(memory, { augment = augment })
+    local c = train(stored, { augment = augment, recorded = false })
     check.equal({ a.recorded, c.recorded }, { true, false })
     check.equal(a.history, b.history)
     check.equal(a.history, c.history)
-    check.that(weights(a.flow) == weights(b.flow) and weights(a.flow) == weights(c.flow), "the weights differ")
+    check.that(weights(a.flow) == weights(b.flow) and weights(a.flow) == weights(c.flow),
+      "the weights differ")
   end
-  check.that(weights(train(stored).flow) ~= weights(train(stored, { augment = true }).flow), "turning changes nothing")
+  check.that(weights(train(stored).flow) ~= weights(train(stored, { augment = true }).flow),
+    "turning changes nothing")
 end)
 
 check.case("each image of an epoch is in the turn that was drawn for it, and all eight are drawn", function()
   local step, optim = require "gal.train.step", require "gal.optim"
   local flow = model(1, 16)
   flow:standardise(stored.theta, stored.context, stored.images)
-  local s = step.stepper(flow, optim.adamw(flow:parameters(), { lr = 0 }), { n = 200, theta = stored.theta, images = stored.images }, { batch = 50, draws = 1, seed = 1, augment = true })
+  local rows = { n = 200, theta = stored.theta, images = stored.images }
+  local s = step.stepper(flow, optim.adamw(flow:parameters(), { lr = 0 }), rows,
+    { batch = 50, draws = 1, seed = 1, augment = true })
   s:start_epoch()
   local order, turns, drawn, cursor = s.order:totable(), s.turns:totable(), {}, core.int64({}, { 0 }, "cpu")
   for first = 1, 200, 50 do
@@ -227,28 +245,37 @@ check.case("each image of an epoch is in the turn that was drawn for it, and all
       drawn[of_these[i]] = (drawn[of_these[i]] or 0) + 1
     end
     core.assign(cursor, gal.tensor(first + 49))
-    check.that(bits(s.loader:take(cursor)) == bits(stored.images:read(positions, of_these)), ("the batch from %d on differs"):format(first))
+    check.that(bits(s.loader:take(cursor)) == bits(stored.images:read(positions, of_these)),
+      ("the batch from %d on differs"):format(first))
   end
   -- 25 of each are expected of 200: 8 and 50 are farther than 4 deviations.
-  for turn = 0, 7 do check.that(drawn[turn] and drawn[turn] > 8 and drawn[turn] < 50, ("turn %d was drawn %s times of 200"):format(turn, tostring(drawn[turn]))) end
+  for turn = 0, 7 do
+    check.that(drawn[turn] and drawn[turn] > 8 and drawn[turn] < 50,
+      ("turn %d was drawn %s times of 200"):format(turn, tostring(drawn[turn])))
+  end
   check.equal(#drawn, 7)
 end)
 
 check.case("a training run that was resumed is the undisturbed one, its turns included", function()
   local whole = train(stored, { augment = true, epochs = 4 })
-  local out = scratch .. "/resumed"
+  local out = path "resumed"
   train(stored, { augment = true, epochs = 2, out = out })
-  local run = train(open(home, { crop = 16 }), { augment = true, epochs = 4, out = out, resume = true, flow = model(9, 16) })
+  local run = train(open(home, { crop = 16 }),
+    { augment = true, epochs = 4, out = out, resume = true, flow = model(9, 16) })
   check.equal(run.history, whole.history)
   check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
   raises("augment was true and is not set", train, stored, { epochs = 4, out = out, resume = true })
   for _, k in ipairs{ 2, 8, 14 } do write(("%s/cutouts/%d.jpg"):format(home, k), pictures[3]) end
-  raises("data was", train, open(home, { crop = 16 }), { augment = true, epochs = 5, out = out, resume = true })
+  raises("data was", train, open(home, { crop = 16 }),
+    { augment = true, epochs = 5, out = out, resume = true })
   for _, k in ipairs{ 2, 8, 14 } do write(("%s/cutouts/%d.jpg"):format(home, k), pictures[2]) end
   local split, validated = data.read_split(out .. "/split.csv"), nil
-  for k = 2, 200, #KINDS do validated = split[tostring(k)] == "valid" and k or validated end -- those with the second picture
+  for k = 2, 200, #KINDS do -- those with the second picture
+    if split[tostring(k)] == "valid" then validated = k end
+  end
   write(("%s/cutouts/%d.jpg"):format(home, validated), pictures[3])
-  raises("other settings: valid_data was", train, open(home, { crop = 16 }), { augment = true, epochs = 5, out = out, resume = true })
+  raises("other settings: valid_data was", train, open(home, { crop = 16 }),
+    { augment = true, epochs = 5, out = out, resume = true })
   write(("%s/cutouts/%d.jpg"):format(home, validated), pictures[2])
 end)
 
@@ -257,10 +284,12 @@ check.case("posteriors from the file are those from memory, bit for bit, and in 
   local some = stored:select{ 3, 77, 5, 120, 8 }
   local tensor = some.images:narrow(1, 1, 5)
   local function draws(x) return flow:sample(x, { n = 20, steps = 5, rng = gal.rng(2) }) end
-  check.that(bits(draws{ some.context, some.images }) == bits(draws{ some.context, tensor }), "the draws differ")
-  check.that(bits(draws{ some.context, some.images }:narrow(1, 2, 1)) == bits(draws{ some.context:narrow(1, 2, 1), some.images:rows{ 2 } }), "a galaxy alone has other draws")
-  check.that(bits(flow:log_prob(some.theta, { some.context, some.images }, { steps = 5 })) == bits(flow:log_prob(some.theta, { some.context, tensor }, { steps = 5 })),
-    "the densities differ")
+  local function densities(x) return flow:log_prob(some.theta, x, { steps = 5 }) end
+  local file, memory = { some.context, some.images }, { some.context, tensor }
+  check.that(bits(draws(file)) == bits(draws(memory)), "the draws differ")
+  check.that(bits(draws(file):narrow(1, 2, 1))
+    == bits(draws{ some.context:narrow(1, 2, 1), some.images:rows{ 2 } }), "a galaxy alone has other draws")
+  check.that(bits(densities(file)) == bits(densities(memory)), "the densities differ")
 end)
 
 check.case("a flow takes images as it was trained on, and no others", function()
@@ -270,12 +299,13 @@ check.case("a flow takes images as it was trained on, and no others", function()
   raises("bin is 2, but the flow was trained on images with bin = 1", data.reopen, choices, { bin = 2 })
   check.equal(data.reopen(choices, { images = false }).images, nil)
   raises("images is {200, 24, 24, 3}, expected {N, 16, 16, 3}", train, open(home), { flow = model(1, 16) })
-  raises("augment is true, but there are no images", fit, { flow = flows.new{ theta = 1, context = 1 }, theta = gal.zeros{ 8, 1 }, context = gal.zeros{ 8, 1 }, augment = true })
+  raises("augment is true, but there are no images", fit, { flow = flows.new{ theta = 1, context = 1 },
+    theta = gal.zeros{ 8, 1 }, context = gal.zeros{ 8, 1 }, augment = true })
 end)
 
-check.case("a cutouts.npy that is cut short while it trains is one sentence, and the last whole epoch stays", function()
+check.case("a cutouts.npy that is cut short in training is one sentence, and the last epoch stays", function()
   local other = survey("cut", 200)
-  local s, out = open(other, { crop = 16 }), scratch .. "/cut_run"
+  local s, out = open(other, { crop = 16 }), path "cut_run"
   raises("cutouts.npy: ends after", train, s, { epochs = 50, out = out, progress = function(r)
     if r.whole and r.epoch == 2 then os.execute(("truncate -s 100000 %s/cutouts.npy"):format(other)) end
   end })
@@ -290,7 +320,7 @@ local function anonymous()
 end
 
 check.case("training holds two batches of a survey and not the survey", function()
-  local many = scratch .. "/many.npy" -- 96 MiB
+  local many = path "many.npy" -- 96 MiB
   local x, text = ffi.new "gal_tensor", ffi.new "char[512]"
   x.dtype, x.rank, x.shape[0], x.shape[1], x.shape[2], x.shape[3] = 1, 4, 2048, 128, 128, 3
   local file, image = assert(io.open(many, "wb")), ("galrun"):rep(128 * 128 / 2)
@@ -299,30 +329,38 @@ check.case("training holds two batches of a survey and not the survey", function
   file:close()
   local n, r = 2048, gal.rng(1)
   local theta, set = gal.randn({ n, 1 }, { rng = r }), images.open(many)
-  local flow = flows.new{ theta = 1, context = 0, image = { 128, 128, 3 }, hidden = { 8 }, encoder = nn.sequential{ nn.avg_pool2d(32), nn.flatten() } }
+  local flow = flows.new{ theta = 1, context = 0, image = { 128, 128, 3 }, hidden = { 8 },
+    encoder = nn.sequential{ nn.avg_pool2d(32), nn.flatten() } }
   local before, most = anonymous(), 0
-  fit{ flow = flow, theta = theta, images = set, batch = 16, epochs = 2, seed = 1, augment = true, progress = function() most = math.max(most, anonymous()) end }
-  check.that(most - before < 48, ("training grew by %.0f MiB over a file of 96 MiB, expected less than 48"):format(most - before))
+  fit{ flow = flow, theta = theta, images = set, batch = 16, epochs = 2, seed = 1, augment = true,
+    progress = function() most = math.max(most, anonymous()) end }
+  check.that(most - before < 48,
+    ("training grew by %.0f MiB over a file of 96 MiB, expected less than 48"):format(most - before))
 end)
 
 -- ---- as a process ----
 
-check.case("an image training killed three times, or stopped by Ctrl-C, and resumed is the undisturbed one, byte for byte", function()
+check.case("an image training killed three times or stopped by Ctrl-C ends as the undisturbed one", function()
   local kill = dofile "lua/lib/kill.lua"
-  local folder = scratch .. "/kills"
+  local folder = path "kills"
   C.gal_make_folder(folder)
-  local train_image = ("%q --threads 1 %q --survey %q --theta oh_p50 --photometry modelMag_r --crop 16 --channels 4,8 --hidden 16 --batch 16 --epochs 60 --patience 60 --seed 3 --resume --out "):format(
-    host.executable, host.root .. "/experiments/train_image.lua", home)
-  local same, why, met = kill.compare{ folder = folder, kills = 3, epochs = 60, seed = 5, train = train_image }
+  local train_image = ("%s --threads 1 --survey %s"):format(scratch.experiment "train_image", home)
+    .. " --theta oh_p50 --photometry modelMag_r --crop 16 --channels 4,8 --hidden 16 --batch 16"
+    .. " --epochs 60 --patience 60 --seed 3 --resume --out "
+  local same, why, met = kill.compare{ folder = folder, kills = 3, epochs = 60, seed = 5,
+    train = train_image }
   check.equal(why or "the same", "the same")
   check.equal({ same, met >= 1 }, { true, true })
-  check.equal(os.execute(("{ %s%s/stopped >/dev/null 2>&1 & p=$!; until [ -e %s/stopped/history.csv ]; do sleep 0.005; done; kill -INT $p; wait $p; }"):format(
-    train_image, folder, folder)) / 256, 130)
-  check.equal(os.execute(("%s%s/stopped >/dev/null"):format(train_image, folder)), 0)
+  local stopped = folder .. "/stopped"
+  check.equal((scratch.run(train_image .. stopped .. " & p=$!"
+    .. ("\nuntil [ -e %s/history.csv ]; do sleep 0.005; done"):format(stopped)
+    .. "\nkill -INT $p; wait $p")), 130)
+  check.equal((scratch.run(train_image .. stopped)), 0)
   for _, name in ipairs{ "history.csv", "flow.safetensors", "checkpoint.safetensors" } do
-    check.that(read(folder .. "/stopped/" .. name) == read(folder .. "/alone/" .. name), name .. " differs after Ctrl-C")
+    check.that(read(stopped .. "/" .. name) == read(folder .. "/alone/" .. name),
+      name .. " differs after Ctrl-C")
   end
 end)
 
-os.execute("rm -r " .. scratch)
+scratch.remove()
 check.finish()

@@ -63,7 +63,8 @@ case("a second backward raises, on a shared part too, and changes no gradient", 
   local shared = w * w
   local one, two = (shared * 2):sum(), (shared * v):sum()
   one:backward()
-  raises(function() one:backward() end, "backward: the graph through sum was freed by an earlier backward%(%)", true)
+  raises(function() one:backward() end,
+    "backward: the graph through sum was freed by an earlier backward%(%)", true)
   raises(function() two:backward() end, "backward: the graph through mul was freed", true)
   equal(v.grad, nil)
   equal(w.grad, { 12 })
@@ -71,10 +72,12 @@ end)
 
 case("backward wants one element or a gradient of the same shape", function()
   local w = leaf { 1, 2 }
-  raises(function() (w * 2):backward() end, "backward: y is {2}, expected one element, or backward%(g%)", true)
+  raises(function() (w * 2):backward() end,
+    "backward: y is {2}, expected one element, or backward%(g%)", true)
   raises(function() (w * 2):backward(gal.ones { 3 }) end, "backward: g is {3}, expected {2} like y", true)
   raises(function() (w * 2):backward(1) end, "backward: g is the number 1, expected a tensor", true)
-  raises(function() gal.ones { 1 }:backward() end, "backward: y does not depend on any tensor with requires_grad", true)
+  raises(function() gal.ones { 1 }:backward() end,
+    "backward: y does not depend on any tensor with requires_grad", true)
   w:backward(gal.tensor { 3, 4 })
   equal(w.grad, { 3, 4 })
 end)
@@ -98,7 +101,7 @@ case("detach, no_grad and requires_grad(false) leave the tape", function()
   raises(function() w:requires_grad(1) end, "requires_grad: argument is the number 1", true)
 end)
 
-case("only what has to be computed is: a constant's gradient stays nil", function()
+case("no gradient is computed for a constant: it stays nil", function()
   local x, w = gal.ones { 2, 3 }, gal.ones { 3, 2 }:requires_grad()
   x:matmul(w):sum():backward()
   equal(x.grad, nil)
@@ -115,8 +118,12 @@ end)
 case("a tensor on the tape can't be changed in place, nor through a view", function()
   local w = leaf { { 1, 2 }, { 3, 4 } }
   local y = w * 2
-  for _, change in ipairs { function() w:set(0, 1, 1) end, function() y:set(0, 1, 1) end, function() w[1]:set(0, 1) end, function() w:detach():set(0, 1, 1) end,
-    function() y:add_(y) end, function() y:fill_(0) end, function() w:copy_(y) end } do
+  local changes = {
+    function() w:set(0, 1, 1) end, function() y:set(0, 1, 1) end, function() w[1]:set(0, 1) end,
+    function() w:detach():set(0, 1, 1) end, function() y:add_(y) end, function() y:fill_(0) end,
+    function() w:copy_(y) end,
+  }
+  for _, change in ipairs(changes) do
     raises(change, "is on the tape, and changing it in place would falsify its gradient", true)
   end
   y:sum():backward()
@@ -129,7 +136,8 @@ case("a constant that was changed after its use is noticed by backward", functio
   local x, w = gal.tensor { 1, 2 }, leaf { 3, 4 }
   local y = (x * w):sum()
   x:set(7, 1)
-  raises(function() y:backward() end, "backward: a tensor {2} that mul needs was changed in place after it was used", true)
+  raises(function() y:backward() end,
+    "backward: a tensor {2} that mul needs was changed in place after it was used", true)
   equal(w.grad, nil)
   local z = (x * w):sum()
   z:backward()
@@ -143,7 +151,8 @@ case("a result, or a value that forward saved, is noticed by backward if it was 
   local w, g = leaf { 1, 2 }, gal.ones { 2 }
   local y = w:exp()
   gal.no_grad(function() y:set(7, 1) end)
-  raises(function() y:backward(g) end, "a tensor {2} that exp needs was changed in place after it was used", true)
+  raises(function() y:backward(g) end,
+    "a tensor {2} that exp needs was changed in place after it was used", true)
   for place = 1, 2 do
     local saved = gal.tensor { 3, 4 }
     local scaled = core.op("scaled", {
@@ -183,7 +192,8 @@ case("an op that returns its argument, or a saved value, is still right", functi
   ;(y * w):sum():backward()
   equal(w.grad, { 2, 4 })
   local constant = gal.tensor { 5, 6 }
-  local second = core.op("second", { forward = function(x, z) return x end, backward = function(_, _, z) return nil, z * 0 + 1 end })
+  local second = core.op("second",
+    { forward = function(x, z) return x end, backward = function(_, _, z) return nil, z * 0 + 1 end })
   equal(second(constant, w), { 5, 6 })
   equal(constant.node, false)
   local double = core.op("double", {
@@ -195,10 +205,12 @@ case("an op that returns its argument, or a saved value, is still right", functi
   equal(w.grad, { 2, 2 })
 end)
 
-case("what is wrong with an op of one's own is said", function()
+case("an error in an op of the user's own names the op", function()
   local w = leaf { 1, 2 }
-  local bad = core.op("bad", { forward = function(x) return x * 1 end, backward = function() return gal.ones { 3 } end })
-  raises(function() bad(w):sum():backward() end, "bad: backward returned a gradient {3}, expected {2} like its argument", true)
+  local bad = core.op("bad",
+    { forward = function(x) return x * 1 end, backward = function() return gal.ones { 3 } end })
+  raises(function() bad(w):sum():backward() end,
+    "bad: backward returned a gradient {3}, expected {2} like its argument", true)
   local none = core.op("none", { forward = function(x) return x * 1 end })
   raises(function() none(w) end, "none has no gradient; use detach%(%) or gal.no_grad", true)
   equal(gal.no_grad(function() return none(w) end), { 1, 2 })
@@ -210,7 +222,8 @@ end)
 
 case("an error inside backward leaves the tape on", function()
   local w = leaf { 1 }
-  local broken = core.op("broken", { forward = function(x) return x * 1 end, backward = function() error "inside" end })
+  local broken = core.op("broken",
+    { forward = function(x) return x * 1 end, backward = function() error "inside" end })
   raises(function() broken(w):backward() end, "inside")
   check.that((w * 2).node)
 end)
@@ -218,9 +231,11 @@ end)
 -- ---- linear and slots ----
 case("linear names the argument that doesn't fit", function()
   local x, w, b = gal.zeros { 4, 3 }, gal.zeros { 5, 3 }, gal.zeros { 5 }
-  raises(function() core.linear(x, gal.zeros { 5, 2 }, b) end, "linear: x is {4, 3}, expected 2 values in the last dimension as w {5, 2} has columns", true)
+  raises(function() core.linear(x, gal.zeros { 5, 2 }, b) end,
+    "linear: x is {4, 3}, expected 2 values in the last dimension as w {5, 2} has columns", true)
   raises(function() core.linear(x, w, gal.zeros { 4 }) end, "linear: b is {4}, expected {5}", true)
-  raises(function() core.linear(x, w, b, "sine") end, 'linear: activation is the string "sine", expected identity, relu', true)
+  raises(function() core.linear(x, w, b, "sine") end,
+    'linear: activation is the string "sine", expected identity, relu', true)
   raises(function() core.linear(x, gal.zeros { 5 }) end, "linear: w is {5}, expected {out, in}", true)
   raises(function() core.mse(x, w) end, "mse: target is {5, 3}, expected {4, 3} like the prediction", true)
 end)
@@ -299,7 +314,8 @@ end)
 local function training()
   local r = gal.rng(3)
   local function parameter(shape) return (gal.randn(shape, { rng = r }) * 0.3):requires_grad() end
-  local net = { parameter { 32, 5 }, parameter { 32 }, parameter { 32, 32 }, parameter { 32 }, parameter { 1, 32 }, parameter { 1 } }
+  local net = { parameter { 32, 5 }, parameter { 32 }, parameter { 32, 32 }, parameter { 32 },
+    parameter { 1, 32 }, parameter { 1 } }
   local function step()
     local x = gal.randn({ 64, 5 }, { rng = r })
     local target = x:sin():sum(2, true) + x:select(2, 1):reshape { 64, 1 }:abs()
@@ -373,12 +389,15 @@ case("a replayed step makes no Lua garbage", function()
   equal(many, one, "bytes made by 200 steps, beside those of 1")
 end)
 
-case("reading a tensor on the host while a program is recorded raises, and the recording is given up", function()
+case("reading a tensor while a program is recorded raises, and the recording is given up", function()
   local x = gal.ones { 3 }
-  raises(function() gal.program(function() local _ = x:sum():item() end) end, "while a program is recorded", true)
-  raises(function() gal.program(function() local _ = x:totable() end) end, "while a program is recorded", true)
+  raises(function() gal.program(function() local _ = x:sum():item() end) end,
+    "while a program is recorded", true)
+  raises(function() gal.program(function() local _ = x:totable() end) end,
+    "while a program is recorded", true)
   raises(function() gal.program(function() local _ = x:get(1) end) end, "while a program is recorded", true)
-  raises(function() gal.program(function() x:set(1, 1) end) end, "set: a value written from Lua while a program is recorded", true)
+  raises(function() gal.program(function() x:set(1, 1) end) end,
+    "set: a value written from Lua while a program is recorded", true)
   equal(ffi.C.gal_recording(), 0)
   equal((x + 1):get(1), 2)
 end)
@@ -404,7 +423,8 @@ case("an error while recording ends it, and its tensors are stale", function()
   local inside
   raises(function() gal.program(function() inside = gal.ones { 2 } error "broken" end) end, "broken", true)
   raises(function() return inside + 1 end, "stale tensor: the recording it was made in", true)
-  raises(function() gal.program(function() gal.program(function() end) end) end, "program: one is being recorded already", true)
+  raises(function() gal.program(function() gal.program(function() end) end) end,
+    "program: one is being recorded already", true)
   raises(function() gal.program(3) end, "program: fn is the number 3, expected a function", true)
   local p = gal.program(function() end)
   raises(function() p:replay(-1) end, "replay: n is %-1, expected an integer of at least 0", true)

@@ -6,10 +6,8 @@ local gal = require "gal"
 local infer = require "gal.infer"
 local metrics = require "gal.metrics"
 
-local scratch = os.tmpname()
-os.remove(scratch)
-ffi.C.gal_make_folder(scratch)
-local function exists(name) return ffi.C.gal_path_exists(scratch .. "/" .. name) ~= 0 end
+local scratch = dofile "lua/lib/scratch.lua"
+local function exists(name) return ffi.C.gal_path_exists(scratch.path(name)) ~= 0 end
 
 -- A small flow that has seen a few rows, and a part of a survey as gal.data's are.
 local N, D = 9, 2
@@ -50,7 +48,7 @@ check.case("posteriors are flow:sample's draws, summarised; without a folder not
 end)
 
 check.case("a folder gets the draws, their densities and the summary, flags where steps = auto", function()
-  local out = scratch .. "/drawn"
+  local out = scratch.path "drawn"
   local found = infer.posteriors(flow, part, { n = 40, log_prob = true, out = out, progress = false })
   check.equal(found.files, { out .. "/samples.npy", out .. "/log_prob.npy", out .. "/summary.csv" })
   local samples, log_prob = gal.load(out .. "/samples.npy"), gal.load(out .. "/log_prob.npy")
@@ -78,7 +76,7 @@ check.case("draws of one galaxy that come in several pieces are summarised toget
 end)
 
 check.case("what goes wrong while draws are written leaves nothing behind", function()
-  local out = scratch .. "/broken"
+  local out = scratch.path "broken"
   local wrong = { ids = part.ids, context = part.context:clone() }
   wrong.context:set(0 / 0, 3, 1)
   check.raises(function()
@@ -133,5 +131,5 @@ check.case("images are shown to a flow with an encoder alone", function()
   check.equal(judge.asked.context[2], "images")
 end)
 
-os.execute("rm -r " .. scratch)
+scratch.remove()
 check.finish()

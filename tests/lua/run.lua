@@ -6,9 +6,8 @@ local folder = require "gal.base.path"
 local run = require "gal.base.run"
 local C = ffi.C
 
-local scratch = os.tmpname()
-os.remove(scratch)
-local function out(name) return scratch .. "/" .. name end
+local scratch = dofile "lua/lib/scratch.lua"
+local out = scratch.path
 
 local HEAD = "job,loss\n"
 
@@ -107,5 +106,5 @@ check.case("a file in the folder's place is refused", function()
   check.raises(open, "fit: out is '.*/g', which is a file, expected a folder")
 end)
 
-os.execute("rm -r " .. scratch)
+scratch.remove()
 check.finish()

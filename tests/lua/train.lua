@@ -1,30 +1,17 @@
 -- gal.train: a small linear-Gaussian problem is learned, replayed steps are the eager ones to the last bit, a
--- resumed run is the undisturbed one, and what goes wrong is said.
+-- resumed run is the undisturbed one, and errors say what to do.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
-local core = require "gal.tensor"
 local flows = require "gal.flow"
 local optim = require "gal.optim"
 local fit = require("gal.train").fit
 
-local scratch = os.tmpname()
-os.remove(scratch)
-local function folder(name) return scratch .. "/" .. name end
-C.gal_make_folder(scratch)
+local scratch = dofile "lua/lib/scratch.lua"
+local folder, text_of = scratch.path, scratch.read
 
-local function text_of(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-local function bits(t)
-  local host, n = core.read(t)
-  return ffi.string(host, 4 * n)
-end
+local bits = check.bits
 local function weights(flow)
   local parts = {}
   for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
@@ -37,7 +24,10 @@ local function problem(n, seed)
   local theta = gal.randn({ n, 2 }, { rng = r })
   return theta, theta + gal.randn({ n, 2 }, { rng = r }) * 0.5
 end
-local function small(seed) return flows.new { theta = { "a", "b" }, context = { "x", "y" }, hidden = { 24, 24 }, rng = gal.rng(seed or 1) } end
+local function small(seed)
+  return flows.new { theta = { "a", "b" }, context = { "x", "y" }, hidden = { 24, 24 },
+    rng = gal.rng(seed or 1) }
+end
 
 local function options(given)
   local theta, x = problem(given.rows or 600, 4)
@@ -50,8 +40,8 @@ end
 check.case("a linear-Gaussian posterior is learned", function()
   local theta, x = problem(4000, 1)
   local flow = flows.new { theta = 2, context = 2, hidden = { 64, 64 }, rng = gal.rng(1) }
-  local run = fit { flow = flow, theta = theta, context = x, batch = 100, lr = 2e-3, schedule = "cosine", decay = 0.99, epochs = 60, patience = 60, seed = 1,
-    progress = false }
+  local run = fit { flow = flow, theta = theta, context = x, batch = 100, lr = 2e-3, schedule = "cosine",
+    decay = 0.99, epochs = 60, patience = 60, seed = 1, progress = false }
   check.equal(run.stopped, "epochs")
   check.equal(#run.history, 60)
   local fresh, seen = problem(1000, 2)
@@ -62,7 +52,8 @@ check.case("a linear-Gaussian posterior is learned", function()
   check.that(loss < 0.05, ("log p - log q is %.4f nats, expected less than 0.05"):format(loss))
   local draws = flow:sample(seen:narrow(1, 1, 100), { n = 500, steps = 10, rng = gal.rng(5) })
   local off = ((draws:mean(2) - seen:narrow(1, 1, 100) * 0.8) / width):pow(2):mean():item() ^ 0.5
-  check.that(off < 0.2, ("the means are off by %.3f posterior deviations, expected less than 0.2"):format(off))
+  check.that(off < 0.2,
+    ("the means are off by %.3f posterior deviations, expected less than 0.2"):format(off))
   check.near(draws:std(2):mean():item() / width, 1, 0.07, "the ratio of deviations")
 end)
 
@@ -77,24 +68,28 @@ check.case("replayed steps are the eager steps to the last bit", function()
   end
 end)
 
-check.case("the same seed gives the same run, another one another", function()
+check.case("the same seed gives the same run, another seed another", function()
   local a, b, c = fit(options {}), fit(options {}), fit(options { seed = 4 })
   check.that(weights(a.flow) == weights(b.flow), "two runs of one seed differ")
   check.that(weights(a.flow) ~= weights(c.flow), "two seeds give one run")
 end)
 
 check.case("a resumed run is the undisturbed one, bit for bit", function()
-  local whole = fit(options { out = folder "whole", epochs = 6, schedule = optim.warmup(10, optim.constant(1e-3)), clip = 1 })
-  local given = { out = folder "parts", epochs = 2, schedule = optim.warmup(10, optim.constant(1e-3)), clip = 1 }
+  local whole = fit(options { out = folder "whole", epochs = 6,
+    schedule = optim.warmup(10, optim.constant(1e-3)), clip = 1 })
+  local given = { out = folder "parts", epochs = 2,
+    schedule = optim.warmup(10, optim.constant(1e-3)), clip = 1 }
   fit(options(given))
   for _, epochs in ipairs { 3, 6 } do
     local o = options(given)
-    o.flow, o.epochs, o.resume = small(99), epochs, true -- other first weights, which the checkpoint's replace
+    -- other first weights, which the checkpoint's replace
+    o.flow, o.epochs, o.resume = small(99), epochs, true
     local run = fit(o)
     check.equal(#run.history, epochs)
     if epochs == 6 then
       check.equal(run.history, whole.history)
-      check.equal({ run.best_epoch, run.best_loss, run.stopped }, { whole.best_epoch, whole.best_loss, whole.stopped })
+      check.equal({ run.best_epoch, run.best_loss, run.stopped },
+        { whole.best_epoch, whole.best_loss, whole.stopped })
       check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
     end
   end
@@ -115,7 +110,7 @@ check.case("a run that has finished returns at once", function()
   check.that(weights(again.flow) == weights(first.flow), "the weights are not the run's best")
 end)
 
-check.case("a run that was killed behind its last checkpoint gets its history whole when it is resumed", function()
+check.case("a run killed after its last checkpoint has a whole history when it is resumed", function()
   local whole = fit(options { out = folder "last" })
   local text = text_of(folder "last/history.csv")
   local file = assert(io.open(folder "last/history.csv", "w"))
@@ -133,13 +128,14 @@ check.case("a resumed run with other settings is refused, naming them", function
     "other settings: batch was 50 and is 60; lr was 0.0005 and is 0.001%. Give those again", true)
 end)
 
-check.case("a run is not resumed on other validation rows, and one that does not tell of them is", function()
+check.case("a run is not resumed on other validation rows, unless its folder records none", function()
   local function given(shift)
     local theta, x = problem(60, 8)
     return options { out = folder "validated", valid = { theta = theta + shift, context = x }, resume = true }
   end
   fit(given(0))
-  check.raises(function() fit(given(1e-3)) end, "other settings: valid_data was %d+ and is %d+%. Give those again", true)
+  check.raises(function() fit(given(1e-3)) end,
+    "other settings: valid_data was %d+ and is %d+%. Give those again", true)
   local path = folder "validated/checkpoint.safetensors"
   local tensors, metadata = gal.load(path)
   metadata.state = metadata.state:gsub('"valid_data":"%d+",?', "", 1):gsub(",}", "}")
@@ -150,7 +146,8 @@ end)
 check.case("the folder of another run is left alone", function()
   fit(options { out = folder "taken" })
   local before = text_of(folder "taken/history.csv")
-  check.raises(function() fit(options { out = folder "taken", epochs = 1 }) end, "out is '.*taken', which exists; pass resume = true", true)
+  check.raises(function() fit(options { out = folder "taken", epochs = 1 }) end,
+    "out is '.*taken', which exists; pass resume = true", true)
   check.equal(text_of(folder "taken/history.csv"), before)
 end)
 
@@ -163,8 +160,10 @@ check.case("a run's folder holds its files", function()
   local theta, x = problem(300, 4)
   local ids = {}
   for i = 1, 300 do ids[i] = "g" .. i end
-  local data = { theta = theta, context = x, ids = ids, names = { theta = { "a", "b" }, context = { "x", "y" } } }
-  local run = fit { flow = small(), data = data, valid = 0.2, epochs = 3, out = folder "files", seed = 3, progress = false }
+  local data = { theta = theta, context = x, ids = ids,
+    names = { theta = { "a", "b" }, context = { "x", "y" } } }
+  local run = fit { flow = small(), data = data, valid = 0.2, epochs = 3, out = folder "files", seed = 3,
+    progress = false }
   local lines, split = 0, { train = 0, valid = 0 }
   for line in io.lines(folder "files/history.csv") do
     lines = lines + 1
@@ -176,19 +175,24 @@ check.case("a run's folder holds its files", function()
     if part then split[part] = split[part] + 1 end
   end
   check.equal(split.train + split.valid, 300)
-  check.that(split.valid > 35 and split.valid < 85, split.valid .. " of 300 rows are validation rows, expected about 60")
+  check.that(split.valid > 35 and split.valid < 85,
+    split.valid .. " of 300 rows are validation rows, expected about 60")
   local config = require("gal.base.json").decode(text_of(folder "files/config.json"))
   check.equal({ config.batch, config.seed, config.theta, config.rows }, { 64, 3, { "a", "b" }, split.train })
   local flow = flows.load(folder "files/flow.safetensors")
   check.that(weights(flow) == weights(run.flow), "flow.safetensors does not hold the best weights")
-  check.that(text_of(folder "files/timing.csv"):find "^epoch,seconds\n1,", "timing.csv is not what it should be")
+  check.that(text_of(folder "files/timing.csv"):find "^epoch,seconds\n1,",
+    "timing.csv is not what it should be")
 end)
 
 check.case("training stops by patience and keeps the best weights", function()
-  local run = fit(options { rows = 60, batch = 60, lr = 0.03, epochs = 400, patience = 3, average = false, valid = 0.3 })
+  local run = fit(options { rows = 60, batch = 60, lr = 0.03, epochs = 400, patience = 3, average = false,
+    valid = 0.3 })
   check.equal(run.stopped, "patience")
   check.equal(#run.history, run.best_epoch + 3)
-  for _, e in ipairs(run.history) do check.that(e.valid_loss >= run.best_loss, "an epoch was better than the best") end
+  for _, e in ipairs(run.history) do
+    check.that(e.valid_loss >= run.best_loss, "an epoch was better than the best")
+  end
   check.equal(run.history[run.best_epoch].valid_loss, run.best_loss)
 end)
 
@@ -196,12 +200,14 @@ end)
 local function loss_of(flow, o)
   local _, valid = require("gal.train.rows").split(flow, o)
   local theta = (valid.theta - flow.scale.theta_mean) / flow.scale.theta_std
-  return require("gal.train.step").validator(flow, { theta = theta, seen = flow:standard(valid.context), n = valid.n }, o.seed)()
+  return require("gal.train.step").validator(flow,
+    { theta = theta, seen = flow:standard(valid.context), n = valid.n }, o.seed)()
 end
 
-check.case("the flow that comes back, and the one on disk, have the best validation loss, averaged or not", function()
+check.case("the returned flow and the one on disk have the best validation loss, averaged or not", function()
   for _, average in ipairs { true, false } do
-    local o = options { rows = 60, batch = 60, lr = 0.03, epochs = 60, patience = 3, average = average, decay = 0.9, valid = 0.3, out = folder("best " .. tostring(average)) }
+    local o = options { rows = 60, batch = 60, lr = 0.03, epochs = 60, patience = 3, average = average,
+      decay = 0.9, valid = 0.3, out = folder("best " .. tostring(average)) }
     local run = fit(o)
     check.that(run.best_epoch < #run.history, "the last epoch was the best: nothing is tested")
     check.equal(loss_of(run.flow, o), run.best_loss, "the flow's loss")
@@ -209,11 +215,12 @@ check.case("the flow that comes back, and the one on disk, have the best validat
   end
 end)
 
-check.case("averaging changes what is validated and nothing of the training", function()
+check.case("averaging changes the validation and leaves the training as it is", function()
   local with, without = fit(options { decay = 0.9 }), fit(options { average = false })
   for i, e in ipairs(with.history) do
     check.equal(e.train_loss, without.history[i].train_loss, "training loss of epoch " .. i)
-    check.that(e.valid_loss ~= without.history[i].valid_loss, "the validation loss of epoch " .. i .. " is the raw weights'")
+    check.that(e.valid_loss ~= without.history[i].valid_loss,
+      "the validation loss of epoch " .. i .. " is the raw weights'")
   end
 end)
 
@@ -231,9 +238,10 @@ check.case("a row is trained on or validated, never both", function()
   end
 end)
 
-check.case("validation has eight times for each row, one from each eighth of [0, 1], the same at every call", function()
+check.case("validation has the same eight times for a row at every call, one in each eighth", function()
   local calls = {}
-  local flow = { d = 2, sigma = 0.05, device = function() return "cpu" end, encode = function(_, seen) return seen end }
+  local flow = { d = 2, sigma = 0.05, device = function() return "cpu" end,
+    encode = function(_, seen) return seen end }
   flow.head = require("gal.nn").module { forward = function(_, x)
     calls[#calls + 1] = x:clone():keep()
     return x:narrow(2, 2, 2) * 0
@@ -241,7 +249,9 @@ check.case("validation has eight times for each row, one from each eighth of [0,
   local validate = require("gal.train.step").validator(flow, { theta = gal.randn { 9, 2 }, n = 9 }, 5)
   check.equal(validate(), validate())
   check.equal(calls[1], calls[2])
-  for i, row in ipairs(calls[1]:totable()) do check.equal(math.floor(row[1] * 8), (i - 1) % 8, "the eighth of draw " .. i) end
+  for i, row in ipairs(calls[1]:totable()) do
+    check.equal(math.floor(row[1] * 8), (i - 1) % 8, "the eighth of draw " .. i)
+  end
 end)
 
 check.case("validation rows are a fraction, row numbers, a data object or none", function()
@@ -256,7 +266,8 @@ end)
 
 check.case("a network that reads values on the host is trained all the same, step by step", function()
   local net = require("gal.nn").mlp { 5, 8, 2 }
-  local head = require("gal.nn").module { net = net, forward = function(self, x) return self.net(x) * (1 + 0 * x:get(1, 1)) end }
+  local head = require("gal.nn").module { net = net,
+    forward = function(self, x) return self.net(x) * (1 + 0 * x:get(1, 1)) end }
   local run = fit(options { flow = flows.new { theta = { "a", "b" }, context = { "x", "y" }, head = head } })
   check.equal(run.recorded, false)
   check.equal(#run.history, 4)
@@ -276,8 +287,10 @@ check.case("a batch larger than the rows is all of them", function()
   check.equal(#run.history, 4)
 end)
 
-check.case("a loss that is not finite stops with what to try", function()
-  local message = check.raises(function() fit(options { lr = 1e18, epochs = 50, out = folder "infinite" }) end, "the loss is not finite in epoch %d+", true)
+check.case("a loss that is not finite stops, and the error says what to try", function()
+  local message = check.raises(function()
+    fit(options { lr = 1e18, epochs = 50, out = folder "infinite" })
+  end, "the loss is not finite in epoch %d+", true)
   check.that(message:find "try a smaller lr %(it is 1e%+18%), clip = 1, or look for outliers", message)
   check.that(message:find "'[ab]' lies up to [%d.]+ deviations", message)
 end)
@@ -331,7 +344,8 @@ check.case("replayed steps make no Lua garbage and take no memory", function()
   local flow = flows.new { theta = 5, context = 5, rng = gal.rng(3) } -- the photometry model
   flow:standardise(theta, x)
   local opt = optim.adamw(flow:parameters(), { average = 0.999 })
-  local stepper = step.stepper(flow, opt, { theta = theta, seen = x, n = 6400 }, { batch = 64, draws = 1, seed = 1, recorded = true })
+  local stepper = step.stepper(flow, opt, { theta = theta, seen = x, n = 6400 },
+    { batch = 64, draws = 1, seed = 1, recorded = true })
   local function steps(n)
     for _ = 1, n / 100 do
       stepper:start_epoch()
@@ -344,7 +358,8 @@ check.case("replayed steps make no Lua garbage and take no memory", function()
   steps(9000)
   check.collect()
   local growth = (anonymous() - before) / 2 ^ 20
-  check.that(growth < 5, ("anonymous memory grew by %.2f MiB from step 1,000 to step 10,000, expected less than 5"):format(growth))
+  check.that(growth < 5,
+    ("anonymous memory grew by %.2f MiB from step 1,000 to step 10,000, expected less than 5"):format(growth))
   stepper:start_epoch()
   jit.off()
   stepper.program:replay(1)
@@ -363,17 +378,25 @@ check.case("bad rows are named at the caller's line", function()
   local broken = x:clone()
   broken:set(0 / 0, 7, 2)
   check.raises(function() fit(options { context = x }) end, "fit: context has 50 rows and theta 600", true)
-  check.raises(function() fit(options { theta = theta, context = broken }) end, "fit: context is NaN in row 7, column 2 %('y'%)", true)
-  check.raises(function() fit(options { theta = gal.zeros { 50, 3 } }) end, "fit: theta is {50, 3}, expected {N, 2} for a, b", true)
-  check.raises(function() fit(options { theta = theta, context = gal.zeros { 50, 2 }, valid = { 51 } }) end, "fit: valid%[1%] is the number 51, expected a row number", true)
-  check.raises(function() fit(options { theta = gal.ones { 50, 2 }, context = x }) end, "flow: 'a' has the same value in all %d+ rows", true)
-  check.raises(function() fit(options { epoch = 4 }) end, "fit: unknown option 'epoch', expected 'epochs'?", true)
-  check.raises(function() fit(options { batch = 0 }) end, "fit: batch is 0, expected an integer of at least 1", true)
+  check.raises(function() fit(options { theta = theta, context = broken }) end,
+    "fit: context is NaN in row 7, column 2 %('y'%)", true)
+  check.raises(function() fit(options { theta = gal.zeros { 50, 3 } }) end,
+    "fit: theta is {50, 3}, expected {N, 2} for a, b", true)
+  check.raises(function() fit(options { theta = theta, context = gal.zeros { 50, 2 }, valid = { 51 } }) end,
+    "fit: valid%[1%] is the number 51, expected a row number", true)
+  check.raises(function() fit(options { theta = gal.ones { 50, 2 }, context = x }) end,
+    "flow: 'a' has the same value in all %d+ rows", true)
+  check.raises(function() fit(options { epoch = 4 }) end,
+    "fit: unknown option 'epoch', expected 'epochs'?", true)
+  check.raises(function() fit(options { batch = 0 }) end,
+    "fit: batch is 0, expected an integer of at least 1", true)
   check.raises(function() fit { theta = theta } end, "fit: flow is nil, expected a flow", true)
-  check.raises(function() fit(options { schedule = "linear" }) end, 'fit: schedule is the string "linear"', true)
+  check.raises(function() fit(options { schedule = "linear" }) end,
+    'fit: schedule is the string "linear"', true)
   local data = { theta = theta, context = x, names = { theta = { "b", "a" }, context = { "x", "y" } } }
-  check.raises(function() fit { flow = small(), data = data, progress = false } end, "the flow's theta is a, b, the data's b, a", true)
+  check.raises(function() fit { flow = small(), data = data, progress = false } end,
+    "the flow's theta is a, b, the data's b, a", true)
 end)
 
-os.execute("rm -r '" .. scratch .. "'")
+scratch.remove()
 check.finish()
