@@ -202,8 +202,6 @@ GAL_API gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x);
  * many as keep the size, the odd one of an even window at the bottom and on the right, as in PyTorch. An
  * image's results never depend on the images computed with it, nor on the threads. ---- */
 typedef enum gal_padding { GAL_SAME = -1, GAL_VALID = 0 } gal_padding;
-/* How many positions a window has along `size` pixels; below 1 where it has none. */
-GAL_API int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, int64_t padding);
 
 /* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f
  * one of gal_activation; y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z)
@@ -221,6 +219,10 @@ GAL_API gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tenso
                                        const gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                                        const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                                        int64_t pool, int precision, int accumulate);
+/* shape {4} = that of y, for these x and w; with pool 1 that of slope. Fails as gal_conv2d does where they
+ * don't fit. */
+GAL_API gal_status gal_conv2d_shape(int64_t *shape, const gal_tensor *x, const gal_tensor *w, int64_t stride,
+                                    int64_t padding, int64_t pool);
 /* 1 where storing the slope pays; 0 where the backward had better work it out again (no activation, or a
  * window of few inputs such as the first layer's). */
 GAL_API int gal_conv2d_stores_slope(const gal_tensor *w, int activation);
@@ -234,6 +236,10 @@ GAL_API gal_status gal_avg_pool2d_backward(gal_tensor *dx, const gal_tensor *dy,
 /* dy goes to the first of the largest in row-major order; to the first NaN where there is one. */
 GAL_API gal_status gal_max_pool2d_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *x,
                                            int64_t window, int64_t stride);
+/* shape {4} = that of a pool's y. Fails as the pool does where the window does not fit; op: its name, for the
+ * sentence. */
+GAL_API gal_status gal_pool2d_shape(int64_t *shape, const char *op, const gal_tensor *x, int64_t window,
+                                    int64_t stride);
 /* y {N, C} = means of x {N, H, W, C} over all pixels. */
 GAL_API gal_status gal_global_avg_pool(gal_tensor *y, const gal_tensor *x);
 GAL_API gal_status gal_global_avg_pool_backward(gal_tensor *dx, const gal_tensor *dy);

@@ -2,7 +2,8 @@
 #include "ops.h"
 #include "core/random.h"
 
-int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, int64_t padding)
+/* How many positions a window has along `size` pixels; below 1 where it has none. */
+static int64_t positions(int64_t size, int64_t window, int64_t stride, int64_t padding)
 {
     if (padding == GAL_SAME)
         return size;
@@ -11,22 +12,25 @@ int64_t gal_window_count(int64_t size, int64_t window, int64_t stride, int64_t p
 }
 
 gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride,
-                            int64_t padding)
+                            int64_t padding, int64_t *down, int64_t *across)
 {
+    if (x->rank != 4)
+        return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, C}", op, gal_shape_text(x));
     if (stride < 1 || stride > INT32_MAX)
         return gal_fail(GAL_VALUE, "%s: stride is %lld, expected at least 1", op, (long long)stride);
     if (padding < GAL_SAME || padding > INT32_MAX)
-        return gal_fail(GAL_VALUE, "%s: padding is %lld, expected an amount of pixels or \"same\"", op,
+        return gal_fail(GAL_VALUE, "%s: padding is %lld, expected a number of pixels or \"same\"", op,
                         (long long)padding);
     if (padding == GAL_SAME && stride != 1)
         return gal_fail(GAL_VALUE,
-                        "%s: padding \"same\" with stride %lld, expected stride 1 or an amount of pixels", op,
+                        "%s: padding \"same\" with stride %lld, expected stride 1 or a number of pixels", op,
                         (long long)stride);
-    if (kh < 1 || kw < 1 || gal_window_count(x->shape[1], kh, stride, padding) < 1 ||
-        gal_window_count(x->shape[2], kw, stride, padding) < 1)
-        return gal_fail(GAL_SHAPE, "%s: a window of %lld x %lld does not fit into x %s", op, (long long)kh,
-                        (long long)kw, gal_shape_text(x));
-    return GAL_OK;
+    *down = kh < 1 ? 0 : positions(x->shape[1], kh, stride, padding);
+    *across = kw < 1 ? 0 : positions(x->shape[2], kw, stride, padding);
+    return *down > 0 && *across > 0
+               ? GAL_OK
+               : gal_fail(GAL_SHAPE, "%s: a window of %lld x %lld does not fit into x %s", op, (long long)kh,
+                          (long long)kw, gal_shape_text(x));
 }
 
 int gal_conv2d_stores_slope(const gal_tensor *w, int activation)
@@ -36,41 +40,53 @@ int gal_conv2d_stores_slope(const gal_tensor *w, int activation)
     return activation != GAL_IDENTITY && gal_tensor_count(w) > 32 * w->shape[0];
 }
 
-/* The geometry, checked; y_name and x_name say which arguments the result and the image are. */
+/* The sizes of a convolution, checked. */
+static gal_status geometry(gal_conv_args *g, const char *op, const gal_tensor *x, const gal_tensor *w,
+                           int64_t stride, int64_t padding, int64_t pool)
+{
+    if (w->rank != 4 || gal_tensor_count(w) == 0)
+        return gal_fail(GAL_SHAPE, "%s: w is %s, expected {out, height, width, in}", op, gal_shape_text(w));
+    if (x->rank != 4 || x->shape[3] != w->shape[3])
+        return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, %lld} for w %s", op,
+                        gal_shape_text(x), (long long)w->shape[3], gal_shape_text(w));
+    *g = (gal_conv_args){.stride = stride, .pool = pool};
+    g->n = x->shape[0], g->h = x->shape[1], g->w = x->shape[2], g->c = x->shape[3];
+    g->out = w->shape[0], g->kh = w->shape[1], g->kw = w->shape[2];
+    g->top = padding == GAL_SAME ? (g->kh - 1) / 2 : padding;
+    g->left = padding == GAL_SAME ? (g->kw - 1) / 2 : padding;
+    gal_status status = gal_check_window(op, x, g->kh, g->kw, stride, padding, &g->zh, &g->zw);
+    if (status == GAL_OK && (pool < 1 || pool > g->zh || pool > g->zw))
+        return gal_fail(GAL_VALUE, "%s: pool is %lld, expected 1 to %lld for an image of %lld x %lld", op,
+                        (long long)pool, (long long)(g->zh < g->zw ? g->zh : g->zw), (long long)g->zh,
+                        (long long)g->zw);
+    return status;
+}
+
+gal_status gal_conv2d_shape(int64_t *shape, const gal_tensor *x, const gal_tensor *w, int64_t stride,
+                            int64_t padding, int64_t pool)
+{
+    gal_conv_args g;
+    gal_status status = geometry(&g, "conv2d", x, w, stride, padding, pool);
+    if (status == GAL_OK)
+        shape[0] = g.n, shape[1] = g.zh / pool, shape[2] = g.zw / pool, shape[3] = g.out;
+    return status;
+}
+
+/* All but the results; y_name says which argument has y's shape. */
 static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *y, const char *y_name,
                             const gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                             const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                             int64_t pool, int precision)
 {
-    if (x->rank != 4)
-        return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, channels}", op, gal_shape_text(x));
-    if (w->rank != 4 || w->shape[3] != x->shape[3] || gal_tensor_count(w) == 0)
-        return gal_fail(GAL_SHAPE, "%s: w is %s, expected {out, height, width, in} with in = %lld like x %s",
-                        op, gal_shape_text(w), (long long)x->shape[3], gal_shape_text(x));
-    gal_status status = gal_check_window(op, x, w->shape[1], w->shape[2], stride, padding);
+    gal_status status = geometry(g, op, x, w, stride, padding, pool);
     if (status == GAL_OK)
         status = gal_check_activation(op, activation);
     if (status != GAL_OK)
         return status;
     if (precision != GAL_EXACT && precision != GAL_BF16)
         return gal_fail(GAL_VALUE, "%s: precision is %d, expected GAL_EXACT or GAL_BF16", op, precision);
-    *g = (gal_conv_args){.x = x->data,
-                         .weight = w->data,
-                         .bias = b ? b->data : NULL,
-                         .stride = stride,
-                         .pool = pool,
-                         .activation = activation,
-                         .precision = precision};
-    g->n = x->shape[0], g->h = x->shape[1], g->w = x->shape[2], g->c = x->shape[3];
-    g->out = w->shape[0], g->kh = w->shape[1], g->kw = w->shape[2];
-    g->zh = gal_window_count(g->h, g->kh, stride, padding),
-    g->zw = gal_window_count(g->w, g->kw, stride, padding);
-    g->top = padding == GAL_SAME ? (g->kh - 1) / 2 : padding;
-    g->left = padding == GAL_SAME ? (g->kw - 1) / 2 : padding;
-    if (pool < 1 || pool > g->zh || pool > g->zw)
-        return gal_fail(GAL_VALUE, "%s: pool is %lld, expected 1 to %lld for an image of %lld x %lld", op,
-                        (long long)pool, (long long)(g->zh < g->zw ? g->zh : g->zw), (long long)g->zh,
-                        (long long)g->zw);
+    g->x = x->data, g->weight = w->data, g->bias = b ? b->data : NULL;
+    g->activation = activation, g->precision = precision;
     status = gal_check_shape(op, y_name, y, "{N, h, w, out}", 4,
                              (int64_t[]){g->n, g->zh / pool, g->zw / pool, g->out});
     if (status == GAL_OK && slope)

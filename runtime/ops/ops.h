@@ -79,9 +79,9 @@ gal_status gal_broadcast_strides(const char *op, const char *name, int64_t *stri
 /* Merges neighbouring dimensions that every operand steps through as one, and drops those of size 1; returns
  * the new rank. */
 int gal_merge_dimensions(int rank, int64_t *shape, int64_t *const *strides, int operands);
-/* conv.c: checks that a window of kh x kw with that stride and padding fits into images x {N, H, W,
- * channels}. */
+/* conv.c: checks that x is images {N, H, W, C} into which a window of kh x kw with that stride and padding
+ * fits, and counts its positions. */
 gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride,
-                            int64_t padding);
+                            int64_t padding, int64_t *down, int64_t *across);
 
 #endif

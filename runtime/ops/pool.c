@@ -2,22 +2,34 @@
 #include "ops.h"
 #include "core/random.h"
 
+static gal_status geometry(gal_pool_args *g, const char *op, const gal_tensor *x, int64_t window,
+                           int64_t stride)
+{
+    *g = (gal_pool_args){.window = window, .stride = stride};
+    gal_status status = gal_check_window(op, x, window, window, stride, GAL_VALID, &g->yh, &g->yw);
+    if (status == GAL_OK)
+        g->n = x->shape[0], g->h = x->shape[1], g->w = x->shape[2], g->c = x->shape[3];
+    return status;
+}
+
+gal_status gal_pool2d_shape(int64_t *shape, const char *op, const gal_tensor *x, int64_t window,
+                            int64_t stride)
+{
+    gal_pool_args g;
+    gal_status status = geometry(&g, op, x, window, stride);
+    if (status == GAL_OK)
+        shape[0] = g.n, shape[1] = g.yh, shape[2] = g.yw, shape[3] = g.c;
+    return status;
+}
+
+/* All but the pointers; y_name says which argument has y's shape. */
 static gal_status pool_args(gal_pool_args *g, const char *op, const char *y_name, const gal_tensor *y,
                             const gal_tensor *x, int64_t window, int64_t stride)
 {
-    if (x->rank != 4)
-        return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, channels}", op, gal_shape_text(x));
-    gal_status status = gal_check_window(op, x, window, window, stride, 0);
-    if (status != GAL_OK)
-        return status;
-    *g = (gal_pool_args){.n = x->shape[0],
-                         .h = x->shape[1],
-                         .w = x->shape[2],
-                         .c = x->shape[3],
-                         .window = window,
-                         .stride = stride};
-    g->yh = gal_window_count(g->h, window, stride, 0), g->yw = gal_window_count(g->w, window, stride, 0);
-    return gal_check_shape(op, y_name, y, "{N, h, w, channels}", 4, (int64_t[]){g->n, g->yh, g->yw, g->c});
+    gal_status status = geometry(g, op, x, window, stride);
+    return status == GAL_OK ? gal_check_shape(op, y_name, y, "{N, h, w, channels}", 4,
+                                              (int64_t[]){g->n, g->yh, g->yw, g->c})
+                            : status;
 }
 
 #define POOL(name)                                                                                    \

@@ -354,9 +354,9 @@ static void sentences(void)
     gal_tensor *x = TENSOR(2, 6, 6, 3), *w = TENSOR(4, 3, 3, 3), *w2 = TENSOR(4, 3, 3, 2),
                *y = TENSOR(2, 6, 6, 4), *b = TENSOR(3), *flat = TENSOR(6, 6);
     FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
-          "conv2d: x is {6, 6}, expected images {N, H, W, channels}");
+          "conv2d: x is {6, 6}, expected images {N, H, W, 3} for w {4, 3, 3, 3}");
     FAILS(gal_conv2d(y, NULL, x, w2, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
-          "conv2d: w is {4, 3, 3, 2}, expected {out, height, width, in} with in = 3");
+          "conv2d: x is {2, 6, 6, 3}, expected images {N, H, W, 2} for w {4, 3, 3, 2}");
     FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
           "conv2d: b is {3}, expected {4} for {out}");
     FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_VALID, 0, 1, GAL_EXACT), GAL_SHAPE,

@@ -427,7 +427,7 @@ check.case("wrong arguments are named at the caller's line", function()
     "conv2d: x is {6, 6, 3}, expected images {N, H, W, 3}", true)
   check.raises(function() nn.conv2d(3, 4, 3)(5) end, "conv2d: x is the number 5, expected a tensor", true)
   check.raises(function() nn.conv2d(3, 4, 7, { padding = 0 })(x) end,
-    "conv2d: x is {2, 6, 6, 3}, too small for a window of 7 pixels", true)
+    "conv2d: a window of 7 x 7 does not fit into x {2, 6, 6, 3}", true)
   check.raises(function() nn.conv2d(3, 0, 3) end, "conv2d: outputs is 0, expected an integer", true)
   check.raises(function() nn.conv2d(3, 4) end, "conv2d: k is nil, expected an integer", true)
   check.raises(function() nn.conv2d(3, 4, { 3, 3, 3 }) end,
@@ -440,11 +440,11 @@ check.case("wrong arguments are named at the caller's line", function()
     "conv2d: unknown option 'strides', expected 'stride'", true)
   check.raises(function() nn.avg_pool2d(2.5) end, "avg_pool2d: k is 2.5, expected an integer", true)
   check.raises(function() nn.max_pool2d(7)(x) end,
-    "max_pool2d: x is {2, 6, 6, 3}, too small for a window of 7 pixels", true)
+    "max_pool2d: a window of 7 x 7 does not fit into x {2, 6, 6, 3}", true)
   check.raises(function() nn.max_pool2d(2)(gal.zeros { 6, 6 }) end,
     "max_pool2d: x is {6, 6}, expected images {N, H, W, C}", true)
   check.raises(function() nn.sequential { nn.conv2d(3, 4, 3), nn.avg_pool2d(9) }(x) end,
-    "conv2d: the pool of 9 pixels is larger than the image of 6 x 6", true)
+    "conv2d: pool is 9, expected 1 to 6 for an image of 6 x 6", true)
   check.raises(function() nn.global_avg_pool()(gal.zeros { 3 }) end,
     "global_avg_pool: x is {3}, expected images", true)
   check.raises(function() nn.layer_norm(4)(x) end,

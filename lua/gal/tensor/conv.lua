@@ -14,18 +14,11 @@ local conv = {}
 
 local PRECISIONS = { f32 = C.GAL_EXACT, bf16 = C.GAL_BF16 }
 
--- The sizes {N, h, w, out} before the pool and behind it; raises where x, w and the pool don't fit.
-local function convolved(x, w, o)
-  local hx, hw = shapes.images("conv2d", x, w.h.rank == 4 and w.h.shape[3]), w.h
-  if hw.rank ~= 4 then raise("conv2d: w is %s, expected {out, height, width, in}", shapes.text(w)) end
-  local height = shapes.places("conv2d", x, hx.shape[1], hw.shape[1], o.stride, o.padding)
-  local width = shapes.places("conv2d", x, hx.shape[2], hw.shape[2], o.stride, o.padding)
-  if o.pool > height or o.pool > width then
-    raise("conv2d: the pool of %d pixels is larger than the image of %d x %d", o.pool, height, width)
-  end
-  local pooled_height, pooled_width = math.floor(height / o.pool), math.floor(width / o.pool)
-  return shapes.new(hx.shape[0], height, width, hw.shape[0]),
-    shapes.new(hx.shape[0], pooled_height, pooled_width, hw.shape[0])
+-- The sizes {N, h, w, out} of the result, or before a pool; raises where x, w and the pool don't fit.
+local function convolved(x, w, o, pool)
+  local sizes = shapes.new()
+  check(C.gal_conv2d_shape(sizes, x.h, w.h, o.stride, o.padding, pool))
+  return sizes
 end
 
 -- One call of the gradient kernel; dx, dw, db: where the gradients go, nil for one that is not wanted. It
@@ -39,11 +32,10 @@ end
 
 local conv2d = tape.native("conv2d", {
   forward = function(x, w, b, o)
-    local before, after = convolved(x, w, o)
+    local y = shaped(x, 4, convolved(x, w, o, o.pool))
     local dx, dw = dense(x), dense(w)
     local stores = tape.recording(x, w, b) and C.gal_conv2d_stores_slope(dw.h, o.activation) ~= 0
-    local slope = stores and shaped(x, 4, before) or nil
-    local y = shaped(x, 4, after)
+    local slope = stores and shaped(x, 4, convolved(x, w, o, 1)) or nil
     check(C.gal_conv2d(y.h, slope and slope.h, dx.h, dw.h, b and dense(b).h,
       o.stride, o.padding, o.activation, o.pool, o.precision))
     return y, slope

@@ -12,10 +12,9 @@ local pool = {}
 
 -- A new tensor {N, h, w, C} for the results of windows on x.
 local function pooled(op, x, window, stride)
-  local h = shapes.images(op, x)
-  local height = shapes.places(op, x, h.shape[1], window, stride, 0)
-  local width = shapes.places(op, x, h.shape[2], window, stride, 0)
-  return shaped(x, 4, shapes.new(h.shape[0], height, width, h.shape[3]))
+  local sizes = shapes.new()
+  check(C.gal_pool2d_shape(sizes, op, x.h, window, stride))
+  return shaped(x, 4, sizes)
 end
 
 --- avg_pool2d(x {N, H, W, C}, window, stride) --> {N, h, w, C}: the mean of each window x window pixels;

@@ -105,25 +105,10 @@ end
 
 -- ---- of images {N, H, W, C} ----
 
---- images(op, x[, channels]) --> x's handle; raises unless x has four dimensions, and `channels` channels
--- where that is given.
-function shapes.images(op, x, channels)
-  local h = x.h
-  if h.rank ~= 4 or channels and h.shape[3] ~= channels then
-    local last = channels and ("%d"):format(tonumber(channels)) or "C"
-    raise("%s: x is %s, expected images {N, H, W, %s}", op, shapes.text(x), last)
-  end
-  return h
-end
-
---- places(op, x, size, window, stride, padding) --> how many places a window of so many pixels finds along
--- `size` of them; raises where it finds none.
-function shapes.places(op, x, size, window, stride, padding)
-  local n = tonumber(C.gal_window_count(size, window, stride, padding))
-  if n < 1 then
-    raise("%s: x is %s, too small for a window of %d pixels", op, shapes.text(x), tonumber(window))
-  end
-  return n
+--- images(op, x) --> x's handle; raises unless x has four dimensions.
+function shapes.images(op, x)
+  if x.h.rank ~= 4 then raise("%s: x is %s, expected images {N, H, W, C}", op, shapes.text(x)) end
+  return x.h
 end
 
 return shapes
