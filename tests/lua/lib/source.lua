@@ -21,13 +21,13 @@ local function lines_of(command)
 end
 
 --- The tree's files as sorted paths below root: what git has or would add, where root is a checkout; else all
--- but build folders and hidden folders.
+-- but what git ignores.
 function source.files(root)
   local here = "cd '" .. root .. "' && "
   local tracked = "git ls-files --cached --others --exclude-standard 2>/dev/null"
   local list = lines_of(here .. "[ -e .git ] && " .. tracked)
   if #list == 0 then
-    local skipped = "\\( -name 'build*' -o -name '.?*' -o -name runs -o -name __pycache__ \\)"
+    local skipped = "\\( -name 'build*' -o -name .git -o -name runs -o -name __pycache__ \\)"
     list = lines_of(here .. "find . -type d " .. skipped .. " -prune -o -type f -print | sed 's|^\\./||'")
   end
   local present = {}
