@@ -411,7 +411,8 @@ case("a step that reads a value is not recorded, a notice says so, and other err
     local notice = ffi.string(C.gal_notice())
     check.that(notice:find(sentence), ("the notice is %q, expected %q in it"):format(notice, sentence))
   end
-  refused(function() return x:sum():item() end, "^steps run op by op, .*grad.lua:%d+: read: a tensor can't be")
+  refused(function() return x:sum():item() end,
+    "^steps run op by op, .*grad.lua:%d+: read: a tensor can't be")
   refused(function() x:set(2, 1) end, "grad.lua:%d+: set: a value written from Lua")
   local sentence = "read: a tensor can't be read while a program is recorded"
   raises(function() core.try_program(function() error(sentence) end) end, sentence)

@@ -1,5 +1,5 @@
--- The modules of lua/gal: each can be the first that a script requires, none needs another to have been loaded
--- for its work, and only the room of tensors knows its own files.
+-- The modules of lua/gal: each can be the first that a script requires, none needs another to have been
+-- loaded for its work, and only the room of tensors knows its own files.
 local check = dofile "lua/lib/check.lua"
 local host = require "gal.host"
 

@@ -303,7 +303,7 @@ check.case("progress is reported to a function", function()
   check.that(seen[4].train_loss and seen[4].valid_loss and seen[4].best_loss, "a loss is missing")
 end)
 
-check.case("the smallest loss is kept, and a run ends after `patience` epochs without a smaller one", function()
+check.case("the smallest loss is kept, and `patience` epochs without a smaller one end a run", function()
   local judge = require("gal.train.run").judge
   local function judged(losses, more)
     local run, kept = { settings = { patience = 2, epochs = 9 }, validate = true }, {}
@@ -315,8 +315,10 @@ check.case("the smallest loss is kept, and a run ends after `patience` epochs wi
     end
     return { kept, run.best_epoch, run.best_loss, run.stopped }
   end
-  check.equal(judged { 3, 2, 2.5, 1, 1, 1.5, 0 }, { { true, true, false, true, false, false }, 4, 1, "patience" })
-  check.equal(judged({ 3, 2 }, { settings = { patience = 2, epochs = 2 } }), { { true, true }, 2, 2, "epochs" })
+  check.equal(judged { 3, 2, 2.5, 1, 1, 1.5, 0 },
+    { { true, true, false, true, false, false }, 4, 1, "patience" })
+  check.equal(judged({ 3, 2 }, { settings = { patience = 2, epochs = 2 } }),
+    { { true, true }, 2, 2, "epochs" })
   check.equal(judged({ 1, 2, 3, 4 }, { validate = false }), { { true, true, true, true }, 4, 4, nil })
 end)
 
