@@ -131,7 +131,7 @@ check.case("wrong arguments are named at the caller's line", function()
   check.raises(function() nn.sequential { nn.silu(), 3 } end,
     "sequential: entry 2 is the number 3, expected a module", true)
   check.raises(function() nn.mlp { 3, 2, activation = "swish" } end,
-    "mlp: activation is the string \"swish\", expected relu, silu, gelu or tanh", true)
+    'mlp: activation is the string "swish", expected relu, .* or ', true)
   check.raises(function() net:load_state { ["1.weight"] = gal.zeros { 4, 3 } } end,
     "load_state: '1.bias' is missing", true)
   local state = net:state()
