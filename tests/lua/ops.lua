@@ -25,8 +25,8 @@ unary{ "sqrt", f = math.sqrt, range = { 0.1, 5 } }
 unary{ "abs", f = math.abs, prepare = off_zero }
 unary{ "sin", f = math.sin }
 unary{ "cos", f = math.cos }
-unary{ "sigmoid", f = sigmoid, range = { -8, 8 } }
-unary{ "tanh", f = math.tanh }
+unary{ "sigmoid", f = sigmoid, range = { -8, 8 }, terms = 1 } -- y - y^2
+unary{ "tanh", f = math.tanh, terms = 1 } -- 1 - y^2
 unary{ "relu", f = relu, prepare = off_zero }
 unary{ "silu", f = silu, range = { -8, 8 } }
 unary{ "gelu", f = gelu, range = { -5, 5 } }
@@ -105,7 +105,7 @@ reduction{ "std", f = function(list)
   local m, s = mean(list), 0
   for i = 1, #list do s = s + (list[i] - m) ^ 2 end
   return math.sqrt(s / #list)
-end }
+end, terms = 3 } -- the differences from the mean of values up to 3
 
 -- ---- views and moves ----
 local function same(shape)
