@@ -25,8 +25,8 @@ local function count(shape)
 end
 harness.count = count
 
--- A generator of its own, so that no op under test makes its own arguments (Park & Miller 1988). Each case seeds it
--- by its title, so that a new case changes no other's numbers.
+-- A generator of its own, so that no op under test makes its own arguments (Park & Miller 1988). Each case
+-- seeds it by its title, so that a new case changes no other's numbers.
 local seed = 1
 local function uniform()
   seed = (seed * 48271) % 2147483647
