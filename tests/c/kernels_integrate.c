@@ -1,5 +1,5 @@
-/* kernels_flow.c: the fused integrator of the velocity net on every instruction set: against double precision
- * with the divergence by finite differences, against itself in other company, and in bfloat16. */
+/* kernels_integrate.c: the fused integrator of the velocity net on every instruction set: against double
+ * precision with the divergence by finite differences, against itself in other company, and in bfloat16. */
 #include "kernels.h"
 #include "reference.h"
 

@@ -60,7 +60,7 @@ static void adamw(void)
     unwall(start);
 }
 
-static void others(void)
+static void sgd(void)
 {
     CASE("sgd's velocity starts as the first gradient; with nesterov it looks ahead");
     float *w = numbers(N, -1, 1), *g1 = numbers(N, -1, 1), *g2 = numbers(N, -1, 1), *buffer = walled(N);
@@ -88,6 +88,12 @@ static void others(void)
             all_near(y, want, N, 1e-6, "sgd", isa);
             unwall(y);
         }
+    unwall(w), unwall(g1), unwall(g2), unwall(buffer);
+}
+
+static void average(void)
+{
+    float *w = numbers(N, -1, 1), *g1 = numbers(N, -1, 1);
     CASE("the average's weight is 9 / (step + 9) until 1 - decay is larger");
     EACH_TABLE(table, isa)
     for (int64_t step = 1; step <= 100000; step *= 10) {
@@ -102,8 +108,14 @@ static void others(void)
         all_near(y, want, N, 3e-7, "average", isa);
         unwall(y);
     }
+    unwall(w), unwall(g1);
+}
+
+static void clipping(void)
+{
+    float *w = numbers(N, -1, 1);
     CASE("clipping shortens to the limit and leaves what is shorter");
-    double squares = 0, total = 1.5;
+    double squares = 0;
     for (int i = 0; i < N; i++)
         squares += (double)w[i] * w[i];
     EACH_TABLE(table, isa)
@@ -122,16 +134,25 @@ static void others(void)
         all_near(y, want, N, longer ? 1e-6 : 0, "clip", isa);
         unwall(y);
     }
+    unwall(w);
+}
+
+static void accumulating(void)
+{
+    CASE("accumulate adds a loss to a total in double");
+    double total = 1.5;
     float loss = 0.25f;
     gal_step_args add = {.gradient = &loss, .total = &total, .count = 1};
     IS_OK(by_lanes(gal_cpu_backend()->accumulate, &add, 3));
     IS_NEAR(total, 1.75, 0);
-    unwall(w), unwall(g1), unwall(g2), unwall(buffer);
 }
 
 int main(void)
 {
     adamw();
-    others();
+    sgd();
+    average();
+    clipping();
+    accumulating();
     return finish();
 }
