@@ -195,8 +195,8 @@ typedef struct gal_dropout_args {
  * formulas stand in galrun_ops.h. */
 /* clang-format off */
 
-/* Elementwise with one operand, gal_map_args: X(name, cost). The cost is in operations an element; the backend
- * chooses the lanes by it. */
+/* Elementwise with one operand, gal_map_args: X(name, cost). The cost, in operations an element, is what the
+ * backend chooses the lanes by. */
 #define GAL_UNARY_OPS(X) \
     X(exp,      8)       \
     X(log,      8)       \
