@@ -1,6 +1,7 @@
 -- gal.cli, gal.base.text and gal.base.progress without a process: how options are read, how tables and
 -- progress lines look. Exit codes and the printed --help are in cli/run.sh.
 local check = dofile "lua/lib/check.lua"
+local scratch = dofile "lua/lib/scratch.lua"
 local cli = require "gal.cli"
 
 local spec = {
@@ -161,19 +162,14 @@ check.case("fit takes every option of the group training, and the two trainings 
   end
 end)
 check.case("an experiment's options are data: read without running it", function()
-  local path = os.tmpname()
-  local file = io.open(path, "w")
-  file:write(
+  local path = scratch.write(scratch.path "own.lua",
     "ran = 1 local o = require('gal.cli').options{ { 'n', 3, 'draws', least = 1 }, out = 'runs' } ran = 2")
-  file:close()
   local list = cli.declared(path)
   check.equal({ list[1].name, list[1].default, list[1].help, list[1].least, list[1].type },
     { "n", 3, "draws", 1, "number" })
   check.equal({ list[2].name, list[2].default, ran }, { "out", "runs", 1 })
   check.equal(cli.parse(list, { "--n", "7" }).n, 7)
-  file = io.open(path, "w")
-  file:write("return 1")
-  file:close()
+  scratch.write(path, "return 1")
   check.raises(function() cli.declared(path) end, "ends without a call of cli.options", true)
   os.remove(path)
   check.raises(function() cli.declared(path) end, "cannot open", true)
@@ -296,4 +292,5 @@ check.case("durations have the units that people use", function()
     { "4.2 s", "42 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "1 h 05 min" })
 end)
 
+scratch.remove()
 check.finish()

@@ -1,6 +1,7 @@
 -- gal.flow: densities and draws against closed forms, against each other, and to the last bit where bits are
 -- promised.
 local check = dofile "lua/lib/check.lua"
+local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
@@ -116,10 +117,9 @@ check.case("a galaxy's draws are the same alone and in any batch, and the first 
 end)
 
 check.case("a saved flow that is loaded gives the same bits", function()
-  local path = os.tmpname() .. ".safetensors"
+  local path = scratch.path "same.safetensors"
   flow:save(path)
   local again = flows.load(path)
-  os.remove(path)
   check.equal(again.theta, flow.theta)
   check.equal(again.context, flow.context)
   check.equal(again.sigma, flow.sigma)
@@ -237,10 +237,9 @@ end)
 -- ---- forms of the arguments ----
 
 check.case("values far from the training's are reported once a flow, a deeper survey's are not", function()
-  local path = os.tmpname() .. ".safetensors"
+  local path = scratch.path "far.safetensors"
   flow:save(path)
   local fresh = flows.load(path)
-  os.remove(path)
   local function said()
     local list, notice = {}, ffi.C.gal_notice()
     while notice ~= nil do
@@ -315,12 +314,11 @@ check.case("an encoder's images condition the flow, whatever the batch", functio
   local all = f:log_prob(theta, images, { steps = 5 })
   check.equal(bits(f:log_prob(theta:narrow(1, 130, 3), images:narrow(1, 130, 3), { steps = 5 })),
     bits(all:narrow(1, 130, 3):clone()))
-  local path = os.tmpname() .. ".safetensors"
+  local path = scratch.path "own.safetensors"
   f:save(path)
   check.raises(function() flows.load(path) end, "the encoder of .* was written by the user", true)
   local again = flows.load(path,
     { encoder = nn.module { net = nn.mlp { 18, 16, 4 }, forward = encoder.forward } })
-  os.remove(path)
   check.equal(bits(again:log_prob(theta, images, { steps = 5 })), bits(all))
 end)
 
@@ -356,4 +354,5 @@ check.case("bad arguments are named at the caller's line", function()
     "sample: the flow has not been trained", true)
 end)
 
+scratch.remove()
 check.finish()

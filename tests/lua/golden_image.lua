@@ -13,13 +13,7 @@ local h, u, s, f32, filled, ROOT3 = recipe.h, recipe.u, recipe.s, recipe.f32, re
 
 local ROWS, STEPS, BATCH, SIZE = 16, 10, 4, 128
 
-local function golden()
-  local file = assert(io.open "golden/image_adamw.json")
-  local text = file:read "*a"
-  file:close()
-  return json.decode(text)
-end
-local g = golden()
+local g = json.decode(require("gal.base.path").read "golden/image_adamw.json")
 
 -- The first and the last element of an input are those that PyTorch had.
 local function as_there(name, x)

@@ -4,9 +4,7 @@ local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local metrics = require "gal.metrics"
 
-local file = assert(io.open("golden/statistics.json"))
-local golden = require("gal.base.json").decode(file:read "*a")
-file:close()
+local golden = require("gal.base.json").decode(require("gal.base.path").read "golden/statistics.json")
 
 check.case("Wasserstein-1 equals SciPy's", function()
   for _, pair in ipairs(golden.wasserstein) do

@@ -11,21 +11,15 @@ local mse = core.mse
 
 -- ---- the recipe's numbers, from an integer hash ----
 
+local read = require("gal.base.path").read
 local recipe = dofile "lua/lib/recipe.lua"
 local h, u, s, f32, filled, ROOT3 = recipe.h, recipe.u, recipe.s, recipe.f32, recipe.filled, recipe.ROOT3
 
-local function golden()
-  local file = assert(io.open "golden/mlp_adamw/golden.json")
-  local text = file:read "*a"
-  file:close()
-  return json.decode(text)
-end
+local function golden() return json.decode(read "golden/mlp_adamw/golden.json") end
 
 -- The eight tensors' change over ten steps, int16 {135941}, behind a .npy header.
 local function changes()
-  local file = assert(io.open("golden/mlp_adamw/change10.npy", "rb"))
-  local text = file:read "*a"
-  file:close()
+  local text = read "golden/mlp_adamw/change10.npy"
   local size = text:byte(9) + 256 * text:byte(10)
   return ffi.cast("const int16_t *", ffi.cast("const char *", text) + 10 + size), text
 end

@@ -7,9 +7,7 @@ local kde = require "gal.stats.kde"
 local linalg = require "gal.stats.linalg"
 local mixture = require "gal.stats.mixture"
 
-local file = assert(io.open("golden/statistics.json"))
-local golden = require("gal.base.json").decode(file:read "*a").kde
-file:close()
+local golden = require("gal.base.json").decode(require("gal.base.path").read "golden/statistics.json").kde
 local theta, points = gal.tensor(golden.theta), gal.tensor(golden.points)
 
 check.case("a covariance's Cholesky factor, inverse and determinant fit together", function()
