@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the packages that galrun needs and the system lacks, then builds it in build/. Can be run from any
-# folder, and again: then it rebuilds what has changed. Without root and sudo it names the missing packages and
-# builds with those that CMAKE_PREFIX_PATH offers (conda, modules on a cluster). It never installs CUDA.
+# folder, and again: then it rebuilds what has changed. Without root and sudo it names the missing packages
+# and builds with those that CMAKE_PREFIX_PATH offers (conda, modules on a cluster). It never installs CUDA.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -35,7 +35,7 @@ static int dtype_of(gal_stored stored)
 
 int gal_shape_product(int64_t *count, const int64_t *shape, int rank)
 {
-    /* Zeros are left out at first, so that {0, 2^62} is refused too: its strides would not fit. */
+    /* The product leaves zeros out, so that {0, 2^62} is refused too: its strides would not fit. */
     int64_t product = 1, zero = 0;
     for (int d = 0; d < rank; d++) {
         if (shape[d] < 0 || (shape[d] > 0 && __builtin_mul_overflow(product, shape[d], &product)) ||
@@ -68,7 +68,7 @@ static float float_from_bfloat(uint16_t b)
     return value;
 }
 
-/* One element, its bytes in the file's order: an unsigned integer of its bits. */
+/* The bits of one element, whose bytes are in the file's order. */
 static uint64_t element_bits(const unsigned char *bytes, int size, int big_endian)
 {
     uint64_t bits = 0;
@@ -93,8 +93,8 @@ static gal_status to_int64(int64_t *out, uint64_t bits, gal_stored stored)
     }
 }
 
-/* Any NaN as the plain one. LuaJIT keeps other types in negative NaNs with a payload, such as the one of all
- * bits set that CFITSIO writes: read into Lua as it is, it would be nil. */
+/* Makes any NaN the plain one. LuaJIT keeps its other types in negative NaNs with a payload; CFITSIO writes
+ * one of all bits set, which Lua would read as nil. */
 static float plain_nan(float value)
 {
     return value == value ? value : (float)NAN;
@@ -125,8 +125,8 @@ static float to_float(uint64_t bits, gal_stored stored)
     }
 }
 
-/* Where the next element of the file goes: index {rank} in the order of the file, the first dimension
- * fastest; at in elements of y. */
+/* Where the next element of a Fortran-ordered file goes: its index {rank}, whose first dimension runs
+ * fastest, and its place `at` in y, in elements. */
 typedef struct fortran_walk {
     int rank;
     int64_t at, index[GAL_RANK], shape[GAL_RANK], stride[GAL_RANK];
@@ -155,7 +155,7 @@ static void fortran_next(fortran_walk *w)
     }
 }
 
-/* y {count} from elements first .. first + n of the file, in bytes {n, size}. */
+/* Converts elements [first, first + n) of the file, bytes {n, size}, into y {count}. */
 static gal_status convert(void *y, const gal_array *a, const unsigned char *bytes, int64_t first, int64_t n,
                           fortran_walk *walk, const char *path)
 {
@@ -224,7 +224,7 @@ gal_bytes gal_bytes_of(const gal_arrays *arrays, int64_t at)
     return (gal_bytes){.take = take_from_file, .file = &arrays->file, .at = at, .label = arrays->path};
 }
 
-/* y = the values that bytes hold in a's form. */
+/* y = the next a->count values of bytes, stored as a says. */
 static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *bytes)
 {
     int size = gal_stored_size(a->stored);

@@ -1,12 +1,12 @@
-/* csv.c: comma-separated tables (RFC 4180). Two passes over the text: the first finds for each column what
- * all its values are, the second stores them in that type; so memory is the text and the columns, whatever
- * the number of cells. */
+/* csv.c: comma-separated tables (RFC 4180), read in two passes over the text: the first finds the type that
+ * all values of a column have, the second stores them in it. Memory is taken for the text and the columns,
+ * and nothing for each cell. */
 #include "io.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where reading stands. A field is text {n}, without its outer quotes and blanks. */
+/* Where reading has come to, and the field before it: text {n}, without its outer quotes and blanks. */
 typedef struct scanner {
     const char *at, *end;
     int64_t line; /* of at, from 1 */
@@ -22,7 +22,7 @@ static int is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Past the end of a line: \n, \r\n or a lone \r. */
+/* Skips the end of a line: \n, \r\n or a lone \r. */
 static void next_line(scanner *s)
 {
     if (s->at < s->end && *s->at == '\r')
@@ -37,7 +37,7 @@ static int at_line_end(const scanner *s)
     return s->at == s->end || *s->at == '\n' || *s->at == '\r';
 }
 
-/* A field in quotes, s->at on the first. */
+/* Takes a field in quotes, s->at being on the first. */
 static gal_status take_quoted(scanner *s)
 {
     int64_t began = s->line;
@@ -56,7 +56,7 @@ static gal_status take_quoted(scanner *s)
     return gal_fail(GAL_FILE, "%s: line %lld has a quote that is never closed", s->path, (long long)began);
 }
 
-/* The field into out {n + 1}, doubled quotes made one. Returns the bytes written, the 0 included. */
+/* Copies the field into out {n + 1}, doubled quotes made one. Returns the bytes written, with the 0. */
 static int64_t copy_field(char *out, const scanner *s)
 {
     char *to = out;
@@ -68,7 +68,7 @@ static int64_t copy_field(char *out, const scanner *s)
     return to - out;
 }
 
-/* The next field of the row, and past the comma or the line's end behind it. */
+/* Takes the next field of the row, and the comma or the line's end behind it. */
 static gal_status take_field(scanner *s)
 {
     gal_status status = GAL_OK;
@@ -116,7 +116,7 @@ static void skip_blank_lines(scanner *s)
     }
 }
 
-/* The mark of UTF-8, then lines that begin with # (SkyServer's #Table1). */
+/* Skips the mark of UTF-8 and lines that begin with # (SkyServer's #Table1). */
 static void skip_preamble(scanner *s)
 {
     if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
@@ -172,7 +172,7 @@ static gal_status count_error(const gal_table *table, const scanner *s, int64_t 
                     table->columns);
 }
 
-/* First pass: the traits {columns}, the number of rows and the line of each. */
+/* The first pass: finds the traits {columns}, the number of rows and the line of each. */
 static gal_status survey(gal_table *table, scanner *s, traits *trait)
 {
     int64_t capacity = 0;
@@ -208,8 +208,8 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
     return GAL_OK;
 }
 
-/* An integer that would not print as it stands (an id like 007, or of 20 digits) makes text of a column of
- * integers, but not of one of floats. */
+/* Chooses each column's type. An integer that would not print as it stands (an id like 007, or one of 20
+ * digits) makes a column of integers one of text, but leaves a column of floats. */
 static gal_status choose_types(gal_table *table, const traits *trait)
 {
     size_t rows = (size_t)table->rows;
@@ -233,7 +233,7 @@ static gal_status choose_types(gal_table *table, const traits *trait)
     return GAL_OK;
 }
 
-/* Value of row k; used {1} counts the bytes of text so far. */
+/* Stores the field as the column's value in row k; used {1} counts the bytes of text so far. */
 static gal_status store(gal_table *table, gal_column *c, const scanner *s, int64_t k, int64_t *used)
 {
     int64_t i;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What waits to be written, so that a value is no system call. */
+/* Bytes that wait to be written, so that not every value is a system call. */
 typedef struct buffered {
     gal_writer writer;
     char bytes[65536];
@@ -26,8 +26,8 @@ static gal_status put(buffered *b, const char *text, int64_t n)
     return status;
 }
 
-/* Whether text would read back as something else without quotes: what CSV cuts at, outer blanks, a first # (a
- * comment), the word null. */
+/* Whether text without quotes would read back as something else: it has a comma, a quote, a line's end, outer
+ * blanks or a # in front (a comment), or is the word null. */
 static int needs_quotes(const char *text)
 {
     size_t n = strlen(text);
@@ -53,8 +53,8 @@ static gal_status put_text(buffered *b, const char *text)
     return status ? status : put(b, "\"", 1);
 }
 
-/* Whether all numbers of a column of floats would be read as integers: then they get ".0", so that it stays a
- * column of floats. */
+/* Whether all numbers of a column of floats look like integers: then they get ".0", so that it is read back
+ * as a column of floats. */
 static int looks_whole(gal_table *table, int i)
 {
     const gal_column *c = &table->column[i];
@@ -64,7 +64,7 @@ static int looks_whole(gal_table *table, int i)
         return 0;
     for (int64_t row = 0; row < table->rows; row++) {
         const char *text = "";
-        gal_table_text(&text, table, i, row); /* loaded: it can't fail */
+        gal_table_text(&text, table, i, row); /* can't fail: the column is loaded */
         if (*text && gal_number_parse(text, (int64_t)strlen(text), &value, NULL) == GAL_TEXT_FLOAT)
             return 0;
         numbers |= *text != 0;

@@ -1,6 +1,6 @@
-/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of ours. JPEGs are
- * libjpeg's (jpeg.c), PNGs stb_image's, whose checksums it passes over and which are looked at here: a galaxy
- * with half a picture must not be learned from. */
+/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of size. libjpeg decodes
+ * JPEGs (jpeg.c) and stb_image PNGs. stb_image skips a PNG's checksums, so they are checked here: a model
+ * must not learn from a galaxy with half a picture. */
 #include "io.h"
 #include "core/parallel.h"
 #include "jpeg.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* A cutout has some kilobytes; what is larger by far is no cutout, and a few bytes of PNG may claim gigabytes
+/* A cutout has some kilobytes. Much larger files are no cutouts, and a few bytes of PNG may claim gigabytes
  * of pixels. */
 #define LARGEST_FILE (64 << 20)
 #define STB_IMAGE_IMPLEMENTATION
@@ -41,7 +41,7 @@ static const char *png_fault(const uint8_t *b, int64_t n)
     return "is truncated";
 }
 
-/* As gal_jpeg_decode does. */
+/* As gal_jpeg_decode. */
 static gal_status png_decode(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
 {
     int channels;
@@ -66,8 +66,8 @@ static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const 
     return gal_fail(GAL_FILE, "is neither JPEG nor PNG");
 }
 
-/* *pixels {*height, *width, 3} of the file, freed by the caller. GAL_FILE, the sentence without the path,
- * where there are none. */
+/* *pixels {*height, *width, 3} of the file, which the caller frees. On failure GAL_FILE and a sentence
+ * without the path. */
 static gal_status decode_file(uint8_t **pixels, int *width, int *height, const char *path)
 {
     char *bytes;
@@ -128,7 +128,7 @@ static gal_status resize(uint8_t *y, const uint8_t *x, int64_t height, int64_t w
     return status;
 }
 
-/* One file into y {size, size, 3}; out says what became of it. */
+/* Decodes one file into y {size, size, 3}; out says what became of it. */
 static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int64_t size, int scaled)
 {
     uint8_t *pixels;

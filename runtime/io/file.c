@@ -1,5 +1,5 @@
-/* file.c: whole files in and out. Reading is by pread with the path in every sentence; writing is all or
- * nothing. */
+/* file.c: reads and writes whole files. Reading is by pread; writing is all or nothing; every sentence begins
+ * with the path. */
 #define _GNU_SOURCE /* syncfs */
 #include "io.h"
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 gal_status gal_file_open(gal_file *file, const char *path)
 {
-    /* A FIFO without a writer would block for ever; a regular file does not mind. */
+    /* O_NONBLOCK: a FIFO without a writer would block for ever. A regular file ignores it. */
     *file = (gal_file){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .path = path};
     if (file->fd < 0)
         return gal_fail(GAL_FILE, "%s: can't be opened: %s", path, strerror(errno));
@@ -92,7 +92,7 @@ void gal_file_free(char *bytes)
     free(bytes);
 }
 
-/* The folder of path, with its last slash: "" for a bare name. Its length in bytes. */
+/* The bytes of path that are its folder, with the last slash: 0 for a bare name. */
 static size_t folder_length(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -107,7 +107,7 @@ static gal_status cannot_write(gal_writer *writer, const char *what)
     return GAL_FILE;
 }
 
-/* Opens writer->temporary, in the folder of writer->path, under a name that nobody has. */
+/* Opens writer->temporary, a new name in the folder of writer->path. */
 static gal_status open_temporary(gal_writer *writer, mode_t mode)
 {
     static atomic_uint counter;
@@ -117,7 +117,7 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
         gal_writer_abandon(writer);
         return gal_fail(GAL_MEMORY, "no memory to write a file");
     }
-    /* A leftover of a killed process that had our number is stepped over. */
+    /* Steps over what a killed process of our number has left. */
     for (int attempt = 0; attempt < 1000; attempt++) {
         snprintf(writer->temporary, size, "%.*s.galrun-%ld-%u.tmp", (int)folder, writer->path, (long)getpid(),
                  atomic_fetch_add(&counter, 1));
@@ -127,13 +127,13 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
     }
     if (writer->fd < 0) {
         int reason = errno;
-        free(writer->temporary); /* it is not ours to remove */
+        free(writer->temporary); /* another's file must not be removed */
         writer->temporary = NULL;
         errno = reason;
         return cannot_write(writer, "making a temporary file in its folder");
     }
-    /* The sign, for gal_folder_sweep, that somebody is writing it: the lock goes with its holder, however
-     * that ends. */
+    /* The lock tells gal_folder_sweep that somebody writes the file; it goes with its holder, however that
+     * ends. */
     (void)!fcntl(writer->fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET});
     return GAL_OK;
 }
@@ -149,13 +149,13 @@ gal_status gal_writer_open(gal_writer *writer, const char *path)
     size_t n = strlen(path);
     if (n == 0 || path[n - 1] == '/')
         return gal_fail(GAL_FILE, "\"%s\": is no name for a file", path);
-    /* Through a link to the file itself, so that the rename replaces that and not the link. */
+    /* Follows a link to its file, so that the rename replaces the file and leaves the link. */
     writer->path = exists ? realpath(path, NULL) : strdup(path);
     if (!writer->path)
         return gal_fail(GAL_FILE, "%s: can't be written: %s", path, strerror(errno));
     gal_status status = open_temporary(writer, 0666);
     if (!status && exists)
-        (void)!fchmod(writer->fd, info.st_mode & 0777); /* the old permissions where they can be had */
+        (void)!fchmod(writer->fd, info.st_mode & 0777); /* keeps the old file's permissions where it may */
     return status;
 }
 
@@ -189,15 +189,15 @@ gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x)
     return status;
 }
 
-/* The rename is on disk only when the folder is. */
+/* The rename is on disk once its folder is. */
 int gal_folder_sync(const char *path)
 {
     size_t n = folder_length(path);
     char *folder = n ? strndup(path, n) : strdup(".");
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     int failed = fd < 0 || fsync(fd) != 0;
-    /* A folder that may be written but not read, and file systems that can't sync a folder, are no fault of
-     * the file. */
+    /* A folder may be writable but not readable, and some file systems can't sync folders: the file is good
+     * all the same. */
     if (failed && (errno == EINVAL || errno == EACCES || errno == ENOTSUP))
         failed = 0;
     int reason = errno;

@@ -1,5 +1,6 @@
-/* fits.c: FITS binary tables (FITS standard 4.0, section 7.3), through CFITSIO. A file is opened as a disk
- * file, so nothing in its name is taken for a filter or a command. The values are fits_values.c's. */
+/* fits.c: FITS binary tables (FITS standard 4.0, section 7.3) by CFITSIO: opens them and reads what their
+ * columns are; fits_values.c reads the values. A file is opened as a disk file, so that CFITSIO takes nothing
+ * in its name for a filter or a command. */
 #include "fits.h"
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ static void close_source(void *source)
     free(s);
 }
 
-/* The file open at its primary HDU. */
+/* Opens the file at its primary HDU. */
 static gal_status open_source(gal_table *table, fits_source *s)
 {
     int status = 0;
@@ -37,7 +38,7 @@ static gal_status open_source(gal_table *table, fits_source *s)
     return GAL_OK;
 }
 
-/* At the table that gal_fits_find has found; CFITSIO has to see the same there. */
+/* Moves to the table that gal_fits_find has found, and checks that CFITSIO sees the same there. */
 static gal_status move_to(gal_table *table, fitsfile *fits, const gal_fits_place *place)
 {
     int status = 0, type = 0, columns = 0;
@@ -71,8 +72,7 @@ static int64_t string_length(fitsfile *fits, int i, LONGLONG repeat, LONGLONG wi
     return width > 0 && width <= repeat ? width : repeat;
 }
 
-/* The letter that the column is written with again; 0 where its values are no longer those of the file's
- * type. */
+/* The letter that the column is written with again; 0 where scaling has made its values another type. */
 static char letter_of(const fits_column *f)
 {
     int plain = f->scale == 1 && f->zero == 0, moved = f->scale == 1;
@@ -96,7 +96,7 @@ static char letter_of(const fits_column *f)
     }
 }
 
-/* What the header says of column i. */
+/* Fills column i with what the header says of it. */
 static gal_status describe(gal_table *table, fits_source *s, int i)
 {
     gal_column *c = &table->column[i];
@@ -161,7 +161,7 @@ static gal_status describe_all(gal_table *table, fits_source *s)
         return gal_fits_no_memory(table);
     for (int i = 0; i < table->columns; i++) {
         gal_status failed = describe(table, s, i);
-        /* Whether a uint64 column is numbers or text, only its values say. */
+        /* The values decide whether a uint64 column becomes numbers or text. */
         if (!failed && gal_fits_is_uint64(&s->column[i])) {
             failed = gal_fits_load_uint64(table, i);
             table->column[i].loaded = 1;

@@ -1,5 +1,6 @@
-/* fits.h: what fits_check.c (the frame of a file), fits.c (headers), fits_values.c (columns) and fits_write.c
- * share; nobody else includes CFITSIO. */
+/* fits.h: what fits_check.c (a first walk over the headers), fits.c (headers), fits_values.c (columns) and
+ * fits_write.c share; no other file includes CFITSIO. third_party/README.md names what they read of its own
+ * struct. */
 #ifndef GAL_FITS_H
 #define GAL_FITS_H
 #include "io.h"
@@ -19,26 +20,27 @@ typedef struct fits_source {
     fits_column *column;
 } fits_source;
 
-/* Where the table is, and its size as its header says, checked against the file's length. */
+/* Where the table is, and its size by its header, checked against the file's length. */
 typedef struct gal_fits_place {
     int hdu, fields;
     int64_t rows, row_bytes;
 } gal_fits_place;
-/* Walks the headers up to the binary table wanted (an HDU's number, or -1 for the first): GAL_FILE where
- * there is none, and where a mandatory card is damaged or data is cut. bytes {n}: the file, or NULL and it is
+/* Walks the headers to the binary table of HDU `wanted`, or to the first one where that is -1. GAL_FILE where
+ * there is none, where a mandatory card is damaged, and where data is cut. bytes {n}: the file; NULL: it is
  * read from path. */
 gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n, int wanted);
 
-/* Bytes of one value in the file; 0 for what is not read. */
+/* Bytes of one value in the file; 0 for a type that is not read. */
 int64_t gal_fits_value_bytes(const fits_column *f);
-/* TZERO = 2^63 is how FITS says uint64. */
+/* FITS stores uint64 as int64 with TZERO = 2^63. */
 int gal_fits_is_uint64(const fits_column *f);
-/* An integer column moved by a whole number (unsigned integers, signed bytes) stays one. */
+/* Whether scaling leaves the column integers: none, or an offset by a whole number (unsigned integers, signed
+ * bytes). */
 int gal_fits_stays_integer(const fits_column *f);
 int gal_fits_is_integer(const fits_column *f);
-/* Fills the values of column i; the table's load. */
+/* The table's load: fills the values of column i. */
 gal_status gal_fits_load(gal_table *table, int i);
-/* The same for uint64, which becomes a column of text where a value does not fit an int64. */
+/* The same for uint64: int64 where all values fit, else their digits as text. */
 gal_status gal_fits_load_uint64(gal_table *table, int i);
 /* GAL_FILE with CFITSIO's reason; clears its messages. */
 gal_status gal_fits_error(const gal_table *table, const char *doing, int status);

@@ -1,6 +1,6 @@
-/* fits_check.c: the frame of a FITS file, walked header by header (FITS standard 4.0, sections 3 and 4.4.1)
- * before CFITSIO is given the file: CFITSIO 4.2 carries on with a NAXIS2 or TFIELDS that it could not parse
- * and asks for memory by whatever stood on its stack. What the columns are is CFITSIO's to say. */
+/* fits_check.c: walks the headers of a FITS file (FITS standard 4.0, sections 3 and 4.4.1) before CFITSIO
+ * opens it. CFITSIO 4.2 goes on with a NAXIS2 or TFIELDS that it could not parse, and takes memory for
+ * whatever number its stack held. CFITSIO then reads what the columns are. */
 #include "fits.h"
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static int is_named(const char *card, const char *name)
     return memcmp(card, name, n) == 0 && strspn(card + n, " ") >= 8 - n && card[8] == '=' && card[9] == ' ';
 }
 
-/* Whether what follows a value is nothing or a comment. */
+/* Whether a value is followed by blanks or a comment only. */
 static int ends_well(const char *at, const char *end)
 {
     while (at < end && *at == ' ')
@@ -102,7 +102,7 @@ static gal_status bad_card(const walk *w, const hdu *h, int64_t k, const char *c
                     w->path, (long long)k + 1, (long long)h->header, text, expected);
 }
 
-/* Card k has to be this name with an integer from low to high. */
+/* *value = the integer of card *k, which has to have this name and a value from low to high; *k moves on. */
 static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const char *name, int64_t low,
                        int64_t high)
 {
@@ -123,7 +123,7 @@ static gal_status take(int64_t *value, walk *w, const hdu *h, int64_t *k, const 
     return GAL_OK;
 }
 
-/* Whether the card's value is this string in quotes, blanks at its end aside. */
+/* Whether the card's value is this string in quotes; blanks at its end don't count. */
 static int is_text(const char *card, const char *text)
 {
     size_t n = strlen(text);
@@ -160,8 +160,8 @@ static gal_status take_kind(walk *w, hdu *h)
     return GAL_OK;
 }
 
-/* From the cards behind the mandatory ones to END: what changes sizes or kind. *k becomes the index of END.
- */
+/* Takes the cards that change sizes or kind, from card *k, behind the mandatory ones, to END; *k becomes the
+ * index of END. */
 static gal_status take_rest(walk *w, hdu *h, int64_t *k)
 {
     for (;; ++*k) {
@@ -185,7 +185,7 @@ static gal_status take_rest(walk *w, hdu *h, int64_t *k)
     }
 }
 
-/* Bytes of the data, without padding; 0 where they don't fit an int64. */
+/* *bytes = the size of the data, without padding. Returns 0 where it does not fit an int64. */
 static int data_bytes(int64_t *bytes, const hdu *h)
 {
     int grouped = h->header == 0 && h->groups && h->axes > 0 && h->axis[1] == 0,
@@ -199,7 +199,7 @@ static int data_bytes(int64_t *bytes, const hdu *h)
            !__builtin_mul_overflow(*bytes, llabs(h->bits) / 8, bytes) && *bytes < INT64_MAX / 2;
 }
 
-/* The header at byte h->header. */
+/* Reads the header at byte h->header. */
 static gal_status read_header(walk *w, hdu *h)
 {
     int64_t k = 1, bytes;
@@ -235,7 +235,7 @@ static gal_status read_header(walk *w, hdu *h)
     return GAL_OK;
 }
 
-/* Where nothing was found at the end of the file. */
+/* The sentence for a file that ended before the table was found. */
 static gal_status not_found(const walk *w, int hdu, int count, int ascii)
 {
     if (hdu >= 0)

@@ -1,4 +1,4 @@
-/* fits_values.c: the values of FITS columns. CFITSIO hands out raw ones and the scaling is done here: its own
+/* fits_values.c: the values of FITS columns. CFITSIO gives them raw and they are scaled here: its own scaling
  * goes through doubles, which would cost 64-bit ids their last digits. */
 #include "fits.h"
 #include <math.h>
@@ -62,8 +62,8 @@ int gal_fits_stays_integer(const fits_column *f)
            fabs(f->zero) <= 9007199254740992.0;
 }
 
-/* Raw integers {n} of column i, and which are missing (NULL where none can be); both the caller's, both NULL
- * on failure. */
+/* The raw integers {n} of column i, and which are missing (NULL where none can be). The caller owns both; on
+ * failure both are NULL. */
 static gal_status read_raw(gal_table *table, int i, int64_t **raw, uint8_t **missing)
 {
     fits_source *s = table->source;
@@ -104,7 +104,6 @@ static gal_status load_integers(gal_table *table, int i)
     return status;
 }
 
-/* uint64: int64 where all values fit, else their digits as text. */
 gal_status gal_fits_load_uint64(gal_table *table, int i)
 {
     gal_column *c = &table->column[i];
@@ -154,8 +153,7 @@ static gal_status load_doubles(gal_table *table, int i)
             return failed;
     } else {
         fits_set_tscale(s->fits, c->source + 1, 1, 0, &status);
-        /* Without a value for missing ones CFITSIO copies; with one it would also set subnormal numbers to 0.
-         */
+        /* CFITSIO copies where no value for missing ones is given; with one it would set subnormals to 0. */
         fits_read_col(s->fits, TDOUBLE, c->source + 1, 1, 1, n, NULL, c->f64, NULL, &status);
     }
     for (int64_t k = 0; !status && k < n; k++) {
@@ -189,8 +187,8 @@ static gal_status load_logicals(gal_table *table, int i)
     return status ? gal_fits_error(table, "reading a column", status) : GAL_OK;
 }
 
-/* Strings come as bytes and are cut up here: CFITSIO does not know arrays of strings that TDIM describes. A
- * string ends at its first 0 or with its last letter that is no blank. */
+/* Reads strings as bytes and cuts them up: CFITSIO does not know the arrays of strings that TDIM describes. A
+ * string ends before its first 0, and without the blanks at its end. */
 static gal_status load_strings(gal_table *table, int i)
 {
     gal_column *c = &table->column[i];

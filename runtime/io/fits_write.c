@@ -1,6 +1,6 @@
-/* fits_write.c: a table as a FITS file of one binary table. CFITSIO writes the headers, in memory; rows are
- * encoded here and go through the same writer as every other file, so that a full disk is told alike and the
- * old file stays. A column that was loaded is written in the type it had. */
+/* fits_write.c: writes a table as a FITS file of one binary table. CFITSIO makes the headers, in memory; the
+ * rows are encoded here and go through the writer of all files, so that a full disk gets the same sentence
+ * and the old file stays. A column that was loaded from FITS is written in the type that it had. */
 #include "fits.h"
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static gal_status no_memory(const char *path)
     return gal_fail(GAL_MEMORY, "%s: no memory to write it", path);
 }
 
-/* The integer that stands in the file for an int64; integers of 64 bits unsigned come as their bits. */
+/* The integer by which the file stores an int64; for unsigned integers of 64 bits, value is their bits. */
 static int64_t stored(char letter, int64_t value)
 {
     switch (letter) {
@@ -60,8 +60,8 @@ static int64_t check_strings(const gal_column *c, int64_t n, int64_t *longest)
     return -1;
 }
 
-/* An integer that no value is stored as, beginning at the end of the range, for the missing ones; 0 where the
- * first 256 are taken. */
+/* p->null = an integer that no value is stored as, to stand for missing ones: the first free one from the end
+ * of the range. Returns 0 where the first 256 are taken. */
 static int find_null(plan *p, const gal_column *c, int64_t n)
 {
     int byte = p->bytes == 1;
@@ -122,7 +122,7 @@ static int64_t bytes_of(char letter)
     return strchr("LBS", letter) ? 1 : strchr("IU", letter) ? 2 : strchr("JVE", letter) ? 4 : 8;
 }
 
-/* What column i will be; its values are loaded. */
+/* Plans how column c is written; its values are loaded. */
 static gal_status make_plan(plan *p, const char *path, gal_table *table, const gal_column *c)
 {
     gal_status status = GAL_OK;
@@ -155,7 +155,7 @@ static gal_status make_plan(plan *p, const char *path, gal_table *table, const g
 
 /* ---- headers ---- */
 
-/* Appends the current HDU's header, blanks to the end of its block included. */
+/* Appends the current HDU's header to *text {*n}, with blanks to the end of its block. */
 static gal_status append_header(char **text, int64_t *n, fitsfile *fits, const char *path)
 {
     char *cards = NULL, *more = NULL;
@@ -198,7 +198,7 @@ static void write_keys(fitsfile *fits, const gal_table *table, const plan *plans
     fits_update_key(fits, TLONGLONG, "NAXIS2", &rows, NULL, status);
 }
 
-/* Both headers, allocated: *text {*n}. */
+/* *text {*n} = both headers; the caller frees it. */
 static gal_status make_headers(char **text, int64_t *n, const char *path, const gal_table *table, plan *plans)
 {
     int columns = table->columns, status = 0;
@@ -238,7 +238,7 @@ static void put_big_endian(unsigned char *to, uint64_t bits, int64_t bytes)
         to[b] = (unsigned char)(bits >> 8 * (bytes - 1 - b));
 }
 
-/* Value k of c as its plan says. */
+/* Encodes value k of c as its plan says. */
 static void encode(unsigned char *to, const plan *p, const gal_column *c, int64_t k)
 {
     uint64_t bits;

@@ -1,6 +1,5 @@
-/* growing.c: files that are made over hours and survive being stopped: they grow at their end, and what was
- * synced is there after a crash. A finished one is renamed by its maker; the unfinished one's name says that
- * it is not whole. */
+/* growing.c: files that take hours to make and survive a stop. They grow at their end, and what was synced is
+ * there after a crash. An unfinished file has a name that says so; its maker renames it when it is whole. */
 #define _GNU_SOURCE
 #include "io.h"
 #include <errno.h>

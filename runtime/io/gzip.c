@@ -1,4 +1,4 @@
-/* gzip.c: a gzipped file in memory, unpacked with its checksums; tables come that way from survey archives.
+/* gzip.c: unpacks a gzipped file in memory and checks its checksums. Survey archives deliver tables that way.
  */
 #include "io.h"
 #include <stdlib.h>
@@ -9,7 +9,7 @@ int gal_gzip_is(const char *bytes, int64_t n)
     return n >= 2 && (unsigned char)bytes[0] == 0x1f && (unsigned char)bytes[1] == 0x8b;
 }
 
-/* Moves input and output forward; a z_stream counts in 32 bits, so both are lent piece by piece. */
+/* Inflates a piece: a z_stream counts in 32 bits, so input and output are lent to it piece by piece. */
 typedef struct unpacking {
     z_stream z;
     const char *in;
@@ -30,7 +30,8 @@ static int grow(unpacking *u)
     return 0;
 }
 
-/* One member to its end. Z_STREAM_END, or what went wrong; Z_BUF_ERROR where the input ends first. */
+/* Unpacks one member to its end. Returns Z_STREAM_END, or zlib's error: Z_BUF_ERROR where the input ends
+ * first. */
 static int unpack_member(unpacking *u)
 {
     int state = Z_OK;
@@ -56,7 +57,7 @@ gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64
     unpacking u = {.in = bytes, .in_left = n};
     int state = inflateInit2(&u.z, 15 + 16); /* 16: a gzip header is expected */
     int started = state == Z_OK;
-    /* Members may follow each other; zeros after the last are padding (gzip(1)). */
+    /* Members may follow each other; zeros behind the last are padding (gzip(1)). */
     while (state == Z_OK) {
         state = unpack_member(&u);
         if (state != Z_STREAM_END)

@@ -1,12 +1,12 @@
-/* images.c: a set of images that need not be in memory: rows of a .npy file, read by pread as they are
- * wanted, or of a tensor; with the crop, the binning and the turns that are applied on the way. The loader
- * (loader.c) and all that reads a survey's images read them here.
- */
+/* images.c: sets of images that need not be in memory: rows of a .npy file, read by pread when they are
+ * wanted, or of a tensor. It crops, bins and turns them on the way. Whatever reads a survey's images, such as
+ * the loader (loader.c), reads them here. */
 #include "images.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* Where pixels lie. Counted: sets of images that were selected from one another share it. */
+/* Where pixels lie. Sets of images that were selected from one another share it and count their references.
+ */
 typedef struct source {
     int references;
     gal_arrays *arrays; /* the file, or NULL */
@@ -35,7 +35,7 @@ static void release(source *s)
     free(s);
 }
 
-/* A set of all of s's images, or NULL; takes over the reference to s. */
+/* A set of all images of s, which takes over the caller's reference to s; NULL where there is no memory. */
 static gal_images *all_of(source *s)
 {
     gal_images *images = calloc(1, sizeof *images);
@@ -175,8 +175,8 @@ int64_t gal_images_scratch(const gal_images *images)
     return images->height * images->source->width * images->source->pixel + gal_images_bytes(images) + 1;
 }
 
-/* y {height / bin, width / bin, 3} = means of x {height, width, 3}, its rows `stride` bytes apart, over bin x
- * bin pixels, rounded. */
+/* y {height / bin, width / bin, 3} = rounded means over bin x bin pixels of x {height, width, 3}, whose rows
+ * are `stride` bytes apart. */
 static void binned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height, int64_t width, int64_t bin)
 {
     int64_t area = bin * bin;
@@ -191,9 +191,9 @@ static void binned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height,
             }
 }
 
-/* y {height, width, pixel} = x, its rows `stride` bytes apart. turn & 4: mirrored, left for right; then turn
- * & 3 quarter turns anticlockwise (height = width). Where output pixel (r, c) is: from + r * down + c *
- * right. */
+/* y {height, width, pixel} = x, whose rows are `stride` bytes apart, turned: turn & 4 mirrors left for right,
+ * then turn & 3 quarter turns anticlockwise follow (for which height = width). Pixel (r, c) of y stands at
+ * from + r * down + c * right. */
 static void turned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height, int64_t width, int64_t pixel,
                    int turn)
 {
@@ -288,7 +288,7 @@ gal_status gal_images_moments(double *sums, double *squares, const gal_images *i
                         (long long)channels, (long long)bytes);
     uint8_t *scratch = malloc((size_t)(gal_images_scratch(images) + bytes)),
             *y = scratch + gal_images_scratch(images);
-    uint64_t *one = calloc((size_t)(2 * channels + 1), sizeof *one); /* of one image: whole numbers, exact */
+    uint64_t *one = calloc((size_t)(2 * channels + 1), sizeof *one); /* of one image: integers, so exact */
     gal_status status = scratch && one ? GAL_OK : gal_fail(GAL_MEMORY, "images_moments: no memory left");
     for (int64_t c = 0; c < channels; c++)
         sums[c] = squares[c] = 0;

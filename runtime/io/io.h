@@ -1,6 +1,6 @@
-/* io.h: what the files of runtime/io share. Files are read by pread (never mapped: a file that another
- * process cuts short would be a SIGBUS) and written under a temporary name that is renamed when all is on
- * disk. */
+/* io.h: what the files of runtime/io share. Files are read by pread and never mapped: a mapped file that
+ * another process cuts short would raise SIGBUS. They are written under a temporary name and renamed when all
+ * is on disk. */
 #ifndef GAL_IO_H
 #define GAL_IO_H
 #include "core/core.h"
@@ -17,7 +17,7 @@ gal_status gal_file_open(gal_file *file, const char *path);
 gal_status gal_file_at(const gal_file *file, void *bytes, int64_t n, int64_t offset);
 void gal_file_close(gal_file *file);
 
-/* A file being written. A put or commit that fails has already abandoned it; abandon may be called again. */
+/* A file being written. A put or commit that fails abandons it; abandoning it again is harmless. */
 typedef struct gal_writer {
     int fd; /* -1: none */
     char *path, *temporary;
@@ -27,8 +27,8 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n);
 /* The values of x in row-major order, from any device and any strides. */
 gal_status gal_writer_put_tensor(gal_writer *writer, const gal_tensor *x);
 gal_status gal_writer_commit(gal_writer *writer);
-/* The same without syncing: for one of thousands of files, which gal_disk_sync puts on disk together. A crash
- * before that may lose it or leave it empty. */
+/* The same without syncing, for one of thousands of files that gal_disk_sync puts on disk together. A crash
+ * before that may lose the file or leave it empty. */
 gal_status gal_writer_commit_unsynced(gal_writer *writer);
 void gal_writer_abandon(gal_writer *writer);
 /* Syncs the folder that path is in; 0, or -1 with errno. */
@@ -41,8 +41,8 @@ int gal_is_utf8(const char *text);
 
 /* ---- gzip.c ---- */
 int gal_gzip_is(const char *bytes, int64_t n);
-/* The content of a gzip file, several members joined: *out {*out_n + 1}, the last byte 0, freed by
- * gal_file_free. A stream that is cut or damaged is GAL_FILE. */
+/* *out {*out_n + 1} = the content of a gzip file, several members joined, and a 0 behind it; the caller frees
+ * it by gal_file_free. GAL_FILE for a stream that is cut or damaged. */
 gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64_t n, const char *path);
 
 /* ---- arrays.c: arrays, whatever the format of their file ---- */
@@ -63,7 +63,7 @@ typedef enum gal_stored {
     GAL_STORED_F64
 } gal_stored;
 typedef struct gal_array {
-    char *name, *label; /* label: what errors begin with in .npz, else NULL */
+    char *name, *label; /* label: what sentences about a .npz begin with, else NULL */
     gal_stored stored;
     int big_endian, fortran;
     int rank;
@@ -82,7 +82,7 @@ struct gal_arrays {
     char **key, **value; /* {pairs} */
 };
 int gal_stored_size(gal_stored stored);
-/* count = product of shape {rank}; 0 where it, times 8, would not fit an int64. */
+/* *count = the product of shape {rank}. Returns 0 where 8 times that would not fit an int64. */
 int gal_shape_product(int64_t *count, const int64_t *shape, int rank);
 /* Bytes that are read one after the other. */
 typedef struct gal_bytes {
@@ -106,26 +106,25 @@ gal_status gal_npz_write(const char *path, int64_t count, const char *const *nam
                          const char *const *values);
 
 /* ---- table.c, table_edit.c: tables, whatever the format of their file ---- */
-/* How a FITS file stores a column, so that one that was loaded is saved alike. */
+/* How a FITS file stores a column, so that a loaded column is saved alike. */
 typedef struct gal_form {
-    char letter; /* L A E D, integers B I J K, those moved to signed bytes and unsigned S U V W; 0: not said,
-                    the type decides */
-    int64_t letters; /* A: of each string, at least */
+    char letter; /* L A E D, integers B I J K, signed bytes S, unsigned integers U V W; 0: the type decides */
+    int64_t letters; /* A: the least length of each string */
     int has_null;
     int64_t null;     /* the stored integer that means missing, where has_null */
     char *dimensions; /* TDIM, or NULL */
 } gal_form;
-/* One column: what is known of it, and its values once loaded. Values are {rows, width}. */
+/* One column: what is known of it, and its values {rows, width} once loaded. */
 typedef struct gal_column {
     char *name, *unit;
     int type;
     int64_t width;
     gal_form form;
-    int source; /* where columns are read late: which of the file's it is */
+    int source; /* its number in the file, for load */
     int loaded;
     double *f64;      /* GAL_COLUMN_F64; missing is NaN */
     int64_t *i64;     /* GAL_COLUMN_I64 */
-    uint8_t *missing; /* GAL_COLUMN_I64, or NULL: none is */
+    uint8_t *missing; /* GAL_COLUMN_I64; NULL: none is */
     char *text; /* GAL_COLUMN_STRING: strings with their zeros, value k at text + start[k]; "" is missing */
     int64_t *start;
 } gal_column;
@@ -138,10 +137,9 @@ struct gal_table {
     int64_t rows;
     int columns;
     gal_column *column; /* {columns} */
-    int64_t *line; /* {rows}: the line in its CSV file, or (in_rows) the row in its table, that each row was;
-                      NULL: row k is row k */
-    int in_rows;
-    /* Where columns are read late: fills column i; source is closed by close. */
+    int64_t *line;      /* {rows}: each row's line in its CSV file; NULL: row k is the file's row k + 1 */
+    int in_rows;        /* line counts the file's rows, from 1 */
+    /* Fills column i from source, when it is first asked for; NULL: all are filled. close closes source. */
     gal_status (*load)(gal_table *table, int i);
     void (*close)(void *source);
     void *source;
@@ -152,15 +150,15 @@ struct gal_table {
 /* csv_write.c and fits_write.c: the writes of csv and fits. */
 gal_status gal_csv_write(const char *path, gal_table *table);
 gal_status gal_fits_write(const char *path, gal_table *table);
-/* What column i is measured in: "mag", "" for none; written as TUNIT. */
+/* Sets the unit of column i, "mag" or "" for none; FITS holds it as TUNIT. */
 gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
-/* A keyword of the header of the FITS file that the table is written as: name of at most 8 characters, text
- * of at most 60, or NULL and the number. CSV has none. */
+/* Sets a keyword of the header, for when the table is written as FITS: a name of at most 8 characters, and a
+ * text of at most 60, or NULL and the number. */
 gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number);
-/* Column i with its values in memory. */
+/* *out = column i with its values in memory; the table owns it. */
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
-void gal_column_free(gal_column *column); /* what it owns */
-/* "line 18" or "row 17": row k as the user counts. From a ring of four buffers. */
+void gal_column_free(gal_column *column); /* frees what the column owns */
+/* "line 18" or "row 17": where the user finds the row. The text is in a ring of four buffers. */
 const char *gal_row_text(const gal_table *table, int64_t row);
 
 /* ---- formats.c: which formats there are ----
@@ -205,12 +203,12 @@ GAL_TABLE_FORMATS(GAL_DECLARE_TABLES)
 typedef enum gal_text_kind {
     GAL_TEXT_MISSING, /* "" or null */
     GAL_TEXT_INTEGER, /* decimal and an int64, written as it would be printed */
-    GAL_TEXT_DIGITS,  /* an integer that would not print the same: 007, +5, 20 digits */
+    GAL_TEXT_DIGITS,  /* an integer that would not print alike: 007, +5, 20 digits */
     GAL_TEXT_FLOAT,   /* any other number; nan and inf too */
     GAL_TEXT_OTHER
 } gal_text_kind;
-/* What text {n} is, outer blanks aside; *i for INTEGER, *f for every number (NaN for MISSING). f may be NULL:
- * only the kind is wanted, for a third of the time. */
+/* What text {n} is, without its outer blanks. *i = its value for INTEGER, *f for every number; NaN for
+ * MISSING. f may be NULL where only the kind is wanted, which takes a third of the time. */
 gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *f);
 /* text {GAL_NUMBER_TEXT} = the shortest of 15, 16 or 17 digits that reads back as value. */
 #define GAL_NUMBER_TEXT 32

@@ -1,6 +1,5 @@
-/* jpeg.c: JPEG bytes to pixels by libjpeg. It goes on where data are missing or wrong and fills the rest with
- * grey, with a warning; here a warning is an error, since a galaxy with half a picture must not be learned
- * from. */
+/* jpeg.c: JPEG bytes to pixels by libjpeg. Where data are missing or wrong, libjpeg warns and fills the rest
+ * with grey. A warning is an error here: a model must not learn from a galaxy with half a picture. */
 #include "io.h"
 #include "jpeg.h"
 #include <jerror.h>
@@ -18,7 +17,8 @@ static void fail(j_common_ptr jpeg)
     longjmp(f->back, 1);
 }
 
-/* level < 0: data that are damaged or missing; but for oddities that cost no pixel. */
+/* libjpeg's messages. level < 0 is a warning: data are damaged or missing, or odd in a way that costs no
+ * pixel. */
 static void message(j_common_ptr jpeg, int level)
 {
     int code = jpeg->err->msg_code;

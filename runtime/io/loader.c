@@ -1,6 +1,6 @@
-/* loader.c: one plain thread that gathers the next batches of images while this one trains: reads them,
- * crops, bins and turns them. No OpenMP in it: a second pool of threads would fight with the first for the
- * cores. A step takes its batch by a call like any other, so that a recorded program holds it too. */
+/* loader.c: one thread that gathers the next batches of images while a step trains: it reads, crops, bins and
+ * turns them. It is a plain thread, since a second pool of OpenMP's would fight with the first for the cores.
+ * A step takes its batch by a call like any other, which a recorded program holds too. */
 #define _POSIX_C_SOURCE 200809L
 #include "images.h"
 #include "ops/ops.h"
@@ -12,17 +12,17 @@
 #include <string.h>
 #include <time.h>
 
-/* Batches ready at most: one that is taken and one behind it. */
+/* Batches that may be ready: the one to take and the next. */
 #define AHEAD 2
 
-/* Everything below the lock is read and written under it, but for a slot's pixels: the thread's while `busy`,
- * the taker's once `ready` counts them; and order and turns, which change only while the thread is not busy.
- */
+/* Everything below the lock is read and written under it, but for order and turns, which change only while
+ * the thread is not busy, and for a slot's pixels: the thread writes them while `busy`, and the taker reads
+ * them once `ready` counts them. */
 struct gal_loader {
     gal_images *images;
-    int64_t batch, bytes; /* images in a batch, bytes of one image */
-    uint8_t *scratch,
-        *slots[AHEAD]; /* {gal_images_scratch}; {batch, bytes} each, batch k in slot k % AHEAD */
+    int64_t batch, bytes;  /* images in a batch, bytes of one image */
+    uint8_t *scratch;      /* {gal_images_scratch} */
+    uint8_t *slots[AHEAD]; /* {batch, bytes} each, batch k in slot k % AHEAD */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -30,12 +30,12 @@ struct gal_loader {
     uint8_t *turns;             /* {rows} or NULL */
     int64_t rows, first, ready; /* batches [first, first + ready) are in their slots */
     int stop, busy;
-    int64_t plan; /* counts starts and leaps: what was loaded for an older plan is dropped */
+    int64_t plan; /* counts starts and leaps: a batch loaded for an older plan is dropped */
     gal_status status;
     char sentence[1024];
 };
 
-/* Batch k into its slot. */
+/* Gathers batch k into its slot. */
 static gal_status gather(gal_loader *l, int64_t k)
 {
     uint8_t *y = l->slots[k % AHEAD];
@@ -80,7 +80,7 @@ static void *work(void *loader)
     return NULL;
 }
 
-/* The thread, with every signal blocked: Ctrl-C is the main thread's. */
+/* Starts the thread with every signal blocked: Ctrl-C goes to the main thread. */
 static int start_thread(gal_loader *l)
 {
     sigset_t all, before;
@@ -148,7 +148,7 @@ void gal_loader_free(gal_loader *l)
     free_parts(l);
 }
 
-/* From batch k on, under the lock: what is loaded or being loaded for another place is dropped. */
+/* Goes on with batch k, under the lock, and drops what is loaded or being loaded for another place. */
 static void leap(gal_loader *l, int64_t k)
 {
     l->plan++;
@@ -188,7 +188,7 @@ gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_te
         return status;
     }
     pthread_mutex_lock(&l->lock);
-    l->rows = 0; /* nothing to do until the new order is in its place */
+    l->rows = 0; /* leaves the thread nothing to do until the new order is in its place */
     leap(l, 0);
     free(l->order);
     free(l->turns);
@@ -206,7 +206,7 @@ typedef struct take_args {
     const int64_t *cursor;
 } take_args;
 
-/* Waits under the lock until batch `first` is ready; Ctrl-C ends the wait. */
+/* Waits under the lock until batch `first` is ready, or for Ctrl-C. */
 static gal_status wait_ready(gal_loader *l)
 {
     while (l->ready == 0 && l->status == GAL_OK) {
@@ -221,7 +221,7 @@ static gal_status wait_ready(gal_loader *l)
     return l->ready ? GAL_OK : gal_fail(l->status, "%s", l->sentence);
 }
 
-/* The kernel: the batch that ends at the cursor. */
+/* The kernel: y = the batch that ends at the cursor. */
 static gal_status take(const gal_lane *lane, const void *args)
 {
     const take_args *g = args;

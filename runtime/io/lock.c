@@ -1,5 +1,5 @@
-/* lock.c: one galrun at a time in a run's folder. The lock is the kernel's (an open file description lock),
- * so a process that is killed leaves none behind; the file says who holds it, for the sentence. */
+/* lock.c: lets one galrun at a time into a run's folder. The kernel holds the lock (on an open file
+ * description), so that a killed process leaves none behind. The file names its holder, for the sentence. */
 #define _GNU_SOURCE
 #include "io.h"
 #include <errno.h>
@@ -13,8 +13,8 @@ struct gal_lock {
     int file;
 };
 
-/* Who holds it, "process 4711 on host", as the holder wrote it; an empty file is one that is being taken now.
- */
+/* The sentence with the holder's name, "process 4711 on host", as the holder wrote it. The file is empty
+ * while its holder is just taking it. */
 static gal_status held(int file, const char *path)
 {
     char who[256];
@@ -57,7 +57,7 @@ void gal_lock_release(gal_lock *lock)
 {
     if (!lock)
         return;
-    if (ftruncate(lock->file, 0) != 0) /* it names nobody now; the lock goes all the same */
+    if (ftruncate(lock->file, 0) != 0) /* the file goes on naming its holder; the lock goes all the same */
         errno = 0;
     close(lock->file);
     free(lock);

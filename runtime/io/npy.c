@@ -1,6 +1,6 @@
 /* npy.c: one array in NumPy's own format (numpy.lib.format, versions 1 to 3). The header is a Python
- * dictionary; only the one that NumPy writes is taken, {'descr': '<f4', 'fortran_order': False, 'shape': (3,
- * 4), }, its keys in any order. Nothing is evaluated. */
+ * dictionary; it is parsed and never evaluated, and only what NumPy writes is taken: {'descr': '<f4',
+ * 'fortran_order': False, 'shape': (3, 4), }, keys in any order. */
 #include "io.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #define MAGIC "\x93NUMPY"
 #define LARGEST_HEADER 65536 /* bytes; NumPy's are under 200, but for records, which are refused anyway */
 
-/* A place in the header text; at never passes end. */
+/* A place in the header's text; at never passes end. */
 typedef struct cursor {
     const char *at, *end;
 } cursor;
@@ -39,7 +39,7 @@ static int take_word(cursor *c, const char *word)
     return 1;
 }
 
-/* A quoted string without escapes into text {size}. */
+/* Takes a quoted string without escapes into text {size}. */
 static int take_string(cursor *c, char *text, size_t size)
 {
     skip_blanks(c);
@@ -56,7 +56,8 @@ static int take_string(cursor *c, char *text, size_t size)
     return take(c, quote);
 }
 
-/* "(3, 4)", "(3,)", "()": the rank, or -1; -2 where it is more than GAL_RANK. */
+/* Takes "(3, 4)", "(3,)" or "()". Returns the rank; -1 where it is malformed, -2 where it is above GAL_RANK.
+ */
 static int take_shape(cursor *c, int64_t *shape)
 {
     int rank = 0;
@@ -112,7 +113,7 @@ static gal_status malformed(const char *path, const char *what)
     return gal_fail(GAL_FILE, "%s: is no valid .npy file: %s", path, what);
 }
 
-/* The header's dictionary text {n} into a. */
+/* Parses the header's dictionary, text {n}, into a. */
 static gal_status parse_header(gal_array *a, const char *text, int64_t n, const char *path)
 {
     cursor c = {text, text + n};
@@ -229,7 +230,7 @@ int gal_npy_header_text(char *text, const gal_tensor *x)
                       : d + 1 < x->rank ? ", "
                                         : "");
     n += snprintf(text + n, 512 - (size_t)n, "), }");
-    /* Blanks and a newline until the values begin at a multiple of 64, as NumPy does. */
+    /* As NumPy does: blanks and a newline, so that the values begin at a multiple of 64. */
     int end = (n + 1 + 63) / 64 * 64;
     memset(text + n, ' ', (size_t)(end - n));
     text[end - 1] = '\n';

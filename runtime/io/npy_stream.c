@@ -1,5 +1,5 @@
-/* npy_stream.c: a .npy file whose values come piece after piece, so that none but the current one has to be
- * in memory. Like every file it has its name only when all of it is on disk (file.c). */
+/* npy_stream.c: a .npy file whose values come piece after piece, so that one piece at a time is in memory. As
+ * every file, it gets its name when all of it is on disk (file.c). */
 #include "io.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-/* npz.c: named arrays in a zip archive of .npy files (numpy.savez), read through libzip: stored or deflated,
- * zip64 or not. An entry is unpacked while its values are read, so nothing is held beside the tensor;
- * npz_write.c writes. */
+/* npz.c: reads named arrays from a zip archive of .npy files (numpy.savez), by libzip: stored or deflated,
+ * zip64 or not. An entry is unpacked while its values are read, so that memory holds the tensor only.
+ * npz_write.c writes such archives. */
 #include "io.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static gal_status open_archive(gal_arrays *arrays)
     return GAL_FILE;
 }
 
-/* Names and sizes of entry i; claimed {1} adds up the packed bytes. */
+/* Takes name and size of entry i; claimed {1} adds up the packed bytes. */
 static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, zip_uint64_t *claimed,
                              zip_uint64_t *size)
 {
@@ -46,8 +46,8 @@ static gal_status take_entry(gal_arrays *arrays, gal_array *a, zip_uint64_t i, z
         return gal_fail(
             GAL_FILE, "%s: holds \"%.80s\", which is no .npy file, expected a .npz as numpy.savez writes it",
             arrays->path, s.name);
-    /* What an entry claims has to be possible for the file's length, all entries together: memory is asked
-     * for by it. */
+    /* The claims of all entries together have to be possible for the file's length, since memory is taken by
+     * them. */
     if (s.comp_method != ZIP_CM_STORE && s.comp_method != ZIP_CM_DEFLATE)
         return gal_fail(GAL_FILE, "%s: \"%.80s\" is packed by method %d, expected stored or deflated",
                         arrays->path, s.name, s.comp_method);

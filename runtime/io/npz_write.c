@@ -1,6 +1,6 @@
-/* npz_write.c: tensors by name as a .npz file, as numpy.savez writes it: a zip archive of .npy files, not
- * packed, zip64 where it has to be. libzip makes the archive; it pulls each entry's bytes from here and
- * pushes the file's into our own writer, which syncs and renames. */
+/* npz_write.c: writes tensors by name as numpy.savez does: a zip archive of .npy files, stored, zip64 where
+ * it has to be. libzip makes the archive: it asks here for each entry's bytes and hands the archive's to our
+ * writer, which syncs and renames. */
 #include "io.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@
 typedef struct entry {
     const gal_tensor *x;
     char header[512];
-    int64_t header_n, values_n, at; /* bytes; at: how many were read */
+    int64_t header_n, values_n, at; /* bytes; at: how many libzip has read */
     const char *values;
-    void *host; /* values, where they had to be copied */
+    void *host; /* the values where they had to be copied, else NULL */
     gal_status *status;
     zip_error_t error;
 } entry;
@@ -134,7 +134,7 @@ static zip_int64_t target_source(void *user, void *data, zip_uint64_t n, zip_sou
 
 /* ---- both ---- */
 
-/* Entry i of the archive, which owns the source from here on. */
+/* Adds an entry NAME.npy to the archive. Returns 0 where libzip fails. */
 static int add_entry(zip_t *zip, entry *e, const char *name)
 {
     size_t length = strlen(name) + 5;
@@ -153,7 +153,7 @@ static int add_entry(zip_t *zip, entry *e, const char *name)
            zip_file_set_dostime(zip, (zip_uint64_t)i, 0, NEW_YEAR_1980, 0) == 0;
 }
 
-/* Everything into the open writer. */
+/* Writes everything into the open writer. */
 static gal_status write_archive(target *t, const char *path, int64_t count, const char *const *names,
                                 entry *entries)
 {

@@ -1,5 +1,5 @@
-/* number.c: numbers in text. strtod follows the locale, which a host program may set, and takes hexadecimal;
- * tables mean neither. */
+/* number.c: numbers in text, as tables write them. strtod alone would follow the locale, which a program may
+ * have set, and would take hexadecimal. */
 #define _GNU_SOURCE /* strtod_l */
 #include "io.h"
 #include <locale.h>
@@ -21,7 +21,7 @@ static const char *skip_digits(const char *at, const char *end)
     return at;
 }
 
-/* The C locale; 0 where there is no memory for it, which means the one in force. */
+/* The C locale; 0 where there is no memory for it, and then the one in force serves. */
 static locale_t plain_locale(void)
 {
     static _Thread_local locale_t plain;
@@ -34,8 +34,8 @@ static locale_t plain_locale(void)
 static const double exact_power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* The value of a checked decimal number text {n}. Up to 2^53 in digits and 10^22 either way one correctly
- * rounded operation gives it (Clinger 1990); the rest goes to strtod. */
+/* The value of text {n}, known to be a decimal number. Up to 2^53 in digits and 10^22 either way one
+ * correctly rounded operation gives it (Clinger 1990); strtod reads the others. */
 static double decimal_value(const char *text, int64_t n)
 {
     const char *at = text, *end = text + n;
@@ -76,7 +76,7 @@ static double decimal_value(const char *text, int64_t n)
     return value;
 }
 
-/* Whether digits text {n}, no sign, are an int64 of that sign; *i is it. */
+/* Whether digits {n}, without a sign, are an int64 of that sign; *i is its value then. */
 static int fits_int64(const char *digits, int64_t n, int negative, int64_t *i)
 {
     uint64_t value = 0, limit = negative ? (uint64_t)1 << 63 : INT64_MAX;

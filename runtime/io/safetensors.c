@@ -1,7 +1,8 @@
 /* safetensors.c: named tensors and text metadata in the format of huggingface/safetensors: the header's
  * length (8 bytes, little-endian), a JSON header
- * {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {…}}, then the values without gaps. What the
- * reference reader refuses is refused here: gaps, overlaps, bytes that nobody claims. Loading runs no code.
+ * {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {…}}, then the values without gaps. As the
+ * reference reader does, this one refuses gaps, overlaps and bytes that no tensor claims. Loading runs no
+ * code.
  */
 #include "io.h"
 #include <cjson/cJSON.h>
@@ -25,7 +26,7 @@ static gal_status no_memory(const char *path)
     return gal_fail(GAL_MEMORY, "%s: no memory for its header", path);
 }
 
-/* A whole number from 0 to 2^53. */
+/* *count = the item, where it is a whole number from 0 to 2^53; else 0 is returned. */
 static int take_count(const cJSON *item, int64_t *count)
 {
     if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= LARGEST_COUNT))
@@ -34,7 +35,7 @@ static int take_count(const cJSON *item, int64_t *count)
     return (double)*count == item->valuedouble;
 }
 
-/* Metadata: an object of strings. */
+/* Takes the metadata, an object of strings. */
 static gal_status take_metadata(gal_arrays *arrays, const cJSON *object)
 {
     int64_t n = cJSON_GetArraySize(object);
@@ -56,7 +57,7 @@ static gal_status take_metadata(gal_arrays *arrays, const cJSON *object)
     return GAL_OK;
 }
 
-/* One tensor's entry; a->offset is from the first value on. */
+/* Takes one tensor's entry; a->offset counts from the first value. */
 static gal_status take_tensor(gal_array *a, const cJSON *entry, const char *path)
 {
     const char *name = entry->string;
@@ -104,8 +105,8 @@ static int by_offset(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-/* Every byte of the values {bytes} belongs to exactly one tensor; then offsets are moved to count from the
- * file's start. */
+/* Checks that every byte of the values, which begin at byte `data`, belongs to exactly one tensor; offsets
+ * then count from the file's start. */
 static gal_status check_layout(gal_arrays *arrays, int64_t data)
 {
     int64_t next = 0, have = arrays->file.size - data;
@@ -258,7 +259,7 @@ static char *header_text(const char *path, int64_t count, const named_tensor *te
     return text;
 }
 
-/* tensors in the order of their names. */
+/* tensors and metadata are sorted by name. */
 static gal_status check_names(const char *path, int64_t count, const named_tensor *tensors, int64_t pairs,
                               const pair *metadata)
 {

@@ -1,7 +1,6 @@
-/* sweep.c: the temporary files (file.c) that nobody is writing any more: their writer was killed. Whose they
- * are is told by the kernel's lock and not by the process's number in the name, which means nothing on
- * another machine or in another container that shares the folder.
- */
+/* sweep.c: removes the temporary files (file.c) of killed writers. The kernel's lock tells whether a file
+ * still has a writer; the process's number in its name means nothing on another machine or in another
+ * container that shares the folder. */
 #define _GNU_SOURCE
 #include "io.h"
 #include <dirent.h>
@@ -11,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* An empty file may have been made this moment and not be locked yet: it has so many seconds for that. */
+/* Seconds in which an empty file counts as being written: it may have been made this moment and not be locked
+ * yet. */
 #define JUST_MADE 60
 
 static int forsaken(int fd)

@@ -107,8 +107,8 @@ gal_status gal_table_loaded(gal_column **out, gal_table *table, int i)
     return status;
 }
 
-/* Value k of a column as a number; NaN where missing, and always the same one: LuaJIT takes some others for
- * values that are no numbers. */
+/* Value k of a column as a number; the plain NaN where it is missing: LuaJIT takes some other NaNs for values
+ * that are no numbers. */
 static gal_status number_at(double *out, const gal_table *table, const gal_column *c, int64_t k)
 {
     int64_t i;
@@ -146,7 +146,7 @@ gal_status gal_table_floats(float *out, gal_table *table, int i)
     return status;
 }
 
-/* Value k as an integer with all its digits. */
+/* Value k as an integer with all its digits; *missing says whether it has none. */
 static gal_status integer_at(int64_t *out, uint8_t *missing, const gal_table *table, const gal_column *c,
                              int64_t k)
 {

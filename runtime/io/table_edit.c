@@ -1,4 +1,4 @@
-/* table_edit.c: tables made and changed in memory: columns put in, replaced and taken out, rows chosen. */
+/* table_edit.c: makes and changes tables in memory: adds, replaces and removes columns, selects rows. */
 #include "io.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@ gal_status gal_table_new(gal_table **out, int64_t rows)
     return GAL_OK;
 }
 
-/* Room for one more column; table->column[table->columns] is zeroed. */
+/* Makes room for one more column, table->column[table->columns], and clears it. NULL where there is no
+ * memory. */
 static gal_column *append(gal_table *table)
 {
     gal_column *more = realloc(table->column, (size_t)(table->columns + 1) * sizeof *more);
@@ -28,7 +29,7 @@ static gal_column *append(gal_table *table)
     return more;
 }
 
-/* The strings of a new column, and where each starts. */
+/* Copies a new column's strings, and notes where each starts. Returns 0 where there is no memory. */
 static int copy_strings(gal_column *c, const char *text, int64_t n)
 {
     int64_t size = 0;
@@ -132,9 +133,9 @@ gal_status gal_table_remove(gal_table *table, int i)
     return GAL_OK;
 }
 
-/* ---- rows chosen ---- */
+/* ---- selecting rows ---- */
 
-/* The strings of `from` at rows {n}, into c. */
+/* Copies the strings of `from` at rows {n} into c. Returns 0 where there is no memory. */
 static int select_strings(gal_column *c, const gal_column *from, const int64_t *rows, int64_t n)
 {
     int64_t w = from->width, size = 0;
@@ -155,7 +156,7 @@ static int select_strings(gal_column *c, const gal_column *from, const int64_t *
     return 1;
 }
 
-/* Rows {n} of {…, bytes}, allocated; NULL where there is no memory. */
+/* Rows {n} of {…, bytes} in memory of their own, the caller's; NULL where there is none. */
 static void *select_bytes(const void *from, size_t bytes, const int64_t *rows, int64_t n)
 {
     char *to = malloc((size_t)n * bytes + 1);
