@@ -219,13 +219,14 @@ local documents = {
 }
 
 -- Whether a word of a comment names a file or folder of this tree: a path from the top, or a document by its
--- name, with or without folders. NAME.c stands for any name, x.c for a field; lua.h belongs to somebody else.
+-- name, with or without folders. NAME.c and conv_NAME.c stand for any name, x.c for a field; lua.h belongs to
+-- another project.
 local function citation(word, language, index)
   local stem, ending = word:match "([^/]*)%.(%w+)$"
   local top = word:match "^([^/]+)/."
-  if index.top[top] then return ending == "md" or not word:match "/%u+%.?%l*$" end
+  if ending ~= "md" and word:match "%f[%w]%u+%f[^%w]" then return false end
+  if index.top[top] then return true end
   if not documents[ending] or index.foreign[stem .. "." .. ending] then return false end
-  if ending ~= "md" and stem:match "^%u*$" then return false end
   if word:match "/" then return true end
   return not stem:match "%." and (#ending > 1 or language ~= "lua" and #stem > 1)
 end
