@@ -239,7 +239,7 @@ local function cited_words(line)
   for from, word, to in line:gmatch "()([%w_./-]+)()" do
     local around = line:sub(from - 1, from - 1) .. line:sub(to, to)
     word = word:gsub("[./-]+$", "")
-    local partial = around:match '[*<>{}$~\\"]' or word:match "^/"
+    local partial = around:match '[*?<>{}$~\\"]' or word:match "^/"
     if not seen[word] and not partial then words[#words + 1] = word end
     seen[word] = true
   end
