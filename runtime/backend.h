@@ -1,34 +1,25 @@
-/* backend.h: the list of all ops, the structs of their arguments, and the table that a device fills: cpu/
- * one, a library that is loaded at run time another.
+/* backend.h: what a device supplies, and what it promises. runtime/cpu is one device; cuda/ is another, in a
+ * library loaded at run time; tests/far is a third, for tests.
  *
- * An op is four hops: lua/gal/tensor/ -> ops/ (checks) -> this table -> kernel. ops/ has checked every shape,
- * dtype and device before a kernel runs, so kernels check only what the data alone can show (an index out of
- * range). */
+ * An op is four hops: lua/gal/tensor -> ops/ (checks) -> the device's issue() -> kernel. ops/ has checked
+ * every shape, dtype and device before an op is issued, so a device checks nothing but what only the data can
+ * show (an index out of range: gal_fault). */
 #ifndef GAL_BACKEND_H
 #define GAL_BACKEND_H
 #include "galrun.h"
 
-/* A lane is one of the workers that run the same kernel side by side: on the CPU thread `index` of `count`,
- * which does its share of the work; on a GPU there is one lane, and it carries the stream. */
-typedef struct gal_lane {
-    int index, count;
-    void *stream;
-} gal_lane;
-
-/* A kernel runs one op. args is the op's plain struct below; a recorded program keeps a copy of it, so
- * nothing in it points into the caller's stack. What changes from step to step is read through a pointer into
- * device memory. Returns GAL_OK, or a status with the sentence in gal_error(). */
-typedef gal_status gal_kernel(const gal_lane *lane, const void *args);
-
-/* One call: a kernel, its arguments and its work: about how many operations it does, by which the backend
- * chooses the lanes, or GAL_SERIAL or GAL_WHOLE. */
+/* One call of a program: an op of GAL_OPS below, its arguments (the op's plain struct, `size` bytes) and
+ * about how many operations it does, by which a device may choose how many threads run it; GAL_SERIAL: a sum
+ * with one order, not worth sharing. Arguments hold pointers into device memory, sizes, and numbers that stay
+ * what they are; what changes from step to step is read through a pointer. They point at nothing on the
+ * caller's stack, so that a copy of them is as good. */
 typedef struct gal_call {
-    gal_kernel *kernel;
     const void *args;
+    size_t size;
     int64_t work;
+    int32_t op; /* gal_op */
 } gal_call;
-#define GAL_SERIAL 0   /* one lane */
-#define GAL_WHOLE (-1) /* the kernel runs on the calling thread alone and may start threads of its own */
+#define GAL_SERIAL 0
 
 /* ---- arguments, one struct for each family of ops ---- */
 
@@ -254,9 +245,7 @@ typedef struct gal_dropout_args {
     X(random_advance,            gal_random_args)         \
     X(dropout,                   gal_dropout_args)        \
     X(conv2d,                    gal_conv_args)           \
-    X(conv2d_backward_prepare,   gal_conv_args)           \
     X(conv2d_backward,           gal_conv_args)           \
-    X(conv2d_backward_finish,    gal_conv_args)           \
     X(avg_pool2d,                gal_pool_args)           \
     X(avg_pool2d_backward,       gal_pool_args)           \
     X(max_pool2d,                gal_pool_args)           \
@@ -277,11 +266,6 @@ typedef struct gal_dropout_args {
     X(accumulate,                gal_step_args)           \
     X(kde_log_density,           gal_kde_args)
 
-/* What a backend may want to do on the calling thread (GAL_WHOLE) before the lanes of the op; NULL where it
- * wants nothing, as in the CPU's specification. */
-#define GAL_PREPARATIONS(X)                            \
-    X(conv2d_prepare,         gal_conv_args)           \
-    X(flow_integrate_prepare, gal_flow_integrate_args)
 /* clang-format on */
 
 /* Every op. X takes the name and, `...`, what its list says of it. */
@@ -293,47 +277,110 @@ typedef struct gal_dropout_args {
 GAL_UNARY_OPS(GAL_ARGS_OF_MAP)
 GAL_BINARY_OPS(GAL_ARGS_OF_MAP)
 GAL_OTHER_OPS(GAL_ARGS_OF)
-GAL_PREPARATIONS(GAL_ARGS_OF)
 
-/* ---- the table ---- */
-typedef struct gal_backend {
-    const char *name; /* "cpu", "cuda" */
-    int on_host;      /* 1: the host may read and write its memory by pointer */
+/* The ops by number, GAL_OP_add and so on, and by name. */
+typedef enum gal_op {
+#define GAL_OP_NUMBER(name, ...) GAL_OP_##name,
+    GAL_OPS(GAL_OP_NUMBER) GAL_OP_COUNT
+#undef GAL_OP_NUMBER
+} gal_op;
 
-    /* Memory of the device, aligned to 64 bytes. Where none is left allocate sets *out to NULL and returns
-     * GAL_MEMORY. */
-    gal_status (*allocate)(void **out, size_t bytes);
-    void (*release)(void *memory, size_t bytes);
-    gal_status (*upload)(void *device, const void *host, size_t bytes);
-    gal_status (*download)(void *host, const void *device, size_t bytes);
+static inline const char *gal_op_name(int op)
+{
+#define GAL_OP_NAME(name, ...) #name,
+    static const char *const names[] = {GAL_OPS(GAL_OP_NAME)};
+#undef GAL_OP_NAME
+    return op >= 0 && op < GAL_OP_COUNT ? names[op] : "no op";
+}
 
-    /* Runs one call now. */
-    gal_status (*issue)(const gal_call *call);
-    /* Makes a plan of a recorded list of calls, ready to run: on the CPU lanes and barriers, on a GPU a
-     * captured graph. The list outlives the plan. */
-    gal_status (*prepare)(void **plan, const gal_call *calls, int64_t count);
-    gal_status (*replay)(void *plan, int64_t times);
-    void (*forget)(void *plan);
+/* ---- what only the data can show ---- */
 
-    /* The kernels, each under its op's name. layer_norm_backward computes dx by rows,
-     * layer_norm_backward_scale dscale and dshift by columns. A convolution is up to three calls: prepare on
-     * the calling thread (GAL_WHOLE), the lanes, and, when all of them are done, finish by lanes; at least
-     * one of the three is set. */
-#define GAL_KERNEL(name, ...) gal_kernel *name;
-    GAL_OPS(GAL_KERNEL)
-    GAL_PREPARATIONS(GAL_KERNEL)
-#undef GAL_KERNEL
-} gal_backend;
+/* An index out of range, found by a kernel: element `place` of the op's index was `index`, where there are
+ * `rows` rows. A device whose kernels run after the call has returned keeps the first one and reports it at
+ * the next download, synchronize or end of a replay, by host->fault. */
+typedef struct gal_fault {
+    int64_t place, index, rows; /* place GAL_CURSOR: no index, but the cursor of a batch */
+    int32_t op;                 /* gal_op */
+} gal_fault;
+#define GAL_CURSOR (-1)
 
-/* What galrun gives to a backend in a library of its own, which so needs no symbol of galrun's. */
+/* ---- a device ----
+ *
+ * Order. All that is issued on a device happens in the order of the calls, as if one after another: kernels,
+ * uploads, downloads and replays alike. A device with streams of its own keeps to that with events.
+ *
+ * Memory. A block is reused as soon as its owner has given it up, by calls that are issued later: right in
+ * one order, and the reason for it. Scopes and programs hand out parts of a block at multiples of
+ * `alignment`.
+ *
+ * Time. issue, replay, upload and release may return before the work is done, download and synchronize may
+ * not. A failure of work that is still to come surfaces at the next of download, synchronize and replay; the
+ * results of what was issued since are undefined then, and the device goes on.
+ *
+ * Capture. While a program is recorded each op has run once, so that a device has by then allocated, planned
+ * and initialised what the op needs for these shapes. prepare() may capture the list: from there on a kernel
+ * allocates nothing, waits for nothing, searches no algorithm and calls no library for the first time. */
+typedef struct gal_backend gal_backend;
+struct gal_backend {
+    const char *name;      /* "cpu", "cuda:1": what --device takes and x:device() says */
+    void *self;            /* the device's own */
+    int64_t alignment;     /* of every block and of every tensor in it, in bytes: a power of two */
+    int32_t host_readable; /* the host may read and write the memory by itself, whenever it likes */
+    int32_t precisions; /* bits 1 << gal_precision: those that products, convolutions and integration have */
+
+    /* Bytes of the device that are free, and all of them. */
+    gal_status (*memory)(const gal_backend *device, int64_t *free, int64_t *total);
+    /* A block of device memory, of undefined contents. Leaves *out NULL and returns GAL_MEMORY where there is
+     * none left. */
+    gal_status (*allocate)(const gal_backend *device, void **out, size_t bytes);
+    void (*release)(const gal_backend *device, void *memory, size_t bytes);
+    /* Host memory that upload_pinned may read while the host goes on. */
+    gal_status (*allocate_pinned)(const gal_backend *device, void **out, size_t bytes);
+    void (*release_pinned)(const gal_backend *device, void *memory, size_t bytes);
+
+    /* host may be overwritten or freed as soon as this returns. */
+    gal_status (*upload)(const gal_backend *device, void *to, const void *host, size_t bytes);
+    /* `pinned` may be overwritten when an event recorded after this has passed. */
+    gal_status (*upload_pinned)(const gal_backend *device, void *to, const void *pinned, size_t bytes);
+    /* Waits for all that was issued, and then for the bytes. */
+    gal_status (*download)(const gal_backend *device, void *host, const void *from, size_t bytes);
+    gal_status (*synchronize)(const gal_backend *device);
+    /* An event passes when all that was issued before its recording is done. One that was never recorded has
+     * passed. */
+    gal_status (*event_new)(const gal_backend *device, void **event);
+    void (*event_free)(const gal_backend *device, void *event);
+    gal_status (*event_record)(const gal_backend *device, void *event);
+    gal_status (*event_wait)(const gal_backend *device, void *event); /* the host waits */
+
+    /* Whether there is a kernel for the op. */
+    int (*has)(const gal_backend *device, int op);
+    /* Whether conv2d shall write its slope down for the backward, or work it out again there: weights
+     * {out, kh, kw, c} by which costs less on this device. */
+    int (*stores_slope)(const gal_backend *device, int64_t out, int64_t kh, int64_t kw, int64_t c);
+
+    /* One call, now or behind all that came before. */
+    gal_status (*issue)(const gal_backend *device, const gal_call *call);
+    /* A recorded list made ready to run: chosen lanes and barriers on the CPU, a captured graph on a GPU. The
+     * list outlives the plan. Replay runs it `times` times, bounded ahead so that Ctrl-C is answered between
+     * two of them (GAL_INTERRUPTED). */
+    gal_status (*prepare)(const gal_backend *device, void **plan, const gal_call *calls, int64_t count);
+    gal_status (*replay)(const gal_backend *device, void *plan, int64_t times);
+    void (*forget)(const gal_backend *device, void *plan);
+};
+
+/* What the host gives to a device in a library of its own, so that the library links with no undefined symbol
+ * of ours. */
 typedef struct gal_host {
-    int version; /* GAL_BACKEND_VERSION */
+    int32_t version; /* GAL_BACKEND_VERSION */
     gal_status (*fail)(gal_status status, const char *format, ...);
+    gal_status (*fault)(const gal_fault *fault); /* the fault's sentence, and GAL_VALUE */
+    void (*note)(const char *format, ...);
     int (*interrupted)(void);
+    int (*threads)(int n);
 } gal_host;
-#define GAL_BACKEND_VERSION 1
-/* The library's one exported symbol: sets *backend and returns GAL_OK, or fails with the reason why the
- * device can't be had. */
-typedef gal_status gal_backend_open(const gal_backend **backend, const gal_host *host);
+#define GAL_BACKEND_VERSION 2
+/* The library's one exported symbol, gal_backend_open: *device is the library's device of that number, from
+ * 0; or the reason why it can't be had. Refuses a host of another version. */
+typedef gal_status gal_backend_opener(const gal_backend **device, int number, const gal_host *host);
 
 #endif

@@ -132,17 +132,18 @@ GAL_API gal_status gal_images_read(gal_tensor *y, const gal_images *images, int6
 GAL_API gal_status gal_images_moments(double *sums, double *squares, const gal_images *images,
                                       int64_t channels);
 
-/* A thread that reads the next batches of images while this one is used. */
+/* A thread that reads the next batches of images, for a device, while this one is used. */
 typedef struct gal_loader gal_loader;
-GAL_API gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch);
-/* NULL does nothing. Programs that take from the loader must not run after this. */
-GAL_API void gal_loader_free(gal_loader *loader);
-/* A new epoch: batch k is the images at order int64 {rows}[k batch ...), turned by turns uint8 {rows} or
- * NULL. Both are copied. */
+GAL_API gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch,
+                                  const char *device);
+GAL_API void gal_loader_free(gal_loader *loader); /* NULL does nothing */
+/* A new epoch: batch k, from 0, is the images at order int64 {rows}[k batch ...), turned by turns uint8
+ * {rows} or NULL. Both are copied. */
 GAL_API gal_status gal_loader_start(gal_loader *loader, const gal_tensor *order, const gal_tensor *turns);
-/* An op: y {batch, ...} = the batch that ends at cursor int64 {}, as gal_batch_rows leaves it. A batch that
- * is taken in turn lies ready; any other is read now. */
-GAL_API gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *cursor);
+/* y {batch, ...}, on the loader's device, = batch k of the epoch. A batch that is taken in turn lies ready;
+ * any other is read now. What is issued later sees it; a program that reads y is replayed once for each
+ * batch. GAL_RECORDING while a program is recorded. */
+GAL_API gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, int64_t k);
 
 /* Tables: .csv (RFC 4180; a leading #Table1 line is skipped; empty and null are missing) and FITS binary
  * tables, each plain or gzipped. Rows and columns count from 0 here; sentences say lines (CSV) and rows

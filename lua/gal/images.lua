@@ -137,9 +137,10 @@ end
 local Loader = {}
 Loader.__index = Loader
 
---- images:loader(batch): a thread that reads batches of `batch` images ahead of their use.
-function methods:loader(batch)
-  check(C.gal_loader_new(loaded, self.h, batch))
+--- images:loader(batch, device): a thread that reads batches of `batch` images ahead of their use on that
+-- device.
+function methods:loader(batch, device)
+  check(C.gal_loader_new(loaded, self.h, batch, device))
   local shape = self.shape
   shape[1] = batch
   return setmetatable({ h = ffi.gc(loaded[0], C.gal_loader_free), shape = shape, dtype = self.dtype }, Loader)
@@ -149,12 +150,7 @@ end
 -- {rows} or nil.
 function Loader:start(order, turns) check(C.gal_loader_start(self.h, order.h, turns and turns.h or nil)) end
 
---- loader:take(cursor): the batch that ends at cursor, an int64 tensor {}, as gal_batch_rows has moved it. An
--- op: a program records it.
-function Loader:take(cursor)
-  local y = core.new(self.shape, self.dtype, "cpu")
-  check(C.gal_loader_take(y.h, self.h, cursor.h))
-  return y
-end
+--- loader:take(y, k): writes batch k of the epoch, counted from 1, into y {batch, ...} on the loader's device.
+function Loader:take(y, k) check(C.gal_loader_take(y.h, self.h, k - 1)) end
 
 return images

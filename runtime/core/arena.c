@@ -44,7 +44,7 @@ static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size
     void *memory = NULL;
     gal_status status = GAL_OK;
     if (fresh && backend)
-        status = backend->allocate(&memory, size);
+        status = backend->allocate(backend, &memory, size);
     else if (fresh)
         memory = aligned_alloc(ALIGNMENT, size);
     if (status != GAL_OK || !memory) {
@@ -143,7 +143,7 @@ void gal_arena_free(gal_arena *arena)
             b->first = c->next;
             if (b->backend) {
                 gal_memory_count(0, -(int64_t)c->size);
-                b->backend->release(c->base, c->size);
+                b->backend->release(b->backend, c->base, c->size);
             } else
                 free(c->base);
             free(c);

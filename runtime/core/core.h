@@ -11,6 +11,9 @@ gal_status gal_fail(gal_status status, const char *format, ...) __attribute__((f
 /* gal_leave_notice with printf's arguments. Only for the thread that issues calls. */
 void gal_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* "gather_rows: index[3] is 7, expected 0 to 4 for 5 rows", and GAL_VALUE. */
+gal_status gal_fault_fail(const gal_fault *fault);
+
 /* ---- device.c ---- */
 /* The device of that name, opened where it is not open yet. GAL_DEVICE where it can't be had. */
 gal_status gal_backend_find(const gal_backend **out, const char *device);
@@ -81,12 +84,8 @@ int gal_on_host(const gal_tensor *x);
 gal_status gal_check_host(const char *op, const char *name, const gal_tensor *x);
 
 /* ---- program.c ---- */
-/* Runs a call on the device now and, while a program is recorded, appends it with a copy of its arguments.
- * op: its name, for sentences. */
-gal_status gal_issue_call(const gal_backend *backend, const char *op, gal_kernel *kernel, const void *args,
-                          size_t size, int64_t work);
-#define gal_issue(backend, op, kernel, args, work) \
-    gal_issue_call(backend, op, kernel, args, sizeof *(args), work)
+/* Runs an op on the device and, while a program is recorded, appends it with a copy of its arguments. */
+gal_status gal_issue(const gal_backend *device, int op, const void *args, size_t size, int64_t work);
 /* While recording: the program holds x's storage for as long as it lives. */
 gal_status gal_program_hold(const gal_tensor *x);
 

@@ -22,6 +22,17 @@ const char *gal_error(void)
     return sentence;
 }
 
+gal_status gal_fault_fail(const gal_fault *fault)
+{
+    const char *op = gal_op_name(fault->op);
+    if (fault->place == GAL_CURSOR)
+        return gal_fail(GAL_VALUE, "%s: the cursor is %lld, expected 0 to %lld", op, (long long)fault->index,
+                        (long long)fault->rows - 1);
+    return gal_fail(GAL_VALUE, "%s: index[%lld] is %lld, expected 0 to %lld for %lld rows", op,
+                    (long long)fault->place, (long long)fault->index, (long long)fault->rows - 1,
+                    (long long)fault->rows);
+}
+
 /* Notices in the order in which they were left; the first `told` have been read. */
 #define NOTES 16
 static char notes[NOTES][256];

@@ -110,7 +110,7 @@ static gal_status any_block(void **memory, const gal_backend *backend, size_t by
         free(block);
         return GAL_OK;
     }
-    gal_status status = backend->allocate(memory, capacity);
+    gal_status status = backend->allocate(backend, memory, capacity);
     if (status == GAL_OK)
         gal_memory_count(0, (int64_t)capacity);
     return status;
@@ -138,7 +138,7 @@ void gal_block_give(void *memory, const gal_backend *backend, size_t bytes)
     if (!block) {
         if (!cacheable(bytes))
             capacity = bytes;
-        backend->release(memory, capacity);
+        backend->release(backend, memory, capacity);
         gal_memory_count(0, -(int64_t)capacity);
         return;
     }
@@ -156,7 +156,7 @@ void gal_blocks_trim(void)
                 pools[i].lists[class] = block->next;
                 size_t capacity = (size_t)256 << (class / 4); /* class_of, backwards */
                 capacity += capacity / 4 * (class % 4);
-                pools[i].backend->release(block->memory, capacity);
+                pools[i].backend->release(pools[i].backend, block->memory, capacity);
                 gal_memory_count(0, -(int64_t)capacity);
                 free(block);
             }

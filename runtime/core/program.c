@@ -1,4 +1,4 @@
-/* program.c: every op comes through gal_issue_call, which runs it and, while a program is recorded, appends
+/* program.c: every op comes through gal_issue, which runs it and, while a program is recorded, appends
  * it to the program's list. A replay runs the list again: no Lua, no allocation, no garbage. */
 #include "core.h"
 #include <stdlib.h>
@@ -32,9 +32,9 @@ static void *grown(void *items, int64_t count, int64_t *room, size_t size)
     return moved;
 }
 
-static gal_status append(gal_program *p, const gal_call *call, size_t size)
+static gal_status append(gal_program *p, const gal_call *call)
 {
-    void *copy = malloc(size);
+    void *copy = malloc(call->size);
     gal_call *calls = grown(p->calls, p->count, &p->room, sizeof *calls);
     if (calls)
         p->calls = calls;
@@ -42,24 +42,22 @@ static gal_status append(gal_program *p, const gal_call *call, size_t size)
         free(copy);
         return gal_fail(GAL_MEMORY, "program: no memory left to record an op");
     }
-    memcpy(copy, call->args, size);
-    calls[p->count++] = (gal_call){call->kernel, copy, call->work};
+    memcpy(copy, call->args, call->size);
+    calls[p->count] = *call;
+    calls[p->count++].args = copy;
     return GAL_OK;
 }
 
-gal_status gal_issue_call(const gal_backend *backend, const char *op, gal_kernel *kernel, const void *args,
-                          size_t size, int64_t work)
+gal_status gal_issue(const gal_backend *device, int op, const void *args, size_t size, int64_t work)
 {
-    if (!kernel)
-        return gal_fail(GAL_DEVICE, "%s: device %s has no kernel for it", op, backend->name);
-    if (recording && recording->backend != backend)
-        return gal_fail(GAL_DEVICE, "%s: its tensors are on %s, but the program is being recorded on %s", op,
-                        backend->name, recording->backend->name);
-    gal_call call = {kernel, args, work};
-    gal_status status = backend->issue(&call);
-    if (status == GAL_OK && recording)
-        status = append(recording, &call, size);
-    return status;
+    if (!device->has(device, op))
+        return gal_fail(GAL_DEVICE, "%s: device %s has no kernel for it", gal_op_name(op), device->name);
+    if (recording && recording->backend != device)
+        return gal_fail(GAL_DEVICE, "%s: its tensors are on %s, but the program is being recorded on %s",
+                        gal_op_name(op), device->name, recording->backend->name);
+    gal_call call = {.op = op, .args = args, .size = size, .work = work};
+    gal_status status = device->issue(device, &call);
+    return status == GAL_OK && recording ? append(recording, &call) : status;
 }
 
 gal_status gal_program_hold(const gal_tensor *x)
@@ -113,7 +111,7 @@ static gal_status stop_recording(gal_program *p, const char *name)
 gal_status gal_program_end(gal_program *p)
 {
     gal_status status = stop_recording(p, "program");
-    return status == GAL_OK ? p->backend->prepare(&p->plan, p->calls, p->count) : status;
+    return status == GAL_OK ? p->backend->prepare(p->backend, &p->plan, p->calls, p->count) : status;
 }
 
 gal_status gal_program_abandon(gal_program *p)
@@ -130,7 +128,7 @@ gal_status gal_program_replay(gal_program *p, int64_t times)
         return gal_fail(GAL_STATE, "program: replay while one is being recorded");
     if (!p->plan)
         return gal_fail(GAL_STATE, "program: its recording was never ended");
-    return p->backend->replay(p->plan, times);
+    return p->backend->replay(p->backend, p->plan, times);
 }
 
 void gal_program_free(gal_program *p)
@@ -138,7 +136,7 @@ void gal_program_free(gal_program *p)
     if (!p || p == recording)
         return;
     if (p->plan)
-        p->backend->forget(p->plan);
+        p->backend->forget(p->backend, p->plan);
     for (int64_t i = 0; i < p->count; i++)
         free((void *)p->calls[i].args);
     for (int64_t i = 0; i < p->held_count; i++)

@@ -54,7 +54,7 @@ const char *gal_tensor_device(const gal_tensor *x)
 
 int gal_on_host(const gal_tensor *x)
 {
-    return x->storage->backend->on_host;
+    return x->storage->backend->host_readable;
 }
 
 gal_status gal_check_host(const char *op, const char *name, const gal_tensor *x)

@@ -283,7 +283,7 @@ static gal_status make_dz(const gal_lane *lane, const void *args)
 static gal_status around(gal_kernel *kernel, const gal_conv_args *g, float *z)
 {
     around_args args = {g, z};
-    return gal_cpu_issue(&(gal_call){kernel, &args, 16 * g->n * g->zh * g->zw * g->out});
+    return gal_cpu_run(&(gal_cpu_stage){kernel, &args, 16 * g->n * g->zh * g->zw * g->out});
 }
 
 /* The specification's kernels instead, with a notice. */
@@ -295,7 +295,7 @@ static gal_status plain(gal_kernel *const *kernels, int count, const gal_conv_ar
              (long long)g->kh, (long long)g->kw, (long long)g->c);
     gal_status status = GAL_OK;
     for (int i = 0; i < count && status == GAL_OK; i++)
-        status = gal_cpu_issue(&(gal_call){kernels[i], g, i < count - 1 ? GAL_WHOLE : INT64_MAX});
+        status = gal_cpu_run(&(gal_cpu_stage){kernels[i], g, i < count - 1 ? GAL_WHOLE : INT64_MAX});
     return status;
 }
 
@@ -358,7 +358,7 @@ static gal_status backward(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-int gal_cpu_onednn(gal_backend *table)
+int gal_cpu_onednn(gal_cpu_kernels *table)
 {
     table->conv2d_prepare = forward;
     table->conv2d_backward_prepare = backward;
@@ -367,7 +367,7 @@ int gal_cpu_onednn(gal_backend *table)
 }
 
 #else
-int gal_cpu_onednn(gal_backend *table)
+int gal_cpu_onednn(gal_cpu_kernels *table)
 {
     (void)table;
     return 0;

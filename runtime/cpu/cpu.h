@@ -5,21 +5,54 @@
 #define GAL_CPU_H
 #include "core/core.h"
 
-/* The specification: gal_cpu_OP for every op. A missing kernel is an error of the linker. */
+/* A lane is one of the threads that run the same kernel side by side: number `index` of `count` does its
+ * share and touches no other's. */
+typedef struct gal_lane {
+    int index, count;
+} gal_lane;
+
+/* A kernel runs one op, or one stage of it. args: the op's struct (backend.h). Returns GAL_OK, or a status
+ * with the sentence in gal_error(). */
+typedef gal_status gal_kernel(const gal_lane *lane, const void *args);
+
+/* The specification: gal_cpu_OP for every op. A kernel that is missing is an error of the linker. */
 #define GAL_CPU_DECLARE(name, ...) gal_kernel gal_cpu_##name;
 GAL_OPS(GAL_CPU_DECLARE)
 #undef GAL_CPU_DECLARE
+gal_kernel gal_cpu_conv2d_backward_prepare, gal_cpu_conv2d_backward_finish;
 
-/* The table with the kernels of one instruction set: "avx512", "avx2" or "plain"; "specification" for the
- * plain C alone; "onednn" for the chosen set with oneDNN's convolutions. NULL where this machine lacks it.
- * For gal_cpu_backend and the tests that compare them. */
-const gal_backend *gal_cpu_table(const char *isa);
+/* The kernels of one instruction set. An op is one kernel by lanes, but for those that have stages: prepare,
+ * on the calling thread with threads of its own; the op's kernel, by lanes; finish, by lanes, once all of
+ * them are done. A stage that is NULL is left out. */
+typedef struct gal_cpu_kernels {
+#define GAL_CPU_ENTRY(name, ...) gal_kernel *name;
+    GAL_OPS(GAL_CPU_ENTRY)
+#undef GAL_CPU_ENTRY
+    gal_kernel *conv2d_prepare, *conv2d_backward_prepare, *conv2d_backward_finish;
+    gal_kernel *flow_integrate_prepare;
+} gal_cpu_kernels;
 
-/* lanes.c: runs calls on threads. */
-gal_status gal_cpu_issue(const gal_call *call);
-gal_status gal_cpu_prepare(void **plan, const gal_call *calls, int64_t count);
-gal_status gal_cpu_replay(void *plan, int64_t times);
-void gal_cpu_forget(void *plan);
+/* The kernels of an instruction set: "avx512", "avx2", "plain", or "specification" for the plain C alone, or
+ * "onednn" for the chosen set with oneDNN's convolutions; isa NULL: those that the CPU device uses. Returns
+ * NULL where this machine doesn't have it. For the tests that compare them. */
+const gal_cpu_kernels *gal_cpu_table(const char *isa);
+
+/* expand.c: the stages of a call, in order: at most GAL_CPU_STAGES. */
+typedef struct gal_cpu_stage {
+    gal_kernel *kernel;
+    const void *args;
+    int64_t work; /* GAL_WHOLE: the kernel brings its own threads and runs on the calling one */
+} gal_cpu_stage;
+#define GAL_WHOLE (-1)
+#define GAL_CPU_STAGES 3
+int gal_cpu_expand(gal_cpu_stage *stages, const gal_cpu_kernels *kernels, const gal_call *call);
+
+/* lanes.c: how stages meet threads. */
+gal_status gal_cpu_run(const gal_cpu_stage *stage);
+/* A copy of stages {count}, made ready for replays. */
+gal_status gal_cpu_plan(void **plan, const gal_cpu_stage *stages, int64_t count);
+gal_status gal_cpu_replay(const gal_backend *device, void *plan, int64_t times);
+void gal_cpu_forget(const gal_backend *device, void *plan);
 
 /* A product sums in chains: an element of it is a chain of multiply-adds over GAL_CHAIN terms of k in
  * ascending order, starting from 0; the next chain's result is added to it, and so on. With accumulate,

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,16 +90,16 @@ static gal_status outcome(const team *t)
     return t->status == GAL_OK ? GAL_OK : gal_fail(t->status, "%s", t->sentence);
 }
 
-gal_status gal_cpu_issue(const gal_call *call)
+gal_status gal_cpu_run(const gal_cpu_stage *stage)
 {
     int lanes = gal_threads(0);
-    if (lanes == 1 || call->work < WORK_OF_REGION) /* GAL_WHOLE and GAL_SERIAL are below */
-        return call->kernel(&(gal_lane){.index = 0, .count = 1}, call->args);
+    if (lanes == 1 || stage->work < WORK_OF_REGION) /* GAL_WHOLE and GAL_SERIAL are below */
+        return stage->kernel(&(gal_lane){.index = 0, .count = 1}, stage->args);
     team t = {TEAM(lanes)};
 #pragma omp parallel num_threads(lanes)
     {
         gal_lane lane = {.index = omp_get_thread_num(), .count = omp_get_num_threads()};
-        gal_status status = call->kernel(&lane, call->args);
+        gal_status status = stage->kernel(&lane, stage->args);
         if (status != GAL_OK)
             report(&t, 0, lane.index, status);
     }
@@ -115,28 +116,32 @@ typedef struct step {
 } step;
 
 typedef struct plan {
-    const gal_call *calls;
+    gal_cpu_stage *stages; /* {count} */
     int64_t count;
     step *steps; /* {count} */
     gal_balance balance;
 } plan;
 
-gal_status gal_cpu_prepare(void **out, const gal_call *calls, int64_t count)
+gal_status gal_cpu_plan(void **out, const gal_cpu_stage *stages, int64_t count)
 {
     plan *p = calloc(1, sizeof *p);
     step *steps = calloc((size_t)count + 1, sizeof *steps);
+    gal_cpu_stage *copy = malloc(((size_t)count + 1) * sizeof *copy);
     *out = p;
-    if (!p || !steps) {
+    if (!p || !steps || !copy) {
         free(p);
         free(steps);
+        free(copy);
         *out = NULL;
-        return gal_fail(GAL_MEMORY, "program: no memory left for a plan of %lld calls", (long long)count);
+        return gal_fail(GAL_MEMORY, "program: no memory left for a plan of %lld stages", (long long)count);
     }
-    *p = (plan){.calls = calls, .count = count, .steps = steps};
+    if (count)
+        memcpy(copy, stages, (size_t)count * sizeof *copy);
+    *p = (plan){.stages = copy, .count = count, .steps = steps};
     for (int64_t i = 0; i < count; i++) {
-        steps[i].kind = calls[i].work == GAL_WHOLE        ? WHOLE
-                        : calls[i].work < WORK_OF_BARRIER ? SERIAL
-                                                          : SHARED;
+        steps[i].kind = stages[i].work == GAL_WHOLE        ? WHOLE
+                        : stages[i].work < WORK_OF_BARRIER ? SERIAL
+                                                           : SHARED;
         /* Every call may need what the one before wrote. Between two calls that lane 0 runs alone, and where
          * a region ends, no barrier is needed. */
         steps[i].barrier =
@@ -145,9 +150,11 @@ gal_status gal_cpu_prepare(void **out, const gal_call *calls, int64_t count)
     return GAL_OK;
 }
 
-void gal_cpu_forget(void *plan_)
+void gal_cpu_forget(const gal_backend *device, void *plan_)
 {
     plan *p = plan_;
+    (void)device;
+    free(p->stages);
     free(p->steps);
     free(p);
 }
@@ -175,7 +182,7 @@ static void run(const plan *p, int64_t from, int64_t to, team *t, gal_lane lane,
                 continue;
             gal_lane alone = {.index = 0, .count = 1};
             gal_status status =
-                p->calls[i].kernel(p->steps[i].kind == SERIAL ? &alone : &lane, p->calls[i].args);
+                p->stages[i].kernel(p->steps[i].kind == SERIAL ? &alone : &lane, p->stages[i].args);
             if (status == GAL_OK)
                 continue;
             report(t, i, lane.index, status);
@@ -210,7 +217,7 @@ static gal_status run_list(const plan *p, int lanes, int64_t times)
             continue;
         gal_status status = from < i ? run_lanes(p, from, i, lanes, 1) : GAL_OK;
         if (status == GAL_OK)
-            status = p->calls[i].kernel(&(gal_lane){.index = 0, .count = 1}, p->calls[i].args);
+            status = p->stages[i].kernel(&(gal_lane){.index = 0, .count = 1}, p->stages[i].args);
         if (status != GAL_OK)
             return status;
         from = i + 1;
@@ -226,9 +233,10 @@ static int has_whole(const plan *p)
     return 0;
 }
 
-gal_status gal_cpu_replay(void *plan_, int64_t times)
+gal_status gal_cpu_replay(const gal_backend *device, void *plan_, int64_t times)
 {
     plan *p = plan_;
+    (void)device;
     int lanes = gal_threads(0), whole = has_whole(p);
     for (int64_t done = 0; done < times;) {
         if (interrupted())

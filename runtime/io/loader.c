@@ -1,6 +1,7 @@
-/* loader.c: one thread that gathers the next batches of images while a step trains: it reads, crops, bins and
- * turns them. It is a plain thread, since a second pool of OpenMP's would fight with the first for the cores.
- * A step takes its batch by a call like any other, which a recorded program holds too. */
+/* loader.c: one plain thread that gathers the next batches of images while this one trains: reads them,
+ * crops, bins and turns them. No OpenMP in it: a second pool of threads would fight with the first for the
+ * cores. Batches lie in slots that the device can read by itself (pinned memory) while the host goes on: a
+ * slot is filled again once the event behind its upload has passed. */
 #define _POSIX_C_SOURCE 200809L
 #include "images.h"
 #include "ops/ops.h"
@@ -12,23 +13,26 @@
 #include <string.h>
 #include <time.h>
 
-/* Batches that may be ready: the one to take and the next. */
-#define AHEAD 2
+/* Slots: one whose batch is being uploaded, one that is taken next and one that is being filled. */
+#define AHEAD 3
 
 /* Everything below the lock is read and written under it, but for order and turns, which change only while
  * the thread is not busy, and for a slot's pixels: the thread writes them while `busy`, and the taker reads
  * them once `ready` counts them. */
 struct gal_loader {
+    const gal_backend *device; /* that batches are taken to */
     gal_images *images;
-    int64_t batch, bytes;  /* images in a batch, bytes of one image */
-    uint8_t *scratch;      /* {gal_images_scratch} */
-    uint8_t *slots[AHEAD]; /* {batch, bytes} each, batch k in slot k % AHEAD */
+    int64_t batch, bytes; /* images in a batch, bytes of one image */
+    uint8_t *scratch;     /* {gal_images_scratch} */
+    void *slots[AHEAD];   /* {batch, bytes} each, batch k in slot k % AHEAD */
+    void *events[AHEAD];  /* pass when what was taken from the slot has been uploaded */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int64_t *order;             /* {rows}: the images of an epoch in their order */
     uint8_t *turns;             /* {rows} or NULL */
     int64_t rows, first, ready; /* batches [first, first + ready) are in their slots */
+    int64_t taken;              /* the slots of batches [first - taken, first) may still be uploading */
     int stop, busy;
     int64_t plan; /* counts starts and leaps: a batch loaded for an older plan is dropped */
     gal_status status;
@@ -50,7 +54,8 @@ static gal_status gather(gal_loader *l, int64_t k)
 
 static int has_work(const gal_loader *l)
 {
-    return l->status == GAL_OK && l->ready < AHEAD && (l->first + l->ready + 1) * l->batch <= l->rows;
+    return l->status == GAL_OK && l->taken + l->ready < AHEAD &&
+           (l->first + l->ready + 1) * l->batch <= l->rows;
 }
 
 static void *work(void *loader)
@@ -94,28 +99,45 @@ static int start_thread(gal_loader *l)
 static void free_parts(gal_loader *l)
 {
     gal_images_free(l->images);
-    for (int i = 0; i < AHEAD; i++)
-        free(l->slots[i]);
+    for (int i = 0; i < AHEAD; i++) {
+        l->device->release_pinned(l->device, l->slots[i], (size_t)(l->batch * l->bytes));
+        l->device->event_free(l->device, l->events[i]);
+    }
     free(l->scratch);
     free(l->order);
     free(l->turns);
     free(l);
 }
 
-gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch)
+/* The slots and their events, on the device's terms. */
+static gal_status make_slots(gal_loader *l)
 {
+    gal_status status = GAL_OK;
+    for (int i = 0; i < AHEAD && status == GAL_OK; i++) {
+        status = l->device->allocate_pinned(l->device, &l->slots[i], (size_t)(l->batch * l->bytes));
+        if (status == GAL_OK)
+            status = l->device->event_new(l->device, &l->events[i]);
+    }
+    return status;
+}
+
+gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t batch, const char *device)
+{
+    const gal_backend *backend;
+    gal_status found = gal_backend_find(&backend, device);
+    if (found != GAL_OK)
+        return found;
     if (batch < 1)
         return gal_fail(GAL_VALUE, "loader: batch is %lld, expected at least 1", (long long)batch);
     gal_loader *l = calloc(1, sizeof *l);
     if (!l)
         return gal_fail(GAL_MEMORY, "loader: no memory left");
+    l->device = backend;
     l->batch = batch;
     l->bytes = gal_images_bytes(images);
     int whole = gal_images_select(&l->images, images, NULL, 0) == GAL_OK;
     whole = whole && (l->scratch = malloc((size_t)gal_images_scratch(images)));
-    for (int i = 0; i < AHEAD; i++)
-        whole = whole && (l->slots[i] = malloc((size_t)(batch * l->bytes + 1)));
-    if (!whole) {
+    if (!whole || make_slots(l) != GAL_OK) {
         free_parts(l);
         return gal_fail(GAL_MEMORY, "loader: no memory left for batches of %lld images", (long long)batch);
     }
@@ -134,11 +156,24 @@ gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t ba
     return GAL_OK;
 }
 
+/* Waits until at most `most` slots may still be uploading. By the thread that takes, which alone changes
+ * `taken` to more. */
+static gal_status give_back(gal_loader *l, int64_t most)
+{
+    gal_status status = GAL_OK;
+    while (l->taken > most && status == GAL_OK) {
+        status = l->device->event_wait(l->device, l->events[(l->first - l->taken) % AHEAD]);
+        l->taken--;
+    }
+    return status;
+}
+
 void gal_loader_free(gal_loader *l)
 {
     if (!l)
         return;
     pthread_mutex_lock(&l->lock);
+    give_back(l, 0);
     l->stop = 1;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
@@ -151,6 +186,7 @@ void gal_loader_free(gal_loader *l)
 /* Goes on with batch k, under the lock, and drops what is loaded or being loaded for another place. */
 static void leap(gal_loader *l, int64_t k)
 {
+    give_back(l, 0); /* a failure of the device's work surfaces at the next upload */
     l->plan++;
     l->first = k;
     l->ready = 0;
@@ -200,12 +236,7 @@ gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_te
     return GAL_OK;
 }
 
-typedef struct take_args {
-    gal_loader *loader;
-    uint8_t *y; /* {batch, bytes} */
-    const int64_t *cursor;
-} take_args;
-
+/* Waits under the lock until batch `first` is ready, or for Ctrl-C. */
 /* Waits under the lock until batch `first` is ready, or for Ctrl-C. */
 static gal_status wait_ready(gal_loader *l)
 {
@@ -221,48 +252,46 @@ static gal_status wait_ready(gal_loader *l)
     return l->ready ? GAL_OK : gal_fail(l->status, "%s", l->sentence);
 }
 
-/* The kernel: y = the batch that ends at the cursor. */
-static gal_status take(const gal_lane *lane, const void *args)
+/* Batch k out of its slot into y, whose upload may go on when this returns. */
+static gal_status take(gal_loader *l, gal_tensor *y, int64_t k)
 {
-    const take_args *g = args;
-    gal_loader *l = g->loader;
-    int64_t k = *g->cursor / l->batch - 1;
-    if (lane->index)
-        return GAL_OK;
+    size_t bytes = (size_t)(l->batch * l->bytes);
+    gal_status status = wait_ready(l);
+    if (status != GAL_OK)
+        return status;
+    pthread_mutex_unlock(&l->lock);
+    status = l->device->upload_pinned(l->device, y->data, l->slots[k % AHEAD], bytes);
+    if (status == GAL_OK)
+        status = l->device->event_record(l->device, l->events[k % AHEAD]);
+    pthread_mutex_lock(&l->lock);
+    l->first++;
+    l->ready--;
+    l->taken++;
+    return status == GAL_OK ? give_back(l, 1) : status;
+}
+
+gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, int64_t k)
+{
+    gal_loader *l = loader;
+    if (gal_recording())
+        return gal_fail(GAL_RECORDING,
+                        "loader_take: can't take a batch of images while a program is recorded");
+    if (!gal_tensor_contiguous(y) || gal_backend_of(y) != l->device ||
+        (int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != l->batch * l->bytes)
+        return gal_fail(GAL_SHAPE,
+                        "loader_take: y is %s of %s on %s, expected %lld images of %lld bytes on %s",
+                        gal_shape_text(y), gal_dtype_name(y->dtype), gal_tensor_device(y),
+                        (long long)l->batch, (long long)l->bytes, l->device->name);
     pthread_mutex_lock(&l->lock);
     gal_status status = GAL_OK;
-    if (k < 0 || *g->cursor % l->batch || (k + 1) * l->batch > l->rows)
-        status = gal_fail(GAL_VALUE,
-                          "loader: the cursor is %lld, expected the end of a batch of %lld from %lld rows",
-                          (long long)*g->cursor, (long long)l->batch, (long long)l->rows);
+    if (k < 0 || (k + 1) * l->batch > l->rows)
+        status = gal_fail(GAL_VALUE, "loader_take: the batch is %lld, expected 0 to %lld for %lld rows",
+                          (long long)k, (long long)(l->rows / l->batch - 1), (long long)l->rows);
     else if (k != l->first)
         leap(l, k);
     if (status == GAL_OK)
-        status = wait_ready(l);
-    if (status == GAL_OK) {
-        const uint8_t *slot = l->slots[k % AHEAD];
-        pthread_mutex_unlock(&l->lock);
-        memcpy(g->y, slot, (size_t)(l->batch * l->bytes));
-        pthread_mutex_lock(&l->lock);
-        l->first++;
-        l->ready--;
-        pthread_cond_broadcast(&l->changed);
-    }
+        status = take(l, y, k);
+    pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
     return status;
-}
-
-gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, const gal_tensor *cursor)
-{
-    CHECK("loader_take", {"y", y, y->dtype, 1}, INTEGER(cursor));
-    RANK("loader_take", cursor, 0);
-    if ((int64_t)gal_dtype_size(y->dtype) * gal_tensor_count(y) != loader->batch * loader->bytes)
-        return gal_fail(GAL_SHAPE, "loader_take: y is %s of %s, expected %lld images of %lld bytes",
-                        gal_shape_text(y), gal_dtype_name(y->dtype), (long long)loader->batch,
-                        (long long)loader->bytes);
-    gal_status status = gal_check_host("loader_take", "y", y);
-    if (status != GAL_OK)
-        return status;
-    return gal_issue(gal_backend_of(y), "loader_take", take, (&(take_args){loader, y->data, cursor->data}),
-                     GAL_SERIAL);
 }

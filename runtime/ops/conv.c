@@ -35,9 +35,9 @@ gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int
 
 int gal_conv2d_stores_slope(const gal_tensor *w, int activation)
 {
-    /* 27 multiply-adds a value cost about what writing and reading it back does (tests/bench/w2.md), and the
-     * memory is saved. */
-    return activation != GAL_IDENTITY && gal_tensor_count(w) > 32 * w->shape[0];
+    const gal_backend *device = gal_backend_of(w);
+    return activation != GAL_IDENTITY &&
+           device->stores_slope(device, w->shape[0], w->shape[1], w->shape[2], w->shape[3]);
 }
 
 /* The sizes of a convolution, checked. */
@@ -98,20 +98,6 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
     return status;
 }
 
-/* Up to three calls with one struct; the backend leaves out those that it has no use for. */
-static gal_status stages(const char *op, const gal_backend *backend, const gal_conv_args *g,
-                         gal_kernel *prepare, gal_kernel *lanes, gal_kernel *finish, int64_t work)
-{
-    gal_status status = GAL_OK;
-    if (prepare)
-        status = gal_issue(backend, op, prepare, g, GAL_WHOLE);
-    if (status == GAL_OK && (lanes || !prepare))
-        status = gal_issue(backend, op, lanes, g, work);
-    if (status == GAL_OK && finish)
-        status = gal_issue(backend, op, finish, g, work);
-    return status;
-}
-
 gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                       const gal_tensor *b, int64_t stride, int64_t padding, int activation, int64_t pool,
                       int precision)
@@ -124,9 +110,7 @@ gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
     if (status != GAL_OK || g.n == 0)
         return status;
     g.y = y->data;
-    const gal_backend *k = gal_backend_of(y);
-    return stages("conv2d", k, &g, k->conv2d_prepare, k->conv2d, NULL,
-                  2 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
+    return ISSUE(y, conv2d, &g, 2 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
 }
 
 gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, const gal_tensor *dy,
@@ -155,7 +139,5 @@ gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, c
     }
     g.dy = dy->data, g.dx = dx ? dx->data : NULL, g.dw = dw ? dw->data : NULL, g.db = db ? db->data : NULL,
     g.accumulate = accumulate;
-    const gal_backend *k = gal_backend_of(dy);
-    return stages("conv2d_backward", k, &g, k->conv2d_backward_prepare, k->conv2d_backward,
-                  k->conv2d_backward_finish, 4 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
+    return ISSUE(dy, conv2d_backward, &g, 4 * g.n * g.zh * g.zw * g.out * (g.kh * g.kw * g.c + 8));
 }

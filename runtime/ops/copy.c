@@ -1,10 +1,11 @@
 /* copy.c: copies within a device, between devices and to and from the host; fill and arange: check, then
  * issue. */
 #include "ops.h"
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* To or from the host: contiguous to contiguous of one dtype, which is what files and results need. */
+/* From one device to another, through the host: contiguous to contiguous of one dtype, which is what files
+ * and results need. */
 static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
 {
     if (gal_recording())
@@ -17,10 +18,19 @@ static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
             "copy: x %s on %s and y %s on %s, expected two contiguous tensors of one dtype and count",
             gal_shape_text(x), gal_tensor_device(x), gal_shape_text(y), gal_tensor_device(y));
     size_t bytes = (size_t)gal_tensor_count(x) * gal_dtype_size(x->dtype);
+    const gal_backend *from = gal_backend_of(x), *to = gal_backend_of(y);
     if (gal_on_host(x))
-        return gal_backend_of(y)->upload(y->data, x->data, bytes);
-    gal_status status = gal_check_host("copy", "y", y); /* not between two devices */
-    return status == GAL_OK ? gal_backend_of(x)->download(y->data, x->data, bytes) : status;
+        return to->upload(to, y->data, x->data, bytes);
+    if (gal_on_host(y))
+        return from->download(from, y->data, x->data, bytes);
+    void *host = malloc(bytes ? bytes : 1);
+    if (!host)
+        return gal_fail(GAL_MEMORY, "copy: no memory left for %zu bytes on the host", bytes);
+    gal_status status = from->download(from, host, x->data, bytes);
+    if (status == GAL_OK)
+        status = to->upload(to, y->data, host, bytes);
+    free(host);
+    return status;
 }
 
 gal_status gal_copy(gal_tensor *y, const gal_tensor *x)
@@ -43,9 +53,9 @@ gal_status gal_copy(gal_tensor *y, const gal_tensor *x)
     return ISSUE(y, copy, &args, args.count);
 }
 
-static gal_status write_all(const char *op, size_t kernel, gal_tensor *y, double start, double step)
+static gal_status write_all(gal_op which, gal_tensor *y, double start, double step)
 {
-    CHECK(op, {"y", y, y->dtype, 0});
+    CHECK(gal_op_name(which), {"y", y, y->dtype, 0});
     gal_copy_args args = {.y = y->data,
                           .y_type = y->dtype,
                           .rank = y->rank,
@@ -57,17 +67,17 @@ static gal_status write_all(const char *op, size_t kernel, gal_tensor *y, double
     memcpy(args.shape, y->shape, sizeof args.shape);
     memcpy(args.ys, y->stride, sizeof args.ys);
     args.rank = gal_merge_dimensions(args.rank, args.shape, (int64_t *const[]){args.ys}, 1);
-    return ISSUE_AT(y, op, kernel, &args, args.count);
+    return gal_issue(gal_backend_of(y), which, &args, sizeof args, args.count);
 }
 
 gal_status gal_fill(gal_tensor *y, double value)
 {
-    return write_all("fill", offsetof(gal_backend, fill), y, value, 0);
+    return write_all(GAL_OP_fill, y, value, 0);
 }
 
 gal_status gal_arange(gal_tensor *y, double start, double step)
 {
-    return write_all("arange", offsetof(gal_backend, arange), y, start, step);
+    return write_all(GAL_OP_arange, y, start, step);
 }
 
 gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
@@ -107,11 +117,11 @@ gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
     const gal_backend *backend = x->storage->backend;
     size_t bytes = (size_t)count * gal_dtype_size(x->dtype);
     if (gal_tensor_contiguous(x))
-        return backend->download(host, x->data, bytes);
+        return backend->download(backend, host, x->data, bytes);
     gal_tensor *whole;
     status = gal_tensor_keep(&whole, x);
     if (status == GAL_OK) {
-        status = backend->download(host, whole->data, bytes);
+        status = backend->download(backend, host, whole->data, bytes);
         gal_tensor_free(whole);
     }
     return status;
@@ -125,14 +135,14 @@ gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count)
     const gal_backend *backend = y->storage->backend;
     size_t bytes = (size_t)count * gal_dtype_size(y->dtype);
     if (gal_tensor_contiguous(y))
-        return backend->upload(y->data, host, bytes);
+        return backend->upload(backend, y->data, host, bytes);
     gal_tensor *whole;
     gal_scope_pause();
     status = gal_tensor_new(&whole, gal_tensor_device(y), y->dtype, y->rank, y->shape);
     gal_scope_resume();
     if (status != GAL_OK)
         return status;
-    status = backend->upload(whole->data, host, bytes);
+    status = backend->upload(backend, whole->data, host, bytes);
     if (status == GAL_OK)
         status = gal_copy(y, whole);
     gal_tensor_free(whole);

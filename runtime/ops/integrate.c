@@ -91,8 +91,6 @@ gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal
     args.width = features ? features->shape[1] : 0;
     args.method = *method, args.precision = precision;
     gal_status status = check_net(&args, net);
-    if (status == GAL_OK && rows > 0 && gal_backend_of(theta)->flow_integrate_prepare)
-        status = ISSUE(theta, flow_integrate_prepare, &args, GAL_WHOLE);
     if (status != GAL_OK || rows == 0)
         return status;
     return ISSUE(theta, flow_integrate, &args, work_of(&args));

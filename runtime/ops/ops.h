@@ -61,16 +61,10 @@ static inline const gal_backend *gal_backend_of(const gal_tensor *x)
     return x->storage->backend;
 }
 
-/* Runs the op on x's device and records it (gal_issue_call). args: a pointer to the op's struct. */
-#define ISSUE(x, op, args, work) \
-    gal_issue(gal_backend_of(x), #op, gal_backend_of(x)->op, (const gal_args_of_##op *){args}, work)
-/* The same for an op given by its name and its offset in the table. */
-#define ISSUE_AT(x, name, offset, args, work) \
-    gal_issue(gal_backend_of(x), name, *gal_kernel_at(gal_backend_of(x), offset), args, work)
-static inline gal_kernel *const *gal_kernel_at(const gal_backend *backend, size_t offset)
-{
-    return (gal_kernel *const *)(const void *)((const char *)backend + offset);
-}
+/* Runs the op on x's device and records it (gal_issue). args: a pointer to the op's struct. */
+#define ISSUE(x, op, args, work)                                                                          \
+    gal_issue(gal_backend_of(x), GAL_OP_##op, (const gal_args_of_##op *){args}, sizeof(gal_args_of_##op), \
+              work)
 
 /* strides.c: x's strides along y's dimensions: 0 where x has one element and y more. GAL_SHAPE where x does
  * not broadcast to y. */

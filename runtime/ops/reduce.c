@@ -1,6 +1,5 @@
 /* reduce.c: reductions along one dimension, and sort: check, then issue. */
 #include "ops.h"
-#include <stddef.h>
 #include <string.h>
 
 gal_status gal_sort(gal_tensor *y, const gal_tensor *x)
@@ -13,9 +12,10 @@ gal_status gal_sort(gal_tensor *y, const gal_tensor *x)
     return ISSUE(y, sort, &args, 20 * gal_tensor_count(x));
 }
 
-static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal_tensor *x, int first,
-                         int last, int empty_allowed)
+static gal_status reduce(gal_op which, gal_tensor *y, const gal_tensor *x, int first, int last,
+                         int empty_allowed)
 {
+    const char *op = gal_op_name(which);
     CHECK(op, FLAT(y), FLAT(x));
     gal_reduce_args args = {.y = y->data, .x = x->data, .outer = 1, .n = 1, .inner = 1};
     if (first < 0 || last >= x->rank)
@@ -31,13 +31,13 @@ static gal_status reduce(const char *op, size_t kernel, gal_tensor *y, const gal
         return gal_fail(GAL_SHAPE,
                         "%s: x %s has no elements along the reduced dimensions, expected at least 1", op,
                         gal_shape_text(x));
-    return ISSUE_AT(y, op, kernel, &args, gal_tensor_count(x));
+    return gal_issue(gal_backend_of(y), which, &args, sizeof args, gal_tensor_count(x));
 }
 
-#define REDUCTION(name, empty_allowed)                                                       \
-    gal_status gal_##name(gal_tensor *y, const gal_tensor *x, int first, int last)           \
-    {                                                                                        \
-        return reduce(#name, offsetof(gal_backend, name), y, x, first, last, empty_allowed); \
+#define REDUCTION(name, empty_allowed)                                             \
+    gal_status gal_##name(gal_tensor *y, const gal_tensor *x, int first, int last) \
+    {                                                                              \
+        return reduce(GAL_OP_##name, y, x, first, last, empty_allowed);            \
     }
 REDUCTION(sum, 1)
 REDUCTION(mean, 0)

@@ -17,6 +17,7 @@ local nn = require "gal.nn"
 local optim = require "gal.optim"
 local step = require "gal.train.step"
 
+local core = require "gal.tensor"
 local BATCH = 64
 local survey = require("gal.data").open(o.survey, { images = { crop = o.crop } })
 
@@ -30,8 +31,8 @@ local function stepper(cached)
   local s = step.stepper(flow, optim.adamw(flow:parameters(), { lr = 1e-4, average = 0.999 }), rows,
     { batch = BATCH, draws = 8, seed = 1, augment = true, precision = o.precision, recorded = true })
   if cached then
-    local batch = survey.images:narrow(1, 1, BATCH)
-    s.loader = { start = function() end, take = function() return batch end }
+    core.assign(s.images, survey.images:narrow(1, 1, BATCH))
+    s.loader = { start = function() end, take = function() end }
   end
   s:start_epoch()
   s:run(2)

@@ -12,7 +12,7 @@ static const char *const isas[] = {"specification", "plain", "avx2", "avx512"};
 #define EACH_TABLE(table, isa)                                                                          \
     for (int i_##table = 0; i_##table < 4; i_##table++)                                                 \
         for (const char *isa = isas[i_##table], *once_##table = isa; once_##table; once_##table = NULL) \
-            for (const gal_backend *table = gal_cpu_table(isa); table; table = NULL)
+            for (const gal_cpu_kernels *table = gal_cpu_table(isa); table; table = NULL)
 
 /* The kernel by `lanes` lanes, the last first: no lane may count on another. */
 static inline gal_status by_lanes(gal_kernel *kernel, const void *args, int lanes)

@@ -387,7 +387,7 @@ int main(void)
         all_layers(GAL_EXACT, "onednn");
     for (const char *notice = gal_notice(); notice; notice = gal_notice())
         printf("notice: %s\n", notice);
-    table = gal_cpu_backend();
+    table = gal_cpu_table(NULL);
     replays();
     sentences();
     in_bfloat16("specification", "none");

@@ -3,7 +3,7 @@
 
 static void copies(void)
 {
-    const gal_backend *table = gal_cpu_backend();
+    const gal_cpu_kernels *table = gal_cpu_table(NULL);
     CASE("copies convert by truncation into the target's range");
     double from[6] = {-3.7, 300.2, 2.9, NAN, 1e30, -1e30};
     uint8_t bytes[6];

@@ -135,7 +135,7 @@ static void carry(const gal_flow_integrate_args *g, const float *from, int64_t r
 /* ---- the kernels ---- */
 
 /* By `lanes` lanes, on a copy of theta, which is returned. */
-static float *integrate(const gal_backend *table, const problem *p, int lanes)
+static float *integrate(const gal_cpu_kernels *table, const problem *p, int lanes)
 {
     int64_t n = p->args.rows * p->args.d;
     float *theta = walled(n);
@@ -305,7 +305,7 @@ static void bf16(void)
     for (int i = 0; i < 4; i++) {
         problem p = make(3, widths[i], 4, 3, i % 2 ? GAL_TANH : GAL_SILU, 70, 7, 4, 0);
         p.args.integral = NULL;
-        const gal_backend *plain = gal_cpu_table("specification");
+        const gal_cpu_kernels *plain = gal_cpu_table("specification");
         float *exact = integrate(plain, &p, 1);
         p.args.precision = GAL_BF16;
         float *rounded = integrate(plain, &p, 1);

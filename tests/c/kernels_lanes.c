@@ -219,17 +219,17 @@ static void plans(void)
     for (int threads = 1; threads <= 2; threads++) {
         gal_threads(threads);
         IS_OK(gal_fill(interrupting, 0));
-        gal_call calls[3] = {
+        gal_cpu_stage calls[3] = {
             {interrupt_at_ten, &p, GAL_SERIAL}, {plus_one, &p, 1 << 20}, {backwards, &p, 1 << 20}};
         void *plan = NULL;
         for (int i = 0; i < 1000; i++)
             x[i] = 0;
-        IS_OK(gal_cpu_prepare(&plan, calls, 3));
-        FAILS(gal_cpu_replay(plan, 1000), GAL_INTERRUPTED, "interrupted");
+        IS_OK(gal_cpu_plan(&plan, calls, 3));
+        FAILS(gal_cpu_replay(gal_cpu_backend(), plan, 1000), GAL_INTERRUPTED, "interrupted");
         gal_interrupt_set(0);
         IS_INT(*(int64_t *)interrupting->data, 10);
         IS_TRUE(x[0] == 10 && x[999] == 10 && x[500] == 10);
-        gal_cpu_forget(plan);
+        gal_cpu_forget(gal_cpu_backend(), plan);
     }
     CASE("barriers hold over many runs: calls of two lanes that use each other's parts give what one lane "
          "gives");
@@ -237,28 +237,28 @@ static void plans(void)
         gal_threads(threads);
         for (int i = 0; i < 1000; i++)
             x[i] = (float)i;
-        gal_call calls[5] = {{plus_one, &p, 1 << 20},
-                             {backwards, &p, 1 << 20},
-                             {whole, &p, GAL_WHOLE},
-                             {backwards, &p, 1 << 20},
-                             {plus_one, &p, GAL_SERIAL}};
+        gal_cpu_stage calls[5] = {{plus_one, &p, 1 << 20},
+                                  {backwards, &p, 1 << 20},
+                                  {whole, &p, GAL_WHOLE},
+                                  {backwards, &p, 1 << 20},
+                                  {plus_one, &p, GAL_SERIAL}};
         void *plan = NULL, *without = NULL;
-        IS_OK(gal_cpu_prepare(&plan, calls, 5));
-        IS_OK(gal_cpu_prepare(&without, calls, 2));
-        IS_OK(gal_cpu_replay(plan, 100));
-        IS_OK(gal_cpu_replay(without, 1000));
+        IS_OK(gal_cpu_plan(&plan, calls, 5));
+        IS_OK(gal_cpu_plan(&without, calls, 2));
+        IS_OK(gal_cpu_replay(gal_cpu_backend(), plan, 100));
+        IS_OK(gal_cpu_replay(gal_cpu_backend(), without, 1000));
         int right = 1;
         for (int i = 0; i < 1000; i++)
             right &= x[i] == (float)(i + 200 + 1000);
         IS_TRUE(right);
-        gal_cpu_forget(plan);
-        gal_cpu_forget(without);
+        gal_cpu_forget(gal_cpu_backend(), plan);
+        gal_cpu_forget(gal_cpu_backend(), without);
     }
     CASE("an empty plan runs");
     void *plan = NULL;
-    IS_OK(gal_cpu_prepare(&plan, NULL, 0));
-    IS_OK(gal_cpu_replay(plan, 3));
-    gal_cpu_forget(plan);
+    IS_OK(gal_cpu_plan(&plan, NULL, 0));
+    IS_OK(gal_cpu_replay(gal_cpu_backend(), plan, 3));
+    gal_cpu_forget(gal_cpu_backend(), plan);
     gal_tensor_free(interrupting);
 }
 

@@ -63,12 +63,12 @@ typedef struct map_case {
 OPS(REFERENCE)
 
 #define CASE_OF(name, operands, low, high, relative, formula) \
-    {#name, offsetof(gal_backend, name), name##_of, operands, low, high, relative},
+    {#name, offsetof(gal_cpu_kernels, name), name##_of, operands, low, high, relative},
 static const map_case cases[] = {OPS(CASE_OF)
                                  /* Where digits would be lost first. */
                                  CASE_OF(log, 1, 0.9, 1.1, 5e-7, ) CASE_OF(tanh, 1, -0.01, 0.01, 5e-7, )};
 
-static gal_kernel *kernel_of(const gal_backend *table, size_t at)
+static gal_kernel *kernel_of(const gal_cpu_kernels *table, size_t at)
 {
     return *(gal_kernel *const *)((const char *)table + at);
 }
@@ -149,14 +149,14 @@ static void elementwise(void)
     }
 }
 
-static float one(const gal_backend *table, size_t kernel, float a, float b, float p)
+static float one(const gal_cpu_kernels *table, size_t kernel, float a, float b, float p)
 {
     float y = 0;
     gal_map_args args = {.y = &y, .a = &a, .b = &b, .rank = 0, .count = 1, .p = p};
     IS_OK(by_lanes(kernel_of(table, kernel), &args, 1));
     return y;
 }
-#define ONE(kernel, a) one(table, offsetof(gal_backend, kernel), a, 0, 0)
+#define ONE(kernel, a) one(table, offsetof(gal_cpu_kernels, kernel), a, 0, 0)
 
 static void special_values(void)
 {
@@ -178,11 +178,11 @@ static void special_values(void)
         IS_TRUE(ONE(silu, 1000) == 1000 && ONE(gelu, 1000) == 1000);
         IS_NEAR(ONE(gelu, -1000), 0, 1e-30);
         IS_TRUE(isnan(ONE(relu, NAN)) && ONE(relu, -1) == 0);
-        IS_TRUE(one(table, offsetof(gal_backend, power), -3, 0, 2) == 9);
-        IS_TRUE(isnan(one(table, offsetof(gal_backend, maximum), NAN, 1, 0)) &&
-                isnan(one(table, offsetof(gal_backend, maximum), 1, NAN, 0)));
-        IS_TRUE(isnan(one(table, offsetof(gal_backend, minimum), NAN, 1, 0)) &&
-                isnan(one(table, offsetof(gal_backend, minimum), 1, NAN, 0)));
+        IS_TRUE(one(table, offsetof(gal_cpu_kernels, power), -3, 0, 2) == 9);
+        IS_TRUE(isnan(one(table, offsetof(gal_cpu_kernels, maximum), NAN, 1, 0)) &&
+                isnan(one(table, offsetof(gal_cpu_kernels, maximum), 1, NAN, 0)));
+        IS_TRUE(isnan(one(table, offsetof(gal_cpu_kernels, minimum), NAN, 1, 0)) &&
+                isnan(one(table, offsetof(gal_cpu_kernels, minimum), 1, NAN, 0)));
     }
 }
 

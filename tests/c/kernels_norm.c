@@ -94,7 +94,7 @@ int main(void)
         if (table)
             layer_norms(isas[i]);
     }
-    table = gal_cpu_backend();
+    table = gal_cpu_table(NULL);
     sentences();
     return finish();
 }

@@ -111,7 +111,7 @@ int main(void)
         pools(isas[i]);
         ties();
     }
-    table = gal_cpu_backend();
+    table = gal_cpu_table(NULL);
     sentences();
     return finish();
 }

@@ -90,7 +90,7 @@ static void moments(void)
     enum { N = 1 << 20 };
     uint64_t state[2] = {7, 0};
     float *y = malloc(N * sizeof *y);
-    const gal_backend *table = gal_cpu_backend();
+    const gal_cpu_kernels *table = gal_cpu_table(NULL);
     gal_random_args args = {.y = y, .state = state, .rows = 1, .n = N, .blocks = gal_blocks_of(N)};
     CASE("normals have the moments of N(0, 1) within five standard errors, and neighbours don't correlate");
     IS_OK(by_lanes(table->normal, &args, 1));
@@ -128,7 +128,7 @@ static void moments(void)
 static void permutations(void)
 {
     CASE("a permutation holds every number once, and each first place is as likely");
-    const gal_backend *table = gal_cpu_backend();
+    const gal_cpu_kernels *table = gal_cpu_table(NULL);
     int64_t y[1000], seen[1000] = {0}, firsts[6] = {0};
     uint64_t state[2] = {3, 100};
     gal_random_args args = {.y = y, .state = state, .rows = 1, .n = 1000};
@@ -218,7 +218,7 @@ int main(void)
         if (table)
             dropouts();
     }
-    table = gal_cpu_backend();
+    table = gal_cpu_table(NULL);
     sentences();
     return finish();
 }

@@ -3,7 +3,7 @@
 
 static void rows_by_index(void)
 {
-    const gal_backend *table = gal_cpu_backend();
+    const gal_cpu_kernels *table = gal_cpu_table(NULL);
     CASE("gather and scatter take each row to its place and refuse an index outside");
     float x[4 * 3], picked[3 * 3], sums[4 * 3] = {0};
     for (int i = 0; i < 12; i++)
@@ -24,7 +24,7 @@ static void rows_by_index(void)
 
 static void batches(void)
 {
-    const gal_backend *table = gal_cpu_backend();
+    const gal_cpu_kernels *table = gal_cpu_table(NULL);
     CASE("batch_rows moves its cursor and stops at the end");
     int64_t order[5] = {4, 3, 2, 1, 0}, batch[2], cursor = 2;
     gal_batch_args next = {.index = batch, .cursor = &cursor, .order = order, .batch = 2, .rows = 5};

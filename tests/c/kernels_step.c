@@ -143,7 +143,7 @@ static void accumulating(void)
     double total = 1.5;
     float loss = 0.25f;
     gal_step_args add = {.gradient = &loss, .total = &total, .count = 1};
-    IS_OK(by_lanes(gal_cpu_backend()->accumulate, &add, 3));
+    IS_OK(by_lanes(gal_cpu_table(NULL)->accumulate, &add, 3));
     IS_NEAR(total, 1.75, 0);
 }
 

@@ -179,8 +179,8 @@ static gal_tensor *integers(int64_t n)
 static void loads(const gal_images *images, int64_t bytes, int turned)
 {
     gal_loader *loader = NULL;
-    IS_OK(gal_loader_new(&loader, images, BATCH));
-    gal_tensor *order = integers(ROWS), *cursor = integers(0), *turns = bytes_of(1, (int64_t[]){ROWS});
+    IS_OK(gal_loader_new(&loader, images, BATCH, "cpu"));
+    gal_tensor *order = integers(ROWS), *turns = bytes_of(1, (int64_t[]){ROWS});
     gal_tensor *batch = bytes_of(2, (int64_t[]){BATCH, bytes}), *one = bytes_of(2, (int64_t[]){1, bytes});
     static const int sequence[] = {0, 1, 2, 3, 0, 2, 3, 1, 1, 0};
     for (int epoch = 0; epoch < 3; epoch++) {
@@ -192,8 +192,7 @@ static void loads(const gal_images *images, int64_t bytes, int turned)
         int wrong = 0;
         for (size_t s = 0; s < sizeof sequence / sizeof *sequence; s++) {
             int64_t k = sequence[s];
-            *(int64_t *)cursor->data = (k + 1) * BATCH;
-            IS_OK(gal_loader_take(batch, loader, cursor));
+            IS_OK(gal_loader_take(batch, loader, k));
             for (int64_t i = 0; i < BATCH; i++) {
                 int64_t at = k * BATCH + i;
                 IS_OK(gal_images_read(one, images, 0, &o[at], turned ? &t[at] : NULL));
@@ -203,11 +202,10 @@ static void loads(const gal_images *images, int64_t bytes, int turned)
         REPORT(wrong == 0, "epoch %d: %d of %d images differ from single reads", epoch, wrong,
                (int)(sizeof sequence / sizeof *sequence) * BATCH);
     }
-    *(int64_t *)cursor->data = 5 * BATCH;
-    FAILS(gal_loader_take(batch, loader, cursor), GAL_VALUE, "the cursor is 25");
+    FAILS(gal_loader_take(batch, loader, 4), GAL_VALUE, "the batch is 4, expected 0 to 3 for 23 rows");
     gal_loader_free(loader);
-    gal_tensor *all[] = {order, cursor, turns, batch, one};
-    for (int i = 0; i < 5; i++)
+    gal_tensor *all[] = {order, turns, batch, one};
+    for (int i = 0; i < 4; i++)
         gal_tensor_free(all[i]);
 }
 
@@ -300,25 +298,24 @@ static void cut_short(const sources *s)
 {
     CASE("a file that is cut short under its set is one sentence, from a read and from the loader");
     gal_loader *loader = NULL;
-    gal_tensor *order = integers(ROWS), *cursor = integers(0), *all = image_bytes(ROWS, SIDE),
+    gal_tensor *order = integers(ROWS), *all = image_bytes(ROWS, SIDE),
                *batch = bytes_of(2, (int64_t[]){BATCH, SIDE * SIDE * 3});
     for (int64_t i = 0; i < ROWS; i++)
         ((int64_t *)order->data)[i] = ROWS - 1 - i;
-    IS_OK(gal_loader_new(&loader, s->file, BATCH));
+    IS_OK(gal_loader_new(&loader, s->file, BATCH, "cpu"));
     IS_INT(truncate(s->path, 128 + 10 * SIDE * SIDE * 3), 0);
     IS_OK(gal_loader_start(loader, order, NULL));
-    *(int64_t *)cursor->data = BATCH;
-    FAILS(gal_loader_take(batch, loader, cursor), GAL_FILE, "images.npy: ends after");
+    FAILS(gal_loader_take(batch, loader, 0), GAL_FILE, "images.npy: ends after");
     FAILS(gal_images_read(all, s->file, 0, NULL, NULL), GAL_FILE, "images.npy: ends after");
     gal_loader_free(loader);
     CASE("a loader can be freed while it reads");
     for (int i = 0; i < 20; i++) {
-        IS_OK(gal_loader_new(&loader, s->memory, BATCH));
+        IS_OK(gal_loader_new(&loader, s->memory, BATCH, "cpu"));
         IS_OK(gal_loader_start(loader, order, NULL));
         gal_loader_free(loader);
     }
-    gal_tensor *used[] = {order, cursor, all, batch};
-    for (int i = 0; i < 4; i++)
+    gal_tensor *used[] = {order, all, batch};
+    for (int i = 0; i < 3; i++)
         gal_tensor_free(used[i]);
 }
 

@@ -59,7 +59,7 @@ local function step(self)
   local t, theta_t = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device)
   local target = core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
-  local seen, images = rows.seen and rows_of(rows.seen, index), self.loader and self.loader:take(self.cursor)
+  local seen, images = rows.seen and rows_of(rows.seen, index), self.images
   local features = flow:encode(seen, images, self.precision)
   if features and self.repeats then features = features:gather(self.repeats) end
   local loss = mse(predict(flow, t, theta_t, features), target)
@@ -105,7 +105,10 @@ local function new(flow, opt, rows, options)
   }, Stepper)
   self.at0 = self.at:reshape {}
   self.rates = gal.zeros({ self.steps }, { device = device })
-  if rows.images then self.loader = sets.of(rows.images):loader(batch) end
+  if rows.images then
+    self.loader = sets.of(rows.images):loader(batch, device)
+    self.images = core.new(self.loader.shape, self.loader.dtype, device)
+  end
   if options.augment then
     self.turns = core.new({ rows.n }, "uint8", "cpu")
     self.uniform = gal.zeros({ rows.n }, { device = device })
@@ -122,26 +125,35 @@ function Stepper:start_epoch()
   check(C.gal_permutation(self.order.h, self.rng.h))
   if self.turns then
     check(C.gal_uniform(self.uniform.h, self.rng.h))
-    core.assign(self.turns, self.uniform * 8) -- in [0, 8), and the copy truncates
+    core.assign(self.turns, (self.uniform * 8):to("cpu")) -- in [0, 8), and the copy truncates
   end
   if self.loader then self.loader:start(self.order, self.turns) end
+  self.taken = 0
   check(C.gal_fill(self.cursor.h, 0))
   check(C.gal_fill(self.at.h, 0))
   check(C.gal_fill(self.total.h, 0))
 end
 
+-- The images of the next step into the tensor that steps read.
+local function take_images(self)
+  self.taken = self.taken + 1
+  self.loader:take(self.images, self.taken)
+end
+
 --- stepper:run(count): that many steps of the epoch that was started.
 function Stepper:run(count)
   if self.recorded and not self.program then
+    if self.loader then self.loader:take(self.images, self.taken + 1) end
     self.program = record(self)
     self.recorded = self.program ~= nil
   end
-  if self.program then
+  if self.program and not self.loader then
     self.program:replay(count)
   else
     for _ = 1, count do
       errors.poll()
-      gal.scope(function() step(self) end)
+      if self.loader then take_images(self) end
+      if self.program then self.program:replay(1) else gal.scope(function() step(self) end) end
     end
   end
   self.opt.steps = self.opt.steps + count

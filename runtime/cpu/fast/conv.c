@@ -71,7 +71,7 @@ static gal_status conv2d_backward_finish(const gal_lane *lane, const void *args)
     return backward(args)->finish(lane, args);
 }
 
-void FAST(conv)(gal_backend *table)
+void FAST(conv)(gal_cpu_kernels *table)
 {
     table->conv2d_prepare = conv2d_prepare;
     table->conv2d = conv2d;

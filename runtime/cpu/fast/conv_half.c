@@ -79,7 +79,7 @@ static gal_status pack(const gal_lane *lane, const void *args)
 
 gal_status FAST(conv_half_pack)(const gal_conv_args *g)
 {
-    return gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c});
+    return gal_cpu_run(&(gal_cpu_stage){pack, g, 4 * g->out * g->kh * g->kw * g->c});
 }
 
 static gal_status prepare(const gal_lane *lane, const void *args)

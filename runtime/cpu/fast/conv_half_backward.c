@@ -34,7 +34,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     if (status == GAL_OK && !g->slope && g->activation != GAL_IDENTITY)
         status = FAST(conv_half_pack)(g);
     if (status == GAL_OK && g->dx)
-        status = gal_cpu_issue(&(gal_call){pack, g, 4 * g->out * g->kh * g->kw * g->c});
+        status = gal_cpu_run(&(gal_cpu_stage){pack, g, 4 * g->out * g->kh * g->kw * g->c});
     return status;
 }
 

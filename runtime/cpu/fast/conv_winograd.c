@@ -32,7 +32,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     const winograd_plan p = make_winograd_plan(g, 0);
     (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
-    return status == GAL_OK ? gal_cpu_issue(&(gal_call){pack, g, 20 * g->out * g->c}) : status;
+    return status == GAL_OK ? gal_cpu_run(&(gal_cpu_stage){pack, g, 20 * g->out * g->c}) : status;
 }
 
 /* Where one tile's results go: y of the tile (pool 2) or of its first pixel (pool 1), slope at its first

@@ -30,7 +30,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     const winograd_plan p = make_winograd_plan(g, 1);
     (void)lane;
     gal_status status = gal_cpu_scratch_grow((size_t)p.total * sizeof(float));
-    return status == GAL_OK && g->dx ? gal_cpu_issue(&(gal_call){pack, g, 20 * g->out * g->c}) : status;
+    return status == GAL_OK && g->dx ? gal_cpu_run(&(gal_cpu_stage){pack, g, 20 * g->out * g->c}) : status;
 }
 
 /* d[2 r + c] = dz of one tile, `count` outputs from `first` on; 0 where the tile sticks out or no mean took

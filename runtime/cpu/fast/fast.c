@@ -15,12 +15,12 @@
     X(pool)      \
     X(random)    \
     X(step)
-#define DECLARE(name) void FAST(name)(gal_backend *table);
+#define DECLARE(name) void FAST(name)(gal_cpu_kernels *table);
 /* clang-format on */
 FILES(DECLARE)
 
 #define ENTER(name) FAST(name)(table);
-void GAL_PASTE(gal_, fast, GAL_ISA)(gal_backend *table)
+void GAL_PASTE(gal_, fast, GAL_ISA)(gal_cpu_kernels *table)
 {
     FILES(ENTER)
 }

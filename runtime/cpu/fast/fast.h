@@ -3,11 +3,11 @@
  * at run time. */
 #ifndef GAL_FAST_H
 #define GAL_FAST_H
-#include "backend.h"
+#include "cpu/cpu.h"
 
 /* Overrides the entries of the table that this instruction set does faster. */
-void gal_fast_plain(gal_backend *table);
-void gal_fast_avx2(gal_backend *table);
-void gal_fast_avx512(gal_backend *table);
+void gal_fast_plain(gal_cpu_kernels *table);
+void gal_fast_avx2(gal_cpu_kernels *table);
+void gal_fast_avx512(gal_cpu_kernels *table);
 
 #endif

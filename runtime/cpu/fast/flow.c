@@ -48,7 +48,7 @@ static gal_status flow_draw(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-void FAST(flow)(gal_backend *table)
+void FAST(flow)(gal_cpu_kernels *table)
 {
     table->flow_draw = flow_draw;
 }

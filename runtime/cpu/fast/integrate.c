@@ -317,7 +317,7 @@ static gal_status run(const gal_lane *lane, const void *args)
     return status;
 }
 
-void FAST(integrate)(gal_backend *table)
+void FAST(integrate)(gal_cpu_kernels *table)
 {
     table->flow_integrate_prepare = prepare;
     table->flow_integrate = run;

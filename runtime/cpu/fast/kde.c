@@ -128,7 +128,7 @@ static gal_status kde_log_density(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-void FAST(kde)(gal_backend *table)
+void FAST(kde)(gal_cpu_kernels *table)
 {
     table->kde_log_density = kde_log_density;
 }

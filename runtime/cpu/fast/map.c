@@ -92,7 +92,7 @@ static gal_status power_map(const gal_lane *lane, const void *args)
 }
 
 #define ENTRY(name, expression) table->name = name##_map;
-void FAST(map)(gal_backend *table)
+void FAST(map)(gal_cpu_kernels *table)
 {
     FORMULAS(ENTRY)
     table->power = power_map;

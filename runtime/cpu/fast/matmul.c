@@ -141,7 +141,7 @@ static gal_status matmul(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-void FAST(matmul)(gal_backend *table)
+void FAST(matmul)(gal_cpu_kernels *table)
 {
     table->linear = linear;
     table->linear_backward_input = linear_backward_input;

@@ -120,7 +120,7 @@ static gal_status layer_norm_backward_scale(const gal_lane *lane, const void *ar
     return GAL_OK;
 }
 
-void FAST(norm)(gal_backend *table)
+void FAST(norm)(gal_cpu_kernels *table)
 {
     table->layer_norm = layer_norm;
     table->layer_norm_backward = layer_norm_backward;

@@ -102,7 +102,7 @@ static gal_status max_pool2d_backward(const gal_lane *lane, const void *args)
     return pool_backward(lane, args, 1);
 }
 
-void FAST(pool)(gal_backend *table)
+void FAST(pool)(gal_cpu_kernels *table)
 {
     table->avg_pool2d = avg_pool2d;
     table->max_pool2d = max_pool2d;

@@ -76,7 +76,7 @@ static gal_status dropout(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-void FAST(random)(gal_backend *table)
+void FAST(random)(gal_cpu_kernels *table)
 {
     table->dropout = dropout;
     table->uniform = uniform;

@@ -64,7 +64,7 @@ static gal_status average(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-void FAST(step)(gal_backend *table)
+void FAST(step)(gal_cpu_kernels *table)
 {
     table->adamw = adamw;
     table->average = average;

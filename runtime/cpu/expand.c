@@ -1,0 +1,37 @@
+/* expand.c: from an op to the kernels that run it on the CPU, stage after stage. */
+#include "cpu.h"
+
+static gal_kernel *kernel_of(const gal_cpu_kernels *kernels, int op)
+{
+    switch (op) {
+#define KERNEL(name, ...) \
+    case GAL_OP_##name:   \
+        return kernels->name;
+        GAL_OPS(KERNEL)
+#undef KERNEL
+    default:
+        return NULL;
+    }
+}
+
+static int stage(gal_cpu_stage *stages, int count, gal_kernel *kernel, const gal_call *call, int64_t work)
+{
+    if (!kernel)
+        return count;
+    stages[count] = (gal_cpu_stage){kernel, call->args, work};
+    return count + 1;
+}
+
+int gal_cpu_expand(gal_cpu_stage *stages, const gal_cpu_kernels *kernels, const gal_call *call)
+{
+    gal_kernel *prepare = NULL, *finish = NULL;
+    if (call->op == GAL_OP_conv2d)
+        prepare = kernels->conv2d_prepare;
+    if (call->op == GAL_OP_conv2d_backward)
+        prepare = kernels->conv2d_backward_prepare, finish = kernels->conv2d_backward_finish;
+    if (call->op == GAL_OP_flow_integrate)
+        prepare = kernels->flow_integrate_prepare;
+    int count = stage(stages, 0, prepare, call, GAL_WHOLE);
+    count = stage(stages, count, kernel_of(kernels, call->op), call, call->work);
+    return stage(stages, count, finish, call, call->work);
+}
