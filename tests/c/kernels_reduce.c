@@ -65,7 +65,7 @@ static void sorting(void)
     CASE("sort leaves every row in order with its own elements");
     float *x = numbers(3 * 5000, -1, 1), *y = walled(3 * 5000);
     gal_reduce_args rows = {.y = y, .x = x, .outer = 3, .n = 5000, .inner = 1};
-    IS_OK(by_lanes(gal_cpu_backend()->sort, &rows, 2));
+    IS_OK(by_lanes(gal_cpu_table(NULL)->sort, &rows, 2));
     int ordered = 1;
     double difference = 0;
     for (int64_t r = 0; r < 3; r++)
