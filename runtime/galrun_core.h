@@ -63,6 +63,8 @@ GAL_API double gal_now(void);
 /* ---- devices ---- */
 /* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */
 GAL_API gal_status gal_device_open(const char *name);
+/* 1 where the name is that of a device which some machine may have; opens nothing. */
+GAL_API int gal_device_known(const char *name);
 /* How many threads kernels and the host's loops use; n > 0 sets it. At first: the cores that this process may
  * use. */
 GAL_API int gal_threads(int n);

@@ -150,7 +150,8 @@ end
 -- {rows} or nil.
 function Loader:start(order, turns) check(C.gal_loader_start(self.h, order.h, turns and turns.h or nil)) end
 
---- loader:take(y, k): writes batch k of the epoch, counted from 1, into y {batch, ...} on the loader's device.
+--- loader:take(y, k): writes batch k of the epoch, counted from 1, into y {batch, ...}, which is on the
+-- loader's device.
 function Loader:take(y, k) check(C.gal_loader_take(y.h, self.h, k - 1)) end
 
 return images

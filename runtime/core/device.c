@@ -98,6 +98,18 @@ static gal_status library_device(const gal_backend **out, const char *device, co
     return open(out, name->number, &host);
 }
 
+/* parse, of a library that there can be. */
+static int known(device_name *out, const char *text)
+{
+    return parse(out, text) && (!strcmp(out->library, "cuda") || test_library(out->library));
+}
+
+int gal_device_known(const char *name)
+{
+    device_name parsed;
+    return !strcmp(name, "cpu") || known(&parsed, name);
+}
+
 gal_status gal_backend_find(const gal_backend **out, const char *device)
 {
     device_name name;
@@ -105,7 +117,7 @@ gal_status gal_backend_find(const gal_backend **out, const char *device)
         *out = gal_cpu_backend();
         return GAL_OK;
     }
-    if (!parse(&name, device) || (strcmp(name.library, "cuda") != 0 && !test_library(name.library)))
+    if (!known(&name, device))
         return gal_fail(GAL_DEVICE,
                         "device \"%s\" is unknown, expected \"cpu\", \"cuda\" or, of several, \"cuda:1\"",
                         device);

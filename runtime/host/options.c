@@ -1,6 +1,7 @@
 /* options.c: reads the command line into host_options, and refuses unknown options and wrong values in one
  * sentence. */
 #include "host.h"
+#include "galrun.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ const char host_help[] =
     "  -l MODULE        requires MODULE before the script, as a global: -l gal.flow makes flow\n"
     "  -i               opens a prompt after the script or CODE\n"
     "  -                reads the script from standard input\n"
-    "  --device NAME    where new tensors live: cpu or cuda (default: cpu)\n"
+    "  --device NAME    where new tensors live: cpu, cuda or cuda:1 (default: cpu)\n"
     "  --threads N      threads on the CPU (default: the cores that this process may use)\n"
     "  --seed N         seed of the default random generator (default: 0)\n"
     "  --version        prints the version\n"
@@ -98,8 +99,8 @@ static bool shared_option(host_options *o, int *i, int argc, char **argv, char *
     const char *value;
     char *end;
     if ((value = value_of("--device", "cpu or cuda", i, argc, argv, message, size))) {
-        if (strcmp(value, "cpu") != 0 && strcmp(value, "cuda") != 0) {
-            snprintf(message, size, "--device is '%s', expected cpu or cuda", value);
+        if (!gal_device_known(value)) {
+            snprintf(message, size, "--device is '%s', expected cpu, cuda or, of several, cuda:1", value);
             return false;
         }
         o->device = value;

@@ -87,7 +87,7 @@ check.case("another seed makes other galaxies", function()
     "the first galaxy of seed 2 is that of seed 1")
 end)
 
-check.case("gal.survey, the generator's earlier name, has all that gal.mock has, and mock for galaxies", function()
+check.case("gal.survey, the earlier name of gal.mock, has all of it, and mock for galaxies", function()
   local earlier = require "gal.survey"
   check.equal(earlier.mock { n = 2, seed = 1 }:column("z"), many:column("z"):narrow(1, 1, 2))
   check.equal({ earlier.make, earlier.couplings }, { survey.make, survey.couplings })
