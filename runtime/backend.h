@@ -67,7 +67,7 @@ typedef struct gal_matmul_args {
     float *y;
     const float *a, *b;
     int64_t m, n, k, ldy, a_row, a_col, b_row, b_col;
-    int32_t accumulate;
+    int32_t accumulate, precision; /* gal_precision */
 } gal_matmul_args;
 
 /* linear: y {rows, out}, slope {rows, out} or NULL, x {rows, in}, w {out, in}, b {out} or NULL.
@@ -77,7 +77,7 @@ typedef struct gal_linear_args {
     float *y, *slope;
     const float *x, *w, *b;
     int64_t rows, in, out;
-    int32_t activation, accumulate;
+    int32_t activation, accumulate, precision; /* gal_precision */
 } gal_linear_args;
 
 /* y {rows, n}; state {key, counter}; streams {rows}, or NULL for stream 0 and one row; random_advance adds
@@ -326,10 +326,8 @@ struct gal_backend {
     void *self;            /* the device's own */
     int64_t alignment;     /* of every block and of every tensor in it, in bytes: a power of two */
     int32_t host_readable; /* the host may read and write the memory by itself, whenever it likes */
-    int32_t precisions; /* bits 1 << gal_precision: those that products, convolutions and integration have */
 
-    /* Bytes of the device that are free, and all of them. */
-    gal_status (*memory)(const gal_backend *device, int64_t *free, int64_t *total);
+    gal_status (*about)(const gal_backend *device, gal_device_info *out);
     /* A block of device memory, of undefined contents. Leaves *out NULL and returns GAL_MEMORY where there is
      * none left. */
     gal_status (*allocate)(const gal_backend *device, void **out, size_t bytes);
@@ -354,6 +352,9 @@ struct gal_backend {
 
     /* Whether there is a kernel for the op. */
     int (*has)(const gal_backend *device, int op);
+    /* Whether that kernel, of a product, a convolution or the integrator, multiplies in a gal_precision. ops/
+     * refuses the others by name; none is put in another's place. */
+    int (*has_precision)(const gal_backend *device, int op, int precision);
     /* Whether conv2d shall write its slope down for the backward, or work it out again there: weights
      * {out, kh, kw, c} by which costs less on this device. */
     int (*stores_slope)(const gal_backend *device, int64_t out, int64_t kh, int64_t kw, int64_t c);

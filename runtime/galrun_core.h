@@ -65,25 +65,40 @@ GAL_API double gal_now(void);
 GAL_API gal_status gal_device_open(const char *name);
 /* 1 where the name is that of a device which some machine may have; opens nothing. */
 GAL_API int gal_device_known(const char *name);
+/* What there is to know of a device: a sentence about it, bytes of its memory that are free and in all, and
+ * how much of a long list to work on at once: rows that are integrated, images that are encoded. No result
+ * depends on the last two. */
+typedef struct gal_device_info {
+    char description[128];
+    int64_t free, total, rows, images;
+} gal_device_info;
+GAL_API gal_status gal_device_about(gal_device_info *out, const char *device);
+/* GAL_DEVICE, with what it has, where the device does not multiply in that gal_precision in the op of that
+ * name
+ * ("linear", "conv2d", "flow_integrate"). */
+GAL_API gal_status gal_device_precision(const char *device, const char *op, int precision);
+/* Waits until the device has done all that was issued on it, and reports what failed of it. */
+GAL_API gal_status gal_device_wait(const char *device);
 /* How many threads kernels and the host's loops use; n > 0 sets it. At first: the cores that this process may
  * use. */
 GAL_API int gal_threads(int n);
 /* Which of the CPU's kernels were chosen when the program started: "avx512", "avx2" or "plain". */
 GAL_API const char *gal_cpu_isa(void);
 
-/* ---- memory, in bytes, all devices together ---- */
+/* ---- memory, in bytes, of each device by itself ---- */
 typedef struct gal_memory_info {
     int64_t live;     /* in tensors that exist now, the used part of arenas included */
     int64_t peak;     /* the largest that live has been */
     int64_t reserved; /* held from the system: live, free lists and arenas */
-    int64_t limit;    /* the soft limit on live */
-    int64_t tensors;  /* tensor handles that exist outside arenas */
+    int64_t limit;    /* the soft limit on live: three quarters of the device's memory until it is set */
+    int64_t tensors;  /* tensor handles that exist outside arenas, of all devices */
 } gal_memory_info;
-GAL_API void gal_memory(gal_memory_info *info);
-GAL_API void gal_memory_set_limit(int64_t bytes);
-/* Gives free lists back to the system. */
+GAL_API gal_status gal_memory(const char *device, gal_memory_info *info);
+GAL_API gal_status gal_memory_set_limit(const char *device, int64_t bytes);
+/* Gives the free lists of all devices back to them. */
 GAL_API void gal_memory_trim(void);
-/* Bytes allocated outside arenas since the last call with reset != 0: tells Lua when to collect. */
+/* Bytes allocated outside arenas, on all devices, since the last call with reset != 0: tells Lua when to
+ * collect. */
 GAL_API int64_t gal_memory_allocated(int reset);
 
 /* A scope: tensors made until it closes live in an arena and vanish together; the same sequence of
@@ -122,8 +137,10 @@ GAL_API void gal_tensor_free(gal_tensor *x);
 GAL_API const char *gal_tensor_device(const gal_tensor *x);
 GAL_API int64_t gal_tensor_count(const gal_tensor *x);
 GAL_API int gal_tensor_contiguous(const gal_tensor *x);
-/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. read
- * fails while a program is being recorded: every replay would reuse the value read now. */
+/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. While
+ * a program is being recorded read fails (every replay would reuse the value read now), and what write writes
+ * is a constant of the program: every replay writes the same values at the same place in the order. A tensor
+ * whose memory the host fills by itself is such a constant where it is made while scopes are paused. */
 GAL_API gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count);
 GAL_API gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count);
 

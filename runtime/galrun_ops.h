@@ -85,11 +85,16 @@ GAL_API gal_status gal_min(gal_tensor *y, const gal_tensor *x, int first, int la
 /* Divides by n; in two passes. */
 GAL_API gal_status gal_std(gal_tensor *y, const gal_tensor *x, int first, int last);
 
-/* ---- products. A row of a result never depends on how many rows are computed with it, nor on the threads.
- * ---- */
+/* ---- products. On the CPU a row of a result depends neither on how many rows are computed with it nor on
+ * the threads; other devices promise that of flow_integrate only. ---- */
+/* In what products, convolutions and the integrator multiply: float32; TensorFloat-32, IEEE half precision or
+ * bfloat16 (factors rounded to 10, 10 or 7 bits of fraction), with sums, results and everything in memory in
+ * float32. GAL_DEVICE where a device lacks one for an op. */
+typedef enum gal_precision { GAL_IN_F32 = 0, GAL_IN_TF32, GAL_IN_F16, GAL_IN_BF16 } gal_precision;
 /* y {m, n} = a {m, k} b {k, n}, a and b with any strides (so transposes are views), y contiguous; += where
  * accumulate != 0. */
-GAL_API gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate);
+GAL_API gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate,
+                              int precision);
 /* GAL_IDENTITY = 0, GAL_RELU and so on. */
 typedef enum gal_activation { GAL_ACTIVATIONS(GAL_ACTIVATION_CODE) GAL_ACTIVATION_COUNT } gal_activation;
 /* "identity", "relu" and so on; NULL for a number that is no activation. */
@@ -97,13 +102,14 @@ GAL_API const char *gal_activation_name(int activation);
 /* y {rows, out} = f(x {rows, in} w^T + b), w {out, in}, b {out} or NULL, f one of gal_activation. slope
  * {rows, out} or NULL gets f'. All contiguous. */
 GAL_API gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
-                              const gal_tensor *b, int activation);
+                              const gal_tensor *b, int activation, int precision);
 /* dx {rows, in} = dz {rows, out} w {out, in}. */
-GAL_API gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w);
+GAL_API gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w,
+                                             int precision);
 /* dw {out, in} = dz^T {out, rows} x {rows, in}, db {out} = column sums of dz; dw or db may be NULL; += where
  * accumulate != 0. */
 GAL_API gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_tensor *dz,
-                                              const gal_tensor *x, int accumulate);
+                                              const gal_tensor *x, int accumulate, int precision);
 
 /* ---- random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011). state int64 {2} = {key, counter}, on
  * the device of y. The 128 bits of the generator's counter are {counter + i / 4, stream}; each call moves
@@ -124,8 +130,9 @@ GAL_API gal_status gal_dropout(gal_tensor *y, gal_tensor *used, const gal_tensor
                                double p);
 GAL_API gal_status gal_dropout_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *used,
                                         double p);
-/* streams int64 {rows} from the bytes of each row of x {rows, ...} (contiguous, on the CPU, any dtype), mixed
- * with seed; equal rows are told apart by how often they came before. */
+/* streams int64 {rows}, on any device, from the bytes of each row of x {rows, ...} (contiguous, on the CPU,
+ * any dtype), mixed with seed; equal rows are told apart by how often they came before. GAL_RECORDING while a
+ * program is recorded. */
 GAL_API gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t seed);
 /* The 64-bit hash of n bytes that splits and streams are built on. */
 GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
@@ -160,15 +167,14 @@ typedef struct gal_runge_kutta {
     int32_t stages;
     double a[GAL_FLOW_STAGES][GAL_FLOW_STAGES], b[GAL_FLOW_STAGES], c[GAL_FLOW_STAGES];
 } gal_runge_kutta;
-/* GAL_BF16: the products between hidden layers take both factors rounded to bfloat16 (8 bits), on processors
- * with fast instructions for it; elsewhere it is the same as GAL_EXACT, and gal_notice() says so. State,
- * stages, sums, the first and the last layer stay float32. */
-typedef enum gal_precision { GAL_EXACT = 0, GAL_BF16 } gal_precision;
 /* Carries theta {rows, d} in place along dtheta/dt = velocity(t, theta, features) from times[0] to
  * times[steps], by one step of the method between each two neighbours; times float64 {steps + 1}, descending
  * or ascending. Row r belongs to row (first + r) / share of features {galaxies, width}, or to the only one;
  * features is NULL for a net of [t; theta] alone. integral {rows} or NULL gets the integral, along dt, of the
- * divergence of the velocity by theta, exact (negative where times descend); it needs GAL_EXACT. The
+ * divergence of the velocity by theta, exact (negative where times descend); it needs
+ * another precision than GAL_IN_BF16. precision GAL_IN_BF16: the products between hidden layers take both
+ * factors rounded to bfloat16, on processors with fast instructions for it; elsewhere it is the same as
+ * GAL_IN_F32, and gal_notice() says so. State, stages, sums, the first and the last layer stay float32. The
  * features' part of the first layer is computed once. A row's bits depend neither on the rows computed with
  * it nor on the threads. After GAL_INTERRUPTED some rows are carried and others as they were. */
 GAL_API gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features,
@@ -199,16 +205,17 @@ GAL_API gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x);
 
 /* ---- layers of images. Images are {N, H, W, C}; everything here is contiguous. A window moves by `stride`
  * in both directions over an image with `padding` zeros on each side, or with GAL_SAME (stride 1 only): as
- * many as keep the size, the odd one of an even window at the bottom and on the right, as in PyTorch. An
- * image's results never depend on the images computed with it, nor on the threads. ---- */
+ * many as keep the size, the odd one of an even window at the bottom and on the right, as in PyTorch. On
+ * the CPU an image's results depend neither on the images computed with it nor on the threads. ---- */
 typedef enum gal_padding { GAL_SAME = -1, GAL_VALID = 0 } gal_padding;
 
 /* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f
  * one of gal_activation; y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z)
  * itself; rows and columns left over are not computed). slope {N, h, w, out} or NULL gets f'(z) for the
- * backward. precision: GAL_BF16 (stride 1 only; other strides are exact) takes both factors of every product
- * of the forward and the backward (x, w, dz) rounded to bfloat16, on processors with fast instructions for
- * it; elsewhere it is the same as GAL_EXACT, and gal_notice() says so. Sums, b, f and db stay float32. */
+ * backward. precision: GAL_IN_BF16 (stride 1 only; other strides are GAL_IN_F32) takes both factors of every
+ * product of the forward and the backward (x, w, dz) rounded to bfloat16, on processors with fast
+ * instructions for it; elsewhere it is the same as GAL_IN_F32, and gal_notice() says so. Sums, b, f and db
+ * stay float32. */
 GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                               const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                               int64_t pool, int precision);

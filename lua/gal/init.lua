@@ -7,7 +7,7 @@ local tensor = require "gal.tensor"
 
 local gal = {
   version = host.version, interrupted = errors.interrupted,
-  device = device.default, has = device.has, memory = tensor.memory,
+  device = device.default, has = device.has, device_info = device.info, memory = tensor.memory,
 
   tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full,
   arange = tensor.arange,

@@ -73,7 +73,7 @@ end
 function methods.column(t, name)
   local i = column(t, "column", name)
   local n = width(t, i)
-  local y = tensor.new(n == 1 and { t.rows } or { t.rows, n }, "float32", "cpu")
+  local y = tensor.to_fill(n == 1 and { t.rows } or { t.rows, n }, "float32")
   check(C.gal_table_floats(ffi.cast("float *", y.h.data), t.h, i))
   return y
 end

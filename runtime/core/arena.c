@@ -4,10 +4,10 @@
 #include "core.h"
 #include <stdlib.h>
 
-#define ALIGNMENT 64 /* a cache line, and one AVX-512 vector */
-size_t gal_aligned(size_t bytes)
+size_t gal_aligned(size_t bytes, int64_t alignment)
 {
-    return ((bytes ? bytes : 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t a = (size_t)alignment;
+    return ((bytes ? bytes : 1) + a - 1) / a * a;
 }
 
 /* ---- chunks ---- */
@@ -22,7 +22,10 @@ typedef struct bump {
     const gal_backend *backend;
     chunk *first, *last;
 } bump;
-enum { HANDLES, DEVICE, OTHER_DEVICE, BUMPS };
+/* The first of an arena's bumps is of handles, each of the others of a device, in the order in which the
+ * arena was first asked for their memory. */
+#define HANDLES 0
+#define BUMPS (1 + GAL_DEVICES)
 /* What the arena hands to release when it is rewound past this hold, which is in the arena itself. The latest
  * comes first. */
 typedef struct hold {
@@ -32,11 +35,13 @@ typedef struct hold {
 } hold;
 struct gal_arena {
     bump bumps[BUMPS];
+    int count; /* of bumps that are in use, HANDLES included */
     hold *holds;
 };
 #define CHUNK_SMALLEST (1 << 20)
 #define CHUNK_LARGEST (64 << 20) /* unless one tensor needs more */
 #define HANDLES_CHUNK (64 << 10)
+#define CACHE_LINE 64
 
 static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size)
 {
@@ -44,16 +49,14 @@ static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size
     void *memory = NULL;
     gal_status status = GAL_OK;
     if (fresh && backend)
-        status = backend->allocate(backend, &memory, size);
+        status = gal_chunk_take(&memory, backend, size);
     else if (fresh)
-        memory = aligned_alloc(ALIGNMENT, size);
+        memory = aligned_alloc(CACHE_LINE, size);
     if (status != GAL_OK || !memory) {
         free(fresh);
         return status != GAL_OK ? status
                                 : gal_fail(GAL_MEMORY, "memory: no %zu bytes left for an arena", size);
     }
-    if (backend)
-        gal_memory_count(0, (int64_t)size);
     *fresh = (chunk){.base = memory, .size = size};
     *out = fresh;
     return GAL_OK;
@@ -63,14 +66,19 @@ static gal_status chunk_new(chunk **out, const gal_backend *backend, size_t size
  * requests alone. */
 static gal_status bump_take(void **out, bump *b, size_t bytes)
 {
-    bytes = gal_aligned(bytes);
+    bytes = gal_aligned(bytes, b->backend ? b->backend->alignment : CACHE_LINE);
     size_t size = b->backend ? CHUNK_SMALLEST : HANDLES_CHUNK;
+    gal_status status = b->backend ? gal_memory_room(b->backend, bytes) : GAL_OK;
+    if (status != GAL_OK)
+        return status;
     while (!b->last || b->last->size - b->last->used < bytes) {
         chunk **next = b->last ? &b->last->next : &b->first;
         if (!*next) {
             if (b->last)
                 size = b->last->size < CHUNK_LARGEST / 2 ? 2 * b->last->size : CHUNK_LARGEST;
-            gal_status status = chunk_new(next, b->backend, size > bytes ? size : bytes);
+            status = chunk_new(next, b->backend, size > bytes ? size : bytes);
+            if (status == GAL_MEMORY && size > bytes) /* the device may still have what is asked for */
+                status = chunk_new(next, b->backend, bytes);
             if (status != GAL_OK)
                 return status;
         }
@@ -79,7 +87,7 @@ static gal_status bump_take(void **out, bump *b, size_t bytes)
     *out = b->last->base + b->last->used;
     b->last->used += bytes;
     if (b->backend)
-        gal_memory_count((int64_t)bytes, 0);
+        gal_memory_count_live(b->backend, (int64_t)bytes);
     return GAL_OK;
 }
 
@@ -89,7 +97,7 @@ static void bump_rewind(bump *b, chunk *last, size_t used)
     for (chunk *c = last ? last : b->first; c; c = c->next) {
         size_t keep = c == last ? used : 0;
         if (b->backend)
-            gal_memory_count(-(int64_t)(c->used - keep), 0);
+            gal_memory_count_live(b->backend, -(int64_t)(c->used - keep));
         c->used = keep;
     }
     b->last = last;
@@ -106,11 +114,12 @@ gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backe
 {
     if (!backend)
         return bump_take(out, &arena->bumps[HANDLES], bytes);
-    bump *b = &arena->bumps[DEVICE];
-    if (b->backend && b->backend != backend)
-        b = &arena->bumps[OTHER_DEVICE];
-    b->backend = backend;
-    return bump_take(out, b, bytes);
+    int i = HANDLES + 1;
+    while (i < arena->count && arena->bumps[i].backend != backend)
+        i++;
+    if (i == arena->count)
+        arena->bumps[arena->count++].backend = backend;
+    return bump_take(out, &arena->bumps[i], bytes);
 }
 
 gal_status gal_arena_hold(gal_arena *arena, void *what, void (*release)(void *what))
@@ -128,23 +137,25 @@ gal_status gal_arena_hold(gal_arena *arena, void *what, void (*release)(void *wh
 gal_status gal_arena_new(gal_arena **out)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? GAL_OK : gal_fail(GAL_MEMORY, "memory: none left for an arena");
+    if (!*out)
+        return gal_fail(GAL_MEMORY, "memory: none left for an arena");
+    (*out)->count = HANDLES + 1;
+    return GAL_OK;
 }
 
 void gal_arena_free(gal_arena *arena)
 {
     if (arena)
         holds_release(arena, NULL);
-    for (int i = 0; arena && i < BUMPS; i++) {
+    for (int i = 0; arena && i < arena->count; i++) {
         bump *b = &arena->bumps[i];
         bump_rewind(b, NULL, 0);
         while (b->first) {
             chunk *c = b->first;
             b->first = c->next;
-            if (b->backend) {
-                gal_memory_count(0, -(int64_t)c->size);
-                b->backend->release(b->backend, c->base, c->size);
-            } else
+            if (b->backend)
+                gal_chunk_give(c->base, b->backend, c->size);
+            else
                 free(c->base);
             free(c);
         }
@@ -196,7 +207,7 @@ gal_status gal_scope_open(void)
     }
     place *p = &places[depth++];
     *p = (place){.arena = arena, .is_scope = 1, .holds = arena->holds};
-    for (int i = 0; i < BUMPS; i++) {
+    for (int i = 0; i < arena->count; i++) {
         p->last[i] = arena->bumps[i].last;
         p->used[i] = p->last[i] ? p->last[i]->used : 0;
     }
@@ -209,7 +220,7 @@ gal_status gal_scope_close(void)
         return gal_fail(GAL_STATE, "scope: none is open here");
     const place *p = &places[--depth];
     holds_release(p->arena, p->holds);
-    for (int i = 0; i < BUMPS; i++)
+    for (int i = 0; i < p->arena->count; i++) /* one that came since is emptied: its `last` is NULL */
         bump_rewind(&p->arena->bumps[i], p->last[i], p->used[i]);
     return GAL_OK;
 }

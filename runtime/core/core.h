@@ -15,22 +15,30 @@ void gal_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 gal_status gal_fault_fail(const gal_fault *fault);
 
 /* ---- device.c ---- */
+#define GAL_DEVICES 17 /* the most that can be open at once, the CPU among them */
 /* The device of that name, opened where it is not open yet. GAL_DEVICE where it can't be had. */
 gal_status gal_backend_find(const gal_backend **out, const char *device);
 /* cpu/cpu.c; never NULL. */
 const gal_backend *gal_cpu_backend(void);
 
 /* ---- memory.c ---- */
-/* Adds to the bytes that tensors take, and to those reserved for them; negative: takes off. */
-void gal_memory_count(int64_t live, int64_t reserved);
+/* Adds to the bytes that tensors of the device take; negative: takes off. */
+void gal_memory_count_live(const gal_backend *backend, int64_t bytes);
 /* Adds to the number of handles outside arenas. */
-void gal_memory_count_handles(int64_t handles);
+void gal_memory_count_handles(int64_t more);
+/* GAL_BUDGET where so many bytes more would pass the device's soft limit. */
+gal_status gal_memory_room(const gal_backend *backend, size_t bytes);
+/* Memory straight from the device, counted as reserved; where there is none, once more after the device's
+ * free lists were given back. */
+gal_status gal_chunk_take(void **memory, const gal_backend *backend, size_t bytes);
+/* Gives it back; bytes as it was taken. */
+void gal_chunk_give(void *memory, const gal_backend *backend, size_t bytes);
 /* A block of `bytes` on the device, from a free list or new. GAL_BUDGET where it would pass the soft limit.
  */
 gal_status gal_block_take(void **memory, const gal_backend *backend, size_t bytes);
 /* Gives it back; bytes as it was taken. */
 void gal_block_give(void *memory, const gal_backend *backend, size_t bytes);
-/* Gives the free lists back to the system. */
+/* Gives the free lists of all devices back. */
 void gal_blocks_trim(void);
 
 /* ---- arena.c ---- */
@@ -50,8 +58,8 @@ gal_status gal_arena_take(void **out, gal_arena *arena, const gal_backend *backe
 gal_status gal_arena_hold(gal_arena *arena, void *what, void (*release)(void *what));
 /* Frees what scopes allocate from, if no scope is open. */
 void gal_scope_trim(void);
-/* Rounded up to whole cache lines, at least one. */
-size_t gal_aligned(size_t bytes);
+/* Rounded up to a multiple of the alignment, a power of two, and at least once that. */
+size_t gal_aligned(size_t bytes, int64_t alignment);
 
 /* ---- storage.c ---- */
 struct gal_storage {

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEVICES 16 /* the most that can be open at once */
-
 /* "cuda:1" as its library's name and the device's number in it. */
 typedef struct device_name {
     char library[16];
@@ -21,7 +19,7 @@ typedef struct device_name {
 static struct {
     device_name name;
     const gal_backend *device;
-} opened[DEVICES];
+} opened[GAL_DEVICES - 1]; /* the CPU is always open */
 static int open_count;
 
 /* What a test's own device is loaded from, NAME in libgalrun_NAME.so being the device's name; only tests set
@@ -126,15 +124,29 @@ gal_status gal_backend_find(const gal_backend **out, const char *device)
             *out = opened[i].device;
             return GAL_OK;
         }
-    if (open_count == DEVICES)
+    if (open_count == GAL_DEVICES - 1)
         return gal_fail(GAL_DEVICE, "device \"%s\" can't be had: %d are open, which is the most there can be",
-                        device, DEVICES);
+                        device, GAL_DEVICES - 1);
     gal_status status = library_device(out, device, &name);
     if (status != GAL_OK)
         return status;
     opened[open_count].name = name;
     opened[open_count++].device = *out;
     return GAL_OK;
+}
+
+gal_status gal_device_about(gal_device_info *out, const char *device)
+{
+    const gal_backend *backend;
+    gal_status status = gal_backend_find(&backend, device);
+    return status == GAL_OK ? backend->about(backend, out) : status;
+}
+
+gal_status gal_device_wait(const char *device)
+{
+    const gal_backend *backend;
+    gal_status status = gal_backend_find(&backend, device);
+    return status == GAL_OK ? backend->synchronize(backend) : status;
 }
 
 gal_status gal_device_open(const char *name)

@@ -1,43 +1,93 @@
-/* memory.c: every byte that tensors take is counted here, on all devices together, and kept below the soft
- * limit; and blocks of device memory, from free lists by size. Used from the one thread that runs Lua. */
-#define _GNU_SOURCE
+/* memory.c: of each device, every byte that tensors take is counted here and kept below the device's soft
+ * limit; and blocks of its memory, from free lists by size. Used from the one thread that runs Lua. */
 #include "core.h"
 #include <stdlib.h>
-#include <unistd.h>
 
-/* ---- accounting ---- */
-static gal_memory_info counts;
+#define CLASSES 128
+typedef struct free_block {
+    struct free_block *next;
+    void *memory;
+} free_block;
+/* What is known of one device's memory. */
+typedef struct pool {
+    const gal_backend *backend; /* NULL: nobody has asked for memory of a device in this place yet */
+    gal_memory_info counts;
+    free_block *lists[CLASSES];
+} pool;
+static pool pools[GAL_DEVICES];
+static int64_t handles; /* outside arenas, of all devices */
 static int64_t allocated_since_collection;
 
-void gal_memory_count(int64_t live, int64_t reserved)
+static pool *pool_of(const gal_backend *backend)
 {
-    counts.live += live;
-    counts.reserved += reserved;
-    if (counts.live > counts.peak)
-        counts.peak = counts.live;
+    pool *p = pools;
+    while (p->backend != backend && p->backend) /* device.c opens no more than there are places */
+        p++;
+    p->backend = backend;
+    return p;
 }
 
-void gal_memory_count_handles(int64_t handles)
+/* ---- accounting ---- */
+static void count(pool *p, int64_t live, int64_t reserved)
 {
-    counts.tensors += handles;
+    p->counts.live += live;
+    p->counts.reserved += reserved;
+    if (p->counts.live > p->counts.peak)
+        p->counts.peak = p->counts.live;
 }
 
-static int64_t soft_limit(void)
+void gal_memory_count_live(const gal_backend *backend, int64_t bytes)
 {
-    if (counts.limit == 0) /* three quarters of the machine's memory, until it is set */
-        counts.limit = (int64_t)(0.75 * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE));
-    return counts.limit;
+    count(pool_of(backend), bytes, 0);
 }
 
-void gal_memory(gal_memory_info *info)
+void gal_memory_count_handles(int64_t more)
 {
-    soft_limit();
-    *info = counts;
+    handles += more;
 }
 
-void gal_memory_set_limit(int64_t bytes)
+static int64_t soft_limit(pool *p)
 {
-    counts.limit = bytes;
+    gal_device_info about;
+    if (p->counts.limit == 0 && p->backend->about(p->backend, &about) == GAL_OK)
+        p->counts.limit = about.total / 4 * 3; /* until it is set */
+    return p->counts.limit;
+}
+
+/* GAL_BUDGET where so many more live bytes would pass the limit. */
+static gal_status within_limit(pool *p, size_t bytes)
+{
+    return p->counts.live + (int64_t)bytes <= soft_limit(p)
+               ? GAL_OK
+               : gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld on %s", bytes,
+                          (long long)p->counts.limit, p->backend->name);
+}
+
+gal_status gal_memory_room(const gal_backend *backend, size_t bytes)
+{
+    return within_limit(pool_of(backend), bytes);
+}
+
+gal_status gal_memory(const char *device, gal_memory_info *info)
+{
+    const gal_backend *backend;
+    gal_status status = gal_backend_find(&backend, device);
+    if (status != GAL_OK)
+        return status;
+    pool *p = pool_of(backend);
+    soft_limit(p);
+    *info = p->counts;
+    info->tensors = handles;
+    return GAL_OK;
+}
+
+gal_status gal_memory_set_limit(const char *device, int64_t bytes)
+{
+    const gal_backend *backend;
+    gal_status status = gal_backend_find(&backend, device);
+    if (status == GAL_OK)
+        pool_of(backend)->counts.limit = bytes;
+    return status;
 }
 
 int64_t gal_memory_allocated(int reset)
@@ -48,25 +98,49 @@ int64_t gal_memory_allocated(int reset)
     return bytes;
 }
 
-/* ---- free lists: four sizes to each power of two, so that at most a fifth of a block is wasted ---- */
-#define CLASSES 128
-#define CACHED_BLOCK (64 << 20) /* larger blocks go straight back to the system */
-typedef struct free_block {
-    struct free_block *next;
-    void *memory;
-} free_block;
-typedef struct pool {
-    const gal_backend *backend;
-    free_block *lists[CLASSES];
-} pool;
-static pool pools[2]; /* one for each backend */
-
-static pool *pool_of(const gal_backend *backend)
+/* ---- memory of the device ---- */
+/* Gives the free lists of a pool back to its device. */
+static void trim(pool *p)
 {
-    pool *p = pools[0].backend == NULL || pools[0].backend == backend ? &pools[0] : &pools[1];
-    p->backend = backend;
-    return p;
+    for (int class = 0; class < CLASSES; class ++)
+        while (p->lists[class]) {
+            free_block *block = p->lists[class];
+            p->lists[class] = block->next;
+            size_t capacity = (size_t)256 << (class / 4); /* class_of, backwards */
+            capacity += capacity / 4 * (class % 4);
+            p->backend->release(p->backend, block->memory, capacity);
+            count(p, 0, -(int64_t)capacity);
+            free(block);
+        }
 }
+
+void gal_blocks_trim(void)
+{
+    for (int i = 0; i < GAL_DEVICES && pools[i].backend; i++)
+        trim(&pools[i]);
+}
+
+gal_status gal_chunk_take(void **memory, const gal_backend *backend, size_t bytes)
+{
+    pool *p = pool_of(backend);
+    gal_status status = backend->allocate(backend, memory, bytes);
+    if (status == GAL_MEMORY) { /* what lies in the free lists may be enough */
+        trim(p);
+        status = backend->allocate(backend, memory, bytes);
+    }
+    if (status == GAL_OK)
+        count(p, 0, (int64_t)bytes);
+    return status;
+}
+
+void gal_chunk_give(void *memory, const gal_backend *backend, size_t bytes)
+{
+    backend->release(backend, memory, bytes);
+    count(pool_of(backend), 0, -(int64_t)bytes);
+}
+
+/* ---- free lists: four sizes to each power of two, so that at most a fifth of a block is wasted ---- */
+#define CACHED_BLOCK (64 << 20) /* larger blocks go straight back to the system */
 
 static int class_of(size_t bytes, size_t *capacity)
 {
@@ -96,34 +170,29 @@ static int cacheable(size_t bytes)
 }
 
 /* From the free list of its class, or new. */
-static gal_status any_block(void **memory, const gal_backend *backend, size_t bytes)
+static gal_status any_block(void **memory, pool *p, size_t bytes)
 {
     size_t capacity;
     int class = class_of(bytes, &capacity);
     if (!cacheable(bytes))
-        capacity = bytes;
-    free_block **list = &pool_of(backend)->lists[class];
-    if (cacheable(bytes) && *list) {
-        free_block *block = *list;
-        *list = block->next;
-        *memory = block->memory;
-        free(block);
-        return GAL_OK;
-    }
-    gal_status status = backend->allocate(backend, memory, capacity);
-    if (status == GAL_OK)
-        gal_memory_count(0, (int64_t)capacity);
-    return status;
+        return gal_chunk_take(memory, p->backend, bytes);
+    free_block *block = p->lists[class];
+    if (!block)
+        return gal_chunk_take(memory, p->backend, capacity);
+    p->lists[class] = block->next;
+    *memory = block->memory;
+    free(block);
+    return GAL_OK;
 }
 
 gal_status gal_block_take(void **memory, const gal_backend *backend, size_t bytes)
 {
-    if (counts.live + (int64_t)bytes > soft_limit())
-        return gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld", bytes,
-                        (long long)counts.limit);
-    gal_status status = any_block(memory, backend, bytes);
+    pool *p = pool_of(backend);
+    gal_status status = within_limit(p, bytes);
+    if (status == GAL_OK)
+        status = any_block(memory, p, bytes);
     if (status == GAL_OK) {
-        gal_memory_count((int64_t)bytes, 0);
+        count(p, (int64_t)bytes, 0);
         allocated_since_collection += (int64_t)bytes;
     }
     return status;
@@ -131,33 +200,15 @@ gal_status gal_block_take(void **memory, const gal_backend *backend, size_t byte
 
 void gal_block_give(void *memory, const gal_backend *backend, size_t bytes)
 {
-    gal_memory_count(-(int64_t)bytes, 0);
+    pool *p = pool_of(backend);
+    count(p, -(int64_t)bytes, 0);
     size_t capacity;
     int class = class_of(bytes, &capacity);
     free_block *block = cacheable(bytes) ? malloc(sizeof *block) : NULL;
     if (!block) {
-        if (!cacheable(bytes))
-            capacity = bytes;
-        backend->release(backend, memory, capacity);
-        gal_memory_count(0, -(int64_t)capacity);
+        gal_chunk_give(memory, backend, cacheable(bytes) ? capacity : bytes);
         return;
     }
-    free_block **list = &pool_of(backend)->lists[class];
-    *block = (free_block){*list, memory};
-    *list = block;
-}
-
-void gal_blocks_trim(void)
-{
-    for (int i = 0; i < 2; i++)
-        for (int class = 0; pools[i].backend && class < CLASSES; class ++)
-            while (pools[i].lists[class]) {
-                free_block *block = pools[i].lists[class];
-                pools[i].lists[class] = block->next;
-                size_t capacity = (size_t)256 << (class / 4); /* class_of, backwards */
-                capacity += capacity / 4 * (class % 4);
-                pools[i].backend->release(pools[i].backend, block->memory, capacity);
-                gal_memory_count(0, -(int64_t)capacity);
-                free(block);
-            }
+    *block = (free_block){p->lists[class], memory};
+    p->lists[class] = block;
 }

@@ -304,7 +304,7 @@ static gal_status forward(const gal_lane *lane, const void *args)
     const gal_conv_args *g = args;
     made *m = find(g, FORWARD);
     (void)lane;
-    if (g->precision == GAL_BF16)
+    if (g->precision == GAL_IN_BF16)
         gal_note("convolutions by oneDNN take no precision: \"bf16\" is computed in float32");
     if (!m || !m->usable)
         return plain((gal_kernel *const[]){gal_cpu_conv2d}, 1, g);

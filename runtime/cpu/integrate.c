@@ -44,7 +44,7 @@ static float evaluate(const gal_flow_integrate_args *g, int density, row_work *k
             k->tx[j * k->widest + i] = i == 1 + j;
     for (int i = 0; i < g->layers; i++) {
         /* Between hidden layers: the inputs of the first and of the last layer stay float32. */
-        int half = g->precision == GAL_BF16 && i > 0 && i < g->layers - 1;
+        int half = g->precision == GAL_IN_BF16 && i > 0 && i < g->layers - 1;
         layer_of(&g->layer[i], i ? g->layer[i].b : k->base, i ? g->layer[i].in : 1 + g->d, half, d, k);
         float *x = k->x, *tx = k->tx;
         k->x = k->y, k->y = x, k->tx = k->ty, k->ty = tx;

@@ -1,5 +1,6 @@
 /* check.c: what every op asks of its operands before it is issued: dtype, layout, shape, one device. */
 #include "ops.h"
+#include <stdio.h>
 #include <string.h>
 
 gal_status gal_check(const char *op, const gal_operand *operands, int count)
@@ -31,6 +32,33 @@ gal_status gal_check_activation(const char *op, int activation)
                ? GAL_OK
                : gal_fail(GAL_VALUE, "%s: activation is %d, expected 0 to %d", op, activation,
                           GAL_ACTIVATION_COUNT - 1);
+}
+
+gal_status gal_check_precision(int op, const gal_backend *device, int precision)
+{
+    static const char *const names[] = {"f32", "tf32", "f16", "bf16"};
+    const char *name = gal_op_name(op);
+    if (precision < GAL_IN_F32 || precision > GAL_IN_BF16)
+        return gal_fail(GAL_VALUE, "%s: precision is %d, expected %d to %d", name, precision, GAL_IN_F32,
+                        GAL_IN_BF16);
+    if (device->has_precision(device, op, precision))
+        return GAL_OK;
+    char has[64] = "";
+    for (int i = GAL_IN_F32, n = 0; i <= GAL_IN_BF16; i++)
+        if (device->has_precision(device, op, i))
+            n += snprintf(has + n, sizeof has - (size_t)n, n ? " or %s" : "%s", names[i]);
+    return gal_fail(GAL_DEVICE, "%s: precision is %s, which %s does not have for it, expected %s", name,
+                    names[precision], device->name, has);
+}
+
+gal_status gal_device_precision(const char *device, const char *op, int precision)
+{
+    const gal_backend *backend;
+    gal_status status = gal_backend_find(&backend, device);
+    int number = 0;
+    while (number < GAL_OP_COUNT && strcmp(gal_op_name(number), op) != 0)
+        number++;
+    return status == GAL_OK ? gal_check_precision(number, backend, precision) : status;
 }
 
 const char *gal_activation_name(int activation)

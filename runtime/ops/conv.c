@@ -81,10 +81,10 @@ static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *
     gal_status status = geometry(g, op, x, w, stride, padding, pool);
     if (status == GAL_OK)
         status = gal_check_activation(op, activation);
+    if (status == GAL_OK)
+        status = gal_check_precision(GAL_OP_conv2d, gal_backend_of(x), precision);
     if (status != GAL_OK)
         return status;
-    if (precision != GAL_EXACT && precision != GAL_BF16)
-        return gal_fail(GAL_VALUE, "%s: precision is %d, expected GAL_EXACT or GAL_BF16", op, precision);
     g->x = x->data, g->weight = w->data, g->bias = b ? b->data : NULL;
     g->activation = activation, g->precision = precision;
     status = gal_check_shape(op, y_name, y, "{N, h, w, out}", 4,

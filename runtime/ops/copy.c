@@ -127,18 +127,15 @@ gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
     return status;
 }
 
-gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count)
+/* Through a contiguous tensor of its own, copied into y by an op: the way into a strided view. While a
+ * program is recorded the program holds that tensor, a constant, and every replay copies it into y, whose
+ * memory may be in use for something else between two replays. */
+static gal_status write_by_copy(gal_tensor *y, const void *host, size_t bytes)
 {
-    gal_status status = count_matches("write", y, count);
-    if (status != GAL_OK || count == 0)
-        return status;
-    const gal_backend *backend = y->storage->backend;
-    size_t bytes = (size_t)count * gal_dtype_size(y->dtype);
-    if (gal_tensor_contiguous(y))
-        return backend->upload(backend, y->data, host, bytes);
+    const gal_backend *backend = gal_backend_of(y);
     gal_tensor *whole;
     gal_scope_pause();
-    status = gal_tensor_new(&whole, gal_tensor_device(y), y->dtype, y->rank, y->shape);
+    gal_status status = gal_tensor_new(&whole, backend->name, y->dtype, y->rank, y->shape);
     gal_scope_resume();
     if (status != GAL_OK)
         return status;
@@ -147,4 +144,16 @@ gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count)
         status = gal_copy(y, whole);
     gal_tensor_free(whole);
     return status;
+}
+
+gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count)
+{
+    gal_status status = count_matches("write", y, count);
+    if (status != GAL_OK || count == 0)
+        return status;
+    const gal_backend *backend = gal_backend_of(y);
+    size_t bytes = (size_t)count * gal_dtype_size(y->dtype);
+    if (gal_recording() || !gal_tensor_contiguous(y))
+        return write_by_copy(y, host, bytes);
+    return backend->upload(backend, y->data, host, bytes);
 }

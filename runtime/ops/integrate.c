@@ -79,10 +79,8 @@ gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal
             GAL_SHAPE,
             "flow_integrate: features is %s, expected 1 row, or one for each %lld of rows %lld to %lld",
             gal_shape_text(features), (long long)share, (long long)first, (long long)(first + rows - 1));
-    if (precision != GAL_EXACT && (precision != GAL_BF16 || integral))
-        return gal_fail(GAL_VALUE,
-                        "flow_integrate: precision is %d, expected GAL_EXACT, or GAL_BF16 without integral",
-                        precision);
+    if (precision == GAL_IN_BF16 && integral)
+        return gal_fail(GAL_VALUE, "flow_integrate: precision is bf16, too coarse for an integral");
     gal_flow_integrate_args args = {
         .theta = theta->data, .integral = integral ? integral->data : NULL, .times = times->data};
     args.rows = rows, args.d = theta->shape[1], args.steps = times->shape[0] - 1, args.first = first,
@@ -90,7 +88,9 @@ gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal
     args.features = features ? features->data : NULL, args.galaxies = features ? features->shape[0] : 0,
     args.width = features ? features->shape[1] : 0;
     args.method = *method, args.precision = precision;
-    gal_status status = check_net(&args, net);
+    gal_status status = gal_check_precision(GAL_OP_flow_integrate, gal_backend_of(theta), precision);
+    if (status == GAL_OK)
+        status = check_net(&args, net);
     if (status != GAL_OK || rows == 0)
         return status;
     return ISSUE(theta, flow_integrate, &args, work_of(&args));

@@ -2,7 +2,7 @@
 #include "ops.h"
 #include "core/random.h"
 
-gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate)
+gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, int accumulate, int precision)
 {
     CHECK("matmul", FLAT(y), ANY(a), ANY(b));
     RANK("matmul", a, 2);
@@ -20,12 +20,13 @@ gal_status gal_matmul(gal_tensor *y, const gal_tensor *a, const gal_tensor *b, i
                             .ldy = b->shape[1]};
     args.a_row = a->stride[0], args.a_col = a->stride[1], args.b_row = b->stride[0],
     args.b_col = b->stride[1];
-    args.accumulate = accumulate;
-    return ISSUE(y, matmul, &args, 2 * args.m * args.n * (args.k ? args.k : 1));
+    args.accumulate = accumulate, args.precision = precision;
+    gal_status status = gal_check_precision(GAL_OP_matmul, gal_backend_of(y), precision);
+    return status == GAL_OK ? ISSUE(y, matmul, &args, 2 * args.m * args.n * (args.k ? args.k : 1)) : status;
 }
 
 gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
-                      const gal_tensor *b, int activation)
+                      const gal_tensor *b, int activation, int precision)
 {
     CHECK("linear", FLAT(y), FLAT(x), FLAT(w), {"b", b ? b : w, GAL_F32, 1},
           {"slope", slope ? slope : y, GAL_F32, 1});
@@ -40,6 +41,8 @@ gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
     if (slope)
         SHAPE("linear", slope, "{rows, out}", x->shape[0], w->shape[0]);
     gal_status status = gal_check_activation("linear", activation);
+    if (status == GAL_OK)
+        status = gal_check_precision(GAL_OP_linear, gal_backend_of(y), precision);
     if (status != GAL_OK)
         return status;
     gal_linear_args args = {.y = y->data,
@@ -48,10 +51,11 @@ gal_status gal_linear(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
                             .w = w->data,
                             .b = b ? b->data : NULL};
     args.rows = x->shape[0], args.in = w->shape[1], args.out = w->shape[0], args.activation = activation;
+    args.precision = precision;
     return ISSUE(y, linear, &args, 2 * args.rows * args.out * (args.in + 8));
 }
 
-gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w)
+gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const gal_tensor *w, int precision)
 {
     CHECK("linear_backward_input", FLAT(dx), FLAT(dz), FLAT(w));
     RANK("linear_backward_input", w, 2);
@@ -63,12 +67,16 @@ gal_status gal_linear_backward_input(gal_tensor *dx, const gal_tensor *dz, const
                             .w = w->data,
                             .rows = dz->shape[0],
                             .in = w->shape[1],
-                            .out = w->shape[0]};
-    return ISSUE(dx, linear_backward_input, &args, 2 * args.rows * args.in * (args.out + 1));
+                            .out = w->shape[0],
+                            .precision = precision};
+    gal_status status = gal_check_precision(GAL_OP_linear_backward_input, gal_backend_of(dx), precision);
+    return status == GAL_OK
+               ? ISSUE(dx, linear_backward_input, &args, 2 * args.rows * args.in * (args.out + 1))
+               : status;
 }
 
 gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_tensor *dz,
-                                      const gal_tensor *x, int accumulate)
+                                      const gal_tensor *x, int accumulate, int precision)
 {
     CHECK("linear_backward_weight", FLAT(dz), FLAT(x), {"dw", dw ? dw : dz, GAL_F32, 1},
           {"db", db ? db : dz, GAL_F32, 1});
@@ -82,5 +90,9 @@ gal_status gal_linear_backward_weight(gal_tensor *dw, gal_tensor *db, const gal_
     gal_linear_args args = {
         .y = dw ? dw->data : NULL, .slope = db ? db->data : NULL, .x = x->data, .w = dz->data};
     args.rows = x->shape[0], args.in = x->shape[1], args.out = dz->shape[1], args.accumulate = accumulate;
-    return ISSUE(dz, linear_backward_weight, &args, 2 * args.out * (args.in + 1) * args.rows);
+    args.precision = precision;
+    gal_status status = gal_check_precision(GAL_OP_linear_backward_weight, gal_backend_of(dz), precision);
+    return status == GAL_OK
+               ? ISSUE(dz, linear_backward_weight, &args, 2 * args.out * (args.in + 1) * args.rows)
+               : status;
 }

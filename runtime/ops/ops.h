@@ -42,6 +42,8 @@ gal_status gal_check_shape(const char *op, const char *name, const gal_tensor *x
                            int rank, const int64_t *shape);
 /* activation is one of gal_activation. */
 gal_status gal_check_activation(const char *op, int activation);
+/* precision is one of gal_precision, and the device has it for the op (a gal_op). */
+gal_status gal_check_precision(int op, const gal_backend *device, int precision);
 #define RANK(op, x, expected)                                                                          \
     do {                                                                                               \
         if ((x)->rank != (expected))                                                                   \

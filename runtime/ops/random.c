@@ -96,8 +96,11 @@ typedef struct seen {
 
 gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t seed)
 {
-    CHECK("row_streams", INTEGER(streams), {"x", x, x->dtype, 1});
+    CHECK("row_streams", INTEGER(streams));
+    CHECK("row_streams", {"x", x, x->dtype, 1});
     gal_status status = gal_check_host("row_streams", "x", x);
+    if (status == GAL_OK && gal_recording())
+        status = gal_fail(GAL_RECORDING, "row_streams: x can't be read while a program is recorded");
     if (status != GAL_OK)
         return status;
     if (x->rank < 1)
@@ -108,8 +111,12 @@ gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t see
     while (slots < 2 * (size_t)rows)
         slots *= 2;
     seen *table = calloc(slots, sizeof *table);
-    if (!table)
+    int64_t *numbers = malloc((size_t)(rows ? rows : 1) * sizeof *numbers);
+    if (!table || !numbers) {
+        free(table);
+        free(numbers);
         return gal_fail(GAL_MEMORY, "row_streams: no memory left for %lld rows", (long long)rows);
+    }
     int64_t width = rows ? gal_tensor_count(x) / rows * (int64_t)gal_dtype_size(x->dtype) : 0;
     for (int64_t r = 0; r < rows; r++) {
         uint64_t hash = gal_hash((const char *)x->data + r * width, width, (uint64_t)seed);
@@ -118,8 +125,10 @@ gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int64_t see
             slot = (slot + 1) & (slots - 1);
         uint64_t before = table[slot].times++;
         table[slot].hash = hash;
-        ((int64_t *)streams->data)[r] = (int64_t)(before ? gal_hash(&before, sizeof before, hash) : hash);
+        numbers[r] = (int64_t)(before ? gal_hash(&before, sizeof before, hash) : hash);
     }
+    status = gal_tensor_write(streams, numbers, rows);
     free(table);
-    return GAL_OK;
+    free(numbers);
+    return status;
 }

@@ -111,12 +111,12 @@ static measured median(const measured *all, int rounds)
 /* ---- what is measured ---- */
 
 static const work works[] = {
-    {"w3p", 5, 256, 3, GAL_SILU, GAL_EXACT, 0, 192, 1, 100},
-    {"w3i", 261, 256, 3, GAL_SILU, GAL_EXACT, 0, 192, 1, 100},
-    {"w3r", 5, 256, 3, GAL_RELU, GAL_EXACT, 0, 192, 1, 100},
-    {"w4", 5, 256, 3, GAL_SILU, GAL_EXACT, 1, 32, 1, 100},
-    {"w3pb", 5, 256, 3, GAL_SILU, GAL_BF16, 0, 960, 1, 100},
-    {"w3ib", 261, 256, 3, GAL_SILU, GAL_BF16, 0, 960, 1, 100},
+    {"w3p", 5, 256, 3, GAL_SILU, GAL_IN_F32, 0, 192, 1, 100},
+    {"w3i", 261, 256, 3, GAL_SILU, GAL_IN_F32, 0, 192, 1, 100},
+    {"w3r", 5, 256, 3, GAL_RELU, GAL_IN_F32, 0, 192, 1, 100},
+    {"w4", 5, 256, 3, GAL_SILU, GAL_IN_F32, 1, 32, 1, 100},
+    {"w3pb", 5, 256, 3, GAL_SILU, GAL_IN_BF16, 0, 960, 1, 100},
+    {"w3ib", 261, 256, 3, GAL_SILU, GAL_IN_BF16, 0, 960, 1, 100},
 };
 enum { WORKS = sizeof works / sizeof *works };
 static const char *const meanings[WORKS] = {

@@ -121,7 +121,7 @@ static void do_linear(int l)
 {
     int last = l == LAYERS - 1;
     must(gal_linear(now.x[l + 1], last ? NULL : now.slope[l], now.x[l], net.w[l], net.b[l],
-                    last ? GAL_IDENTITY : GAL_SILU));
+                    last ? GAL_IDENTITY : GAL_SILU, GAL_IN_F32));
 }
 static void do_loss(int l)
 {
@@ -135,11 +135,11 @@ static void do_loss_backward(int l)
 }
 static void do_weight(int l)
 {
-    must(gal_linear_backward_weight(net.dw[l], net.db[l], now.dz[l + 1], now.x[l], 0));
+    must(gal_linear_backward_weight(net.dw[l], net.db[l], now.dz[l + 1], now.x[l], 0, GAL_IN_F32));
 }
 static void do_input(int l)
 {
-    must(gal_linear_backward_input(now.dy[l], now.dz[l + 1], net.w[l]));
+    must(gal_linear_backward_input(now.dy[l], now.dz[l + 1], net.w[l], GAL_IN_F32));
 }
 static void do_slope(int l)
 {

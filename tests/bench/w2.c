@@ -25,7 +25,7 @@ enum {
 static const int64_t channels[BLOCKS + 1] = {3, 32, 64, 128, FEATURES},
                                        width[LAYERS + 1] = {IN, HIDDEN, HIDDEN, HIDDEN, D};
 static int64_t batch = 64;
-static int precision = GAL_EXACT;
+static int precision = GAL_IN_F32;
 
 static void must(gal_status status)
 {
@@ -177,7 +177,7 @@ static void do_mlp(int l)
     for (int i = 0; i < LAYERS; i++) {
         int last = i == LAYERS - 1;
         must(gal_linear(now.x[i + 1], last ? NULL : now.slope[i], now.x[i], net.w[i], net.b[i],
-                        last ? GAL_IDENTITY : GAL_SILU));
+                        last ? GAL_IDENTITY : GAL_SILU, GAL_IN_F32));
     }
     must(gal_mse(now.loss, now.x[LAYERS], now.velocity));
 }
@@ -186,8 +186,8 @@ static void do_mlp_backward(int l)
     (void)l;
     must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.velocity));
     for (int i = LAYERS - 1; i >= 0; i--) {
-        must(gal_linear_backward_weight(net.dw[i], net.db[i], now.dz[i + 1], now.x[i], 0));
-        must(gal_linear_backward_input(now.dy[i], now.dz[i + 1], net.w[i]));
+        must(gal_linear_backward_weight(net.dw[i], net.db[i], now.dz[i + 1], now.x[i], 0, GAL_IN_F32));
+        must(gal_linear_backward_input(now.dy[i], now.dz[i + 1], net.w[i], GAL_IN_F32));
         if (i > 0)
             must(gal_mul(now.dz[i], now.dy[i], now.slope[i - 1]));
     }
@@ -280,7 +280,7 @@ static options options_of(int argc, char **argv)
         if (!strcmp(argv[i], "--profile"))
             o.profiled = 1;
         else if (!strcmp(argv[i], "--bf16"))
-            precision = GAL_BF16;
+            precision = GAL_IN_BF16;
         else if (!strcmp(argv[i], "--json"))
             o.json = 1;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
@@ -342,7 +342,7 @@ int main(int argc, char **argv)
     }
     printf("W2 (%s, %s, %d threads, batch %lld): %.1f ms a step, fastest %.1f; %.0f GF/s, %.0f %% of the FMA "
            "peak of %.0f GF/s\n",
-           gal_cpu_isa(), precision == GAL_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest,
+           gal_cpu_isa(), precision == GAL_IN_BF16 ? "bf16" : "f32", threads, (long long)batch, ms, fastest,
            total / ms * 1e3, 1e5 * total / ms / gigaflops, gigaflops);
     if (o.profiled)
         profile(rounds, gigaflops);

@@ -53,7 +53,8 @@ static void round_all(double *x, int64_t n)
 static void set_up(problem *p, const layer *l, int precision, const char *way)
 {
     geometry g = geometry_of(l);
-    *p = (problem){.l = l, .g = g, .precision = precision, .rounds = precision == GAL_BF16 && l->stride == 1};
+    *p = (problem){
+        .l = l, .g = g, .precision = precision, .rounds = precision == GAL_IN_BF16 && l->stride == 1};
     snprintf(p->where, sizeof p->where,
              "%s: %lldx%lldx%lldx%lld, %lld outputs, window %lldx%lld, stride %lld, padding %lld, pool %lld, "
              "activation %d%s",
@@ -284,7 +285,7 @@ static void replays(void)
 {
     CASE("a replayed convolution equals the eager one bit for bit");
     const layer l = {3, 10, 12, 3, 8, 3, 3, 1, GAL_SAME, 2, GAL_SILU, 1};
-    problem p = images_of(&l, GAL_EXACT, 0);
+    problem p = images_of(&l, GAL_IN_F32, 0);
     gal_tensor *y2 = TENSOR(3, 5, 6, 8), *dw2 = TENSOR(8, 3, 3, 3), *dx2 = TENSOR(3, 10, 12, 3);
     gal_tensor *filled[] = {p.x, p.w, p.b, p.dy};
     for (int i = 0; i < 4; i++)
@@ -315,8 +316,8 @@ static int is_float32(void)
                *exact = TENSOR(1, 5, 6, 20);
     random_fill(x);
     random_fill(w);
-    IS_OK(gal_conv2d(exact, NULL, x, w, NULL, 1, GAL_SAME, GAL_SILU, 1, GAL_EXACT));
-    IS_OK(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, GAL_SILU, 1, GAL_BF16));
+    IS_OK(gal_conv2d(exact, NULL, x, w, NULL, 1, GAL_SAME, GAL_SILU, 1, GAL_IN_F32));
+    IS_OK(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, GAL_SILU, 1, GAL_IN_BF16));
     int same = same_data(y, exact);
     sentinels_and_free();
     return same;
@@ -344,8 +345,8 @@ static void in_bfloat16(const char *isa, const char *way)
         return;
     }
     REPORT(strcmp(way, "none") || !strcmp(isa, "specification"), "%s rounds all the same", name);
-    all_layers(GAL_BF16, name);
-    bits(GAL_BF16, name);
+    all_layers(GAL_IN_BF16, name);
+    bits(GAL_IN_BF16, name);
 }
 
 static void sentences(void)
@@ -353,21 +354,21 @@ static void sentences(void)
     CASE("a failure names the argument, what it was and what was expected");
     gal_tensor *x = TENSOR(2, 6, 6, 3), *w = TENSOR(4, 3, 3, 3), *w2 = TENSOR(4, 3, 3, 2),
                *y = TENSOR(2, 6, 6, 4), *b = TENSOR(3), *flat = TENSOR(6, 6);
-    FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+    FAILS(gal_conv2d(y, NULL, flat, w, NULL, 1, GAL_SAME, 0, 1, GAL_IN_F32), GAL_SHAPE,
           "conv2d: x is {6, 6}, expected images {N, H, W, 3} for w {4, 3, 3, 3}");
-    FAILS(gal_conv2d(y, NULL, x, w2, NULL, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+    FAILS(gal_conv2d(y, NULL, x, w2, NULL, 1, GAL_SAME, 0, 1, GAL_IN_F32), GAL_SHAPE,
           "conv2d: x is {2, 6, 6, 3}, expected images {N, H, W, 2} for w {4, 3, 3, 2}");
-    FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_EXACT), GAL_SHAPE,
+    FAILS(gal_conv2d(y, NULL, x, w, b, 1, GAL_SAME, 0, 1, GAL_IN_F32), GAL_SHAPE,
           "conv2d: b is {3}, expected {4} for {out}");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_VALID, 0, 1, GAL_EXACT), GAL_SHAPE,
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_VALID, 0, 1, GAL_IN_F32), GAL_SHAPE,
           "conv2d: y is {2, 6, 6, 4}, expected {2, 4, 4, 4}");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 2, GAL_SAME, 0, 1, GAL_EXACT), GAL_VALUE,
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 2, GAL_SAME, 0, 1, GAL_IN_F32), GAL_VALUE,
           "padding \"same\" with stride 2");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 0, 1, 0, 1, GAL_EXACT), GAL_VALUE, "stride is 0");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, -2, 0, 1, GAL_EXACT), GAL_VALUE, "padding is -2");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 9, 1, GAL_EXACT), GAL_VALUE,
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 0, 1, 0, 1, GAL_IN_F32), GAL_VALUE, "stride is 0");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, -2, 0, 1, GAL_IN_F32), GAL_VALUE, "padding is -2");
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 9, 1, GAL_IN_F32), GAL_VALUE,
           "activation is 9, expected 0 to ");
-    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 0, 7, GAL_EXACT), GAL_VALUE,
+    FAILS(gal_conv2d(y, NULL, x, w, NULL, 1, GAL_SAME, 0, 7, GAL_IN_F32), GAL_VALUE,
           "pool is 7, expected 1 to 6");
     sentinels_and_free();
 }
@@ -379,12 +380,12 @@ int main(void)
         table = gal_cpu_table(isas[i]);
         if (!table)
             continue;
-        all_layers(GAL_EXACT, isas[i]);
-        bits(GAL_EXACT, isas[i]);
+        all_layers(GAL_IN_F32, isas[i]);
+        bits(GAL_IN_F32, isas[i]);
     }
     table = gal_cpu_table("onednn");
     if (table)
-        all_layers(GAL_EXACT, "onednn");
+        all_layers(GAL_IN_F32, "onednn");
     for (const char *notice = gal_notice(); notice; notice = gal_notice())
         printf("notice: %s\n", notice);
     table = gal_cpu_table(NULL);

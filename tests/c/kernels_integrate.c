@@ -240,7 +240,7 @@ static void bits(int precision, const char *sentence)
     CASE(sentence);
     static const int cuts[][2] = {{0, 1},   {199, 1}, {17, 3},  {100, 15}, {3, 16},
                                   {90, 17}, {1, 47},  {10, 49}, {50, 150}};
-    for (int density = 0; density < (precision == GAL_EXACT ? 2 : 1); density++)
+    for (int density = 0; density < (precision == GAL_IN_F32 ? 2 : 1); density++)
         for (int d = 1; d < 7; d += 2) {
             problem p = make(3, 37, d, 4, GAL_SILU, 200, 40, 3, density);
             p.args.precision = precision;
@@ -275,10 +275,10 @@ static void bits(int precision, const char *sentence)
 static void not_a_number(void)
 {
     CASE("a row that is NaN leaves its neighbours alone");
-    for (int precision = GAL_EXACT; precision <= GAL_BF16; precision++) {
+    for (int precision = GAL_IN_F32; precision <= GAL_IN_BF16; precision++) {
         problem p = make(3, 45, 3, 2, GAL_SILU, 60, 60, 2, 0);
         p.args.precision = precision;
-        if (precision == GAL_BF16)
+        if (precision == GAL_IN_BF16)
             p.args.integral = NULL;
         EACH_TABLE(table, isa)
         {
@@ -307,7 +307,7 @@ static void bf16(void)
         p.args.integral = NULL;
         const gal_cpu_kernels *plain = gal_cpu_table("specification");
         float *exact = integrate(plain, &p, 1);
-        p.args.precision = GAL_BF16;
+        p.args.precision = GAL_IN_BF16;
         float *rounded = integrate(plain, &p, 1);
         double expected[280], off = 0;
         for (int k = 0; k < 280; k++) {
@@ -320,9 +320,9 @@ static void bf16(void)
         {
             float *found = integrate(table, &p, 2);
             const char *said = gal_notice();
-            p.args.precision = GAL_EXACT;
+            p.args.precision = GAL_IN_F32;
             float *alike = integrate(table, &p, 2);
-            p.args.precision = GAL_BF16;
+            p.args.precision = GAL_IN_BF16;
             /* Where the processor can't, it is float32 to the last bit, and said once. */
             if (same_bits(found, alike, 280))
                 REPORT(told || (said && strstr(said, "float32")), "%s: computed in float32, said: %s", isa,
@@ -358,11 +358,11 @@ int main(void)
 {
     shapes();
     relu();
-    bits(GAL_EXACT, "a row has the same bits alone, in any batch and by any lanes");
+    bits(GAL_IN_F32, "a row has the same bits alone, in any batch and by any lanes");
     static const char *const halves[] = {"none", "dot", "amx"};
     for (int i = 0; i < 3; i++) {
         setenv("GALRUN_BF16", halves[i], 1);
-        bits(GAL_BF16, "a row has the same bits alone, in any batch and by any lanes, in bfloat16");
+        bits(GAL_IN_BF16, "a row has the same bits alone, in any batch and by any lanes, in bfloat16");
         not_a_number();
         bf16();
     }

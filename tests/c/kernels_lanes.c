@@ -70,11 +70,11 @@ static void step(net *n)
     IS_OK(gal_fill(one, 1));
     IS_OK(gal_batch_rows(n->index, n->order, n->cursor));
     IS_OK(gal_flow_draw(n->t, n->theta_t, n->velocity, n->theta, n->index, n->state, 0.05));
-    IS_OK(gal_linear(y, slope, n->x, n->w, n->b, GAL_SILU));
+    IS_OK(gal_linear(y, slope, n->x, n->w, n->b, GAL_SILU, GAL_IN_F32));
     IS_OK(gal_mse(loss, y, n->velocity));
     IS_OK(gal_mse_backward(dy, one, y, n->velocity));
     IS_OK(gal_mul(dz, dy, slope));
-    IS_OK(gal_linear_backward_weight(n->dw, n->db, dz, n->x, 0));
+    IS_OK(gal_linear_backward_weight(n->dw, n->db, dz, n->x, 0, GAL_IN_F32));
     IS_OK(gal_count_step(n->step));
     IS_OK(gal_adamw(n->w, n->dw, n->first, n->second, n->hyper, n->step));
     IS_OK(gal_accumulate(n->total, loss));

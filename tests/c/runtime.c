@@ -15,7 +15,7 @@ static gal_tensor *made(int dtype, int rank, const int64_t *shape)
 static gal_memory_info memory(void)
 {
     gal_memory_info info;
-    gal_memory(&info);
+    IS_OK(gal_memory("cpu", &info));
     return info;
 }
 
@@ -47,11 +47,11 @@ static void accounting(void)
     IS_INT(memory().reserved, memory().live);
     CASE("a tensor past the soft limit is refused and can be had after the limit is raised");
     int64_t limit = memory().limit;
-    gal_memory_set_limit(memory().live + 1000);
+    IS_OK(gal_memory_set_limit("cpu", memory().live + 1000));
     gal_tensor *large = NULL;
     FAILS(gal_tensor_new(&large, "cpu", GAL_F32, 1, (int64_t[]){1000}), GAL_BUDGET, "limit");
     IS_INT(memory().live, before.live);
-    gal_memory_set_limit(limit);
+    IS_OK(gal_memory_set_limit("cpu", limit));
     gal_tensor_free(TENSOR(GAL_F32, 1000));
 }
 
@@ -136,7 +136,7 @@ static void sentences(void)
     CASE("a failure names the argument, what it was and what was expected");
     FAILS(gal_silu(y, x), GAL_SHAPE, "silu: x is {2, 3}, which does not broadcast to {3, 2}");
     FAILS(gal_add(x, x, i), GAL_TYPE, "add: b is int64, expected float32");
-    FAILS(gal_matmul(y, x, x, 0), GAL_SHAPE, "a's columns and b's rows differ");
+    FAILS(gal_matmul(y, x, x, 0, GAL_IN_F32), GAL_SHAPE, "a's columns and b's rows differ");
     FAILS(gal_sum(y, x, 1, 2), GAL_SHAPE, "dimensions 2 to 3 of x {2, 3}");
     FAILS(gal_tensor_new(&out, "tpu", GAL_F32, 0, NULL), GAL_DEVICE, "\"tpu\" is unknown");
     FAILS(gal_tensor_new(&out, "cpu", GAL_F32, 1, (int64_t[]){-1}), GAL_SHAPE, "dimension 1 is -1");

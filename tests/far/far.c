@@ -149,11 +149,20 @@ static void doors(far *f, int protection)
         wrong("mprotect failed", f->base);
 }
 
-static gal_status far_memory(const gal_backend *device, int64_t *free, int64_t *total)
+/* Bytes that the device has, unless GALRUN_FAR_BYTES says so. */
+static size_t capacity(void)
+{
+    const char *bytes = getenv("GALRUN_FAR_BYTES");
+    return bytes ? (size_t)strtoull(bytes, NULL, 10) : (size_t)8 << 30;
+}
+
+/* Small pieces, so that the loops over them are run in tests. */
+static gal_status far_about(const gal_backend *device, gal_device_info *out)
 {
     const far *f = device->self;
-    *total = (int64_t)8 << 30;
-    *free = *total - (int64_t)f->live;
+    *out = (gal_device_info){.rows = 4096, .images = 8, .description = "a device for tests"};
+    out->total = (int64_t)capacity();
+    out->free = out->total - (int64_t)f->live;
     return GAL_OK;
 }
 
@@ -164,6 +173,8 @@ static gal_status far_allocate(const gal_backend *device, void **out, size_t byt
     far *f = device->self;
     bytes = (bytes ? bytes + ALIGNMENT - 1 : ALIGNMENT) / ALIGNMENT * ALIGNMENT;
     *out = NULL;
+    if (f->live + bytes > capacity())
+        return host->fail(GAL_MEMORY, "%s: no memory left for %zu bytes", device->name, bytes);
     for (block **at = &f->free; *at; at = &(*at)->next)
         if ((*at)->bytes == bytes) {
             block *found = *at;
@@ -357,6 +368,14 @@ static int far_has(const gal_backend *device, int op)
     return op >= 0 && op < GAL_OP_COUNT;
 }
 
+/* What the CPU has. */
+static int far_has_precision(const gal_backend *device, int op, int precision)
+{
+    (void)device;
+    int rounds = op == GAL_OP_conv2d || op == GAL_OP_conv2d_backward || op == GAL_OP_flow_integrate;
+    return precision == GAL_IN_F32 || (precision == GAL_IN_BF16 && rounds);
+}
+
 static int far_stores_slope(const gal_backend *device, int64_t out, int64_t kh, int64_t kw, int64_t c)
 {
     (void)device, (void)out, (void)kh, (void)kw, (void)c;
@@ -420,8 +439,7 @@ static gal_status make(far *f, const char *name)
                               .self = f,
                               .alignment = ALIGNMENT,
                               .host_readable = 0,
-                              .precisions = 1 << GAL_EXACT | 1 << GAL_BF16,
-                              .memory = far_memory,
+                              .about = far_about,
                               .allocate = far_allocate,
                               .release = far_release,
                               .allocate_pinned = far_allocate_pinned,
@@ -435,6 +453,7 @@ static gal_status make(far *f, const char *name)
                               .event_record = far_event_record,
                               .event_wait = far_event_wait,
                               .has = far_has,
+                              .has_precision = far_has_precision,
                               .stores_slope = far_stores_slope,
                               .issue = far_issue,
                               .prepare = far_prepare,

@@ -346,7 +346,7 @@ promise("A tensor among the results must be kept (`y:keep()`), else the scope ra
   check.that(tostring(stale):find "stale", "printing a stale tensor")
 end)
 
-promise("`gal.memory()` is `{live, peak, reserved, limit, tensors}`, bytes but for the last.", function()
+promise("`gal.memory()` is `{live, peak, reserved, limit, tensors}`, bytes but for the last,", function()
   check.collect()
   local before = gal.memory()
   local x = gal.zeros { 1000, 1000 }

@@ -381,7 +381,7 @@ end)
 case("over the soft limit garbage is collected first, and only then an error raised", function()
   check.collect()
   local info = gal.memory()
-  ffi.C.gal_memory_set_limit(info.live + 10 * 2 ^ 20)
+  ffi.C.gal_memory_set_limit(gal.device(), info.live + 10 * 2 ^ 20)
   local ok, message = pcall(function()
     for _ = 1, 100 do gal.zeros { 2 ^ 20 } end -- 4 MiB each, dropped at once
     local message = raises(function()
@@ -389,7 +389,7 @@ case("over the soft limit garbage is collected first, and only then an error rai
     end, "limit", true)
     return message
   end)
-  ffi.C.gal_memory_set_limit(info.limit)
+  ffi.C.gal_memory_set_limit(gal.device(), info.limit)
   if not ok then error(message, 0) end
 end)
 
@@ -402,9 +402,9 @@ case("over the soft limit memory comes back that only compiled code holds", func
     for _ = 1, 1000 do read() end -- one trace, with this closure in it
   end
   compiled()
-  ffi.C.gal_memory_set_limit(info.live + 10 * 2 ^ 20)
+  ffi.C.gal_memory_set_limit(gal.device(), info.live + 10 * 2 ^ 20)
   local ok, message = pcall(function() return { gal.zeros { 2 ^ 20 }, gal.zeros { 2 ^ 20 } } end)
-  ffi.C.gal_memory_set_limit(info.limit)
+  ffi.C.gal_memory_set_limit(gal.device(), info.limit)
   check.that(ok, message)
 end)
 

@@ -26,7 +26,7 @@ end
 -- Array i (from 0) as a tensor on the CPU.
 local function read(arrays, i)
   local dtype, rank = C.gal_arrays_dtype(arrays, i), C.gal_arrays_rank(arrays, i)
-  local y = core.create(dtype, rank, C.gal_arrays_shape(arrays, i), "cpu")
+  local y = core.filled(dtype, rank, C.gal_arrays_shape(arrays, i))
   check(C.gal_arrays_read(y.h, arrays, i))
   return y
 end

@@ -13,7 +13,7 @@ local cutout = {}
 -- the second result. Raises where none can be read.
 function cutout.read(paths, size)
   local n, whole, problems = #paths, {}, {}
-  local pixels = core.new({ n, size, size, 3 }, "uint8", "cpu")
+  local pixels = core.to_fill({ n, size, size, 3 }, "uint8")
   local decoded, list = ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, paths)
   check(C.gal_images_decode(pixels.h, decoded, list, 0))
   for i = 1, n do
@@ -103,7 +103,7 @@ end
 -- by Catmull and Rom's (1974) cubic; beyond the frame its edge goes on.
 function cutout.rescale(image, width)
   local values, size = core.read(image), image:size(1)
-  local out = core.new({ size, size, 3 }, "uint8", "cpu")
+  local out = core.to_fill({ size, size, 3 }, "uint8")
   local to = ffi.cast("uint8_t *", out.h.data)
   local place, weight = {}, {}
   for i = 0, size - 1 do

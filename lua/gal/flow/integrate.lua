@@ -135,7 +135,7 @@ function integrate.run(flow, theta, features, share, options)
   end
   local net = net_of(flow.head)
   if net then
-    local code = precision == "bf16" and C.GAL_BF16 or C.GAL_EXACT
+    local code = precision == "bf16" and C.GAL_IN_BF16 or C.GAL_IN_F32
     return fused(net, theta, features, share, times, method, density, code, tell)
   end
   C.gal_leave_notice("this flow's head is more than linear layers and activations: it is integrated by "

@@ -5,6 +5,7 @@
 -- at every stage, is computed once per galaxy where it is wide: hoisted out of the steps.
 local ffi = require "ffi"
 local C = ffi.C
+local F32 = C.GAL_IN_F32
 local gal = require "gal"
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
@@ -74,7 +75,7 @@ local function hoisted_layer(layer, input, hoisted)
   local f = layer.activation
   return function(y, slope)
     check(C.gal_copy(y.h, hoisted.h))
-    check(C.gal_matmul(y.h, input.h, weight.h, 1))
+    check(C.gal_matmul(y.h, input.h, weight.h, 1, F32))
     if slope and f ~= C.GAL_TANH then check(derivative[f](slope.h, one.h, y.h)) end
     if f ~= C.GAL_IDENTITY then check(activate[f](y.h, y.h)) end
     if slope and f == C.GAL_TANH then check(derivative[f](slope.h, one.h, y.h)) end
@@ -84,7 +85,7 @@ end
 local function whole_layer(layer, x)
   return function(y, slope)
     local bias = layer.bias and layer.bias.h
-    check(C.gal_linear(y.h, slope and slope.h, x.h, layer.weight.h, bias, layer.activation))
+    check(C.gal_linear(y.h, slope and slope.h, x.h, layer.weight.h, bias, layer.activation, F32))
   end
 end
 
@@ -142,7 +143,7 @@ local function tangent(layers, input, hoisted, d, rows, device)
           check(C.gal_copy(s.t3.h, columns.h))
         end
       else
-        check(C.gal_linear(s.t.h, nil, steps[i - 1].t.h, s.layer.weight.h, nil, C.GAL_IDENTITY))
+        check(C.gal_linear(s.t.h, nil, steps[i - 1].t.h, s.layer.weight.h, nil, C.GAL_IDENTITY, F32))
         if s.slope then check(C.gal_mul(s.t3.h, s.t3.h, s.slope3.h)) end
       end
     end
@@ -206,7 +207,7 @@ function velocity.hoist(net, features)
   local width = features:size(2)
   local weight = layer.weight:detach():narrow(2, layer.inputs - width + 1, width):contiguous()
   local y = gal.zeros({ features:size(1), layer.outputs }, { device = features:device() })
-  check(C.gal_linear(y.h, nil, features.h, weight.h, layer.bias and layer.bias.h, C.GAL_IDENTITY))
+  check(C.gal_linear(y.h, nil, features.h, weight.h, layer.bias and layer.bias.h, C.GAL_IDENTITY, F32))
   return y
 end
 

@@ -55,7 +55,7 @@ end
 -- that no draw comes twice: each sample's distance from its posterior in total variation.
 function Reference:sample(n)
   errors.integer("reference", "n", n, 1, 2 ^ 31)
-  local y, cuts = core.new({ self.n, n, D }, "float32", "cpu"), {}
+  local y, cuts = core.to_fill({ self.n, n, D }, "float32"), {}
   for k = 0, self.n - 1 do
     check(C.gal_reference_sample(ffi.cast("float *", y.h.data) + k * n * D, cut, self.h, k, n))
     cuts[k + 1] = cut[0]

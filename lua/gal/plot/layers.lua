@@ -350,7 +350,7 @@ function public.montage(images, given)
   local gap = arguments.integer("montage", o, "gap", 2, 0, 1000)
   local rows = math.ceil(#list / columns)
   local w, h = columns * width + (columns - 1) * gap, rows * height + (rows - 1) * gap
-  local sheet = core.new({ h, w, 3 }, "uint8", "cpu")
+  local sheet = core.to_fill({ h, w, 3 }, "uint8")
   local to = ffi.cast("uint8_t *", sheet.h.data)
   ffi.fill(to, h * w * 3, 255)
   for k, image in ipairs(list) do

@@ -2,17 +2,16 @@
 local ffi = require "ffi"
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
+local precisions = require "gal.base.precision"
 local memory = require "gal.tensor.memory"
 local shapes = require "gal.tensor.shapes"
 local tape = require "gal.tensor.tape"
 local C = ffi.C
-local raise, check, kind = errors.raise, errors.check, errors.kind
+local check = errors.check
 local like, live, dense, shaped = memory.real_like, memory.live, memory.dense, memory.real_shaped
 local tracked, into = tape.tracked, tape.into
 
 local conv = {}
-
-local PRECISIONS = { f32 = C.GAL_EXACT, bf16 = C.GAL_BF16 }
 
 -- The sizes {N, h, w, out} of the result, or before a pool; raises where x, w and the pool don't fit.
 local function convolved(x, w, o, pool)
@@ -68,14 +67,10 @@ function conv.conv2d(x, w, b, options)
   live(w, "conv2d", "w")
   if b then live(b, "conv2d", "b") end
   local padding = options.padding or "same"
-  local precision = PRECISIONS[options.precision or "f32"]
-  if not precision then
-    raise("conv2d: precision is %s, expected \"f32\" or \"bf16\"", kind(options.precision))
-  end
   return conv2d(x, w, b, {
     stride = options.stride or 1, padding = padding == "same" and C.GAL_SAME or padding,
     activation = activations.code("conv2d", options.activation),
-    pool = options.pool or 1, precision = precision,
+    pool = options.pool or 1, precision = precisions.code("conv2d", options.precision),
   })
 end
 

@@ -76,14 +76,14 @@ return {
   methods = methods,
 
   tensor = values.tensor, zeros = values.zeros, ones = values.ones, full = values.full,
-  arange = values.arange, new = values.new, int64 = values.int64, float64 = values.float64,
-  index = values.index, read = values.read,
+  arange = values.arange, new = values.new, to_fill = values.to_fill, index = values.index,
+  int64 = values.int64, float64 = values.float64, read = values.read,
 
   rand = random.rand, randn = random.randn,
   rng = random.rng, default_rng = random.default, is_rng = random.is_rng,
 
   is_tensor = memory.is_tensor, live = memory.live, like = memory.like, dense = memory.dense,
-  create = memory.create, outside = memory.outside, memory = memory.memory,
+  create = memory.create, filled = memory.filled, outside = memory.outside, memory = memory.memory,
   scope = memory.scope, scope_open = memory.scope_open, scope_close = memory.scope_close,
 
   count = shapes.count, shape_text = shapes.text, same_shape = shapes.same, dimension = shapes.dimension,

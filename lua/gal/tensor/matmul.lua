@@ -2,6 +2,7 @@
 local ffi = require "ffi"
 local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
+local precisions = require "gal.base.precision"
 local memory = require "gal.tensor.memory"
 local shapes = require "gal.tensor.shapes"
 local tape = require "gal.tensor.tape"
@@ -18,9 +19,11 @@ local function transposed(x)
   return view(x, 2, shapes.new(h.shape[1], h.shape[0]), shapes.new(h.stride[1], h.stride[0]), 0)
 end
 
---- a:matmul(b): {m, k} times {k, n} is {m, n}. A row of the result does not depend on the other rows.
+--- a:matmul(b[, precision = "f32"]): {m, k} times {k, n} is {m, n}. precision, also of the gradient: "f32",
+-- or "tf32", "f16" or "bf16" where the device has it. On the CPU a row of the result does not depend on the
+-- other rows.
 products.matmul = tape.native("matmul", {
-  forward = function(a, b)
+  forward = function(a, b, precision)
     local ha, hb = a.h, b.h
     if ha.rank ~= 2 or hb.rank ~= 2 then
       raise("matmul: a is %s and b is %s, expected two matrices {m, k} and {k, n}",
@@ -31,18 +34,19 @@ products.matmul = tape.native("matmul", {
         shapes.text(b), tonumber(ha.shape[1]), shapes.text(a))
     end
     local y = shaped(a, 2, shapes.new(ha.shape[0], hb.shape[1]))
-    check(C.gal_matmul(y.h, ha, hb, 0))
+    check(C.gal_matmul(y.h, ha, hb, 0, precisions.code("matmul", precision)))
     return y
   end,
-  backward = function(dy, a, b)
+  backward = function(dy, a, b, precision)
+    local code = precisions.code("matmul", precision)
     local da, db, accumulate
     if tracked(a) then
       da, accumulate = into(a)
-      check(C.gal_matmul(da.h, dy.h, transposed(b).h, accumulate))
+      check(C.gal_matmul(da.h, dy.h, transposed(b).h, accumulate, code))
     end
     if tracked(b) then
       db, accumulate = into(b)
-      check(C.gal_matmul(db.h, transposed(a).h, dy.h, accumulate))
+      check(C.gal_matmul(db.h, transposed(a).h, dy.h, accumulate, code))
     end
     return da, db
   end,
@@ -73,21 +77,23 @@ local function linear_sizes(x, w, b)
   return outputs, inputs
 end
 
---- linear(x {…, in}, w {out, in}[, b {out}[, activation]]) --> f(x wᵀ + b) {…, out}; activation identity,
--- relu, silu, gelu or tanh. A row of the result does not depend on the other rows.
+--- linear(x {…, in}, w {out, in}[, b {out}[, activation[, precision]]]) --> f(x wᵀ + b) {…, out}; activation
+-- identity, relu, silu, gelu or tanh; precision as for a:matmul(b). On the CPU a row of the result does not
+-- depend on the other rows.
 products.linear = tape.native("linear", {
-  forward = function(x, w, b, activation)
+  forward = function(x, w, b, activation, precision)
     local outputs, inputs = linear_sizes(x, w, b)
-    local f = activations.code("linear", activation)
+    local f, code = activations.code("linear", activation), precisions.code("linear", precision)
     local rows, sizes, rank = as_rows(x, inputs), shapes.sizes(x), x.h.rank
     sizes[rank - 1] = outputs
     local y = shaped(x, rank, sizes)
     local slope = f ~= C.GAL_IDENTITY and tape.recording(x, w, b) and like(y) or nil
     local y_rows, slope_rows = as_rows(y, outputs), slope and as_rows(slope, outputs)
-    check(C.gal_linear(y_rows.h, slope and slope_rows.h, rows.h, dense(w).h, b and dense(b).h, f))
+    check(C.gal_linear(y_rows.h, slope and slope_rows.h, rows.h, dense(w).h, b and dense(b).h, f, code))
     return y, slope
   end,
-  backward = function(dy, x, w, b, _, _, slope)
+  backward = function(dy, x, w, b, _, precision, _, slope)
+    local code = precisions.code("linear", precision)
     local outputs, inputs = tonumber(w.h.shape[0]), tonumber(w.h.shape[1])
     local dz = as_rows(slope and untaped.product(dy, slope) or dy, outputs)
     local dx, dw, db, w_adds, b_adds
@@ -95,14 +101,14 @@ products.linear = tape.native("linear", {
     if b and tracked(b) then db, b_adds = into(b) end
     local rows = (dw or db) and as_rows(x, inputs)
     if dw and db and w_adds == b_adds then
-      check(C.gal_linear_backward_weight(dw.h, db.h, dz.h, rows.h, w_adds))
+      check(C.gal_linear_backward_weight(dw.h, db.h, dz.h, rows.h, w_adds, code))
     else
-      if dw then check(C.gal_linear_backward_weight(dw.h, nil, dz.h, rows.h, w_adds)) end
-      if db then check(C.gal_linear_backward_weight(nil, db.h, dz.h, rows.h, b_adds)) end
+      if dw then check(C.gal_linear_backward_weight(dw.h, nil, dz.h, rows.h, w_adds, code)) end
+      if db then check(C.gal_linear_backward_weight(nil, db.h, dz.h, rows.h, b_adds, code)) end
     end
     if tracked(x) then
       dx = like(x)
-      check(C.gal_linear_backward_input(as_rows(dx, inputs).h, dz.h, dense(w).h))
+      check(C.gal_linear_backward_input(as_rows(dx, inputs).h, dz.h, dense(w).h, code))
     end
     return dx, dw, db
   end,

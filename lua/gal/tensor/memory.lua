@@ -8,6 +8,7 @@
 -- All tensors have one metatable, which tensor/init.lua fills.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local default_device = require("gal.base.device").default
 local C = ffi.C
 local raise, check = errors.raise, errors.check
 
@@ -65,6 +66,10 @@ function M.create(dtype, rank, sizes, device, outside)
   if status ~= C.GAL_OK then check(status) end
   return wrap(false)
 end
+
+--- filled(dtype, rank, sizes): a new tensor on the CPU whose memory the caller fills by itself. While a
+-- program is recorded it is a constant of the program: no scope and no replay reuses its memory.
+function M.filled(dtype, rank, sizes) return M.create(dtype, rank, sizes, "cpu", recorded ~= false) end
 
 --- like(x[, outside]): a new tensor with x's shape, dtype and device, contiguous, contents undefined.
 function M.like(x, outside)
@@ -159,11 +164,13 @@ function M.live(x, op, argument)
 end
 local live = M.live
 
---- gal.memory() --> {live, peak, reserved, limit} in bytes over all devices, and tensors, how many are
--- outside scopes. Garbage that Lua has not collected yet counts as live: call collectgarbage() first.
-function M.memory()
+--- gal.memory([device]) --> {live, peak, reserved, limit} in bytes of that device, or of the default one, and
+-- tensors, how many are outside scopes on all devices. Garbage that Lua has not collected yet counts as live:
+-- call collectgarbage() first.
+function M.memory(device)
+  if device ~= nil then errors.device("memory", device) end
   local info = ffi.new "gal_memory_info"
-  C.gal_memory(info)
+  check(C.gal_memory(device or default_device(), info))
   return {
     live = tonumber(info.live), peak = tonumber(info.peak), reserved = tonumber(info.reserved),
     limit = tonumber(info.limit), tensors = tonumber(info.tensors),

@@ -33,6 +33,12 @@ function values.new(shape, dtype, device)
   return memory.create(code, rank, sizes, device or default_device())
 end
 
+--- to_fill(shape, dtype): the same on the CPU, to be filled through its pointer (memory.filled).
+function values.to_fill(shape, dtype)
+  local sizes, rank = shapes.from("to_fill", shape)
+  return memory.filled(DTYPES[dtype], rank, sizes)
+end
+
 local DEVICE_ONLY = { "device" }
 -- The device that options name, else the default.
 local function device_for(op, options)
@@ -267,14 +273,11 @@ function values.get(x, ...)
 end
 
 --- x:set(value, i, j, …): writes one element, through views too. Returns x. A tensor on the tape raises.
+-- While a program is recorded every replay writes the same value.
 function values.set(x, value, ...)
   live(x, "set", "x")
   copy.storable("set", x, value)
   local at = point(x, "set", ...)
-  if C.gal_recording() ~= 0 then
-    errors.fail(C.GAL_RECORDING,
-      "set: a value written from Lua while a program is recorded would not be written again by a replay")
-  end
   tape.writable(x, "set")
   local host = ARRAYS[at.dtype](1, value)
   check(C.gal_tensor_write(at, host, 1))

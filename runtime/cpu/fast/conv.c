@@ -20,7 +20,7 @@
 
 static int wants_half(const gal_conv_args *g)
 {
-    return g->precision == GAL_BF16 && g->stride == 1;
+    return g->precision == GAL_IN_BF16 && g->stride == 1;
 }
 
 static int fits_winograd(const gal_conv_args *g)

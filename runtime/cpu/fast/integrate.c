@@ -103,7 +103,7 @@ static int64_t rows_of_tile(const gal_flow_integrate_args *g, int lanes)
 
 static void lay_out(const gal_flow_integrate_args *g, integrate_plan *plan, pieces *p)
 {
-    plan->half = g->precision == GAL_BF16 ? FAST(half)() : HALF_NONE;
+    plan->half = g->precision == GAL_IN_BF16 ? FAST(half)() : HALF_NONE;
     plan->slim = plan->half == HALF_NONE && tile_of(plan->most, g->d, g->integral != NULL).columns <= FEW;
     const gal_flow_layer *first = &g->layer[0];
     lay_out_layer(&plan->features, p, g->width, first->w + 1 + g->d, first->b, first->in, first->out,
@@ -168,7 +168,7 @@ static gal_status prepare(const gal_lane *lane, const void *args)
     lay_out(g, &plan, &all);
     plan.work = all.base + all.used;
     memcpy(kept, &plan, sizeof plan);
-    if (g->precision == GAL_BF16 && plan.half == HALF_NONE)
+    if (g->precision == GAL_IN_BF16 && plan.half == HALF_NONE)
         gal_note(
             "this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
     return GAL_OK;

@@ -1,0 +1,127 @@
+-- What the runtime owes to several devices at once: each has its own blocks, counts and limit, its alignment,
+-- and failures that come late; run with --device far and GALRUN_FAR_BYTES of 64 MiB (tests/CMakeLists.txt).
+-- A block that went back to another device than its own ends the process (far.c).
+local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
+local gal = require "gal"
+local core = require "gal.tensor"
+local case, equal, raises, that = check.case, check.equal, check.raises, check.that
+local C = ffi.C
+local MIB = 2 ^ 20
+local DEVICES = { "cpu", "far", "far:1" }
+
+local function live(device) return gal.memory(device).live end
+
+case("each device counts its own bytes, and gets its own blocks back", function()
+  check.collect()
+  local before = {}
+  for i, device in ipairs(DEVICES) do before[i] = live(device) end
+  for _ = 1, 3 do
+    for i, device in ipairs(DEVICES) do
+      local x = gal.ones({ 1000 * i }, { device = device })
+      equal(live(device) - before[i], math.ceil(4000 * i / (i == 1 and 64 or 256)) * (i == 1 and 64 or 256))
+      equal(x:sum():item(), 1000 * i)
+      x = nil
+      check.collect()
+      equal(live(device), before[i])
+    end
+  end
+end)
+
+case("a scope holds memory of three devices and gives all of it back", function()
+  check.collect()
+  local before = {}
+  for i, device in ipairs(DEVICES) do before[i] = live(device) end
+  for _ = 1, 2 do
+    gal.scope(function()
+      for _, device in ipairs(DEVICES) do
+        local x = gal.ones({ 300000 }, { device = device })
+        equal((x + 1):sum():item(), 600000)
+      end
+    end)
+    for i, device in ipairs(DEVICES) do equal(live(device), before[i]) end
+  end
+end)
+
+case("a device's soft limit is its own: three quarters of its memory until it is set", function()
+  equal(gal.memory("far").limit, 48 * MIB)
+  that(gal.memory("cpu").limit > 48 * MIB, "the CPU's limit is not far's")
+  C.gal_memory_set_limit("far:1", live("far:1") + MIB)
+  raises(function() local _ = gal.zeros({ MIB }, { device = "far:1" }) end, "would pass the limit of", true)
+  raises(function()
+    gal.scope(function() return gal.zeros({ MIB }, { device = "far:1" }):sum():item() end)
+  end, "on far:1", true)
+  equal(gal.zeros({ MIB }, { device = "far" }):sum():item(), 0)
+  C.gal_memory_set_limit("far:1", 48 * MIB)
+end)
+
+case("where a device is out of memory its free lists are given back and it is tried again", function()
+  check.collect()
+  C.gal_memory_set_limit("far", 1024 * MIB)
+  local parts = {}
+  for i = 1, 40 do parts[i] = gal.zeros({ 256 * 1024 }, { device = "far" }) end -- 1 MiB each
+  parts = nil
+  check.collect()
+  that(gal.memory("far").reserved >= 40 * MIB, "the blocks are in free lists")
+  equal(gal.zeros({ 10 * MIB }, { device = "far" }):sum():item(), 0) -- 40 MiB of 64
+  check.collect()
+  gal.scope(function() equal(gal.zeros({ 10 * MIB }, { device = "far" }):sum():item(), 0) end)
+  C.gal_memory_trim()
+  raises(function() local _ = gal.zeros({ 20 * MIB }, { device = "far" }) end, "far: no memory left", true)
+  C.gal_memory_set_limit("far", 48 * MIB)
+end)
+
+case("tensors of scopes and programs lie at multiples of their device's alignment", function()
+  local function place(x) return tonumber(ffi.cast("uintptr_t", x.h.data)) end
+  local function both()
+    for _, device in ipairs { "far", "far:1" } do
+      for n = 1, 5 do
+        local x = gal.zeros({ n }, { device = device })
+        equal(place(x) % 256, 0)
+      end
+    end
+  end
+  gal.scope(both)
+  gal.program(function()
+    for n = 1, 5 do equal(place(gal.zeros({ n }, { device = "far" })) % 256, 0) end
+  end, "far")
+end)
+
+case("a failure that only the data can show surfaces once, at the next read of that device", function()
+  local x = gal.ones({ 4, 2 }, { device = "far" })
+  local index = core.int64({ 2 }, { 1, 9 }, "far")
+  local y = core.new({ 2, 2 }, "float32", "far")
+  equal(C.gal_gather_rows(y.h, x.h, index.h), 0)
+  local z = x + 1
+  equal(gal.ones({ 2 }, { device = "far:1" }):sum():item(), 2)
+  equal(C.gal_device_wait "far:1", 0)
+  raises(function() z:sum():item() end, "gather_rows: index%[1%] is 9, expected 0 to 3 for 4 rows", true)
+  equal(z:sum():item(), 16)
+  equal(C.gal_gather_rows(y.h, x.h, index.h), 0)
+  check.that(C.gal_device_wait "far" ~= 0, "waiting reports it")
+  equal(ffi.string(C.gal_error()), "gather_rows: index[1] is 9, expected 0 to 3 for 4 rows")
+  local p = gal.program(function() C.gal_gather_rows(y.h, x.h, index.h) end, "far")
+  raises(function() p:replay(3) end, "gather_rows: index%[1%] is 9", true)
+  equal(x:sum():item(), 8)
+end)
+
+case("a precision that a device lacks for an op is refused by both names", function()
+  local x = gal.ones({ 2, 2 }, { device = "far" })
+  raises(function() x:matmul(x, "tf32") end,
+    "matmul: precision is tf32, which far does not have for it, expected f32", true)
+  raises(function() x:matmul(x, "fp8") end, 'matmul: precision is the string "fp8", expected "f32"', true)
+  equal(C.gal_device_precision("cpu", "conv2d", C.GAL_IN_BF16), 0)
+  that(C.gal_device_precision("cpu", "conv2d", C.GAL_IN_F16) ~= 0, "the CPU has no f16")
+  equal(ffi.string(C.gal_error()),
+    "conv2d: precision is f16, which cpu does not have for it, expected f32 or bf16")
+end)
+
+case("copies between two devices whose memory the host can't touch go through the host", function()
+  local x = gal.arange(1, 6, { device = "far" }):reshape { 2, 3 }
+  local y = x:to "far:1"
+  equal(y:device(), "far:1")
+  equal(y:t():to "cpu", { { 1, 4 }, { 2, 5 }, { 3, 6 } })
+  raises(function() local _ = x + y end, "add: ", true)
+end)
+
+check.finish()
