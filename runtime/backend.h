@@ -311,7 +311,7 @@ typedef struct gal_fault {
  *
  * Memory. A block is reused as soon as its owner has given it up, by calls that are issued later: right in
  * one order, and the reason for it. Scopes and programs hand out parts of a block at multiples of
- * `alignment`.
+ * `alignment`; a view begins at any element, an optimiser's parameters every 64 bytes.
  *
  * Time. issue, replay, upload and release may return before the work is done, download and synchronize may
  * not. A failure of work that is still to come surfaces at the next of download, synchronize and replay; the
@@ -319,7 +319,12 @@ typedef struct gal_fault {
  *
  * Capture. While a program is recorded each op has run once, so that a device has by then allocated, planned
  * and initialised what the op needs for these shapes. prepare() may capture the list: from there on a kernel
- * allocates nothing, waits for nothing, searches no algorithm and calls no library for the first time. */
+ * allocates nothing, waits for nothing, searches no algorithm and calls no library for the first time.
+ * Uploads come before: what the host writes while a program is recorded lies in a block of its own, and the
+ * list copies it from there.
+ *
+ * Bits. runtime/README.md says which results owe their bits to nothing but their inputs; products and image
+ * layers in general do not. */
 typedef struct gal_backend gal_backend;
 struct gal_backend {
     const char *name;      /* "cpu", "cuda:1": what --device takes and x:device() says */
@@ -327,6 +332,7 @@ struct gal_backend {
     int64_t alignment;     /* of every block and of every tensor in it, in bytes: a power of two */
     int32_t host_readable; /* the host may read and write the memory by itself, whenever it likes */
 
+    /* Everything that galrun_core.h says of gal_device_info. */
     gal_status (*about)(const gal_backend *device, gal_device_info *out);
     /* A block of device memory, of undefined contents. Leaves *out NULL and returns GAL_MEMORY where there is
      * none left. */
