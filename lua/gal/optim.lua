@@ -1,6 +1,6 @@
 -- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its
--- block, and so do their gradients, so that a step with its averaging is one call, and the
--- clipping two, whatever the network. Everything that changes from step to step (rate, step count, decay) lies in small
+-- block, and so do their gradients, so that a step with its averaging is one call, and the clipping two,
+-- whatever the network. Everything that changes from step to step (rate, step count, decay) lies in small
 -- tensors, so that a recorded program repeats a step without Lua.
 local ffi = require "ffi"
 local C = ffi.C
