@@ -360,7 +360,7 @@ check.case("a recorded step is as few calls as it was: at most 20 of photometry,
   check.equal({ photometry.program.length, image.program.length }, { 19, 43 })
 end)
 
-check.case("the head is given t, theta_t, the encoded image and the context, each row `draws` times", function()
+check.case("the head is given t, theta_t, the encoded image and the context, `draws` times a row", function()
   local input
   local net = nn.mlp { 1 + 2 + 3 + 2, 8, 2 }
   local head = nn.module { net = net, forward = function(self, x)
