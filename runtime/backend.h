@@ -52,12 +52,13 @@ typedef struct gal_reduce_args {
     int64_t outer, n, inner;
 } gal_reduce_args;
 
-/* gather: rows of `width` bytes, y {count, width} from x {rows, width} at index {count}. scatter: float32
- * rows of width / 4, x {count, ...} added to y {rows, ...}. */
+/* gather: rows of `width` bytes, y {count, width} from x {rows, width} at index {count}; next_rows: from
+ * cursor {} on. scatter: float32 rows of width / 4, x {count, ...} added to y {rows, ...}. */
 typedef struct gal_rows_args {
     void *y;
     const void *x;
     const int64_t *index;
+    int64_t *cursor;
     int64_t count, rows, width;
 } gal_rows_args;
 
@@ -89,14 +90,17 @@ typedef struct gal_random_args {
     int64_t rows, n, blocks;
 } gal_random_args;
 
-typedef struct gal_flow_draw_args {
-    float *t, *theta_t, *velocity; /* {batch, 1}, {batch, d}, {batch, d} */
-    const float *theta;            /* {rows, d} */
-    const int64_t *index;          /* {batch} */
-    const uint64_t *state;
-    int64_t batch, rows, d;
+/* input {batch * draws, width}: columns 0 to d and the last c are written; target {batch * draws, d}; index
+ * {batch}. The call moves cursor {} and state's counter on. */
+typedef struct gal_flow_batch_args {
+    float *input, *target;
+    int64_t *index, *cursor;
+    uint64_t *state;
+    const int64_t *order;      /* {places} */
+    const float *theta, *seen; /* {rows, d}, {rows, c} or NULL */
+    int64_t batch, draws, width, places, rows, d, c;
     float sigma;
-} gal_flow_draw_args;
+} gal_flow_batch_args;
 
 /* flow_integrate; the formulas stand in galrun_ops.h. */
 typedef struct gal_flow_layer {
@@ -114,26 +118,21 @@ typedef struct gal_flow_integrate_args {
     gal_runge_kutta method;
 } gal_flow_integrate_args;
 
-typedef struct gal_batch_args {
-    int64_t *index, *cursor; /* {batch}, {} */
-    const int64_t *order;    /* {rows} */
-    int64_t batch, rows;
-} gal_batch_args;
-
-/* mse: loss {}, prediction and target {count}; backward: gradient {count}, loss = dloss. */
+/* mse: loss {}, total {} or NULL, prediction and target {count}; backward: gradient {count}, loss = dloss. */
 typedef struct gal_mse_args {
     float *gradient, *loss;
+    double *total;
     const float *prediction, *target;
     int64_t count;
 } gal_mse_args;
 
 /* One step of an optimiser over a block of `count` elements; every number that changes from step to step is
- * behind a pointer. */
+ * behind a pointer. step {}: the steps done before; the call adds 1. average {count}, decay {}: or NULL. */
 typedef struct gal_step_args {
-    float *parameter, *first, *second;
-    const float *gradient, *hyper;
+    float *parameter, *first, *second, *average;
+    const float *gradient, *hyper, *decay;
     int64_t *step;
-    double *total; /* accumulate, sum_squares, clip: {} */
+    double *total; /* sum_squares, clip: {} */
     int64_t count;
 } gal_step_args;
 
@@ -228,7 +227,7 @@ typedef struct gal_dropout_args {
     X(arange,                    gal_copy_args)           \
     X(gather_rows,               gal_rows_args)           \
     X(scatter_add_rows,          gal_rows_args)           \
-    X(batch_rows,                gal_batch_args)          \
+    X(next_rows,                 gal_rows_args)           \
     X(sum,                       gal_reduce_args)         \
     X(mean,                      gal_reduce_args)         \
     X(max,                       gal_reduce_args)         \
@@ -253,17 +252,14 @@ typedef struct gal_dropout_args {
     X(layer_norm,                gal_layer_norm_args)     \
     X(layer_norm_backward,       gal_layer_norm_args)     \
     X(layer_norm_backward_scale, gal_layer_norm_args)     \
-    X(flow_draw,                 gal_flow_draw_args)      \
+    X(flow_batch,                gal_flow_batch_args)     \
     X(mse,                       gal_mse_args)            \
     X(mse_backward,              gal_mse_args)            \
     X(flow_integrate,            gal_flow_integrate_args) \
-    X(count_step,                gal_step_args)           \
     X(adamw,                     gal_step_args)           \
     X(sgd,                       gal_step_args)           \
-    X(average,                   gal_step_args)           \
     X(clip,                      gal_step_args)           \
     X(sum_squares,               gal_step_args)           \
-    X(accumulate,                gal_step_args)           \
     X(kde_log_density,           gal_kde_args)
 
 /* clang-format on */

@@ -69,6 +69,9 @@ GAL_API gal_status gal_arange(gal_tensor *y, double start, double step);
 /* y {B, ...} = x {N, ...}[index {B}], index int64 counting from 0. x, y contiguous, of any dtype. GAL_VALUE
  * for an index outside. */
 GAL_API gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor *index);
+/* y {B, ...} = x {N, ...}[cursor .. cursor + B), then cursor int64 {} += B; as gather_rows otherwise.
+ * GAL_VALUE where that passes the end. */
+GAL_API gal_status gal_next_rows(gal_tensor *y, const gal_tensor *x, gal_tensor *cursor);
 /* dx {N, ...} += dy {B, ...} at rows index {B}; a row that is named twice gets both. */
 GAL_API gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index);
 /* y = x sorted ascending along the last dimension, NaN last. Contiguous. */
@@ -138,17 +141,20 @@ GAL_API gal_status gal_row_streams(gal_tensor *streams, const gal_tensor *x, int
 GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
 
 /* ---- flow matching ---- */
-/* index int64 {batch} = order int64 {rows}[cursor .. cursor + batch), then cursor int64 {} += batch.
- * GAL_VALUE where that passes the end. */
-GAL_API gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor *cursor);
-/* The path of Lipman et al. 2023 and Tong et al. 2024 with width sigma: theta_1 = theta {rows, d}[index
- * {batch}], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I): t {batch, 1}; theta_t {batch, d} = (1 - t) theta_0
- * + t theta_1 + sigma eps; velocity {batch, d} = theta_1 - theta_0. state as above. */
-GAL_API gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocity,
-                                 const gal_tensor *theta, const gal_tensor *index, gal_tensor *state,
-                                 double sigma);
-/* loss {} = mean (prediction - target)^2 over all elements; contiguous, the same shape. */
-GAL_API gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_tensor *target);
+/* The next batch of training. Its rows: index int64 {batch} = order int64 {places}[cursor .. cursor + batch),
+ * then cursor int64 {} += batch; GAL_VALUE where that passes the end or a row is outside theta {rows, d}.
+ * Each row has `draws` draws, one after the other, on the path of Lipman et al. 2023 and Tong et al. 2024
+ * with width sigma: theta_1 = theta[row], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I), theta_t = (1 - t)
+ * theta_0 + t theta_1 + sigma eps. input {batch draws, width} = [t; theta_t; ...; seen[row]], seen {rows, c}
+ * or NULL; the width - 1 - d - c columns between are left as they are. target {batch draws, d} = theta_1 -
+ * theta_0. state as above. */
+GAL_API gal_status gal_flow_batch(gal_tensor *input, gal_tensor *target, gal_tensor *index,
+                                  const gal_tensor *order, gal_tensor *cursor, const gal_tensor *theta,
+                                  const gal_tensor *seen, gal_tensor *state, double sigma);
+/* loss {} = mean (prediction - target)^2 over all elements; contiguous, the same shape. total float64 {} or
+ * NULL: += loss. */
+GAL_API gal_status gal_mse(gal_tensor *loss, gal_tensor *total, const gal_tensor *prediction,
+                           const gal_tensor *target);
 /* dprediction = dloss {} * 2 (prediction - target) / count. */
 GAL_API gal_status gal_mse_backward(gal_tensor *dprediction, const gal_tensor *dloss,
                                     const gal_tensor *prediction, const gal_tensor *target);
@@ -181,27 +187,23 @@ GAL_API gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, c
                                       int64_t first, int64_t share, const gal_velocity_net *net,
                                       const gal_runge_kutta *method, const gal_tensor *times, int precision);
 
-/* ---- optimisers. parameter, gradient, first, second: contiguous, the same count. ---- */
-/* step int64 {} += 1. */
-GAL_API gal_status gal_count_step(gal_tensor *step);
+/* ---- optimisers. parameter, gradient, first, second, average: contiguous, the same count. ---- */
 /* AdamW (Loshchilov & Hutter 2019, algorithm 2, decay lr * weight_decay as in PyTorch). hyper {5} = {lr,
- * beta1, beta2, eps, weight_decay}; step int64 {}, counting from 1. */
+ * beta1, beta2, eps, weight_decay}; step int64 {} += 1: how many were done. average like parameter and decay
+ * {}, both or NULL: then average += (1 - d) (parameter - average), d = min(decay, step / (step + 9)): at
+ * first a mean over a growing window (Polyak & Juditsky 1992). */
 GAL_API gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first,
-                             gal_tensor *second, const gal_tensor *hyper, const gal_tensor *step);
+                             gal_tensor *second, gal_tensor *average, const gal_tensor *hyper,
+                             const gal_tensor *decay, gal_tensor *step);
 /* hyper {4} = {lr, momentum, weight_decay, nesterov 0 or 1}; velocity = momentum velocity + gradient +
- * weight_decay parameter (at step 1: without the old velocity). */
+ * weight_decay parameter (at step 1: without the old velocity). average, decay and step as in adamw. */
 GAL_API gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity,
-                           const gal_tensor *hyper, const gal_tensor *step);
-/* average += (1 - d) (parameter - average), d = min(decay, step / (step + 9)): at first a mean over a growing
- * window (Polyak & Juditsky 1992). decay {}. */
-GAL_API gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay,
-                               const gal_tensor *step);
+                           gal_tensor *average, const gal_tensor *hyper, const gal_tensor *decay,
+                           gal_tensor *step);
 /* y float64 {}: sum of x^2 over all elements; x contiguous. */
 GAL_API gal_status gal_sum_squares(gal_tensor *y, const gal_tensor *x);
 /* x *= min(1, limit / sqrt(squares)), squares float64 {} (gal_sum_squares), limit {}. */
 GAL_API gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *limit);
-/* total float64 {} += x {}. */
-GAL_API gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x);
 
 /* ---- layers of images. Images are {N, H, W, C}; everything here is contiguous. A window moves by `stride`
  * in both directions over an image with `padding` zeros on each side, or with GAL_SAME (stride 1 only): as

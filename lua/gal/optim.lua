@@ -1,5 +1,5 @@
 -- optim: AdamW and SGD over one flat block. The parameters given to an optimiser become views of its
--- block, and so do their gradients, so that a step, the clipping and the averaging are one call each,
+-- block, and so do their gradients, so that a step with its averaging is one call, and the clipping two,
 -- whatever the network. Everything that changes from step to step (rate, step count, decay) lies in small
 -- tensors, so that a recorded program repeats a step without Lua.
 local ffi = require "ffi"
@@ -103,7 +103,8 @@ function optim.adamw(parameters, options)
   })
   self.update = function(o)
     local m = o.moments
-    check(C.gal_adamw(o.block.h, o.gradient.h, m.first.h, m.second.h, o.hyper.h, o.step_count.h))
+    check(C.gal_adamw(o.block.h, o.gradient.h, m.first.h, m.second.h, o.mean and o.mean.h,
+      o.hyper.h, o.decay and o.decay.h, o.step_count.h))
   end
   return self
 end
@@ -118,7 +119,8 @@ function optim.sgd(parameters, options)
     lr = 0.01, moments = { "velocity" },
   })
   self.update = function(o)
-    check(C.gal_sgd(o.block.h, o.gradient.h, o.moments.velocity.h, o.hyper.h, o.step_count.h))
+    check(C.gal_sgd(o.block.h, o.gradient.h, o.moments.velocity.h, o.mean and o.mean.h,
+      o.hyper.h, o.decay and o.decay.h, o.step_count.h))
   end
   return self
 end
@@ -163,9 +165,7 @@ function Optimiser:apply()
     check(C.gal_sum_squares(self.squares.h, self.gradient.h))
     check(C.gal_clip(self.gradient.h, self.squares.h, self.limit.h))
   end
-  check(C.gal_count_step(self.step_count.h))
-  self:update()
-  if self.average then check(C.gal_average(self.mean.h, self.block.h, self.decay.h, self.step_count.h)) end
+  self:update() -- counts the step, and takes it into the average
 end
 
 --- opt:set_rate(lr): the learning rate that the next opt:apply(), or a replayed one, takes.

@@ -20,6 +20,11 @@ typedef gal_status gal_kernel(const gal_lane *lane, const void *args);
 GAL_OPS(GAL_CPU_DECLARE)
 #undef GAL_CPU_DECLARE
 gal_kernel gal_cpu_conv2d_backward_prepare, gal_cpu_conv2d_backward_finish;
+/* What an op moves on (cursor, generator, count of steps), when every lane has read it. */
+gal_kernel gal_cpu_flow_batch_finish, gal_cpu_step_finish;
+
+/* 1 - d of an optimiser's average (galrun_ops.h); 0 without one. */
+float gal_cpu_average_weight(const gal_step_args *g);
 
 /* The kernels of one instruction set. An op is one kernel by lanes, but for those that have stages: prepare,
  * on the calling thread with threads of its own; the op's kernel, by lanes; finish, by lanes, once all of

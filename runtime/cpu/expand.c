@@ -25,13 +25,19 @@ static int stage(gal_cpu_stage *stages, int count, gal_kernel *kernel, const gal
 int gal_cpu_expand(gal_cpu_stage *stages, const gal_cpu_kernels *kernels, const gal_call *call)
 {
     gal_kernel *prepare = NULL, *finish = NULL;
+    int64_t last = GAL_SERIAL; /* the work of finish */
     if (call->op == GAL_OP_conv2d)
         prepare = kernels->conv2d_prepare;
     if (call->op == GAL_OP_conv2d_backward)
-        prepare = kernels->conv2d_backward_prepare, finish = kernels->conv2d_backward_finish;
+        prepare = kernels->conv2d_backward_prepare, finish = kernels->conv2d_backward_finish,
+        last = call->work;
     if (call->op == GAL_OP_flow_integrate)
         prepare = kernels->flow_integrate_prepare;
+    if (call->op == GAL_OP_flow_batch)
+        finish = gal_cpu_flow_batch_finish;
+    if (call->op == GAL_OP_adamw || call->op == GAL_OP_sgd)
+        finish = gal_cpu_step_finish;
     int count = stage(stages, 0, prepare, call, GAL_WHOLE);
     count = stage(stages, count, kernel_of(kernels, call->op), call, call->work);
-    return stage(stages, count, finish, call, call->work);
+    return stage(stages, count, finish, call, last);
 }

@@ -1,5 +1,4 @@
-/* rows.c: rows by an index, and the next rows of a shuffled order. The index is data, so these kernels check
- * it. */
+/* rows.c: rows by an index, and the next rows. Index and cursor are data, so these kernels check them. */
 #include "cpu.h"
 #include <string.h>
 
@@ -39,15 +38,15 @@ gal_status gal_cpu_scatter_add_rows(const gal_lane *lane, const void *args)
     return GAL_OK;
 }
 
-gal_status gal_cpu_batch_rows(const gal_lane *lane, const void *args)
+gal_status gal_cpu_next_rows(const gal_lane *lane, const void *args)
 {
-    const gal_batch_args *g = args;
+    const gal_rows_args *g = args;
     if (lane->index)
         return GAL_OK;
     int64_t first = *g->cursor;
-    if (first < 0 || first > g->rows - g->batch)
-        return outside(GAL_OP_batch_rows, GAL_CURSOR, first, g->rows - g->batch + 1);
-    memcpy(g->index, g->order + first, (size_t)g->batch * sizeof *g->index);
-    *g->cursor = first + g->batch;
+    if (first < 0 || first > g->rows - g->count)
+        return outside(GAL_OP_next_rows, GAL_CURSOR, first, g->rows - g->count + 1);
+    memcpy(g->y, (const char *)g->x + first * g->width, (size_t)(g->count * g->width));
+    *g->cursor = first + g->count;
     return GAL_OK;
 }

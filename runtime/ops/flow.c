@@ -1,37 +1,57 @@
-/* flow.c: flow matching's draws and its loss: check, then issue. */
+/* flow.c: flow matching's batches and its loss: check, then issue. */
 #include "ops.h"
-#include "core/random.h"
 
-gal_status gal_flow_draw(gal_tensor *t, gal_tensor *theta_t, gal_tensor *velocity, const gal_tensor *theta,
-                         const gal_tensor *index, gal_tensor *state, double sigma)
+gal_status gal_flow_batch(gal_tensor *input, gal_tensor *target, gal_tensor *index, const gal_tensor *order,
+                          gal_tensor *cursor, const gal_tensor *theta, const gal_tensor *seen,
+                          gal_tensor *state, double sigma)
 {
-    CHECK("flow_draw", FLAT(t), FLAT(theta_t), FLAT(velocity), FLAT(theta), INTEGER(index), INTEGER(state));
-    RANK("flow_draw", theta, 2);
-    RANK("flow_draw", index, 1);
-    int64_t batch = index->shape[0], d = theta->shape[1];
-    SHAPE("flow_draw", t, "{batch, 1}", batch, 1);
-    SHAPE("flow_draw", theta_t, "{batch, d}", batch, d);
-    SHAPE("flow_draw", velocity, "{batch, d}", batch, d);
-    SHAPE("flow_draw", state, "{key, counter}", 2);
-    gal_flow_draw_args args = {.t = t->data,
-                               .theta_t = theta_t->data,
-                               .velocity = velocity->data,
-                               .theta = theta->data,
-                               .index = index->data};
-    args.state = state->data, args.batch = batch, args.rows = theta->shape[0], args.d = d,
-    args.sigma = (float)sigma;
-    gal_status status = ISSUE(t, flow_draw, &args, 60 * batch * d);
-    gal_random_args advance = {
-        .state = state->data, .rows = 1, .n = 0, .blocks = batch * gal_blocks_flow_row(d)};
-    return status == GAL_OK ? ISSUE(t, random_advance, &advance, GAL_SERIAL) : status;
+    CHECK("flow_batch", FLAT(input), FLAT(target), INTEGER(index), INTEGER(order), INTEGER(cursor),
+          FLAT(theta), {"seen", seen ? seen : theta, GAL_F32, 1}, INTEGER(state));
+    RANK("flow_batch", input, 2);
+    RANK("flow_batch", index, 1);
+    RANK("flow_batch", order, 1);
+    RANK("flow_batch", cursor, 0);
+    RANK("flow_batch", theta, 2);
+    SHAPE("flow_batch", state, "{key, counter}", 2);
+    gal_flow_batch_args args = {.input = input->data,
+                                .target = target->data,
+                                .index = index->data,
+                                .cursor = cursor->data,
+                                .state = state->data,
+                                .order = order->data,
+                                .theta = theta->data,
+                                .batch = index->shape[0],
+                                .width = input->shape[1],
+                                .places = order->shape[0],
+                                .rows = theta->shape[0],
+                                .d = theta->shape[1]};
+    if (seen) {
+        RANK("flow_batch", seen, 2);
+        SHAPE("flow_batch", seen, "{rows of theta, c}", args.rows, seen->shape[1]);
+        args.seen = seen->data, args.c = seen->shape[1];
+    }
+    int64_t n = input->shape[0];
+    args.draws = args.batch ? n / args.batch : 0, args.sigma = (float)sigma;
+    if (n != args.batch * args.draws || args.width < 1 + args.d + args.c)
+        return gal_fail(GAL_SHAPE,
+                        "flow_batch: input is %s, expected a multiple of %lld rows and at least %lld columns",
+                        gal_shape_text(input), (long long)args.batch, (long long)(1 + args.d + args.c));
+    SHAPE("flow_batch", target, "{batch * draws, d}", n, args.d);
+    return ISSUE(input, flow_batch, &args, 60 * n * args.d);
 }
 
-gal_status gal_mse(gal_tensor *loss, const gal_tensor *prediction, const gal_tensor *target)
+gal_status gal_mse(gal_tensor *loss, gal_tensor *total, const gal_tensor *prediction,
+                   const gal_tensor *target)
 {
     CHECK("mse", FLAT(loss), FLAT(prediction), FLAT(target));
     RANK("mse", loss, 0);
     SAME_COUNT("mse", prediction, target);
+    if (total) {
+        CHECK("mse", FLAT(loss), DOUBLE(total));
+        RANK("mse", total, 0);
+    }
     gal_mse_args args = {.loss = loss->data,
+                         .total = total ? total->data : NULL,
                          .prediction = prediction->data,
                          .target = target->data,
                          .count = gal_tensor_count(prediction)};

@@ -1,4 +1,4 @@
-/* rows.c: rows by index: gather, scatter, and the rows of the next batch: check, then issue. */
+/* rows.c: rows by index: gather, scatter; and the next rows: check, then issue. */
 #include "ops.h"
 #include <stddef.h>
 #include <string.h>
@@ -29,6 +29,20 @@ gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor 
     return ISSUE(y, gather_rows, &args, args.count * width);
 }
 
+gal_status gal_next_rows(gal_tensor *y, const gal_tensor *x, gal_tensor *cursor)
+{
+    CHECK("next_rows", {"y", y, x->dtype, 1}, {"x", x, x->dtype, 1}, INTEGER(cursor));
+    RANK("next_rows", cursor, 0);
+    int64_t width = row_elements(y, x);
+    if (width < 0)
+        return gal_fail(GAL_SHAPE, "next_rows: y is %s, expected rows of x %s", gal_shape_text(y),
+                        gal_shape_text(x));
+    gal_rows_args args = {
+        .y = y->data, .x = x->data, .cursor = cursor->data, .count = y->shape[0], .rows = x->shape[0]};
+    args.width = width * (int64_t)gal_dtype_size(x->dtype);
+    return ISSUE(y, next_rows, &args, GAL_SERIAL);
+}
+
 gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index)
 {
     CHECK("scatter_add_rows", FLAT(dx), FLAT(dy), INTEGER(index));
@@ -44,18 +58,4 @@ gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_
                           .rows = dx->shape[0],
                           .width = width * 4};
     return ISSUE(dx, scatter_add_rows, &args, GAL_SERIAL);
-}
-
-gal_status gal_batch_rows(gal_tensor *index, const gal_tensor *order, gal_tensor *cursor)
-{
-    CHECK("batch_rows", INTEGER(index), INTEGER(order), INTEGER(cursor));
-    RANK("batch_rows", index, 1);
-    RANK("batch_rows", order, 1);
-    RANK("batch_rows", cursor, 0);
-    gal_batch_args args = {.index = index->data,
-                           .cursor = cursor->data,
-                           .order = order->data,
-                           .batch = index->shape[0],
-                           .rows = order->shape[0]};
-    return ISSUE(index, batch_rows, &args, GAL_SERIAL);
 }

@@ -1,17 +1,25 @@
 /* step.c: one step of an optimiser over a flat block: check, then issue. */
 #include "ops.h"
-#include "core/random.h"
 
-gal_status gal_count_step(gal_tensor *step)
+/* Checks the average and its decay, both or neither, and puts them into args; op: the optimiser's name. */
+static gal_status add_average(gal_step_args *args, const char *op, gal_tensor *average,
+                              const gal_tensor *decay, const gal_tensor *parameter)
 {
-    CHECK("count_step", INTEGER(step));
-    RANK("count_step", step, 0);
-    gal_step_args args = {.step = step->data};
-    return ISSUE(step, count_step, &args, GAL_SERIAL);
+    if (!average != !decay)
+        return gal_fail(GAL_VALUE, "%s: average and decay, expected both or neither", op);
+    if (!average)
+        return GAL_OK;
+    CHECK(op, FLAT(parameter), FLAT(average), FLAT(decay));
+    gal_status status =
+        gal_check_shape(op, "average", average, "the shape of parameter", parameter->rank, parameter->shape);
+    if (status == GAL_OK)
+        status = gal_check_shape(op, "decay", decay, "one number", 0, decay->shape);
+    args->average = average->data, args->decay = decay->data;
+    return status;
 }
 
 gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *first, gal_tensor *second,
-                     const gal_tensor *hyper, const gal_tensor *step)
+                     gal_tensor *average, const gal_tensor *hyper, const gal_tensor *decay, gal_tensor *step)
 {
     CHECK("adamw", FLAT(parameter), FLAT(gradient), FLAT(first), FLAT(second), FLAT(hyper), INTEGER(step));
     SAME_COUNT("adamw", gradient, parameter);
@@ -22,13 +30,16 @@ gal_status gal_adamw(gal_tensor *parameter, const gal_tensor *gradient, gal_tens
     gal_step_args args = {.parameter = parameter->data,
                           .gradient = gradient->data,
                           .first = first->data,
-                          .second = second->data};
-    args.hyper = hyper->data, args.step = step->data, args.count = gal_tensor_count(parameter);
-    return ISSUE(parameter, adamw, &args, 20 * args.count);
+                          .second = second->data,
+                          .hyper = hyper->data,
+                          .step = step->data,
+                          .count = gal_tensor_count(parameter)};
+    gal_status status = add_average(&args, "adamw", average, decay, parameter);
+    return status == GAL_OK ? ISSUE(parameter, adamw, &args, 20 * args.count) : status;
 }
 
 gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor *velocity,
-                   const gal_tensor *hyper, const gal_tensor *step)
+                   gal_tensor *average, const gal_tensor *hyper, const gal_tensor *decay, gal_tensor *step)
 {
     CHECK("sgd", FLAT(parameter), FLAT(gradient), FLAT(velocity), FLAT(hyper), INTEGER(step));
     SAME_COUNT("sgd", gradient, parameter);
@@ -38,22 +49,11 @@ gal_status gal_sgd(gal_tensor *parameter, const gal_tensor *gradient, gal_tensor
     gal_step_args args = {.parameter = parameter->data,
                           .gradient = gradient->data,
                           .first = velocity->data,
-                          .hyper = hyper->data};
-    args.step = step->data, args.count = gal_tensor_count(parameter);
-    return ISSUE(parameter, sgd, &args, 6 * args.count);
-}
-
-gal_status gal_average(gal_tensor *average, const gal_tensor *parameter, const gal_tensor *decay,
-                       const gal_tensor *step)
-{
-    CHECK("average", FLAT(average), FLAT(parameter), FLAT(decay), INTEGER(step));
-    SAME_COUNT("average", average, parameter);
-    RANK("average", decay, 0);
-    RANK("average", step, 0);
-    gal_step_args args = {
-        .parameter = average->data, .gradient = parameter->data, .hyper = decay->data, .step = step->data};
-    args.count = gal_tensor_count(average);
-    return ISSUE(average, average, &args, 3 * args.count);
+                          .hyper = hyper->data,
+                          .step = step->data,
+                          .count = gal_tensor_count(parameter)};
+    gal_status status = add_average(&args, "sgd", average, decay, parameter);
+    return status == GAL_OK ? ISSUE(parameter, sgd, &args, 6 * args.count) : status;
 }
 
 gal_status gal_clip(gal_tensor *x, const gal_tensor *squares, const gal_tensor *limit)
@@ -72,13 +72,4 @@ gal_status gal_sum_squares(gal_tensor *y, const gal_tensor *x)
     RANK("sum_squares", y, 0);
     gal_step_args args = {.total = y->data, .gradient = x->data, .count = gal_tensor_count(x)};
     return ISSUE(y, sum_squares, &args, GAL_SERIAL);
-}
-
-gal_status gal_accumulate(gal_tensor *total, const gal_tensor *x)
-{
-    CHECK("accumulate", DOUBLE(total), FLAT(x));
-    RANK("accumulate", total, 0);
-    RANK("accumulate", x, 0);
-    gal_step_args args = {.total = total->data, .gradient = x->data, .count = 1};
-    return ISSUE(total, accumulate, &args, GAL_SERIAL);
 }

@@ -51,11 +51,10 @@ static struct {
 
 /* What an op of the step works on; made while recording. */
 static struct {
-    gal_tensor *index, *t, *theta_t, *velocity, *c, *x[LAYERS + 1], *slope[LAYERS], *loss, *dy[LAYERS + 1],
-        *dz[LAYERS + 1];
+    gal_tensor *index, *target, *x[LAYERS + 1], *slope[LAYERS], *loss, *dy[LAYERS + 1], *dz[LAYERS + 1];
 } now;
 
-static void set_up(void)
+static void set_up(int average)
 {
     net.theta = matrix(ROWS, D), net.context = matrix(ROWS, CONTEXT);
     net.order = make(GAL_I64, 1, ROWS, 0), net.cursor = make(GAL_I64, 0, 0, 0),
@@ -67,7 +66,7 @@ static void set_up(void)
     for (int l = 0; l < LAYERS; l++)
         count += width[l + 1] * (width[l] + 1);
     gal_tensor **flat[] = {&net.parameters, &net.gradients, &net.first, &net.second, &net.average};
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < (average ? 5 : 4); i++) {
         *flat[i] = make(GAL_F32, 1, count, 0);
         must(gal_fill(*flat[i], 0));
     }
@@ -95,27 +94,11 @@ static void set_up(void)
 }
 
 /* ---- the ops of the step, in order ---- */
-static void do_rows(int l)
+static void do_batch(int l)
 {
     (void)l;
-    must(gal_batch_rows(now.index, net.order, net.cursor));
-}
-static void do_draw(int l)
-{
-    (void)l;
-    must(gal_flow_draw(now.t, now.theta_t, now.velocity, net.theta, now.index, net.state, 0.05));
-}
-static void do_gather(int l)
-{
-    (void)l;
-    must(gal_gather_rows(now.c, net.context, now.index));
-}
-static void do_cat(int l)
-{
-    (void)l;
-    must(gal_copy(part(now.x[0], 0, 2, BATCH, 1, IN), now.t));
-    must(gal_copy(part(now.x[0], 1, 2, BATCH, D, IN), now.theta_t));
-    must(gal_copy(part(now.x[0], 1 + D, 2, BATCH, CONTEXT, IN), now.c));
+    must(gal_flow_batch(now.x[0], now.target, now.index, net.order, net.cursor, net.theta, net.context,
+                        net.state, 0.05));
 }
 static void do_linear(int l)
 {
@@ -126,12 +109,12 @@ static void do_linear(int l)
 static void do_loss(int l)
 {
     (void)l;
-    must(gal_mse(now.loss, now.x[LAYERS], now.velocity));
+    must(gal_mse(now.loss, net.total, now.x[LAYERS], now.target));
 }
 static void do_loss_backward(int l)
 {
     (void)l;
-    must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.velocity));
+    must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.target));
 }
 static void do_weight(int l)
 {
@@ -145,25 +128,11 @@ static void do_slope(int l)
 {
     must(gal_mul(now.dz[l], now.dy[l], now.slope[l - 1]));
 }
-static void do_count(int l)
-{
-    (void)l;
-    must(gal_count_step(net.step));
-}
 static void do_adamw(int l)
 {
     (void)l;
-    must(gal_adamw(net.parameters, net.gradients, net.first, net.second, net.hyper, net.step));
-}
-static void do_average(int l)
-{
-    (void)l;
-    must(gal_average(net.average, net.parameters, net.decay, net.step));
-}
-static void do_total(int l)
-{
-    (void)l;
-    must(gal_accumulate(net.total, now.loss));
+    must(gal_adamw(net.parameters, net.gradients, net.first, net.second, net.average, net.hyper,
+                   net.average ? net.decay : NULL, net.step));
 }
 
 typedef struct op {
@@ -180,12 +149,9 @@ static void add_op(const char *name, void (*run)(int layer), int layer, double m
     ops[op_count++] = (op){name, run, layer, megaflop};
 }
 
-static void list_ops(int average)
+static void list_ops(void)
 {
-    add_op("batch_rows", do_rows, 0, 0);
-    add_op("flow_draw", do_draw, 0, 0);
-    add_op("gather_rows", do_gather, 0, 0);
-    add_op("cat (3 copies)", do_cat, 0, 0);
+    add_op("flow_batch", do_batch, 0, 0);
     static char names[3][LAYERS][32];
     for (int l = 0; l < LAYERS; l++) {
         const char *what[3] = {"linear", "backward_weight", "backward_input"};
@@ -202,18 +168,12 @@ static void list_ops(int average)
         add_op(names[2][l], do_input, l, 2e-6 * BATCH * (double)(width[l] * width[l + 1]));
         add_op("mul slope", do_slope, l, 0);
     }
-    add_op("count_step", do_count, 0, 0);
     add_op("adamw", do_adamw, 0, 0);
-    if (average)
-        add_op("average", do_average, 0, 0);
-    add_op("accumulate", do_total, 0, 0);
 }
 
 static void make_buffers(void)
 {
-    now.index = make(GAL_I64, 1, BATCH, 0), now.t = matrix(BATCH, 1), now.theta_t = matrix(BATCH, D),
-    now.velocity = matrix(BATCH, D);
-    now.c = matrix(BATCH, CONTEXT), now.loss = make(GAL_F32, 0, 0, 0);
+    now.index = make(GAL_I64, 1, BATCH, 0), now.target = matrix(BATCH, D), now.loss = make(GAL_F32, 0, 0, 0);
     for (int l = 0; l <= LAYERS; l++) {
         now.x[l] = matrix(BATCH, width[l]), now.dy[l] = matrix(BATCH, width[l]),
         now.dz[l] = matrix(BATCH, width[l]);
@@ -314,8 +274,8 @@ int main(int argc, char **argv)
 {
     const options o = options_of(argc, argv);
     const int threads = o.threads, rounds = o.rounds;
-    set_up();
-    list_ops(o.average);
+    set_up(o.average);
+    list_ops();
     gal_program *program = record();
     double gigaflops = peak(1), megaflop = 0, us[2][1000];
     for (int i = 0; i < op_count; i++)

@@ -43,6 +43,7 @@ static gal_tensor *make(int dtype, int rank, int64_t a, int64_t b, int64_t c, in
 }
 #define MATRIX(rows, columns) make(GAL_F32, 2, rows, columns, 0, 0)
 #define VECTOR(n) make(GAL_F32, 1, n, 0, 0, 0)
+#define INTEGERS(n) make(GAL_I64, 1, n, 0, 0, 0)
 #define SCALAR(dtype) make(dtype, 0, 0, 0, 0, 0)
 #define IMAGES(size, c) make(GAL_F32, 4, batch, size, size, c)
 
@@ -60,15 +61,15 @@ static gal_tensor *part(gal_tensor *block, int64_t *at, int rank, const int64_t 
 
 /* Everything that lives outside the program. */
 static struct {
-    gal_tensor *theta, *context, *images, *index, *state, *one, *step, *hyper;
+    gal_tensor *theta, *context, *images, *order, *cursor, *state, *one, *step, *hyper;
     gal_tensor *parameters, *gradients, *first, *second;
     gal_tensor *w[LAYERS], *b[LAYERS], *dw[LAYERS], *db[LAYERS], *kernel[BLOCKS], *bias[BLOCKS],
         *dkernel[BLOCKS], *dbias[BLOCKS];
 } net;
 /* What the step works on. */
 static struct {
-    gal_tensor *t, *theta_t, *velocity, *loss, *a[BLOCKS + 1], *da[BLOCKS + 1], *conv_slope[BLOCKS],
-        *x[LAYERS + 1], *slope[LAYERS], *dy[LAYERS + 1], *dz[LAYERS + 1], *features, *dfeatures;
+    gal_tensor *index, *target, *loss, *a[BLOCKS + 1], *da[BLOCKS + 1], *conv_slope[BLOCKS], *x[LAYERS + 1],
+        *slope[LAYERS], *dy[LAYERS + 1], *dz[LAYERS + 1], *features, *dfeatures;
 } now;
 
 static void views(gal_tensor *block, gal_tensor **kernel, gal_tensor **bias, gal_tensor **w, gal_tensor **b)
@@ -92,9 +93,8 @@ static void set_up(void)
     for (int l = 0; l < LAYERS; l++)
         count += width[l + 1] * (width[l] + 1);
     net.theta = MATRIX(batch, D), net.context = MATRIX(batch, CONTEXT), net.images = IMAGES(SIZE, 3),
-    net.index = make(GAL_I64, 1, batch, 0, 0, 0);
-    net.state = make(GAL_I64, 1, 2, 0, 0, 0), net.one = SCALAR(GAL_F32), net.step = SCALAR(GAL_I64),
-    net.hyper = VECTOR(5);
+    net.order = INTEGERS(batch), net.cursor = SCALAR(GAL_I64);
+    net.state = INTEGERS(2), net.one = SCALAR(GAL_F32), net.step = SCALAR(GAL_I64), net.hyper = VECTOR(5);
     gal_tensor **flat[] = {&net.parameters, &net.gradients, &net.first, &net.second};
     for (int i = 0; i < 4; i++) {
         *flat[i] = VECTOR(count);
@@ -106,7 +106,7 @@ static void set_up(void)
         must(gal_normal(normals[i], net.state));
     must(gal_uniform(net.parameters, net.state));
     must(gal_affine(net.parameters, net.parameters, 0.12, -0.06));
-    must(gal_arange(net.index, 0, 1));
+    must(gal_arange(net.order, 0, 1));
     must(gal_fill(net.one, 1));
     must(gal_fill(net.step, 0));
     must(gal_tensor_write(net.hyper, (float[]){5e-4f, 0.9f, 0.999f, 1e-8f, 1e-2f}, 5));
@@ -116,8 +116,7 @@ static void set_up(void)
 
 static void make_buffers(void)
 {
-    now.t = MATRIX(batch, 1), now.theta_t = MATRIX(batch, D), now.velocity = MATRIX(batch, D),
-    now.loss = SCALAR(GAL_F32);
+    now.index = INTEGERS(batch), now.target = MATRIX(batch, D), now.loss = SCALAR(GAL_F32);
     now.features = MATRIX(batch, FEATURES), now.dfeatures = MATRIX(batch, FEATURES);
     now.a[0] = net.images;
     for (int l = 0; l < BLOCKS; l++) {
@@ -140,10 +139,12 @@ static gal_tensor *columns(gal_tensor *x, int64_t first, int64_t count)
     must(gal_tensor_view(&view, x, 2, (int64_t[]){batch, count}, (int64_t[]){x->stride[0], 1}, first));
     return view;
 }
-static void do_draw(int l)
+static void do_batch(int l)
 {
     (void)l;
-    must(gal_flow_draw(now.t, now.theta_t, now.velocity, net.theta, net.index, net.state, 0.05));
+    must(gal_fill(net.cursor, 0)); /* the same batch every time */
+    must(gal_flow_batch(now.x[0], now.target, now.index, net.order, net.cursor, net.theta, net.context,
+                        net.state, 0.05));
 }
 static void do_conv(int l)
 {
@@ -160,10 +161,7 @@ static void do_features(int l)
 {
     (void)l;
     must(gal_global_avg_pool(now.features, now.a[BLOCKS]));
-    must(gal_copy(columns(now.x[0], 0, 1), now.t));
-    must(gal_copy(columns(now.x[0], 1, D), now.theta_t));
     must(gal_copy(columns(now.x[0], 1 + D, FEATURES), now.features));
-    must(gal_copy(columns(now.x[0], 1 + D + FEATURES, CONTEXT), net.context));
 }
 static void do_features_backward(int l)
 {
@@ -179,12 +177,12 @@ static void do_mlp(int l)
         must(gal_linear(now.x[i + 1], last ? NULL : now.slope[i], now.x[i], net.w[i], net.b[i],
                         last ? GAL_IDENTITY : GAL_SILU, GAL_IN_F32));
     }
-    must(gal_mse(now.loss, now.x[LAYERS], now.velocity));
+    must(gal_mse(now.loss, NULL, now.x[LAYERS], now.target));
 }
 static void do_mlp_backward(int l)
 {
     (void)l;
-    must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.velocity));
+    must(gal_mse_backward(now.dz[LAYERS], net.one, now.x[LAYERS], now.target));
     for (int i = LAYERS - 1; i >= 0; i--) {
         must(gal_linear_backward_weight(net.dw[i], net.db[i], now.dz[i + 1], now.x[i], 0, GAL_IN_F32));
         must(gal_linear_backward_input(now.dy[i], now.dz[i + 1], net.w[i], GAL_IN_F32));
@@ -195,8 +193,7 @@ static void do_mlp_backward(int l)
 static void do_adamw(int l)
 {
     (void)l;
-    must(gal_count_step(net.step));
-    must(gal_adamw(net.parameters, net.gradients, net.first, net.second, net.hyper, net.step));
+    must(gal_adamw(net.parameters, net.gradients, net.first, net.second, NULL, net.hyper, NULL, net.step));
 }
 
 typedef struct op {
@@ -230,13 +227,13 @@ static void list_ops(void)
     }
     for (int l = 0; l < LAYERS; l++)
         mlp += 2e-9 * (double)(batch * width[l] * width[l + 1]);
-    add_op("flow_draw", do_draw, 0, 0, 0);
+    add_op("flow_batch", do_batch, 0, 0, 0);
     for (int l = 0; l < BLOCKS; l++)
         add_op(names[0][l], do_conv, l, flop[l], in[l] + z[l] + out[l]);
-    add_op("pool, cat", do_features, 0, 0, out[BLOCKS - 1]);
+    add_op("pool, copy", do_features, 0, 0, out[BLOCKS - 1]);
     add_op("MLP", do_mlp, 0, mlp, 0);
     add_op("MLP backward", do_mlp_backward, 0, 2 * mlp, 0);
-    add_op("pool, cat backward", do_features_backward, 0, 0, out[BLOCKS - 1]);
+    add_op("copy, pool backward", do_features_backward, 0, 0, out[BLOCKS - 1]);
     for (int l = BLOCKS - 1; l >= 0; l--)
         add_op(names[1][l], do_conv_backward, l, (l ? 2 : 1) * flop[l], in[l] * (l ? 2 : 1) + z[l] + out[l]);
     add_op("AdamW", do_adamw, 0, 0, 7 * 4e-9 * (double)gal_tensor_count(net.parameters));

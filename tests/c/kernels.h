@@ -25,6 +25,17 @@ static inline gal_status by_lanes(gal_kernel *kernel, const void *args, int lane
     return status;
 }
 
+/* The call as the CPU runs it: stage after stage, each by `lanes` lanes. */
+static inline gal_status call_by_lanes(const gal_cpu_kernels *table, int op, const void *args, int lanes)
+{
+    gal_cpu_stage stages[GAL_CPU_STAGES];
+    int count = gal_cpu_expand(stages, table, &(gal_call){.op = op, .args = args});
+    gal_status status = GAL_OK;
+    for (int i = 0; i < count && status == GAL_OK; i++)
+        status = by_lanes(stages[i].kernel, stages[i].args, lanes);
+    return status;
+}
+
 /* n floats between two walls. */
 enum { WALL = 64 };
 static inline float *walled(int64_t n)

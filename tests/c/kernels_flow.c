@@ -1,55 +1,86 @@
-/* kernels_flow.c: the draws of flow matching, to the bit, and its loss against double precision, by every
+/* kernels_flow.c: the batches of flow matching, to the bit, and its loss against double precision, by every
  * instruction set. */
 #include "kernels.h"
 #include "core/random.h"
 
-static void draws(void)
+enum { BATCH = 13, DRAWS = 3, N = BATCH * DRAWS, PLACES = 40, ROWS = 50, D = 5, C = 2, BETWEEN = 4 };
+enum { WIDTH = 1 + D + BETWEEN + C };
+static const uint64_t key = 99, start = 12345;
+
+/* Row r of the batch that begins at order[first], by random.h's layout: t, then theta_0, then eps, each row
+ * from its own blocks; input {WIDTH}, whose columns between stay as they are, and target {D}. */
+static void expected_row(float *input, float *target, int r, const float *theta, const float *seen,
+                         int64_t row)
 {
-    CASE("flow_draw follows random.h's layout: t, then theta_0, then eps, each row from its own blocks");
-    enum { BATCH = 37, ROWS = 50, D = 5 };
-    float *theta = numbers(ROWS * D, -2, 2);
-    int64_t index[BATCH];
-    for (int r = 0; r < BATCH; r++)
-        index[r] = (int64_t)number(0, ROWS);
-    uint64_t state[2] = {99, 12345};
-    EACH_TABLE(table, isa)
-    for (int lanes = 1; lanes <= 3; lanes++) {
-        float *t = walled(BATCH), *theta_t = walled(BATCH * D), *velocity = walled(BATCH * D);
-        gal_flow_draw_args args = {t, theta_t, velocity, theta, index, state, BATCH, ROWS, D, 0.05f};
-        IS_OK(by_lanes(table->flow_draw, &args, lanes));
-        REPORT(walls_stand(t, BATCH) && walls_stand(theta_t, BATCH * D) && walls_stand(velocity, BATCH * D),
-               "flow_draw (%s) writes outside", isa);
-        for (int r = 0; r < BATCH; r++) {
-            uint32_t word[12];
-            for (int b = 0; b < 3; b++)
-                gal_random_block(word + 4 * b, state[0], state[1] + (uint64_t)(3 * r + b), 0);
-            float draws[10];
-            for (int p = 0; p < 5; p++)
-                gal_random_normals(word[2 + 2 * p], word[3 + 2 * p], &draws[2 * p], &draws[2 * p + 1]);
-            REPORT(t[r] == gal_random_uniform(word[0]), "flow_draw (%s): t[%d] is %.9g", isa, r, t[r]);
-            for (int j = 0; j < D; j++) {
-                float one = theta[index[r] * D + j], v = one - draws[j];
-                REPORT(velocity[r * D + j] == v, "flow_draw (%s): velocity[%d, %d] is %.9g, expected %.9g",
-                       isa, r, j, velocity[r * D + j], v);
-                float at = fmaf(0.05f, draws[D + j], fmaf(t[r], one, (1 - t[r]) * draws[j]));
-                REPORT(theta_t[r * D + j] == at, "flow_draw (%s): theta_t[%d, %d] is %.9g, expected %.9g",
-                       isa, r, j, theta_t[r * D + j], at);
-            }
-        }
-        unwall(t), unwall(theta_t), unwall(velocity);
+    uint32_t word[12];
+    float draws[10];
+    for (int b = 0; b < 3; b++)
+        gal_random_block(word + 4 * b, key, start + (uint64_t)(3 * r + b), 0);
+    for (int p = 0; p < 5; p++)
+        gal_random_normals(word[2 + 2 * p], word[3 + 2 * p], &draws[2 * p], &draws[2 * p + 1]);
+    float t = input[0] = gal_random_uniform(word[0]);
+    for (int j = 0; j < D; j++) {
+        float one = theta[row * D + j];
+        input[1 + j] = fmaf(0.05f, draws[D + j], fmaf(t, one, (1 - t) * draws[j]));
+        target[j] = one - draws[j];
     }
-    index[20] = ROWS;
-    float t[BATCH], theta_t[BATCH * D], velocity[BATCH * D];
-    gal_flow_draw_args args = {t, theta_t, velocity, theta, index, state, BATCH, ROWS, D, 0.05f};
+    for (int j = 0; seen && j < C; j++)
+        input[WIDTH - C + j] = seen[row * C + j];
+}
+
+static void batches(void)
+{
+    CASE("flow_batch takes the next rows of the order, draws by random.h's layout, and moves on");
+    float *theta = numbers(ROWS * D, -2, 2), *seen = numbers(ROWS * C, -2, 2);
+    int64_t order[PLACES];
+    for (int p = 0; p < PLACES; p++)
+        order[p] = (int64_t)number(0, ROWS);
     EACH_TABLE(table, isa)
-    FAILS(by_lanes(table->flow_draw, &args, 2), GAL_VALUE,
-          isa ? "flow_draw: index[20] is 50, expected 0 to 49" : "");
-    unwall(theta);
+    for (int lanes = 1; lanes <= 5; lanes++)
+        for (int with = 0; with < 2; with++) {
+            float *input = walled(N * WIDTH), *target = walled(N * D), row[WIDTH], aim[D];
+            uint64_t state[2] = {key, start};
+            int64_t index[BATCH], cursor = 20;
+            gal_flow_batch_args args = {.input = input,
+                                        .target = target,
+                                        .index = index,
+                                        .cursor = &cursor,
+                                        .state = state,
+                                        .order = order,
+                                        .theta = theta,
+                                        .seen = with ? seen : NULL};
+            args.batch = BATCH, args.draws = DRAWS, args.width = WIDTH, args.places = PLACES,
+            args.rows = ROWS, args.d = D, args.c = with ? C : 0, args.sigma = 0.05f;
+            for (int i = 0; i < N * WIDTH; i++)
+                input[i] = -7;
+            IS_OK(call_by_lanes(table, GAL_OP_flow_batch, &args, lanes));
+            REPORT(walls_stand(input, N * WIDTH) && walls_stand(target, N * D), "%s writes outside", isa);
+            for (int r = 0; r < N; r++) {
+                for (int k = 0; k < WIDTH; k++)
+                    row[k] = -7;
+                expected_row(row, aim, r, theta, args.seen, order[20 + r / DRAWS]);
+                REPORT(same_bits(input + r * WIDTH, row, WIDTH), "%s, %d lanes: row %d of input", isa, lanes,
+                       r);
+                REPORT(same_bits(target + r * D, aim, D), "%s, %d lanes: row %d of target", isa, lanes, r);
+            }
+            IS_TRUE(memcmp(index, order + 20, sizeof index) == 0);
+            IS_INT(cursor, 20 + BATCH);
+            IS_TRUE(state[0] == key && state[1] == start + N * 3);
+            FAILS(call_by_lanes(table, GAL_OP_flow_batch, &args, lanes), GAL_VALUE,
+                  "flow_batch: the cursor is 33, expected 0 to 27");
+            cursor = 27, order[30] += ROWS;
+            FAILS(call_by_lanes(table, GAL_OP_flow_batch, &args, lanes), GAL_VALUE,
+                  "flow_batch: index[3] is");
+            order[30] -= ROWS;
+            IS_TRUE(cursor == 27 && state[1] == start + N * 3);
+            unwall(input), unwall(target);
+        }
+    unwall(theta), unwall(seen);
 }
 
 static void losses(void)
 {
-    CASE("the mean squared error and its gradient agree with double precision");
+    CASE("the mean squared error, its sum and its gradient agree with double precision");
     for (int64_t n = 1; n <= 1000; n += 111) {
         float *a = numbers(n, -2, 2), *b = numbers(n, -2, 2), dloss = 0.7f;
         double loss = 0, *gradient = malloc((size_t)n * sizeof *gradient);
@@ -60,9 +91,13 @@ static void losses(void)
         EACH_TABLE(table, isa)
         for (int lanes = 1; lanes <= 3; lanes++) {
             float value = 0, *d = walled(n);
+            double total = 0.1;
             gal_mse_args args = {.loss = &value, .prediction = a, .target = b, .count = n};
             IS_OK(by_lanes(table->mse, &args, lanes));
             IS_NEAR(value, loss, 1e-7 * loss);
+            args.total = &total;
+            IS_OK(by_lanes(table->mse, &args, lanes));
+            IS_NEAR(total, 0.1 + (double)value, 0);
             gal_mse_args back = {.gradient = d, .loss = &dloss, .prediction = a, .target = b, .count = n};
             IS_OK(by_lanes(table->mse_backward, &back, lanes));
             all_near(d, gradient, n, 5e-7 * largest(gradient, n), "mse_backward", isa);
@@ -75,7 +110,7 @@ static void losses(void)
 
 int main(void)
 {
-    draws();
+    batches();
     losses();
     return finish();
 }

@@ -7,7 +7,7 @@ enum { ROWS = 60, IN = 37, OUT = 130, STEPS = 20 };
 
 typedef struct net {
     gal_tensor *x, *w, *b, *dw, *db, *first, *second, *hyper, *step, *state, *index, *order, *cursor, *total,
-        *t, *theta_t, *velocity, *theta;
+        *input, *target, *theta;
 } net;
 
 static gal_tensor *make(int dtype, int rank, int64_t a, int64_t b)
@@ -33,9 +33,8 @@ static net make_net(void)
              .order = make(GAL_I64, 1, ROWS * STEPS, 0),
              .cursor = make(GAL_I64, 0, 0, 0),
              .total = make(GAL_F64, 0, 0, 0),
-             .t = make(GAL_F32, 2, ROWS, 1),
-             .theta_t = make(GAL_F32, 2, ROWS, OUT),
-             .velocity = make(GAL_F32, 2, ROWS, OUT),
+             .input = make(GAL_F32, 2, ROWS, 1 + OUT),
+             .target = make(GAL_F32, 2, ROWS, OUT),
              .theta = make(GAL_F32, 2, 100, OUT)};
     IS_OK(gal_tensor_write(n.state, (int64_t[]){5, 0}, 2));
     gal_tensor *random[] = {n.x, n.w, n.b, n.theta};
@@ -54,9 +53,9 @@ static net make_net(void)
 
 static void free_net(net *n)
 {
-    gal_tensor *all[] = {n->x,      n->w,     n->b,    n->dw,      n->db,       n->first,
-                         n->second, n->hyper, n->step, n->state,   n->index,    n->order,
-                         n->cursor, n->total, n->t,    n->theta_t, n->velocity, n->theta};
+    gal_tensor *all[] = {n->x,      n->w,     n->b,     n->dw,     n->db,    n->first,
+                         n->second, n->hyper, n->step,  n->state,  n->index, n->order,
+                         n->cursor, n->total, n->input, n->target, n->theta};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         gal_tensor_free(all[i]);
 }
@@ -68,16 +67,13 @@ static void step(net *n)
                *dy = make(GAL_F32, 2, ROWS, OUT), *dz = make(GAL_F32, 2, ROWS, OUT);
     gal_tensor *loss = make(GAL_F32, 0, 0, 0), *one = make(GAL_F32, 0, 0, 0);
     IS_OK(gal_fill(one, 1));
-    IS_OK(gal_batch_rows(n->index, n->order, n->cursor));
-    IS_OK(gal_flow_draw(n->t, n->theta_t, n->velocity, n->theta, n->index, n->state, 0.05));
+    IS_OK(gal_flow_batch(n->input, n->target, n->index, n->order, n->cursor, n->theta, NULL, n->state, 0.05));
     IS_OK(gal_linear(y, slope, n->x, n->w, n->b, GAL_SILU, GAL_IN_F32));
-    IS_OK(gal_mse(loss, y, n->velocity));
-    IS_OK(gal_mse_backward(dy, one, y, n->velocity));
+    IS_OK(gal_mse(loss, n->total, y, n->target));
+    IS_OK(gal_mse_backward(dy, one, y, n->target));
     IS_OK(gal_mul(dz, dy, slope));
     IS_OK(gal_linear_backward_weight(n->dw, n->db, dz, n->x, 0, GAL_IN_F32));
-    IS_OK(gal_count_step(n->step));
-    IS_OK(gal_adamw(n->w, n->dw, n->first, n->second, n->hyper, n->step));
-    IS_OK(gal_accumulate(n->total, loss));
+    IS_OK(gal_adamw(n->w, n->dw, n->first, n->second, NULL, n->hyper, NULL, n->step));
 }
 
 /* The weights and the loss after STEPS steps: recorded and replayed, or op by op. */
@@ -128,16 +124,18 @@ static void failures(void)
         gal_threads(threads);
         enum { MANY = 40000 };
         gal_tensor *index = make(GAL_I64, 1, MANY, 0), *x = make(GAL_F32, 2, 10, 1),
-                   *y = make(GAL_F32, 2, MANY, 1), *count = make(GAL_I64, 0, 0, 0);
+                   *y = make(GAL_F32, 2, MANY, 1), *count = make(GAL_I64, 0, 0, 0),
+                   *one = make(GAL_F32, 2, 1, 1), *many = make(GAL_F32, 2, 100, 1);
         IS_OK(gal_fill(index, 0));
         IS_OK(gal_fill(count, 0));
         IS_OK(gal_fill(x, 2));
+        IS_OK(gal_fill(many, 2));
         gal_program *program = NULL;
         IS_OK(gal_program_begin(&program, "cpu"));
-        IS_OK(gal_count_step(count));
+        IS_OK(gal_next_rows(one, many, count)); /* counts */
         IS_OK(gal_gather_rows(y, x, index));
         IS_OK(gal_affine(y, y, 2, 0));
-        IS_OK(gal_count_step(count));
+        IS_OK(gal_next_rows(one, many, count));
         IS_OK(gal_program_end(program));
         IS_OK(gal_program_replay(program, 5));
         int64_t steps;
@@ -166,7 +164,9 @@ static void failures(void)
         gal_interrupt_set(0);
         IS_OK(gal_program_replay(program, 3));
         gal_program_free(program);
-        gal_tensor_free(index), gal_tensor_free(x), gal_tensor_free(y), gal_tensor_free(count);
+        gal_tensor *all[] = {index, x, y, count, one, many};
+        for (int i = 0; i < 6; i++)
+            gal_tensor_free(all[i]);
         CASE("a call that fails in a replay stops it there, and its sentence reaches the caller from any "
              "lane");
     }

@@ -1,4 +1,4 @@
-/* kernels_rows.c: rows by an index, and the rows of the next batch. */
+/* kernels_rows.c: rows by an index, and the next rows. */
 #include "kernels.h"
 
 static void rows_by_index(void)
@@ -22,21 +22,21 @@ static void rows_by_index(void)
     FAILS(by_lanes(table->gather_rows, &rows, 1), GAL_VALUE, "index[1] is -1, expected 0 to 3");
 }
 
-static void batches(void)
+static void next_rows(void)
 {
     const gal_cpu_kernels *table = gal_cpu_table(NULL);
-    CASE("batch_rows moves its cursor and stops at the end");
-    int64_t order[5] = {4, 3, 2, 1, 0}, batch[2], cursor = 2;
-    gal_batch_args next = {.index = batch, .cursor = &cursor, .order = order, .batch = 2, .rows = 5};
-    IS_OK(by_lanes(table->batch_rows, &next, 2));
-    IS_TRUE(batch[0] == 2 && batch[1] == 1 && cursor == 4);
-    FAILS(by_lanes(table->batch_rows, &next, 2), GAL_VALUE, "cursor is 4, expected 0 to 3");
+    CASE("next_rows moves its cursor and stops at the end");
+    int64_t x[5][2] = {{4, 0}, {3, 1}, {2, 2}, {1, 3}, {0, 4}}, y[2][2], cursor = 2;
+    gal_rows_args next = {.y = y, .x = x, .cursor = &cursor, .count = 2, .rows = 5, .width = sizeof *x};
+    IS_OK(by_lanes(table->next_rows, &next, 2));
+    IS_TRUE(y[0][0] == 2 && y[1][0] == 1 && y[1][1] == 3 && cursor == 4);
+    FAILS(by_lanes(table->next_rows, &next, 2), GAL_VALUE, "next_rows: the cursor is 4, expected 0 to 3");
     IS_INT(cursor, 4);
 }
 
 int main(void)
 {
     rows_by_index();
-    batches();
+    next_rows();
     return finish();
 }

@@ -238,6 +238,8 @@ case("linear names the argument that doesn't fit", function()
     'linear: activation is the string "sine", expected identity, relu', true)
   raises(function() core.linear(x, gal.zeros { 5 }) end, "linear: w is {5}, expected {out, in}", true)
   raises(function() core.mse(x, w) end, "mse: target is {5, 3}, expected {4, 3} like the prediction", true)
+  raises(function() core.into_columns(x, w, 2) end,
+    "into_columns: x is {4, 3}, expected columns 2 to at most 3 of y {5, 3}", true)
 end)
 
 case("a leaf with a slot gets its gradient there, written first and added to after", function()

@@ -164,6 +164,23 @@ case{ "rows", shapes = { { { 5, 3 } } }, call = function(x) return x:rows { 2, 5
   for _, row in ipairs { 2, 5, 2 } do for j = 1, 3 do y[#y + 1] = a[(row - 1) * 3 + j] end end
   return y
 end }
+for _, repeats in ipairs { 1, 3 } do
+  case{ ("into_columns, each row %d times"):format(repeats), shapes = { { { 2, 2 } } },
+    call = function(x)
+      local rows = {}
+      for i = 0, 2 * repeats - 1 do rows[i + 1] = math.floor(i / repeats) end
+      local index = repeats > 1 and core.int64({ #rows }, rows) or nil
+      return core.into_columns(x, gal.full({ 2 * repeats, 4 }, 0.5), 2, index)
+    end,
+    ref = function(a)
+      local y = { shape = { 2 * repeats, 4 } }
+      for i = 0, 2 * repeats - 1 do
+        local row = math.floor(i / repeats)
+        y[4 * i + 1], y[4 * i + 2], y[4 * i + 3], y[4 * i + 4] = 0.5, a[2 * row + 1], a[2 * row + 2], 0.5
+      end
+      return y
+    end }
+end
 case{ "sort", shapes = { { { 7 } }, { { 1 } }, { { 3, 50 } } }, gradient = false,
   call = function(x) return x:sort() end,
   ref = function(a)

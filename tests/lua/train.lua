@@ -4,8 +4,11 @@ local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
+local core = require "gal.tensor"
 local flows = require "gal.flow"
+local nn = require "gal.nn"
 local optim = require "gal.optim"
+local step = require "gal.train.step"
 local fit = require("gal.train").fit
 
 local scratch = dofile "lua/lib/scratch.lua"
@@ -335,19 +338,65 @@ check.case("an interrupt saves the run, raises gal.interrupted, and resuming is 
   check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
 end)
 
+-- A stepper over random rows {n, 5}; images: uint8 {n, 16, 16, 3}, with the encoder that ships.
+local function stepper_of(n, images, options)
+  local flow = flows.new { theta = 5, context = 5, rng = gal.rng(3), image = { 16, 16, 3 },
+    encoder = images and nn.galaxy_cnn { rng = gal.rng(4) } or nil }
+  local theta, x = gal.randn({ n, 5 }, { rng = gal.rng(1) }), gal.randn({ n, 5 }, { rng = gal.rng(2) })
+  flow:standardise(theta, x, images)
+  local opt = optim.adamw(flow:parameters(), { average = 0.999 })
+  return step.stepper(flow, opt, { theta = theta, seen = x, images = images, n = n }, options)
+end
+
+check.case("a recorded step is as few calls as it was: at most 20 of photometry, 60 of images", function()
+  local images = core.new({ 64, 16, 16, 3 }, "uint8")
+  core.assign(images, gal.rand({ 64, 16, 16, 3 }, { rng = gal.rng(5) }) * 256)
+  local photometry = stepper_of(64, nil, { batch = 64, draws = 1, seed = 1, recorded = true })
+  local image = stepper_of(64, images, { batch = 64, draws = 8, seed = 1, augment = true, recorded = true })
+  for _, s in ipairs { photometry, image } do
+    s:start_epoch()
+    s:run(1)
+  end
+  check.equal({ photometry.program.length, image.program.length }, { 19, 43 })
+end)
+
+check.case("the head is given t, theta_t, the encoded image and the context, `draws` times a row", function()
+  local input
+  local net = nn.mlp { 1 + 2 + 3 + 2, 8, 2 }
+  local head = nn.module { net = net, forward = function(self, x)
+    input = x:detach():clone():keep()
+    return self.net(x)
+  end }
+  local flow = flows.new { theta = 2, context = 2, encoder = nn.global_avg_pool(), image = { 2, 2, 3 },
+    head = head }
+  local theta, x = problem(6, 3)
+  local images = gal.rand({ 6, 2, 2, 3 }, { rng = gal.rng(5) })
+  flow:standardise(theta, x, images)
+  local s = step.stepper(flow, optim.adamw(flow:parameters(), {}),
+    { theta = theta, seen = x, images = images, n = 6 }, { batch = 6, draws = 2, seed = 1, recorded = false })
+  s:start_epoch()
+  s:run(1)
+  local encoded, row = flow:encode(nil, images):totable(), {}
+  for k, seen in ipairs(x:totable()) do row[seen[1]] = k end
+  local given, met = input:totable(), {}
+  for r, columns in ipairs(given) do
+    local k = row[columns[7]]
+    check.equal(k, row[given[r + r % 2][7]], "the galaxy of draw " .. r)
+    check.that(columns[1] >= 0 and columns[1] < 1, "t is " .. columns[1])
+    check.equal({ columns[4], columns[5], columns[6] }, encoded[k], "the encoded image of draw " .. r)
+    check.equal(columns[8], x:get(k, 2), "the context of draw " .. r)
+    met[k] = true
+  end
+  check.equal({ #given, #met }, { 12, 6 })
+end)
+
 -- Anonymous memory of this process, bytes.
 local function anonymous()
   return 1024 * tonumber(text_of("/proc/self/smaps_rollup"):match "Anonymous:%s+(%d+) kB")
 end
 
 check.case("replayed steps make no Lua garbage and take no memory", function()
-  local step = require "gal.train.step"
-  local theta, x = gal.randn({ 6400, 5 }, { rng = gal.rng(1) }), gal.randn({ 6400, 5 }, { rng = gal.rng(2) })
-  local flow = flows.new { theta = 5, context = 5, rng = gal.rng(3) } -- the photometry model
-  flow:standardise(theta, x)
-  local opt = optim.adamw(flow:parameters(), { average = 0.999 })
-  local stepper = step.stepper(flow, opt, { theta = theta, seen = x, n = 6400 },
-    { batch = 64, draws = 1, seed = 1, recorded = true })
+  local stepper = stepper_of(6400, nil, { batch = 64, draws = 1, seed = 1, recorded = true })
   local function steps(n)
     for _ = 1, n / 100 do
       stepper:start_epoch()

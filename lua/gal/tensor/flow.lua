@@ -11,15 +11,16 @@ local dense, tracked = memory.dense, tape.tracked
 
 local flow = {}
 
---- mse(prediction, target) --> the mean of (prediction - target)^2 over all elements, {}; shapes the same.
+--- mse(prediction, target[, total]) --> the mean of (prediction - target)^2 over all elements, {}; shapes the
+-- same. total, float64 {}: the mean is added to it.
 flow.mse = tape.native("mse", {
-  forward = function(prediction, target)
+  forward = function(prediction, target, total)
     if not shapes.same(prediction, target) then
       raise("mse: target is %s, expected %s like the prediction",
         shapes.text(target), shapes.text(prediction))
     end
     local y = memory.real_shaped(prediction, 0)
-    check(C.gal_mse(y.h, dense(prediction).h, dense(target).h))
+    check(C.gal_mse(y.h, total and total.h, dense(prediction).h, dense(target).h))
     return y
   end,
   backward = function(dy, prediction, target)

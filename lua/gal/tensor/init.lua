@@ -87,7 +87,7 @@ return {
   scope = memory.scope, scope_open = memory.scope_open, scope_close = memory.scope_close,
 
   count = shapes.count, shape_text = shapes.text, same_shape = shapes.same, dimension = shapes.dimension,
-  view = views.view, cat = copy.cat, turned = copy.turned,
+  view = views.view, cat = copy.cat, turned = copy.turned, into_columns = rows.into_columns,
   assign = copy.assign, rehome = copy.rehome, move = copy.move,
 
   op = tape.op, no_grad = tape.no_grad, with_grad = tape.with_grad,

@@ -6,7 +6,9 @@
 --   rng {2}     the run's generator, int64
 --   order {N}   the rows of this epoch, int64 from 0, and cursor {}, the place in it behind the last batch
 --   rates {steps}   of this epoch; rate {1}: the optimiser's
---   at {1}      the steps of this epoch that are done; at0 {}: a view of it
+--   at {}       the steps of this epoch that are done, int64
+--   index {batch}   the rows of the batch, int64
+--   one {}      1: the gradient that backward starts from
 --   total {}    the sum of this epoch's losses, float64
 --   repeats {batch * draws}   the row of the batch of each draw, int64; nil where draws is 1
 --   loader      reads the batches of images; nil without images
@@ -47,26 +49,23 @@ local function predict(flow, t, theta_t, features)
   return nn.call(flow.head, features and gal.cat({ t, theta_t, features }, 2) or gal.cat({ t, theta_t }, 2))
 end
 
--- The step itself, on the tape: draw, forward, backward, update.
+-- The step itself, on the tape: draw, forward, backward, update. Its input is the head's: [t; theta_t;
+-- encoded image; seen].
 local function step(self)
-  local flow, rows, device = self.flow, self.rows, self.device
-  check(C.gal_gather_rows(self.rate.h, self.rates.h, self.at.h))
-  check(C.gal_count_step(self.at0.h))
-  local index = core.new({ self.batch }, "int64", device)
-  check(C.gal_batch_rows(index.h, self.order.h, self.cursor.h))
-  local each = self.repeats and rows_of(index, self.repeats) or index
-  local n = self.batch * self.draws
-  local t, theta_t = core.new({ n, 1 }, nil, device), core.new({ n, flow.d }, nil, device)
+  local flow, rows, device, n = self.flow, self.rows, self.device, self.batch * self.draws
+  check(C.gal_next_rows(self.rate.h, self.rates.h, self.at.h))
+  local input = core.new({ n, 1 + flow.d + flow.width }, nil, device)
   local target = core.new({ n, flow.d }, nil, device)
-  check(C.gal_flow_draw(t.h, theta_t.h, target.h, rows.theta.h, each.h, self.rng.h, flow.sigma))
-  local seen, images = rows.seen and rows_of(rows.seen, index), self.images
-  local features = flow:encode(seen, images, self.precision)
-  if features and self.repeats then features = features:gather(self.repeats) end
-  local loss = mse(predict(flow, t, theta_t, features), target)
+  check(C.gal_flow_batch(input.h, target.h, self.index.h, self.order.h, self.cursor.h, rows.theta.h,
+    rows.seen and rows.seen.h, self.rng.h, flow.sigma))
+  if self.images then
+    local encoded = flow:encode(nil, self.images, self.precision)
+    input = core.into_columns(encoded, input, 2 + flow.d, self.repeats)
+  end
+  local loss = mse(nn.call(flow.head, input), target, self.total)
   self.opt:zero_grad()
-  loss:backward()
+  loss:backward(self.one)
   self.opt:apply()
-  check(C.gal_accumulate(self.total.h, loss:detach().h))
 end
 
 -- All that a step changes.
@@ -99,11 +98,11 @@ local function new(flow, opt, rows, options)
     flow = flow, opt = opt, rows = rows, device = device, batch = batch, draws = options.draws,
     steps = math.max(1, math.floor(rows.n / batch)), rng = gal.rng(options.seed):tensor(device),
     repeats = repetition(batch, options.draws, device), order = core.new({ rows.n }, "int64", device),
-    cursor = core.int64({}, { 0 }, device), at = core.int64({ 1 }, { 0 }, device),
+    cursor = core.int64({}, { 0 }, device), at = core.int64({}, { 0 }, device),
+    index = core.new({ batch }, "int64", device), one = gal.ones({}, { device = device }),
     total = core.float64({}, device), rate = opt.hyper:narrow(1, 1, 1),
     precision = options.precision, recorded = options.recorded,
   }, Stepper)
-  self.at0 = self.at:reshape {}
   self.rates = gal.zeros({ self.steps }, { device = device })
   if rows.images then
     self.loader = sets.of(rows.images):loader(batch, device)
