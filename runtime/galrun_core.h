@@ -65,6 +65,12 @@ GAL_API double gal_now(void);
 GAL_API gal_status gal_device_open(const char *name);
 /* 1 where the name is that of a device which some machine may have; opens nothing. */
 GAL_API int gal_device_known(const char *name);
+/* Waits for all that was issued on the named device; returns a failure that had not surfaced yet. On the CPU
+ * there is never anything to wait for. */
+GAL_API gal_status gal_synchronize(const char *name);
+/* 1 where the host may touch the device's memory, and work is done, or answers Ctrl-C, before its call
+ * returns: the CPU. */
+GAL_API int gal_device_host_readable(const char *name);
 /* How many threads kernels and the host's loops use; n > 0 sets it. At first: the cores that this process may
  * use. */
 GAL_API int gal_threads(int n);

@@ -142,3 +142,16 @@ gal_status gal_device_open(const char *name)
     const gal_backend *device;
     return gal_backend_find(&device, name);
 }
+
+gal_status gal_synchronize(const char *name)
+{
+    const gal_backend *device;
+    gal_status status = gal_backend_find(&device, name);
+    return status == GAL_OK ? device->synchronize(device) : status;
+}
+
+int gal_device_host_readable(const char *name)
+{
+    const gal_backend *device;
+    return gal_backend_find(&device, name) == GAL_OK && device->host_readable;
+}
