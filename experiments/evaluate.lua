@@ -32,7 +32,7 @@ local metrics = require "gal.metrics"
 
 -- A run's flow, and the part of each galaxy by its id.
 local function load(run)
-  local flow = require("gal.flow").load(run .. "/flow.safetensors"):to(gal.device())
+  local flow = require("gal.flow").load(run .. "/flow.safetensors", { device = gal.device() })
   if not flow.notes then
     cli.refuse("%s does not say which survey it learned from, expected a run of train_photometry or "
       .. "train_image", run)

@@ -26,7 +26,7 @@ local infer = require "gal.infer"
 if o.log_prob and o.precision == "bf16" then
   cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob"
 end
-local flow = require("gal.flow").load(o.run .. "/flow.safetensors"):to(gal.device())
+local flow = require("gal.flow").load(o.run .. "/flow.safetensors", { device = gal.device() })
 local survey = require("gal.data").reopen(flow.notes, cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
 

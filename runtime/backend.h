@@ -52,6 +52,14 @@ typedef struct gal_reduce_args {
     int64_t outer, n, inner;
 } gal_reduce_args;
 
+/* x {rows, n} -> y {rows, q} at levels {q}. */
+typedef struct gal_quantiles_args {
+    double *y;
+    const float *x;
+    const double *levels;
+    int64_t rows, n, q;
+} gal_quantiles_args;
+
 /* gather: rows of `width` bytes, y {count, width} from x {rows, width} at index {count}; next_rows: from
  * cursor {} on. scatter: float32 rows of width / 4, x {count, ...} added to y {rows, ...}. */
 typedef struct gal_rows_args {
@@ -234,6 +242,7 @@ typedef struct gal_dropout_args {
     X(min,                       gal_reduce_args)         \
     X(std,                       gal_reduce_args)         \
     X(sort,                      gal_reduce_args)         \
+    X(quantiles,                 gal_quantiles_args)      \
     X(matmul,                    gal_matmul_args)         \
     X(linear,                    gal_linear_args)         \
     X(linear_backward_input,     gal_linear_args)         \

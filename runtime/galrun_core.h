@@ -74,11 +74,13 @@ typedef struct gal_device_info {
 } gal_device_info;
 GAL_API gal_status gal_device_about(gal_device_info *out, const char *device);
 /* GAL_DEVICE, with what it has, where the device does not multiply in that gal_precision in the op of that
- * name
- * ("linear", "conv2d", "flow_integrate"). */
+ * name ("linear", "conv2d", "flow_integrate"). */
 GAL_API gal_status gal_device_precision(const char *device, const char *op, int precision);
 /* Waits until the device has done all that was issued on it, and reports what failed of it. */
 GAL_API gal_status gal_device_wait(const char *device);
+/* 1 where the host may touch the device's memory, and work is done, or answers Ctrl-C, before its call
+ * returns: the CPU. */
+GAL_API int gal_device_host_readable(const char *name);
 /* How many threads kernels and the host's loops use; n > 0 sets it. At first: the cores that this process may
  * use. */
 GAL_API int gal_threads(int n);

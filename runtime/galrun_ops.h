@@ -76,6 +76,10 @@ GAL_API gal_status gal_next_rows(gal_tensor *y, const gal_tensor *x, gal_tensor 
 GAL_API gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index);
 /* y = x sorted ascending along the last dimension, NaN last. Contiguous. */
 GAL_API gal_status gal_sort(gal_tensor *y, const gal_tensor *x);
+/* y float64 {..., q}: the quantiles at levels float64 {q} of each row of x {..., n}, n > 0: linear between
+ * the order statistics at position level (n - 1), Hyndman & Fan's (1996) type 7; NaN where the row holds one.
+ * A level beyond 0 to 1 is taken for the nearest of them. Contiguous. */
+GAL_API gal_status gal_quantiles(gal_tensor *y, const gal_tensor *x, const gal_tensor *levels);
 
 /* ---- reductions. x is contiguous and seen as {outer, n, inner}: dimensions first to last (inclusive) are
  * reduced away. y holds outer * inner elements, contiguous. Sums run in double. n = 0 is GAL_SHAPE for mean,

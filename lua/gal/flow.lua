@@ -171,7 +171,7 @@ function Flow:device()
   return p and p:device() or gal.device()
 end
 
---- flow:to(device): moves the flow, and returns it.
+--- flow:to(device): moves the flow, and returns it. Raises where an optimiser has its weights (optim).
 function Flow:to(device)
   for _, part in ipairs { self.encoder or false, self.head } do
     if part and type(part) == "table" and part.to then part:to(device) end
@@ -275,8 +275,9 @@ end
 -- the user are saved by their tensors only.
 function Flow:save(path) require("gal.flow.file").save(self, path) end
 
---- flow.load(path[, {encoder = m, head = m}]): the flow of a file that flow:save wrote, on the CPU. Modules
--- written by the user are passed again. Runs no code.
+--- flow.load(path[, {device = "cpu", encoder = m, head = m}]): the flow of a file that flow:save wrote, on
+-- that device: gal.device() is the default one. Modules written by the user are passed again, and moved to
+-- it. Runs no code.
 function M.load(path, options) return require("gal.flow.file").load(path, options) end
 
 return M

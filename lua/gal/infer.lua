@@ -22,21 +22,25 @@ end
 -- ---- summaries ----
 
 local STATISTICS = { "mean", "std", "p16", "p50", "p84" }
-local LEVELS = { p16 = 0.16, p50 = 0.5, p84 = 0.84 }
+local LEVELS = { 0.16, 0.5, 0.84, 1 } -- of p16, p50 and p84; and the largest, which is NaN where any draw is
 
 -- Appends the statistics of samples {k, n, d} to the lists in `summary`, by column.
 local function add_summary(summary, names, samples)
   local k, n, d = samples:size(1), samples:size(2), #names
+  local own = core.view(core.dense(samples), { k, d, n }, { n * d, 1, d }) -- each property's draws in a row
   local means, deviations = host.read(samples:mean(2)), host.read(samples:std(2))
+  local quantiles = host.read(own:quantiles(LEVELS)) -- {k, d, #LEVELS}
   for i, name in ipairs(names) do
-    local ascending = host.read(samples:select(3, i):sort()) -- {k, n}
     for galaxy = 0, k - 1 do
-      local first = galaxy * n
-      if ascending[first + n - 1] ~= ascending[first + n - 1] then
+      local at = galaxy * d + i - 1
+      local q = at * #LEVELS
+      if quantiles[q + 3] ~= quantiles[q + 3] then
         raise("infer: a draw of %s is NaN, expected numbers", name)
       end
-      local values = { mean = means[galaxy * d + i - 1], std = deviations[galaxy * d + i - 1] }
-      for statistic, p in pairs(LEVELS) do values[statistic] = host.quantile(ascending, n, p, first) end
+      local values = {
+        mean = means[at], std = deviations[at], p16 = quantiles[q], p50 = quantiles[q + 1],
+        p84 = quantiles[q + 2],
+      }
       for _, statistic in ipairs(STATISTICS) do
         local column = name .. "_" .. statistic
         summary[column] = summary[column] or {}
@@ -69,7 +73,7 @@ local function table_of(ids, names, summary, report)
   local flags = {}
   for k = 1, #ids do flags[k] = 0 end
   for _, k in ipairs(report.flagged) do flags[k] = 1 end
-  local function whole(list) return core.int64({ #ids }, list) end
+  local function whole(list) return core.int64({ #ids }, list, "cpu") end
   columns:set("steps", whole(report.steps:totable()))
   return columns:set("error", report.error):set("flagged", whole(flags))
 end

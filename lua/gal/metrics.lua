@@ -37,15 +37,19 @@ end
 --- metrics.quantile(values, q): the q-quantile, or a table of them for a table q: linear between order
 -- statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
 function metrics.quantile(values, q)
-  local s, n = sorted(values, "quantile")
-  local function at(p)
+  local levels, result = type(q) == "number" and { q } or q, {}
+  for i = 1, #levels do
+    local p = levels[i]
     if not (p >= 0 and p <= 1) then raise("quantile: q is %s, expected 0 to 1", tostring(p)) end
-    return host.quantile(s, n, p)
   end
-  if type(q) == "number" then return at(q) end
-  local result = {}
-  for i = 1, #q do result[i] = at(q[i]) end
-  return result
+  if core.is_tensor(values) and values:count() > 0 then
+    result = values:reshape{ -1 }:quantiles(levels):totable()
+    if result[1] ~= result[1] then raise "quantile: a value is NaN, expected numbers" end
+  else
+    local s, n = sorted(values, "quantile")
+    for i = 1, #levels do result[i] = host.quantile(s, n, levels[i]) end
+  end
+  return type(q) == "number" and result[1] or result
 end
 
 -- The integral of |F_x - F_y| for ascending x {n} and y {m}, arrays from 0.
@@ -141,7 +145,7 @@ end
 -- gal.stats.prior. options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed
 -- (0), rows (5,000 draws are in memory at once), progress (a function of the galaxies done and N). Returns
 -- lists {N}: log_q, log_p and log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of
--- the prior, delta_log_p_mixture and d_kl_mixture by the mixture; the draws, samples {N, n, d}; and with
+-- the prior, delta_log_p_mixture and d_kl_mixture by the mixture; the draws, samples {N, n, d}, on the CPU; with
 -- steps = "auto" evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose
 -- density or draws are not within the tolerance. A galaxy's draws are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
@@ -161,6 +165,7 @@ function metrics.information(flow, theta, context, prior, options)
     })
     for _, k in ipairs(own and own.flagged or {}) do beyond[first + k - 1] = true end
     evaluations = evaluations + (own and own.evaluations or 0) * size / count
+    draws = draws:to "cpu"
     add_divergences(result, first, draws, log_q, prior)
     parts[#parts + 1] = draws
     if options.progress then options.progress(first + size - 1, count) end
@@ -222,6 +227,7 @@ end
 -- standardised values are in units of. Returns a list {d} of {means, pooled, chance, chance_high,
 -- means_standardised, pooled_standardised}.
 function metrics.wasserstein_table(truth, samples, scale)
+  truth, samples = truth:to "cpu", samples:to "cpu"
   local n, d = samples:size(2), truth:size(2)
   local means, result = samples:mean(2), {}
   for i = 1, d do

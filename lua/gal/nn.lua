@@ -133,33 +133,35 @@ function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
 -- hold, or nil where the user wrote a part of it.
 function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
 
-local function built(list)
+local function built(list, device)
   local result = {}
-  for i, spec in ipairs(list) do result[i] = nn.build(spec) end
+  for i, spec in ipairs(list) do result[i] = nn.build(spec, device) end
   return result
 end
 
 local builders = {
-  linear = function(s) return nn.linear(s.inputs, s.outputs, { bias = s.bias }) end,
-  conv2d = function(s)
-    return nn.conv2d(s.inputs, s.outputs, s.window, { stride = s.stride, padding = s.padding, bias = s.bias })
+  linear = function(s, device) return nn.linear(s.inputs, s.outputs, { bias = s.bias, device = device }) end,
+  conv2d = function(s, device)
+    local options = { stride = s.stride, padding = s.padding, bias = s.bias, device = device }
+    return nn.conv2d(s.inputs, s.outputs, s.window, options)
   end,
   avg_pool2d = function(s) return nn.avg_pool2d(s.k, { stride = s.stride }) end,
   max_pool2d = function(s) return nn.max_pool2d(s.k, { stride = s.stride }) end,
   global_avg_pool = function() return nn.global_avg_pool() end,
   flatten = function() return nn.flatten() end,
-  layer_norm = function(s) return nn.layer_norm(s.n, { eps = s.eps }) end,
-  dropout = function(s) return nn.dropout(s.p) end,
-  sequential = function(s) return nn.sequential(built(s.layers)) end,
-  residual = function(s) return nn.residual(built(s.layers)[1]) end,
+  layer_norm = function(s, device) return nn.layer_norm(s.n, { eps = s.eps, device = device }) end,
+  dropout = function(s, device) return nn.dropout(s.p, { device = device }) end,
+  sequential = function(s, device) return nn.sequential(built(s.layers, device)) end,
+  residual = function(s, device) return nn.residual(built(s.layers, device)[1]) end,
 }
 for name, make in pairs(nn.activations) do builders[name] = function() return make() end end
 
---- nn.build(spec): the module that nn.spec described, with fresh weights.
-function nn.build(spec)
+--- nn.build(spec[, device]): the module that nn.spec described, with fresh weights, on the device or the
+-- default one.
+function nn.build(spec, device)
   local build = builders[spec.type]
   if not build then raise("nn.build: the layer type '%s' is unknown to this version", tostring(spec.type)) end
-  return build(spec)
+  return build(spec, device)
 end
 
 return nn

@@ -136,6 +136,16 @@ function Optimiser:zero_grad()
   for _, slot in ipairs(self.slots) do slot.parameter.grad = nil end
 end
 
+--- opt:release(): gives the parameters up. They keep their weights and can be moved; the optimiser can't step
+-- any more.
+function Optimiser:release()
+  self:zero_grad()
+  for _, slot in ipairs(self.slots) do
+    if slot.parameter.grad_slot == slot.gradient then slot.parameter.grad_slot = nil end
+  end
+  self.released = true
+end
+
 -- Fills the slots: a gradient that the user put in the place of a slot's is copied into it, an absent one
 -- counts as zero.
 local function collect_gradients(self)
@@ -151,6 +161,7 @@ end
 
 --- opt:step(): one update of all parameters from their gradients.
 function Optimiser:step()
+  if self.released then raise("%s: step: the optimiser has given its parameters up", self.kind) end
   self.steps = self.steps + 1
   self:set_rate(self:rate(self.steps))
   self:apply()
@@ -266,18 +277,18 @@ end
 --- optim.clip_grad_norm(parameters, limit): scales all gradients together so that their norm is at most
 -- limit. Returns the norm before. The optimisers' option `clip` does the same without reading anything back.
 function optim.clip_grad_norm(parameters, limit)
-  local squares = 0
+  local graded = {}
   for i, p in ipairs(parameters) do
     if not core.is_tensor(p) then
       raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, kind(p))
     end
-    if p.grad then
-      local total = core.float64({}, p:device())
-      check(C.gal_sum_squares(total.h, p.grad.h))
-      squares = squares + total:item()
-    end
+    if p.grad then graded[#graded + 1] = p end
   end
-  local norm = math.sqrt(squares)
+  if #graded == 0 then return 0 end
+  local squares, sum = core.float64({ #graded }, graded[1]:device()), 0
+  for i, p in ipairs(graded) do check(C.gal_sum_squares(squares:select(1, i).h, p.grad.h)) end
+  for _, v in ipairs(squares:totable()) do sum = sum + v end
+  local norm = math.sqrt(sum)
   for _, p in ipairs(parameters) do
     if p.grad and norm > limit then check(C.gal_affine(p.grad.h, p.grad.h, limit / norm, 0)) end
   end

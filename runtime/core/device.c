@@ -154,3 +154,9 @@ gal_status gal_device_open(const char *name)
     const gal_backend *device;
     return gal_backend_find(&device, name);
 }
+
+int gal_device_host_readable(const char *name)
+{
+    const gal_backend *device;
+    return gal_backend_find(&device, name) == GAL_OK && device->host_readable;
+}

@@ -1,5 +1,5 @@
-/* reduce.c: sums, means, deviations and extremes along the middle of {outer, n, inner}, and sorting. Sums run
- * in double. Lanes share the results, never one sum, so a result's bits depend on its own terms alone. */
+/* reduce.c: sums, means, deviations and extremes along the middle of {outer, n, inner}; sorting and
+ * quantiles. Sums run in double. Lanes share the results, never one sum, so a result's bits depend on its own terms alone. */
 #include "cpu.h"
 #include "sums.h"
 #include <math.h>
@@ -143,22 +143,70 @@ static void sort_keys(uint32_t *a, uint32_t *b, int64_t n)
     }
 }
 
+/* Room to sort a row of n elements in; free() gives it back. */
+static gal_status room_for(uint32_t **keys, const char *op, int64_t n)
+{
+    *keys = malloc((size_t)n * 2 * sizeof **keys);
+    return *keys ? GAL_OK
+                 : gal_fail(GAL_MEMORY, "%s: no memory for the keys of %lld elements", op, (long long)n);
+}
+
+/* The keys of x {n} in ascending order, within the room. */
+static const uint32_t *sorted(uint32_t *keys, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        keys[i] = key_of(x[i]);
+    sort_keys(keys, keys + n, n);
+    return keys + n;
+}
+
 gal_status gal_cpu_sort(const gal_lane *lane, const void *args)
 {
     const gal_reduce_args *g = args;
     int64_t from, to;
+    uint32_t *keys;
     gal_share(lane, g->outer, 1, &from, &to);
     if (from == to || g->n == 0)
         return GAL_OK;
-    uint32_t *keys = malloc((size_t)g->n * 2 * sizeof *keys);
-    if (!keys)
-        return gal_fail(GAL_MEMORY, "sort: no memory for the keys of %lld elements", (long long)g->n);
+    gal_status status = room_for(&keys, "sort", g->n);
+    if (status != GAL_OK)
+        return status;
     for (int64_t r = from; r < to; r++) {
+        const uint32_t *ascending = sorted(keys, g->x + r * g->n, g->n);
         for (int64_t i = 0; i < g->n; i++)
-            keys[i] = key_of(g->x[r * g->n + i]);
-        sort_keys(keys, keys + g->n, g->n);
-        for (int64_t i = 0; i < g->n; i++)
-            ((float *)g->y)[r * g->n + i] = value_of(keys[g->n + i]);
+            ((float *)g->y)[r * g->n + i] = value_of(ascending[i]);
+    }
+    free(keys);
+    return GAL_OK;
+}
+
+/* Of n > 0 keys in ascending order. */
+static double quantile(const uint32_t *ascending, int64_t n, double level)
+{
+    if (ascending[n - 1] == UINT32_MAX)
+        return NAN;
+    double position = (level > 0 ? level < 1 ? level : 1 : 0) * (double)(n - 1);
+    int64_t below = (int64_t)position, above = below + 1 < n ? below + 1 : below;
+    double low = value_of(ascending[below]), high = value_of(ascending[above]);
+    double part = position - (double)below;
+    return part == 0 || low == high ? low : low + part * (high - low); /* infinities too */
+}
+
+gal_status gal_cpu_quantiles(const gal_lane *lane, const void *args)
+{
+    const gal_quantiles_args *g = args;
+    int64_t from, to;
+    uint32_t *keys;
+    gal_share(lane, g->rows, 1, &from, &to);
+    if (from == to)
+        return GAL_OK;
+    gal_status status = room_for(&keys, "quantiles", g->n);
+    if (status != GAL_OK)
+        return status;
+    for (int64_t r = from; r < to; r++) {
+        const uint32_t *ascending = sorted(keys, g->x + r * g->n, g->n);
+        for (int64_t i = 0; i < g->q; i++)
+            g->y[r * g->q + i] = quantile(ascending, g->n, g->levels[i]);
     }
     free(keys);
     return GAL_OK;

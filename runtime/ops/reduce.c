@@ -1,4 +1,4 @@
-/* reduce.c: reductions along one dimension, and sort: check, then issue. */
+/* reduce.c: reductions along one dimension, sort and quantiles: check, then issue. */
 #include "ops.h"
 #include <string.h>
 
@@ -10,6 +10,23 @@ gal_status gal_sort(gal_tensor *y, const gal_tensor *x)
     gal_reduce_args args = {
         .y = y->data, .x = x->data, .outer = n ? gal_tensor_count(x) / n : 0, .n = n, .inner = 1};
     return ISSUE(y, sort, &args, 20 * gal_tensor_count(x));
+}
+
+gal_status gal_quantiles(gal_tensor *y, const gal_tensor *x, const gal_tensor *levels)
+{
+    CHECK("quantiles", DOUBLE(y), FLAT(x), DOUBLE(levels));
+    RANK("quantiles", levels, 1);
+    int64_t n = x->rank ? x->shape[x->rank - 1] : 1, q = levels->shape[0];
+    if (n == 0)
+        return gal_fail(GAL_SHAPE, "quantiles: x is %s, expected at least 1 element a row",
+                        gal_shape_text(x));
+    int64_t rows = gal_tensor_count(x) / n;
+    if (gal_tensor_count(y) != rows * q)
+        return gal_fail(GAL_SHAPE, "quantiles: y is %s, expected %lld elements for %lld levels of x %s",
+                        gal_shape_text(y), (long long)(rows * q), (long long)q, gal_shape_text(x));
+    gal_quantiles_args args = {
+        .y = y->data, .x = x->data, .levels = levels->data, .rows = rows, .n = n, .q = q};
+    return ISSUE(y, quantiles, &args, 20 * gal_tensor_count(x));
 }
 
 static gal_status reduce(gal_op which, gal_tensor *y, const gal_tensor *x, int first, int last,

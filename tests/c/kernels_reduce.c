@@ -77,10 +77,52 @@ static void sorting(void)
     unwall(x), unwall(y);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static void quantiles(void)
+{
+    CASE("quantiles are those of the sorted row, to the bit, whatever the lanes; NaN of a row that holds one");
+    static const double levels[] = {0, 0.16, 0.5, 0.977, 1, 1.5};
+    enum { ROWS = 5, N = 37, LEVELS = 6 };
+    float *x = numbers(ROWS * N, -3, 3);
+    double y[ROWS * LEVELS], want[ROWS * LEVELS];
+    for (int r = 0; r < ROWS; r++) {
+        float row[N];
+        memcpy(row, x + r * N, sizeof row);
+        qsort(row, N, sizeof *row, ascending);
+        for (int i = 0; i < LEVELS; i++) {
+            double position = fmin(levels[i], 1) * (N - 1);
+            int below = (int)position, above = below + 1 < N ? below + 1 : below;
+            want[r * LEVELS + i] =
+                row[below] + (position - below) * ((double)row[above] - (double)row[below]);
+        }
+    }
+    gal_quantiles_args args = {.y = y, .x = x, .levels = levels, .rows = ROWS, .n = N, .q = LEVELS};
+    for (int lanes = 1; lanes <= 3; lanes++) {
+        memset(y, 0xff, sizeof y);
+        IS_OK(by_lanes(gal_cpu_table(NULL)->quantiles, &args, lanes));
+        IS_TRUE(memcmp(y, want, sizeof y) == 0);
+    }
+    x[2 * N + 11] = NAN;
+    IS_OK(by_lanes(gal_cpu_table(NULL)->quantiles, &args, 2));
+    for (int i = 0; i < ROWS * LEVELS; i++)
+        IS_TRUE(i / LEVELS == 2 ? isnan(y[i]) : y[i] == want[i]);
+    float ends[2] = {-INFINITY, INFINITY};
+    args = (gal_quantiles_args){.y = y, .x = ends, .levels = levels, .rows = 1, .n = 2, .q = LEVELS};
+    IS_OK(by_lanes(gal_cpu_table(NULL)->quantiles, &args, 1));
+    IS_TRUE(y[0] == -INFINITY && y[4] == INFINITY);
+    unwall(x);
+}
+
 int main(void)
 {
     reductions();
     not_a_number();
     sorting();
+    quantiles();
     return finish();
 }

@@ -193,6 +193,23 @@ case{ "sort", shapes = { { { 7 } }, { { 1 } }, { { 3, 50 } } }, gradient = false
     end
     return y
   end }
+case{ "quantiles", shapes = { { { 7 } }, { { 1 } }, { { 3, 50 } } }, gradient = false,
+  call = function(x) return x:quantiles { 0, 0.16, 0.5, 1 } end,
+  ref = function(a)
+    local n, y = a.shape[#a.shape], { shape = { unpack(a.shape) } }
+    y.shape[#y.shape] = 4
+    for first = 0, #a - 1, n do
+      local row = {}
+      for i = 1, n do row[i] = a[first + i] end
+      table.sort(row)
+      for _, level in ipairs { 0, 0.16, 0.5, 1 } do
+        local at = level * (n - 1)
+        local low, high = row[math.floor(at) + 1], row[math.min(math.floor(at) + 2, n)]
+        y[#y + 1] = low + (at % 1) * (high - low)
+      end
+    end
+    return y
+  end }
 
 -- ---- products ----
 local function matmul(a, b)

@@ -13,45 +13,34 @@ local raise = errors.raise
 
 local density = {}
 
+local HOST = { device = "cpu" } -- where reports lie
 local OPTIONS = { "steps", "tolerance", "progress" }
 
--- The points z {M, d} solved in `steps` steps: the noise that they come from, {M * d}, and the integral of
--- the divergence, {M}, on the host. `each` points belong to one row of features; z is overwritten.
+-- The points z {M, d} solved in `steps` steps: the noise that they come from, {M, d}, and the integral of
+-- the divergence, {M}. `each` points belong to one row of features; z is overwritten.
 local function solved(job, z, features, each, steps, progress)
-  return gal.scope(function()
-    local integral = integrate.run(job.flow, z, features, each, {
-      times = solver.times(steps), tableau = solver.method, density = true, backward = true,
-      progress = progress,
-    })
-    job.cost = job.cost + z:size(1) * steps * solver.stages
-    return { noise = core.read(z), integral = core.read(integral) }
-  end)
+  local integral = integrate.run(job.flow, z, features, each, {
+    times = solver.times(steps), tableau = solver.method, density = true, backward = true,
+    progress = progress,
+  })
+  job.cost = job.cost + z:size(1) * steps * solver.stages
+  return { noise = z, integral = integral:reshape { -1 } }
 end
 
--- How far two solutions of a point are apart, nats: the integrals' difference, and what each component of the
--- noise adds by itself, even where log N(noise) is flat. All are added without their signs: differences with
--- signs cancel now and then. i and j: the point's places in each solution, from 1.
-local function apart(coarse, i, fine, j, d)
-  local sum = math.abs(coarse.integral[i - 1] - fine.integral[j - 1])
-  for c = 0, d - 1 do
-    local z = fine.noise[(j - 1) * d + c]
-    sum = sum + math.abs(coarse.noise[(i - 1) * d + c] - z) * math.max(1, math.abs(z))
-  end
-  return sum
+-- How far two solutions of points are apart, nats, {M}: the integrals' difference, and what each component of
+-- the noise adds by itself, even where log N(noise) is flat. All are added without their signs: differences
+-- with signs cancel now and then.
+local function apart(coarse, fine)
+  local moved = (coarse.noise - fine.noise):abs() * fine.noise:abs():maximum(1)
+  return (coarse.integral - fine.integral):abs() + moved:sum(2)
 end
 
--- The log density of solution j, standardised.
-local function value_of(solution, j, d)
-  local squares = 0
-  for c = (j - 1) * d, j * d - 1 do squares = squares + solution.noise[c] ^ 2 end
-  return solution.integral[j - 1] - 0.5 * squares - 0.5 * d * math.log(2 * math.pi)
-end
-
--- Points z {M, d} with steps = "auto": lists {M} of the values, the steps and the errors estimated for them.
--- at: points done before.
+-- Points z {M, d} with steps = "auto": their log densities {M}, standardised; lists {M} of the steps and of
+-- the errors estimated for them. at: points done before.
 local function chosen(job, z, features, each, at)
   local points = z:size(1)
-  local values, counts, errors, solutions = {}, {}, {}, 0
+  local counts, errors, place = {}, {}, {}
+  local values, before, latest = {}, 0, 0 -- of each run; how many rows they have without and with the last
   local function run(list, steps)
     local own, told, share = z, features, each
     if list then
@@ -65,35 +54,42 @@ local function chosen(job, z, features, each, at)
       own = z:clone()
     end
     -- The first two solutions, of one and two parts of work, are nearly all of it.
-    solutions = solutions + 1
     local progress
-    if solutions == 1 then progress = tiles.part(job.progress, at, 1 / 3) end
-    if solutions == 2 then progress = tiles.part(job.progress, at + points / 3, 2 / 3) end
-    return solved(job, own, told, share, steps, progress)
+    if #values == 0 then progress = tiles.part(job.progress, at, 1 / 3) end
+    if #values == 1 then progress = tiles.part(job.progress, at + points / 3, 2 / 3) end
+    local solution = solved(job, own, told, share, steps, progress)
+    values[#values + 1] = tiles.log_normal(own) + solution.integral
+    before, latest = latest, latest + own:size(1)
+    return solution
   end
-  solver.halve(points, run, function(point, coarse, i, fine, j, steps, last)
-    local error = solver.halved_error(apart(coarse, i, fine, j, job.flow.d))
+  local function differences(coarse, places, fine)
+    if places then
+      coarse = { noise = coarse.noise:rows(places), integral = coarse.integral:rows(places) }
+    end
+    return apart(coarse, fine):totable()
+  end
+  solver.halve(points, run, differences, function(point, difference, steps, j, last)
+    local error = solver.halved_error(difference)
     if not (error <= job.tolerance) and not last then return false end
-    values[point] = value_of(fine, j, job.flow.d)
-    counts[point], errors[point] = 2 * steps, error
+    counts[point], errors[point], place[point] = 2 * steps, error, before + j
     return true
   end)
-  return values, counts, errors
+  return gal.cat(values, 1):rows(place), counts, errors
 end
 
 -- One tile with steps = "auto", the points z {k * m, d} of k galaxies from `first` on, `at` points before it:
 -- log densities {k * m} in units of z; the steps and errors go into the report.
 local function tile(job, z, features, m, first, at)
   local values, counts, errors = chosen(job, z, features, m, at)
-  local report, points = job.report, #values
-  core.assign(report.steps:narrow(1, at + 1, points), gal.tensor(counts, { points }))
-  core.assign(report.error:narrow(1, at + 1, points), gal.tensor(errors, { points }))
+  local report, points = job.report, #counts
+  core.assign(report.steps:narrow(1, at + 1, points), gal.tensor(counts, { points }, HOST))
+  core.assign(report.error:narrow(1, at + 1, points), gal.tensor(errors, { points }, HOST))
   for point, error in ipairs(errors) do
     local galaxy = first + math.floor((point - 1) / m)
     local listed = report.flagged[#report.flagged] == galaxy
     if error > job.tolerance and not listed then table.insert(report.flagged, galaxy) end
   end
-  return gal.tensor(values, { points }):to(z:device())
+  return values
 end
 
 --- density.run(where, flow, theta, x, options): see Flow:log_prob. Returns log densities and the report, nil
@@ -113,8 +109,8 @@ function density.run(where, flow, theta, x, options)
   job.tolerance = tolerance
   if steps == "auto" then
     job.report = {
-      galaxies = rows, tolerance = tolerance, steps = gal.zeros { rows * each },
-      error = gal.zeros { rows * each }, flagged = {},
+      galaxies = rows, tolerance = tolerance, steps = gal.zeros({ rows * each }, HOST),
+      error = gal.zeros({ rows * each }, HOST), flagged = {},
     }
   end
   local result = gal.zeros({ rows * each }, { device = flow:device() })

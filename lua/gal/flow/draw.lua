@@ -15,6 +15,7 @@ local raise, check = errors.raise, errors.check
 
 local draw = {}
 
+local HOST = { device = "cpu" } -- where reports lie
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress" }
 
 -- How many pilots a galaxy has, whatever number of draws is asked for, so that its steps, and with them the
@@ -35,32 +36,20 @@ local function some(x, list)
   return x:rows(list)
 end
 
--- How far two solutions of a galaxy's pilots are apart: the largest over the properties of the rms over draws
--- in units of the property's deviation, or, where densities are asked for, the rms of their logarithms'
--- difference in nats, if larger. coarse and fine: {theta (from 0), integral or nil}; i and j: the galaxy's
--- place in each, from 1.
-local function apart(coarse, i, fine, j, d)
-  local a, b, largest = coarse.theta, fine.theta, 0
-  local from, to = (i - 1) * PILOTS * d, (j - 1) * PILOTS * d
-  for c = 0, d - 1 do
-    local sum, squares, error = 0, 0, 0
-    for r = c, (PILOTS - 1) * d + c, d do
-      sum = sum + b[to + r]
-      error = error + (a[from + r] - b[to + r]) ^ 2
-    end
-    for r = c, (PILOTS - 1) * d + c, d do squares = squares + (b[to + r] - sum / PILOTS) ^ 2 end
-    local share = error == 0 and 0 or error / squares
-    if not (share <= largest) then largest = share end -- NaN stays
+-- How far two solutions of k galaxies' pilots are apart, {k}: the largest over the properties of the rms over
+-- draws in units of the property's deviation, or, where densities are asked for, the rms of their logarithms'
+-- difference in nats, if larger. coarse and fine: {theta {k, PILOTS, d}, integral {k, PILOTS} or nil}. Formed
+-- where the draws are: the sums run in double, and a galaxy's number depends on its own draws alone.
+local function apart(coarse, fine)
+  local function mean_square(a, b)
+    local difference = a - b
+    return (difference * difference):mean(2)
   end
-  if fine.integral then
-    local error = 0
-    for r = 0, PILOTS - 1 do
-      local difference = coarse.integral[(i - 1) * PILOTS + r] - fine.integral[(j - 1) * PILOTS + r]
-      error = error + difference ^ 2
-    end
-    if not (error / PILOTS <= largest) then largest = error / PILOTS end
-  end
-  return math.sqrt(largest)
+  local error, deviation = mean_square(coarse.theta, fine.theta), fine.theta:std(2)
+  -- 0 where there is no error, even of a property without deviation; NaN stays.
+  local largest = (error / (deviation * deviation + error:eq(0))):max(2)
+  if fine.integral then largest = largest:maximum(mean_square(coarse.integral, fine.integral)) end
+  return largest:sqrt()
 end
 
 -- How many steps each of k galaxies needs, and the error that is to be expected: lists {k}; then the rows
@@ -68,17 +57,20 @@ end
 local function plan(flow, features, pilots, k, tolerance, density)
   local steps, errors, cost = {}, {}, 0
   local function run(list, n)
-    return gal.scope(function()
-      local theta = some(pilots:reshape { k, PILOTS * flow.d }, list):clone():reshape { -1, flow.d }
-      local integral = integrate.run(flow, theta, some(features, list), PILOTS, {
-        times = solver.times(n), tableau = solver.method, density = density,
-      })
-      cost = cost + theta:size(1) * n * solver.stages
-      return { theta = core.read(theta), integral = integral and core.read(integral) }
-    end)
+    local theta = some(pilots:reshape { k, PILOTS * flow.d }, list):clone():reshape { -1, flow.d }
+    local integral = integrate.run(flow, theta, some(features, list), PILOTS, {
+      times = solver.times(n), tableau = solver.method, density = density,
+    })
+    cost = cost + theta:size(1) * n * solver.stages
+    return {
+      theta = theta:reshape { -1, PILOTS, flow.d }, integral = integral and integral:reshape { -1, PILOTS },
+    }
   end
-  solver.halve(k, run, function(galaxy, coarse, i, fine, j, n, last)
-    local difference = apart(coarse, i, fine, j, flow.d)
+  local function differences(coarse, places, fine)
+    local theta, integral = some(coarse.theta, places), coarse.integral and some(coarse.integral, places)
+    return apart({ theta = theta, integral = integral }, fine):totable()
+  end
+  solver.halve(k, run, differences, function(galaxy, difference, n, _, last)
     steps[galaxy], errors[galaxy] = solver.count(difference, n, tolerance)
     if steps[galaxy] or not last then return steps[galaxy] ~= nil end
     -- The error with the most steps is below this difference; by how much is not known.
@@ -150,8 +142,8 @@ local function prepare(where, flow, x, options, density)
     job.words, job.log_scale = job.start:clone(), tiles.log_scale(flow)
     if job.steps == "auto" then
       job.report = {
-        galaxies = job.x.rows, tolerance = job.tolerance, cost = 0, steps = gal.zeros { job.x.rows },
-        error = gal.zeros { job.x.rows }, flagged = {},
+        galaxies = job.x.rows, tolerance = job.tolerance, cost = 0, flagged = {},
+        steps = gal.zeros({ job.x.rows }, HOST), error = gal.zeros({ job.x.rows }, HOST),
       }
     end
     return job
@@ -165,8 +157,8 @@ local function steps_of(job, features, streams, first, k)
   local pilots = noise(job.flow, streams, job.words, PILOTS)
   local steps, errors, cost = plan(job.flow, features, pilots, k, job.tolerance, job.density)
   report.cost = report.cost + cost
-  core.assign(report.steps:narrow(1, first, k), gal.tensor(steps, { k }))
-  core.assign(report.error:narrow(1, first, k), gal.tensor(errors, { k }))
+  core.assign(report.steps:narrow(1, first, k), gal.tensor(steps, { k }, HOST))
+  core.assign(report.error:narrow(1, first, k), gal.tensor(errors, { k }, HOST))
   for i = 1, k do
     if not (errors[i] <= job.tolerance) then table.insert(report.flagged, first + i - 1) end
   end

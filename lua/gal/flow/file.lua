@@ -30,22 +30,25 @@ function file.save(flow, path)
   gal.save(path, tensors, { format = FORMAT, flow = json.encode(architecture) })
 end
 
--- The module of the file, or the one that the user passed for it.
-local function module_of(path, name, spec, given)
+-- The module of the file, or the one that the user passed for it, on the device.
+local function module_of(path, name, spec, given, device)
   if not spec then return nil end
   if spec.type ~= "user" then
     if given then raise("load: %s has a %s of built-in layers, expected no option %s", path, name, name) end
-    return nn.build(spec)
+    return nn.build(spec, device)
   end
   if not given then
     raise("load: the %s of %s was written by the user: pass it again, load(path, {%s = m})", name, path, name)
   end
+  if type(given) == "table" and given.to then given:to(device) end
   return given
 end
 
 --- file.load(path, options): see flow.load.
 function file.load(path, options)
-  options = arguments.known("load", options, { "encoder", "head" })
+  options = arguments.known("load", options, { "encoder", "head", "device" })
+  local device = options.device or "cpu"
+  errors.device("load", device, "device")
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
   local tensors, metadata = gal.load(path)
   local format = type(metadata) == "table" and metadata.format or nil
@@ -56,14 +59,15 @@ function file.load(path, options)
   local a = json.decode(metadata.flow)
   local flow = require("gal.flow").new {
     theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image,
-    symmetric = a.symmetric, device = "cpu", head = module_of(path, "head", a.head, options.head),
-    encoder = module_of(path, "encoder", a.encoder, options.encoder),
+    symmetric = a.symmetric, device = device,
+    head = module_of(path, "head", a.head, options.head, device),
+    encoder = module_of(path, "encoder", a.encoder, options.encoder, device),
   }
   flow.notes = a.notes
   local scale, weights = {}, {}
   for name, tensor in pairs(tensors) do
     local inner = name:match "^scale%.(.*)$"
-    if inner then scale[inner] = tensor else weights[name] = tensor end
+    if inner then scale[inner] = tensor:to(device) else weights[name] = tensor end
   end
   flow:load_state(weights)
   flow.scale = scale

@@ -81,14 +81,16 @@ end
 -- AVX-512 kernel for two and four threads.
 local PIECE, WHOLE = 0.1, 192
 
--- run, by the op: in one call, or, so that tell can be called, in pieces whose sizes follow the time that the
--- last one took.
+-- run, by the op: in one call, or in pieces whose sizes follow the time that the last one took: so that tell
+-- can be called, and on devices that can't look out for Ctrl-C within a call. A piece has to be done before
+-- the clock is read.
 local function fused(net, theta, features, share, times, method, density, precision, tell)
   local total, device = theta:size(1), theta:device()
   local integral = density and gal.zeros({ total, 1 }, { device = device }) or nil
   local at = core.new({ #times }, "float64", device)
   check(C.gal_tensor_write(at.h, ffi.new("double[?]", #times, times), #times))
-  local m, first, rows = tableau(method), 0, tell and 256 or total
+  local pieces = tell or C.gal_device_host_readable(device) == 0
+  local m, first, rows = tableau(method), 0, pieces and 256 or total
   while first < total do
     errors.poll()
     rows = math.min(rows, total - first)
@@ -100,8 +102,9 @@ local function fused(net, theta, features, share, times, method, density, precis
       check(C.gal_flow_integrate(part.h, sums and sums.h, seen, first, share, net, m, at.h, precision))
     end)
     first = first + rows
-    if tell then
-      tell(first)
+    if pieces and first < total or tell then
+      check(C.gal_device_wait(device))
+      if tell then tell(first) end
       local seconds = math.max(1e-6, tonumber(C.gal_now()) - start)
       rows = math.max(256, math.floor(rows * math.min(8, PIECE / seconds) / WHOLE) * WHOLE)
     end

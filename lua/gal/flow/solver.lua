@@ -37,27 +37,30 @@ end
 local FIRST, MOST = 3, 96
 solver.most = MOST
 
---- solver.halve(count, run, judge): solves `count` items with FIRST steps and with twice as many, and solves
--- the items that this does not settle with twice as many again, and so on. run(items, steps) returns a value
--- that holds the solutions of these items (a list of numbers from 1 to count; nil: all) in their order.
--- judge(item, coarse, i, fine, j, steps, last) returns whether an item is settled: `coarse`, with `steps`
--- steps, has its solution at place i, `fine`, with 2 steps, at place j, places from 1; where last is true
--- there is no finer pair. Whether an item is settled depends on its own solutions only.
-function solver.halve(count, run, judge)
-  local items, places = {}, {}
-  for i = 1, count do items[i], places[i] = i, i end
+--- solver.halve(count, run, apart, judge): solves `count` items with FIRST steps and with twice as many, and
+-- solves the items that this does not settle with twice as many again, and so on. run(items, steps) returns a
+-- value that holds the solutions of these items (a list of numbers from 1 to count; nil: all) in their order.
+-- apart(coarse, places, fine) returns a list of how far the solutions `fine` are from those of `coarse` at
+-- these places (a list from 1; nil: all, in order). judge(item, difference, steps, j, last) returns whether
+-- an item is settled, whose solutions with `steps` and with 2 steps are so far apart, the latter being number
+-- j of the latest run's; where last is true there is no finer pair. Whether an item is settled depends on its
+-- own solutions only.
+function solver.halve(count, run, apart, judge)
+  local items, places = {}, nil
+  for i = 1, count do items[i] = i end
   local steps, coarse = FIRST, run(nil, FIRST)
   while true do
     local fine = run(#items < count and items or nil, 2 * steps)
-    local rest, places_of_rest = {}, {}
+    local differences, rest, places_of_rest = apart(coarse, places, fine), {}, {}
     for j, item in ipairs(items) do
-      if not judge(item, coarse, places[j], fine, j, steps, 2 * steps >= MOST) then
+      if not judge(item, differences[j], steps, j, 2 * steps >= MOST) then
         rest[#rest + 1] = item
         places_of_rest[#rest] = j
       end
     end
     if #rest == 0 or 2 * steps >= MOST then return end
-    items, places, coarse, steps = rest, places_of_rest, fine, 2 * steps
+    places = #rest < #items and places_of_rest or nil
+    items, coarse, steps = rest, fine, 2 * steps
   end
 end
 

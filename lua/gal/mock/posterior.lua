@@ -113,6 +113,8 @@ end
 
 -- ---- a run in a folder ----
 
+local function on_host(values) return core.tensor(values, { device = "cpu" }) end
+
 -- What reference.npz will have of the galaxies of one piece, tensors by name; s: the run's settings, first:
 -- how many galaxies come before.
 local function piece_of(magnitudes, theta, s, first, progress)
@@ -126,13 +128,13 @@ local function piece_of(magnitudes, theta, s, first, progress)
     means[k], covariances[k] = r:moments(k)
   end
   local piece = {
-    mean = core.tensor(means), covariance = core.tensor(covariances), ess = core.tensor(sizes),
-    draws = core.tensor(drawn), log_prob = theta and core.tensor(r:log_prob(theta)),
+    mean = on_host(means), covariance = on_host(covariances), ess = on_host(sizes), draws = on_host(drawn),
+    log_prob = theta and on_host(r:log_prob(theta)),
   }
   if s.samples > 0 then
     local cuts
     piece.samples, cuts = r:sample(s.samples)
-    piece.cut = core.tensor(cuts)
+    piece.cut = on_host(cuts)
   end
   return piece
 end

@@ -127,11 +127,16 @@ function Module:load_state(state)
   end
 end
 
---- m:to(device): moves every tensor of the module to "cpu" or "cuda" in place; returns m.
+--- m:to(device): moves every tensor of the module to "cpu" or "cuda" in place; returns m. Raises where an
+-- optimiser was made over one: it would go on training the block that the weights were in.
 function Module:to(device)
   for _, entry in ipairs(entries(self)) do
     local value = entry[2]
     if core.is_tensor(value) then
+      if value.grad_slot and value:device() ~= device then
+        raise("to: '%s' %s is a parameter of an optimiser, which keeps it on %s; move the module before the "
+          .. "optimiser is made, or after opt:release()", entry[1], core.shape_text(value), value:device())
+      end
       core.move(value, device)
     elseif type(value) == "table" and value.to then
       value:to(device)

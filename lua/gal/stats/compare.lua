@@ -99,6 +99,7 @@ end
 -- over resampled galaxies.
 function compare.wasserstein(truth, a, b, options)
   options = options or {}
+  truth, a, b = truth:to "cpu", a:to "cpu", b:to "cpu"
   local n, each = truth:size(1), math.min(options.draws or 20, a:size(2))
   local counts, once = resamples(n, options.resamples or 200, gal.rng(options.seed or 1)), host.new(n)
   for k = 0, n - 1 do once[k] = 1 end

@@ -12,7 +12,7 @@ kde.__index = kde
 -- points {M, d}, a tensor, in the units in which the estimate's own rows have mean 0 and covariance 1.
 local function whiten(self, points)
   local white, n = host.whiten(self.whitening, points)
-  return gal.tensor(host.list(white, n * self.d), { n, self.d })
+  return gal.tensor(host.list(white, n * self.d), { n, self.d }, { device = "cpu" })
 end
 
 -- What is taken off ln density in units of kernels of width h for that in theta's own units.

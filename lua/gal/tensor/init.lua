@@ -41,7 +41,7 @@ local methods = {
   sigmoid = map.sigmoid, tanh = map.tanh, relu = map.relu, silu = map.silu, gelu = map.gelu,
 
   sum = reduce.sum, mean = reduce.mean, max = reduce.max, min = reduce.min, std = reduce.std,
-  sort = reduce.sort, matmul = matmul.matmul,
+  sort = reduce.sort, quantiles = reduce.quantiles, matmul = matmul.matmul,
 }
 
 -- ---- operators and fields ----

@@ -1,10 +1,11 @@
--- Reductions with their gradients: sum, mean, max, min, std; and sort.
+-- Reductions with their gradients: sum, mean, max, min, std; sort and quantiles.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local memory = require "gal.tensor.memory"
 local shapes = require "gal.tensor.shapes"
 local tape = require "gal.tensor.tape"
 local untaped = require "gal.tensor.untaped"
+local values = require "gal.tensor.values"
 local views = require "gal.tensor.views"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
@@ -116,5 +117,27 @@ reduce.sort = tape.native("sort", {
     return y
   end,
 })
+
+local quantiles = tape.native("quantiles", {
+  forward = function(x, levels)
+    local sizes, rank = shapes.sizes(x), math.max(x.h.rank, 1)
+    sizes[rank - 1] = #levels
+    local at = values.float64({ #levels }, memory.device_of(x))
+    check(C.gal_tensor_write(at.h, ffi.new("double[?]", #levels + 1, levels), #levels))
+    local y = memory.create(C.GAL_F64, rank, sizes, memory.device_of(x))
+    check(C.gal_quantiles(y.h, dense(x).h, at.h))
+    return y
+  end,
+})
+
+--- x:quantiles(levels) --> the quantiles of each row of x {…, n}, float64 {…, #levels}, at levels from 0 to
+-- 1, a list: linear between the order statistics at position level (n - 1), Hyndman & Fan's (1996) type 7.
+-- NaN where the row holds one. No gradient.
+function reduce.quantiles(x, levels)
+  memory.live(x, "quantiles", "x")
+  if type(levels) ~= "table" then raise("quantiles: levels is %s, expected a list", kind(levels)) end
+  for i = 1, #levels do errors.number("quantiles", ("levels[%d]"):format(i), levels[i], 0, 1) end
+  return quantiles(x, levels)
+end
 
 return reduce

@@ -127,6 +127,7 @@ local function train(self)
     local before = C.gal_now()
     stepper:run(count)
     done = done + count
+    -- The loss is read before the clock is: the steps are done then, on every device.
     local loss, pace = stepper:loss(done), (C.gal_now() - before) / count
     check_finite(self, "loss", loss, done)
     self.report {
@@ -250,7 +251,7 @@ end
 --- run:finish(): puts the best weights into the flow and closes the run. Returns what fit returns.
 function Run:finish()
   core.assign(self.opt.block, self.best)
-  self.opt:zero_grad()
+  self.opt:release()
   if self.folder and self.best_epoch then self.flow:save(self.folder:path "flow.safetensors") end
   self:close()
   return {

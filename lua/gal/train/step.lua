@@ -182,22 +182,26 @@ local function validator(flow, rows, seed)
     local truth = rows_of(rows.theta, repetition(rows.n, STRATA, device))
     return t, (1 - t) * start + t * truth + noise * flow.sigma, truth - start
   end)
-  local function piece(first, count)
+  -- The loss of each piece, so that a validation waits for the device once.
+  local losses = gal.zeros({ math.ceil(rows.n / PIECE) }, { device = device })
+  local function piece(i, first, count)
     local function narrowed(x) return x and x:narrow(1, first, count) end
     local features = flow:encode(narrowed(rows.seen), narrowed(rows.images))
     if features then features = rows_of(features, repeats:narrow(1, 1, count * STRATA)) end
     local from, draws = (first - 1) * STRATA + 1, count * STRATA
     local prediction = predict(flow, t:narrow(1, from, draws), theta_t:narrow(1, from, draws), features)
-    return mse(prediction, target:narrow(1, from, draws)):item() * count
+    core.assign(losses:select(1, i), mse(prediction, target:narrow(1, from, draws)))
   end
+  local function size(i) return math.min(PIECE, rows.n - (i - 1) * PIECE) end
   return function()
-    local sum = 0
     gal.no_grad(function()
-      for first = 1, rows.n, PIECE do
+      for i = 1, losses:size(1) do
         errors.poll()
-        sum = sum + gal.scope(piece, first, math.min(PIECE, rows.n - first + 1))
+        gal.scope(piece, i, (i - 1) * PIECE + 1, size(i))
       end
     end)
+    local sum = 0
+    for i, loss in ipairs(losses:totable()) do sum = sum + loss * size(i) end
     return sum / rows.n
   end
 end
