@@ -63,8 +63,6 @@ GAL_API double gal_now(void);
 /* ---- devices ---- */
 /* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */
 GAL_API gal_status gal_device_open(const char *name);
-/* Bytes of the named device's memory that are free, and all of them. */
-GAL_API gal_status gal_device_memory(const char *name, int64_t *free, int64_t *total);
 /* 1 where the name is that of a device which some machine may have; opens nothing. */
 GAL_API int gal_device_known(const char *name);
 /* What there is to know of a device: a sentence about it, bytes of its memory that are free and in all, and

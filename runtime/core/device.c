@@ -154,10 +154,3 @@ gal_status gal_device_open(const char *name)
     const gal_backend *device;
     return gal_backend_find(&device, name);
 }
-
-gal_status gal_device_memory(const char *name, int64_t *free, int64_t *total)
-{
-    const gal_backend *device;
-    gal_status status = gal_backend_find(&device, name);
-    return status == GAL_OK ? device->memory(device, free, total) : status;
-}
