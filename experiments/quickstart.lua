@@ -82,7 +82,7 @@ for _, i in ipairs{ X, Y } do
 end
 
 local function cutout(k)
-  local pixels = some.images:narrow(1, k, 1):select(1, 1)
+  local pixels = some.images:batch(k, 1):select(1, 1)
   return plot.panel{ plot.picture(pixels), title = "galaxy " .. some.ids[k] }
 end
 

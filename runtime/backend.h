@@ -70,6 +70,18 @@ typedef struct gal_rows_args {
     int64_t count, rows, width;
 } gal_rows_args;
 
+/* y {n, h, w, c} of images {rows, height, width, c} of `type` (gal_dtype): of each the h x w means over bin x
+ * bin pixels from pixel (top, left) on, turned and standardised (galrun_ops.h). */
+typedef struct gal_images_args {
+    float *y;
+    const void *images;
+    const int64_t *index;    /* {n}, or NULL: the images from `first` on */
+    const uint8_t *turns;    /* {rows} or NULL */
+    const float *mean, *std; /* {c} */
+    int64_t n, h, w, c, rows, height, width, first, top, left, bin;
+    int32_t type;
+} gal_images_args;
+
 /* y {m, n} (row stride ldy, columns contiguous) = a {m, k} b {k, n}: element (i, j) of a at a[i * a_row + j *
  * a_col]. */
 typedef struct gal_matmul_args {
@@ -236,6 +248,7 @@ typedef struct gal_dropout_args {
     X(gather_rows,               gal_rows_args)           \
     X(scatter_add_rows,          gal_rows_args)           \
     X(next_rows,                 gal_rows_args)           \
+    X(gather_images,             gal_images_args)         \
     X(sum,                       gal_reduce_args)         \
     X(mean,                      gal_reduce_args)         \
     X(max,                       gal_reduce_args)         \

@@ -121,6 +121,8 @@ GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images,
 GAL_API gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin);
 GAL_API void gal_images_free(gal_images *images); /* NULL does nothing */
 GAL_API int64_t gal_images_count(const gal_images *images);
+/* Bytes that the images have as they are stored, whole. */
+GAL_API int64_t gal_images_stored(const gal_images *images);
 /* which: 0 for the height, 1 for the width, in pixels, as gal_images_read gives them. */
 GAL_API int64_t gal_images_side(const gal_images *images, int which);
 /* y {n, ...} = images [first, first + n), or those at index {n} where it is not NULL. turns {n} or NULL: 4

@@ -74,6 +74,15 @@ GAL_API gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal
 GAL_API gal_status gal_next_rows(gal_tensor *y, const gal_tensor *x, gal_tensor *cursor);
 /* dx {N, ...} += dy {B, ...} at rows index {B}; a row that is named twice gets both. */
 GAL_API gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index);
+/* y {n, h, w, c} float32 = images {N, H, W, c} at index int64 {n}, from 0, or where it is NULL those from
+ * `first` on, standardised: x / 255 / std - mean / std of uint8 images, x / std - mean / std of float32 ones,
+ * with mean, std {c} and a rounding after each operation. Of an image the middle h bin x w bin pixels are
+ * taken; the means over bin x bin of them, rounded to whole numbers (uint8 only); and these turned as turns
+ * uint8 {N} says of the image, or not where it is NULL: 4 mirrors left for right, then turns & 3 quarter
+ * turns anticlockwise. All contiguous. */
+GAL_API gal_status gal_gather_images(gal_tensor *y, const gal_tensor *images, const gal_tensor *index,
+                                     int64_t first, const gal_tensor *turns, const gal_tensor *mean,
+                                     const gal_tensor *std, int64_t bin);
 /* y = x sorted ascending along the last dimension, NaN last. Contiguous. */
 GAL_API gal_status gal_sort(gal_tensor *y, const gal_tensor *x);
 /* y float64 {..., q}: the quantiles at levels float64 {q} of each row of x {..., n}, n > 0: linear between

@@ -107,6 +107,7 @@ build() {
   for test in "$@"; do
     case $test in
       c_*) targets="$targets test_${test#c_}" ;;
+      far_*) targets="$targets galrun_far" ;;
       cli_terminal) targets="$targets terminal" ;;
     esac
   done

@@ -199,7 +199,7 @@ local function scales(self, theta, context, images)
   local scale = {}
   scale.theta_mean, scale.theta_std = deviations("theta", self.theta, theta)
   if self.c > 0 then scale.context_mean, scale.context_std = deviations("context", self.context, context) end
-  if images then scale.image_mean, scale.image_std = inputs.image_statistics(images) end
+  if images then scale.image_mean, scale.image_std = inputs.image_statistics(images, self:device()) end
   return scale
 end
 
@@ -212,7 +212,8 @@ end
 
 --- flow:encode(seen {N, c} or nil, images or nil[, precision]): the features of N galaxies, from which the
 -- velocity net infers, {N, E + c}: the encoded images, then the standardised context `seen`; nil for an
--- unconditional flow. Taped. precision "bf16": of the encoder's convolutions.
+-- unconditional flow. Taped. Images are on the flow's device: a tensor, or some of a resident set
+-- (gal.images). precision "bf16": of the encoder's convolutions.
 function Flow:encode(seen, images, precision)
   if not images then return seen end
   local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale), precision)

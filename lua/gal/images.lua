@@ -1,13 +1,14 @@
 -- images: sets of images that need not be in memory: rows of a .npy file or of a tensor, cropped and binned
--- as they are read. A set is used like a tensor {N, H, W, 3}: size, shape, dtype, narrow, rows. C reads them
--- (runtime/io/images.c); gal.data.cutouts makes the .npy file of a survey.
+-- as they are read. A set {N, H, W, 3} has shape, dtype, size and rows, and is read by set:batch. C reads it
+-- (runtime/io/images.c); gal.data.cutouts makes the .npy file of a survey. A device that has the room holds a
+-- set whole (set:resident); for one that has not, a thread reads ahead (set:loader).
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local known = require("gal.base.options").known
 local C = ffi.C
-local check = errors.check
+local raise, check = errors.raise, errors.check
 
 local images = {}
 local methods, Images = {}, {}
@@ -47,30 +48,41 @@ function images.open(path, options)
   return self
 end
 
---- of(x): the rows of a tensor {N, ...} as a set; a set as it is.
+--- of(x): the rows of a tensor {N, ...} as a set; a set as it is. The set reads on the host: of a tensor on
+-- another device it holds a copy there.
 function images.of(x)
   if images.is_set(x) then return x end
-  check(C.gal_images_of(out, x.h))
+  check(C.gal_images_of(out, x:to("cpu").h))
   local image = x.shape
   table.remove(image, 1)
-  return wrap{ dtype = x.dtype, image = image, crop = 0, bin = 1 }
+  return wrap{ dtype = x.dtype, image = image, crop = 0, bin = 1, in_memory = true, tensor = x }
 end
 
+--- batch(x, first, count[, device]): set:batch, or the same of a tensor {N, ...}; device nil: where x is.
+function images.batch(x, first, count, device)
+  if images.is_set(x) then return x:batch(first, count, device) end
+  x = core.dense(x:narrow(1, first, count))
+  return device and x:to(device) or x
+end
+
+--- images:size(dim): the size of dimension dim, from 1, or from the end, -1 being the last.
 function methods:size(dim)
   local shape = self.shape
-  return shape[dim < 0 and #shape + 1 + dim or dim]
+  local size = type(dim) == "number" and shape[dim < 0 and #shape + 1 + dim or dim]
+  if size then return size end
+  local found = type(dim) == "number" and ("%.14g"):format(dim) or errors.kind(dim)
+  raise("size: dim is %s, expected an integer from 1 to %d (or -1 for the last) for images %s", found, #shape,
+    core.shape_text(shape))
 end
 
-function methods:device() return "cpu" end
-function methods:shape_text() return core.shape_text(self.shape) end
-
---- images:narrow(1, first, count): the images from `first` on, `count` of them, as a tensor, read now.
-function methods:narrow(_, first, count)
+--- images:batch(first, count[, device = "cpu"]): the images from `first` on, `count` of them, as a tensor
+-- {count, ...} on that device, read now.
+function methods:batch(first, count, device)
   local shape = self.shape
   shape[1] = count
   local y = core.new(shape, self.dtype, "cpu")
   check(C.gal_images_read(y.h, self.h, first - 1, nil, nil))
-  return y
+  return device and y:to(device) or y
 end
 
 --- images:rows(positions): the set of the images at these positions, a list counting from 1.
@@ -81,7 +93,10 @@ function methods:rows(positions)
     if hashes then hashes[i] = self.hashes[k] end
   end
   check(C.gal_images_select(out, self.h, index, #positions))
-  return wrap{ dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin }
+  return wrap{
+    dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin,
+    in_memory = self.in_memory,
+  }
 end
 
 --- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: for each a number
@@ -127,9 +142,66 @@ function methods:fingerprint(h)
   for first = 1, n, 64 do
     errors.poll()
     local count = math.min(64, n - first + 1)
-    h = gal.scope(function() return C.gal_hash(self:narrow(1, first, count).h.data, count * bytes, h) end)
+    h = gal.scope(function() return C.gal_hash(self:batch(first, count).h.data, count * bytes, h) end)
   end
   return h
+end
+
+-- ---- resident ----
+
+local Resident = {}
+Resident.__index = Resident
+
+-- How many images are read and uploaded at once.
+local PIECE = 256
+
+-- The images of a set as they are stored, as one tensor on the device.
+local function stored(self, device)
+  check(C.gal_images_select(out, self.h, nil, 0))
+  local whole = ffi.gc(out[0], C.gal_images_free)
+  local n, shape = self:size(1), self.shape
+  if #shape == 4 then
+    check(C.gal_images_shape(whole, 0, 1))
+    shape[2], shape[3] = side(whole, 0), side(whole, 1)
+  end
+  local pixels = core.new(shape, self.dtype, device)
+  for first = 1, n, PIECE do
+    errors.poll()
+    shape[1] = math.min(PIECE, n - first + 1)
+    gal.scope(function()
+      local part = core.new(shape, self.dtype, "cpu")
+      check(C.gal_images_read(part.h, whole, first - 1, nil, nil))
+      core.assign(pixels:narrow(1, first, shape[1]), part)
+    end)
+  end
+  return pixels
+end
+
+--- images:stored_bytes(): what the set takes where it is resident.
+function methods:stored_bytes() return tonumber(C.gal_images_stored(self.h)) end
+
+--- images:resident(device): the set held by that device, whole images as they are stored: {pixels {N, ...},
+-- image, bin}. Of a tensor on that device it is the tensor, not a copy.
+function methods:resident(device)
+  local own = self.tensor and self.tensor:device() == device
+  local pixels = own and self.tensor or stored(self, device)
+  return setmetatable({ pixels = pixels, image = self.image, bin = self.bin }, Resident)
+end
+
+-- Some of a resident set's images, for Flow:encode, which crops, bins, turns and standardises them as it
+-- reads them: {pixels, shape {n, ...} of the images as the set gives them, bin, first or index, turns}.
+local function some(self, n, fields)
+  fields.pixels, fields.bin, fields.shape = self.pixels, self.bin, { n, unpack(self.image) }
+  return fields
+end
+
+--- resident:batch(first, count): the images from `first` on, `count` of them.
+function Resident:batch(first, count) return some(self, count, { first = first - 1 }) end
+
+--- resident:chosen(index, turns): the images at index int64 {n}, from 0, turned by turns uint8 {N}, one for
+-- each of the set's images, or nil. What is in index and turns counts when the images are read.
+function Resident:chosen(index, turns)
+  return some(self, index:size(1), { index = index, turns = turns })
 end
 
 -- ---- the loader ----

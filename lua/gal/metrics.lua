@@ -9,6 +9,7 @@ local core = require "gal.tensor"
 local gal = require "gal"
 local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
+local sets = require "gal.images"
 local raise = require("gal.base.errors").raise
 local text = require "gal.base.text"
 
@@ -104,7 +105,7 @@ end
 -- The context of galaxies first … first + size - 1.
 local function narrowed(x, first, size)
   if core.is_tensor(x) then return x:narrow(1, first, size) end
-  return { x[1] and x[1]:narrow(1, first, size), x[2]:narrow(1, first, size) }
+  return { x[1] and x[1]:narrow(1, first, size), sets.batch(x[2], first, size) }
 end
 
 -- Adds the D_KL of galaxies first, first + 1, … to the result: the means over their draws {k, n, d} of log_q

@@ -9,14 +9,13 @@ local options = require "gal.base.options"
 local recipe = require "gal.train.recipe"
 local rows = require "gal.train.rows"
 local Run = require "gal.train.run"
-local sets = require "gal.images"
 local settings = require "gal.train.settings"
 local raise = errors.raise
 
 local train = {}
 
 local function refuse_oblong(images)
-  if images and sets.of(images):square() then return end
+  if images and images:square() then return end
   local found = images and "images is " .. core.shape_text(images) or "there are no images"
   raise("fit: augment is true, but %s; expected square ones {N, H, H, channels}", found)
 end
@@ -40,6 +39,9 @@ end
 --   precision = "f32"   or "bf16": the encoder's convolutions multiply in bfloat16 while it trains (8 bits;
 --                       sums, weights, validation and the flow stay float32), about twice as fast where the
 --                       processor has fast instructions for it; elsewhere f32, and a notice says so
+--   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
+--                       true where a device has twice their size free, or, on the CPU, they are a tensor. It
+--                       changes no bit and is no setting of the run
 --   draws = 1           (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
 --                       bit for bit, if there is one

@@ -160,6 +160,12 @@ int64_t gal_images_count(const gal_images *images)
     return images->count;
 }
 
+int64_t gal_images_stored(const gal_images *images)
+{
+    const source *s = images->source;
+    return images->count * s->height * s->width * s->pixel;
+}
+
 int64_t gal_images_side(const gal_images *images, int which)
 {
     return (which ? images->width : images->height) / images->bin;

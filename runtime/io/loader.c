@@ -156,14 +156,14 @@ gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t ba
     return GAL_OK;
 }
 
-/* Waits until at most `most` slots may still be uploading. By the thread that takes, which alone changes
- * `taken` to more. */
+/* Waits until at most `most` slots may still be uploading; the first failure of the device's work that came
+ * to light. By the thread that takes, which alone changes `taken` to more. */
 static gal_status give_back(gal_loader *l, int64_t most)
 {
     gal_status status = GAL_OK;
-    while (l->taken > most && status == GAL_OK) {
-        status = l->device->event_wait(l->device, l->events[(l->first - l->taken) % AHEAD]);
-        l->taken--;
+    for (; l->taken > most; l->taken--) {
+        gal_status waited = l->device->event_wait(l->device, l->events[(l->first - l->taken) % AHEAD]);
+        status = status == GAL_OK ? waited : status;
     }
     return status;
 }
@@ -183,10 +183,11 @@ void gal_loader_free(gal_loader *l)
     free_parts(l);
 }
 
-/* Goes on with batch k, under the lock, and drops what is loaded or being loaded for another place. */
-static void leap(gal_loader *l, int64_t k)
+/* Goes on with batch k, under the lock, and drops what is loaded or being loaded for another place. What
+ * give_back says of the slots. */
+static gal_status leap(gal_loader *l, int64_t k)
 {
-    give_back(l, 0); /* a failure of the device's work surfaces at the next upload */
+    gal_status status = give_back(l, 0);
     l->plan++;
     l->first = k;
     l->ready = 0;
@@ -194,6 +195,7 @@ static void leap(gal_loader *l, int64_t k)
     while (l->busy)
         pthread_cond_wait(&l->changed, &l->lock);
     pthread_cond_broadcast(&l->changed);
+    return status;
 }
 
 gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_tensor *turns)
@@ -225,7 +227,7 @@ gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_te
     }
     pthread_mutex_lock(&l->lock);
     l->rows = 0; /* leaves the thread nothing to do until the new order is in its place */
-    leap(l, 0);
+    status = leap(l, 0);
     free(l->order);
     free(l->turns);
     l->order = new_order;
@@ -233,10 +235,9 @@ gal_status gal_loader_start(gal_loader *l, const gal_tensor *order, const gal_te
     l->rows = rows;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
-    return GAL_OK;
+    return status;
 }
 
-/* Waits under the lock until batch `first` is ready, or for Ctrl-C. */
 /* Waits under the lock until batch `first` is ready, or for Ctrl-C. */
 static gal_status wait_ready(gal_loader *l)
 {
@@ -288,7 +289,7 @@ gal_status gal_loader_take(gal_tensor *y, gal_loader *loader, int64_t k)
         status = gal_fail(GAL_VALUE, "loader_take: the batch is %lld, expected 0 to %lld for %lld rows",
                           (long long)k, (long long)(l->rows / l->batch - 1), (long long)l->rows);
     else if (k != l->first)
-        leap(l, k);
+        status = leap(l, k);
     if (status == GAL_OK)
         status = take(l, y, k);
     pthread_cond_broadcast(&l->changed);

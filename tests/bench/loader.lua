@@ -1,5 +1,6 @@
--- What the loader costs: steps of the image model with it, reading from a survey's cutouts.npy with crops and
--- turns, against the same steps on one batch that lies ready in memory, interleaved.
+-- What a step's images cost: steps of the image model on images that the loader reads from a survey's
+-- cutouts.npy, and on the same images resident, with crops and turns, against the same steps on one batch
+-- that lies ready in memory, interleaved.
 -- usage: galrun tests/bench/loader.lua SURVEY [--crop 64] [--channels 16,32,64,128]
 local cli = require "gal.cli"
 local o = cli.options{
@@ -21,7 +22,8 @@ local core = require "gal.tensor"
 local BATCH = 64
 local survey = require("gal.data").open(o.survey, { images = { crop = o.crop } })
 
-local function stepper(cached)
+-- kind: "loader", "resident", or "cached": one batch, which lies ready.
+local function stepper(kind)
   local rng = gal.rng(1)
   local flow = require("gal.flow").new{ theta = survey.names.theta, context = survey.names.context,
     image = survey.images.image, encoder = nn.galaxy_cnn{ channels = o.channels, rng = rng }, rng = rng }
@@ -29,10 +31,11 @@ local function stepper(cached)
   local rows = { n = #survey.ids, theta = (survey.theta - flow.scale.theta_mean) / flow.scale.theta_std,
     seen = flow:standard(survey.context), images = survey.images }
   local s = step.stepper(flow, optim.adamw(flow:parameters(), { lr = 1e-4, average = 0.999 }), rows,
-    { batch = BATCH, draws = 8, seed = 1, augment = true, precision = o.precision, recorded = true })
-  if cached then
-    core.assign(s.images, survey.images:narrow(1, 1, BATCH))
-    s.loader = { start = function() end, take = function() end }
+    { batch = BATCH, draws = 8, seed = 1, augment = true, precision = o.precision, recorded = true,
+      resident = kind == "resident" })
+  if kind == "cached" then
+    core.assign(s.source.images, survey.images:batch(1, BATCH))
+    s.source.loader = { start = function() end, take = function() end }
   end
   s:start_epoch()
   s:run(2)
@@ -49,18 +52,20 @@ local function median(list)
   return list[math.ceil(#list / 2)]
 end
 
-local with, without, ratio, a, b = stepper(false), stepper(true), {}, {}, {}
+local KINDS = { "loader", "resident", "cached" }
+local steppers, took, ratio = {}, {}, { loader = {}, resident = {} }
+for _, kind in ipairs(KINDS) do steppers[kind], took[kind] = stepper(kind), {} end
 for r = 1, o.rounds do
-  if r % 2 == 0 then
-    b[r], a[r] = seconds(without), seconds(with)
-  else
-    a[r], b[r] = seconds(with), seconds(without)
+  for i = 0, 2 do
+    local kind = KINDS[(r + i) % 3 + 1]
+    took[kind][r] = seconds(steppers[kind])
   end
-  ratio[r] = a[r] / b[r]
+  for kind, list in pairs(ratio) do list[r] = took[kind][r] / took.cached[r] end
 end
-print(("%d x %d pixels, channels %s, batch %d: loader %.1f ms, cached batch %.1f ms a step (medians of %d);"
-  .. " ratio %.3f"):format(survey.images.image[1], survey.images.image[2], table.concat(o.channels, "-"),
-    BATCH, 1e3 * median(a), 1e3 * median(b), o.rounds, median(ratio)))
+print(("%d x %d pixels, channels %s, batch %d, ms a step (medians of %d): loader %.1f, resident %.1f, cached"
+  .. " batch %.1f; ratios to it %.3f, %.3f"):format(survey.images.image[1], survey.images.image[2],
+    table.concat(o.channels, "-"), BATCH, o.rounds, 1e3 * median(took.loader), 1e3 * median(took.resident),
+    1e3 * median(took.cached), median(ratio.loader), median(ratio.resident)))
 if o.profile then
   local positions, turns = {}, {}
   for i = 1, BATCH do positions[i], turns[i] = i, i % 8 end

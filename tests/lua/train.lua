@@ -357,7 +357,7 @@ check.case("a recorded step is as few calls as it was: at most 20 of photometry,
     s:start_epoch()
     s:run(1)
   end
-  check.equal({ photometry.program.length, image.program.length }, { 19, 43 })
+  check.equal({ photometry.program.length, image.program.length }, { 19, 35 })
 end)
 
 check.case("the head is given t, theta_t, the encoded image and the context, `draws` times a row", function()

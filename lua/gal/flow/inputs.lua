@@ -52,21 +52,21 @@ function inputs.matrix(where, what, names, v, device)
   return v
 end
 
--- Images are read in pieces of this many, so that no copy of a whole survey is made.
+-- Images are read in pieces of this many, so that no copy of a whole survey is made: fn(part, first) for
+-- each, on the device, nil: where they are.
 local PIECE = 256
-local function pieces(images, fn)
+local function pieces(images, device, fn)
   local rows = images:size(1)
   for first = 1, rows, PIECE do
     errors.poll()
-    gal.scope(fn, images:narrow(1, first, math.min(PIECE, rows - first + 1)), first)
+    gal.scope(function() fn(sets.batch(images, first, math.min(PIECE, rows - first + 1), device), first) end)
   end
 end
-inputs.pieces = pieces
 
 -- Raises where float32 images are no numbers or surely not in [0, 1]. Resampling overshoots 1 a little; what
 -- this is for is 0 to 255.
 local function check_pixels(where, images)
-  pieces(images, function(part, first)
+  pieces(images, nil, function(part, first)
     local high, low = part:max():item(), part:min():item()
     if high - high ~= 0 or low - low ~= 0 then
       for i = 1, part:size(1) do
@@ -83,7 +83,7 @@ local function check_pixels(where, images)
 end
 
 --- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or
--- float32, on the flow's device; or a set (gal.images) of such.
+-- float32, where they are; or a set (gal.images) of such.
 function inputs.images(where, flow, v)
   if not core.is_tensor(v) and not sets.is_set(v) then
     raise("%s: images is %s, expected a tensor", where, errors.kind(v))
@@ -102,7 +102,7 @@ function inputs.images(where, flow, v)
   end
   if shape[1] == 0 then raise("%s: images has no rows", where) end
   if sets.is_set(v) then return v end
-  v = core.dense(v:detach():to(flow:device()))
+  v = core.dense(v:detach())
   if v.dtype == "float32" then gal.no_grad(check_pixels, where, v) end
   return v
 end
@@ -140,7 +140,7 @@ local function tell_far(flow, context)
 end
 
 --- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil,
--- images = {N, ...} or nil}.
+-- images = {N, ...} or nil, device}: context on the flow's device, images where they are.
 function inputs.conditions(where, flow, x)
   local context, images = x, nil
   if flow.encoder then
@@ -155,14 +155,14 @@ function inputs.conditions(where, flow, x)
     if context ~= nil then
       raise("%s: x is %s, but this flow has no context; expected nil", where, errors.kind(context))
     end
-    return { rows = rows, images = images }
+    return { rows = rows, images = images, device = flow:device() }
   end
   context = inputs.matrix(where, "x", flow.context, context, flow:device())
   if images and context:size(1) ~= rows then
     raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows)
   end
   tell_far(flow, context)
-  return { rows = context:size(1), context = context, images = images }
+  return { rows = context:size(1), context = context, images = images, device = context:device() }
 end
 
 --- inputs.points(where, flow, theta): theta {N, d}, {N, m, d} or {d} as {N * m, d}; also N, m and the shape
@@ -189,23 +189,21 @@ local function no_streams(shape)
   return y
 end
 
-local function on_host(t) return t:device() == "cpu" and t or t:to("cpu") end
-
--- One number for each image, made of its bytes: of a set they are read in pieces.
+-- One number for each image, made of its bytes.
 local function of_images(images)
   local numbers = no_streams { images:size(1) }
-  pieces(images, function(part, first)
+  pieces(images, "cpu", function(part, first)
     local own = numbers:narrow(1, first, part:size(1))
-    check(C.gal_row_streams(own.h, on_host(part).h, 0))
+    check(C.gal_row_streams(own.h, part.h, 0))
   end)
   return numbers
 end
 
---- inputs.streams(x): the random stream of each galaxy, int64 {N}, from the bytes of its context and image:
--- the same in every batch.
+--- inputs.streams(x): the random stream of each galaxy, int64 {N} on x.device, from the bytes of its context
+-- and image: the same in every batch.
 function inputs.streams(x)
-  local streams, seen = no_streams { x.rows }, x.context and on_host(x.context)
-  if not seen and not x.images then return streams end
+  local streams, seen = no_streams { x.rows }, x.context and x.context:to("cpu")
+  if not seen and not x.images then return streams:to(x.device) end
   if x.images then
     local both = no_streams { x.rows, 2 }
     if seen then
@@ -216,7 +214,7 @@ function inputs.streams(x)
     seen = both
   end
   check(C.gal_row_streams(streams.h, seen.h, 0))
-  return streams:to((x.context or x.images):device())
+  return streams:to(x.device)
 end
 
 -- Means and mean squares per channel of float32 images: two lists.
@@ -224,7 +222,7 @@ local function moments(images)
   local channels, rows = images:size(-1), images:size(1)
   local mean, square = {}, {}
   for c = 1, channels do mean[c], square[c] = 0, 0 end
-  pieces(images, function(part)
+  pieces(images, nil, function(part)
     local share = part:size(1) / rows
     part = part:reshape { -1, channels }
     local m, s = part:mean(1):totable(), (part * part):mean(1):totable()
@@ -233,9 +231,9 @@ local function moments(images)
   return mean, square
 end
 
---- inputs.image_statistics(images {N, ..., channels}): mean and deviation per channel, {channels} each, over
--- all rows; float32 in [0, 1] or uint8, a tensor or a set.
-function inputs.image_statistics(images)
+--- inputs.image_statistics(images {N, ..., channels}, device): mean and deviation per channel, {channels}
+-- each, on the device, over all rows; float32 in [0, 1] or uint8, a tensor or a set.
+function inputs.image_statistics(images, device)
   local mean, square
   if images.dtype == "uint8" then
     mean, square = sets.of(images):moments()
@@ -247,24 +245,25 @@ function inputs.image_statistics(images)
     deviation[c] = math.sqrt(math.max(0, square[c] - mean[c] ^ 2))
     if deviation[c] == 0 then deviation[c] = 1 end
   end
-  local device = { device = images:device() }
-  return gal.tensor(mean, { #mean }, device), gal.tensor(deviation, { #mean }, device)
+  local options = { device = device }
+  return gal.tensor(mean, { #mean }, options), gal.tensor(deviation, { #mean }, options)
+end
+
+-- x {N, ..., channels}, contiguous, as images {N, H, W, channels}.
+local function four(x)
+  local shape = x.shape
+  return #shape == 4 and x or x:reshape { shape[1], 1, -1, shape[#shape] }
 end
 
 --- inputs.standard_images(images {N, ..., channels}, scale): float32 images with mean 0 and deviation 1 per
--- channel over the training rows; not taped.
+-- channel over the training rows, on the device of the images; not taped. Images: a tensor, or some of a
+-- resident set's (gal.images).
 function inputs.standard_images(images, scale)
-  local unit = images.dtype == "uint8" and 1 / 255 or 1
-  local y = core.new(images.shape, nil, images:device())
-  check(C.gal_copy(y.h, images.h))
-  -- A row of pixels at once: with three numbers, the channels, broadcasting would be all overhead.
-  local channels, row = images:size(-1), #images.shape > 2 and images:size(-2) or 1
-  local repeats = gal.zeros({ row, channels }, { device = images:device() })
-  local factor = (repeats + unit / scale.image_std):reshape { row * channels }
-  local shift = (repeats + scale.image_mean / scale.image_std):reshape { row * channels }
-  local rows = y:reshape { -1, row * channels }
-  check(C.gal_mul(rows.h, rows.h, factor.h))
-  check(C.gal_sub(rows.h, rows.h, shift.h))
+  if core.is_tensor(images) then images = { pixels = core.dense(images:detach()), shape = images.shape } end
+  local pixels, index, turns = images.pixels, images.index, images.turns
+  local y = core.new(images.shape, nil, pixels:device())
+  check(C.gal_gather_images(four(y).h, four(pixels).h, index and index.h, images.first or 0,
+    turns and turns.h, scale.image_mean.h, scale.image_std.h, images.bin or 1))
   return y
 end
 

@@ -6,6 +6,7 @@ local errors = require "gal.base.errors"
 local host = require "gal.base.host"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
+local sets = require "gal.images"
 local raise = errors.raise
 
 local tiles = {}
@@ -40,16 +41,18 @@ local function encoded(flow, seen, images)
 end
 
 --- tiles.features(flow, x, first, count): the features (Flow:encode) of these galaxies of x, which
--- inputs.conditions made, {count, width}; nil for an unconditional flow. Images are encoded 64 at a time.
+-- inputs.conditions made, {count, width}; nil for an unconditional flow. Images are encoded
+-- as many at a time as the device says.
 function tiles.features(flow, x, first, count)
   local seen = x.context and flow:standard(x.context:narrow(1, first, count))
   if not x.images then return seen end
-  local out, piece = {}, 64
+  local out, piece = {}, gal.device_info(x.device).images
   for at = 1, count, piece do
     errors.poll()
     local m = math.min(piece, count - at + 1)
     out[#out + 1] = gal.scope(function()
-      return encoded(flow, seen and seen:narrow(1, at, m), x.images:narrow(1, first + at - 1, m)):keep()
+      local images = sets.batch(x.images, first + at - 1, m, x.device)
+      return encoded(flow, seen and seen:narrow(1, at, m), images):keep()
     end)
   end
   return #out == 1 and out[1] or gal.cat(out, 1)

@@ -1,6 +1,6 @@
 -- train/rows: the rows that fit is given, in any of its forms, as one form: checked tensors, split into a
 -- training part and a validation part that have no row in common. A part is {theta {n, d}, context {n, c} or
--- nil, images {n, ...} or nil, ids {n} or nil, n}, in physical units.
+-- nil, images (a set of n) or nil, ids {n} or nil, n}, in physical units.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -20,7 +20,7 @@ local function same_names(what, flow_names, names)
   if ours ~= theirs then raise("fit: the flow's %s is %s, the data's %s", what, ours, theirs) end
 end
 
--- A part on the CPU or the flow's device, checked. what: what errors put before a column's name.
+-- A part, checked, its tensors on the flow's device. what: what errors put before a column's name.
 local function part(flow, what, theta, context, images, ids)
   local function name(column) return what == "" and column or what .. "." .. column end
   local out = { theta = inputs.matrix("fit", name "theta", flow.theta, theta, flow:device()), ids = ids }
@@ -37,7 +37,7 @@ local function part(flow, what, theta, context, images, ids)
     raise("fit: %s is %s, but the flow has no context", name "context", errors.kind(context))
   end
   if flow.encoder then
-    out.images = inputs.images("fit", flow, images)
+    out.images = sets.of(inputs.images("fit", flow, images))
     if out.images:size(1) ~= out.n then refuse_length(name "images", out.images:size(1)) end
   elseif images ~= nil then
     raise("fit: %s is %s, but the flow has no encoder", name "images", errors.kind(images))
@@ -141,7 +141,7 @@ function rows.fingerprint(p)
       h = C.gal_hash(host, 4 * count, h)
     end
   end
-  if p.images then h = sets.of(p.images):fingerprint(h) end
+  if p.images then h = p.images:fingerprint(h) end
   return (tostring(h):gsub("ULL$", ""))
 end
 

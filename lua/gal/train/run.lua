@@ -191,10 +191,10 @@ local function build(self, part, valid, o)
     lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil,
   })
   self.best = self.opt.block:clone()
-  if valid then self.validate = step.validator(flow, standardised(flow, valid), s.seed) end
+  if valid then self.validate = step.validator(flow, standardised(flow, valid), s.seed, o.resident) end
   self.stepper = step.stepper(flow, self.opt, standardised(flow, part), {
     batch = s.batch, draws = s.draws, seed = s.seed, augment = s.augment, precision = s.precision,
-    recorded = o.recorded ~= false,
+    resident = o.resident, recorded = o.recorded ~= false,
   })
 end
 

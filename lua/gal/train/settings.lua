@@ -14,11 +14,11 @@ local settings = {}
 settings.OPTIONS = {
   "flow", "data", "theta", "context", "images", "ids", "valid", "test", "batch", "lr", "epochs", "patience",
   "seed", "out", "resume", "weight_decay", "schedule", "clip", "average", "decay", "draws", "augment",
-  "precision", "progress", "recorded",
+  "precision", "progress", "recorded", "resident",
 }
 
 local function refuse_values(o)
-  for _, name in ipairs { "average", "augment" } do
+  for _, name in ipairs { "average", "augment", "resident" } do
     if o[name] ~= nil and type(o[name]) ~= "boolean" then
       raise("fit: %s is %s, expected true or false", name, errors.kind(o[name]))
     end

@@ -11,8 +11,7 @@
 --   one {}      1: the gradient that backward starts from
 --   total {}    the sum of this epoch's losses, float64
 --   repeats {batch * draws}   the row of the batch of each draw, int64; nil where draws is 1
---   loader      reads the batches of images; nil without images
---   turns {N}   of the images of this epoch, uint8, from uniform {N}; nil where images are not turned
+--   source      where the images come from (train/images.lua); nil without images
 --   recorded    whether steps are to be replayed; program: the recorded step, from the first on
 local ffi = require "ffi"
 local C = ffi.C
@@ -20,7 +19,7 @@ local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local nn = require "gal.nn"
-local sets = require "gal.images"
+local sources = require "gal.train.images"
 local mse = core.mse
 local check = errors.check
 
@@ -58,8 +57,8 @@ local function step(self)
   local target = core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_batch(input.h, target.h, self.index.h, self.order.h, self.cursor.h, rows.theta.h,
     rows.seen and rows.seen.h, self.rng.h, flow.sigma))
-  if self.images then
-    local encoded = flow:encode(nil, self.images, self.precision)
+  if self.source then
+    local encoded = flow:encode(nil, self.source.images, self.precision)
     input = core.into_columns(encoded, input, 2 + flow.d, self.repeats)
   end
   local loss = mse(nn.call(flow.head, input), target, self.total)
@@ -86,10 +85,10 @@ local function record(self)
   return p
 end
 
---- stepper(flow, opt, rows, {batch, draws, seed, augment, precision = "f32", recorded = true}): rows {theta
--- {N, d} standardised, seen {N, c} standardised or nil, images (a tensor or a set) or nil, n = N}. augment:
--- each image of each epoch in one of its eight flips and quarter turns, drawn from the run's generator. The
--- last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every
+--- stepper(flow, opt, rows, {batch, draws, seed, augment, resident, precision = "f32", recorded = true}):
+-- rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a set or a tensor) or nil,
+-- n = N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's
+-- generator. The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded = false runs every
 -- step through Lua: the reference that replaying is tested against. A network that can't be recorded,
 -- because it reads values on the host, is run so too.
 local function new(flow, opt, rows, options)
@@ -105,12 +104,9 @@ local function new(flow, opt, rows, options)
   }, Stepper)
   self.rates = gal.zeros({ self.steps }, { device = device })
   if rows.images then
-    self.loader = sets.of(rows.images):loader(batch, device)
-    self.images = core.new(self.loader.shape, self.loader.dtype, device)
-  end
-  if options.augment then
-    self.turns = core.new({ rows.n }, "uint8", "cpu")
-    self.uniform = gal.zeros({ rows.n }, { device = device })
+    self.source = sources.new(rows.images, {
+      index = self.index, augment = options.augment, resident = options.resident, device = device,
+    })
   end
   return self
 end
@@ -122,36 +118,26 @@ function Stepper:start_epoch()
   for i = 1, self.steps do rates[i] = self.opt:rate(self.opt.steps + i) end
   core.assign(self.rates, gal.tensor(rates, { self.steps }))
   check(C.gal_permutation(self.order.h, self.rng.h))
-  if self.turns then
-    check(C.gal_uniform(self.uniform.h, self.rng.h))
-    core.assign(self.turns, (self.uniform * 8):to("cpu")) -- in [0, 8), and the copy truncates
-  end
-  if self.loader then self.loader:start(self.order, self.turns) end
-  self.taken = 0
+  if self.source then self.source:start_epoch(self.order, self.rng) end
   check(C.gal_fill(self.cursor.h, 0))
   check(C.gal_fill(self.at.h, 0))
   check(C.gal_fill(self.total.h, 0))
 end
 
--- The images of the next step into the tensor that steps read.
-local function take_images(self)
-  self.taken = self.taken + 1
-  self.loader:take(self.images, self.taken)
-end
-
 --- stepper:run(count): that many steps of the epoch that was started.
 function Stepper:run(count)
+  local source = self.source
   if self.recorded and not self.program then
-    if self.loader then self.loader:take(self.images, self.taken + 1) end
+    if source then source:ready() end
     self.program = record(self)
     self.recorded = self.program ~= nil
   end
-  if self.program and not self.loader then
+  if self.program and not (source and source.loader) then
     self.program:replay(count)
   else
     for _ = 1, count do
       errors.poll()
-      if self.loader then take_images(self) end
+      if source then source:next() end
       if self.program then self.program:replay(1) else gal.scope(function() step(self) end) end
     end
   end
@@ -168,13 +154,14 @@ local STRATA = 8
 -- Rows evaluated at once: 1,024 draws, as in flow/integrate.lua.
 local PIECE = 128
 
---- validator(flow, rows, seed): a function that returns the loss of the flow as it stands on these rows (as
--- for stepper), over draws that are fixed once: for each row 8 stratified t with theta_0 and eps from the
--- seed.
-local function validator(flow, rows, seed)
+--- validator(flow, rows, seed, resident): a function that returns the loss of the flow as it stands on these
+-- rows (as for stepper), over draws that are fixed once: for each row 8 stratified t with theta_0 and eps
+-- from the seed.
+local function validator(flow, rows, seed, resident)
   local device, n, d = flow:device(), rows.n * STRATA, flow.d
   local options = { rng = gal.rng(seed), device = device }
   local repeats = repetition(PIECE, STRATA, device)
+  local images = rows.images and sources.placed(rows.images, device, resident)
   local t, theta_t, target = gal.no_grad(function()
     local strata = gal.arange(0, STRATA - 1, { device = device })
     local t = ((gal.rand({ rows.n, STRATA }, options) + strata) / STRATA):reshape { n, 1 }
@@ -186,7 +173,7 @@ local function validator(flow, rows, seed)
   local losses = gal.zeros({ math.ceil(rows.n / PIECE) }, { device = device })
   local function piece(i, first, count)
     local function narrowed(x) return x and x:narrow(1, first, count) end
-    local features = flow:encode(narrowed(rows.seen), narrowed(rows.images))
+    local features = flow:encode(narrowed(rows.seen), images and images:batch(first, count, device))
     if features then features = rows_of(features, repeats:narrow(1, 1, count * STRATA)) end
     local from, draws = (first - 1) * STRATA + 1, count * STRATA
     local prediction = predict(flow, t:narrow(1, from, draws), theta_t:narrow(1, from, draws), features)
