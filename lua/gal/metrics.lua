@@ -146,8 +146,8 @@ end
 -- gal.stats.prior. options: n (200 draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed
 -- (0), rows (5,000 draws are in memory at once), progress (a function of the galaxies done and N). Returns
 -- lists {N}: log_q, log_p and log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of
--- the prior, delta_log_p_mixture and d_kl_mixture by the mixture; the draws, samples {N, n, d}, on the CPU; with
--- steps = "auto" evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose
+-- the prior, delta_log_p_mixture and d_kl_mixture by the mixture; the draws, samples {N, n, d}, on the CPU;
+-- with steps = "auto" evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose
 -- density or draws are not within the tolerance. A galaxy's draws are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
   options = options or {}

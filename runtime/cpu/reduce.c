@@ -1,5 +1,6 @@
 /* reduce.c: sums, means, deviations and extremes along the middle of {outer, n, inner}; sorting and
- * quantiles. Sums run in double. Lanes share the results, never one sum, so a result's bits depend on its own terms alone. */
+ * quantiles. Sums run in double. Lanes share the results, never one sum, so a result's bits depend on its own
+ * terms alone. */
 #include "cpu.h"
 #include "sums.h"
 #include <math.h>

@@ -85,7 +85,8 @@ static int ascending(const void *a, const void *b)
 
 static void quantiles(void)
 {
-    CASE("quantiles are those of the sorted row, to the bit, whatever the lanes; NaN of a row that holds one");
+    CASE(
+        "quantiles are those of the sorted row, to the bit, whatever the lanes; NaN of a row that holds one");
     static const double levels[] = {0, 0.16, 0.5, 0.977, 1, 1.5};
     enum { ROWS = 5, N = 37, LEVELS = 6 };
     float *x = numbers(ROWS * N, -3, 3);

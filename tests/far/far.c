@@ -229,8 +229,9 @@ static void run(const gal_call *call)
 {
     gal_cpu_stage stages[GAL_CPU_STAGES];
     int count = gal_cpu_expand(stages, far_kernels(), call);
-    for (int i = 0; i < count; i++)
-        stages[i].kernel(&(gal_lane){.index = 0, .count = 1}, stages[i].args);
+    gal_status status = GAL_OK;
+    for (int i = 0; i < count && status == GAL_OK; i++)
+        status = stages[i].kernel(&(gal_lane){.index = 0, .count = 1}, stages[i].args);
 }
 
 static void run_entry(const entry *e)

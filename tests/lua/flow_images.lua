@@ -174,7 +174,7 @@ check.case("a flow is loaded with its encoder, and takes uint8 images for float3
   flow:standardise(theta, context, images)
   local path = folder "flow.safetensors"
   flow:save(path)
-  local again = flows.load(path)
+  local again = flows.load(path, { device = gal.device() })
   check.equal({ again.e, again.c, again.d, again.image }, { 8, 1, 2, { SIZE, SIZE, 3 } })
   local x = { context:narrow(1, 1, 6), images:narrow(1, 1, 6) }
   local draws = flow:sample(x, { n = 5, steps = 4, rng = gal.rng(1) })

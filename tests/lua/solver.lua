@@ -113,7 +113,8 @@ end)
 
 -- The noise that a galaxy of context c {1, 1} starts from, {n}.
 local function noise_of(c, n, rng)
-  return rng:normal_streams(require("gal.flow.inputs").streams { rows = 1, context = c }, n)
+  local x = { rows = 1, context = c, device = c:device() }
+  return rng:normal_streams(require("gal.flow.inputs").streams(x), n)
 end
 
 -- theta' = k theta gives e^k times the noise: to a thousandth, from e^-5 to e^8.
