@@ -86,11 +86,11 @@ local function record(self)
 end
 
 --- stepper(flow, opt, rows, {batch, draws, seed, augment, resident, precision = "f32", recorded = true}):
--- rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a set or a tensor) or nil,
--- n = N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's
--- generator. The last incomplete batch of an epoch is dropped, and kept if there is only one.
--- recorded = false runs every step through Lua: the reference that replaying is tested against. A network that can't be
--- recorded, because it reads values on the host, is run so too.
+-- rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a set or a tensor) or nil, n =
+-- N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's
+-- generator. The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded =
+-- false runs every step through Lua: the reference that replaying is tested against. A network that can't
+-- be recorded, because it reads values on the host, is run so too.
 local function new(flow, opt, rows, options)
   local device, batch = flow:device(), math.min(options.batch, rows.n)
   local self = setmetatable({
