@@ -13,7 +13,7 @@ local o = cli.options{
   cli.common{ "solver" },
   {
     "precision", "f32", "precision of the net's products; bf16 is faster and coarser",
-    choices = { "f32", "bf16" },
+    choices = { "f32", "tf32", "f16", "bf16" },
   },
   { "seed", 0, "seed of the draws" },
   { "log-prob", false, "write the density of each draw, too" },

@@ -30,7 +30,7 @@ local o = cli.options{
   },
   {
     "precision", "f32", "precision of the convolutions while training; bf16 is faster and coarser",
-    choices = { "f32", "bf16" },
+    choices = { "f32", "tf32", "f16", "bf16" },
   },
   cli.common{
     "network", "training",

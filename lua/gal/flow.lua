@@ -234,7 +234,8 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 --                       rule that are shorter near t = 1. The same noise, so the same draws but for the error
 --   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of
 --                       the galaxy's posterior deviation
---   precision = "f32"   or "bf16": faster; its rounding is no part of the error that "auto" knows
+--   precision = "f32"   or "bf16", or "tf32" and "f16" where the device has them: faster; its rounding is no
+--                       part of the error that "auto" knows
 --   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw) with one part of
 --                       the draws after the other: of k galaxies from `first` on, m draws each from `draw`
 --                       on, so that memory does not grow with N or n; nothing is returned then

@@ -38,7 +38,8 @@ end
 --                       the run's generator
 --   precision = "f32"   or "bf16": the encoder's convolutions multiply in bfloat16 while it trains (8 bits;
 --                       sums, weights, validation and the flow stay float32), about twice as fast where the
---                       processor has fast instructions for it; elsewhere f32, and a notice says so
+--                       processor has fast instructions for it; elsewhere f32, and a notice says so. "tf32"
+--                       and "f16" where the device has them
 --   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
 --                       true where a device has twice their size free, or, on the CPU, they are a tensor. It
 --                       changes no bit and is no setting of the run

@@ -149,9 +149,10 @@ check.case("replayed steps of bf16 are the eager steps to the last bit, and are 
     "other settings: precision was \"?bf16", true)
 end)
 
-check.case("only f32 and bf16 are precisions, and bf16 needs an encoder", function()
+check.case("a precision is one that the device has, and needs an encoder", function()
   check.raises(function() fit(options { precision = "f16" }) end,
-    "fit: precision is the string \"f16\", expected \"f32\" or \"bf16\"")
+    "fit: precision is f16, which .* does not have for it, expected f32 or bf16")
+  check.raises(function() fit(options { precision = "f8" }) end, "fit: precision is the string \"f8\"")
   check.raises(function()
     fit { flow = flows.new { theta = 1, context = 0, hidden = { 4 } }, theta = gal.zeros { 20, 1 },
       precision = "bf16" }

@@ -305,10 +305,14 @@ check.case("bad options are named at the caller's line", function()
     "log_prob: steps is 0.5, expected an integer", true)
   check.raises(function() banana:sample(x, { steps = "auto", tolerance = 0 }) end,
     "sample: tolerance is 0, expected a number above it", true)
-  check.raises(function() banana:sample(x, { precision = "f16" }) end,
-    'sample: precision is the string "f16", expected "f32" or "bf16"', true)
+  check.raises(function() banana:sample(x, { precision = "f8" }) end,
+    'sample: precision is the string "f8", expected "f32", "tf32", "f16" or "bf16"', true)
+  if gal.device() == "cpu" then
+    check.raises(function() banana:sample(x, { precision = "f16" }) end,
+      "sample: precision is f16, which cpu does not have for it, expected f32 or bf16", true)
+  end
   check.raises(function() banana:sample_and_log_prob(x, { precision = "bf16" }) end,
-    'sample_and_log_prob: precision is the string "bf16", expected "f32"', true)
+    'sample_and_log_prob: precision is "bf16", too coarse for densities, expected "f32"', true)
   check.raises(function() banana:sample(x, { into = 3 }) end,
     "sample: into is the number 3, expected a function", true)
   check.raises(function() banana:sample(x, { progress = "yes" }) end,

@@ -97,7 +97,7 @@ end
 function density.run(where, flow, theta, x, options)
   options = arguments.known(where, options, OPTIONS)
   local job = { flow = flow, cost = 0, scale = tiles.scale(where, flow) }
-  local steps, tolerance = tiles.solver(where, options)
+  local steps, tolerance = tiles.solver(where, options, flow:device(), true)
   x = inputs.conditions(where, flow, x)
   local rows, each, shape
   theta, rows, each, shape = inputs.points(where, flow, theta)

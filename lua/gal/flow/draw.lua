@@ -124,8 +124,7 @@ local function prepare(where, flow, x, options, density)
   options = arguments.known(where, options, OPTIONS)
   local job = { flow = flow, density = density, scale = tiles.scale(where, flow) }
   job.n = arguments.integer(where, options, "n", 1000, 1)
-  local precisions = { f32 = true, bf16 = not density or nil }
-  job.steps, job.tolerance, job.precision = tiles.solver(where, options, precisions)
+  job.steps, job.tolerance, job.precision = tiles.solver(where, options, flow:device(), density)
   job.into = options.into
   if job.into ~= nil and type(job.into) ~= "function" then
     local found = errors.kind(job.into)

@@ -8,6 +8,7 @@ local C = ffi.C
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
+local precisions = require "gal.base.precision"
 local composed = require "gal.flow.composed"
 local runge_kutta = require "gal.base.runge_kutta"
 local velocity = require "gal.flow.velocity"
@@ -130,15 +131,12 @@ end
 function integrate.run(flow, theta, features, share, options)
   local times, method, density = instants(options), options.tableau or integrate.RK4, options.density or false
   local precision, tell = options.precision or "f32", seldom(options.progress)
-  if precision ~= "f32" and precision ~= "bf16" then
-    raise("precision is %s, expected \"f32\" or \"bf16\"", errors.kind(precision))
-  end
+  local code = precisions.code("integrate", precision)
   if precision == "bf16" and density then
     raise "precision is \"bf16\", too coarse for densities (errors of hundredths of a nat), expected \"f32\""
   end
   local net = net_of(flow.head)
   if net then
-    local code = precision == "bf16" and C.GAL_IN_BF16 or C.GAL_IN_F32
     return fused(net, theta, features, share, times, method, density, code, tell)
   end
   C.gal_leave_notice("this flow's head is more than linear layers and activations: it is integrated by "

@@ -4,6 +4,7 @@
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"
+local precisions = require "gal.base.precision"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local sets = require "gal.images"
@@ -76,8 +77,9 @@ function tiles.log_normal(z)
   return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
 end
 
---- tiles.solver(where, options): steps (an integer or "auto"), tolerance and precision, checked.
-function tiles.solver(where, options, precisions)
+--- tiles.solver(where, options, device, density): steps (an integer or "auto"), tolerance and precision,
+-- checked; density: whether densities are wanted, too.
+function tiles.solver(where, options, device, density)
   local steps = options.steps
   if type(steps) == "string" and steps ~= "auto" then
     raise("%s: steps is the string \"%s\", expected an integer of at least 1, or \"auto\"", where, steps)
@@ -86,11 +88,9 @@ function tiles.solver(where, options, precisions)
   local tolerance = arguments.number(where, options, "tolerance", 1e-3, 0)
   if tolerance == 0 then raise("%s: tolerance is 0, expected a number above it", where) end
   local precision = options.precision
-  if precision ~= nil and not precisions[precision] then
-    local names = {}
-    for name in pairs(precisions) do names[#names + 1] = ("%q"):format(name) end
-    table.sort(names, function(a, b) return a > b end)
-    raise("%s: precision is %s, expected %s", where, errors.kind(precision), table.concat(names, " or "))
+  precisions.check(where, precision, device, "flow_integrate")
+  if density and precision == "bf16" then
+    raise('%s: precision is "bf16", too coarse for densities, expected "f32"', where)
   end
   return steps, tolerance, precision
 end

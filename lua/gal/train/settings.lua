@@ -5,6 +5,7 @@ local json = require "gal.base.json"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
 local options = require "gal.base.options"
+local precisions = require "gal.base.precision"
 local rows = require "gal.train.rows"
 local raise, number, integer = errors.raise, options.number, options.integer
 
@@ -23,11 +24,9 @@ local function refuse_values(o)
       raise("fit: %s is %s, expected true or false", name, errors.kind(o[name]))
     end
   end
-  if o.precision ~= nil and o.precision ~= "f32" and o.precision ~= "bf16" then
-    raise("fit: precision is %s, expected \"f32\" or \"bf16\"", errors.kind(o.precision))
-  end
-  if o.precision == "bf16" and not o.flow.encoder then
-    raise "fit: precision is \"bf16\", but the flow has no encoder whose convolutions it would be of"
+  precisions.check("fit", o.precision, o.flow:device(), "conv2d")
+  if (o.precision or "f32") ~= "f32" and not o.flow.encoder then
+    raise("fit: precision is %q, but the flow has no encoder whose convolutions it would be of", o.precision)
   end
 end
 
@@ -41,7 +40,7 @@ function settings.of(o)
     seed = integer("fit", o, "seed", 0, 0, 2 ^ 53), draws = integer("fit", o, "draws", 1, 1),
     weight_decay = number("fit", o, "weight_decay", 0.01, 0), clip = number("fit", o, "clip", nil, 0),
     average = o.average ~= false and number("fit", o, "decay", 0.999, 0, 1) or false,
-    augment = o.augment or nil, precision = o.precision == "bf16" and "bf16" or nil,
+    augment = o.augment or nil, precision = o.precision ~= "f32" and o.precision or nil,
   }
 end
 
