@@ -116,7 +116,7 @@ function density.run(where, flow, theta, x, options)
   local result = gal.zeros({ rows * each }, { device = flow:device() })
   local ok, err = pcall(gal.no_grad, function()
     local log_scale = tiles.log_scale(flow)
-    tiles.each(rows, each, 1, function(first, k, from, m)
+    tiles.each(flow:device(), rows, each, 1, function(first, k, from, m)
       gal.scope(function()
         local at = (first - 1) * each + from - 1
         local z = (theta:narrow(1, at + 1, k * m) - job.scale.theta_mean) / job.scale.theta_std

@@ -199,7 +199,7 @@ local function run(job)
   local device = { device = flow:device() }
   local samples = not streamed and gal.zeros({ rows, n, flow.d }, device) or nil
   local densities = not streamed and job.density and gal.zeros({ rows, n }, device) or nil
-  tiles.each(rows, n, PILOTS, function(first, k, from, m)
+  tiles.each(flow:device(), rows, n, PILOTS, function(first, k, from, m)
     local part, log_prob = gal.scope(gal.no_grad, function()
       local part, log_prob = tile(job, first, k, from, m)
       if streamed then return part:keep(), log_prob and log_prob:keep() end
