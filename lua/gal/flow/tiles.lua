@@ -12,10 +12,10 @@ local raise = errors.raise
 
 local tiles = {}
 
---- tiles.each(device, galaxies, n, least, fn): calls fn(first, k, draw, m) for tiles that cover `galaxies` times n
--- draws: those from galaxy `first` on, k of them, and of each the draws from `draw` on, m of them. A tile is as
--- many draws as the device says. m is n unless one galaxy's draws are more than a tile; then it is a multiple
--- of 4. least: draws a galaxy that are worked on at least, however few n is.
+--- tiles.each(device, galaxies, n, least, fn): calls fn(first, k, draw, m) for tiles that cover `galaxies`
+-- times n draws: those from galaxy `first` on, k of them, and of each the draws from `draw` on, m of them.
+-- A tile is as many draws as the device says. m is n unless one galaxy's draws are more than a tile; then
+-- it is a multiple of 4. least: draws a galaxy that are worked on at least, however few n is.
 function tiles.each(device, galaxies, n, least, fn)
   local most = math.floor(gal.device_info(device).rows / 4) * 4
   local together, m = math.max(1, math.floor(most / math.max(n, least))), math.min(n, most)
