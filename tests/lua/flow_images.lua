@@ -263,7 +263,7 @@ check.case("a symmetric flow says the same of an image in all eight orientations
   for _, flow in ipairs { lying, symmetric } do flow:standardise(theta, context, images) end
   local path = folder "symmetric.safetensors"
   symmetric:save(path)
-  local again = flows.load(path)
+  local again = flows.load(path, { device = gal.device() })
   local said, off, mean = symmetric:log_prob(theta, { context, images }, { steps = 4 }), 0, 0
   check.equal(again:log_prob(theta, { context, images }, { steps = 4 }), said)
   gal.no_grad(function()
