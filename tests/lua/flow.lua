@@ -119,7 +119,7 @@ end)
 check.case("a saved flow that is loaded gives the same bits", function()
   local path = scratch.path "same.safetensors"
   flow:save(path)
-  local again = flows.load(path)
+  local again = flows.load(path, { device = gal.device() })
   check.equal(again.theta, flow.theta)
   check.equal(again.context, flow.context)
   check.equal(again.sigma, flow.sigma)

@@ -17,7 +17,8 @@ case("nested tables, flat tables and numbers give the same tensors as they are w
   equal(gal.tensor({ 5 }, {}).shape, {})
   equal(gal.tensor({}).shape, { 0 })
   equal(x.dtype, "float32")
-  equal(x:device(), "cpu")
+  equal(x:device(), gal.device())
+  equal(gal.zeros({ 1 }, { device = "cpu" }):device(), "cpu")
 end)
 
 case("ragged, miscounted and non-numeric data raise at the user's line", function()
@@ -203,7 +204,7 @@ case("int64 keeps every digit: numbers up to 2^53, text beyond", function()
   equal(x:totable(), { 5, -7, "1237648720693755918" })
   equal(x:narrow(1, 2, 2):select(1, 1):item(), -7)
   equal(x:narrow(1, 1, 2):float(), { 5, -7 })
-  equal(x:to "cpu" == x, true)
+  equal(x:to(gal.device()) == x, true)
   equal(x.shape, { 3 })
   raises(function() return x + 1 end, "add: a is int64, expected float32; x:float%(%) converts", true)
   raises(function() local _ = x:sum() end, "sum: x is int64, expected float32", true)
@@ -223,30 +224,34 @@ case("rows takes Lua's numbers and index tensors count from 0", function()
   equal(x:rows { 3, 1 }, { { 5, 6 }, { 1, 2 } })
   equal(x:gather(core.index { 3, 1 }), { { 5, 6 }, { 1, 2 } })
   equal(core.index({ 3, 1 }):totable(), { 2, 0 })
-  raises(function() local _ = x:gather(core.int64({ 1 }, { 3 })) end, "3", true)
+  raises(function() x:gather(core.int64({ 1 }, { 3 })):totable() end, "3", true)
   raises(function() local _ = x:rows { 0 } end, "index: element 1 is 0, expected", true)
 end)
 
 -- ---- printing ----
+-- What a tensor's type is followed by: its device, unless that is the CPU.
+local on = gal.device() == "cpu" and "" or " on " .. gal.device()
+local function prints(x, text) equal(tostring(x), (text:gsub("^tensor {[%d, ]*} %w+", "%0" .. on))) end
+
 case("a tensor prints its values where they fit, else its range and a corner", function()
-  equal(tostring(gal.tensor { { 1, 2.5 }, { -3, 4 } }), "tensor {2, 2} float32\n   1  2.5\n  -3    4")
-  equal(tostring(gal.tensor(2)), "tensor {} float32: 2")
-  equal(tostring(gal.tensor { { -7 } }), "tensor {1, 1} float32: -7")
-  equal(tostring(gal.zeros { 0, 3 }), "tensor {0, 3} float32")
-  equal(tostring(gal.arange(100)),
+  prints(gal.tensor { { 1, 2.5 }, { -3, 4 } }, "tensor {2, 2} float32\n   1  2.5\n  -3    4")
+  prints(gal.tensor(2), "tensor {} float32: 2")
+  prints(gal.tensor { { -7 } }, "tensor {1, 1} float32: -7")
+  prints(gal.zeros { 0, 3 }, "tensor {0, 3} float32")
+  prints(gal.arange(100),
     "tensor {100} float32  min 1, mean 50.5, max 100\n  1  2  3  4  5  6  7  8  ...")
   local bytes = core.new({ 20, 2 }, "uint8"):fill_(3)
-  equal(tostring(bytes), "tensor {20, 2} uint8  min 3, mean 3, max 3" .. ("\n  3  3"):rep(6) .. "\n  ...")
-  equal(tostring(gal.zeros { 3, 2, 2 }),
+  prints(bytes, "tensor {20, 2} uint8  min 3, mean 3, max 3" .. ("\n  3  3"):rep(6) .. "\n  ...")
+  prints(gal.zeros { 3, 2, 2 },
     "tensor {3, 2, 2} float32  min 0, mean 0, max 0  (1, ...)\n  0  0\n  0  0")
 end)
 
 case("printing a tensor puts nothing on the tape, and reads nothing while a program is recorded", function()
   local w = gal.ones({ 2 }):requires_grad()
-  equal(tostring(w * 2), "tensor {2} float32\n  2  2")
+  prints(w * 2, "tensor {2} float32\n  2  2")
   local text
   gal.program(function() text = tostring(w:detach() + 1) end)
-  equal(text, "tensor {2} float32")
+  equal(text, "tensor {2} float32" .. on)
 end)
 
 -- ---- generators ----
@@ -410,8 +415,10 @@ end)
 
 -- ---- devices ----
 case("the default device is named, and one that can't be had raises with the reason", function()
-  equal(gal.device(), "cpu")
+  local default = gal.device()
   equal(gal.device "cpu", "cpu")
+  equal(gal.zeros({ 1 }):device(), "cpu")
+  equal(gal.device(default), default)
   equal(gal.has "cpu", true)
   local has, reason = gal.has "abacus"
   equal(has, false)
