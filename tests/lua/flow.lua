@@ -15,7 +15,9 @@ local function trained()
   local x, noise = gal.randn({ n, 1 }, { rng = r }), gal.randn({ n, 2 }, { rng = r })
   local bend = gal.cat({ noise:narrow(2, 1, 1) * 2 + x,
     noise:narrow(2, 2, 1) * 0.3 + noise:narrow(2, 1, 1):pow(2) * 0.5 - x * 3 }, 2)
-  local flow = flows.new { theta = { "a", "b" }, context = { "x" }, hidden = { 48, 48 }, rng = gal.rng(5) }
+  local width = check.sized(48, 12)
+  local flow = flows.new { theta = { "a", "b" }, context = { "x" }, hidden = { width, width },
+    rng = gal.rng(5) }
   fit { flow = flow, theta = bend * 10 + 100, context = x * 0.01, epochs = 25, batch = 100, lr = 2e-3,
     decay = 0.99, seed = 1, progress = false }
   return flow
@@ -317,8 +319,8 @@ check.case("an encoder's images condition the flow, whatever the batch", functio
   local path = scratch.path "own.safetensors"
   f:save(path)
   check.raises(function() flows.load(path) end, "the encoder of .* was written by the user", true)
-  local again = flows.load(path,
-    { encoder = nn.module { net = nn.mlp { 18, 16, 4 }, forward = encoder.forward } })
+  local again = flows.load(path, { device = gal.device(),
+    encoder = nn.module { net = nn.mlp { 18, 16, 4, device = "cpu" }, forward = encoder.forward } })
   check.equal(bits(again:log_prob(theta, images, { steps = 5 })), bits(all))
 end)
 

@@ -83,7 +83,7 @@ check.case("fused and composed agree to 1e-5 in samples and 1e-4 nats in densiti
   local names = {}
   for name in pairs(nn.activations) do names[#names + 1] = name end
   table.sort(names)
-  for trial = 1, 12 do
+  for trial = 1, check.sized(12, 4) do
     local hidden, d, c, name = {}, pick(1, 20), trial == 1 and 0 or pick(0, 300), names[trial % #names + 1]
     for i = 1, pick(1, 5) do hidden[i] = pick(16, trial % 3 == 0 and 512 or 150) end
     local flow = flows.new { theta = d, context = c, hidden = hidden, activation = name, rng = r }
@@ -109,14 +109,15 @@ end)
 
 check.case("progress reports rows in ascending order, and changes no bit", function()
   local flow = flows.new { theta = 3, context = 2, hidden = { 64, 64, 64 }, rng = gal.rng(2) }
-  local start = gal.randn({ 20000, 3 }, { rng = gal.rng(3) })
-  local features, told = gal.randn({ 20000, 2 }, { rng = gal.rng(4) }), {}
+  local n = check.sized(20000, 2000)
+  local start = gal.randn({ n, 3 }, { rng = gal.rng(3) })
+  local features, told = gal.randn({ n, 2 }, { rng = gal.rng(4) }), {}
   local once, pieces = start:clone(), start:clone()
   integrate.run(flow, once, features, 1, { steps = 6 })
   integrate.run(flow, pieces, features, 1,
     { steps = 6, progress = function(rows) told[#told + 1] = rows end })
   check.equal((once - pieces):abs():max():item(), 0)
-  check.that(#told > 0 and told[#told] <= 20000, "progress was not called")
+  check.that(#told > 0 and told[#told] <= n, "progress was not called")
   for i = 2, #told do
     check.that(told[i] > told[i - 1], "rows done went from " .. told[i - 1] .. " to " .. told[i])
   end
@@ -142,14 +143,15 @@ check.case("bfloat16 keeps a trained posterior's means within .01 and deviations
   local r = gal.rng(21)
   local theta, noise = gal.randn({ 4000, 2 }, { rng = r }), gal.randn({ 4000, 2 }, { rng = r })
   local x = theta + noise * 0.5
-  local flow = flows.new { theta = 2, context = 2, hidden = { 64, 64, 64 }, rng = r }
+  local width = check.sized(64, 16)
+  local flow = flows.new { theta = 2, context = 2, hidden = { width, width, width }, rng = r }
   require("gal.train").fit { flow = flow, theta = theta, context = x, epochs = 15, batch = 100, lr = 2e-3,
     decay = 0.99, seed = 1, progress = false }
-  local seen, n = flow:standard(gal.tensor { { 0, 0 }, { 1, -1 }, { -2, 0.5 } }), 20000
+  local seen, n = flow:standard(gal.tensor { { 0, 0 }, { 1, -1 }, { -2, 0.5 } }), check.sized(20000, 1000)
   local start = gal.randn({ 3 * n, 2 }, { rng = gal.rng(22) })
   local function moments(precision)
     local z = start:clone()
-    integrate.run(flow, z, seen, n, { steps = 50, precision = precision })
+    integrate.run(flow, z, seen, n, { steps = check.sized(50, 10), precision = precision })
     z = z:reshape { 3, n, 2 }
     return z:mean(2), z:std(2), z
   end

@@ -24,8 +24,9 @@ function problems.banana(n, rng)
 end
 local function trained(name)
   local theta, x, sigma = problems[name](4000, gal.rng(11))
-  local flow = flows.new { theta = theta:size(2), context = x:size(2), hidden = { 48, 48 }, sigma = sigma,
-    rng = gal.rng(5) }
+  local width = check.sized(48, 12)
+  local flow = flows.new { theta = theta:size(2), context = x:size(2), hidden = { width, width },
+    sigma = sigma, rng = gal.rng(5) }
   fit { flow = flow, theta = theta * 10 + 100, context = x, epochs = 25, batch = 100, lr = 3e-3, decay = 0.99,
     seed = 1, progress = false }
   return flow, select(2, problems[name](20, gal.rng(12)))
@@ -44,12 +45,14 @@ local function silent(errors, tolerance, report)
 end
 
 -- The exact ones: RK4 with 400 steps. The cost is a fifth of RK4's with 100 steps.
+local EXACT, DRAWS = check.sized(400, 100), check.sized(200, 60)
+
 check.case("draws of auto are within the tolerance or flagged, at a fifth of the evaluations", function()
   for name, flow in pairs(flow_of) do
-    local exact = flow:sample(x_of[name], { n = 200, steps = 400, rng = gal.rng(3) })
+    local exact = flow:sample(x_of[name], { n = DRAWS, steps = EXACT, rng = gal.rng(3) })
     for _, tolerance in ipairs { 1e-2, 1e-3, 1e-4 } do
       local draws, report = flow:sample(x_of[name],
-        { n = 200, steps = "auto", tolerance = tolerance, rng = gal.rng(3) })
+        { n = DRAWS, steps = "auto", tolerance = tolerance, rng = gal.rng(3) })
       local errors = ((draws - exact):pow(2):mean(2) / exact:std(2):pow(2)):max(2):pow(0.5):totable()
       check.equal(silent(errors, tolerance, report),
         0, ("%s, tolerance %g: galaxies beyond it and not flagged, of errors %s"):format(name, tolerance,
@@ -65,16 +68,16 @@ end)
 
 check.case("densities of auto are within the tolerance or flagged, at a fifth of the evaluations", function()
   for name, flow in pairs(flow_of) do
-    local exact, exact_log = flow:sample_and_log_prob(x_of[name], { n = 200, steps = 400, rng = gal.rng(3) })
+    local exact, exact_log = flow:sample_and_log_prob(x_of[name], { n = DRAWS, steps = EXACT, rng = gal.rng(3) })
     local draws, log_prob,
-      report = flow:sample_and_log_prob(x_of[name], { n = 200, steps = "auto", rng = gal.rng(3) })
+      report = flow:sample_and_log_prob(x_of[name], { n = DRAWS, steps = "auto", rng = gal.rng(3) })
     check.equal(silent((log_prob - exact_log):pow(2):mean(2):pow(0.5):totable(), 1e-3, report), 0,
       name .. ": rms over draws")
     check.equal(silent(((draws - exact):pow(2):mean(2) / exact:std(2):pow(2)):max(2):pow(0.5):totable(), 1e-3,
       report), 0, name .. ": draws")
     check.that(report.evaluations <= 80, ("%s: %g evaluations a draw"):format(name, report.evaluations))
     local points = exact:narrow(2, 1, 20)
-    local given = flow:log_prob(points, x_of[name], { steps = 400 })
+    local given = flow:log_prob(points, x_of[name], { steps = EXACT })
     local found, told = flow:log_prob(points, x_of[name], { steps = "auto" })
     check.equal({ told.steps.shape, told.error.shape }, { { 20, 20 }, { 20, 20 } })
     check.equal(silent((found - given):pow(2):pow(0.5):max(2):totable(), 1e-3, told), 0, name .. ": log_prob")

@@ -42,7 +42,8 @@ end
 
 check.case("a linear-Gaussian posterior is learned", function()
   local theta, x = problem(4000, 1)
-  local flow = flows.new { theta = 2, context = 2, hidden = { 64, 64 }, rng = gal.rng(1) }
+  local width = check.sized(64, 16)
+  local flow = flows.new { theta = 2, context = 2, hidden = { width, width }, rng = gal.rng(1) }
   local run = fit { flow = flow, theta = theta, context = x, batch = 100, lr = 2e-3, schedule = "cosine",
     decay = 0.99, epochs = 60, patience = 60, seed = 1, progress = false }
   check.equal(run.stopped, "epochs")
@@ -53,7 +54,7 @@ check.case("a linear-Gaussian posterior is learned", function()
   local exact = (z * z):sum(2) * -0.5 - (math.log(2 * math.pi) + 2 * math.log(width))
   local loss = (exact - flow:log_prob(fresh, seen, { steps = 20 })):mean():item()
   check.that(loss < 0.05, ("log p - log q is %.4f nats, expected less than 0.05"):format(loss))
-  local draws = flow:sample(seen:narrow(1, 1, 100), { n = 500, steps = 10, rng = gal.rng(5) })
+  local draws = flow:sample(seen:narrow(1, 1, 100), { n = check.sized(500, 100), steps = 10, rng = gal.rng(5) })
   local off = ((draws:mean(2) - seen:narrow(1, 1, 100) * 0.8) / width):pow(2):mean():item() ^ 0.5
   check.that(off < 0.2,
     ("the means are off by %.3f posterior deviations, expected less than 0.2"):format(off))
@@ -243,7 +244,7 @@ end)
 
 check.case("validation has the same eight times for a row at every call, one in each eighth", function()
   local calls = {}
-  local flow = { d = 2, sigma = 0.05, device = function() return "cpu" end,
+  local flow = { d = 2, sigma = 0.05, device = function() return gal.device() end,
     encode = function(_, seen) return seen end }
   flow.head = require("gal.nn").module { forward = function(_, x)
     calls[#calls + 1] = x:clone():keep()
@@ -397,31 +398,33 @@ end
 
 check.case("replayed steps make no Lua garbage and take no memory", function()
   local stepper = stepper_of(6400, nil, { batch = 64, draws = 1, seed = 1, recorded = true })
-  local function steps(n)
-    for _ = 1, n / 100 do
+  local each = check.sized(100, 1)
+  local function epochs(n)
+    for _ = 1, n do
       stepper:start_epoch()
-      stepper:run(100)
+      stepper:run(each)
     end
   end
-  steps(1000)
+  epochs(10)
   check.collect()
   local before = anonymous()
-  steps(9000)
+  epochs(90)
   check.collect()
   local growth = (anonymous() - before) / 2 ^ 20
   check.that(growth < 5,
-    ("anonymous memory grew by %.2f MiB from step 1,000 to step 10,000, expected less than 5"):format(growth))
+    ("anonymous memory grew by %.2f MiB over %d steps, expected less than 5"):format(growth, 90 * each))
   stepper:start_epoch()
   jit.off()
   stepper.program:replay(1)
   collectgarbage "stop"
   local kilobytes = collectgarbage "count"
-  stepper.program:replay(90)
+  local replays = check.sized(90, 9)
+  stepper.program:replay(replays)
   local garbage = 1024 * (collectgarbage "count" - kilobytes)
   collectgarbage "restart"
   jit.on()
   -- What the interpreter boxes of the one C call, its status: nothing a step.
-  check.that(garbage <= 64, ("90 replayed steps made %g bytes of Lua garbage"):format(garbage))
+  check.that(garbage <= 64, ("%d replayed steps made %g bytes of Lua garbage"):format(replays, garbage))
 end)
 
 check.case("bad rows are named at the caller's line", function()

@@ -137,8 +137,7 @@ local function prepare(where, flow, x, options, density)
   job.x = inputs.conditions(where, flow, x)
   job.progress, job.finish = tiles.progress(where, options, job.x.rows * job.n, "draws")
   return gal.no_grad(function()
-    job.streams = inputs.streams(job.x):to(flow:device())
-    job.start = job.rng:tensor(flow:device()):clone()
+    job.streams, job.start = inputs.streams(job.x), job.rng:tensor(flow:device()):clone()
     job.words, job.log_scale = job.start:clone(), tiles.log_scale(flow)
     if job.steps == "auto" then
       job.report = {

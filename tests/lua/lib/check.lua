@@ -133,6 +133,10 @@ function check.collect()
   collectgarbage() -- the first ran the finalisers, and what those dropped is garbage now
 end
 
+--- sized(usual, less): how much of something a test does: usual, and on a device other than the CPU less,
+-- whose kernels are the specification and slow (tests/far).
+function check.sized(usual, less) return require("gal").device() == "cpu" and usual or less end
+
 --- bits(t): the bytes of a tensor's elements; two tensors with equal bits have equal values to the last bit.
 function check.bits(t)
   local core, ffi = require "gal.tensor", require "ffi"
