@@ -29,7 +29,9 @@ local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
 local path = require "gal.base.path"
+local collect = require "gal.base.collect"
 local C = ffi.C
+local made = collect.made
 local check, raise = errors.check, errors.raise
 
 local M = {}
@@ -81,7 +83,8 @@ end
 -- ---- opening and closing ----
 
 local function take_lock(self, name)
-  if C.gal_lock_take(locks, self:path(name)) ~= C.GAL_OK then
+  local file = self:path(name)
+  if collect.again(C.gal_lock_take(locks, file), C.gal_lock_take, locks, file) ~= C.GAL_OK then
     raise("%s: %s", self.where, ffi.string(C.gal_error()))
   end
   self.lock = ffi.gc(locks[0], C.gal_lock_release)
@@ -146,8 +149,9 @@ end
 
 -- ---- files ----
 
---- run:path(name): the path of the folder's file of that name.
-function Run:path(name) return self.out .. "/" .. name end
+--- run:path(name): the path of the folder's file of that name. Raises where that is a link that leads out of
+-- the folder.
+function Run:path(name) return path.inside(self.out, name) end
 
 --- run:has(name): whether the folder has a file of that name.
 function Run:has(name) return path.kind(self:path(name)) == "file" end
@@ -159,7 +163,7 @@ function Run:write(name, text) path.write(self:path(name), text) end
 function Run:rename(from, to) check(C.gal_file_rename(self:path(from), self:path(to))) end
 
 --- run:remove(name): takes a file away; one that is absent is no error.
-function Run:remove(name) check(C.gal_file_remove(self:path(name))) end
+function Run:remove(name) path.remove(self.out .. "/" .. name) end
 
 --- run.lines(file, head): the whole lines of the text file at this path that come after `head`, as a list,
 -- and how many bytes they are. A last line without its end is left out; a file that is absent or begins
@@ -178,7 +182,7 @@ function Run:lines(name, head) return M.lines(self:path(name), head) end
 -- bytes after it stay, the rest is cut off; with keep = 0 it begins anew with head. Returns a file with put
 -- and sync; run:close() closes it.
 function Run:grow(name, head, keep)
-  check(C.gal_growing_open(files, self:path(name), keep > 0 and #head + keep or 0))
+  made(C.gal_growing_open, files, self:path(name), keep > 0 and #head + keep or 0)
   local file = setmetatable({ h = ffi.gc(files[0], C.gal_growing_close), path = self:path(name) }, Growing)
   self.growing[#self.growing + 1] = file
   if keep == 0 then file:put(head) end
