@@ -151,7 +151,7 @@ end
 for name, entry in pairs(summary) do results[name] = entry end
 -- An earlier call's comparison is not of these scores.
 for _, name in ipairs{ "against.json", "against.csv" } do
-  os.remove(out .. "/" .. name)
+  folder.remove(out .. "/" .. name)
 end
 galaxies_table():save(out .. "/galaxies.csv")
 write_json("evaluation.json", results)

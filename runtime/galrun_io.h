@@ -16,7 +16,9 @@ GAL_API void gal_file_free(char *bytes); /* NULL does nothing */
  * or the new one, never a part. On failure the temporary is gone and the old file stays. A symbolic link is
  * followed. */
 GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n);
-GAL_API int gal_path_exists(const char *path); /* 0 no, 1 a file, 2 a folder */
+/* 0: nothing is there; 1: a file; 2: a folder; -1, with the sentence in gal_error(), where that can't be
+ * told: a folder that may not be searched, a disk that answers with an error, a link that leads nowhere. */
+GAL_API int gal_path_exists(const char *path);
 /* Makes the folder and those above it that are absent (mkdir -p); a folder that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
 /* Removes the temporary files in the folder that killed processes left behind; those that a living process is
@@ -24,20 +26,22 @@ GAL_API gal_status gal_make_folder(const char *path);
 GAL_API void gal_folder_sweep(const char *path);
 /* When this returns, all that was written so far in the file system of the folder `path` is on disk. */
 GAL_API gal_status gal_disk_sync(const char *path);
-/* Whether path is a regular file; its size in bytes, and when it last changed, in nanoseconds since 1970. */
+/* 1 where path is a regular file: its size in bytes, and when it last changed, in nanoseconds since 1970; 0
+ * where there is none; -1 as gal_path_exists. */
 GAL_API int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified);
 /* Renames a file in its file system, and syncs its new folder. */
 GAL_API gal_status gal_file_rename(const char *from, const char *to);
 GAL_API gal_status gal_file_remove(const char *path); /* an absent file is no error */
 /* A file that grows at its end over a long time. Opening keeps its first `keep` bytes (GAL_FILE where there
- * are fewer) and cuts off the rest. What was put is on disk after a sync. */
+ * are fewer) and cuts off the rest; a link is not followed. What was put is on disk after a sync. */
 typedef struct gal_growing gal_growing;
 GAL_API gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep);
 GAL_API gal_status gal_growing_put(gal_growing *file, const void *bytes, int64_t n);
 GAL_API gal_status gal_growing_sync(gal_growing *file);
 GAL_API void gal_growing_close(gal_growing *file); /* NULL does nothing */
-/* Takes the lock of the file (made where it is absent), or fails with GAL_STATE naming the process and host
- * that hold it. A lock ends with its process, however that ends. */
+/* Takes the lock of the file (made where it is absent; a link is not followed), or fails with GAL_STATE
+ * naming the process and host that hold it. A lock ends with its process, however that ends. On a file system
+ * without locks this succeeds and leaves a notice. */
 typedef struct gal_lock gal_lock;
 GAL_API gal_status gal_lock_take(gal_lock **out, const char *path);
 GAL_API void gal_lock_release(gal_lock *lock); /* NULL does nothing */

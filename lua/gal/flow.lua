@@ -101,7 +101,11 @@ end
 --               theta; encoded image; context], to velocities {N, d}
 --   rng         draws the weights, else the default generator
 -- flow.notes, a table that JSON can hold, is saved with the flow and loaded again: how its data were made.
-function M.new(options)
+function M.new(options) return M.build(options, nil) end
+
+--- flow.build(options, width): flow.new where it is known how many columns the encoder makes of an image;
+-- nil: the encoder is run to find out.
+function M.build(options, width)
   arguments.known("flow", options, OPTIONS)
   if not options then raise("flow: the options are missing, expected at least theta and context") end
   local self = setmetatable({
@@ -118,7 +122,7 @@ function M.new(options)
   end
   refuse_oblong(options.symmetric, self.encoder, self.image)
   self.symmetric = options.symmetric or nil
-  self.e = self.encoder and encoded_width(self.encoder, self.image, device) or 0
+  self.e = width or self.encoder and encoded_width(self.encoder, self.image, device) or 0
   self.width = self.e + self.c
   self.head = options.head or head_of(options, self.d, self.width, device)
   return self

@@ -115,9 +115,9 @@ function Files:finish(summary, format)
     self.log_prob:commit()
     self.written[2] = out .. "/log_prob.npy"
   else
-    os.remove(out .. "/log_prob.npy")
+    folder.remove(out .. "/log_prob.npy")
   end
-  os.remove(("%s/summary.%s"):format(out, format == "csv" and "fits" or "csv"))
+  folder.remove(("%s/summary.%s"):format(out, format == "csv" and "fits" or "csv"))
   local path = ("%s/summary.%s"):format(out, format)
   summary:save(path)
   table.insert(self.written, path)

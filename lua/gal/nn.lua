@@ -159,6 +159,7 @@ for name, make in pairs(nn.activations) do builders[name] = function() return ma
 --- nn.build(spec[, device]): the module that nn.spec described, with fresh weights, on the device or the
 -- default one.
 function nn.build(spec, device)
+  if type(spec) ~= "table" then raise("nn.build: spec is %s, expected a table of nn.spec", kind(spec)) end
   local build = builders[spec.type]
   if not build then raise("nn.build: the layer type '%s' is unknown to this version", tostring(spec.type)) end
   return build(spec, device)

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A column takes some 200 bytes beside its values, and two in the line of names. */
+#define LARGEST_COLUMNS 65536
+
 /* Where reading has come to, and the field before it: text {n}, without its outer quotes and blanks. */
 typedef struct scanner {
     const char *at, *end;
@@ -133,6 +136,28 @@ static gal_status no_memory(const gal_table *table)
     return gal_fail(GAL_MEMORY, "%s: no memory for its columns", table->path);
 }
 
+/* Notes that the next row is at this line. Numbers are kept from the first row on that does not follow its
+ * neighbour: 8 bytes a row are more than many a value takes in the file. */
+static gal_status note_line(gal_table *table, int64_t line, int64_t *capacity)
+{
+    int64_t rows = table->rows++;
+    if (rows == 0)
+        table->before = line - 1;
+    if (!table->line && line == table->before + rows + 1)
+        return GAL_OK;
+    if (rows >= *capacity) {
+        *capacity = rows + rows / 2 + 1024;
+        int64_t *more = realloc(table->line, (size_t)*capacity * sizeof *more);
+        if (!more)
+            return no_memory(table);
+        for (int64_t k = 0; !table->line && k < rows; k++)
+            more[k] = table->before + k + 1;
+        table->line = more;
+    }
+    table->line[rows] = line;
+    return GAL_OK;
+}
+
 /* What the values of a column have been so far. */
 typedef struct traits {
     int integers, digits, floats, texts;
@@ -146,6 +171,8 @@ static gal_status read_names(gal_table *table, scanner *s)
         gal_status status = take_field(s);
         if (status)
             return status;
+        if (table->columns == LARGEST_COLUMNS)
+            return gal_fail(GAL_FILE, "%s: has more than %d columns", s->path, LARGEST_COLUMNS);
         if (table->columns == capacity) {
             capacity = capacity ? 2 * capacity : 32;
             gal_column *more = realloc(table->column, (size_t)capacity * sizeof *more);
@@ -177,17 +204,13 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
 {
     int64_t capacity = 0;
     for (skip_blank_lines(s); s->at < s->end; skip_blank_lines(s)) {
-        if (table->rows == capacity) {
-            capacity = capacity ? 2 * capacity : 1024;
-            int64_t *more = realloc(table->line, (size_t)capacity * sizeof *more);
-            if (!more)
-                return no_memory(table);
-            table->line = more;
-        }
-        int64_t line = table->line[table->rows++] = s->line;
+        int64_t line = s->line;
         int field = 0;
+        gal_status status = note_line(table, line, &capacity);
+        if (status)
+            return status;
         for (s->last = 0; !s->last; field++) {
-            gal_status status = take_field(s);
+            status = take_field(s);
             if (status)
                 return status;
             if (field == table->columns)
@@ -278,6 +301,7 @@ static gal_status fill(gal_table *table, scanner *s, int64_t *used)
 static gal_status parse(gal_table *table, const char *text, int64_t n)
 {
     scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
+    table->in_lines = 1;
     if (memchr(text, 0, (size_t)n))
         return gal_fail(GAL_FILE, "%s: holds bytes that are 0, expected text in UTF-8", table->path);
     skip_preamble(&s);

@@ -1,56 +1,17 @@
-/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of size. libjpeg decodes
- * JPEGs (jpeg.c) and stb_image PNGs. stb_image skips a PNG's checksums, so they are checked here: a model
- * must not learn from a galaxy with half a picture. */
+/* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of size. jpeg.c and png.c
+ * decode; both refuse what is damaged or cut short: a model must not learn from a galaxy with half a picture.
+ */
 #include "io.h"
 #include "core/parallel.h"
 #include "jpeg.h"
+#include "png.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-/* A cutout has some kilobytes. Much larger files are no cutouts, and a few bytes of PNG may claim gigabytes
- * of pixels. */
+/* A cutout has some kilobytes. Much larger files are no cutouts. */
 #define LARGEST_FILE (64 << 20)
-#define STB_IMAGE_IMPLEMENTATION
-#define STBI_ONLY_PNG
-#define STBI_NO_STDIO
-#define STBI_NO_LINEAR
-#define STBI_MAX_DIMENSIONS GAL_LARGEST_SIDE
-#include <stb_image.h>
-
-static uint32_t big_endian(const uint8_t *b)
-{
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-/* NULL, or what is wrong with a PNG's chunks: length, type, content, CRC of the last two (RFC 2083, 3.2). */
-static const char *png_fault(const uint8_t *b, int64_t n)
-{
-    for (int64_t at = 8; at + 12 <= n;) {
-        int64_t length = big_endian(b + at);
-        if (length > n - at - 12)
-            break;
-        if (crc32(0, b + at + 4, (uInt)length + 4) != big_endian(b + at + 8 + length))
-            return "is damaged: a checksum is wrong";
-        if (!memcmp(b + at + 4, "IEND", 4))
-            return NULL;
-        at += 12 + length;
-    }
-    return "is truncated";
-}
-
-/* As gal_jpeg_decode. */
-static gal_status png_decode(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
-{
-    int channels;
-    const char *why = png_fault(b, n);
-    if (why)
-        return gal_fail(GAL_FILE, "%s", why);
-    *pixels = stbi_load_from_memory(b, (int)n, width, height, &channels, 3);
-    return *pixels ? GAL_OK : gal_fail(GAL_FILE, "is truncated or damaged: %s", stbi_failure_reason());
-}
 
 static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
 {
@@ -60,7 +21,7 @@ static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const 
     if (n > LARGEST_FILE)
         return gal_fail(GAL_FILE, "is larger than 64 MiB");
     if (n >= 8 && !memcmp(b, png, 8))
-        return png_decode(pixels, width, height, b, n);
+        return gal_png_decode(pixels, width, height, b, n, GAL_LARGEST_SIDE);
     if (n >= 2 && b[0] == 0xff && b[1] == 0xd8)
         return gal_jpeg_decode(pixels, width, height, b, n, GAL_LARGEST_SIDE);
     return gal_fail(GAL_FILE, "is neither JPEG nor PNG");
@@ -110,14 +71,16 @@ static void resample(float *y, const float *x, int64_t outer, int64_t from, int6
 /* y {size, size, 3} = x {height, width, 3} at another size. */
 static gal_status resize(uint8_t *y, const uint8_t *x, int64_t height, int64_t width, int64_t size)
 {
-    float *a = malloc((size_t)(height * width * 3) * sizeof *a),
-          *b = malloc((size_t)(height * size * 3) * sizeof *b),
+    float *a = malloc((size_t)(width * 3) * sizeof *a), /* one row */
+        *b = malloc((size_t)(height * size * 3) * sizeof *b),
           *c = malloc((size_t)(size * size * 3) * sizeof *c);
     gal_status status = a && b && c ? GAL_OK : gal_fail(GAL_MEMORY, "no memory to resize an image");
     if (status == GAL_OK) {
-        for (int64_t i = 0; i < height * width * 3; i++)
-            a[i] = x[i];
-        resample(b, a, height, width, size, 3);
+        for (int64_t row = 0; row < height; row++) {
+            for (int64_t i = 0; i < width * 3; i++)
+                a[i] = x[row * width * 3 + i];
+            resample(b + row * size * 3, a, 1, width, size, 3);
+        }
         resample(c, b, 1, height, size, size * 3);
         for (int64_t i = 0; i < size * size * 3; i++)
             y[i] = (uint8_t)fminf(255, c[i] + 0.5f);
@@ -153,8 +116,8 @@ static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int
     out->status = (int32_t)status;
     if (status != GAL_OK)
         snprintf(out->problem, sizeof out->problem, "%s", gal_error());
-    return status == GAL_MEMORY ? gal_fail(GAL_MEMORY, "images_decode: no memory left to decode images")
-                                : GAL_OK;
+    /* The machine's lack of memory or file handles is not the file's fault: the galaxy is not damaged. */
+    return status == GAL_MEMORY ? gal_fail(GAL_MEMORY, "%s: %s", path, out->problem) : GAL_OK;
 }
 
 gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)

@@ -16,12 +16,19 @@
 /* Linux moves at most this many bytes a call (read(2)). */
 #define LARGEST_CALL 0x7ffff000
 
+gal_status gal_file_status(int reason)
+{
+    return reason == EMFILE || reason == ENFILE || reason == ENOMEM ? GAL_MEMORY : GAL_FILE;
+}
+
 gal_status gal_file_open(gal_file *file, const char *path)
 {
+    if (!path)
+        return gal_fail(GAL_VALUE, "no path is given, expected the name of a file");
     /* O_NONBLOCK: a FIFO without a writer would block for ever. A regular file ignores it. */
     *file = (gal_file){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .path = path};
     if (file->fd < 0)
-        return gal_fail(GAL_FILE, "%s: can't be opened: %s", path, strerror(errno));
+        return gal_fail(gal_file_status(errno), "%s: can't be opened: %s", path, strerror(errno));
     struct stat info;
     if (fstat(file->fd, &info) != 0) {
         gal_fail(GAL_FILE, "%s: can't be read: %s", path, strerror(errno));
@@ -102,9 +109,9 @@ static size_t folder_length(const char *path)
 static gal_status cannot_write(gal_writer *writer, const char *what)
 {
     int reason = errno;
-    gal_fail(GAL_FILE, "%s: can't be written (%s): %s", writer->path, what, strerror(reason));
+    gal_fail(gal_file_status(reason), "%s: can't be written (%s): %s", writer->path, what, strerror(reason));
     gal_writer_abandon(writer);
-    return GAL_FILE;
+    return gal_file_status(reason);
 }
 
 /* Opens writer->temporary, a new name in the folder of writer->path. */
@@ -138,11 +145,34 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
     return GAL_OK;
 }
 
+/* 1 with info where something is at path, 0 where nothing is, -1 with the sentence where that can't be told:
+ * whoever takes an unreadable disk, or a link that leads nowhere, for nothing there begins anew and loses
+ * what is there. A name too long for the file system is nothing's. */
+static int look_at(const char *path, struct stat *info)
+{
+    struct stat link;
+    if (stat(path ? path : "", info) == 0)
+        return 1;
+    int reason = errno;
+    int dangling = reason == ENOENT && lstat(path, &link) == 0;
+    if (dangling)
+        gal_fail(GAL_FILE, "%s: is a link that leads nowhere", path);
+    else if (reason == ENOENT || reason == ENOTDIR || reason == ENAMETOOLONG)
+        return 0;
+    else
+        gal_fail(GAL_FILE, "%s: can't be looked at: %s", path, strerror(reason));
+    return -1;
+}
+
 gal_status gal_writer_open(gal_writer *writer, const char *path)
 {
     *writer = (gal_writer){.fd = -1};
+    if (!path)
+        return gal_fail(GAL_VALUE, "no path is given, expected the name of a file to write");
     struct stat info;
-    int exists = stat(path, &info) == 0;
+    int exists = look_at(path, &info);
+    if (exists < 0)
+        return GAL_FILE;
     if (exists && !S_ISREG(info.st_mode))
         return gal_fail(GAL_FILE, "%s: is %s, expected a regular file or none", path,
                         S_ISDIR(info.st_mode) ? "a folder" : "a device or a pipe");
@@ -166,7 +196,9 @@ gal_status gal_writer_put(gal_writer *writer, const void *bytes, int64_t n)
         ssize_t put = write(writer->fd, at, n < LARGEST_CALL ? (size_t)n : LARGEST_CALL);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0)
+        if (put == 0) /* nothing taken and no reason given: asking again might go on for ever */
+            errno = EIO;
+        if (put <= 0)
             return cannot_write(writer, "writing");
         at += put;
         n -= put;
@@ -271,14 +303,24 @@ gal_status gal_file_write(const char *path, const void *bytes, int64_t n)
 int gal_path_exists(const char *path)
 {
     struct stat info;
-    if (stat(path, &info) != 0)
-        return 0;
-    return S_ISDIR(info.st_mode) ? 2 : 1;
+    int exists = look_at(path, &info);
+    return exists == 1 && S_ISDIR(info.st_mode) ? 2 : exists;
+}
+
+int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified)
+{
+    struct stat info;
+    int exists = look_at(path, &info);
+    if (exists != 1 || !S_ISREG(info.st_mode))
+        return exists == 1 ? 0 : exists;
+    *bytes = info.st_size;
+    *modified = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+    return 1;
 }
 
 gal_status gal_make_folder(const char *path)
 {
-    char *part = strdup(path);
+    char *part = strdup(path ? path : "");
     if (!part || !*part) {
         free(part);
         return part ? gal_fail(GAL_FILE, "\"\": is no name for a folder")
@@ -293,10 +335,12 @@ gal_status gal_make_folder(const char *path)
             mkdir(part, 0777);
             *c = '/';
         }
-    int made = mkdir(part, 0777), reason = errno;
+    int made = mkdir(part, 0777), reason = errno, exists = made == 0 ? 2 : gal_path_exists(path);
     free(part);
-    if (made == 0 || gal_path_exists(path) == 2)
+    if (exists == 2)
         return GAL_OK;
+    if (exists < 0)
+        return GAL_FILE;
     if (reason == EEXIST)
         return gal_fail(GAL_FILE, "%s: is a file, expected a folder", path);
     return gal_fail(GAL_FILE, "%s: the folder can't be made: %s", path, strerror(reason));

@@ -23,12 +23,14 @@ gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep)
         free(name);
         return gal_fail(GAL_MEMORY, "%s: no memory left to write it", path);
     }
-    g->writer =
-        (gal_writer){.fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666), .path = name};
+    g->writer = (gal_writer){.fd = open(path, GAL_OPEN_OWN | O_WRONLY, 0666), .path = name};
     struct stat info;
     gal_status status = GAL_OK;
-    if (g->writer.fd < 0 || fstat(g->writer.fd, &info) != 0)
-        status = gal_fail(GAL_FILE, "%s: can't be written (opening): %s", path, strerror(errno));
+    if (g->writer.fd < 0 && errno == ELOOP)
+        status = gal_fail(GAL_FILE, "%s: is a link, expected a regular file or none", path);
+    else if (g->writer.fd < 0 || fstat(g->writer.fd, &info) != 0)
+        status =
+            gal_fail(gal_file_status(errno), "%s: can't be written (opening): %s", path, strerror(errno));
     else if (!S_ISREG(info.st_mode))
         status = gal_fail(GAL_FILE, "%s: is no regular file", path);
     else if (info.st_size < keep)
@@ -78,14 +80,4 @@ gal_status gal_file_remove(const char *path)
     if (unlink(path) != 0 && errno != ENOENT)
         return gal_fail(GAL_FILE, "%s: can't be removed: %s", path, strerror(errno));
     return GAL_OK;
-}
-
-int gal_file_stamp(const char *path, int64_t *bytes, int64_t *modified)
-{
-    struct stat info;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-        return 0;
-    *bytes = info.st_size;
-    *modified = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-    return 1;
 }

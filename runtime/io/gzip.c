@@ -16,8 +16,15 @@ typedef struct unpacking {
     int64_t in_left;
     char *out;
     int64_t size, capacity;
+    int64_t most; /* bytes that it may unpack to */
 } unpacking;
+#define TOO_MUCH 100 /* beside zlib's own answers */
 #define PIECE ((int64_t)1 << 30)
+
+/* Tables pack to a tenth, seldom to a hundredth. A file that unpacks to more than 500 times its bytes, and to
+ * more than 1 MiB, holds no galaxies but wants memory: values take up to 9 times the bytes of their text. */
+#define LARGEST_RATIO 500
+#define HARMLESS (1 << 20)
 
 static int grow(unpacking *u)
 {
@@ -31,11 +38,13 @@ static int grow(unpacking *u)
 }
 
 /* Unpacks one member to its end. Returns Z_STREAM_END, or zlib's error: Z_BUF_ERROR where the input ends
- * first. */
+ * first, TOO_MUCH. */
 static int unpack_member(unpacking *u)
 {
     int state = Z_OK;
     while (state == Z_OK) {
+        if (u->size > u->most)
+            return TOO_MUCH;
         if (u->size == u->capacity && grow(u) != 0)
             return Z_MEM_ERROR;
         uInt in = (uInt)(u->in_left < PIECE ? u->in_left : PIECE);
@@ -54,7 +63,8 @@ static int unpack_member(unpacking *u)
 
 gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64_t n, const char *path)
 {
-    unpacking u = {.in = bytes, .in_left = n};
+    unpacking u = {.in = bytes, .in_left = n, .most = n * LARGEST_RATIO};
+    u.most = u.most > HARMLESS ? u.most : HARMLESS;
     int state = inflateInit2(&u.z, 15 + 16); /* 16: a gzip header is expected */
     int started = state == Z_OK;
     /* Members may follow each other; zeros behind the last are padding (gzip(1)). */
@@ -76,6 +86,9 @@ gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64
     free(u.out);
     if (state == Z_MEM_ERROR)
         return gal_fail(GAL_MEMORY, "%s: no memory to unpack it", path);
+    if (state == TOO_MUCH)
+        return gal_fail(GAL_FILE, "%s: unpacks to more than %d times its %lld bytes, which no table does",
+                        path, LARGEST_RATIO, (long long)n);
     if (state == Z_BUF_ERROR)
         return gal_fail(GAL_FILE, "%s: is truncated: the gzip stream ends too early, after %lld bytes", path,
                         (long long)n);

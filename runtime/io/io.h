@@ -13,6 +13,12 @@ typedef struct gal_file {
     const char *path;
 } gal_file;
 gal_status gal_file_open(gal_file *file, const char *path);
+/* The status of a failure of the system's: GAL_MEMORY where garbage that Lua has not collected yet may hold
+ * what is wanted (file handles, memory), else GAL_FILE. */
+gal_status gal_file_status(int reason);
+/* How a file that is written in place is opened, beside O_WRONLY or O_RDWR: no link is followed, since its
+ * end may lie anywhere and would be cut; a FIFO does not block. */
+#define GAL_OPEN_OWN (O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
 /* bytes {n} from offset; GAL_FILE where the file ends before. */
 gal_status gal_file_at(const gal_file *file, void *bytes, int64_t n, int64_t offset);
 void gal_file_close(gal_file *file);
@@ -42,7 +48,7 @@ int gal_is_utf8(const char *text);
 /* ---- gzip.c ---- */
 int gal_gzip_is(const char *bytes, int64_t n);
 /* *out {*out_n + 1} = the content of a gzip file, several members joined, and a 0 behind it; the caller frees
- * it by gal_file_free. GAL_FILE for a stream that is cut or damaged. */
+ * it by gal_file_free. GAL_FILE for a stream that is cut or damaged, or unpacks to what no table does. */
 gal_status gal_gzip_inflate(char **out, int64_t *out_n, const char *bytes, int64_t n, const char *path);
 
 /* ---- arrays.c: arrays, whatever the format of their file ---- */
@@ -137,8 +143,9 @@ struct gal_table {
     int64_t rows;
     int columns;
     gal_column *column; /* {columns} */
-    int64_t *line;      /* {rows}: each row's line in its CSV file; NULL: row k is the file's row k + 1 */
-    int in_rows;        /* line counts the file's rows, from 1 */
+    int64_t before;     /* row k, from 0, is the file's row, or line, before + k + 1 */
+    int64_t *line; /* {rows}, where they do not follow one another: the number of each, from 1; else NULL */
+    int in_lines;  /* these numbers are lines of a CSV file */
     /* Fills column i from source, when it is first asked for; NULL: all are filled. close closes source. */
     gal_status (*load)(gal_table *table, int i);
     void (*close)(void *source);

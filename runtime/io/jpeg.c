@@ -40,6 +40,32 @@ static void scanned(j_common_ptr jpeg)
         ERREXIT(jpeg, JERR_BAD_PROGRESSION);
 }
 
+/* Whether libjpeg's error says that the file is of a kind which is not read, and not that it is damaged. */
+static int is_unread_kind(int code)
+{
+    return code == JERR_BAD_PRECISION || code == JERR_SOF_UNSUPPORTED || code == JERR_ARITH_NOTIMPL ||
+           code == JERR_CONVERSION_NOTIMPL || code == JERR_FRACT_SAMPLE_NOTIMPL ||
+           code == JERR_CCIR601_NOTIMPL || code == JERR_NOT_COMPILED || code == JERR_NOTIMPL;
+}
+
+/* GAL_OK where the picture, whose header has been read, may be decoded. */
+static gal_status check(const struct jpeg_decompress_struct *jpeg, int64_t n, int most)
+{
+    int64_t w = jpeg->image_width, h = jpeg->image_height;
+    J_COLOR_SPACE space = jpeg->jpeg_color_space;
+    if (space == JCS_CMYK || space == JCS_YCCK)
+        return gal_fail(GAL_FILE, "is a CMYK picture, expected RGB or grey");
+    if (space != JCS_GRAYSCALE && space != JCS_RGB && space != JCS_YCbCr)
+        return gal_fail(GAL_FILE, "is a picture of %d channels, expected RGB or grey", jpeg->num_components);
+    if (w > most || h > most)
+        return gal_fail(GAL_FILE, "is too large: %lld x %lld pixels, expected at most %d a side",
+                        (long long)w, (long long)h, most);
+    if (w * h > n * PIXELS_OF_A_BYTE)
+        return gal_fail(GAL_FILE, "is truncated or damaged: %lld bytes can't hold %lld x %lld pixels",
+                        (long long)n, (long long)w, (long long)h);
+    return GAL_OK;
+}
+
 gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n,
                            int most)
 {
@@ -51,21 +77,21 @@ gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint
     if (setjmp(failure.back)) {
         jpeg_destroy_decompress(&jpeg);
         free(made);
-        return gal_fail(GAL_FILE, "is truncated or damaged: %s", failure.sentence);
+        return gal_fail(GAL_FILE, "is %s: %s",
+                        is_unread_kind(failure.manager.msg_code) ? "a JPEG of a kind that is not read"
+                                                                 : "truncated or damaged",
+                        failure.sentence);
     }
     jpeg_create_decompress(&jpeg);
     jpeg_mem_src(&jpeg, bytes, (unsigned long)n);
     jpeg.progress = &progress;
     jpeg_read_header(&jpeg, TRUE);
-    int64_t w = jpeg.image_width, h = jpeg.image_height;
-    if (w > most || h > most || w * h > n * PIXELS_OF_A_BYTE) {
+    gal_status status = check(&jpeg, n, most);
+    if (status != GAL_OK) {
         jpeg_destroy_decompress(&jpeg);
-        return w > most || h > most
-                   ? gal_fail(GAL_FILE, "is too large: %lld x %lld pixels, expected at most %d a side",
-                              (long long)w, (long long)h, most)
-                   : gal_fail(GAL_FILE, "is truncated or damaged: %lld bytes can't hold %lld x %lld pixels",
-                              (long long)n, (long long)w, (long long)h);
+        return status;
     }
+    int64_t w = jpeg.image_width, h = jpeg.image_height;
     made = malloc((size_t)(w * h * 3));
     if (!made) {
         jpeg_destroy_decompress(&jpeg);

@@ -7,11 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct gal_lock {
     int file;
 };
+
+/* Whether the reason for which a lock was refused is that the file system has none: NFS without lockd
+ * (ENOLCK), Lustre without -o flock (ENOSYS), others (EOPNOTSUPP). */
+static int has_no_locks(int reason)
+{
+    return reason == ENOLCK || reason == ENOSYS || reason == EOPNOTSUPP;
+}
 
 /* The sentence with the holder's name, "process 4711 on host", as the holder wrote it. The file is empty
  * while its holder is just taking it. */
@@ -24,27 +32,60 @@ static gal_status held(int file, const char *path)
     return gal_fail(GAL_STATE, "%s: in use by %s", path, *who ? who : "another process");
 }
 
-gal_status gal_lock_take(gal_lock **out, const char *path)
+/* Opens the lock's file, a regular one: *file. A link is not followed: in a folder from elsewhere it may lead
+ * to any file of the user's, which would be emptied. */
+static gal_status open_file(int *file, const char *path)
 {
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0)
+    struct stat info;
+    *file = open(path, GAL_OPEN_OWN | O_RDWR, 0666);
+    if (*file < 0 && errno == ELOOP)
+        return gal_fail(GAL_FILE, "%s: is a link, expected a regular file or none", path);
+    if (*file < 0)
+        return gal_fail(gal_file_status(errno), "%s: can't be opened to lock it: %s", path, strerror(errno));
+    if (fstat(*file, &info) != 0)
         return gal_fail(GAL_FILE, "%s: can't be opened to lock it: %s", path, strerror(errno));
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    gal_status status = GAL_OK;
+    if (!S_ISREG(info.st_mode))
+        return gal_fail(GAL_FILE, "%s: is no regular file, expected one or none", path);
+    return GAL_OK;
+}
+
+/* Writes into the file who holds it. */
+static gal_status sign(int file, const char *path)
+{
     char who[256], host[128] = "";
     gethostname(host, sizeof host - 1);
     int n = snprintf(who, sizeof who, "process %ld on %s\n", (long)getpid(), *host ? host : "this machine");
-    gal_lock *lock = malloc(sizeof *lock);
-    if (!lock)
+    int cut = ftruncate(file, 0);
+    ssize_t put = cut == 0 ? pwrite(file, who, (size_t)n, 0) : -1;
+    if (put == n)
+        return GAL_OK;
+    return gal_fail(GAL_FILE, "%s: can't be written: %s", path,
+                    put < 0 ? strerror(errno) : "only a part of a line was taken");
+}
+
+gal_status gal_lock_take(gal_lock **out, const char *path)
+{
+    int file;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    gal_status status = open_file(&file, path);
+    gal_lock *lock = status == GAL_OK ? malloc(sizeof *lock) : NULL;
+    if (status == GAL_OK && !lock)
         status = gal_fail(GAL_MEMORY, "%s: no memory left for a lock", path);
-    else if (fcntl(file, F_OFD_SETLK, &whole) != 0)
-        status = errno == EAGAIN || errno == EACCES
-                     ? held(file, path)
-                     : gal_fail(GAL_FILE, "%s: can't be locked: %s", path, strerror(errno));
-    else if (ftruncate(file, 0) != 0 || pwrite(file, who, (size_t)n, 0) != n)
-        status = gal_fail(GAL_FILE, "%s: can't be written: %s", path, strerror(errno));
-    if (status != GAL_OK) {
+    if (status == GAL_OK && fcntl(file, F_OFD_SETLK, &whole) != 0) {
+        if (errno == EAGAIN || errno == EACCES)
+            status = held(file, path);
+        else if (has_no_locks(errno))
+            gal_note(
+                "%s: this file system has no locks (%s): nothing keeps a second galrun out of the folder",
+                path, strerror(errno));
+        else
+            status = gal_fail(GAL_FILE, "%s: can't be locked: %s", path, strerror(errno));
+    }
+    if (status == GAL_OK)
+        status = sign(file, path);
+    if (status != GAL_OK && file >= 0)
         close(file);
+    if (status != GAL_OK) {
         free(lock);
         return status;
     }

@@ -14,8 +14,8 @@ const char *gal_row_text(const gal_table *table, int64_t row)
     static _Thread_local char ring[4][48];
     static _Thread_local unsigned next;
     char *text = ring[next++ % 4];
-    snprintf(text, sizeof *ring, "%s %lld", table->line && !table->in_rows ? "line" : "row",
-             (long long)(table->line ? table->line[row] : row + 1));
+    snprintf(text, sizeof *ring, "%s %lld", table->in_lines ? "line" : "row",
+             (long long)(table->line ? table->line[row] : table->before + row + 1));
     return text;
 }
 

@@ -189,10 +189,10 @@ static int select_column(gal_column *c, const gal_column *from, const int64_t *r
 /* Which line or row of its file each row was. */
 static int select_lines(gal_table *to, const gal_table *from, const int64_t *rows, int64_t n)
 {
-    to->in_rows = !from->line || from->in_rows;
+    to->in_lines = from->in_lines;
     to->line = malloc((size_t)(n + 1) * sizeof *to->line);
     for (int64_t k = 0; to->line && k < n; k++)
-        to->line[k] = from->line ? from->line[rows[k]] : rows[k] + 1;
+        to->line[k] = from->line ? from->line[rows[k]] : from->before + rows[k] + 1;
     return to->line != NULL;
 }
 

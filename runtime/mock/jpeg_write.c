@@ -49,7 +49,7 @@ int gal_jpeg_whole(const char *path)
 {
     unsigned char first[2] = {0}, last[2] = {0};
     gal_file file;
-    if (!gal_path_exists(path) || gal_file_open(&file, path) != GAL_OK)
+    if (gal_path_exists(path) != 1 || gal_file_open(&file, path) != GAL_OK)
         return 0;
     int read =
         file.size > 4 && !gal_file_at(&file, first, 2, 0) && !gal_file_at(&file, last, 2, file.size - 2);

@@ -1,7 +1,7 @@
 -- Paths: folders and whole text files. A result appears under its name when it is complete.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
-local check, raise = errors.check, errors.raise
+local check, raise, kind = errors.check, errors.raise, errors.kind
 local C = ffi.C
 
 local folder = {}
@@ -10,27 +10,54 @@ ffi.cdef [[
 char *realpath(const char *path, char *resolved);
 void free(void *memory);
 int access(const char *path, int mode);
+long readlink(const char *path, char *text, unsigned long size);
 ]]
 local W_OK_AND_X_OK = 3
+
+-- The path, if it is one that C can take; else raises. where: what the error names first.
+local function named(where, path)
+  if type(path) == "string" and not path:find "%z" then return path end
+  raise("%s: path is %s, expected the name of a file or a folder", where, kind(path))
+end
 
 --- folder.absolute(path) --> the path from the root, which leads there from any folder; path itself where
 -- nothing is there.
 function folder.absolute(path)
-  local resolved = C.realpath(path, nil)
+  local resolved = C.realpath(named("absolute", path), nil)
   if resolved == nil then return path end
   local text = ffi.string(resolved)
   C.free(resolved)
   return text
 end
 
---- folder.kind(path) --> "file", "folder", or nil where there is nothing.
+--- folder.kind(path) --> "file", "folder", or nil where there is nothing. Raises, with the reason, where that
+-- can't be told: "nothing there" would be taken for leave to begin anew.
 function folder.kind(path)
-  return ({ "file", "folder" })[C.gal_path_exists(path)]
+  local there = C.gal_path_exists(named("kind", path))
+  if there < 0 then raise("%s", ffi.string(C.gal_error())) end
+  return ({ "file", "folder" })[there]
+end
+
+local text = ffi.new "char[1]"
+
+--- folder.inside(home, name) --> the path of the file of that name in the folder `home`. Raises where that
+-- file is a link that leads out of the folder, or nowhere: in a folder that came from elsewhere such a link
+-- may lead to any file of the user's. The folder itself may be a link.
+function folder.inside(home, name)
+  local file = home .. "/" .. name
+  if C.readlink(file, text, 1) < 0 then return file end -- no link
+  local target, root = folder.absolute(file), folder.absolute(home)
+  if target == file or target:sub(1, #root + 1) ~= root .. "/" then
+    raise("%s: is a link that leads %s, expected a file or none", file,
+      target == file and "nowhere" or "out of its folder, to " .. target)
+  end
+  return file
 end
 
 --- folder.make(path): makes the folder and the folders above it where they are absent, and removes the
 -- half-written files that killed processes left in it. Returns path.
 function folder.make(path)
+  named("make", path)
   check(C.gal_make_folder(path))
   C.gal_folder_sweep(path)
   return path
@@ -44,22 +71,35 @@ function folder.ready(path)
   return path
 end
 
---- folder.read(path) --> the bytes of the file at path as a string; nil where it can't be opened.
-function folder.read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read "*a"
-  if file then file:close() end
-  return text
+--- folder.read(path[, most]) --> the bytes of the file at path as a string, or the first `most` of them; nil
+-- where there is none. Raises where it can't be read.
+function folder.read(path, most)
+  if not folder.kind(path) then return nil end
+  local file, why = io.open(path, "rb")
+  local content
+  if file then
+    content, why = file:read(most or "*a")
+    file:close()
+  end
+  if why and why:sub(1, #path + 2) == path .. ": " then why = why:sub(#path + 3) end
+  if why then raise("%s: can't be read: %s", path, why) end
+  return content or ""
 end
 
---- folder.write(path, text): the file at path holds text, whole: it replaces the old one in one move.
-function folder.write(path, text)
-  check(C.gal_file_write(path, text, #text))
+--- folder.remove(path): takes the file away; one that is absent is no error.
+function folder.remove(path) check(C.gal_file_remove(named("remove", path))) end
+
+--- folder.write(path, content): the file at path holds content, a string, whole: it replaces the old one in
+-- one move.
+function folder.write(path, content)
+  if type(content) ~= "string" then raise("write: text is %s, expected a string", kind(content)) end
+  check(C.gal_file_write(named("write", path), content, #content))
 end
 
 --- folder.list(path, ending) --> the paths of the folder's files whose names end in `ending`, case ignored,
 -- in order of their names.
 function folder.list(path, ending)
+  named("list", path)
   local pipe, list = io.popen(("ls -A '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))), {}
   for name in pipe:lines() do
     if name:lower():sub(-#ending) == ending then list[#list + 1] = path .. "/" .. name end

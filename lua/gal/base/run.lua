@@ -146,8 +146,9 @@ end
 
 -- ---- files ----
 
---- run:path(name): the path of the folder's file of that name.
-function Run:path(name) return self.out .. "/" .. name end
+--- run:path(name): the path of the folder's file of that name. Raises where that is a link that leads out of
+-- the folder.
+function Run:path(name) return path.inside(self.out, name) end
 
 --- run:has(name): whether the folder has a file of that name.
 function Run:has(name) return path.kind(self:path(name)) == "file" end
@@ -159,7 +160,7 @@ function Run:write(name, text) path.write(self:path(name), text) end
 function Run:rename(from, to) check(C.gal_file_rename(self:path(from), self:path(to))) end
 
 --- run:remove(name): takes a file away; one that is absent is no error.
-function Run:remove(name) check(C.gal_file_remove(self:path(name))) end
+function Run:remove(name) path.remove(self.out .. "/" .. name) end
 
 --- run.lines(file, head): the whole lines of the text file at this path that come after `head`, as a list,
 -- and how many bytes they are. A last line without its end is left out; a file that is absent or begins

@@ -33,7 +33,8 @@ local function unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""',
 local function integer(v) return (tostring(v):gsub("LL$", "")) end
 
 -- The files that there are for these ids, each id once: a list of {id, path, key}; key is how the index's
--- line of the file begins as long as the file is unchanged.
+-- line of the file begins as long as the file is unchanged. A file that can't be looked at, such as a link
+-- that leads nowhere, is there all the same, of 0 bytes: packing says what is wrong with it.
 local function listed(home, ids)
   local list, seen, bytes, modified = {}, {}, ffi.new "int64_t[1]", ffi.new "int64_t[1]"
   for _, id in ipairs(ids) do
@@ -41,7 +42,8 @@ local function listed(home, ids)
       seen[id] = true
       for _, ending in ipairs(ENDINGS) do
         local file = home .. "/cutouts/" .. id .. ending
-        if C.gal_file_stamp(file, bytes, modified) == 1 then
+        bytes[0], modified[0] = 0, 0
+        if C.gal_file_stamp(file, bytes, modified) ~= 0 then
           local key = ("%s,%s,%s"):format(quoted(id .. ending), integer(bytes[0]), integer(modified[0]))
           list[#list + 1] = { id = id, path = file, key = key }
           break
@@ -116,11 +118,9 @@ end
 
 -- How many whole cutouts of `each` bytes the growing .npy file holds, if it begins with this header.
 local function whole_cutouts(folder, header, each)
-  local file = io.open(folder:path(GROWING_PIXELS), "rb")
-  local same = file and file:read(#header) == header
-  if file then file:close() end
-  local bytes, modified = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
-  if not same or C.gal_file_stamp(folder:path(GROWING_PIXELS), bytes, modified) ~= 1 then return 0 end
+  local file, bytes, modified = folder:path(GROWING_PIXELS), ffi.new "int64_t[1]", ffi.new "int64_t[1]"
+  if path.read(file, #header) ~= header then return 0 end
+  if C.gal_file_stamp(file, bytes, modified) ~= 1 then raise("%s", ffi.string(C.gal_error())) end
   return math.floor((tonumber(bytes[0]) - #header) / each)
 end
 

@@ -1,6 +1,7 @@
 -- data/split: the part of a survey that a galaxy is in, train, valid or test, by its id: the same for every
 -- model and table. And whether equal ids in two tables mean the same galaxy.
 local ffi = require "ffi"
+local folder = require "gal.base.path"
 local open_table = require("gal.table").open
 
 local split = {}
@@ -23,9 +24,7 @@ end
 
 -- The seed of the mock survey that a catalogue is, by its FITS header; nil for any other.
 local function mock_seed(path)
-  local file = io.open(path, "rb")
-  local head = file and file:read(2 ^ 16) or ""
-  if file then file:close() end
+  local head = folder.read(path, 2 ^ 16) or ""
   return head:match "^SIMPLE .*MOCKSEED= *(%d+)"
 end
 

@@ -1,10 +1,13 @@
 -- flow/file: a flow as one safetensors file: its tensors by name, and as metadata names, sigma and the
--- architecture in JSON. Loading builds the layers that the JSON names and runs no code.
+-- architecture in JSON. Loading builds the layers that the JSON names and runs no code. A file may come from
+-- anywhere: all that it says is compared with the tensors in it before a layer is built.
+local core = require "gal.tensor"
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local json = require "gal.base.json"
 local nn = require "gal.nn"
+local specs = require "gal.nn.spec"
 local raise = errors.raise
 
 local file = {}
@@ -30,6 +33,146 @@ function file.save(flow, path)
   gal.save(path, tensors, { format = FORMAT, flow = json.encode(architecture) })
 end
 
+-- ---- what a file may say ----
+
+local function damaged(path, format, ...) raise("load: %s: " .. format, path, ...) end
+
+-- Raises unless v is a list of names.
+local function check_names(path, what, v)
+  local named = type(v) == "table" and (what == "context" or #v > 0)
+  for i = 1, named and #v or 0 do named = named and type(v[i]) == "string" end
+  if not named then damaged(path, "its %s is %s, expected a list of names", what, errors.kind(v)) end
+end
+
+-- Raises unless `image` is the shape of images that there can be: sides up to GAL_LARGEST_SIDE, or as many
+-- numbers in all.
+local function check_image(path, image)
+  local largest, all = tonumber(require("ffi").C.GAL_LARGEST_SIDE), 1
+  local good = type(image) == "table" and #image > 0 and #image < 8
+  for i = 1, good and #image or 0 do
+    local n = image[i]
+    good = good and type(n) == "number" and n >= 1 and n % 1 == 0 and (#image < 3 or n <= largest)
+    all = good and all * n or 0
+  end
+  if good and all <= 4 * largest ^ 2 then return end
+  local sizes = type(image) == "table" and {} or nil
+  for i = 1, sizes and math.min(#image, 8) or 0 do sizes[i] = tostring(image[i]) end
+  damaged(path, "its images are %s, expected at most %d pixels a side",
+    sizes and "{" .. table.concat(sizes, ", ") .. "}" or errors.kind(image), largest)
+end
+
+-- The architecture of the file: the table that its JSON holds, of the right types.
+local function architecture_of(path, metadata)
+  local format = type(metadata) == "table" and metadata.format or nil
+  if format ~= FORMAT then
+    raise("load: %s is not a flow of this version: its format is %s, expected \"%s\"", path,
+      errors.kind(format), FORMAT)
+  end
+  local known, a = pcall(json.decode, metadata.flow or "")
+  if not known or type(a) ~= "table" then
+    damaged(path, "its description of the flow is no JSON object%s",
+      not known and (": " .. tostring(a):sub(1, 200)) or "")
+  end
+  check_names(path, "theta", a.theta)
+  check_names(path, "context", a.context)
+  if type(a.sigma) ~= "number" or not (a.sigma >= 0 and a.sigma < math.huge) then
+    damaged(path, "its sigma is %s, expected a number of at least 0", errors.kind(a.sigma))
+  end
+  if type(a.head) ~= "table" then damaged(path, "its head is missing") end
+  if a.encoder ~= nil then check_image(path, a.image) end
+  for name, kind in pairs{ encoder = "table", notes = "table", symmetric = "boolean" } do
+    if a[name] ~= nil and type(a[name]) ~= kind then
+      damaged(path, "its %s is %s, expected a %s", name, errors.kind(a[name]), kind)
+    end
+  end
+  return a
+end
+
+-- ---- what it says, compared with what it holds ----
+
+-- Raises unless the tensors {name = tensor} have the names, shapes and dtypes of wanted {name = {shape,
+-- dtype}}, and no other.
+local function compare(path, tensors, wanted)
+  for name, form in pairs(wanted) do
+    local x = tensors[name]
+    local shape = core.shape_text(form.shape)
+    if not x then damaged(path, "has no tensor '%s' of shape %s", name, shape) end
+    if core.shape_text(x) ~= shape or x.dtype ~= form.dtype then
+      damaged(path, "its '%s' is %s %s, expected %s %s", name, x.dtype, core.shape_text(x), form.dtype, shape)
+    end
+  end
+  for name in pairs(tensors) do
+    if not wanted[name] then damaged(path, "has a tensor '%s', which such a flow has not", name) end
+  end
+end
+
+--- file.check_values(where, tensors): raises where a float32 tensor of these, by name, holds a NaN or an
+-- infinity, and where a deviation (scale.theta_std and its kin) is not above 0. where: what the error names
+-- first, "load: PATH".
+function file.check_values(where, tensors)
+  for name, x in pairs(tensors) do
+    local values, n = nil, 0
+    if x.dtype == "float32" then values, n = core.read(x) end
+    local low = name:match "^scale%..*_std$" and 0 or -math.huge
+    for k = 0, n - 1 do
+      local v = values[k]
+      if v - v ~= 0 or not (v > low) then
+        raise("%s: its '%s' holds %g, expected %s", where, name, v,
+          low == 0 and "deviations above 0" or "finite numbers")
+      end
+    end
+  end
+end
+
+-- How many columns a described network takes, by its first layer of weights; nil where the user wrote it.
+local function inputs_of(spec)
+  while type(spec) == "table" and type(spec.layers) == "table" do spec = spec.layers[1] end
+  return type(spec) == "table" and tonumber(spec.inputs or spec.n) or nil
+end
+
+-- The tensors that the file has to have for its modules of built-in layers, and how many columns its encoder
+-- makes of an image; nil where only the user's modules know. Tensors of the user's modules are taken as they
+-- are.
+local function expected(path, a, tensors)
+  local wanted, width = {}, 0
+  local function add(part, shape)
+    local found, made = specs.tensors(a[part], shape)
+    if not found then damaged(path, "its %s can't be built: %s", part, made) end
+    for name, form in pairs(found) do wanted[part .. "." .. name] = form end
+    return made
+  end
+  local function foreign(part)
+    if a[part].type ~= "user" and (part == "encoder" or width) then return false end
+    for name, x in pairs(tensors) do
+      if name:sub(1, #part + 1) == part .. "." then wanted[name] = { shape = x.shape, dtype = x.dtype } end
+    end
+    return true
+  end
+  local d, c = #a.theta, #a.context
+  if a.encoder then
+    local made = not foreign "encoder" and add("encoder", a.image)
+    if made and #made ~= 1 then
+      damaged(path, "its encoder makes %s of an image, expected {E}", core.shape_text(made))
+    end
+    -- What the user's encoder makes is what the head takes beside t, theta and the context.
+    width = made and made[1] or inputs_of(a.head) and inputs_of(a.head) - 1 - d - c
+  end
+  if not foreign "head" then
+    local made = add("head", { 1 + d + width + c })
+    if #made ~= 1 or made[1] ~= d then
+      damaged(path, "its head makes %s of theta {%d}, expected as many", core.shape_text(made), d)
+    end
+  end
+  local function scale(name, n)
+    wanted["scale." .. name .. "_mean"] = { shape = { n }, dtype = "float32" }
+    wanted["scale." .. name .. "_std"] = { shape = { n }, dtype = "float32" }
+  end
+  scale("theta", d)
+  if c > 0 then scale("context", c) end
+  if a.encoder then scale("image", a.image[#a.image]) end
+  return wanted, width
+end
+
 -- The module of the file, or the one that the user passed for it, on the device.
 local function module_of(path, name, spec, given, device)
   if not spec then return nil end
@@ -51,18 +194,16 @@ function file.load(path, options)
   errors.device("load", device, "device")
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
   local tensors, metadata = gal.load(path)
-  local format = type(metadata) == "table" and metadata.format or nil
-  if format ~= FORMAT then
-    raise("load: %s is not a flow of this version: its format is %s, expected \"%s\"", path,
-      errors.kind(format), FORMAT)
-  end
-  local a = json.decode(metadata.flow)
-  local flow = require("gal.flow").new {
+  local a = architecture_of(path, metadata)
+  local wanted, width = expected(path, a, tensors)
+  compare(path, tensors, wanted)
+  file.check_values("load: " .. path, tensors)
+  local flow = require("gal.flow").build({
     theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image,
     symmetric = a.symmetric, device = device,
     head = module_of(path, "head", a.head, options.head, device),
     encoder = module_of(path, "encoder", a.encoder, options.encoder, device),
-  }
+  }, width)
   flow.notes = a.notes
   local scale, weights = {}, {}
   for name, tensor in pairs(tensors) do

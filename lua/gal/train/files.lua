@@ -17,9 +17,14 @@ local function number(v) return v and ("%.9g"):format(v) or "" end
 
 --- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
 -- folder:close(). Raises where the folder exists, holds more than a run that failed in its first epoch, and
--- resume is not true. Second: the checkpoint in it as {tensors, small}, or nil where a run begins.
+-- resume is not true; and where it holds a history without a checkpoint, which can't be gone on with and is
+-- never replaced. Second: the checkpoint in it as {tensors, small}, or nil where a run begins.
 function files.open(out, resume)
-  local function has(name) return path.kind(out .. "/" .. name) == "file" end
+  local function has(name) return path.kind(out .. "/" .. name) ~= nil end
+  if has "history.csv" and not has(CHECKPOINT) then
+    raise("fit: %s holds a run with a history and no checkpoint (%s): put that back, or name another folder",
+      out, CHECKPOINT)
+  end
   -- A run that failed before the end of its first epoch: nothing is lost.
   local failed = has "config.json" and has "lock" and not has(CHECKPOINT)
   if path.kind(out) == "folder" and not resume and not failed then
@@ -28,7 +33,7 @@ function files.open(out, resume)
   end
   local folder = run.open{ where = "fit", out = out }
   local saved
-  folder:guard(function() saved = folder:has(CHECKPOINT) and files.load_checkpoint(folder) or nil end)
+  folder:guard(function() saved = has(CHECKPOINT) and files.load_checkpoint(folder) or nil end)
   return folder, saved
 end
 
@@ -39,7 +44,39 @@ function files.load_checkpoint(folder)
   if type(metadata) ~= "table" or metadata.format ~= FORMAT then
     raise("fit: %s is no checkpoint of this version", folder:path(CHECKPOINT))
   end
-  return { tensors = tensors, small = json.decode(metadata.state) }
+  local known, small = pcall(json.decode, metadata.state or "")
+  if not known or type(small) ~= "table" then
+    raise("fit: %s is damaged: its state is no JSON object", folder:path(CHECKPOINT))
+  end
+  files.check_state(folder:path(CHECKPOINT), small)
+  return { tensors = tensors, small = small }
+end
+
+local function is_whole(v, least) return type(v) == "number" and v % 1 == 0 and v >= least and v < 2 ^ 53 end
+local function is_finite(v) return type(v) == "number" and v - v == 0 end
+
+--- files.check_state(where, small): raises unless `small` is what a run saves beside its tensors: whole
+-- epochs and steps, a history of so many epochs, a best epoch among them. where: the checkpoint's path.
+function files.check_state(where, small)
+  local function expect(good, name, value, wanted)
+    if not good then
+      raise("fit: %s is damaged: its %s is %s, expected %s", where, name, errors.kind(value), wanted)
+    end
+  end
+  local epoch, history, best = small.epoch, small.history, small.best_epoch
+  expect(type(small.settings) == "table", "settings", small.settings, "a table")
+  expect(is_whole(epoch, 1), "epoch", epoch, "an integer of at least 1")
+  expect(is_whole(small.steps, epoch), "number of steps", small.steps, "an integer of at least its epochs")
+  expect(type(history) == "table" and #history == epoch, "history", history, "a list of its epochs")
+  for i, e in ipairs(history) do
+    local good = type(e) == "table" and e.epoch == i and is_finite(e.train_loss) and is_finite(e.lr)
+      and (e.valid_loss == nil or is_finite(e.valid_loss))
+    expect(good, ("history[%d]"):format(i), e, "an epoch's number, losses and rate")
+  end
+  expect(best == nil or is_whole(best, 1) and best <= epoch, "best epoch", best, "one of its epochs")
+  local lost = small.best_loss
+  expect((best == nil) == (lost == nil) and (lost == nil or is_finite(lost)), "best loss", lost,
+    "a finite number, where there is a best epoch")
 end
 
 --- files.save_checkpoint(folder, tensors, small): tensors by name; small: a table that JSON can hold.

@@ -19,6 +19,7 @@ local C = ffi.C
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local files = require "gal.train.files"
+local flow_file = require "gal.flow.file"
 local gal = require "gal"
 local optim = require "gal.optim"
 local reporter = require "gal.train.report"
@@ -73,14 +74,18 @@ local function restore(self, saved)
   -- Runs that were begun before it was written down have no valid_data.
   if not small.settings.valid_data then self.settings.valid_data = nil end
   self.folder:compare(small.settings, self.settings, { epochs = true })
-  for name, tensor in pairs(tensors_of(self)) do
+  local own, where = tensors_of(self), "fit: the checkpoint in " .. self.folder.out
+  for name, tensor in pairs(own) do
     local from = saved.tensors[name]
-    if not from or not core.same_shape(from, tensor) then
-      local shape = core.shape_text(tensor)
-      raise("fit: the checkpoint in %s has no '%s' of shape %s", self.folder.out, name, shape)
+    if not from or not core.same_shape(from, tensor) or from.dtype ~= tensor.dtype then
+      raise("%s has no '%s' of shape %s (%s)", where, name, core.shape_text(tensor), tensor.dtype)
     end
-    core.assign(tensor, from:to(tensor:device()))
   end
+  for name in pairs(saved.tensors) do
+    if not own[name] then raise("%s has a tensor '%s', which such a run has not", where, name) end
+  end
+  flow_file.check_values(where, saved.tensors)
+  for name, tensor in pairs(own) do core.assign(tensor, saved.tensors[name]:to(tensor:device())) end
   self.epoch, self.history, self.opt.steps = small.epoch, small.history, small.steps
   self.best_epoch, self.best_loss = small.best_epoch, small.best_loss
   -- A run that had come to the end of its epochs may have more of them now.
