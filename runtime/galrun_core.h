@@ -99,8 +99,8 @@ GAL_API gal_status gal_memory(const char *device, gal_memory_info *info);
 GAL_API gal_status gal_memory_set_limit(const char *device, int64_t bytes);
 /* Gives the free lists of all devices back to them. */
 GAL_API void gal_memory_trim(void);
-/* Bytes allocated outside arenas, on all devices, since the last call with reset != 0: tells Lua when to
- * collect. */
+/* Bytes allocated outside arenas, on all devices and for tables of data, since the last call with reset != 0:
+ * tells Lua when to collect. An open file counts as GAL_HANDLE_BYTES. */
 GAL_API int64_t gal_memory_allocated(int reset);
 
 /* A scope: tensors made until it closes live in an arena and vanish together; the same sequence of

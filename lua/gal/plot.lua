@@ -40,6 +40,9 @@ function plot.panel(spec)
       raise("panel: %s is %s, expected two different numbers {low, high}", name, kind(range))
     end
   end
+  if named.key and not (type(named.key) == "string" and named.key:match "^[%a ]+$") then
+    raise("panel: key is %s, expected words such as \"top left\", or false", kind(named.key))
+  end
   for key, value in pairs(named) do panel[key] = value end
   for i, layer in ipairs(spec) do panel[i] = layer end
   return panel
@@ -47,7 +50,16 @@ end
 
 -- ---- the script ----
 
-local function quoted(s) return "'" .. tostring(s):gsub("'", "''"):gsub("\n", " ") .. "'" end
+-- A text as gnuplot's string. Between single quotes gnuplot takes ''' at the beginning for an empty string;
+-- between double ones it runs what stands in backquotes and knows escapes: what means more than itself there
+-- is written in octal.
+local function quoted(s)
+  local function octal(c) return ("\\%03o"):format(c:byte()) end
+  return '"' .. tostring(s):gsub("\n", " "):gsub('[%c"\\`@]', octal) .. '"'
+end
+
+-- A file of the figure as gnuplot's string: behind ./ no name is a command (<id) or a data block ($x).
+local function in_folder(file) return quoted("./" .. file) end
 
 -- Whether the panel is one picture: without axes.
 local function is_picture(panel) return panel and panel[1] and panel[1].kind == "picture" end
@@ -74,10 +86,10 @@ local function source_of(layer, name, counts)
   if layer.binary then
     counts.pictures = counts.pictures + 1
     counts.binary[counts.pictures] = layer.binary
-    return ("'%s-%d.rgb'"):format(name, counts.pictures)
+    return in_folder(("%s-%d.rgb"):format(name, counts.pictures))
   end
   counts.blocks[#counts.blocks + 1] = layer.data
-  return ("'%s.dat' index %d"):format(name, #counts.blocks - 1)
+  return ("%s index %d"):format(in_folder(name .. ".dat"), #counts.blocks - 1)
 end
 
 -- Lines of the script for the layers of one panel; their data go to counts.
@@ -149,7 +161,7 @@ local function script_of(name, figure)
   local panels, title = figure.panels, figure.title
   local function add(line) lines[#lines + 1] = line end
   add(("# gnuplot %s.gp draws %s.png from the data beside it."):format(name, name))
-  add(("if (!exists('output')) output = '%s.png'"):format(name))
+  add(("if (!exists('output')) output = %s"):format(in_folder(name .. ".png")))
   add(("set terminal pngcairo size %d,%d font 'Sans,11' noenhanced background 'white'"):format(figure.width,
     figure.height))
   add(SETTINGS)
@@ -179,7 +191,7 @@ local function shell(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 -- Runs gnuplot on NAME.gp in its folder; it writes to `output`. Returns its messages and its exit status.
 local function run(home, name, output)
   local command = ("cd %s && gnuplot -e %s %s 2>&1; echo \"status $?\""):format(shell(home),
-    shell("output=" .. quoted(output)), shell(name .. ".gp"))
+    shell("output=" .. in_folder(output)), shell("./" .. name .. ".gp"))
   local pipe = io.popen(command, "r")
   local all = pipe:read "*a"
   pipe:close()
@@ -229,9 +241,9 @@ function plot.figure(path, spec)
   check_panels(spec.panels)
   local layout = layout_of(spec)
   local home, name = path:match "^(.*/)([^/]+)%.png$"
-  home, name = home or "./", name or path:match "^(.+)%.png$"
-  if name:find "['\n]" then
-    raise("figure: %s has a quote or a new line in its name, which gnuplot can't take", path)
+  home, name = home and home:gsub("^%-", "./-") or "./", name or path:match "^(.+)%.png$"
+  if name:find "%c" then
+    raise("figure: %q has a control character in its name, which gnuplot can't take", path)
   end
   folder.make(home)
   local script, counts = script_of(name, layout)
@@ -242,7 +254,7 @@ function plot.figure(path, spec)
   local messages, status = run(home, name, temporary)
   errors.poll()
   if status ~= 0 then
-    os.remove(home .. temporary)
+    folder.remove(home .. temporary)
     if status == 127 then
       raise("figure: gnuplot is not installed (on Debian: the package gnuplot-nox); %s%s.gp and its data are "
         .. "written, %s is not", home, name, path)

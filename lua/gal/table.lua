@@ -7,7 +7,8 @@ local options_of = require "gal.base.options"
 local tensor = require "gal.tensor"
 local near = require "gal.base.spelling"
 local C = ffi.C
-local raise, check, kind = errors.raise, errors.check, errors.kind
+local collect = require "gal.base.collect"
+local raise, check, kind, made = errors.raise, errors.check, errors.kind, collect.made
 
 local module = {}
 local methods = {}
@@ -25,7 +26,9 @@ end
 
 -- The table that owns h.
 local function wrap(h)
-  return refresh(setmetatable({ h = ffi.gc(h, C.gal_table_free) }, Table))
+  local t = refresh(setmetatable({ h = ffi.gc(h, C.gal_table_free) }, Table))
+  collect.due()
+  return t
 end
 
 -- The column of that name, from 0, or nil and how many names match. The exact spelling wins; else case is
@@ -40,10 +43,16 @@ local function find(t, name)
   return looses == 1 and loose or nil, looses
 end
 
-local function column(t, op, name)
-  if getmetatable(t) ~= Table then
-    raise("%s: called with %s, expected a table: t:%s(name)", op, kind(t), op)
+-- Raises unless t is a table; t.rows and t.names, which a script may have overwritten, are C's again.
+local function live(t, op, call)
+  if getmetatable(t) ~= Table or not ffi.istype("gal_table *", t.h) then
+    raise("%s: called with %s, expected a table: t:%s", op, kind(t), call)
   end
+  return refresh(t)
+end
+
+local function column(t, op, name)
+  live(t, op, op .. "(name)")
   if type(name) ~= "string" then raise("%s: name is %s, expected the name of a column", op, kind(name)) end
   local i, matches = find(t, name)
   if i then return i end
@@ -63,6 +72,7 @@ local function width(t, i) return tonumber(C.gal_table_width(t.h, i)) end
 
 --- t:has(name): whether there is a column of that name, case ignored.
 function methods.has(t, name)
+  live(t, "has", "has(name)")
   if type(name) ~= "string" then raise("has: name is %s, expected the name of a column", kind(name)) end
   local _, matches = find(t, name)
   return matches > 0
@@ -74,7 +84,7 @@ function methods.column(t, name)
   local i = column(t, "column", name)
   local n = width(t, i)
   local y = tensor.to_fill(n == 1 and { t.rows } or { t.rows, n }, "float32")
-  check(C.gal_table_floats(ffi.cast("float *", y.h.data), t.h, i))
+  made(C.gal_table_floats, ffi.cast("float *", y.h.data), t.h, i)
   return y
 end
 
@@ -98,7 +108,7 @@ function methods.doubles(t, name)
   local i = column(t, "doubles", name)
   local n = width(t, i)
   local values = ffi.new("double[?]", math.max(1, t.rows * n))
-  check(C.gal_table_numbers(values, t.h, i))
+  made(C.gal_table_numbers, values, t.h, i)
   return rows_of(t, n, function(k) return values[k] end)
 end
 
@@ -123,15 +133,16 @@ end
 
 --- t:unit(name) --> the column's unit as the file has it, "" where it has none.
 function methods.unit(t, name)
-  return ffi.string(C.gal_table_unit(t.h, column(t, "unit", name)))
+  local i = column(t, "unit", name)
+  return ffi.string(C.gal_table_unit(t.h, i))
 end
 
 --- t:save(path): writes a .csv or .fits file, complete or not at all. Numbers read back exactly, missing ones
 -- are empty (CSV), NaN or TNULL (FITS); columns of a FITS file keep their types and units. Returns t.
 function methods.save(t, path)
-  if getmetatable(t) ~= Table then raise("save: called with %s, expected a table: t:save(path)", kind(t)) end
+  live(t, "save", "save(path)")
   if type(path) ~= "string" then raise("save: path is %s, expected a string", kind(path)) end
-  check(C.gal_table_write(path, t.h))
+  made(C.gal_table_write, path, t.h)
   return t
 end
 
@@ -214,16 +225,14 @@ end
 -- Appends a column to the C table h.
 local function add(h, name, column_type, letter, n, values)
   local pointer = type(values) == "string" and ffi.cast("const char *", values) or values
-  check(C.gal_table_add(h, name, column_type, letter, n, pointer))
+  made(C.gal_table_add, h, name, column_type, letter, n, pointer)
 end
 
 --- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last.
 -- values: a list of numbers or strings, or of lists of them, or a tensor {rows} or {rows, width}; NaN is
 -- missing. Returns t.
 function methods.set(t, name, values)
-  if getmetatable(t) ~= Table then
-    raise("set: called with %s, expected a table: t:set(name, values)", kind(t))
-  end
+  live(t, "set", "set(name, values)")
   check_name("set", name)
   local i, matches = find(t, name)
   if matches > 1 and not i then
@@ -238,7 +247,8 @@ end
 
 --- t:drop(name): removes a column. Returns t.
 function methods.drop(t, name)
-  check(C.gal_table_remove(t.h, column(t, "drop", name)))
+  local i = column(t, "drop", name)
+  check(C.gal_table_remove(t.h, i))
   return refresh(t)
 end
 
@@ -275,11 +285,9 @@ end
 --- t:select(rows) --> a new table of those rows, in that order: rows is a list or a tensor {n} of row numbers
 -- from 1, or a list of booleans, one for each row.
 function methods.select(t, rows)
-  if getmetatable(t) ~= Table then
-    raise("select: called with %s, expected a table: t:select(rows)", kind(t))
-  end
+  live(t, "select", "select(rows)")
   local numbers, n = row_numbers(t, rows)
-  check(C.gal_table_select(out, t.h, numbers, n))
+  made(C.gal_table_select, out, t.h, numbers, n)
   local chosen = wrap(out[0])
   chosen.path = t.path
   return chosen
@@ -331,7 +339,7 @@ function module.open(source, options)
   end
   options = options_of.known("table", options, { "hdu" })
   local hdu = options_of.integer("table", options, "hdu", -1, 0, 1e6)
-  check(C.gal_table_open(out, source, hdu))
+  made(C.gal_table_open, out, source, hdu)
   local t = wrap(out[0])
   t.path = source
   return t

@@ -40,6 +40,10 @@ gal_status gal_block_take(void **memory, const gal_backend *backend, size_t byte
 void gal_block_give(void *memory, const gal_backend *backend, size_t bytes);
 /* Gives the free lists of all devices back. */
 void gal_blocks_trim(void);
+/* Counts memory that is no block of tensors' but is held by a handle of Lua's, for gal_memory_allocated. */
+void gal_memory_outside(int64_t bytes);
+/* What an open file, or a thread, counts for: 64 of them bring Lua to collect. */
+#define GAL_HANDLE_BYTES (4 << 20)
 
 /* ---- arena.c ---- */
 /* Chunks of device memory handed out from the start, and of host memory for handles. */

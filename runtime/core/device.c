@@ -105,12 +105,14 @@ static int known(device_name *out, const char *text)
 int gal_device_known(const char *name)
 {
     device_name parsed;
-    return !strcmp(name, "cpu") || known(&parsed, name);
+    return name && (!strcmp(name, "cpu") || known(&parsed, name));
 }
 
 gal_status gal_backend_find(const gal_backend **out, const char *device)
 {
     device_name name;
+    if (!device)
+        return gal_fail(GAL_DEVICE, "no device is given, expected a name such as \"cpu\"");
     if (!strcmp(device, "cpu")) {
         *out = gal_cpu_backend();
         return GAL_OK;

@@ -90,6 +90,11 @@ gal_status gal_memory_set_limit(const char *device, int64_t bytes)
     return status;
 }
 
+void gal_memory_outside(int64_t bytes)
+{
+    allocated_since_collection += bytes;
+}
+
 int64_t gal_memory_allocated(int reset)
 {
     int64_t bytes = allocated_since_collection;

@@ -8,13 +8,16 @@
 #include <stdio.h>
 
 static int threads; /* 0: not asked yet */
+/* libgomp keeps a region's threads on the stack: some 70,000 of them leave none. */
+#define LARGEST_THREADS 1024
 
 int gal_threads(int n)
 {
-    if (threads == 0)
-        threads = omp_get_max_threads();
-    if (n > 0 && n != threads) {
-        threads = n < 1024 ? n : 1024;
+    int wanted = n > 0 ? n : threads ? threads : omp_get_max_threads(); /* OMP_NUM_THREADS may be anything */
+    if (wanted > LARGEST_THREADS)
+        wanted = LARGEST_THREADS;
+    if (wanted != threads) {
+        threads = wanted;
         omp_set_num_threads(threads);
     }
     return threads;

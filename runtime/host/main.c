@@ -54,24 +54,43 @@ static bool find_root(char *executable, char *root, size_t size, char *message, 
     return false;
 }
 
-/* package.path becomes: the library, the script's own folder, then what it was (./?.lua, LUA_PATH). */
+/* Pushes a search path without its places in the current folder (they begin with "./"), unless the user's
+ * variable names that: a file that happens to lie there must not stand in for a module that is missing. */
+static void push_elsewhere(lua_State *L, const char *path, const char *variable)
+{
+    const char *asked = getenv(variable);
+    luaL_Buffer kept;
+    luaL_buffinit(L, &kept);
+    for (size_t n; *path; path += n + (path[n] == ';')) {
+        n = strcspn(path, ";");
+        if (n == 0 || (!strncmp(path, "./", 2) && !(asked && strstr(asked, "./"))))
+            continue;
+        luaL_addlstring(&kept, path, n);
+        luaL_addchar(&kept, ';');
+    }
+    luaL_pushresult(&kept);
+}
+
+/* package.path becomes: the library, the script's own folder, then what it was (LUA_PATH, the system's)
+ * without the current folder; package.cpath: what it was without that. The script's folder comes behind the
+ * library, which a folder gal beside the script would else hide. */
 static void set_path(lua_State *L, const char *root, const char *script)
 {
+    char beside[PATH_MAX + 8] = "";
+    const char *slash = script ? strrchr(script, '/') : NULL;
+    if (script && strcmp(script, "-") != 0)
+        snprintf(beside, sizeof beside, "%.*s/?.lua;", slash ? (int)(slash - script) : 1,
+                 slash ? script : ".");
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "path");
-    const char *slash = script ? strrchr(script, '/') : NULL;
-    lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;", root, root);
-    if (slash) {
-        lua_pushlstring(L, script, (size_t)(slash - script));
-        lua_pushliteral(L, "/?.lua;");
-    } else {
-        lua_pushliteral(L, "");
-        lua_pushliteral(L, "");
-    }
-    lua_pushvalue(L, -4);
-    lua_concat(L, 4);
-    lua_setfield(L, -3, "path");
-    lua_pop(L, 2);
+    lua_getfield(L, -2, "cpath");
+    lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s", root, root, beside);
+    push_elsewhere(L, lua_tostring(L, -3), "LUA_PATH");
+    lua_concat(L, 2);
+    lua_setfield(L, -4, "path");
+    push_elsewhere(L, lua_tostring(L, -1), "LUA_CPATH");
+    lua_setfield(L, -4, "cpath");
+    lua_pop(L, 3);
 }
 
 /* ---- gal.host ---- */

@@ -348,7 +348,7 @@ gal_status gal_make_folder(const char *path)
 
 int gal_name_ends(const char *name, const char *suffix)
 {
-    size_t n = strlen(name), m = strlen(suffix);
+    size_t n = name ? strlen(name) : 0, m = strlen(suffix);
     return n >= m && strcasecmp(name + n - m, suffix) == 0;
 }
 

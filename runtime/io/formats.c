@@ -201,17 +201,21 @@ gal_status gal_table_open(gal_table **out, const char *path, int hdu)
 {
     *out = NULL;
     gal_table *table = calloc(1, sizeof *table);
-    if (!table || !(table->path = strdup(path))) {
+    if (!table || !(table->path = strdup(path ? path : ""))) {
         free(table);
         return gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
     }
-    gal_status status = open_table(table, path, hdu);
+    gal_status status = open_table(table, table->path, hdu);
     if (!status && table->rows == 0)
         status = gal_fail(GAL_VALUE, "%s: the table has no rows", path);
     if (status) {
         gal_table_free(table);
         return status;
     }
+    for (int i = 0; i < table->columns; i++)
+        gal_table_count(table, i);
+    if (table->source)
+        gal_memory_outside(GAL_HANDLE_BYTES);
     *out = table;
     return GAL_OK;
 }

@@ -17,13 +17,13 @@ struct gal_growing {
 gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep)
 {
     gal_growing *g = calloc(1, sizeof *g);
-    char *name = strdup(path);
+    char *name = strdup(path ? path : "");
     if (!g || !name) {
         free(g);
         free(name);
         return gal_fail(GAL_MEMORY, "%s: no memory left to write it", path);
     }
-    g->writer = (gal_writer){.fd = open(path, GAL_OPEN_OWN | O_WRONLY, 0666), .path = name};
+    g->writer = (gal_writer){.fd = open(name, GAL_OPEN_OWN | O_WRONLY, 0666), .path = name};
     struct stat info;
     gal_status status = GAL_OK;
     if (g->writer.fd < 0 && errno == ELOOP)

@@ -165,6 +165,8 @@ gal_status gal_table_set_key(gal_table *table, const char *name, const char *tex
 /* *out = column i with its values in memory; the table owns it. */
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
 void gal_column_free(gal_column *column); /* frees what the column owns */
+/* Counts what the values of column i take, for Lua's collector (gal_memory_outside). */
+void gal_table_count(const gal_table *table, int i);
 /* "line 18" or "row 17": where the user finds the row. The text is in a ring of four buffers. */
 const char *gal_row_text(const gal_table *table, int64_t row);
 

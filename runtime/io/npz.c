@@ -2,6 +2,7 @@
  * zip64 or not. An entry is unpacked while its values are read, so that memory holds the tensor only.
  * npz_write.c writes such archives. */
 #include "io.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,11 @@ static gal_status open_archive(gal_arrays *arrays)
 {
     int code = 0, fd = dup(arrays->file.fd);
     zip_error_t error;
-    if (fd >= 0 && (arrays->archive = zip_fdopen(fd, 0, &code)))
+    if (fd < 0)
+        return gal_fail(gal_file_status(errno), "%s: can't be opened: %s", arrays->path, strerror(errno));
+    if ((arrays->archive = zip_fdopen(fd, 0, &code)))
         return GAL_OK;
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     zip_error_init_with_code(&error, code);
     gal_fail(GAL_FILE,
              "%s: is no .npz file, or is truncated or damaged: it does not open as a zip archive (%s)",

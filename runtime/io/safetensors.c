@@ -153,6 +153,24 @@ static gal_status take_header(gal_arrays *arrays, const cJSON *root)
     return GAL_OK;
 }
 
+/* cJSON does not say whether a text is no JSON or its memory ran out: these note the latter. */
+static _Thread_local int no_memory_left;
+
+static void *noted_malloc(size_t n)
+{
+    void *block = malloc(n);
+    no_memory_left |= !block;
+    return block;
+}
+
+static cJSON *parse(const char *text, size_t n, const char **end)
+{
+    cJSON_Hooks hooks = {.malloc_fn = noted_malloc, .free_fn = free};
+    no_memory_left = 0;
+    cJSON_InitHooks(&hooks);
+    return cJSON_ParseWithLengthOpts(text, n, end, 0);
+}
+
 static gal_status open_safetensors(gal_arrays *arrays)
 {
     const char *path = arrays->path;
@@ -179,8 +197,10 @@ static gal_status open_safetensors(gal_arrays *arrays)
     status = gal_file_at(&arrays->file, text, (int64_t)n, 8);
     text[n] = 0;
     const char *end = NULL;
-    cJSON *root = status ? NULL : cJSON_ParseWithLengthOpts(text, n, &end, 0);
-    if (!status && (!root || (int64_t)(end - text) + (int64_t)strspn(end, " \t\r\n") != (int64_t)n))
+    cJSON *root = status ? NULL : parse(text, n, &end);
+    if (!status && !root && no_memory_left)
+        status = no_memory(path);
+    else if (!status && (!root || (int64_t)(end - text) + (int64_t)strspn(end, " \t\r\n") != (int64_t)n))
         status = gal_fail(GAL_FILE, "%s: is no valid safetensors file: its header is no JSON", path);
     if (!status)
         status = take_header(arrays, root);

@@ -25,7 +25,7 @@ static int forsaken(int fd)
 
 void gal_folder_sweep(const char *path)
 {
-    DIR *folder = opendir(path);
+    DIR *folder = path ? opendir(path) : NULL;
     if (!folder)
         return;
     for (struct dirent *entry; (entry = readdir(folder));) {

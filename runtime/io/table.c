@@ -67,29 +67,45 @@ int gal_table_columns(const gal_table *table)
     return table->columns;
 }
 
+static int has_column(const gal_table *table, int i)
+{
+    return i >= 0 && i < table->columns;
+}
+
 const char *gal_table_name(const gal_table *table, int i)
 {
-    return table->column[i].name;
+    return has_column(table, i) ? table->column[i].name : "";
 }
 
 const char *gal_table_unit(const gal_table *table, int i)
 {
-    return table->column[i].unit ? table->column[i].unit : "";
+    return has_column(table, i) && table->column[i].unit ? table->column[i].unit : "";
 }
 
 int gal_table_type(const gal_table *table, int i)
 {
-    return table->column[i].type;
+    return has_column(table, i) ? table->column[i].type : GAL_COLUMN_OTHER;
 }
 
 int64_t gal_table_width(const gal_table *table, int i)
 {
-    return table->column[i].width;
+    return has_column(table, i) ? table->column[i].width : 0;
+}
+
+void gal_table_count(const gal_table *table, int i)
+{
+    const gal_column *c = &table->column[i];
+    int64_t values = table->rows * c->width, bytes = 0;
+    if (c->f64 || c->i64 || c->start)
+        bytes = values * (int64_t)sizeof(int64_t) + (c->missing ? values : 0);
+    if (c->text && values > 0)
+        bytes += c->start[values - 1] + (int64_t)strlen(c->text + c->start[values - 1]);
+    gal_memory_outside(bytes);
 }
 
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i)
 {
-    if (i < 0 || i >= table->columns)
+    if (!has_column(table, i))
         return gal_fail(GAL_VALUE, "%s: column %d of %d", table->path, i, table->columns);
     gal_column *c = &table->column[i];
     *out = c;
@@ -104,6 +120,8 @@ gal_status gal_table_loaded(gal_column **out, gal_table *table, int i)
     c->loaded = !status;
     if (status)
         free_values(c);
+    else
+        gal_table_count(table, i);
     return status;
 }
 

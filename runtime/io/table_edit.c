@@ -69,7 +69,7 @@ gal_status gal_table_add(gal_table *table, const char *name, int type, int lette
         gal_column_free(c);
         return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
     }
-    table->columns++;
+    gal_table_count(table, table->columns++);
     return GAL_OK;
 }
 
@@ -223,6 +223,8 @@ gal_status gal_table_select(gal_table **out, gal_table *table, const int64_t *ro
         gal_table_free(chosen);
         return status;
     }
+    for (int i = 0; i < chosen->columns; i++)
+        gal_table_count(chosen, i);
     *out = chosen;
     return GAL_OK;
 }

@@ -73,6 +73,20 @@ mkdir -p sub
 echo 'return {answer = 42}' >sub/neighbour.lua
 echo 'print(require("neighbour").answer)' >sub/main.lua
 run sub/main.lua; out "a script finds modules beside it" 42
+cd sub || exit 1
+run main.lua; out "also where it is named without a folder" 42
+cd ..
+echo 'return {answer = 13}' >stray.lua
+for place in -e prompt script; do
+  case $place in
+    -e) run -e 'print(pcall(require, "stray"))' ;;
+    prompt) pipe 'print(pcall(require, "stray"))' ;;
+    script) echo 'print(pcall(require, "stray"))' >sub/lost.lua; run sub/lost.lua ;;
+  esac
+  has "the current folder is not searched for modules: $place" "module 'stray' not found" "$out"
+done
+LUA_PATH='./?.lua;;' run -e 'print(require("stray").answer)'
+out "unless LUA_PATH names it" 13
 printf '#!/usr/bin/env galrun\nprint("shebang")\n' >bang.lua; run bang.lua
 out "a first line with #! is skipped" shebang
 if [ -c /dev/full ]; then
@@ -222,20 +236,20 @@ interrupt() {
   out=$(cat out) err=$(cat err) ran="galrun $*, interrupted $sent times"
 }
 echo 'return function() io.open("ready", "w"):close() end' >ready.lua
-printf 'require("ready")() jit.off()\nwhile true do end\n' >slow.lua
+printf 'dofile("ready.lua")() jit.off()\nwhile true do end\n' >slow.lua
 interrupt 1 slow.lua; code "Ctrl-C ends a script with 130" 130
 [ $sent = 1 ] && ok || fail "one Ctrl-C ends an interpreted loop in a second" "$sent"
 has "Ctrl-C is told" "interrupted" "$err"
 case $err in *traceback*) fail "Ctrl-C shows no traceback" "$err" ;; *) ok ;; esac
-printf 'require("ready")() local n = 0\nwhile true do n = n + 1 end\n' >tight.lua
+printf 'dofile("ready.lua")() local n = 0\nwhile true do n = n + 1 end\n' >tight.lua
 interrupt 1 tight.lua; code "two Ctrl-C end a compiled loop with 130" 130
 [ $sent -ge 2 ] && ok || fail "one Ctrl-C does not reach a compiled loop, two end it" "$sent"
-interrupt 1 -e 'require("ready")() local n = 0 while true do n = n + 1 end'
+interrupt 1 -e 'dofile("ready.lua")() local n = 0 while true do n = n + 1 end'
 code "Ctrl-C ends -e with 130" 130
 [ $sent = 1 ] && ok || fail "one Ctrl-C ends a loop in -e" "$sent"
 cat >catch.lua <<'LUA'
 jit.off()
-require("ready")()
+dofile("ready.lua")()
 local ok, e = pcall(function() while true do end end)
 local gal = package.loaded.gal or {}
 print(ok, e == require("gal.host").interrupted or e == gal.interrupted, tostring(e))
@@ -247,7 +261,7 @@ cat >poll.lua <<'LUA'
 jit.off()
 local C = require("ffi").C
 require("gal.host").poll_interrupts(true)
-require("ready")()
+dofile("ready.lua")()
 while C.gal_interrupted() == 0 do end
 print "asked"
 LUA

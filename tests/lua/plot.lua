@@ -133,6 +133,28 @@ plot.figure("none.png", { panels = { plot.panel{ plot.points({ 1 }, { 1 }) } } }
   check.equal(folder.kind(home .. "/none.png"), nil)
 end)
 
+check.case("labels may begin with any letter, and no label or file's name is run", function()
+  local marks = { plot.points({ 32, 126 }, { 0, 9 }) }
+  local words = { "''", '"', "`touch run`", "$(touch run)", "@x", "x\\" }
+  for c = 32, 126 do
+    marks[#marks + 1] = plot.label(string.char(c) .. string.char(c) .. "a", c, c % 10)
+    marks[#marks + 1] = plot.label("a" .. string.char(c), c, c % 7)
+  end
+  for _, text in ipairs(words) do
+    marks.x, marks.y, marks.title = text, text .. text, text
+    marks[1].title = text
+    plot.figure(home .. "/words.png", { title = text, panels = { plot.panel(marks) } })
+  end
+  for _, name in ipairs{ "<touch run;#", "$x", "|touch run", "-e", "it's", "`touch run`" } do
+    local path = home .. "/" .. name .. ".png"
+    plot.figure(path, { panels = { plot.panel{ plot.points({ 1, 2 }, { 1, 2 }) } } })
+    check.equal(folder.kind(path), "file")
+  end
+  check.equal(folder.kind(home .. "/run"), nil)
+  check.raises(function() plot.panel{ key = "top; system 'x'" } end, "panel: key is .*, expected words")
+  check.raises(function() plot.label("a", 1, 1, { align = "left; system 'x'" }) end, "label: align is ")
+end)
+
 -- ---- pictures ----
 
 -- An exponential disc of scale h in SkyServer's colours, grey.

@@ -251,5 +251,38 @@ check.case("suggestions cover swaps and case, near ones first, at most three", f
   check.equal(near.suggest("a", {}), "")
 end)
 
+check.case("tables that nobody holds give their files and memory back in time", function()
+  gal.table{ z = { 1, 2, 3 }, objID = { "1", "2", "3" } }:save(folder .. "/handles.fits")
+  local values = {}
+  for k = 1, 4e4 do values[k] = k + 0.5 end
+  gal.table{ a = values, b = values, c = values, d = values }:save(folder .. "/large.csv")
+  scratch.write(folder .. "/loop.lua", [[
+local gal = require "gal"
+for k = 1, 1000 do gal.table("handles.fits"):column "z" end
+collectgarbage "stop" -- what is held then is what only the runtime's own counts give back
+local bytes = require("ffi").C
+local function resident() return tonumber(io.open("/proc/self/status"):read("*a"):match "VmRSS:%s*(%d+)") end
+gal.table "large.csv"
+local before = resident()
+for k = 1, 400 do gal.table "large.csv" end
+print("grew", resident() - before < 400 * 1024)
+]])
+  local code, said = scratch.run("ulimit -n 64; " .. scratch.galrun .. " loop.lua")
+  check.equal({ code, said }, { 0, "grew\ttrue\n" })
+end)
+
+check.case("a field of a table that is overwritten leads to no other row or column", function()
+  local t = gal.table{ z = { 1, 2, 3 } }
+  t.rows, t.names = 1, { "a", "b", "z" }
+  check.equal(t:column "z":totable(), { 1, 2, 3 })
+  t.rows, t.names = 1e9, { [5] = "q" }
+  check.equal({ t:doubles "z", t:has "q", t.rows }, { { 1, 2, 3 }, false, 3 })
+  for _, name in ipairs{ "has", "column", "ids", "select", "set", "save", "drop", "unit" } do
+    check.raises(function() t[name](5, "z") end, name .. ": called with the number 5, expected a table")
+    local empty = setmetatable({}, getmetatable(t))
+    check.raises(function() t[name](empty, "z") end, name .. ": called with a table")
+  end
+end)
+
 scratch.remove()
 check.finish()

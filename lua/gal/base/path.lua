@@ -1,6 +1,7 @@
 -- Paths: folders and whole text files. A result appears under its name when it is complete.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local made = require("gal.base.collect").made
 local check, raise, kind = errors.check, errors.raise, errors.kind
 local C = ffi.C
 
@@ -13,6 +14,7 @@ int access(const char *path, int mode);
 long readlink(const char *path, char *text, unsigned long size);
 ]]
 local W_OK_AND_X_OK = 3
+local TOO_MANY_FILES = 24 -- EMFILE: handles of garbage
 
 -- The path, if it is one that C can take; else raises. where: what the error names first.
 local function named(where, path)
@@ -58,7 +60,7 @@ end
 -- half-written files that killed processes left in it. Returns path.
 function folder.make(path)
   named("make", path)
-  check(C.gal_make_folder(path))
+  made(C.gal_make_folder, path)
   C.gal_folder_sweep(path)
   return path
 end
@@ -75,7 +77,11 @@ end
 -- where there is none. Raises where it can't be read.
 function folder.read(path, most)
   if not folder.kind(path) then return nil end
-  local file, why = io.open(path, "rb")
+  local file, why, code = io.open(path, "rb")
+  if code == TOO_MANY_FILES then
+    collectgarbage()
+    file, why = io.open(path, "rb")
+  end
   local content
   if file then
     content, why = file:read(most or "*a")
@@ -93,7 +99,7 @@ function folder.remove(path) check(C.gal_file_remove(named("remove", path))) end
 -- one move.
 function folder.write(path, content)
   if type(content) ~= "string" then raise("write: text is %s, expected a string", kind(content)) end
-  check(C.gal_file_write(named("write", path), content, #content))
+  made(C.gal_file_write, named("write", path), content, #content)
 end
 
 --- folder.list(path, ending) --> the paths of the folder's files whose names end in `ending`, case ignored,

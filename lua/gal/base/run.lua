@@ -29,7 +29,9 @@ local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
 local path = require "gal.base.path"
+local collect = require "gal.base.collect"
 local C = ffi.C
+local made = collect.made
 local check, raise = errors.check, errors.raise
 
 local M = {}
@@ -81,7 +83,8 @@ end
 -- ---- opening and closing ----
 
 local function take_lock(self, name)
-  if C.gal_lock_take(locks, self:path(name)) ~= C.GAL_OK then
+  local file = self:path(name)
+  if collect.again(C.gal_lock_take(locks, file), C.gal_lock_take, locks, file) ~= C.GAL_OK then
     raise("%s: %s", self.where, ffi.string(C.gal_error()))
   end
   self.lock = ffi.gc(locks[0], C.gal_lock_release)
@@ -179,7 +182,7 @@ function Run:lines(name, head) return M.lines(self:path(name), head) end
 -- bytes after it stay, the rest is cut off; with keep = 0 it begins anew with head. Returns a file with put
 -- and sync; run:close() closes it.
 function Run:grow(name, head, keep)
-  check(C.gal_growing_open(files, self:path(name), keep > 0 and #head + keep or 0))
+  made(C.gal_growing_open, files, self:path(name), keep > 0 and #head + keep or 0)
   local file = setmetatable({ h = ffi.gc(files[0], C.gal_growing_close), path = self:path(name) }, Growing)
   self.growing[#self.growing + 1] = file
   if keep == 0 then file:put(head) end

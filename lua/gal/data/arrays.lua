@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local C = ffi.C
+local made = require("gal.base.collect").made
 local raise, check, kind = errors.raise, errors.check, errors.kind
 
 local file = {}
@@ -50,7 +51,7 @@ end
 -- int64, everything else float32. Raises where the file is missing, cut short or malformed.
 function file.load(path)
   local holds = form_of("load", path)
-  check(C.gal_arrays_open(out, path))
+  made(C.gal_arrays_open, out, path)
   local arrays = out[0]
   local ok, first, second = pcall(read_all, holds, arrays)
   C.gal_arrays_free(arrays)
@@ -104,12 +105,12 @@ local function save_named(path, ending, value, metadata)
   local names, tensors, n = by_name(ending, value)
   local fields, texts = pairs_of(metadata == nil and {} or metadata)
   local c_names, c_fields, c_texts = strings(names), strings(fields), strings(texts)
-  check(C.gal_arrays_write(path, n, c_names, tensors, #fields, c_fields, c_texts))
+  made(C.gal_arrays_write, path, n, c_names, tensors, #fields, c_fields, c_texts)
 end
 
 local function save_one(path, value)
   local tensor = ffi.new("const gal_tensor *[1]", core.live(value, "save", "value").h)
-  check(C.gal_arrays_write(path, 1, nil, tensor, 0, nil, nil))
+  made(C.gal_arrays_write, path, 1, nil, tensor, 0, nil, nil)
 end
 
 --- gal.save(path, value[, metadata]): writes a tensor to .npy, or a table of tensors by name to .npz or
@@ -138,7 +139,7 @@ function file.stream(path, shape)
   end
   if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
   for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
-  check(C.gal_npy_stream_open(stream, path, C.GAL_F32, #shape, ffi.new("int64_t[?]", #shape + 1, shape)))
+  made(C.gal_npy_stream_open, stream, path, C.GAL_F32, #shape, ffi.new("int64_t[?]", #shape + 1, shape))
   return setmetatable({ h = ffi.gc(stream[0], C.gal_npy_stream_free), path = path }, Stream)
 end
 

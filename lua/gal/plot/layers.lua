@@ -290,6 +290,9 @@ function public.label(text, x, y, given)
     raise("label: its place is %s and %s, expected two numbers", kind(x), kind(y))
   end
   local align, colour = o.align or "left", o.colour or "#000000"
+  if align ~= "left" and align ~= "right" and align ~= "center" then
+    raise("label: align is %s, expected \"left\", \"center\" or \"right\"", kind(align))
+  end
   local size = arguments.integer("label", o, "size", 10, 1, 100)
   return layer{
     kind = "label", text = text, x = ("%.9g"):format(x), y = ("%.9g"):format(y),

@@ -186,6 +186,9 @@ end
 
 --- move(x, device): x's elements move to the device, in place: every list that holds x sees it. Returns x.
 function copy.move(x, device)
+  if type(device) ~= "string" then
+    raise("to: device is %s, expected a string such as \"cpu\"", kind(device))
+  end
   if device_of(x) == device then return x end
   local y = memory.create(x.h.dtype, x.h.rank, x.h.shape, device, true)
   check(C.gal_copy(y.h, dense(x).h))

@@ -9,8 +9,10 @@
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local default_device = require("gal.base.device").default
+local collect = require "gal.base.collect"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
+local due, again = collect.due, collect.again
 
 local M = {}
 local Tensor = {}
@@ -20,9 +22,6 @@ local current = false -- the innermost scope that is open, as {closed, outer}
 local recorded = false -- the scope of the program that is being recorded
 local out = ffi.new("gal_tensor *[1]")
 
--- 256 MiB made outside arenas before a collection: LuaJIT sees 100 bytes a tensor, so it would wait far too
--- long.
-local COLLECT_AFTER = 256 * 2 ^ 20
 local free = C.gal_tensor_free
 
 local function wrap(base)
@@ -31,27 +30,11 @@ local function wrap(base)
   if h.in_arena ~= 1 then
     ffi.gc(h, free)
     scope = base and base.scope
-    if C.gal_memory_allocated(0) > COLLECT_AFTER then
-      C.gal_memory_allocated(1)
-      collectgarbage()
-    end
+    due()
   end
   return setmetatable({
     h = h, scope = scope, node = false, requires = false, base = base and (base.base or base), version = 0,
   }, Tensor)
-end
-
--- made(status, make, ...): status, or, if make(out, ...) returned it over the soft limit or out of memory,
--- the status of further tries: after a collection, then without the compiled traces, which keep closures
--- alive and with them the tensors that those capture.
-local function made(status, make, ...)
-  if status ~= C.GAL_BUDGET and status ~= C.GAL_MEMORY then return status end
-  collectgarbage()
-  status = make(out, ...)
-  if status == C.GAL_OK then return status end
-  jit.flush()
-  collectgarbage()
-  return make(out, ...)
 end
 
 -- ---- making tensors ----
@@ -61,7 +44,7 @@ end
 function M.create(dtype, rank, sizes, device, outside)
   if outside then C.gal_scope_pause() end
   local status = C.gal_tensor_new(out, device, dtype, rank, sizes)
-  if status ~= C.GAL_OK then status = made(status, C.gal_tensor_new, device, dtype, rank, sizes) end
+  if status ~= C.GAL_OK then status = again(status, C.gal_tensor_new, out, device, dtype, rank, sizes) end
   if outside then C.gal_scope_resume() end
   if status ~= C.GAL_OK then check(status) end
   return wrap(false)
@@ -96,7 +79,7 @@ end
 function M.view(x, rank, sizes, strides, offset)
   local status = C.gal_tensor_view(out, x.h, rank, sizes, strides, offset)
   if status ~= C.GAL_OK then
-    status = made(status, C.gal_tensor_view, x.h, rank, sizes, strides, offset)
+    status = again(status, C.gal_tensor_view, out, x.h, rank, sizes, strides, offset)
   end
   if status ~= C.GAL_OK then check(status) end
   return wrap(x)
@@ -241,7 +224,7 @@ function M.keep(x)
   live(x, "keep", "x")
   if not x.scope then return x end
   local status = C.gal_tensor_keep(out, x.h)
-  if status ~= C.GAL_OK then check(made(status, C.gal_tensor_keep, x.h)) end
+  if status ~= C.GAL_OK then check(again(status, C.gal_tensor_keep, out, x.h)) end
   return wrap(false)
 end
 

@@ -20,6 +20,7 @@
 #endif
 typedef float vec __attribute__((vector_size(VL * 4)));
 typedef int32_t ivec __attribute__((vector_size(VL * 4)));
+typedef uint32_t uvec __attribute__((vector_size(VL * 4))); /* bits whose sums wrap */
 typedef uint64_t wide __attribute__((vector_size(VL * 4))); /* VL / 2 words of 64 bits */
 typedef float loose_vec __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 

@@ -28,8 +28,8 @@ INLINE vec vlog(vec x)
 {
     ivec tiny = x < splat(1.17549435e-38f);
     vec scaled = choose(tiny, x * 8388608.0f, x); /* subnormals by 2^23 */
-    ivec e = ((ivec)scaled - 0x3f3504f3) >> 23;
-    vec m = (vec)((ivec)scaled - (e << 23)) - 1, z = m * m;
+    ivec e = (ivec)((uvec)scaled - 0x3f3504f3u) >> 23;
+    vec m = (vec)((uvec)scaled - ((uvec)e << 23)) - 1, z = m * m;
     vec n = __builtin_convertvector(e, vec) - choose(tiny, splat(23), splat(0));
     vec y = splat(7.0376836292e-2f);
     y = fma_(y, m, splat(-1.1514610310e-1f));
