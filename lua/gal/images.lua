@@ -5,6 +5,7 @@
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
+local collect = require "gal.base.collect"
 local errors = require "gal.base.errors"
 local known = require("gal.base.options").known
 local C = ffi.C
@@ -30,6 +31,7 @@ function Images.__tostring(self) return ("images %s %s"):format(core.shape_text(
 
 local function wrap(fields)
   fields.h = ffi.gc(out[0], C.gal_images_free)
+  collect.due()
   return setmetatable(fields, Images)
 end
 
@@ -40,7 +42,8 @@ local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
 -- each image's pixels, so that sets can be told apart without reading them.
 function images.open(path, options)
   options = known("images", options, { "crop", "bin", "hashes" })
-  check(C.gal_images_open(out, path))
+  if type(path) ~= "string" then raise("images: path is %s, expected a string", errors.kind(path)) end
+  collect.made(C.gal_images_open, out, path)
   local crop, bin = options.crop or 0, options.bin or 1
   local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin }
   check(C.gal_images_shape(self.h, self.crop, self.bin))
@@ -52,7 +55,7 @@ end
 -- another device it holds a copy there.
 function images.of(x)
   if images.is_set(x) then return x end
-  check(C.gal_images_of(out, x:to("cpu").h))
+  check(C.gal_images_of(out, core.live(x, "images", "x"):to("cpu").h))
   local image = x.shape
   table.remove(image, 1)
   return wrap{ dtype = x.dtype, image = image, crop = 0, bin = 1, in_memory = true, tensor = x }
@@ -212,10 +215,14 @@ Loader.__index = Loader
 --- images:loader(batch, device): a thread that reads batches of `batch` images ahead of their use on that
 -- device.
 function methods:loader(batch, device)
-  check(C.gal_loader_new(loaded, self.h, batch, device))
+  errors.integer("loader", "batch", batch, 1)
+  if type(device) ~= "string" then raise("loader: device is %s, expected a string", errors.kind(device)) end
+  collect.made(C.gal_loader_new, loaded, self.h, batch, device)
   local shape = self.shape
   shape[1] = batch
-  return setmetatable({ h = ffi.gc(loaded[0], C.gal_loader_free), shape = shape, dtype = self.dtype }, Loader)
+  local h = ffi.gc(loaded[0], C.gal_loader_free)
+  collect.due()
+  return setmetatable({ h = h, shape = shape, dtype = self.dtype }, Loader)
 end
 
 --- loader:start(order, turns): an epoch: images in this order, int64 {rows} from 0, turned by turns uint8

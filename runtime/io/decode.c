@@ -34,6 +34,8 @@ static gal_status decode_file(uint8_t **pixels, int *width, int *height, const c
     char *bytes;
     int64_t n;
     *pixels = NULL;
+    if (!path)
+        return gal_fail(GAL_FILE, "has no path");
     gal_status status = gal_file_read(&bytes, &n, path);
     if (status != GAL_OK) {
         const char *sentence = gal_error();

@@ -71,6 +71,7 @@ gal_status gal_images_open(gal_images **out, const char *path)
                   .height = a->shape[1],
                   .width = a->shape[2],
                   .pixel = 3};
+    gal_memory_outside(GAL_HANDLE_BYTES);
     *out = all_of(s);
     return *out ? GAL_OK : GAL_MEMORY;
 }

@@ -150,8 +150,10 @@ gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t ba
     int reason = start_thread(l);
     if (reason) {
         free_parts(l);
-        return gal_fail(GAL_STATE, "loader: its thread can't be started: %s", strerror(reason));
+        return gal_fail(reason == EAGAIN ? GAL_MEMORY : GAL_STATE, "loader: its thread can't be started: %s",
+                        strerror(reason));
     }
+    gal_memory_outside(GAL_HANDLE_BYTES);
     *out = l;
     return GAL_OK;
 }

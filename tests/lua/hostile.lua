@@ -216,6 +216,20 @@ check.case("a run that failed before the end of its first epoch begins again", f
   check.equal(#train("early", 1).history, 1)
 end)
 
+-- ---- what garbage holds ----
+
+check.case("image sets and loaders that nobody holds give their files and threads back", function()
+  local code, said = scratch.run(("ulimit -n 64; %s --threads 1 -e '%s'"):format(scratch.galrun, [[
+    local gal, sets = require "gal", require "gal.images"
+    gal.save("images.npy", require("gal.tensor").to_fill({ 4, 8, 8, 3 }, "uint8"))
+    for _ = 1, 500 do sets.open "images.npy" end
+    local set = sets.open "images.npy"
+    for _ = 1, 500 do set:loader(2, "cpu") end
+    print(tonumber(io.open("/proc/self/status"):read("*a"):match "Threads:%s*(%d+)") < 100)
+  ]]))
+  check.equal({ code, said }, { 0, "true\n" })
+end)
+
 -- ---- links ----
 
 check.case("a link in a run's folder that leads out of it is not followed", function()

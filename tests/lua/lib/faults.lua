@@ -1,7 +1,8 @@
 -- Lets a training meet a disk or memory that gives out: the k-th of its calls of one kind fails
--- (tests/faults/faults.c). tests/lua/faults.lua tries a few calls of each kind, tests/acceptance/faults.lua all
--- of them. After each fault either the run is as it would have been, or galrun ended with 1 and a
--- sentence; and resumed without a fault its files are byte for byte those of the undisturbed training.
+-- (tests/faults/faults.c). tests/lua/faults.lua tries a few calls of each kind, tests/acceptance/faults.lua
+-- all of them. After each fault either the run is as it would have been, or galrun ended with a sentence and 1 (2
+-- where it could not even begin); and resumed without a fault its files are byte for byte those of the
+-- undisturbed training.
 local host = require "gal.host"
 local path = require "gal.base.path"
 
@@ -83,7 +84,7 @@ end
 function faults.try(p, kind, k, errno)
   os.execute(("cd '%s' && rm -rf run && cp -a half run"):format(p.home))
   local code, text = shell(faults.environment(p.home, kind, k, errno), p.home, 4)
-  if code > 1 then return ("ended with %d: %s"):format(code, text:sub(1, 300)) end
+  if code > 2 then return ("ended with %d: %s"):format(code, text:sub(1, 300)) end
   local now = contents(p.home .. "/run")
   for _, name in ipairs(FILES) do
     if not now[name] then return name .. " is gone" end
