@@ -54,7 +54,8 @@ check.case("a linear-Gaussian posterior is learned", function()
   local exact = (z * z):sum(2) * -0.5 - (math.log(2 * math.pi) + 2 * math.log(width))
   local loss = (exact - flow:log_prob(fresh, seen, { steps = 20 })):mean():item()
   check.that(loss < 0.05, ("log p - log q is %.4f nats, expected less than 0.05"):format(loss))
-  local draws = flow:sample(seen:narrow(1, 1, 100), { n = check.sized(500, 100), steps = 10, rng = gal.rng(5) })
+  local o = { n = check.sized(500, 100), steps = 10, rng = gal.rng(5) }
+  local draws = flow:sample(seen:narrow(1, 1, 100), o)
   local off = ((draws:mean(2) - seen:narrow(1, 1, 100) * 0.8) / width):pow(2):mean():item() ^ 0.5
   check.that(off < 0.2,
     ("the means are off by %.3f posterior deviations, expected less than 0.2"):format(off))
