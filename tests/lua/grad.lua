@@ -385,8 +385,10 @@ case("a replayed step makes no Lua garbage", function()
     collectgarbage "restart"
     return (after - before) * 1024
   end
-  grown(1)
-  local one, many = grown(1), grown(200)
+  -- A collection halves Lua's stack where most of it is unused, and the calls after it may let it grow again:
+  -- once in fifty runs, by 728 bytes. What steps make they make every time.
+  local one, many = math.huge, math.huge
+  for _ = 1, 5 do one, many = math.min(one, grown(1)), math.min(many, grown(200)) end
   jit.on()
   equal(many, one, "bytes made by 200 steps, beside those of 1")
 end)
