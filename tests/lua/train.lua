@@ -54,8 +54,8 @@ check.case("a linear-Gaussian posterior is learned", function()
   local exact = (z * z):sum(2) * -0.5 - (math.log(2 * math.pi) + 2 * math.log(width))
   local loss = (exact - flow:log_prob(fresh, seen, { steps = 20 })):mean():item()
   check.that(loss < 0.05, ("log p - log q is %.4f nats, expected less than 0.05"):format(loss))
-  local o = { n = check.sized(500, 100), steps = 10, rng = gal.rng(5) }
-  local draws = flow:sample(seen:narrow(1, 1, 100), o)
+  local n = check.sized(500, 100)
+  local draws = flow:sample(seen:narrow(1, 1, 100), { n = n, steps = 10, rng = gal.rng(5) })
   local off = ((draws:mean(2) - seen:narrow(1, 1, 100) * 0.8) / width):pow(2):mean():item() ^ 0.5
   check.that(off < 0.2,
     ("the means are off by %.3f posterior deviations, expected less than 0.2"):format(off))
@@ -257,6 +257,19 @@ check.case("validation has the same eight times for a row at every call, one in 
   for i, row in ipairs(calls[1]:totable()) do
     check.equal(math.floor(row[1] * 8), (i - 1) % 8, "the eighth of draw " .. i)
   end
+end)
+
+check.case("validation is the mean over all rows, also over more than are worked on at once", function()
+  -- The velocity of theta = 0 along the path, off by the row's number / 100 in each component.
+  local flow = { d = 2, sigma = 0, device = function() return gal.device() end,
+    encode = function(_, seen) return seen end }
+  flow.head = require("gal.nn").module { forward = function(_, x)
+    return x:narrow(2, 4, 1) - x:narrow(2, 2, 2) / (1 - x:narrow(2, 1, 1))
+  end }
+  local n, sum = 300, 0
+  for k = 1, n do sum = sum + (k / 100) ^ 2 end
+  local rows = { theta = gal.zeros { n, 2 }, seen = gal.arange(n):reshape { n, 1 } / 100, n = n }
+  check.near(require("gal.train.step").validator(flow, rows, 5)(), sum / n, 1e-5)
 end)
 
 check.case("validation rows are a fraction, row numbers, a data object or none", function()
