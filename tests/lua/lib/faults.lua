@@ -1,7 +1,7 @@
 -- Lets a training meet a disk or memory that gives out: the k-th of its calls of one kind fails
 -- (tests/faults/faults.c). tests/lua/faults.lua tries a few calls of each kind, tests/acceptance/faults.lua
--- all of them. After each fault either the run is as it would have been, or galrun ended with a sentence and 1 (2
--- where it could not even begin); and resumed without a fault its files are byte for byte those of the
+-- all of them. After each fault either the run is as it would have been, or galrun ended with a sentence and
+-- 1 (2 where it could not even begin); and resumed without a fault its files are byte for byte those of the
 -- undisturbed training.
 local host = require "gal.host"
 local path = require "gal.base.path"
