@@ -26,8 +26,10 @@ local plot = require "gal.plot"
 local train = require "gal.train"
 
 local galaxies, epochs, photometry_epochs = o.galaxies, o.epochs, o.photometry_epochs
-local channels = { 16, 32, 64, 128 }
-if o.tiny then galaxies, epochs, photometry_epochs, channels = 240, 2, 2, { 4, 4, 4, 4 } end
+local channels, hidden = { 16, 32, 64, 128 }, { 256, 256, 256 }
+if o.tiny then
+  galaxies, epochs, photometry_epochs, channels, hidden = 240, 2, 2, { 4, 4, 4, 4 }, { 16, 16 }
+end
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
 local home = o.out .. "/survey"
@@ -39,14 +41,14 @@ print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %
 
 print "\n2. The photometry model: p(properties | magnitudes).\n"
 local photometry = train.quick(known:blind(), {
-  out = o.out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs,
+  out = o.out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs, hidden = hidden,
 }).flow
 
 print "\n3. The image model: p(properties | magnitudes, image).\n"
 local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
 local image = train.quick(known, {
   out = o.out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
-  augment = true, weight_decay = 0.1,
+  augment = true, weight_decay = 0.1, hidden = hidden,
 }).flow
 
 print(("\n4. Both on the %d galaxies that neither has seen.\n"):format(#test.ids))

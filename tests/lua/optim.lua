@@ -243,4 +243,30 @@ check.case("wrong arguments are named at the caller's line", function()
   check.raises(function() optim.sgd(p) end, "sgd: parameters is a tensor {1}, expected a list", true)
 end)
 
+check.case("clip_grad_norm of parameters without gradients is 0", function()
+  check.equal(optim.clip_grad_norm({ gal.ones({ 2 }):requires_grad() }, 1), 0)
+end)
+
+check.case("an optimiser that gave its parameters up makes no step", function()
+  local opt = optim.sgd({ gal.ones({ 2 }):requires_grad() }, { lr = 1 })
+  opt:release()
+  check.raises(function() opt:step() end, "sgd: step: the optimiser has given its parameters up")
+end)
+
+-- Between two devices, so where there are two.
+if gal.device() ~= "cpu" then
+  check.case("a network moves before an optimiser is made or after it gave it up, not between", function()
+    local net, here = nn.mlp { 2, 3, 1 }, gal.device()
+    net:to "cpu"
+    check.equal(net:to(here):parameters()[1]:device(), here)
+    local opt = optim.adamw(net:parameters())
+    check.that(net:to(here) == net, "staying is no move")
+    check.raises(function() net:to "cpu" end,
+      "to: 'weight' {3, 2} is a parameter of an optimiser, which keeps it on " .. here)
+    check.equal(net:parameters()[1]:device(), here)
+    opt:release()
+    check.equal(net:to("cpu"):parameters()[1]:device(), "cpu")
+  end)
+end
+
 check.finish()

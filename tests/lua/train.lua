@@ -259,6 +259,19 @@ check.case("validation has the same eight times for a row at every call, one in 
   end
 end)
 
+check.case("validation is the mean over all rows, also over more than are worked on at once", function()
+  -- The velocity of theta = 0 along the path, off by the row's number / 100 in each component.
+  local flow = { d = 2, sigma = 0, device = function() return gal.device() end,
+    encode = function(_, seen) return seen end }
+  flow.head = require("gal.nn").module { forward = function(_, x)
+    return x:narrow(2, 4, 1) - x:narrow(2, 2, 2) / (1 - x:narrow(2, 1, 1))
+  end }
+  local n, sum = 300, 0
+  for k = 1, n do sum = sum + (k / 100) ^ 2 end
+  local rows = { theta = gal.zeros { n, 2 }, seen = gal.arange(n):reshape { n, 1 } / 100, n = n }
+  check.near(require("gal.train.step").validator(flow, rows, 5)(), sum / n, 1e-5)
+end)
+
 check.case("validation rows are a fraction, row numbers, a data object or none", function()
   local theta, x = problem(40, 7)
   local a = fit(options { valid = { theta = theta, context = x } })

@@ -4,21 +4,23 @@ local gal = require "gal"
 
 local recipe = {}
 
---- train.quick(part, {epochs =, lr =, out = nil, seed = 0, encoder = nil, …}): makes a flow for the
--- galaxies of a part of a survey (gal.data), trains it, and returns what train.fit returns. The flow is
--- p(theta | context) of a part without images (part:blind()) and p(theta | context, image) of one with
--- images, which needs an encoder; with augment = true it is symmetric. The rate falls to 0 over all the
--- epochs, early stopping is off, and a run that was stopped goes on in `out`. seed is that of the weights
--- too. Other options are train.fit's.
+--- train.quick(part, {epochs =, lr =, out = nil, seed = 0, encoder = nil, hidden = nil, …}): makes a flow
+-- for the galaxies of a part of a survey (gal.data), trains it, and returns what train.fit returns. The flow
+-- is p(theta | context) of a part without images (part:blind()) and p(theta | context, image) of one with
+-- images, which needs an encoder; with augment = true it is symmetric. hidden is flow.new's. The rate falls
+-- to 0 over all the epochs, early stopping is off, and a run that was stopped goes on in `out`. seed is that
+-- of the weights too. Other options are train.fit's.
 function recipe.quick(part, options)
   local o = {}
   for key, value in pairs(options) do o[key] = value end
   o.flow = require("gal.flow").new{
     theta = part.names.theta, context = part.names.context, image = part.images and part.images.image,
-    encoder = options.encoder, symmetric = options.augment, rng = gal.rng(options.seed or 0),
+    encoder = options.encoder, symmetric = options.augment, hidden = options.hidden,
+    rng = gal.rng(options.seed or 0),
   }
   o.flow.notes = part.path and part:choices()
-  o.encoder, o.data, o.schedule, o.resume, o.patience = nil, part, "cosine", true, options.epochs
+  o.encoder, o.hidden = nil, nil
+  o.data, o.schedule, o.resume, o.patience = part, "cosine", true, options.epochs
   return require("gal.train").fit(o)
 end
 

@@ -27,8 +27,8 @@ function kill.compare(o)
   if not o.train and not io.open(survey) then
     dofile(root .. "/tests/lua/lib/analytic.lua").table(3000, 1):save(survey)
   end
-  local train = o.train or (("%q --threads 1 %q --survey %q --epochs %d --patience %d"):format(
-    host.executable, root .. "/experiments/train_photometry.lua", survey, o.epochs, o.epochs)
+  local train = o.train or (("%q --device %s --threads 1 %q --survey %q --epochs %d --patience %d"):format(
+    host.executable, host.device, root .. "/experiments/train_photometry.lua", survey, o.epochs, o.epochs)
     .. " --hidden 64,64 --seed 3 --resume --out ")
   if run(train .. o.folder .. "/alone") ~= 0 then return false, "the undisturbed training failed", 0 end
   local seconds = 0

@@ -36,10 +36,11 @@ function scratch.run(command)
   return tonumber(code), text
 end
 
---- The words of a command that run this galrun, and that run an experiment.
+--- The words of a command that run this galrun, and that run an experiment, on this test's device or another.
 scratch.galrun = ("'%s'"):format(host.executable)
-function scratch.experiment(name)
-  return ("'%s' '%s/experiments/%s.lua'"):format(host.executable, host.root, name)
+function scratch.experiment(name, device)
+  device = device or host.device
+  return ("%s --device %s '%s/experiments/%s.lua'"):format(scratch.galrun, device, host.root, name)
 end
 
 --- remove(): removes the folder and all that is in it.
