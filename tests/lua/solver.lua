@@ -212,8 +212,9 @@ check.case("with any steps the noise is the same, and the generator moves as far
 end)
 
 check.case("streamed draws are the returned ones, in parts that do not depend on their number", function()
+  local most = gal.device_info().rows
   local wide = gal.zeros { 700, 1 } + gal.arange(700):reshape { 700, 1 } * 0.001
-  for _, case in ipairs { { wide, 200 }, { x[1], 70000 }, { x, 3 } } do
+  for _, case in ipairs { { wide, check.sized(200, 8) }, { x[1], check.sized(70000, 5000) }, { x, 3 } } do
     local rows, n = case[1], case[2]
     local options = { n = n, steps = 2, rng = gal.rng(2) }
     local whole, densities = banana:sample_and_log_prob(rows, options)
@@ -226,8 +227,8 @@ check.case("streamed draws are the returned ones, in parts that do not depend on
     end
     check.equal({ banana:sample_and_log_prob(rows, options) }, {}, "something is returned, too")
     check.equal(seen, whole:size(1) * n)
-    check.that(largest <= 65536, "a part of " .. largest)
-    check.equal(parts > 1, seen > 65536)
+    check.that(largest <= most, "a part of " .. largest)
+    check.equal(parts > 1, seen > most)
   end
   local _, _, report = banana:sample_and_log_prob(x, { n = 3, steps = "auto", into = function() end })
   check.equal(report.steps.shape, { 20 }, "the report comes in its place")
@@ -278,8 +279,9 @@ check.case("progress reports growing numbers to a function, up to all", function
       check.that(done >= last and done <= all, ("%g after %g of %g"):format(done, last, all))
       last, total, calls = done, all, calls + 1
     end
-    banana:sample(x, { n = 5000, steps = steps, progress = progress })
-    check.equal({ last, total }, { 100000, 100000 }, "sample")
+    local n = check.sized(5000, 1000)
+    banana:sample(x, { n = n, steps = steps, progress = progress })
+    check.equal({ last, total }, { 20 * n, 20 * n }, "sample")
     check.that(calls >= 2, "told once only")
     last = 0
     banana:log_prob(gal.zeros { 20, 9, 2 } + 100, x, { steps = steps, progress = progress })
