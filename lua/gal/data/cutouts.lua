@@ -225,8 +225,8 @@ end
 -- the survey in the folder `home` for the ids of its table, packed where they are not yet. crop, bin: as
 -- gal.images has them. resize: scales every cutout to so many pixels a side; 0: all have to be of one size.
 -- packed: the folder for cutouts.npy, where the survey's own can't be written. Returns {images (a set,
--- gal.images, of all that were packed), row = {id = its image's number}, problem = {id = the reason why it
--- has none}}.
+-- gal.images, of all that were packed), side (in pixels, before the crop), row = {id = its image's number},
+-- problem = {id = the reason why it has none}}.
 function cutouts.open(home, ids, options)
   local out = options.packed and path.make(options.packed) or home
   local base, list = out .. "/cutouts", nil
@@ -246,6 +246,7 @@ function cutouts.open(home, ids, options)
       result.problem[entry.id] = entry.path .. " " .. entry.problem
     end
   end
+  result.side = list[1] and tonumber(list[1].key:match ",(%d+),%d+$")
   result.images = images.open(base .. ".npy", { crop = options.crop, bin = options.bin, hashes = hashes })
   if result.images:size(1) ~= #list then
     raise("%s.npy holds %d images and %s.csv tells of %d: remove both, and they are made anew", base,
