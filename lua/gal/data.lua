@@ -17,6 +17,8 @@ return {
   --- The five model magnitudes, ugriz.
   context = open.context,
   find = columns.find,
+  --- The name, in place of an id column's, for the rows' numbers as ids: "none".
+  NUMBERS = ids.NUMBERS,
   ids = ids.of,
   open = open.open,
   reopen = reopen,

@@ -82,14 +82,15 @@ check.case("evaluate scores the galaxies of the test part only, on the screen, i
   } do
     check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
   end
-  local results = json.decode(read "run/evaluation.json")
+  local home = text:match "written: (run/results/[%w_.-]+%-test)/evaluation.json"
+  local results = json.decode(read(home .. "/evaluation.json"))
   check.that(results.delta_log_p.low < results.delta_log_p.mean
     and results.delta_log_p.mean < results.delta_log_p.high, "the interval holds the mean")
   check.near(results.excess.mean, results.d_kl.mean - results.delta_log_p.mean, 1e-9)
   check.that(results.wasserstein.a_v.pooled > 0 and results.coverage.a_v[1] >= 0,
     "each property has its distances and coverage")
   local parts = require("gal.data").read_split(path "run/split.csv")
-  local galaxies = gal.table(path "run/galaxies.csv")
+  local galaxies = gal.table(path(home .. "/galaxies.csv"))
   local ids = galaxies:ids "id"
   check.equal(#ids, results.galaxies)
   for _, id in ipairs(ids) do check.equal(parts[id], "test", "galaxy " .. id) end
@@ -318,7 +319,7 @@ check.case("train_image says how its images were prepared, and evaluate takes no
     { 2, true, 16, "sequential" })
   text = succeeds("evaluate", "image", "--n", "39", "--steps", "4")
   check.that(text:find("Delta log p", 1, true), text)
-  check.equal(json.decode(read "image/evaluation.json").images.crop, 16)
+  check.equal(json.decode(read "image/results/mock-test/evaluation.json").images.crop, 16)
   refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image",
     "--crop", "32")
   succeeds("sample", "image", "--n", "6", "--steps", "4", "--out", "image_draws")
@@ -356,19 +357,19 @@ check.case("evaluate --against gives the differences of two runs' own scores, ga
   check.near(found.scores.delta_log_p.mean, sum / #ids, 1e-4)
   check.near(found.scores.delta_log_p.higher, higher / #ids, 1e-9)
   refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
-  succeeds("evaluate", "image", "--n", "39", "--steps", "4", "--out", "both")
-  check.equal({ ffi.C.gal_path_exists(path "both/galaxies.csv"),
-    ffi.C.gal_path_exists(path "both/against.json"), ffi.C.gal_path_exists(path "both/against.csv") },
-    { 1, 0, 0 })
+  local before = read "both/against.json" .. read "both/galaxies.csv"
+  refuses(1, "the evaluation in both began with other settings: against was .* and is not set; galaxies",
+    "evaluate", "image", "--n", "39", "--steps", "4", "--galaxies", "9", "--out", "both")
+  check.equal(read "both/against.json" .. read "both/galaxies.csv", before)
 end)
 
 check.case("a run was not trained on another mock survey's galaxies, but on those of a copy", function()
   require("gal.mock").make{ out = path "seed3", n = 60, seed = 3, cutouts = false, progress = false }
   check.equal((scratch.run "cp mock/catalog.fits copy.fits"), 0)
   local function scored(survey, ...)
-    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4",
-      "--out", "scored", ...)
-    return gal.table(path "scored/galaxies.csv"):ids "id"
+    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4", ...)
+    local name = survey:gsub("%..*", "") .. (... and "-all-against-magnitudes" or "-all")
+    return gal.table(path("magnitudes/results/" .. name .. "/galaxies.csv")):ids "id"
   end
   check.equal(#scored "seed3", 60)
   check.equal(#scored("seed3", "--against", "magnitudes"), 60)
@@ -397,7 +398,7 @@ check.case("evaluate --against refuses galaxies that the other run was trained o
   local file = assert(io.open(path "magnitudes/split.csv"))
   local text = file:read "*a"
   file:close()
-  write("magnitudes/split.csv", (text:gsub(",test\n", ",train\n", 1)))
+  write("magnitudes/split.csv", (text:gsub(",test\n", ",valid\n", 1)))
   refuses(1, "1 of the %d+ galaxies are in the train or valid part of magnitudes", "evaluate", "image",
     "--against", "magnitudes")
 end)

@@ -47,10 +47,23 @@ local function shown(value)
   return #text > 60 and text:sub(1, 57) .. "..." or text
 end
 
+-- Settings by name, those of tables within as "notes.id"; lists stay as they are.
+local function flat(settings, prefix, into)
+  for name, value in pairs(settings) do
+    if type(value) == "table" and type(next(value)) == "string" then
+      flat(value, prefix .. name .. ".", into)
+    else
+      into[prefix .. name] = value
+    end
+  end
+  return into
+end
+
 --- run:compare(old, new[, free]): raises where settings differ, naming each with what it was and is. old,
 -- new: tables that JSON can hold; free: {name = true} of settings that may change.
 function Run:compare(old, new, free)
   local names, wrong = {}, {}
+  old, new = flat(old, "", {}), flat(new, "", {})
   for name in pairs(old) do names[name] = true end
   for name in pairs(new) do names[name] = true end
   for name in pairs(names) do

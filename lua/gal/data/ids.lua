@@ -51,16 +51,18 @@ local function offer(source, but)
   return ("--id %s takes %s, where each is unique"):format(near[1], table.concat(near, " or "))
 end
 
---- ids.of(source, file, asked): the ids of a table's rows, and the column that has them, nil for the rows'
--- numbers. asked: a column, or ids.NUMBERS; nil: the first of objID, specObjID and name, else the rows'
--- numbers. Raises where the column is absent, or its values can't be ids.
-function ids.of(source, file, asked)
+--- ids.of(source, file[, asked[, without]]): the ids of a table's rows, and the column that has them, nil for
+-- the rows' numbers. asked: a column, or ids.NUMBERS; nil: the first of objID, specObjID and name, else the
+-- rows' numbers. Raises where the column is absent, or its values can't be ids. without(source, file, column):
+-- called where the column is absent instead; what it returns is returned.
+function ids.of(source, file, asked, without)
   local id = asked and asked ~= ids.NUMBERS and (columns.spelling(source, asked) or asked)
   if not asked then
     for _, name in ipairs(KNOWN) do id = id or columns.spelling(source, name) end
   end
   if id then
     if not source:has(id) then
+      if without then return without(source, file, id) end
       raise("%s has no column %s of ids: --id names another, --id %s takes the rows' numbers", file, id,
         ids.NUMBERS)
     end

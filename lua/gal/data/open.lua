@@ -148,7 +148,7 @@ function open.open(place, options)
   local cuts = columns.sample_cuts(source, options.sample or "none")
   local function add(more) for _, cut in ipairs(more) do cuts[#cuts + 1] = cut end end
   add(columns.missing_cuts(theta, context, fill))
-  local all, id_column = identity.of(source, file, options.id)
+  local all, id_column, told = identity.of(source, file, options.id, options.without_id)
   local found = images_of(file, all, options.images)
   if found then add(columns.image_cuts(all, found)) end
 
@@ -160,7 +160,8 @@ function open.open(place, options)
   }
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
   identity.refuse_duplicates(source, file, id_column, all, rows)
-  if not (id_column or options.id) then self.suspects[1] = identity.told(source) end
+  if not (id_column or options.id) then told = identity.told(source) end
+  self.suspects[1] = told
   remark(self, theta)
   remark(self, context)
   self.theta, self.names.theta = open.matrix_of(theta, rows, {})

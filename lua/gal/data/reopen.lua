@@ -27,23 +27,28 @@ local function hdu_of(choices, options)
   return choices.hdu or nil
 end
 
--- The column of ids to open the table with; second, a sentence where it is not the run's though none was
--- asked for.
-local function id_of(choices, options, own, hdu)
+-- The column of ids to open the table with: the one that is asked for, else the run's.
+local function id_of(choices, options, own)
   local was, asked = choices.id, options.id
   if own and asked and was and asked:lower() ~= was:lower() then
     local named = was == identity.NUMBERS and "their row numbers" or "the column " .. was
     raise("id is %s, but the flow was trained on galaxies named by %s", asked, named)
   end
-  if asked or not was or was == identity.NUMBERS then return asked or was end
-  local file = columns.find(options.survey or choices.survey)
-  local source = require("gal.table").open(file, { hdu = tonumber(hdu) or hdu })
-  if source:has(was) then return was end
-  if own or options.theta ~= false then
-    raise("%s has no column %s, by which the run names its galaxies: --id says which column has these ids%s",
-      file, was, own and "" or (", --id %s that its galaxies are none of the run's"):format(identity.NUMBERS))
+  return asked or was
+end
+
+-- What data.open does where the table lacks the run's column of ids: takes the table's own, and says so, where
+-- no properties are asked for; else raises.
+local function without_id(own, options)
+  return function(source, file, id)
+    if own or options.theta ~= false then
+      raise("%s has no column %s, by which the run names its galaxies: --id says which column has these ids%s",
+        file, id, own and "" or (", --id %s that its galaxies have none"):format(identity.NUMBERS))
+    end
+    local list, column = identity.of(source, file)
+    return list, column, ("no column %s, by which the run names its galaxies: these are named by %s"):format(id,
+      column or "their row numbers")
   end
-  return nil, ("no column %s, by which the run names its galaxies: these are named by another"):format(was)
 end
 
 -- ---- how they were seen ----
@@ -144,11 +149,10 @@ return function(choices, options)
   end
   refuse_other_kind(choices, options.dereddened)
   refuse_other_images(choices.images, options)
-  local asked, own, told = opening(choices, options), is_own(choices, options), nil
-  asked.hdu = hdu_of(choices, options)
-  asked.id, told = id_of(choices, options, own, asked.hdu)
+  local asked, own = opening(choices, options), is_own(choices, options)
+  asked.hdu, asked.id = hdu_of(choices, options), id_of(choices, options, own)
+  asked.without_id = not options.id and without_id(own, options) or nil
   local opened = open(options.survey or choices.survey, asked)
-  if told then table.insert(opened.suspects, 1, told) end
   if options.dereddened == nil and choices.corrected then
     refuse_other_extinctions(opened, choices.corrected)
   end

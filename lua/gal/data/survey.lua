@@ -103,40 +103,6 @@ function survey:fold(i, n)
   return self:select(rest), self:select(held)
 end
 
--- Whether split (data.read_split) has the galaxy in one of the parts listed.
-local function in_parts(found, id, parts)
-  for _, part in ipairs(parts) do
-    if found[id] == part then return true end
-  end
-  return false
-end
-
---- survey:without(found, parts): the galaxies that `found`, a split of data.read_split, does not have in one
--- of the parts listed, as a survey. Raises where none is left.
-function survey:without(found, parts)
-  local positions = {}
-  for k, id in ipairs(self.ids) do
-    if not in_parts(found, id, parts) then positions[#positions + 1] = k end
-  end
-  if #positions == 0 then
-    raise("all %d galaxies are in the run's %s part", #self.ids, table.concat(parts, " or "))
-  end
-  return self:select(positions)
-end
-
---- survey:refuse(found, parts, run): raises where `found`, a split of data.read_split, has one of the
--- galaxies in one of the parts listed; run: whose split it is.
-function survey:refuse(found, parts, run)
-  local known = {}
-  for _, id in ipairs(self.ids) do
-    if in_parts(found, id, parts) then known[#known + 1] = id end
-  end
-  if #known == 0 then return end
-  local named = known[1] .. (known[2] and ", " .. known[2] or "") .. (known[3] and ", ..." or "")
-  raise("%d of the %d galaxies are in the %s part of %s (%s), expected none", #known, #self.ids,
-    table.concat(parts, " or "), run, named)
-end
-
 --- survey:of(ids): the galaxies that have one of these ids, in the order of the ids, as a survey. Raises
 -- where none has.
 function survey:of(ids)
