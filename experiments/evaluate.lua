@@ -27,7 +27,7 @@ local folder = require "gal.base.path"
 local infer = require "gal.infer"
 local json = require "gal.base.json"
 local metrics = require "gal.metrics"
-local trained = require "gal.trained"
+local trained = require "gal.infer.trained"
 
 -- ---- the runs and their galaxies ----
 

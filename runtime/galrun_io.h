@@ -75,16 +75,7 @@ GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t 
 GAL_API gal_status gal_arrays_write(const char *path, int64_t count, const char *const *names,
                                     const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
                                     const char *const *values);
-/* A .npy file for an array of dtype and shape {rank} whose values come piece after piece in row-major order.
- * commit gives the file its name, and fails while values are missing; a stream that is freed before leaves no
- * file. After a put that failed the stream can only be freed. */
-typedef struct gal_npy_stream gal_npy_stream;
-GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank,
-                                       const int64_t *shape);
-GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
-GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
-GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL does nothing */
-/* The header that such a file begins with, for x's dtype and shape: text {512}; returns its length. */
+/* The header that a .npy file begins with, for x's dtype and shape: text {512}; returns its length. */
 GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
 
 /* ---- images in files ----

@@ -236,9 +236,11 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 --                       the galaxy's posterior deviation
 --   precision = "f32"   or "bf16", or "tf32" and "f16" where the device has them: faster; its rounding is no
 --                       part of the error that "auto" knows
---   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw) with one part of
---                       the draws after the other: of k galaxies from `first` on, m draws each from `draw`
---                       on, so that memory does not grow with N or n; nothing is returned then
+--   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw, report) with one
+--                       part of the draws after the other: of k galaxies from `first` on, m draws each from
+--                       `draw` on, so that memory does not grow with N or n; nothing is returned then.
+-- report,
+--                       of "auto": steps and error of the galaxies so far, and cost, draws times evaluations
 --   progress            true: a line with the time left where it takes over two seconds (the default at the
 --                       prompt); or a function (done, total)
 -- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N},

@@ -280,23 +280,33 @@ check.case("magnitudes that stand for missing ones are reported once, and faint 
   check.equal(select(2, text:gsub("galrun: ", "")), 2)
 end)
 
-check.case("sample leaves nothing half-written when it is stopped or goes wrong", function()
+check.case("sample keeps what it drew when it is stopped or killed, and goes on with --resume", function()
   local function left(folder) return (select(2, scratch.run("ls -A " .. folder))) end
   refuses(2, "n is '0', expected a whole number", "sample", "run", "--n", "0", "--out", "empty")
   refuses(1, "precision is bf16, too coarse for densities", "sample", "run", "--log-prob",
     "--precision", "bf16", "--out", "empty2")
   check.equal({ ffi.C.gal_path_exists(path "empty"), ffi.C.gal_path_exists(path "empty2") }, { 0, 0 })
-  -- Stopped when its temporary file is there: exit code, and what was in the folder just before.
-  local command = scratch.experiment "sample" .. " run --steps 100000 --out stopped >said 2>&1 & p=$!\n"
-    .. "for i in $(seq 200); do ls -A stopped 2>/dev/null | grep -q tmp && break; sleep 0.05; done\n"
-    .. "sleep 0.3; ls -A stopped; kill -%s $p; wait $p 2>/dev/null"
-  local code, text = scratch.run(command:format "INT")
-  check.that(code == 130 and text:find "%.tmp\n", text .. read "said")
-  check.equal(left "stopped", "")
-  code, text = scratch.run(command:format "KILL")
-  check.that(code == 137 and text:find "%.tmp\n" and left "stopped":find "%.tmp", text .. read "said")
-  succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "2", "--steps", "2", "--out", "stopped")
-  check.equal(left "stopped", "samples.npy\nsummary.csv\n")
+  -- Stopped when some galaxies have their lines: exit code, and what it said.
+  local words = { "run", "--survey", "other.csv", "--n", "1000", "--steps", "200", "--out", "stopped" }
+  local command = ("%s %s >said 2>&1 & p=$!\n"):format(scratch.experiment "sample", table.concat(words, " "))
+    .. "for i in $(seq 400); do test -s stopped/summary.part && "
+    .. "test $(wc -l <stopped/summary.part) -gt %d && break; sleep 0.02; done\n"
+    .. "kill -%s $p; wait $p 2>/dev/null"
+  local code = scratch.run(command:format(1, "INT"))
+  local said = read "said"
+  check.that(code == 130 and said:find "%d+ galaxies are drawn and kept in stopped; %-%-resume goes on", said)
+  refuses(1, "'stopped', which has draws; resume %(%-%-resume%) goes on", "sample", unpack(words))
+  words[#words + 1] = "--resume"
+  local before = tonumber(said:match "(%d+) galaxies are drawn")
+  code = scratch.run(command:gsub(" >said", " --resume >said", 1):format(before + 1, "KILL"))
+  check.equal(code, 137, read "said")
+  local text = succeeds("sample", unpack(words))
+  check.that(text:find "%d+ of the galaxies had been drawn before", text)
+  check.equal(left "stopped", "draws.json\nlock\nsamples.npy\nsummary.csv\n")
+  words[#words], words[#words - 1] = nil, "whole"
+  succeeds("sample", unpack(words))
+  check.that(read "stopped/samples.npy" == read "whole/samples.npy"
+    and read "stopped/summary.csv" == read "whole/summary.csv", "the draws differ from undisturbed ones")
 end)
 
 -- A mock survey of 150 galaxies with cutouts; the smallest image model on it, and photometry on the same.

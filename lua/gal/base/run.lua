@@ -187,6 +187,16 @@ end
 --- run:lines(name, head): the same for the folder's file of that name.
 function Run:lines(name, head) return M.lines(self:path(name), head) end
 
+--- run:whole(name, head, each): how many whole pieces of `each` bytes the folder's file of that name has
+-- behind `head`; 0 where it is absent or begins otherwise.
+function Run:whole(name, head, each)
+  local file = io.open(self:path(name), "rb")
+  local same = file and file:read(#head) == head
+  local bytes = same and file:seek "end" or #head
+  if file then file:close() end
+  return math.floor((bytes - #head) / each)
+end
+
 --- run:grow(name, head, keep): opens the folder's file of that name for appending: its `head` and `keep`
 -- bytes after it stay, the rest is cut off; with keep = 0 it begins anew with head. Returns a file with put
 -- and sync; run:close() closes it.

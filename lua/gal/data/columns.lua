@@ -53,7 +53,9 @@ local function is_derived(source, name)
 end
 
 --- columns.has(source, name): whether the table `source` has that column, or it can be made of another.
-function columns.has(source, name) return is_derived(source, name) or columns.spelling(source, name) ~= nil end
+function columns.has(source, name)
+  return is_derived(source, name) or columns.spelling(source, name) ~= nil
+end
 
 -- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
 local function values_of(source, name)

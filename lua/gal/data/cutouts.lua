@@ -5,6 +5,7 @@
 -- and are renamed when they are whole. A packing is of the files as they were: where one was added, removed
 -- or changed, it is made anew.
 local ffi = require "ffi"
+local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local images = require "gal.images"
@@ -104,37 +105,19 @@ local function refuse_size(entry, decoded, size, like)
     decoded.width, decoded.height, size, size, like and " like " .. like or "")
 end
 
--- The header of a .npy file of n cutouts, and the bytes of one.
-local function npy_header(n, size)
-  local x, text = ffi.new "gal_tensor", ffi.new "char[512]"
-  x.dtype, x.rank = C.GAL_U8, 4
-  x.shape[0], x.shape[1], x.shape[2], x.shape[3] = n, size, size, 3
-  return ffi.string(text, C.gal_npy_header_text(text, x)), 3 * size * size
-end
-
 -- ---- packing ----
-
--- How many whole cutouts of `each` bytes the growing .npy file holds, if it begins with this header.
-local function whole_cutouts(folder, header, each)
-  local file = io.open(folder:path(GROWING_PIXELS), "rb")
-  local same = file and file:read(#header) == header
-  if file then file:close() end
-  local bytes, modified = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
-  if not same or C.gal_file_stamp(folder:path(GROWING_PIXELS), bytes, modified) ~= 1 then return 0 end
-  return math.floor((tonumber(bytes[0]) - #header) / each)
-end
 
 -- Opens both growing files behind what an earlier packing left of this list: pixels, index, and how many
 -- cutouts are done.
 local function resume(folder, list, size)
-  local header, each = npy_header(#list, size)
+  local header, each = arrays.header({ #list, size, size, 3 }, "uint8"), 3 * size * size
   -- An earlier packing was killed between the two renames at its end: the index has its name, the pixels have
   -- not.
   if not folder:has(GROWING_INDEX) and folder:has(GROWING_PIXELS) and folder:has(INDEX) then
     folder:rename(INDEX, GROWING_INDEX)
   end
   local lines = folder:lines(GROWING_INDEX, HEADER)
-  local done = math.min(match(list, lines), whole_cutouts(folder, header, each))
+  local done = math.min(match(list, lines), folder:whole(GROWING_PIXELS, header, each))
   local bytes = 0
   for i = 1, done do bytes = bytes + #lines[i] + 1 end
   return folder:grow(GROWING_PIXELS, header, done * each), folder:grow(GROWING_INDEX, HEADER, bytes), done

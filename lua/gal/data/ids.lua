@@ -12,8 +12,8 @@ local KNOWN = { "objID", "specObjID", "name" }
 --- ids.NUMBERS: the name, in place of a column's, for the rows' numbers as ids.
 ids.NUMBERS = "none"
 
--- What names of columns of ids end or begin with in catalogues: objID_1 (TOPCAT's joins), TARGETID, source_id,
--- CATAID, SPECOBJ_ID, ID, id_cosmos; names and designations.
+-- What names of columns of ids end or begin with in catalogues: objID_1 (TOPCAT's joins), TARGETID,
+-- source_id, CATAID, SPECOBJ_ID, ID, id_cosmos; names and designations.
 local function may_name(column)
   local name = column:lower():gsub("_%d+$", "")
   return name:find "id$" or name:find "^id_" or name:find "name$" or name:find "designation"
@@ -53,8 +53,8 @@ end
 
 --- ids.of(source, file[, asked[, without]]): the ids of a table's rows, and the column that has them, nil for
 -- the rows' numbers. asked: a column, or ids.NUMBERS; nil: the first of objID, specObjID and name, else the
--- rows' numbers. Raises where the column is absent, or its values can't be ids. without(source, file, column):
--- called where the column is absent instead; what it returns is returned.
+-- rows' numbers. Raises where the column is absent, or its values can't be ids. without(source, file,
+-- column): called where the column is absent instead; what it returns is returned.
 function ids.of(source, file, asked, without)
   local id = asked and asked ~= ids.NUMBERS and (columns.spelling(source, asked) or asked)
   if not asked then

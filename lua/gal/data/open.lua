@@ -92,8 +92,7 @@ local function refuse_other_hdu(source, file, names, hdu)
     for k = 1, columns.has(source, name) and 0 or HDUS do
       local ok, other = pcall(gal.table, file, { hdu = k })
       if ok and columns.has(other, name) then
-        raise("%s: its first table has no column %s, the one in HDU %d has: --hdu %d takes that", file, name, k,
-          k)
+        raise("%s: its first table has no column %s, the one in HDU %d has: see --hdu %d", file, name, k, k)
       end
       if not ok and tostring(other):find "there is no HDU" then break end
     end

@@ -37,17 +37,18 @@ local function id_of(choices, options, own)
   return asked or was
 end
 
--- What data.open does where the table lacks the run's column of ids: takes the table's own, and says so, where
--- no properties are asked for; else raises.
+-- What data.open does where the table lacks the run's column of ids: takes the table's own, and says so,
+-- where no properties are asked for; else raises.
 local function without_id(own, options)
   return function(source, file, id)
     if own or options.theta ~= false then
-      raise("%s has no column %s, by which the run names its galaxies: --id says which column has these ids%s",
-        file, id, own and "" or (", --id %s that its galaxies have none"):format(identity.NUMBERS))
+      local none = own and "" or (", --id %s that its galaxies have none"):format(identity.NUMBERS)
+      raise("%s has no column %s, by which the run names its galaxies: --id says which has these ids%s", file,
+        id, none)
     end
     local list, column = identity.of(source, file)
-    return list, column, ("no column %s, by which the run names its galaxies: these are named by %s"):format(id,
-      column or "their row numbers")
+    local told = "no column %s, by which the run names its galaxies: these are named by %s"
+    return list, column, told:format(id, column or "their row numbers")
   end
 end
 
@@ -111,10 +112,9 @@ end
 -- reverse.
 local function tell_derived(opened, derived)
   local new, lost = beyond(opened.derived, derived), beyond(derived, opened.derived)
-  if new then table.insert(opened.suspects, ("%s is 1.086 tauv_cont here, the run's table had it"):format(new)) end
-  if lost and opened.theta then
-    table.insert(opened.suspects, ("%s is the table's own, the run's was 1.086 tauv_cont"):format(lost))
-  end
+  local told = new and ("%s is 1.086 tauv_cont here, the run's table had it"):format(new)
+    or lost and opened.theta and ("%s is the table's own, the run's was 1.086 tauv_cont"):format(lost)
+  if told then table.insert(opened.suspects, told) end
 end
 
 -- ---- both ----

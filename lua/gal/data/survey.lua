@@ -12,7 +12,7 @@
 --   asked           {theta =, context =}: the columns that were asked for
 --   dereddened, sample, missing   as data.open was told
 --   fill            {column = value} of masked columns; nil where missing is "drop"
---   prepared        {crop, bin, resize, packed} of the images, and side, in pixels before the crop; nil without
+--   prepared        {crop, bin, resize, packed, side (in pixels, before the crop)} of the images; nil without
 --   damaged         of the images: a list of {id, problem}, those that could not be decoded
 --   corrected       the columns that extinction was taken off
 --   derived         the columns that were made of others: a_v of tauv_cont
@@ -32,7 +32,9 @@ survey.__index = survey
 --- new(fields): a survey with these fields; corrected, derived, dropped and suspects are empty lists where
 -- they are not given.
 local function new(fields)
-  for _, name in ipairs{ "corrected", "derived", "dropped", "suspects" } do fields[name] = fields[name] or {} end
+  for _, name in ipairs{ "corrected", "derived", "dropped", "suspects" } do
+    fields[name] = fields[name] or {}
+  end
   return setmetatable(fields, survey)
 end
 
@@ -42,8 +44,8 @@ function survey:choices()
   local list = require("gal.base.json").list
   return {
     survey = path.absolute(self.path), hdu = self.hdu or false, id = self.id_column or identity.NUMBERS,
-    theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened, sample = self.sample,
-    missing = self.missing, fill = self.fill, images = self.prepared,
+    theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened,
+    sample = self.sample, missing = self.missing, fill = self.fill, images = self.prepared,
     corrected = setmetatable(self.corrected, list), derived = setmetatable(self.derived, list),
   }
 end

@@ -39,8 +39,9 @@ local function fingerprints(self, known, images)
   return rows.fingerprint(part), expected
 end
 
---- run:check(home[, images]): raises where `home`, the run's own survey with theta, does not have the galaxies
--- that the run was trained on, with the values that they had. images: theirs, a set like home's, or nil.
+--- run:check(home[, images]): raises where `home`, the run's own survey with theta, does not have the
+-- galaxies that the run was trained on, with the values that they had. images: theirs, a set like home's, or
+-- nil.
 function Trained:check(home, images)
   local ids = self.lists.train
   local found, known = pcall(home.of, home, ids)
@@ -57,8 +58,8 @@ function Trained:check(home, images)
     home.path, self.out, home.id_column and "" or numbered)
 end
 
---- run:survey(options): a survey as the run saw its own: data.reopen with its options. Where that is the run's
--- own table, it is checked. Second: whether it is.
+--- run:survey(options): a survey as the run saw its own: data.reopen with its options. Where that is the
+-- run's own table, it is checked. Second: whether it is.
 function Trained:survey(options)
   local opened, own = data.reopen(self.notes, options)
   if own then
@@ -102,9 +103,9 @@ local function known_contents(self, survey)
   return known
 end
 
---- run:seen(survey, own): for each galaxy of a survey whether the run was trained or validated on it, a list of
--- booleans {N}: by its id; where either names its galaxies by row numbers and the table is not the run's own
--- (own, of run:survey), by its values. Mock surveys of other seeds have none of the run's galaxies.
+--- run:seen(survey, own): for each galaxy of a survey whether the run was trained or validated on it, a list
+-- of booleans {N}: by its id; where either names its galaxies by row numbers and the table is not the run's
+-- own (own, of run:survey), by its values. Mock surveys of other seeds have none of the run's galaxies.
 function Trained:seen(survey, own)
   local numbered, known, list = not survey.id_column or self.notes.id == data.NUMBERS, nil, {}
   local other = not data.same_ids(self.notes.survey, survey.path)
@@ -154,12 +155,14 @@ local function base_of(place)
   return (name:gsub("[^%w%.%-_]+", "_"))
 end
 
---- run:results(survey, part[, against]): the folder for results on a part of a survey, beside another run where
--- `against` is the folder of one: out/results/<survey>-<part>[-against-<run>].
+--- run:results(survey, part[, against]): the folder for results on a part of a survey, beside another run
+-- where `against` is the folder of one: out/results/<survey>-<part>[-against-<run>].
 function Trained:results(survey, part, against)
-  local name = base_of(survey.path) .. (survey.hdu and "-" .. base_of(tostring(survey.hdu)) or "") .. "-" .. part
-  if against then name = name .. "-against-" .. base_of(against) end
-  return self.out .. "/results/" .. name
+  local words = { base_of(survey.path) }
+  if survey.hdu then words[2] = base_of(tostring(survey.hdu)) end
+  words[#words + 1] = part
+  if against then words[#words + 1] = "against-" .. base_of(against) end
+  return self.out .. "/results/" .. table.concat(words, "-")
 end
 
 return M
