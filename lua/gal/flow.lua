@@ -128,6 +128,8 @@ function Flow:__tostring()
   local weights = 0
   for _, p in ipairs(self:parameters()) do weights = weights + p:count() end
   local given = #self.context > 0 and " given " .. table.concat(self.context, ", ") or ""
+  local corrected = self.notes and self.notes.corrected or {}
+  if #corrected > 0 then given = given .. " (less extinction: " .. table.concat(corrected, ", ") .. ")" end
   local images = self.encoder and (given == "" and " given images" or " and images") or ""
   return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,
     weights, self.sigma, self.scale and "trained" or "not trained")
@@ -227,8 +229,12 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
--- = 1). Each galaxy has its own random stream, made of its context and rng: its draws are the same alone and
--- in any batch, and the first n are the same for every larger n. Options:
+-- = 1). The context as it was in training: an experiment's flow learned from magnitudes with the Galactic
+-- extinction taken off. By name it is as a catalogue has it, and the extinction comes off here:
+-- flow:sample{modelMag_u = 18.2, extinction_u = 0.4, …}, numbers, or lists or tensors of N; names ignore
+-- case, and a name that is lacking or unknown raises. Each galaxy has its own random stream, made of its
+-- context and rng: its draws are the same alone and in any batch, and the first n are the same for every
+-- larger n. Options:
 --   steps = 100         that many steps of classical Runge-Kutta from noise, or "auto": as many as each
 --                       galaxy needs, found from its first 32 draws by halving steps of Dormand and Prince's
 --                       rule that are shorter near t = 1. The same noise, so the same draws but for the error

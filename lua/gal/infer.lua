@@ -122,7 +122,9 @@ local function folder_of(flow, part, n, o, rng)
   local weights, data, ids = fingerprints(flow, part)
   if o.format == "fits" then
     for _, id in ipairs(part.ids) do
-      if id:find "[^\32-\126]" then raise("posteriors: a FITS file can't hold the id %s, expected csv", id) end
+      if id:find "[^\32-\126]" then
+        raise("posteriors: a FITS file can't hold the id %s, expected csv", id)
+      end
     end
   end
   return require("gal.infer.folder").open{

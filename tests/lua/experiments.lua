@@ -142,6 +142,36 @@ check.case("an error in a survey is one sentence", function()
     "--theta", "oh_p50", "--context", "modelMag_r")
 end)
 
+check.case("--id names the galaxies; without ids a table whose rows moved is refused everywhere", function()
+  local lines = {}
+  for k = 1, 60 do lines[k] = ("%d,%g,%g"):format(1000 + k, 8.5 + k * 7 % 11 / 10, 17 + k * 5 % 13 / 10) end
+  local function table_of(list)
+    write("rows.csv", "TARGETID,oh_p50,r\n" .. table.concat(list, "\n") .. "\n")
+  end
+  table_of(lines)
+  local words = { "--survey", "rows.csv", "--theta", "oh_p50", "--context", "r", "--hidden", "8", "--epochs" }
+  local function train(out, ...)
+    local all = { unpack(words) }
+    for _, word in ipairs{ "2", "--out", out, ... } do all[#all + 1] = word end
+    return unpack(all)
+  end
+  local text = succeeds("train_photometry", train("numbered"))
+  check.that(text:find("named by their row numbers, .* %-%-id TARGETID takes TARGETID"), text)
+  text = succeeds("train_photometry", train("named", "--id", "targetid"))
+  check.that(text:find("by a hash of TARGETID", 1, true), text)
+  table.sort(lines, function(a, b) return a:match ",.*" < b:match ",.*" end)
+  table_of(lines)
+  local moved = "rows.csv is no longer the table that numbered was trained on.*row numbers"
+  refuses(1, moved, "evaluate", "numbered", "--n", "39")
+  refuses(1, moved, "sample", "numbered", "--n", "2", "--out", "none")
+  refuses(1, "data was %d+ and is", "train_photometry", train("numbered", "--resume"))
+  refuses(1, "notes.id was none and is TARGETID", "train_photometry",
+    train("numbered", "--resume", "--id", "TARGETID"))
+  text = succeeds("evaluate", "named", "--n", "39", "--steps", "4")
+  local ids = gal.table(path(text:match "written: .*, (%S+/galaxies.csv)")):ids "id"
+  check.that(#ids > 0 and tonumber(ids[1]) > 1000, text)
+end)
+
 check.case("an impossible value is refused by its option's name, before anything is read", function()
   for _, wrong in ipairs{
     { "evaluate", "n", "38", "a whole number of at least 39" }, { "evaluate", "galaxies", "0",
@@ -196,6 +226,11 @@ check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
   check.equal(gal.load(path "fit/log_prob.npy").shape, { 7 })
   fit("--n", "3", "--out", "fit2", "--steps", "5")
   check.equal((scratch.run "test ! -e fit2/log_prob.npy"), 0)
+  fit("--n", "3", "--out", "fit2", "--steps", "5", "--resume")
+  refuses(1, "the draws in fit2 began with other settings: n was 3 and is 4", "fit_posterior",
+    small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "4", "--out", "fit2",
+      "--steps", "5", "--resume"))
+  check.equal(gal.load(path "fit2/samples.npy").shape, { 7, 3, 2 })
 end)
 
 check.case("fit_posterior refuses arrays that don't fit, with the file named", function()
@@ -423,10 +458,11 @@ check.case("quickstart runs from any folder, and again on what it left", functio
       check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
     end
   end
-  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"),
-    ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
-  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all",
-    "--galaxies", "20", "--n", "39", "--steps", "4", "--out", "quick")
+  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart-tiny/image"),
+    ffi.C.gal_path_exists(path "runs/quickstart-tiny/posteriors.png") }, { 2, 1 })
+  local made = "runs/quickstart-tiny/"
+  succeeds("evaluate", made .. "image", "--against", made .. "photometry", "--part", "all", "--galaxies",
+    "20", "--n", "39", "--steps", "4", "--out", "quick")
 end)
 
 scratch.remove()

@@ -67,7 +67,7 @@ check.case("a folder gets the draws, their densities and the summary, flags wher
     { false, false, true })
   local unicode = { ids = { "Ω", unpack(part.ids, 2) }, context = part.context }
   fits.out = scratch.path "unicode"
-  check.raises(function() infer.posteriors(flow, unicode, fits) end, "can't hold the id Ω, expected csv", true)
+  check.raises(function() infer.posteriors(flow, unicode, fits) end, "can't hold the id Ω, expected", true)
 end)
 
 -- A flow that stops, or is killed, before it draws galaxy number `last` of the call.
