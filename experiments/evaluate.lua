@@ -1,8 +1,9 @@
 -- Scores a run's posteriors on the galaxies of its survey's test part, which it has never seen: Delta log
 -- p at the truth, D_KL from the prior, whether the two agree as they must for calibrated posteriors, and
--- whether the population comes out right (Wasserstein-1). Writes evaluation.json and galaxies.csv into the
--- run's folder. With --against another run, both are scored on the same galaxies and compared galaxy by
--- galaxy: against.json and against.csv.
+-- whether the population comes out right (Wasserstein-1). Writes evaluation.json and galaxies.csv into
+-- RUN/results/<survey>-<part>. With --against another run, both are scored on the same galaxies and compared
+-- galaxy by galaxy: against.json and against.csv, all in RUN/results/<survey>-<part>-against-<run>. The same
+-- options make the results anew; other options never overwrite them: --out names another folder.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -17,50 +18,36 @@ local o = cli.options{
   { "galaxies", 1000, "at most this many galaxies", type = "integer", least = 1 },
   { "n", 200, "draws a galaxy; fewer than 39 can't tell the central 95 %", type = "integer", least = 39 },
   cli.common{ "solver" },
-  { "out", type = "string", help = "folder for the results; default: the run's" },
+  { "out", type = "string", help = "folder for the results; default: one in the run's results/" },
   { "seed", 0, "seed of the draws and the bootstrap" },
 }
 local gal = require "gal"
 local compare = require "gal.stats.compare"
-local data = require "gal.data"
 local folder = require "gal.base.path"
 local infer = require "gal.infer"
 local json = require "gal.base.json"
 local metrics = require "gal.metrics"
+local trained = require "gal.infer.trained"
 
 -- ---- the runs and their galaxies ----
 
--- A run's flow, and the part of each galaxy by its id.
-local function load(run)
-  local flow = require("gal.flow").load(run .. "/flow.safetensors", { device = gal.device() })
-  if not flow.notes then
-    cli.refuse("%s does not say which survey it learned from, expected a run of train_photometry or "
-      .. "train_image", run)
-  end
-  return flow, data.read_split(run .. "/split.csv")
-end
-
-local flow, split = load(o.run)
-local other, other_split
-if o.against then
-  other, other_split = load(o.against)
-  local theta, expected = table.concat(other.theta, ", "), table.concat(flow.theta, ", ")
+local run = trained.open(o.run, { device = gal.device() })
+local other = o.against and trained.open(o.against, { device = gal.device() })
+local flow = run.flow
+if other then
+  local theta, expected = table.concat(other.flow.theta, ", "), table.concat(flow.theta, ", ")
   if theta ~= expected then
     cli.refuse("--against %s infers %s, expected %s like %s", o.against, theta, expected, o.run)
   end
 end
-local survey = data.reopen(flow.notes, cli.values(o, { "asked" }))
+local survey, own = run:survey(cli.values(o, { "asked" }))
 
 -- The rows that the run was trained on, whose properties are the prior's: of its own survey where that is
 -- still there, else of the one given.
 local function training_rows()
-  local elsewhere = o.survey and folder.kind(flow.notes.survey)
-  if o.survey and not elsewhere then return survey:split "train" end
-  local home = elsewhere and data.reopen(flow.notes, { images = false }) or survey
-  local ids = {}
-  for id, part in pairs(split) do
-    if part == "train" then ids[#ids + 1] = id end
-  end
+  local home, ids = own and survey or run:home(), {}
+  if not home then return survey:split "train" end
+  for k, id in ipairs(run.lists.train) do ids[k] = id end
   table.sort(ids)
   return home:of(ids)
 end
@@ -68,23 +55,37 @@ end
 -- The galaxies to score, and, with another run, the same as that run was trained to see them: galaxies
 -- that one of the two can't see are left out for both.
 local function tested()
-  local test = o.part == "all" and survey or survey:split "test"
-  if data.same_ids(flow.notes.survey, survey.path) then test = test:without(split, { "train", "valid" }) end
+  local test = run:unseen(o.part == "all" and survey or survey:split "test", own)
   if not other then return test:thin(o.galaxies) end
-  local others = data.reopen(other.notes, {
-    survey = o.survey or survey.path, dereddened = o.dereddened, packed = o.packed,
-  }):of(test.ids)
-  test = test:of(others.ids):thin(o.galaxies)
-  others = others:of(test.ids)
-  if data.same_ids(other.notes.survey, survey.path) then
-    others:refuse(other_split, { "train", "valid" }, o.against)
-  end
+  local others, others_own = other:survey{
+    survey = survey.path, hdu = survey.hdu or false, id = o.id, dereddened = o.dereddened, packed = o.packed,
+  }
+  others = others:at(test.rows)
+  test = test:at(others.rows):thin(o.galaxies)
+  others = others:at(test.rows)
+  other:refuse_seen(others, others_own)
   return test, others
+end
+
+-- The folder for the results, whose options are those of this call: known before the scores are worked out.
+local function results_folder()
+  local out = folder.ready(o.out or run:results(survey, o.part, o.against))
+  if folder.kind(out .. "/evaluation.json") and not folder.kind(out .. "/options.json") then
+    cli.refuse("%s has an evaluation whose options are not known, expected another --out", out)
+  end
+  return require("gal.base.run").open{
+    where = "evaluate", out = out, noun = "evaluation", settings_file = "options.json",
+    settings = cli.values(o, { "solver" }, {
+      run = folder.absolute(o.run), against = o.against and folder.absolute(o.against),
+      survey = folder.absolute(survey.path), hdu = survey.hdu, id = survey.id_column, part = o.part,
+      galaxies = o.galaxies, n = o.n, seed = o.seed, dereddened = o.dereddened,
+    }),
+  }
 end
 
 local known = training_rows()
 print(survey:describe())
-local out = folder.ready(o.out or o.run) -- before the scores are worked out
+local out = results_folder()
 local test, others = tested()
 local prior = require("gal.stats.prior").fit(known.theta)
 
@@ -135,9 +136,7 @@ local function galaxies_table()
   return gal.table(columns)
 end
 
-local function write_json(name, results)
-  folder.write(out .. "/" .. name, json.encode(results, true) .. "\n")
-end
+local function write_json(name, results) out:write(name, json.encode(results, true) .. "\n") end
 
 local results = {
   run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, n = o.n, steps = o.steps,
@@ -149,18 +148,14 @@ for i, name in ipairs(flow.theta) do
   results.wasserstein[name], results.coverage[name] = distances[i], { coverage[1][i], coverage[2][i] }
 end
 for name, entry in pairs(summary) do results[name] = entry end
--- An earlier call's comparison is not of these scores.
-for _, name in ipairs{ "against.json", "against.csv" } do
-  folder.remove(out .. "/" .. name)
-end
-galaxies_table():save(out .. "/galaxies.csv")
+galaxies_table():save(out:path "galaxies.csv")
 write_json("evaluation.json", results)
-print(("written: %s/evaluation.json, %s/galaxies.csv"):format(out, out))
-if not other then return end
+print(("written: %s, %s"):format(out:path "evaluation.json", out:path "galaxies.csv"))
+if not other then return out:close() end
 
 -- ---- against another run ----
 
-local beside = score("posteriors of " .. o.against, other, others)
+local beside = score("posteriors of " .. o.against, other.flow, others)
 local scores = compare.scores(found, beside, { seed = o.seed })
 local shifts = compare.wasserstein(test.theta, found.samples, beside.samples, { seed = o.seed })
 print(("\n%s less %s, the same %d galaxies; intervals: 95 %% of bootstraps over galaxies.\n"):format(o.run,
@@ -169,11 +164,12 @@ print(compare.table(scores, shifts, flow.theta, { "run", "against" }))
 gal.table{
   id = test.ids, log_q = found.log_q, log_q_against = beside.log_q,
   d_kl = found.d_kl, d_kl_against = beside.d_kl,
-}:save(out .. "/against.csv")
+}:save(out:path "against.csv")
 local by_name = {}
 for i, name in ipairs(flow.theta) do by_name[name] = shifts[i] end
 write_json("against.json", {
   run = o.run, against = o.against, survey = survey.path, galaxies = #test.ids, scores = scores,
   wasserstein = by_name,
 })
-print(("written: %s/against.json, %s/against.csv"):format(out, out))
+print(("written: %s, %s"):format(out:path "against.json", out:path "against.csv"))
+out:close()

@@ -1,6 +1,7 @@
 -- Any conditional posterior from arrays: learns p(theta | x) from pairs in .npy files, then draws from it at
 -- new x and, where their theta is known, gives its density. Writes samples.npy {N, n, d} and, with
--- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself.
+-- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself. Draws
+-- that another call made there are never overwritten.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -19,6 +20,7 @@ local o = cli.options{
 }
 local gal = require "gal"
 local data = require "gal.data"
+local folder = require "gal.base.path"
 local train = require "gal.train"
 
 local known = data.open_arrays{ theta = o.theta, x = o.x }
@@ -33,6 +35,14 @@ local run = train.fit(cli.values(o, { "training" }, {
 }))
 print(train.describe(run))
 
+-- Other draws of an earlier call stay.
+local draws = require("gal.base.run").open{
+  where = "fit_posterior", out = o.out, noun = "draws", lock = "draws.lock", settings_file = "draws.json",
+  settings = cli.values(o, { "solver" }, {
+    x_test = folder.absolute(o.x_test), theta_test = o.theta_test and folder.absolute(o.theta_test), n = o.n,
+    seed = o.seed,
+  }),
+}
 local function print_report(report)
   if report then print(tostring(report)) end
 end
@@ -49,3 +59,4 @@ if new.theta then
   print(("%s/log_prob.npy: mean %.3f nats"):format(o.out, log_prob:mean():item()))
   print_report(report)
 end
+draws:close()

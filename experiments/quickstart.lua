@@ -7,7 +7,11 @@
 
 local cli = require "gal.cli"
 local o = cli.options{
-  { "out", "runs/quickstart", "folder for the survey and the runs; a second start goes on from there" },
+  {
+    "out", type = "string",
+    help = "folder for the survey and the runs; a second start goes on from there; default: runs/quickstart, "
+      .. "with --tiny runs/quickstart-tiny",
+  },
   {
     "galaxies", 6000, "galaxies to train on; half as many more are tested on, and eight of those are shown",
     type = "integer", least = 16,
@@ -25,6 +29,7 @@ local nn = require "gal.nn"
 local plot = require "gal.plot"
 local train = require "gal.train"
 
+local out = o.out or o.tiny and "runs/quickstart-tiny" or "runs/quickstart"
 local galaxies, epochs, photometry_epochs = o.galaxies, o.epochs, o.photometry_epochs
 local channels, hidden = { 16, 32, 64, 128 }, { 256, 256, 256 }
 if o.tiny then
@@ -32,7 +37,7 @@ if o.tiny then
 end
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
-local home = o.out .. "/survey"
+local home = out .. "/survey"
 require("gal.mock").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
 local survey = require("gal.data").open(home, { images = { crop = 64 } })
 local known, test = survey:fold(0, 3)
@@ -41,13 +46,13 @@ print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %
 
 print "\n2. The photometry model: p(properties | magnitudes).\n"
 local photometry = train.quick(known:blind(), {
-  out = o.out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs, hidden = hidden,
+  out = out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs, hidden = hidden,
 }).flow
 
 print "\n3. The image model: p(properties | magnitudes, image).\n"
 local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
 local image = train.quick(known, {
-  out = o.out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
+  out = out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
   augment = true, weight_decay = 0.1, hidden = hidden,
 }).flow
 
@@ -109,7 +114,7 @@ for first = 1, SHOWN, 4 do
   for k = first, first + 3 do panels[#panels + 1] = cutout(k) end
   for k = first, first + 3 do panels[#panels + 1] = posterior(k) end
 end
-local picture = plot.figure(o.out .. "/posteriors.png", {
+local picture = plot.figure(out .. "/posteriors.png", {
   panels = panels, columns = 4, width = 1280, height = 1280,
   title = "Eight galaxies: 68 and 95 % of the posterior from image and magnitudes (orange) and from "
     .. "magnitudes alone (blue), and the truth (dot)",

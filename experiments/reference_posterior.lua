@@ -8,6 +8,7 @@
 local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "survey", "mock survey: a table or a folder with catalog.fits" },
+  cli.common{ "table" },
   { "out", "runs/reference", "folder for the results" },
   { "n", 200, "galaxies, spread evenly over the survey", type = "integer", least = 1 },
   { "ess", 3000, "effective sample size that each galaxy gets", least = 1 },
@@ -16,7 +17,7 @@ local o = cli.options{
 }
 local metrics = require "gal.metrics"
 
-local survey = require("gal.data").open(o.survey):thin(o.n)
+local survey = require("gal.data").open(o.survey, cli.values(o, { "table" })):thin(o.n)
 local r = require("gal.mock.posterior").run{
   magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples,
   seed = o.seed,

@@ -3,7 +3,7 @@
 -- galaxy and property mean, deviation and the 16th, 50th and 84th percentiles, and with --steps auto how
 -- many steps it took, the error estimated, and whether that is beyond the tolerance. The table needs the
 -- context only, and cutouts for a run on images. Draws go to the disk as they come: memory does not grow
--- with their number.
+-- with their number, and what was drawn before Ctrl-C stays: with --resume the same command goes on.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -19,6 +19,7 @@ local o = cli.options{
   { "log-prob", false, "write the density of each draw, too" },
   { "format", "csv", "format of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
+  { "resume", false, "go on with the draws in --out" },
 }
 local gal = require "gal"
 local infer = require "gal.infer"
@@ -26,13 +27,14 @@ local infer = require "gal.infer"
 if o.log_prob and o.precision == "bf16" then
   cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob"
 end
-local flow = require("gal.flow").load(o.run .. "/flow.safetensors", { device = gal.device() })
-local survey = require("gal.data").reopen(flow.notes, cli.values(o, { "asked" }, { theta = false }))
+local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
+local survey = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
 
-local found = infer.posteriors(flow, survey, cli.values(o, { "solver" }, {
+local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver" }, {
   n = o.n, seed = o.seed, log_prob = o.log_prob, precision = not o.log_prob and o.precision or nil,
-  out = o.out, format = o.format,
+  out = o.out, format = o.format, resume = o.resume,
 }))
+if found.resumed > 0 then print(("%d of the galaxies had been drawn before"):format(found.resumed)) end
 print(("%d draws of each of %d galaxies; %s"):format(o.n, #survey.ids, found.solver))
 print("written: " .. table.concat(found.files, ", "))

@@ -6,6 +6,7 @@
 local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "survey", "table, or folder with catalog.fits or catalog.csv; cutouts/ beside it" },
+  cli.common{ "table" },
   { "out", "figures", "folder for the figures" },
   { "n", 32, "cutouts on the sheet", type = "integer", least = 1 },
   { "real", "", "folder of real cutouts (.jpg) to compare with" },
@@ -18,7 +19,7 @@ local folder = require "gal.base.path"
 local plot = require "gal.plot"
 
 local catalogue = require("gal.data").find(o.survey)
-local t = gal.table(catalogue)
+local t = gal.table(catalogue, { hdu = tonumber(o.hdu) or o.hdu, id = o.id })
 local BANDS = { "u", "g", "r", "i", "z" }
 
 -- At most n of a list, chosen by the seed: the same places for lists of one length.
@@ -36,7 +37,7 @@ end
 -- The paths of the survey's cutouts.
 local function own_cutouts()
   local home, paths = catalogue:match "^(.*)/[^/]*$" or ".", {}
-  for _, id in ipairs(t:ids(t:has "objID" and "objID" or "name")) do
+  for _, id in ipairs((require("gal.data").ids(t, catalogue, o.id))) do
     local path = ("%s/cutouts/%s.jpg"):format(home, id)
     if folder.kind(path) then paths[#paths + 1] = path end
   end

@@ -8,7 +8,7 @@ local data = require "gal.data"
 local o = cli.options{
   { "survey", "survey", "folder to train on" },
   { "out", "runs/image", "folder for the run" },
-  cli.common{ "theta" },
+  cli.common{ "table", "theta" },
   {
     "photometry", data.context,
     "what to infer them from beside the image, columns of the table; none: images alone",
@@ -57,7 +57,7 @@ local function check_side(side)
     least)
 end
 if o.crop > 0 then check_side(math.floor(o.crop / o.bin)) end -- before all cutouts are decoded
-local survey = data.open(o.survey, cli.values(o, { "theta", "sample", "missing", "dereddened" }, {
+local survey = data.open(o.survey, cli.values(o, { "table", "theta", "sample", "missing", "dereddened" }, {
   context = o.photometry[1] == "none" and {} or o.photometry, images = cli.values(o, { "cutouts" }),
 }))
 print(survey:describe())

@@ -6,12 +6,12 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "survey", "table or folder to train on" },
   { "out", "runs/photometry", "folder for the run" },
-  cli.common{ "reading", "network", "training" },
+  cli.common{ "table", "reading", "network", "training" },
 }
 local gal = require "gal"
 local train = require "gal.train"
 
-local survey = require("gal.data").open(o.survey, cli.values(o, { "reading" }))
+local survey = require("gal.data").open(o.survey, cli.values(o, { "table", "reading" }))
 print(survey:describe())
 
 local flow = require("gal.flow").new{

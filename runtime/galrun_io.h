@@ -79,16 +79,7 @@ GAL_API const char *gal_arrays_metadata_value(const gal_arrays *arrays, int64_t 
 GAL_API gal_status gal_arrays_write(const char *path, int64_t count, const char *const *names,
                                     const gal_tensor *const *tensors, int64_t pairs, const char *const *keys,
                                     const char *const *values);
-/* A .npy file for an array of dtype and shape {rank} whose values come piece after piece in row-major order.
- * commit gives the file its name, and fails while values are missing; a stream that is freed before leaves no
- * file. After a put that failed the stream can only be freed. */
-typedef struct gal_npy_stream gal_npy_stream;
-GAL_API gal_status gal_npy_stream_open(gal_npy_stream **out, const char *path, int dtype, int rank,
-                                       const int64_t *shape);
-GAL_API gal_status gal_npy_stream_put(gal_npy_stream *stream, const gal_tensor *x);
-GAL_API gal_status gal_npy_stream_commit(gal_npy_stream *stream);
-GAL_API void gal_npy_stream_free(gal_npy_stream *stream); /* NULL does nothing */
-/* The header that such a file begins with, for x's dtype and shape: text {512}; returns its length. */
+/* The header that a .npy file begins with, for x's dtype and shape: text {512}; returns its length. */
 GAL_API int gal_npy_header_text(char *text, const gal_tensor *x);
 
 /* ---- images in files ----
@@ -161,9 +152,16 @@ typedef enum gal_column_type {
     GAL_COLUMN_STRING, /* text, and integers that do not fit (their digits) */
     GAL_COLUMN_OTHER   /* complex, bits, variable-length: named, not read */
 } gal_column_type;
-/* hdu: -1 for the first table, else its number as in astropy (0 is the primary, 1 the first extension); CSV
- * has none. A FITS column is read when it is first asked for and kept until the table is freed. */
-GAL_API gal_status gal_table_open(gal_table **out, const char *path, int hdu);
+/* Which table of a file, and which of its columns names the rows. */
+typedef struct gal_table_choice {
+    int hdu;          /* number of a FITS HDU as in astropy (1 is the first extension); -1: any */
+    const char *name; /* EXTNAME of a FITS HDU, case ignored; NULL: any */
+    const char *id;   /* a column of ids beside objID, specObjID, name and id; NULL: none */
+} gal_table_choice;
+/* choice: NULL for the first table; GAL_VALUE where a CSV file, which is one table, is asked for an HDU. Ids
+ * in a CSV file are text wherever numbers would change them: 1E5, 0.25, a quoted "5.0", null. A FITS column
+ * is read when it is first asked for and kept until the table is freed. */
+GAL_API gal_status gal_table_open(gal_table **out, const char *path, const gal_table_choice *choice);
 GAL_API void gal_table_free(gal_table *table); /* NULL does nothing */
 GAL_API int64_t gal_table_rows(const gal_table *table);
 GAL_API int gal_table_columns(const gal_table *table);
@@ -183,8 +181,8 @@ GAL_API gal_status gal_table_integers(int64_t *out, uint8_t *missing, gal_table 
 /* *out: value k (row * width + element) of column i as text, "" where missing, integers in decimal, floats so
  * that they read back exactly. Valid until the next call. */
 GAL_API gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k);
-/* The same for a column of ids: GAL_TYPE for a float that is no whole number or beyond 2^53, GAL_VALUE where
- * missing. */
+/* The same for a column of ids, without blanks in front: GAL_TYPE for a float that is no whole number or
+ * beyond 2^53, GAL_VALUE where missing. */
 GAL_API gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k);
 /* A table in memory, without columns yet. */
 GAL_API gal_status gal_table_new(gal_table **out, int64_t rows);

@@ -132,6 +132,8 @@ function Flow:__tostring()
   local weights = 0
   for _, p in ipairs(self:parameters()) do weights = weights + p:count() end
   local given = #self.context > 0 and " given " .. table.concat(self.context, ", ") or ""
+  local corrected = self.notes and self.notes.corrected or {}
+  if #corrected > 0 then given = given .. " (less extinction: " .. table.concat(corrected, ", ") .. ")" end
   local images = self.encoder and (given == "" and " given images" or " and images") or ""
   return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,
     weights, self.sigma, self.scale and "trained" or "not trained")
@@ -231,8 +233,12 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
--- = 1). Each galaxy has its own random stream, made of its context and rng: its draws are the same alone and
--- in any batch, and the first n are the same for every larger n. Options:
+-- = 1). The context as it was in training: an experiment's flow learned from magnitudes with the Galactic
+-- extinction taken off. By name it is as a catalogue has it, and the extinction comes off here:
+-- flow:sample{modelMag_u = 18.2, extinction_u = 0.4, …}, numbers, or lists or tensors of N; names ignore
+-- case, and a name that is lacking or unknown raises. Each galaxy has its own random stream, made of its
+-- context and rng: its draws are the same alone and in any batch, and the first n are the same for every
+-- larger n. Options:
 --   steps = 100         that many steps of classical Runge-Kutta from noise, or "auto": as many as each
 --                       galaxy needs, found from its first 32 draws by halving steps of Dormand and Prince's
 --                       rule that are shorter near t = 1. The same noise, so the same draws but for the error
@@ -240,9 +246,11 @@ function Flow:standard(context) return (context - self.scale.context_mean) / sel
 --                       the galaxy's posterior deviation
 --   precision = "f32"   or "bf16", or "tf32" and "f16" where the device has them: faster; its rounding is no
 --                       part of the error that "auto" knows
---   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw) with one part of
---                       the draws after the other: of k galaxies from `first` on, m draws each from `draw`
---                       on, so that memory does not grow with N or n; nothing is returned then
+--   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw, report) with one
+--                       part of the draws after the other: of k galaxies from `first` on, m draws each from
+--                       `draw` on, so that memory does not grow with N or n; nothing is returned then.
+-- report,
+--                       of "auto": steps and error of the galaxies so far, and cost, draws times evaluations
 --   progress            true: a line with the time left where it takes over two seconds (the default at the
 --                       prompt); or a function (done, total)
 -- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N},

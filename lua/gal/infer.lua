@@ -1,15 +1,16 @@
--- infer: a trained flow on the galaxies of a survey. Draws and their densities go to the disk as they
--- come, so that memory does not grow with their number, and each galaxy keeps a row of means, deviations,
--- percentiles and flags. Where the properties are known, infer.score measures the flow against them; the
--- scores' formulas are metrics'.
+-- infer: a trained flow on the galaxies of a survey. Draws and their densities go to the disk as they come
+-- (infer/folder.lua), so that memory does not grow with their number, and each galaxy keeps a row of means,
+-- deviations, percentiles and flags. Where the properties are known, infer.score measures the flow against
+-- them; the scores' formulas are metrics'.
 local arguments = require "gal.base.options"
-local arrays = require "gal.data.arrays"
+local C = require("ffi").C
 local core = require "gal.tensor"
-local folder = require "gal.base.path"
+local fingerprint = require("gal.train.rows").fingerprint
 local gal = require "gal"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
 local raise = require("gal.base.errors").raise
+local solver = require "gal.flow.solver"
 
 local infer = {}
 
@@ -21,54 +22,67 @@ end
 
 -- ---- summaries ----
 
+local TOLERANCE = 1e-3 -- flow:sample's
 local STATISTICS = { "mean", "std", "p16", "p50", "p84" }
 local LEVELS = { 0.16, 0.5, 0.84, 1 } -- of p16, p50 and p84; and the largest, which is NaN where any draw is
 
--- Appends the statistics of samples {k, n, d} to the lists in `summary`, by column.
-local function add_summary(summary, names, samples)
-  local k, n, d = samples:size(1), samples:size(2), #names
+-- The statistics of draws {k, n, d}: of each galaxy a list {d * #STATISTICS}, by property, then statistic.
+local function statistics_of(names, samples)
+  local k, n, d, rows = samples:size(1), samples:size(2), #names, {}
   local own = core.view(core.dense(samples), { k, d, n }, { n * d, 1, d }) -- each property's draws in a row
   local means, deviations = host.read(samples:mean(2)), host.read(samples:std(2))
   local quantiles = host.read(own:quantiles(LEVELS)) -- {k, d, #LEVELS}
-  for i, name in ipairs(names) do
-    for galaxy = 0, k - 1 do
+  for galaxy = 0, k - 1 do
+    local row = {}
+    for i, name in ipairs(names) do
       local at = galaxy * d + i - 1
       local q = at * #LEVELS
       if quantiles[q + 3] ~= quantiles[q + 3] then
         raise("infer: a draw of %s is NaN, expected numbers", name)
       end
-      local values = {
-        mean = means[at], std = deviations[at], p16 = quantiles[q], p50 = quantiles[q + 1],
-        p84 = quantiles[q + 2],
-      }
-      for _, statistic in ipairs(STATISTICS) do
-        local column = name .. "_" .. statistic
-        summary[column] = summary[column] or {}
-        table.insert(summary[column], values[statistic])
+      for _, v in ipairs{ means[at], deviations[at], quantiles[q], quantiles[q + 1], quantiles[q + 2] } do
+        row[#row + 1] = v
       end
     end
+    rows[galaxy + 1] = row
   end
+  return rows
+end
+
+-- The names of a row's numbers: oh_p50_mean, oh_p50_std, …; of "auto" also steps, error and evaluations, so
+-- many times has the net been evaluated for all rows so far, draws times evaluations.
+local function columns_of(names, auto)
+  local columns = {}
+  for _, name in ipairs(names) do
+    for _, statistic in ipairs(STATISTICS) do columns[#columns + 1] = name .. "_" .. statistic end
+  end
+  for i, name in ipairs{ "steps", "error", "evaluations" } do
+    if auto then columns[#names * #STATISTICS + i] = name end
+  end
+  return columns
+end
+
+-- Number i of every row, a list.
+local function column_of(rows, i)
+  local list = {}
+  for k, row in ipairs(rows) do list[k] = row[i] end
+  return list
 end
 
 --- infer.summary(samples, names): mean, deviation and the 16th, 50th and 84th percentiles of draws {N, n,
 -- d}, as lists {N} by column: {oh_p50_mean =, oh_p50_std =, oh_p50_p16 =, oh_p50_p50 =, oh_p50_p84 =, …}
 -- for the properties' names {d}.
 function infer.summary(samples, names)
-  local summary = {}
-  add_summary(summary, names, samples)
+  local summary, rows = {}, statistics_of(names, samples)
+  for i, column in ipairs(columns_of(names)) do summary[column] = column_of(rows, i) end
   return summary
 end
 
 -- The table of summaries: ids, the statistics of each property in order, and what `report` says of the
 -- solver.
-local function table_of(ids, names, summary, report)
+local function table_of(ids, names, rows, report)
   local columns = gal.table{ id = ids }
-  for _, name in ipairs(names) do
-    for _, statistic in ipairs(STATISTICS) do
-      local column = name .. "_" .. statistic
-      columns:set(column, summary[column])
-    end
-  end
+  for i, column in ipairs(columns_of(names)) do columns:set(column, column_of(rows, i)) end
   if not report then return columns end
   local flags = {}
   for k = 1, #ids do flags[k] = 0 end
@@ -78,102 +92,141 @@ local function table_of(ids, names, summary, report)
   return columns:set("error", report.error):set("flagged", whole(flags))
 end
 
--- ---- files ----
-
--- The files of draws {N, n, d} and, with densities, log densities {N, n} in the folder `out`; nothing is
--- there under their names until `finish`. Without a folder they take all and write nothing.
-local Files = {}
-Files.__index = Files
-
-local function files_of(out, count, n, d, densities)
-  local self = setmetatable({ out = out, written = {} }, Files)
-  if not out then return self end
-  folder.ready(out)
-  self.samples = arrays.stream(out .. "/samples.npy", { count, n, d })
-  self.log_prob = densities and arrays.stream(out .. "/log_prob.npy", { count, n }) or nil
-  return self
-end
-
-function Files:put(samples, log_prob)
-  if self.samples then self.samples:put(samples) end
-  if self.log_prob then self.log_prob:put(log_prob) end
-end
-
-function Files:abandon()
-  if self.samples then self.samples:abandon() end
-  if self.log_prob then self.log_prob:abandon() end
-end
-
--- Gives the files their names, the summary beside them; what an earlier call left that is not of these
--- draws goes.
-function Files:finish(summary, format)
-  local out = self.out
-  if not out then return end
-  self.samples:commit()
-  self.written[1] = out .. "/samples.npy"
-  if self.log_prob then
-    self.log_prob:commit()
-    self.written[2] = out .. "/log_prob.npy"
-  else
-    folder.remove(out .. "/log_prob.npy")
-  end
-  folder.remove(("%s/summary.%s"):format(out, format == "csv" and "fits" or "csv"))
-  local path = ("%s/summary.%s"):format(out, format)
-  summary:save(path)
-  table.insert(self.written, path)
-end
-
 -- ---- posteriors ----
 
 local POSTERIORS = {
-  "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "format", "progress",
+  "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "resume", "format", "progress",
 }
 
--- Draws n times for each galaxy that x shows, as the options o say, into the files. Returns the summary by
--- column, and the report of steps = "auto", or nil.
-local function drawn(flow, x, n, o, files)
-  local summary, pieces = {}, {} -- pieces: draws of one galaxy, where they come in several
+-- A hash of the flow's weights and units, and of what it is shown of a part, decimal.
+local function fingerprints(flow, part)
+  local tensors, names, hash = {}, {}, 0ULL
+  for name, x in pairs(flow:state()) do tensors[name] = x end
+  for name, x in pairs(flow.scale) do tensors["scale." .. name] = x end
+  for name in pairs(tensors) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local values, count = core.read(tensors[name])
+    hash = C.gal_hash(values, 4 * count, hash)
+  end
+  local images = flow.encoder and part.images
+  local ids = table.concat(part.ids, "\0")
+  return (tostring(hash):gsub("ULL$", "")), fingerprint{ context = part.context, images = images },
+    (tostring(C.gal_hash(ids, #ids, 0)):gsub("ULL$", ""))
+end
+
+-- The folder for the draws that the options o ask for; nil where they are not kept.
+local function folder_of(flow, part, n, o, rng)
+  if not o.out then return nil end
+  local auto = o.steps == nil or o.steps == "auto"
+  local weights, data, ids = fingerprints(flow, part)
+  if o.format == "fits" then
+    for _, id in ipairs(part.ids) do
+      if id:find "[^\32-\126]" then
+        raise("posteriors: a FITS file can't hold the id %s, expected csv", id)
+      end
+    end
+  end
+  return require("gal.infer.folder").open{
+    out = o.out, shape = { #part.ids, n, flow.d }, densities = o.log_prob, format = o.format or "csv",
+    resume = o.resume, columns = columns_of(flow.theta, auto),
+    settings = {
+      n = n, steps = o.steps or "auto", tolerance = auto and (o.tolerance or TOLERANCE) or nil,
+      precision = o.precision or "f32", log_prob = o.log_prob or false, generator = rng:state(),
+      galaxies = #part.ids, ids = ids, data = data, flow = weights, format = o.format or "csv",
+    },
+  }
+end
+
+-- Draws n times for each galaxy of a part that has no row in `rows` yet, as the options o say. Appends the
+-- rows; kept, a folder of draws, gets the draws too. Returns the report of steps = "auto" on these galaxies.
+local function drawn(flow, part, n, o, rng, rows, kept)
+  local done, pieces, rest = #rows, {}, part -- pieces: draws of one galaxy, where they come in several
+  local cost = done > 0 and rows[done][#rows[done]] or 0
+  if done == #part.ids then return nil end
+  if done > 0 then
+    local positions = {}
+    for k = done + 1, #part.ids do positions[k - done] = k end
+    rest = part:select(positions)
+  end
+  local function add(first, samples, report)
+    for i, row in ipairs(statistics_of(flow.theta, samples)) do
+      if report then
+        local k = first + i - 1
+        row[#row + 1], row[#row + 2] = report.steps:get(k), report.error:get(k)
+        row[#row + 1] = cost + report.cost
+      end
+      if kept then kept:add(row) else rows[#rows + 1] = row end
+    end
+  end
   local options = {
-    n = n, steps = o.steps or "auto", tolerance = o.tolerance, precision = o.precision,
-    rng = o.rng or gal.rng(o.seed or 0), progress = o.progress == nil and true or o.progress,
-    into = function(_, samples, log_prob, first)
-      files:put(samples, log_prob)
+    n = n, steps = o.steps or "auto", tolerance = o.tolerance, precision = o.precision, rng = rng,
+    progress = o.progress == nil and true or o.progress,
+    into = function(first, samples, log_prob, from, report)
+      if kept then kept:put(samples, log_prob) end
       pieces[#pieces + 1] = samples
-      if first + samples:size(2) - 1 < n then return end
-      add_summary(summary, flow.theta, #pieces == 1 and samples or gal.cat(pieces, 2))
+      if from + samples:size(2) - 1 < n then return end
+      add(first, #pieces == 1 and samples or gal.cat(pieces, 2), report)
       pieces = {}
     end,
   }
-  if o.log_prob then return summary, (select(3, flow:sample_and_log_prob(x, options))) end
-  return summary, (select(2, flow:sample(x, options)))
+  if o.log_prob then return (select(3, flow:sample_and_log_prob(shown(flow, rest), options))) end
+  return (select(2, flow:sample(shown(flow, rest), options)))
+end
+
+-- The report on all galaxies by their rows, as flow:sample's, where some were drawn in an earlier call.
+local function report_of(rows, n, tolerance)
+  local width = #rows[1]
+  local errors, flagged = column_of(rows, width - 1), {}
+  for k, error in ipairs(errors) do
+    if not (error <= tolerance) then flagged[#flagged + 1] = k end
+  end
+  local function on_host(list) return gal.tensor(list, { #list }, { device = "cpu" }) end
+  return solver.report{
+    galaxies = #rows, tolerance = tolerance, evaluations = rows[#rows][width] / (#rows * n),
+    steps = on_host(column_of(rows, width - 2)), error = on_host(errors), flagged = flagged,
+  }
 end
 
 --- infer.posteriors(flow, part[, options]): draws the posterior of every galaxy of a part of a survey
 -- (gal.data), which needs no theta, and summarises the draws. options: n (1,000 draws a galaxy), steps
 -- ("auto", or a number), tolerance (1e-3, of "auto"), precision ("f32", or "bf16": faster and coarser),
 -- seed (0) or rng, log_prob (false: no densities), out (a folder for the draws; nil: they are not kept),
--- format ("csv" or "fits", of the summary), progress (true). Returns {summary, report, solver, files}:
--- summary is a table (gal.table) of id, of NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each
--- property, and with steps = "auto" of steps, error and flagged (1 where the error is beyond the
--- tolerance); report is flow:sample's; solver says in words how the equation was solved; files lists what
--- was written: out/samples.npy {N, n, d}, with log_prob out/log_prob.npy {N, n} (nats per product of
--- theta's units), and out/summary.csv. They are there complete or not at all.
+-- resume (false; true: goes on with the draws in out), format ("csv" or "fits", of the summary), progress
+-- (true). Returns {summary, report, solver, files, resumed}: summary is a table (gal.table) of id, of
+-- NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each property, and with steps = "auto" of steps,
+-- error and flagged (1 where the error is beyond the tolerance); report is flow:sample's; solver says in
+-- words how the equation was solved; files lists what was written: out/samples.npy {N, n, d}, with log_prob
+-- out/log_prob.npy {N, n} (nats per product of theta's units), and out/summary.csv; resumed is how many
+-- galaxies had been drawn before. The files have these names when they are complete. Stopped or killed, what
+-- is drawn stays in out, and a call with resume = true draws the other galaxies: the same draws, as if
+-- nothing had happened. Raises where out has draws and resume is not true, or draws that were made otherwise.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   local n, format = arguments.integer("posteriors", o, "n", 1000, 1), o.format or "csv"
   if format ~= "csv" and format ~= "fits" then
     raise("posteriors: format is \"%s\", expected \"csv\" or \"fits\"", tostring(format))
   end
-  local files = files_of(o.out, #part.ids, n, flow.d, o.log_prob)
-  local ok, summary, report = pcall(drawn, flow, shown(flow, part), n, o, files)
-  if not ok then
-    files:abandon()
-    error(summary, 0)
+  local rng, rows = o.rng or gal.rng(o.seed or 0), {}
+  local kept = folder_of(flow, part, n, o, rng)
+  if kept and kept.finished then
+    local files = kept:written()
+    return { summary = gal.table(files[#files]), solver = "drawn before", files = files, resumed = #part.ids }
   end
-  local columns = table_of(part.ids, flow.theta, summary, report)
-  files:finish(columns, format)
-  local solver = report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)
-  return { summary = columns, report = report, solver = solver, files = files.written }
+  if kept then rows = kept.rows end
+  local before = #rows
+  local ok, report = pcall(drawn, flow, part, n, o, rng, rows, kept)
+  if not ok then
+    if kept then kept:stop() end
+    error(report, 0)
+  end
+  if before > 0 and (o.steps or "auto") == "auto" then
+    report = report_of(rows, n, o.tolerance or TOLERANCE)
+  end
+  local columns = table_of(part.ids, flow.theta, rows, report)
+  local solved = report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)
+  local files = kept and kept:finish(columns) or {}
+  return { summary = columns, report = report, solver = solved, files = files, resumed = before }
 end
 
 -- ---- scores ----

@@ -114,11 +114,24 @@ local function build(out, settings, without, progress)
   mock.catalogue(h):save(out .. "/catalog.fits")
 end
 
+-- Where a survey in the folder has fewer galaxies and else these settings: takes away its catalogue, so that
+-- the survey is unfinished, and writes down the new number.
+local function grow(out, settings)
+  local known, old = pcall(json.decode, path.read(out .. "/survey.json") or "")
+  if not known or type(old) ~= "table" or not tonumber(old.n) or old.n >= settings.n then return end
+  local survey = run.open{ where = "mock", out = out, noun = "survey" }
+  survey:work(function()
+    survey:compare(old, settings, { n = true })
+    survey:remove "catalog.fits"
+    survey:write("survey.json", json.encode(settings, true) .. "\n")
+  end)
+end
+
 --- mock.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}: writes
 -- a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json, what it was made with. without:
 -- couplings (mock.couplings) that the images do not show. Interrupted, it goes on where it was; a survey
--- that has its catalogue, which is written last, is finished and left alone. Returns whether anything had to
--- be done.
+-- that has its catalogue, which is written last, is finished and left alone; asked for more galaxies, it
+-- grows: those that it has are the same. Returns whether anything had to be done.
 function mock.make(options)
   local known = { "out", "n", "seed", "cutouts", "without", "neighbours", "progress" }
   local o = arguments.known("mock", options, known)
@@ -131,6 +144,7 @@ function mock.make(options)
     without = names, version = require("gal").version or "",
   }
   refuse_other(o.out)
+  grow(o.out, settings)
   local survey = run.open{
     where = "mock", out = o.out, noun = "survey", settings_file = "survey.json", settings = settings,
     mark = "catalog.fits",

@@ -112,13 +112,13 @@ function methods.doubles(t, name)
   return rows_of(t, n, function(k) return values[k] end)
 end
 
---- t:ids(name) --> a list of decimal strings, every digit kept; ids that are text come as they are. A missing
--- id raises, and a float that can't be an id.
+--- t:ids(name) --> a list of decimal strings, every digit kept; ids that are text come as they are, without
+-- outer blanks. A missing id raises, and a float that can't be an id.
 function methods.ids(t, name)
   local i = column(t, "ids", name)
   return rows_of(t, width(t, i), function(k)
     check(C.gal_table_id(text, t.h, i, k))
-    return ffi.string(text[0])
+    return (ffi.string(text[0]):gsub("[ \t]+$", ""))
   end)
 end
 
@@ -324,11 +324,30 @@ end
 --- adopt(h): the table that owns the C table h from here on.
 module.adopt = wrap
 
---- gal.table(path[, {hdu = n}]) --> the table in a .csv or .fits file, plain or gzipped: the first table of a
--- FITS file, or the table in HDU n (0 is the primary, 1 the first extension). gal.table{z = values, objID =
--- {"12", …}} --> a table of these columns, values as t:set takes them; ids first, then by name. A table has
--- t.names, t.rows, t:has(name), t:column(name), t:doubles(name), t:ids(name), t:strings(name), t:unit(name),
--- t:set(name, values), t:drop(name), t:select(rows), t:save(path).
+-- Which table of the file the options of gal.table choose, as C takes it; it points to their strings.
+local function chosen(options)
+  local choice, hdu = ffi.new("gal_table_choice", { hdu = -1 }), options.hdu
+  if type(hdu) == "string" and hdu ~= "" then
+    choice.name = hdu
+  elseif hdu ~= nil and type(hdu) ~= "number" then
+    raise("table: hdu is %s, expected the number or the name of an HDU", kind(hdu))
+  elseif hdu then
+    choice.hdu = options_of.integer("table", options, "hdu", -1, 0, 1e6)
+  end
+  if options.id ~= nil and type(options.id) ~= "string" then
+    raise("table: id is %s, expected the name of a column", kind(options.id))
+  end
+  choice.id = options.id
+  return choice
+end
+
+--- gal.table(path[, {hdu = n, id = column}]) --> the table in a .csv or .fits file, plain or gzipped: the
+-- first table of a FITS file, or the table in HDU n (0 is the primary, 1 the first extension) or of that
+-- name. id: a column of ids beside objID, specObjID, name and id: in a CSV file they stay the text that they
+-- are (1E5, 0.25). gal.table{z = values, objID = {"12", …}} --> a table of these columns, values as t:set
+-- takes them; ids first, then by name. A table has t.names, t.rows, t:has(name), t:column(name),
+-- t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:drop(name),
+-- t:select(rows), t:save(path).
 function module.open(source, options)
   if type(source) == "table" and not tensor.is_tensor(source) then
     if options ~= nil then raise("table: options are for files, expected none beside columns") end
@@ -337,11 +356,10 @@ function module.open(source, options)
   if type(source) ~= "string" then
     raise("table: path is %s, expected a string or a table of columns", kind(source))
   end
-  options = options_of.known("table", options, { "hdu" })
-  local hdu = options_of.integer("table", options, "hdu", -1, 0, 1e6)
-  made(C.gal_table_open, out, source, hdu)
+  options = options_of.known("table", options, { "hdu", "id" })
+  made(C.gal_table_open, out, source, chosen(options))
   local t = wrap(out[0])
-  t.path = source
+  t.path, t.hdu = source, options.hdu
   return t
 end
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A column takes some 200 bytes beside its values, and two in the line of names. */
 #define LARGEST_COLUMNS 65536
@@ -161,8 +162,42 @@ static gal_status note_line(gal_table *table, int64_t line, int64_t *capacity)
 /* What the values of a column have been so far. */
 typedef struct traits {
     int integers, digits, floats, texts;
+    int odd;       /* a float that is no whole number as 5.0 is one, or stands in quotes */
+    int rounded;   /* a large integer whose last digits are lost: 1.23765e+18 */
     int64_t bytes; /* of all values as text, each with its zero */
 } traits;
+
+/* Whether text {n}, a float, is digits, a point and zeros. */
+static int is_whole(const char *text, int64_t n)
+{
+    int64_t k = n > 0 && *text == '-';
+    while (k < n && text[k] >= '0' && text[k] <= '9')
+        k++;
+    for (k += k < n && text[k] == '.'; k < n && text[k] == '0'; k++)
+        ;
+    return k == n;
+}
+
+/* Whether text {n}, a float, is how programs write an integer whose last digits they have lost. */
+static int is_rounded(const char *text, int64_t n)
+{
+    int64_t i;
+    double value = 0;
+    if (!memchr(text, 'e', (size_t)n) && !memchr(text, 'E', (size_t)n))
+        return 0;
+    gal_number_parse(text, n, &i, &value);
+    return memchr(text, '+', (size_t)n) || (memchr(text, '.', (size_t)n) && fabs(value) > 9007199254740992.0);
+}
+
+/* Whether a column of this name names the rows. */
+static int is_id(const char *name, const gal_table_choice *choice)
+{
+    static const char *const known[] = {"objID", "specObjID", "name", "id"};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (strcasecmp(name, known[k]) == 0)
+            return 1;
+    return choice->id && strcasecmp(name, choice->id) == 0;
+}
 
 static gal_status read_names(gal_table *table, scanner *s)
 {
@@ -221,6 +256,8 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
             t->integers |= kind == GAL_TEXT_INTEGER;
             t->digits |= kind == GAL_TEXT_DIGITS;
             t->floats |= kind == GAL_TEXT_FLOAT;
+            t->odd |= kind == GAL_TEXT_FLOAT && (s->quoted || !is_whole(s->text, s->n));
+            t->rounded |= kind == GAL_TEXT_FLOAT && is_rounded(s->text, s->n);
             t->texts |= kind == GAL_TEXT_OTHER ||
                         (kind == GAL_TEXT_MISSING && s->quoted && s->n > 0); /* "null" in quotes is a word */
             t->bytes += s->n + 1;
@@ -232,14 +269,17 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
 }
 
 /* Chooses each column's type. An integer that would not print as it stands (an id like 007, or one of 20
- * digits) makes a column of integers one of text, but leaves a column of floats. */
-static gal_status choose_types(gal_table *table, const traits *trait)
+ * digits) makes a column of integers one of text, but leaves a column of floats. Ids that look like floats
+ * stay text, unless all are whole or some have lost digits. */
+static gal_status choose_types(gal_table *table, const traits *trait, const gal_table_choice *choice)
 {
     size_t rows = (size_t)table->rows;
     for (int i = 0; i < table->columns; i++) {
         gal_column *c = &table->column[i];
         const traits *t = &trait[i];
-        if (t->texts || (t->digits && !t->floats)) {
+        c->names = is_id(c->name, choice);
+        int odd_ids = c->names && (t->odd || t->digits) && !t->rounded;
+        if (t->texts || (t->digits && !t->floats) || (t->floats && odd_ids)) {
             c->type = GAL_COLUMN_STRING;
             c->text = malloc((size_t)t->bytes + 1);
             c->start = malloc((rows + 1) * sizeof *c->start);
@@ -264,7 +304,7 @@ static gal_status store(gal_table *table, gal_column *c, const scanner *s, int64
     gal_text_kind kind = gal_number_parse(s->text, s->n, &i, &f);
     if (c->type == GAL_COLUMN_STRING) {
         c->start[k] = *used;
-        if (kind == GAL_TEXT_MISSING && !s->quoted) /* null */
+        if (kind == GAL_TEXT_MISSING && !s->quoted && !c->names) /* null */
             c->text[(*used)++] = 0;
         else
             *used += copy_field(c->text + *used, s);
@@ -298,7 +338,7 @@ static gal_status fill(gal_table *table, scanner *s, int64_t *used)
     return GAL_OK;
 }
 
-static gal_status parse(gal_table *table, const char *text, int64_t n)
+static gal_status parse(gal_table *table, const char *text, int64_t n, const gal_table_choice *choice)
 {
     scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
     table->in_lines = 1;
@@ -315,7 +355,7 @@ static gal_status parse(gal_table *table, const char *text, int64_t n)
     scanner rows = s;
     status = trait && used ? survey(table, &s, trait) : no_memory(table);
     if (!status)
-        status = choose_types(table, trait);
+        status = choose_types(table, trait, choice);
     if (!status)
         status = fill(table, &rows, used);
     free(trait);
@@ -323,10 +363,14 @@ static gal_status parse(gal_table *table, const char *text, int64_t n)
     return status;
 }
 
-static gal_status open_csv(gal_table *table, char *bytes, int64_t n, int hdu)
+static gal_status open_csv(gal_table *table, char *bytes, int64_t n, const gal_table_choice *choice)
 {
-    (void)hdu; /* a CSV file is one table */
-    gal_status status = parse(table, bytes, n);
+    gal_status status = GAL_OK;
+    if (choice->hdu >= 0 || choice->name)
+        status =
+            gal_fail(GAL_VALUE, "%s: is one table, expected a FITS file where an HDU is named", table->path);
+    if (!status)
+        status = parse(table, bytes, n, choice);
     gal_file_free(bytes);
     return status;
 }

@@ -27,18 +27,21 @@ static gal_status put(buffered *b, const char *text, int64_t n)
 }
 
 /* Whether text without quotes would read back as something else: it has a comma, a quote, a line's end, outer
- * blanks or a # in front (a comment), or is the word null. */
-static int needs_quotes(const char *text)
+ * blanks or a # in front (a comment), is the word null, or, of a column of text, looks like a float. */
+static int needs_quotes(const char *text, int of_text)
 {
     size_t n = strlen(text);
     int64_t i;
-    return strpbrk(text, ",\"\r\n") || (n > 0 && (strchr(" \t#", text[0]) || strchr(" \t", text[n - 1]))) ||
-           (n > 0 && gal_number_parse(text, (int64_t)n, &i, NULL) == GAL_TEXT_MISSING);
+    if (n == 0)
+        return 0;
+    gal_text_kind kind = gal_number_parse(text, (int64_t)n, &i, NULL);
+    return strpbrk(text, ",\"\r\n") || strchr(" \t#", text[0]) || strchr(" \t", text[n - 1]) ||
+           kind == GAL_TEXT_MISSING || (of_text && kind == GAL_TEXT_FLOAT);
 }
 
-static gal_status put_text(buffered *b, const char *text)
+static gal_status put_text(buffered *b, const char *text, int of_text)
 {
-    if (!needs_quotes(text))
+    if (!needs_quotes(text, of_text))
         return put(b, text, (int64_t)strlen(text));
     gal_status status = put(b, "\"", 1);
     while (!status && *text) {
@@ -84,7 +87,7 @@ static gal_status put_rows(buffered *b, gal_table *table, const char *whole)
             if (!status && !*text && table->columns == 1)
                 status = put(b, "\"\"", 2); /* an empty line would be no row */
             else if (!status)
-                status = put_text(b, text);
+                status = put_text(b, text, row >= 0 && table->column[i].type == GAL_COLUMN_STRING);
             if (!status && row >= 0 && whole[i] && *text)
                 status = put(b, ".0", 2);
             if (!status)

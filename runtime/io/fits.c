@@ -172,7 +172,7 @@ static gal_status describe_all(gal_table *table, fits_source *s)
     return GAL_OK;
 }
 
-static gal_status open_fits(gal_table *table, char *bytes, int64_t n, int hdu)
+static gal_status open_fits(gal_table *table, char *bytes, int64_t n, const gal_table_choice *choice)
 {
     fits_source *s = calloc(1, sizeof *s);
     if (!s) {
@@ -185,7 +185,7 @@ static gal_status open_fits(gal_table *table, char *bytes, int64_t n, int hdu)
     table->close = close_source;
     table->load = gal_fits_load;
     gal_fits_place place;
-    gal_status status = gal_fits_find(&place, table->path, bytes, n, hdu);
+    gal_status status = gal_fits_find(&place, table->path, bytes, n, choice);
     if (!status)
         status = open_source(table, s);
     if (!status)

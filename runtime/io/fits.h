@@ -25,10 +25,10 @@ typedef struct gal_fits_place {
     int hdu, fields;
     int64_t rows, row_bytes;
 } gal_fits_place;
-/* Walks the headers to the binary table of HDU `wanted`, or to the first one where that is -1. GAL_FILE where
- * there is none, where a mandatory card is damaged, and where data is cut. bytes {n}: the file; NULL: it is
- * read from path. */
-gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n, int wanted);
+/* Walks the headers to the binary table that is wanted. GAL_FILE where there is none, where a mandatory card
+ * is damaged, and where data is cut. bytes {n}: the file; NULL: it is read from path. */
+gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n,
+                         const gal_table_choice *wanted);
 
 /* Bytes of one value in the file; 0 for a type that is not read. */
 int64_t gal_fits_value_bytes(const fits_column *f);

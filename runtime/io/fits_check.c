@@ -2,8 +2,10 @@
  * opens it. CFITSIO 4.2 goes on with a NAXIS2 or TFIELDS that it could not parse, and takes memory for
  * whatever number its stack held. CFITSIO then reads what the columns are. */
 #include "fits.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define BLOCK 2880
 #define CARD 80
@@ -26,6 +28,7 @@ typedef struct hdu {
     int64_t header, data, end; /* bytes in the file; end includes the padding */
     int64_t bits, axes, axis[LARGEST_AXES + 1], pcount, gcount, fields; /* axis from 1 */
     int groups;
+    char name[CARD]; /* EXTNAME; "" where there is none */
 } hdu;
 
 /* Card k of the header at byte `header`: 80 characters, valid until the next call. */
@@ -160,8 +163,22 @@ static gal_status take_kind(walk *w, hdu *h)
     return GAL_OK;
 }
 
-/* Takes the cards that change sizes or kind, from card *k, behind the mandatory ones, to END; *k becomes the
- * index of END. */
+/* name {CARD} = the text that the card holds in quotes, without the blanks at its end. */
+static void text_of(char *name, const char *card)
+{
+    const char *at = card + 10, *end = card + CARD;
+    size_t n = 0;
+    while (at < end && *at == ' ')
+        at++;
+    for (at += at < end; at < end && *at != '\''; at++)
+        name[n++] = *at;
+    while (n > 0 && name[n - 1] == ' ')
+        n--;
+    name[n] = 0;
+}
+
+/* Takes the cards that change sizes or kind, or name the HDU, from card *k, behind the mandatory ones, to
+ * END; *k becomes the index of END. */
 static gal_status take_rest(walk *w, hdu *h, int64_t *k)
 {
     for (;; ++*k) {
@@ -172,6 +189,8 @@ static gal_status take_rest(walk *w, hdu *h, int64_t *k)
         if (memcmp(card, "END     ", 8) == 0)
             return GAL_OK;
         int primary = h->header == 0, ok = 1;
+        if (is_named(card, "EXTNAME"))
+            text_of(h->name, card);
         if (primary && is_named(card, "GROUPS"))
             h->groups = is_true(card);
         else if (primary && is_named(card, "PCOUNT"))
@@ -236,8 +255,12 @@ static gal_status read_header(walk *w, hdu *h)
 }
 
 /* The sentence for a file that ended before the table was found. */
-static gal_status not_found(const walk *w, int hdu, int count, int ascii)
+static gal_status not_found(const walk *w, const gal_table_choice *wanted, int count, int ascii)
 {
+    int hdu = wanted->hdu;
+    if (wanted->name)
+        return gal_fail(GAL_FILE, "%s: no table of its %d HDUs has the name \"%s\"", w->path, count,
+                        wanted->name);
     if (hdu >= 0)
         return gal_fail(GAL_FILE, "%s: there is no HDU %d, the file has %d (0 to %d)", w->path, hdu, count,
                         count - 1);
@@ -247,14 +270,14 @@ static gal_status not_found(const walk *w, int hdu, int count, int ascii)
     return gal_fail(GAL_FILE, "%s: holds images but no table, expected a binary table", w->path);
 }
 
-static gal_status find(gal_fits_place *place, walk *w, hdu *h, int wanted)
+static gal_status find(gal_fits_place *place, walk *w, hdu *h, const gal_table_choice *choice)
 {
-    int ascii = 0;
+    int ascii = 0, wanted = choice->name ? -1 : choice->hdu;
     for (int number = 0;; number++) {
         *h = (hdu){.header = number ? h->end : 0};
         if (number && h->header >= w->size)
             return h->header == w->size
-                       ? not_found(w, wanted, number, ascii)
+                       ? not_found(w, choice, number, ascii)
                        : gal_fail(GAL_FILE, "%s: is truncated: HDU %d ends at byte %lld, the file at %lld",
                                   w->path, number - 1, (long long)h->header, (long long)w->size);
         gal_status status = read_header(w, h);
@@ -265,7 +288,8 @@ static gal_status find(gal_fits_place *place, walk *w, hdu *h, int wanted)
                             h->kind == IMAGE         ? "an image"
                             : h->kind == ASCII_TABLE ? "an ASCII table"
                                                      : "an extension that is no table");
-        if (h->kind == BINARY_TABLE && (wanted < 0 || wanted == number)) {
+        int named = !choice->name || strcasecmp(h->name, choice->name) == 0;
+        if (h->kind == BINARY_TABLE && named && (wanted < 0 || wanted == number)) {
             *place = (gal_fits_place){
                 .hdu = number, .fields = (int)h->fields, .rows = h->axis[2], .row_bytes = h->axis[1]};
             if (h->data > w->size ||
@@ -281,7 +305,8 @@ static gal_status find(gal_fits_place *place, walk *w, hdu *h, int wanted)
     }
 }
 
-gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n, int wanted)
+gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n,
+                         const gal_table_choice *wanted)
 {
     walk *w = malloc(sizeof *w);
     hdu *h = malloc(sizeof *h);

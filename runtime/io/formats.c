@@ -170,7 +170,7 @@ static gal_status unpack(char **bytes, int64_t *n, const char *path)
 }
 
 /* Fills table from the file at path. */
-static gal_status open_table(gal_table *table, const char *path, int hdu)
+static gal_status open_table(gal_table *table, const char *path, const gal_table_choice *choice)
 {
     char start[16] = {0}, *bytes = NULL;
     int64_t n = 0;
@@ -179,7 +179,7 @@ static gal_status open_table(gal_table *table, const char *path, int hdu)
         return status;
     const gal_table_format *marked = format_marked(start, n), *named = format_named(path);
     if (marked)
-        return marked->open(table, NULL, 0, hdu);
+        return marked->open(table, NULL, 0, choice);
     if (!named)
         return no_table_format(path);
     if (named->mark && !gal_gzip_is(start, n))
@@ -194,18 +194,19 @@ static gal_status open_table(gal_table *table, const char *path, int hdu)
         gal_file_free(bytes);
         return unmarked(named, path, "unpacked, ");
     }
-    return (marked ? marked : named)->open(table, bytes, n, hdu);
+    return (marked ? marked : named)->open(table, bytes, n, choice);
 }
 
-gal_status gal_table_open(gal_table **out, const char *path, int hdu)
+gal_status gal_table_open(gal_table **out, const char *path, const gal_table_choice *choice)
 {
+    static const gal_table_choice any = {.hdu = -1};
     *out = NULL;
     gal_table *table = calloc(1, sizeof *table);
     if (!table || !(table->path = strdup(path ? path : ""))) {
         free(table);
         return gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
     }
-    gal_status status = open_table(table, table->path, hdu);
+    gal_status status = open_table(table, table->path, choice ? choice : &any);
     if (!status && table->rows == 0)
         status = gal_fail(GAL_VALUE, "%s: the table has no rows", path);
     if (status) {

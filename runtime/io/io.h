@@ -127,6 +127,7 @@ typedef struct gal_column {
     int64_t width;
     gal_form form;
     int source; /* its number in the file, for load */
+    int names;  /* its values name the rows: ids */
     int loaded;
     double *f64;      /* GAL_COLUMN_F64; missing is NaN */
     int64_t *i64;     /* GAL_COLUMN_I64 */
@@ -196,10 +197,10 @@ typedef struct gal_table_format {
     const char *mark;       /* what each of its files begins with; NULL: the ending tells the format */
     const char *endings[4]; /* of its files' names, the first being the one that is said; .gz may follow */
     int written;            /* so many of them are endings that it is written under, without .gz */
-    /* Fills the empty table from the file; hdu as in gal_table_open. bytes {n + 1}, its last one 0: the whole
-     * file, unpacked where it was gzipped; the format owns it. NULL for an unpacked file that has the mark:
-     * the format reads table->path. */
-    gal_status (*open)(gal_table *table, char *bytes, int64_t n, int hdu);
+    /* Fills the empty table from the file. bytes {n + 1}, its last one 0: the whole file, unpacked where it
+     * was gzipped; the format owns it. NULL for an unpacked file that has the mark: the format reads
+     * table->path. */
+    gal_status (*open)(gal_table *table, char *bytes, int64_t n, const gal_table_choice *choice);
     gal_status (*write)(const char *path, gal_table *table); /* has columns and rows, all of known types */
 } gal_table_format;
 

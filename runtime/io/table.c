@@ -250,6 +250,7 @@ gal_status gal_table_id(const char **out, gal_table *table, int i, int64_t k)
     if (status)
         return status;
     c = &table->column[i];
+    *out += strspn(*out, " \t");
     if (c->type == GAL_COLUMN_F64) {
         status = integer_at(&value, &missing, table, c, k);
         if (!status && !missing)

@@ -51,7 +51,7 @@ static gal_status read_arrays(const char *path)
 static gal_status read_table(const char *path)
 {
     gal_table *table = NULL;
-    gal_status status = gal_table_open(&table, path, -1);
+    gal_status status = gal_table_open(&table, path, NULL);
     for (int i = 0; !status && i < gal_table_columns(table); i++) {
         int64_t n = gal_table_rows(table) * gal_table_width(table, i);
         double *numbers = malloc((size_t)(n + 1) * sizeof *numbers);

@@ -64,7 +64,7 @@ static void table(const char *name, made m, const char *words)
     gal_table *t = NULL;
     long long before = atomic_load(&held);
     atomic_store(&most_held, before);
-    gal_status status = gal_table_open(&t, path, -1);
+    gal_status status = gal_table_open(&t, path, NULL);
     if (!status)
         gal_table_free(t);
     long long took = atomic_load(&most_held) - before;

@@ -27,7 +27,7 @@ static void golden(void)
                                                                                          "u", "g", "r", "i",
                                                                                          "z_band"};
     gal_table *t = NULL;
-    IS_OK(gal_table_open(&t, "golden/mock_survey.csv", -1));
+    IS_OK(gal_table_open(&t, "golden/mock_survey.csv", NULL));
     if (!t)
         return;
     IS_INT(gal_table_rows(t), 20);

@@ -439,7 +439,7 @@ promise("gives a report behind the other results", function()
   check.equal(flow:sample(four, { n = 6, steps = 2, precision = "bf16" }).shape, { 4, 6, 5 })
 end)
 
-promise("`into = function(first, samples, log_prob, draw)` takes the draws piece by piece.", function()
+promise("function(first, samples, log_prob, draw, report)` takes the draws piece by piece.", function()
   local flow, _, _, x = trained()
   local seen = {}
   check.equal(select("#", flow:sample(x, { n = 6, steps = 2, into = function(first, samples, log_prob, draw)

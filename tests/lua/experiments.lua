@@ -82,14 +82,15 @@ check.case("evaluate scores the galaxies of the test part only, on the screen, i
   } do
     check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
   end
-  local results = json.decode(read "run/evaluation.json")
+  local home = text:match "written: (run/results/[%w_.-]+%-test)/evaluation.json"
+  local results = json.decode(read(home .. "/evaluation.json"))
   check.that(results.delta_log_p.low < results.delta_log_p.mean
     and results.delta_log_p.mean < results.delta_log_p.high, "the interval holds the mean")
   check.near(results.excess.mean, results.d_kl.mean - results.delta_log_p.mean, 1e-9)
   check.that(results.wasserstein.a_v.pooled > 0 and results.coverage.a_v[1] >= 0,
     "each property has its distances and coverage")
   local parts = require("gal.data").read_split(path "run/split.csv")
-  local galaxies = gal.table(path "run/galaxies.csv")
+  local galaxies = gal.table(path(home .. "/galaxies.csv"))
   local ids = galaxies:ids "id"
   check.equal(#ids, results.galaxies)
   for _, id in ipairs(ids) do check.equal(parts[id], "test", "galaxy " .. id) end
@@ -139,6 +140,36 @@ check.case("an error in a survey is one sentence", function()
   write("few.csv", HEADER .. "1,8.9,17,16\n2,8.8,17.5,16\n")
   refuses(1, "part is empty: the survey has 2 galaxies", "train_photometry", "--survey", "few.csv",
     "--theta", "oh_p50", "--context", "modelMag_r")
+end)
+
+check.case("--id names the galaxies; without ids a table whose rows moved is refused everywhere", function()
+  local lines = {}
+  for k = 1, 60 do lines[k] = ("%d,%g,%g"):format(1000 + k, 8.5 + k * 7 % 11 / 10, 17 + k * 5 % 13 / 10) end
+  local function table_of(list)
+    write("rows.csv", "TARGETID,oh_p50,r\n" .. table.concat(list, "\n") .. "\n")
+  end
+  table_of(lines)
+  local words = { "--survey", "rows.csv", "--theta", "oh_p50", "--context", "r", "--hidden", "8", "--epochs" }
+  local function train(out, ...)
+    local all = { unpack(words) }
+    for _, word in ipairs{ "2", "--out", out, ... } do all[#all + 1] = word end
+    return unpack(all)
+  end
+  local text = succeeds("train_photometry", train("numbered"))
+  check.that(text:find("named by their row numbers, .* %-%-id TARGETID takes TARGETID"), text)
+  text = succeeds("train_photometry", train("named", "--id", "targetid"))
+  check.that(text:find("by a hash of TARGETID", 1, true), text)
+  table.sort(lines, function(a, b) return a:match ",.*" < b:match ",.*" end)
+  table_of(lines)
+  local moved = "rows.csv is no longer the table that numbered was trained on.*row numbers"
+  refuses(1, moved, "evaluate", "numbered", "--n", "39")
+  refuses(1, moved, "sample", "numbered", "--n", "2", "--out", "none")
+  refuses(1, "data was %d+ and is", "train_photometry", train("numbered", "--resume"))
+  refuses(1, "notes.id was none and is TARGETID", "train_photometry",
+    train("numbered", "--resume", "--id", "TARGETID"))
+  text = succeeds("evaluate", "named", "--n", "39", "--steps", "4")
+  local ids = gal.table(path(text:match "written: .*, (%S+/galaxies.csv)")):ids "id"
+  check.that(#ids > 0 and tonumber(ids[1]) > 1000, text)
 end)
 
 check.case("an impossible value is refused by its option's name, before anything is read", function()
@@ -195,6 +226,11 @@ check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
   check.equal(gal.load(path "fit/log_prob.npy").shape, { 7 })
   fit("--n", "3", "--out", "fit2", "--steps", "5")
   check.equal((scratch.run "test ! -e fit2/log_prob.npy"), 0)
+  fit("--n", "3", "--out", "fit2", "--steps", "5", "--resume")
+  refuses(1, "the draws in fit2 began with other settings: n was 3 and is 4", "fit_posterior",
+    small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "4", "--out", "fit2",
+      "--steps", "5", "--resume"))
+  check.equal(gal.load(path "fit2/samples.npy").shape, { 7, 3, 2 })
 end)
 
 check.case("fit_posterior refuses arrays that don't fit, with the file named", function()
@@ -279,23 +315,33 @@ check.case("magnitudes that stand for missing ones are reported once, and faint 
   check.equal(select(2, text:gsub("galrun: ", "")), 2)
 end)
 
-check.case("sample leaves nothing half-written when it is stopped or goes wrong", function()
+check.case("sample keeps what it drew when it is stopped or killed, and goes on with --resume", function()
   local function left(folder) return (select(2, scratch.run("ls -A " .. folder))) end
   refuses(2, "n is '0', expected a whole number", "sample", "run", "--n", "0", "--out", "empty")
   refuses(1, "precision is bf16, too coarse for densities", "sample", "run", "--log-prob",
     "--precision", "bf16", "--out", "empty2")
   check.equal({ ffi.C.gal_path_exists(path "empty"), ffi.C.gal_path_exists(path "empty2") }, { 0, 0 })
-  -- Stopped when its temporary file is there: exit code, and what was in the folder just before.
-  local command = scratch.experiment "sample" .. " run --steps 100000 --out stopped >said 2>&1 & p=$!\n"
-    .. "for i in $(seq 200); do ls -A stopped 2>/dev/null | grep -q tmp && break; sleep 0.05; done\n"
-    .. "sleep 0.3; ls -A stopped; kill -%s $p; wait $p 2>/dev/null"
-  local code, text = scratch.run(command:format "INT")
-  check.that(code == 130 and text:find "%.tmp\n", text .. read "said")
-  check.equal(left "stopped", "")
-  code, text = scratch.run(command:format "KILL")
-  check.that(code == 137 and text:find "%.tmp\n" and left "stopped":find "%.tmp", text .. read "said")
-  succeeds("sample", "run", "--survey", "magnitudes.csv", "--n", "2", "--steps", "2", "--out", "stopped")
-  check.equal(left "stopped", "samples.npy\nsummary.csv\n")
+  -- Stopped when some galaxies have their lines: exit code, and what it said.
+  local words = { "run", "--survey", "other.csv", "--n", "1000", "--steps", "200", "--out", "stopped" }
+  local command = ("%s %s >said 2>&1 & p=$!\n"):format(scratch.experiment "sample", table.concat(words, " "))
+    .. "for i in $(seq 400); do test -s stopped/summary.part && "
+    .. "test $(wc -l <stopped/summary.part) -gt %d && break; sleep 0.02; done\n"
+    .. "kill -%s $p; wait $p 2>/dev/null"
+  local code = scratch.run(command:format(1, "INT"))
+  local said = read "said"
+  check.that(code == 130 and said:find "%d+ galaxies are drawn and kept in stopped; %-%-resume goes on", said)
+  refuses(1, "'stopped', which has draws; resume %(%-%-resume%) goes on", "sample", unpack(words))
+  words[#words + 1] = "--resume"
+  local before = tonumber(said:match "(%d+) galaxies are drawn")
+  code = scratch.run(command:gsub(" >said", " --resume >said", 1):format(before + 1, "KILL"))
+  check.equal(code, 137, read "said")
+  local text = succeeds("sample", unpack(words))
+  check.that(text:find "%d+ of the galaxies had been drawn before", text)
+  check.equal(left "stopped", "draws.json\nlock\nsamples.npy\nsummary.csv\n")
+  words[#words], words[#words - 1] = nil, "whole"
+  succeeds("sample", unpack(words))
+  check.that(read "stopped/samples.npy" == read "whole/samples.npy"
+    and read "stopped/summary.csv" == read "whole/summary.csv", "the draws differ from undisturbed ones")
 end)
 
 -- A mock survey of 150 galaxies with cutouts; the smallest image model on it, and photometry on the same.
@@ -318,7 +364,7 @@ check.case("train_image says how its images were prepared, and evaluate takes no
     { 2, true, 16, "sequential" })
   text = succeeds("evaluate", "image", "--n", "39", "--steps", "4")
   check.that(text:find("Delta log p", 1, true), text)
-  check.equal(json.decode(read "image/evaluation.json").images.crop, 16)
+  check.equal(json.decode(read "image/results/mock-test/evaluation.json").images.crop, 16)
   refuses(1, "crop is 32, but the flow was trained on images with crop = 16", "evaluate", "image",
     "--crop", "32")
   succeeds("sample", "image", "--n", "6", "--steps", "4", "--out", "image_draws")
@@ -356,19 +402,19 @@ check.case("evaluate --against gives the differences of two runs' own scores, ga
   check.near(found.scores.delta_log_p.mean, sum / #ids, 1e-4)
   check.near(found.scores.delta_log_p.higher, higher / #ids, 1e-9)
   refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
-  succeeds("evaluate", "image", "--n", "39", "--steps", "4", "--out", "both")
-  check.equal({ ffi.C.gal_path_exists(path "both/galaxies.csv"),
-    ffi.C.gal_path_exists(path "both/against.json"), ffi.C.gal_path_exists(path "both/against.csv") },
-    { 1, 0, 0 })
+  local before = read "both/against.json" .. read "both/galaxies.csv"
+  refuses(1, "the evaluation in both began with other settings: against was .* and is not set; galaxies",
+    "evaluate", "image", "--n", "39", "--steps", "4", "--galaxies", "9", "--out", "both")
+  check.equal(read "both/against.json" .. read "both/galaxies.csv", before)
 end)
 
 check.case("a run was not trained on another mock survey's galaxies, but on those of a copy", function()
   require("gal.mock").make{ out = path "seed3", n = 60, seed = 3, cutouts = false, progress = false }
   check.equal((scratch.run "cp mock/catalog.fits copy.fits"), 0)
   local function scored(survey, ...)
-    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4",
-      "--out", "scored", ...)
-    return gal.table(path "scored/galaxies.csv"):ids "id"
+    succeeds("evaluate", "magnitudes", "--survey", survey, "--part", "all", "--n", "39", "--steps", "4", ...)
+    local name = survey:gsub("%..*", "") .. (... and "-all-against-magnitudes" or "-all")
+    return gal.table(path("magnitudes/results/" .. name .. "/galaxies.csv")):ids "id"
   end
   check.equal(#scored "seed3", 60)
   check.equal(#scored("seed3", "--against", "magnitudes"), 60)
@@ -397,7 +443,7 @@ check.case("evaluate --against refuses galaxies that the other run was trained o
   local file = assert(io.open(path "magnitudes/split.csv"))
   local text = file:read "*a"
   file:close()
-  write("magnitudes/split.csv", (text:gsub(",test\n", ",train\n", 1)))
+  write("magnitudes/split.csv", (text:gsub(",test\n", ",valid\n", 1)))
   refuses(1, "1 of the %d+ galaxies are in the train or valid part of magnitudes", "evaluate", "image",
     "--against", "magnitudes")
 end)
@@ -412,10 +458,11 @@ check.case("quickstart runs from any folder, and again on what it left", functio
       check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
     end
   end
-  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart/image"),
-    ffi.C.gal_path_exists(path "runs/quickstart/posteriors.png") }, { 2, 1 })
-  succeeds("evaluate", "runs/quickstart/image", "--against", "runs/quickstart/photometry", "--part", "all",
-    "--galaxies", "20", "--n", "39", "--steps", "4", "--out", "quick")
+  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart-tiny/image"),
+    ffi.C.gal_path_exists(path "runs/quickstart-tiny/posteriors.png") }, { 2, 1 })
+  local made = "runs/quickstart-tiny/"
+  succeeds("evaluate", made .. "image", "--against", made .. "photometry", "--part", "all", "--galaxies",
+    "20", "--n", "39", "--steps", "4", "--out", "quick")
 end)
 
 scratch.remove()

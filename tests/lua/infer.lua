@@ -61,9 +61,68 @@ check.case("a folder gets the draws, their densities and the summary, flags wher
   local strict = infer.posteriors(flow, part, { n = 40, tolerance = 1e-12, progress = false })
   check.equal(strict.summary:column("flagged"):sum():item(), #strict.report.flagged)
   check.that(#strict.report.flagged > 0, "nothing is beyond a tolerance of 1e-12")
-  infer.posteriors(flow, part, { n = 3, steps = 2, out = out, format = "fits", progress = false })
-  check.equal({ exists "drawn/log_prob.npy", exists "drawn/summary.csv", exists "drawn/summary.fits" },
+  local fits = { n = 3, steps = 2, out = scratch.path "fits", format = "fits", progress = false }
+  infer.posteriors(flow, part, fits)
+  check.equal({ exists "fits/log_prob.npy", exists "fits/summary.csv", exists "fits/summary.fits" },
     { false, false, true })
+  local unicode = { ids = { "Ω", unpack(part.ids, 2) }, context = part.context }
+  fits.out = scratch.path "unicode"
+  check.raises(function() infer.posteriors(flow, unicode, fits) end, "can't hold the id Ω, expected", true)
+end)
+
+-- A flow that stops, or is killed, before it draws galaxy number `last` of the call.
+local function stopping(last, how)
+  return setmetatable({ sample_and_log_prob = function(_, seen, o)
+    local into, given = o.into, {}
+    for key, value in pairs(o) do given[key] = value end
+    function given.into(first, samples, log_prob, from, report)
+      for k = 1, samples:size(1) do
+        if first + k - 1 == last then how() end
+        into(first + k - 1, samples:narrow(1, k, 1), log_prob:narrow(1, k, 1), from, report)
+      end
+    end
+    return flow:sample_and_log_prob(seen, given)
+  end }, { __index = flow })
+end
+
+-- The part as gal.data's, that can be thinned out.
+function part.select(self, positions)
+  local own = { ids = {}, context = self.context:rows(positions), seen = self.seen }
+  for i, k in ipairs(positions) do own.ids[i] = self.ids[k] end
+  return own
+end
+
+check.case("stopped draws are kept, and resumed they are the undisturbed ones, byte for byte", function()
+  local function options(out, resume)
+    return { n = 40, seed = 6, log_prob = true, out = scratch.path(out), resume = resume, progress = false }
+  end
+  infer.posteriors(flow, part, options "undisturbed")
+  local function all(name)
+    return scratch.read(scratch.path(name .. "/samples.npy")) .. scratch.read(scratch.path(name
+      .. "/log_prob.npy")) .. scratch.read(scratch.path(name .. "/summary.csv"))
+  end
+  check.raises(function()
+    infer.posteriors(stopping(5, function() error("stopped", 0) end), part, options "stopped")
+  end, "stopped")
+  check.equal({ exists "stopped/samples.npy", exists "stopped/samples.npy.part" }, { false, true })
+  check.raises(function() infer.posteriors(flow, part, options "stopped") end,
+    "stopped', which has draws; resume %(%-%-resume%) goes on", true)
+  local other = options("stopped", true)
+  other.n = 41
+  check.raises(function() infer.posteriors(flow, part, other) end,
+    "the draws in .*stopped began with other settings: n was 40 and is 41", true)
+  -- What a kill leaves: draws of a galaxy without its line, half a line.
+  for _, name in ipairs{ "samples.npy.part", "summary.part" } do
+    local file = io.open(scratch.path("stopped/" .. name), "ab")
+    file:write "12345"
+    file:close()
+  end
+  local found = infer.posteriors(flow, part, options("stopped", true))
+  check.equal({ found.resumed, found.report.galaxies, exists "stopped/summary.part" }, { 4, N, false })
+  check.that(all "stopped" == all "undisturbed", "the files differ")
+  local again = infer.posteriors(flow, part, options("stopped", true))
+  check.equal({ again.resumed, again.summary:ids "id" }, { N, part.ids })
+  check.raises(function() infer.posteriors(flow, part, options "undisturbed") end, "which has draws", true)
 end)
 
 check.case("draws of one galaxy that come in several pieces are summarised together", function()
@@ -75,7 +134,7 @@ check.case("draws of one galaxy that come in several pieces are summarised toget
   check.near(found.summary:column "dust_p84":get(1), metrics.quantile(draws:select(3, 2), 0.84), 1e-5)
 end)
 
-check.case("what goes wrong while draws are written leaves nothing behind", function()
+check.case("what goes wrong before the first galaxy is drawn leaves nothing behind but the lock", function()
   local out = scratch.path "broken"
   local wrong = { ids = part.ids, context = part.context:clone() }
   wrong.context:set(0 / 0, 3, 1)
@@ -83,7 +142,7 @@ check.case("what goes wrong while draws are written leaves nothing behind", func
     infer.posteriors(flow, wrong, { n = 5, steps = 2, out = out, progress = false })
   end, "row 3", true)
   local pipe = io.popen(("ls -A '%s'"):format(out))
-  check.equal(pipe:read "*a", "")
+  check.equal(pipe:read "*a", "lock\n")
   pipe:close()
   check.raises(function() infer.posteriors(flow, part, { n = 0 }) end, "posteriors: n is 0", true)
   check.raises(function() infer.posteriors(flow, part, { format = "txt" }) end,

@@ -168,6 +168,23 @@ check.case("Ctrl-C stops it, and every file that is there is whole", function()
   check.equal(gal.table(out .. "/catalog.fits").rows, 10)
 end)
 
+check.case("a survey that is asked for more galaxies keeps those that it has; fewer are refused", function()
+  local out = path "grown"
+  local function make(n, seed)
+    return survey.make { out = out, n = n, seed = seed or 4, cutouts = false, progress = false }
+  end
+  make(6)
+  local before = gal.table(out .. "/catalog.fits")
+  local ids, u = before:ids "objID", before:doubles "modelMag_u"
+  check.equal({ make(9), make(9) }, { true, false })
+  local t = gal.table(out .. "/catalog.fits")
+  check.equal({ unpack(t:ids "objID", 1, 6) }, ids)
+  check.equal({ t.rows, { unpack(t:doubles "modelMag_u", 1, 6) } }, { 9, u })
+  check.raises(function() make(6) end, "n was 9 and is 6")
+  check.raises(function() make(12, 5) end, "seed was 4 and is 5")
+  check.equal(gal.table(out .. "/catalog.fits").rows, 9)
+end)
+
 check.case("an impossible option is refused in a sentence that names it", function()
   check.raises(function()
     survey.make { out = path "a", n = 40, seed = 8, without = { "bt" }, progress = false }

@@ -67,14 +67,16 @@ for _, name in ipairs{ "table.fits", "table.fits.gz" } do
     end
   end)
 end
-check.case("an HDU may be named by its number", function()
+check.case("an HDU may be named by its number or its name", function()
   check.equal(gal.table(golden .. "table.fits", { hdu = 3 }):doubles "z", { 0.1, 0.2 })
   check.raises(function() local _ = gal.table(golden .. "table.fits", { hdu = 1 }) end,
     "HDU 1 is an image, expected a binary table", true)
   check.raises(function() local _ = gal.table(golden .. "table.fits", { hdu = 9 }) end,
     "there is no HDU 9, the file has 4 %(0 to 3%)", true)
   check.raises(function() local _ = gal.table(golden .. "table.fits", { hdu = "x" }) end,
-    "hdu is the string \"x\", expected an integer", true)
+    'no table of its 4 HDUs has the name "x"', true)
+  check.raises(function() local _ = gal.table(golden .. "plain.csv", { hdu = 1 }) end,
+    "plain.csv: is one table, expected a FITS file where an HDU is named", true)
 end)
 check.case("nothing in a path is taken for CFITSIO's extended syntax", function()
   local path = write("t[1].fits", read(golden .. "small.fits"))
@@ -160,6 +162,34 @@ fails("a column that is there twice is not guessed", function() local _ = csv "z
   'has 2 columns named "Z"')
 check.case(
   "but the exact spelling finds its own", function() check.equal(csv "z,Z\n1,2\n":column "Z", { 2 }) end)
+-- Ids as makers of catalogues write them, in columns that are known for ids or are said to have them.
+check.case("ids that are written as text are read as the same ids, whatever they look like", function()
+  local all = {
+    { "1E5", "2E6" }, { "0.25", "0.50" }, { "5.0", "6.0" }, { "007", "5.0" }, { "1", "null" },
+    { "nan", "inf" }, { "1E5", "0.25", "null", " pad ", "+5", 'say "hi"', "18446744073709551615", "Ωmega",
+    "a,b", "#x", "two\nlines" },
+  }
+  for _, list in ipairs(all) do
+    local stripped = {}
+    for k, id in ipairs(list) do stripped[k] = id:match "^ *(.-) *$" end
+    for _, name in ipairs{ "id", "objID", "TARGET" } do
+      local path = folder .. "/ids.csv"
+      gal.table{ [name] = list }:save(path)
+      check.equal(gal.table(path, { id = "target" }):ids(name), stripped, name)
+    end
+  end
+  check.equal(gal.table(write("pad.fits", read(golden .. "table.fits"))):select{ 1, 2, 4 }:ids "name",
+    { "NGC 4321", "M31", "x" })
+end)
+check.case("a CSV file's own ids are text too, but whole floats are the integers that they are", function()
+  check.equal(csv "ID,x\n1E5,1\nnull,2\n":ids "id", { "1E5", "null" })
+  check.equal(csv "objID,x\n0.25,1\n0.50,2\n":ids "objID", { "0.25", "0.50" })
+  check.equal(csv "objID,x\n5.0,1\n6.,2\n":ids "objID", { "5", "6" })
+  check.equal(csv "objID,x\n1E5,1\n2E5,2\n":column "objID", { 1e5, 2e5 })
+end)
+fails("an id that has lost its digits is refused", function()
+  local _ = csv "id\n1.23765E+18\n":ids "id"
+end, "floating%-point number .* in line 2, expected an integer")
 fails("an id that is a float is refused", function()
   local _ = csv "id\n1.237648704043942146e18\n":ids "id"
 end, "floating%-point number .* in line 2, expected an integer")

@@ -49,10 +49,23 @@ local function shown(value)
   return #text > 60 and text:sub(1, 57) .. "..." or text
 end
 
+-- Settings by name, those of tables within as "notes.id"; lists stay as they are.
+local function flat(settings, prefix, into)
+  for name, value in pairs(settings) do
+    if type(value) == "table" and type(next(value)) == "string" then
+      flat(value, prefix .. name .. ".", into)
+    else
+      into[prefix .. name] = value
+    end
+  end
+  return into
+end
+
 --- run:compare(old, new[, free]): raises where settings differ, naming each with what it was and is. old,
 -- new: tables that JSON can hold; free: {name = true} of settings that may change.
 function Run:compare(old, new, free)
   local names, wrong = {}, {}
+  old, new = flat(old, "", {}), flat(new, "", {})
   for name in pairs(old) do names[name] = true end
   for name in pairs(new) do names[name] = true end
   for name in pairs(names) do
@@ -177,6 +190,15 @@ end
 
 --- run:lines(name, head): the same for the folder's file of that name.
 function Run:lines(name, head) return M.lines(self:path(name), head) end
+
+--- run:whole(name, head, each): how many whole pieces of `each` bytes the folder's file of that name has
+-- behind `head`; 0 where it is absent or begins otherwise.
+function Run:whole(name, head, each)
+  local file, bytes, modified = self:path(name), ffi.new "int64_t[1]", ffi.new "int64_t[1]"
+  if path.read(file, #head) ~= head then return 0 end
+  if C.gal_file_stamp(file, bytes, modified) ~= 1 then raise("%s", ffi.string(C.gal_error())) end
+  return math.floor((tonumber(bytes[0]) - #head) / each)
+end
 
 --- run:grow(name, head, keep): opens the folder's file of that name for appending: its `head` and `keep`
 -- bytes after it stay, the rest is cut off; with keep = 0 it begins anew with head. Returns a file with put

@@ -5,7 +5,17 @@ local data = require "gal.data"
 
 local common = {}
 
--- How a survey's table is read: gal.data's open.
+-- Which table of a file a survey is, and who its galaxies are: gal.data's open.
+common.table = {
+  {
+    "id", type = "string",
+    help = "column of the galaxies' ids; none: the rows' numbers; default: the first of objID, specObjID and "
+      .. "name, else the rows' numbers",
+  },
+  { "hdu", type = "string", help = "number or name of a FITS file's HDU; default: its first table" },
+}
+
+-- How its columns are read: gal.data's open.
 common.reading = {
   { "theta", data.theta, "properties to infer, columns of the table" },
   { "context", data.context, "what to infer them from, columns of the table" },
@@ -71,7 +81,12 @@ common.asked = {
     "survey", type = "string",
     help = "table or folder to take the galaxies from; default: the one that the run was trained on",
   },
-  { "dereddened", type = "boolean", help = "must be what the run was trained with" },
+  { "id", type = "string", help = "column of the galaxies' ids in --survey; default: the run's" },
+  { "hdu", type = "string", help = "number or name of --survey's HDU; default: the run's" },
+  {
+    "dereddened", type = "boolean",
+    help = "take extinctions off; must be what was done to the run's magnitudes; default: as they were",
+  },
   { "crop", type = "integer", least = 0, help = "must be what the run was trained with" },
   { "bin", type = "integer", least = 1, help = "must be what the run was trained with" },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },

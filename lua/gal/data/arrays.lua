@@ -1,6 +1,5 @@
--- data/arrays: arrays in files: gal.load and gal.save for .npy, .npz and .safetensors, and .npy files that
--- are written in pieces. C reads and writes the formats (runtime/io); here they become tensors and tables by
--- name.
+-- data/arrays: arrays in files: gal.load and gal.save for .npy, .npz and .safetensors. C reads and writes the
+-- formats (runtime/io); here they become tensors and tables by name.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
@@ -124,43 +123,13 @@ function file.save(path, value, metadata)
   if holds == C.GAL_HOLDS_ONE then save_one(path, value) else save_named(path, ending, value, metadata) end
 end
 
--- ---- arrays that are written piece after piece ----
-
-local Stream = {}
-Stream.__index = Stream
-local stream = ffi.new "gal_npy_stream *[1]"
-
---- file.stream(path, shape) --> s, a .npy file of that shape, float32, whose values come in pieces in
--- row-major order: s:put(tensor) adds a piece, s:commit() ends the file and gives it its name. Before that
--- s:abandon(), or the loss of s, leaves nothing behind.
-function file.stream(path, shape)
-  if form_of("stream", path) ~= C.GAL_HOLDS_ONE then
-    raise("stream: %s is no .npy, the only format that is written in pieces", path)
-  end
-  if type(shape) ~= "table" then raise("stream: shape is %s, expected a table of sizes", kind(shape)) end
-  for i, n in ipairs(shape) do errors.integer("stream", ("shape[%d]"):format(i), n, 0, 2 ^ 53) end
-  made(C.gal_npy_stream_open, stream, path, C.GAL_F32, #shape, ffi.new("int64_t[?]", #shape + 1, shape))
-  return setmetatable({ h = ffi.gc(stream[0], C.gal_npy_stream_free), path = path }, Stream)
-end
-
-local function open_stream(s, op)
-  return s.h or raise("%s: %s is written and closed, or was abandoned", op, s.path)
-end
-
-function Stream:put(x)
-  local h = open_stream(self, "put")
-  check(C.gal_npy_stream_put(h, core.live(x, "put", "x").h))
-  return self
-end
-
-function Stream:commit()
-  check(C.gal_npy_stream_commit(open_stream(self, "commit")))
-  self:abandon()
-end
-
-function Stream:abandon()
-  if self.h then C.gal_npy_stream_free(ffi.gc(self.h, nil)) end
-  self.h = nil
+--- file.header(shape, dtype): what a .npy file of that shape begins with, as a string: "float32", "int64" or
+-- "uint8" values follow it, in row-major order.
+function file.header(shape, dtype)
+  local x, text = ffi.new "gal_tensor", ffi.new "char[512]"
+  x.dtype, x.rank = ({ float32 = C.GAL_F32, int64 = C.GAL_I64, uint8 = C.GAL_U8 })[dtype], #shape
+  for i, n in ipairs(shape) do x.shape[i - 1] = n end
+  return ffi.string(text, C.gal_npy_header_text(text, x))
 end
 
 return file

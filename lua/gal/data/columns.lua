@@ -1,6 +1,6 @@
 -- data/columns: the columns of a survey's table: SDSS's names, the extinction that is subtracted from a
 -- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
--- {name, values {rows}, extinction {rows} or nil, extinction_name}.
+-- {name, values {rows}, extinction {rows} or nil, extinction_name, derived: whether it was made of another}.
 local folder = require "gal.base.path"
 local raise = require("gal.base.errors").raise
 
@@ -46,10 +46,20 @@ function columns.spelling(table_, name)
   end
 end
 
+-- Whether the table has no column a_v, of that name, but tauv_cont.
+local function is_derived(source, name)
+  return name:lower() == "a_v" and not columns.spelling(source, name)
+    and columns.spelling(source, "tauv_cont") ~= nil
+end
+
+--- columns.has(source, name): whether the table `source` has that column, or it can be made of another.
+function columns.has(source, name)
+  return is_derived(source, name) or columns.spelling(source, name) ~= nil
+end
+
 -- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
 local function values_of(source, name)
-  local derived = name:lower() == "a_v" and not columns.spelling(source, name)
-  if derived and columns.spelling(source, "tauv_cont") then
+  if is_derived(source, name) then
     local values = source:column("tauv_cont"):totable()
     for k = 1, #values do
       if not missing(values[k]) then values[k] = 1.086 * values[k] end
@@ -69,7 +79,7 @@ local APPARENT = {
 -- dereddened is true, modelMag_u and its like are paired with extinction_u. Raises where the table has no
 -- such column.
 function columns.requested(source, name, dereddened)
-  local column = { name = name, values = values_of(source, name) }
+  local column = { name = name, values = values_of(source, name), derived = is_derived(source, name) }
   local kind, band = name:lower():match "^(%w+)_([ugriz])$"
   local extinction = kind and APPARENT[kind] and "extinction_" .. band
   if dereddened and extinction and columns.spelling(source, extinction) then

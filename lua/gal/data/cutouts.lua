@@ -5,6 +5,7 @@
 -- and are renamed when they are whole. A packing is of the files as they were: where one was added, removed
 -- or changed, it is made anew.
 local ffi = require "ffi"
+local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local images = require "gal.images"
@@ -106,35 +107,19 @@ local function refuse_size(entry, decoded, size, like)
     decoded.width, decoded.height, size, size, like and " like " .. like or "")
 end
 
--- The header of a .npy file of n cutouts, and the bytes of one.
-local function npy_header(n, size)
-  local x, text = ffi.new "gal_tensor", ffi.new "char[512]"
-  x.dtype, x.rank = C.GAL_U8, 4
-  x.shape[0], x.shape[1], x.shape[2], x.shape[3] = n, size, size, 3
-  return ffi.string(text, C.gal_npy_header_text(text, x)), 3 * size * size
-end
-
 -- ---- packing ----
-
--- How many whole cutouts of `each` bytes the growing .npy file holds, if it begins with this header.
-local function whole_cutouts(folder, header, each)
-  local file, bytes, modified = folder:path(GROWING_PIXELS), ffi.new "int64_t[1]", ffi.new "int64_t[1]"
-  if path.read(file, #header) ~= header then return 0 end
-  if C.gal_file_stamp(file, bytes, modified) ~= 1 then raise("%s", ffi.string(C.gal_error())) end
-  return math.floor((tonumber(bytes[0]) - #header) / each)
-end
 
 -- Opens both growing files behind what an earlier packing left of this list: pixels, index, and how many
 -- cutouts are done.
 local function resume(folder, list, size)
-  local header, each = npy_header(#list, size)
+  local header, each = arrays.header({ #list, size, size, 3 }, "uint8"), 3 * size * size
   -- An earlier packing was killed between the two renames at its end: the index has its name, the pixels have
   -- not.
   if not folder:has(GROWING_INDEX) and folder:has(GROWING_PIXELS) and folder:has(INDEX) then
     folder:rename(INDEX, GROWING_INDEX)
   end
   local lines = folder:lines(GROWING_INDEX, HEADER)
-  local done = math.min(match(list, lines), whole_cutouts(folder, header, each))
+  local done = math.min(match(list, lines), folder:whole(GROWING_PIXELS, header, each))
   local bytes = 0
   for i = 1, done do bytes = bytes + #lines[i] + 1 end
   return folder:grow(GROWING_PIXELS, header, done * each), folder:grow(GROWING_INDEX, HEADER, bytes), done
@@ -225,8 +210,8 @@ end
 -- the survey in the folder `home` for the ids of its table, packed where they are not yet. crop, bin: as
 -- gal.images has them. resize: scales every cutout to so many pixels a side; 0: all have to be of one size.
 -- packed: the folder for cutouts.npy, where the survey's own can't be written. Returns {images (a set,
--- gal.images, of all that were packed), row = {id = its image's number}, problem = {id = the reason why it
--- has none}}.
+-- gal.images, of all that were packed), side (in pixels, before the crop), row = {id = its image's number},
+-- problem = {id = the reason why it has none}}.
 function cutouts.open(home, ids, options)
   local out = options.packed and path.make(options.packed) or home
   local base, list = out .. "/cutouts", nil
@@ -246,6 +231,7 @@ function cutouts.open(home, ids, options)
       result.problem[entry.id] = entry.path .. " " .. entry.problem
     end
   end
+  result.side = list[1] and tonumber(list[1].key:match ",(%d+),%d+$")
   result.images = images.open(base .. ".npy", { crop = options.crop, bin = options.bin, hashes = hashes })
   if result.images:size(1) ~= #list then
     raise("%s.npy holds %d images and %s.csv tells of %d: remove both, and they are made anew", base,

@@ -28,9 +28,13 @@ function describe.losses(survey)
   return ("%s of %s rows dropped: %s%s"):format(thousands(sum), thousands(survey.total), all, first)
 end
 
--- How many galaxies are kept, and in which parts.
+-- How many galaxies are kept, and in which parts, where their properties are known.
 local function kept(survey)
   local counts = { train = 0, valid = 0, test = 0 }
+  if not survey.theta then
+    local named = survey.id_column and "by " .. survey.id_column or "by their row numbers"
+    return ("%s galaxies kept, named %s"):format(thousands(#survey.ids), named)
+  end
   for _, id in ipairs(survey.ids) do
     local part = split.part(id)
     counts[part] = counts[part] + 1

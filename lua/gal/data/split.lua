@@ -14,12 +14,16 @@ function split.part(id)
 end
 
 --- data.read_split(path): the part of each galaxy that a run's split.csv lists: {id = "train" | "valid" |
--- "test"}.
+-- "test"}; second, the ids of each part in the order of the list: {train = {ids}, …}.
 function split.read(path)
   local table_ = open_table(path)
   local ids, parts, found = table_:ids "id", table_:strings "part", {}
-  for k = 1, #ids do found[ids[k]] = parts[k] end
-  return found
+  local lists = { train = {}, valid = {}, test = {} }
+  for k = 1, #ids do
+    found[ids[k]] = parts[k]
+    table.insert(lists[parts[k]] or {}, ids[k])
+  end
+  return found, lists
 end
 
 -- The seed of the mock survey that a catalogue is, by its FITS header; nil for any other.

@@ -8,16 +8,19 @@
 --   names           {theta = {d names}, context = {c names}}
 --   path            the table's file; nil for arrays, as are the next six
 --   id_column       the column of the ids; nil: rows are numbered
+--   hdu             the HDU that was asked for, a number or a name; nil: the file's first table
 --   asked           {theta =, context =}: the columns that were asked for
 --   dereddened, sample, missing   as data.open was told
 --   fill            {column = value} of masked columns; nil where missing is "drop"
---   prepared        {crop, bin, resize, packed} of the images; nil without
+--   prepared        {crop, bin, resize, packed, side (in pixels, before the crop)} of the images; nil without
 --   damaged         of the images: a list of {id, problem}, those that could not be decoded
 --   corrected       the columns that extinction was taken off
+--   derived         the columns that were made of others: a_v of tauv_cont
 --   total           rows read
 --   dropped         a list of {reason, count}: the rows that fell out, each under the first reason that holds
 --   suspects        sentences on values that may stand for missing ones
 local describe = require "gal.data.describe"
+local identity = require "gal.data.ids"
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
@@ -26,20 +29,24 @@ local split = require "gal.data.split"
 local survey = { losses = describe.losses, describe = describe.describe }
 survey.__index = survey
 
---- new(fields): a survey with these fields; corrected, dropped and suspects are empty lists where they are
--- not given.
+--- new(fields): a survey with these fields; corrected, derived, dropped and suspects are empty lists where
+-- they are not given.
 local function new(fields)
-  for _, name in ipairs{ "corrected", "dropped", "suspects" } do fields[name] = fields[name] or {} end
+  for _, name in ipairs{ "corrected", "derived", "dropped", "suspects" } do
+    fields[name] = fields[name] or {}
+  end
   return setmetatable(fields, survey)
 end
 
 --- survey:choices(): what data.reopen needs to open another survey as this one was: a table that JSON can
 -- hold.
 function survey:choices()
+  local list = require("gal.base.json").list
   return {
-    survey = path.absolute(self.path), theta = self.asked.theta, context = self.asked.context,
-    dereddened = self.dereddened, sample = self.sample, missing = self.missing, fill = self.fill,
-    images = self.prepared, corrected = setmetatable(self.corrected, require("gal.base.json").list),
+    survey = path.absolute(self.path), hdu = self.hdu or false, id = self.id_column or identity.NUMBERS,
+    theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened,
+    sample = self.sample, missing = self.missing, fill = self.fill, images = self.prepared,
+    corrected = setmetatable(self.corrected, list), derived = setmetatable(self.derived, list),
   }
 end
 
@@ -98,40 +105,6 @@ function survey:fold(i, n)
   return self:select(rest), self:select(held)
 end
 
--- Whether split (data.read_split) has the galaxy in one of the parts listed.
-local function in_parts(found, id, parts)
-  for _, part in ipairs(parts) do
-    if found[id] == part then return true end
-  end
-  return false
-end
-
---- survey:without(found, parts): the galaxies that `found`, a split of data.read_split, does not have in one
--- of the parts listed, as a survey. Raises where none is left.
-function survey:without(found, parts)
-  local positions = {}
-  for k, id in ipairs(self.ids) do
-    if not in_parts(found, id, parts) then positions[#positions + 1] = k end
-  end
-  if #positions == 0 then
-    raise("all %d galaxies are in the run's %s part", #self.ids, table.concat(parts, " or "))
-  end
-  return self:select(positions)
-end
-
---- survey:refuse(found, parts, run): raises where `found`, a split of data.read_split, has one of the
--- galaxies in one of the parts listed; run: whose split it is.
-function survey:refuse(found, parts, run)
-  local known = {}
-  for _, id in ipairs(self.ids) do
-    if in_parts(found, id, parts) then known[#known + 1] = id end
-  end
-  if #known == 0 then return end
-  local named = known[1] .. (known[2] and ", " .. known[2] or "") .. (known[3] and ", ..." or "")
-  raise("%d of the %d galaxies are in the %s part of %s (%s), expected none", #known, #self.ids,
-    table.concat(parts, " or "), run, named)
-end
-
 --- survey:of(ids): the galaxies that have one of these ids, in the order of the ids, as a survey. Raises
 -- where none has.
 function survey:of(ids)
@@ -139,6 +112,16 @@ function survey:of(ids)
   for k, id in ipairs(self.ids) do where[id] = k end
   for _, id in ipairs(ids) do positions[#positions + 1] = where[id] end
   if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #ids) end
+  return self:select(positions)
+end
+
+--- survey:at(rows): the galaxies at these rows of the table, in their order, as a survey; rows without one
+-- are left out. Raises where none has one.
+function survey:at(rows)
+  local where, positions = {}, {}
+  for k, row in ipairs(self.rows) do where[row] = k end
+  for _, row in ipairs(rows) do positions[#positions + 1] = where[row] end
+  if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #rows) end
   return self:select(positions)
 end
 

@@ -128,7 +128,7 @@ local function prepare(where, flow, x, options, density)
   job.into = options.into
   if job.into ~= nil and type(job.into) ~= "function" then
     local found = errors.kind(job.into)
-    raise("%s: into is %s, expected a function (first, samples, log_prob, draw)", where, found)
+    raise("%s: into is %s, expected a function (first, samples, log_prob, draw, report)", where, found)
   end
   job.rng = options.rng or core.default_rng()
   if not core.is_rng(job.rng) then
@@ -206,7 +206,7 @@ local function run(job)
       core.assign(samples:narrow(1, first, k):narrow(2, from, m), part)
       if log_prob then core.assign(densities:narrow(1, first, k):narrow(2, from, m), log_prob) end
     end)
-    if streamed then streamed(first, part, log_prob, from) end
+    if streamed then streamed(first, part, log_prob, from, job.report) end
   end)
   return samples, densities
 end

@@ -5,6 +5,8 @@ local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local host = require "gal.base.host"
+local named = require "gal.flow.named"
 local sets = require "gal.images"
 local raise, check = errors.raise, errors.check
 
@@ -140,13 +142,18 @@ local function tell_far(flow, context)
 end
 
 --- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil,
--- images = {N, ...} or nil, device}: context on the flow's device, images where they are.
+-- images = {N, ...} or nil, device}: context on the flow's device, images where they are. Numbers that a user
+-- wrote down, lists or at the prompt, may leave a notice (flow/named.lua).
 function inputs.conditions(where, flow, x)
   local context, images = x, nil
   if flow.encoder then
     if flow.c == 0 and core.is_tensor(x) then x = { nil, x } end
     if type(x) ~= "table" or core.is_tensor(x) then
       raise("%s: x is %s, expected {x, images}", where, errors.kind(x))
+    end
+    if named.is(x) then
+      raise("%s: x is a table by name without images, expected {{%s = …}, images}", where,
+        flow.context[1] or "name")
     end
     context, images = x[1], inputs.images(where, flow, x[2])
   end
@@ -156,6 +163,11 @@ function inputs.conditions(where, flow, x)
       raise("%s: x is %s, but this flow has no context; expected nil", where, errors.kind(context))
     end
     return { rows = rows, images = images, device = flow:device() }
+  end
+  if named.is(context) then
+    context = named.context(where, flow, context)
+  elseif not core.is_tensor(context) or host.interactive then
+    named.tell(flow)
   end
   context = inputs.matrix(where, "x", flow.context, context, flow:device())
   if images and context:size(1) ~= rows then

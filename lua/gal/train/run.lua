@@ -71,8 +71,7 @@ end
 -- differ.
 local function restore(self, saved)
   local small = saved.small
-  -- Runs that were begun before it was written down have no valid_data.
-  if not small.settings.valid_data then self.settings.valid_data = nil end
+  settings.forget_later(self.settings, small.settings)
   self.folder:compare(small.settings, self.settings, { epochs = true })
   local own, where = tensors_of(self), "fit: the checkpoint in " .. self.folder.out
   for name, tensor in pairs(own) do

@@ -62,16 +62,46 @@ local function architecture_of(flow)
 end
 
 --- settings.add_facts(s, flow, part, valid, schedule): adds to the settings s what a run also depends on: the
--- flow, the rows of training and validation (valid may be nil), by number and by hash, and the rate's
--- description.
+-- flow, the rows of training and validation (valid may be nil), by number and by hash (`values`: of rows
+-- with images, without these), and the rate's description.
 function settings.add_facts(s, flow, part, valid, schedule)
   s.schedule = schedule
   s.rows, s.data = part.n, rows.fingerprint(part)
+  s.values = part.images and rows.fingerprint{ theta = part.theta, context = part.context } or nil
   s.valid_rows = valid and valid.n or 0
   s.valid_data = valid and rows.fingerprint(valid) or nil
   s.notes, s.symmetric, s.sigma = flow.notes, flow.symmetric, flow.sigma
   s.theta, s.context = flow.theta, setmetatable(flow.context, json.list)
   s.architecture = architecture_of(flow)
+end
+
+-- What earlier versions did not write down: of the settings, of their notes and of the notes' images.
+local LATER = {
+  settings = { "valid_data", "values" }, notes = { "id", "hdu", "derived" }, images = { "side" },
+}
+
+-- A table without the names of a list that `old` lacks.
+local function without_later(new, old, names)
+  local kept = {}
+  for name, value in pairs(new) do kept[name] = value end
+  for _, name in ipairs(names) do
+    if old[name] == nil then kept[name] = nil end
+  end
+  return kept
+end
+
+--- settings.forget_later(s, old): takes out of the settings s what `old`, those of a run that an earlier
+-- version began, don't have because that version did not write it down.
+function settings.forget_later(s, old)
+  for _, name in ipairs(LATER.settings) do
+    if old[name] == nil then s[name] = nil end
+  end
+  local notes, before = s.notes, old.notes
+  if not notes or not before then return end
+  s.notes = without_later(notes, before, LATER.notes)
+  if notes.images and before.images then
+    s.notes.images = without_later(notes.images, before.images, LATER.images)
+  end
 end
 
 return settings

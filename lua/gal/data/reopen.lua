@@ -1,0 +1,162 @@
+-- data/reopen: opens a survey as a run saw its own (survey:choices(), which flows carry as their notes), and
+-- compares the two, both ways: what the run saw and this table lacks, and what this table has and the run
+-- never saw. A flow gives wrong answers, and no warning, for magnitudes or images of another kind, and for
+-- galaxies that it mistakes for others: all that is refused.
+local columns = require "gal.data.columns"
+local identity = require "gal.data.ids"
+local open = require("gal.data.open").open
+local path = require "gal.base.path"
+local raise = require("gal.base.errors").raise
+
+-- ---- whose galaxies ----
+
+-- Whether the options ask for the table that the choices are of.
+local function is_own(choices, options)
+  local hdu = options.hdu
+  if hdu ~= nil and tostring(hdu) ~= tostring(choices.hdu) then return false end
+  return not options.survey or path.absolute(columns.find(options.survey)) == choices.survey
+end
+
+-- The HDU to open: the one that is asked for, else the run's, of a file that has any.
+local function hdu_of(choices, options)
+  if options.hdu ~= nil then return options.hdu end
+  if choices.hdu and not is_own(choices, options) then
+    local file = columns.find(options.survey):lower()
+    if file:find "%.csv" or file:find "%.txt" then return nil end
+  end
+  return choices.hdu or nil
+end
+
+-- The column of ids to open the table with: the one that is asked for, else the run's.
+local function id_of(choices, options, own)
+  local was, asked = choices.id, options.id
+  if own and asked and was and asked:lower() ~= was:lower() then
+    local named = was == identity.NUMBERS and "their row numbers" or "the column " .. was
+    raise("id is %s, but the flow was trained on galaxies named by %s", asked, named)
+  end
+  return asked or was
+end
+
+-- What data.open does where the table lacks the run's column of ids: takes the table's own, and says so,
+-- where no properties are asked for; else raises.
+local function without_id(own, options)
+  return function(source, file, id)
+    if own or options.theta ~= false then
+      local none = own and "" or (", --id %s that its galaxies have none"):format(identity.NUMBERS)
+      raise("%s has no column %s, by which the run names its galaxies: --id says which has these ids%s", file,
+        id, none)
+    end
+    local list, column = identity.of(source, file)
+    local told = "no column %s, by which the run names its galaxies: these are named by %s"
+    return list, column, told:format(id, column or "their row numbers")
+  end
+end
+
+-- ---- how they were seen ----
+
+-- Raises where the images are asked for in another form than the flow was trained on.
+local function refuse_other_images(images, options)
+  for _, name in ipairs{ "crop", "bin", "resize" } do
+    local chosen = images and images[name]
+    if options[name] ~= nil and options[name] ~= chosen then
+      local trained = images and ("images with %s = %d"):format(name, chosen) or "no images"
+      raise("%s is %s, but the flow was trained on %s", name, tostring(options[name]), trained)
+    end
+  end
+end
+
+-- Raises where the cutouts that were opened have another size than the run's.
+local function refuse_other_side(opened, images)
+  local side, was = opened.prepared and opened.prepared.side, images and images.side
+  if side and was and side ~= was then
+    raise("the cutouts of %s are %d x %d pixels, but the flow was trained on cutouts of %d x %d", opened.path,
+      side, side, was, was)
+  end
+end
+
+-- Raises where dereddened, as it is asked for, is not what was done to the run's magnitudes.
+local function refuse_other_kind(choices, dereddened)
+  if dereddened and not choices.dereddened then
+    raise "dereddened is true, but the flow was trained on magnitudes as they are, without dereddening"
+  end
+  local corrected = choices.corrected
+  if dereddened == false and choices.dereddened and (not corrected or #corrected > 0) then
+    raise("dereddened is false, but the flow was trained on dereddened magnitudes%s",
+      corrected and (" (%s)"):format(table.concat(corrected, ", ")) or "")
+  end
+end
+
+-- The first name of a list that another list lacks; nil where there is none.
+local function beyond(list, other)
+  local there = {}
+  for _, name in ipairs(other) do there[name] = true end
+  for _, name in ipairs(list) do
+    if not there[name] then return name end
+  end
+end
+
+-- Raises where a magnitude was corrected for the run and is not here, or the reverse.
+local function refuse_other_extinctions(opened, corrected)
+  local lost, new = beyond(corrected, opened.corrected), beyond(opened.corrected, corrected)
+  if lost then
+    raise("%s has no extinction_%s, which came off %s where the flow was trained; --dereddened says that its "
+      .. "magnitudes are corrected already", opened.path, lost:match "%a$", lost)
+  end
+  if not new then return end
+  local leave = #corrected == 0 and ", --no-dereddened leaves it on" or ""
+  raise("%s has extinction_%s, where the run's table had none: the flow was trained on %s as it was; "
+    .. "--dereddened takes the extinction off%s", opened.path, new:match "%a$", new, leave)
+end
+
+-- Appends to the survey what is worth saying of columns that were made of others here and not there, or the
+-- reverse.
+local function tell_derived(opened, derived)
+  local new, lost = beyond(opened.derived, derived), beyond(derived, opened.derived)
+  local told = new and ("%s is 1.086 tauv_cont here, the run's table had it"):format(new)
+    or lost and opened.theta and ("%s is the table's own, the run's was 1.086 tauv_cont"):format(lost)
+  if told then table.insert(opened.suspects, told) end
+end
+
+-- ---- both ----
+
+-- data.open's options for the choices and what is asked for.
+local function opening(choices, options)
+  local asked, images = {}, choices.images
+  for key, value in pairs(choices) do asked[key] = value end
+  if options.dereddened ~= nil then asked.dereddened = options.dereddened end
+  if options.theta == false then asked.theta, asked.sample = {}, "none" end
+  if options.images == false then
+    asked.images = nil
+  elseif images then
+    local packed = options.packed or not options.survey and images.packed or nil
+    asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = packed }
+  end
+  return asked
+end
+
+--- data.reopen(choices[, options]): opens a survey as `choices` (survey:choices(), which flows carry as their
+-- notes) say. options: survey, another table; hdu and id, of another table; dereddened, crop and bin, which
+-- must be what was done; packed, as data.open's images have it; images = false: without them; theta = false:
+-- every row with the context, whether or not its properties are known, so that the survey has no theta, and
+-- cuts on properties are left out. Raises where the table differs from the run's in what decides who is who
+-- (ids, HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin, the cutouts' size.
+-- dereddened = true takes off what extinctions the table has, and says that its other magnitudes are
+-- corrected; false leaves them on. Second: whether it is the run's own table.
+return function(choices, options)
+  options = options or {}
+  if not choices then
+    raise "the flow does not say which survey it learned from: it was not trained by an experiment"
+  end
+  refuse_other_kind(choices, options.dereddened)
+  refuse_other_images(choices.images, options)
+  local asked, own = opening(choices, options), is_own(choices, options)
+  asked.hdu, asked.id = hdu_of(choices, options), id_of(choices, options, own)
+  asked.without_id = not options.id and without_id(own, options) or nil
+  local opened = open(options.survey or choices.survey, asked)
+  if options.dereddened == nil and choices.corrected then
+    refuse_other_extinctions(opened, choices.corrected)
+  end
+  if options.images ~= false then refuse_other_side(opened, choices.images) end
+  if choices.derived then tell_derived(opened, choices.derived) end
+  return opened, own
+end

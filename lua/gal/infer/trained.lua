@@ -1,0 +1,168 @@
+-- trained: a run of gal.train on a survey, met again: its flow, its split, and its survey or another one as
+-- the run saw its own. The run's own table has to be what it was: the rows that it was trained on have the
+-- fingerprint that the run wrote down, so that a table that was sorted, edited or replaced is told.
+local core = require "gal.tensor"
+local data = require "gal.data"
+local ffi = require "ffi"
+local json = require "gal.base.json"
+local path = require "gal.base.path"
+local raise = require("gal.base.errors").raise
+local rows = require "gal.train.rows"
+
+local M = {}
+local Trained = {}
+Trained.__index = Trained
+
+--- trained.open(out[, {device = "cpu"}]): the run in the folder `out`: {out, flow, notes (flow.notes, how its
+-- survey was opened), parts {id = part}, lists {part = {ids}} (data.read_split), config (its settings)}.
+-- Raises where the flow was not trained on a survey.
+function M.open(out, options)
+  local self = setmetatable({ out = out }, Trained)
+  self.flow = require("gal.flow").load(out .. "/flow.safetensors", options)
+  self.notes = self.flow.notes
+  if not self.notes then
+    raise("%s does not say which survey it learned from, expected a run of train_photometry or train_image",
+      out)
+  end
+  self.parts, self.lists = data.read_split(out .. "/split.csv")
+  local text = path.read(out .. "/config.json")
+  self.config = text and json.decode(text) or raise("%s has no config.json, expected a whole run", out)
+  return self
+end
+
+-- The fingerprint of galaxies, and the one that the run wrote down; nil where it wrote down none of these: a
+-- run on images that is older than its fingerprint without them.
+local function fingerprints(self, known, images)
+  local part = { theta = known.theta, context = self.flow.c > 0 and known.context or nil, images = images }
+  local expected = self.config.values
+  if not self.flow.encoder or images then expected = self.config.data end
+  return rows.fingerprint(part), expected
+end
+
+--- run:check(home[, images]): raises where `home`, the run's own survey with theta, does not have the
+-- galaxies that the run was trained on, with the values that they had. images: theirs, a set like home's, or
+-- nil.
+function Trained:check(home, images)
+  local ids = self.lists.train
+  local found, known = pcall(home.of, home, ids)
+  local lost = found and #ids - #known.ids or #ids
+  if lost > 0 then
+    raise("%s is no longer the table that %s was trained on: it lacks %d of the %d training galaxies",
+      home.path, self.out, lost, #ids)
+  end
+  if images then images = images:of(ids).images end
+  local own, expected = fingerprints(self, known, images)
+  if not expected or own == expected then return end
+  local numbered = " (they are named by their row numbers: if the table was sorted, they are others now)"
+  raise("%s is no longer the table that %s was trained on: its training galaxies have other values%s",
+    home.path, self.out, home.id_column and "" or numbered)
+end
+
+--- run:survey(options): a survey as the run saw its own: data.reopen with its options. Where that is the
+-- run's own table, it is checked. Second: whether it is.
+function Trained:survey(options)
+  local opened, own = data.reopen(self.notes, options)
+  if own then
+    local home = opened.theta and opened or data.reopen(self.notes, { images = false })
+    self:check(home, opened.images and opened)
+  end
+  return opened, own
+end
+
+--- run:home(): the run's own survey, without images, checked; nil where its table is gone.
+function Trained:home()
+  if not path.kind(self.notes.survey) then return nil end
+  local home = data.reopen(self.notes, { images = false })
+  self:check(home)
+  return home
+end
+
+-- ---- which galaxies the run has seen ----
+
+-- What a flow is told of each galaxy of a survey and what it is asked, as a string of bytes: a list {N}.
+local function contents(survey)
+  local list = {}
+  for _, x in ipairs{ survey.theta, survey.context } do
+    local values, width = core.read(x), x:size(2)
+    for k = 1, #survey.ids do list[k] = (list[k] or "") .. ffi.string(values + (k - 1) * width, 4 * width) end
+  end
+  return list
+end
+
+-- The values of the galaxies that the run was trained or validated on: {bytes = true}.
+local function known_contents(self, survey)
+  local home, known = self:home(), {}
+  if not home then
+    raise("%s: without ids it can't be told which of its galaxies %s was trained on, whose own table is gone",
+      survey.path, self.out)
+  end
+  for k, bytes in ipairs(contents(home)) do
+    local part = self.parts[home.ids[k]]
+    known[bytes] = known[bytes] or part == "train" or part == "valid"
+  end
+  return known
+end
+
+--- run:seen(survey, own): for each galaxy of a survey whether the run was trained or validated on it, a list
+-- of booleans {N}: by its id; where either names its galaxies by row numbers and the table is not the run's
+-- own (own, of run:survey), by its values. Mock surveys of other seeds have none of the run's galaxies.
+function Trained:seen(survey, own)
+  local numbered, known, list = not survey.id_column or self.notes.id == data.NUMBERS, nil, {}
+  local other = not data.same_ids(self.notes.survey, survey.path)
+  if not other and numbered and not own then known = known_contents(self, survey) end
+  local values = known and contents(survey)
+  for k, id in ipairs(survey.ids) do
+    local part = self.parts[id]
+    list[k] = not other and (part == "train" or part == "valid")
+    if known then list[k] = known[values[k]] or false end
+  end
+  return list
+end
+
+--- run:unseen(survey, own): the galaxies that run:seen does not say were seen, as a survey. Raises where none
+-- is left.
+function Trained:unseen(survey, own)
+  local positions = {}
+  for k, seen in ipairs(self:seen(survey, own)) do
+    if not seen then positions[#positions + 1] = k end
+  end
+  if #positions == 0 then
+    raise("all %d galaxies are in the train or valid part of %s", #survey.ids, self.out)
+  end
+  return survey:select(positions)
+end
+
+--- run:refuse_seen(survey, own): raises where run:seen says of a galaxy that it was seen.
+function Trained:refuse_seen(survey, own)
+  local known = {}
+  for k, seen in ipairs(self:seen(survey, own)) do
+    if seen then known[#known + 1] = survey.ids[k] end
+  end
+  if #known == 0 then return end
+  local named = known[1] .. (known[2] and ", " .. known[2] or "") .. (known[3] and ", ..." or "")
+  raise("%d of the %d galaxies are in the train or valid part of %s (%s), expected none", #known, #survey.ids,
+    self.out, named)
+end
+
+-- ---- results ----
+
+-- A file's name without its folder and the endings of tables; a catalogue's is that of its folder.
+local function base_of(place)
+  local whole = path.absolute(place):gsub("/+$", "")
+  local name = whole:match "([^/]*)$"
+  if name:find "^catalog%." then name = whole:match "([^/]*)/[^/]*$" or name end
+  for _, ending in ipairs{ "%.gz$", "%.csv$", "%.txt$", "%.fi?ts?$" } do name = name:gsub(ending, "") end
+  return (name:gsub("[^%w%.%-_]+", "_"))
+end
+
+--- run:results(survey, part[, against]): the folder for results on a part of a survey, beside another run
+-- where `against` is the folder of one: out/results/<survey>-<part>[-against-<run>].
+function Trained:results(survey, part, against)
+  local words = { base_of(survey.path) }
+  if survey.hdu then words[2] = base_of(tostring(survey.hdu)) end
+  words[#words + 1] = part
+  if against then words[#words + 1] = "against-" .. base_of(against) end
+  return self.out .. "/results/" .. table.concat(words, "-")
+end
+
+return M
