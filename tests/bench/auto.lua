@@ -4,6 +4,7 @@
 -- steps a field needs.
 -- usage: galrun tests/bench/auto.lua [--flow flow.safetensors --context context.npy --theta theta.npy]
 local C = require("ffi").C
+local check = require("gal.base.errors").check
 local gal = require "gal"
 local cli = require "gal.cli"
 local o = cli.options {
@@ -15,7 +16,8 @@ local o = cli.options {
 
 local flow, x, theta
 if o.flow then
-  flow, x, theta = require("gal.flow").load(o.flow), gal.load(o.context), gal.load(o.theta)
+  flow = require("gal.flow").load(o.flow, { device = gal.device() })
+  x, theta = gal.load(o.context), gal.load(o.theta)
 else
   local path = os.tmpname()
   dofile((arg[0]:match "^(.*)/" or ".") .. "/../lua/lib/analytic.lua").table(5000, 1):save(path .. ".csv")
@@ -60,6 +62,7 @@ for round = 0, o.rounds do -- the first warms up
     local repeats, start = work.repeats or 1, tonumber(C.gal_now())
     for r = 1, repeats do work[2]((round * 20 + r) % N + 1) end
     times[w] = times[w] or {}
+    check(C.gal_device_wait(gal.device()))
     times[w][round] = (tonumber(C.gal_now()) - start) / repeats / (work.of or 1) * 1e3
   end
 end

@@ -13,6 +13,7 @@ local o = cli.options{
   { "profile", false, "how long the thread needs for a batch, too" },
 }
 local C = require("ffi").C
+local check = require("gal.base.errors").check
 local gal = require "gal"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
@@ -45,6 +46,7 @@ end
 local function seconds(s)
   local before = C.gal_now()
   s:run(o.steps)
+  check(C.gal_device_wait(gal.device()))
   return (C.gal_now() - before) / o.steps
 end
 local function median(list)
