@@ -16,7 +16,8 @@ local o = cli.options {
 
 local flow, x, theta
 if o.flow then
-  flow, x, theta = require("gal.flow").load(o.flow, { device = gal.device() }), gal.load(o.context), gal.load(o.theta)
+  flow = require("gal.flow").load(o.flow, { device = gal.device() })
+  x, theta = gal.load(o.context), gal.load(o.theta)
 else
   local path = os.tmpname()
   dofile((arg[0]:match "^(.*)/" or ".") .. "/../lua/lib/analytic.lua").table(5000, 1):save(path .. ".csv")
