@@ -9,9 +9,17 @@ local folder = require "gal.base.path"
 local gal = require "gal"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 local infer = {}
+
+-- Raises unless flow has that method and part is a survey.
+local function check_both(where, flow, method, part)
+  errors.object(where, "flow", flow, { method }, "a flow (gal.flow)")
+  errors.list(where, "part", part, "a survey (gal.data)")
+  errors.list(where, "part.ids", part.ids, "the ids of a survey (gal.data)")
+end
 
 -- What a flow is shown of the galaxies of a part: their images too if it has an encoder.
 local function shown(flow, part)
@@ -55,6 +63,8 @@ end
 -- for the properties' names {d}.
 function infer.summary(samples, names)
   local summary = {}
+  host.draws("summary", "samples", samples, nil, #errors.list("summary", "names", names, "a list of names"))
+  for i, name in ipairs(names) do errors.text("summary", ("names[%d]"):format(i), name) end
   add_summary(summary, names, samples)
   return summary
 end
@@ -160,6 +170,7 @@ end
 -- theta's units), and out/summary.csv. They are there complete or not at all.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
+  check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)
   local n, format = arguments.integer("posteriors", o, "n", 1000, 1), o.format or "csv"
   if format ~= "csv" and format ~= "fits" then
     raise("posteriors: format is \"%s\", expected \"csv\" or \"fits\"", tostring(format))
@@ -198,6 +209,7 @@ local SCORE = { "prior", "n", "steps", "tolerance", "seed", "label", "progress" 
 -- deviations for draws, nats for densities), seed (0), label ("posteriors", of the line), progress (true).
 function infer.score(flow, part, options)
   local o = arguments.known("score", options, SCORE)
+  check_both("score", flow, "log_prob", part)
   local context, steps = shown(flow, part), o.steps or "auto"
   local found
   if o.prior then

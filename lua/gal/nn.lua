@@ -114,6 +114,7 @@ end
 --- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these
 -- widths with the activation between them.
 function nn.mlp(widths)
+  errors.list("mlp", "widths", widths, "a list of widths")
   local make = nn.activations[activations.nonlinear("mlp", widths.activation or "silu")]
   local list = {}
   for i = 1, #widths - 1 do

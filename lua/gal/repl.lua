@@ -219,6 +219,7 @@ end
 
 -- The help of a function by where it was defined.
 local function help_of_function(f, name)
+  f = require("gal.base.errors").original[f] or f
   local info = debug.getinfo(f, "S")
   if info.source:sub(1, 1) ~= "@" then return nil end
   local path = info.source:sub(2)

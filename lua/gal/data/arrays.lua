@@ -163,4 +163,6 @@ function Stream:abandon()
   self.h = nil
 end
 
+errors.methods(Stream, "a stream")
+
 return file

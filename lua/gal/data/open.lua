@@ -5,7 +5,8 @@ local cutouts = require "gal.data.cutouts"
 local describe = require "gal.data.describe"
 local gal = require "gal"
 local path = require "gal.base.path"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 local survey = require "gal.data.survey"
 
 local open = {}
@@ -140,7 +141,12 @@ end
 -- Returns a survey (its fields stand at the head of data/survey.lua). Raises where the file or a column is
 -- missing, where no row is left, and where two have the same id.
 function open.open(place, options)
-  options = options or {}
+  options = errors.list("open", "options", options or {}, "a table of options")
+  for _, name in ipairs{ "theta", "context" } do
+    for i, column in ipairs(errors.list("open", name, options[name] or {}, "a list of columns")) do
+      errors.text("open", ("%s[%d]"):format(name, i), column, "the name of a column")
+    end
+  end
   local dereddened, missing = options.dereddened ~= false, options.missing or "drop"
   if missing ~= "drop" and missing ~= "mask" then
     raise('missing is "%s", expected "drop" or "mask"', tostring(missing))
@@ -176,6 +182,7 @@ end
 
 -- Raises where the images are asked for in another form than the flow was trained on.
 local function refuse_other_images(images, options)
+  if images ~= nil then errors.list("reopen", "choices.images", images, "a table") end
   for _, name in ipairs{ "crop", "bin", "resize" } do
     local chosen = images and images[name]
     if options[name] ~= nil and options[name] ~= chosen then
@@ -204,7 +211,8 @@ end
 -- are left out. A flow that learned from magnitudes or images of one kind gives wrong answers, and no
 -- warning, for those of another: that is refused.
 function open.reopen(choices, options)
-  options = options or {}
+  options = errors.list("reopen", "options", options or {}, "a table of options")
+  errors.list("reopen", "choices", choices or {}, "what survey:choices() returned")
   if not choices then
     raise "the flow does not say which survey it learned from: it was not trained by an experiment"
   end

@@ -36,6 +36,7 @@ end
 --- survey:choices(): what data.reopen needs to open another survey as this one was: a table that JSON can
 -- hold.
 function survey:choices()
+  if not self.path then raise "choices: the survey is of arrays, expected one of a table's file" end
   return {
     survey = path.absolute(self.path), theta = self.asked.theta, context = self.asked.context,
     dereddened = self.dereddened, sample = self.sample, missing = self.missing, fill = self.fill,
@@ -45,6 +46,10 @@ end
 
 --- survey:select(positions): the galaxies of this survey at the positions listed, from 1, as a survey.
 function survey:select(positions)
+  errors.list("select", "positions", positions, "a list of numbers from 1")
+  for i = 1, #positions do
+    errors.integer("select", ("positions[%d]"):format(i), positions[i], 1, #self.ids)
+  end
   local part = {}
   for key, value in pairs(self) do part[key] = value end
   part.ids, part.rows = {}, {}
@@ -91,6 +96,8 @@ end
 -- order from 0, is in fold k mod n.
 function survey:fold(i, n)
   local rest, held = {}, {}
+  errors.integer("fold", "n", n, 1)
+  errors.integer("fold", "i", i, 0, n)
   for k = 1, #self.ids do
     local list = (k - 1) % n == i and held or rest
     list[#list + 1] = k
@@ -110,6 +117,8 @@ end
 -- of the parts listed, as a survey. Raises where none is left.
 function survey:without(found, parts)
   local positions = {}
+  errors.list("without", "found", found, "a split of data.read_split")
+  errors.list("without", "parts", parts, "a list of parts")
   for k, id in ipairs(self.ids) do
     if not in_parts(found, id, parts) then positions[#positions + 1] = k end
   end
@@ -123,6 +132,8 @@ end
 -- galaxies in one of the parts listed; run: whose split it is.
 function survey:refuse(found, parts, run)
   local known = {}
+  errors.list("refuse", "found", found, "a split of data.read_split")
+  errors.list("refuse", "parts", parts, "a list of parts")
   for _, id in ipairs(self.ids) do
     if in_parts(found, id, parts) then known[#known + 1] = id end
   end
@@ -136,6 +147,7 @@ end
 -- where none has.
 function survey:of(ids)
   local where, positions = {}, {}
+  errors.list("of", "ids", ids, "a list of ids")
   for k, id in ipairs(self.ids) do where[id] = k end
   for _, id in ipairs(ids) do positions[#positions + 1] = where[id] end
   if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #ids) end
@@ -155,5 +167,7 @@ function survey:seen()
   if not self.images then return self.context end
   return { self.context, self.images }
 end
+
+errors.methods(survey, "a survey")
 
 return { new = new }
