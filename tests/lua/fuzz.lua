@@ -48,6 +48,21 @@ check.case("nil and lists in the place of devices, tensors and paths are refused
   check.raises(function() loader:start(nil) end, "start: order is nil, expected a tensor")
 end)
 
+check.case("C refuses tensors that are missing", function()
+  local C = require("ffi").C
+  local x, shape = gal.zeros{ 2 }.h, require("ffi").new "int64_t[8]"
+  local out = require("ffi").new "gal_tensor *[1]"
+  for name, status in pairs{
+    copy = C.gal_copy(nil, x), ["copy from"] = C.gal_copy(x, nil), fill = C.gal_fill(nil, 0),
+    arange = C.gal_arange(nil, 0, 1), gather = C.gal_gather_rows(x, nil, nil), next_ = C.gal_next_rows(x, nil, nil),
+    conv2d = C.gal_conv2d_shape(shape, x, nil, 1, 0, 1), pool = C.gal_pool2d_shape(shape, "pool", nil, 1, 1),
+    view = C.gal_tensor_view(out, nil, 0, shape, shape, 0), keep = C.gal_tensor_keep(out, nil),
+    read = C.gal_tensor_read(nil, shape, 1), write = C.gal_tensor_write(nil, shape, 1), add = C.gal_add(nil, x, x),
+  } do
+    check.that(status ~= C.GAL_OK, name .. " took a tensor that is missing")
+  end
+end)
+
 check.case("a stride of 0 is refused, also where it was written into a layer", function()
   local x, conv = gal.zeros{ 1, 8, 8, 3 }, nn.conv2d(3, 4, 3, { padding = 0 })
   conv.stride = 0
