@@ -267,7 +267,7 @@ function Loader:take(y, k)
   check(C.gal_loader_take(y.h, self.h, errors.integer("take", "k", k, 1, 2 ^ 53) - 1))
 end
 
-errors.methods(methods, "images", Images)
+Images.methods = errors.methods(methods, "images", Images)
 errors.methods(Resident, "resident images")
 errors.methods(Loader, "a loader")
 

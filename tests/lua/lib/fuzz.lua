@@ -70,18 +70,13 @@ local function of_modules()
   return list
 end
 
-local OF_SETS = "size batch rows read moments square fingerprint stored_bytes resident loader"
-
 -- The methods of the objects of a pool: {name, kind of the object, method's name}.
 local function of_objects(pool)
   local list = {}
   for _, kind in ipairs(sorted_keys(pool)) do
     local object = pool[kind][1]
     local methods = kind == "tensor" and core.methods or (getmetatable(object) or {}).__index
-    if kind == "set" then -- its __index is a function
-      methods = {}
-      for name in OF_SETS:gmatch "%S+" do methods[name] = object[name] end
-    end
+    if kind == "set" then methods = getmetatable(object).methods end -- its __index is a function
     for _, key in ipairs(type(methods) == "table" and sorted_keys(methods) or {}) do
       if type(methods[key]) == "function" and not key:find "^_" then
         local name = (kind == "tensor" and "x" or kind) .. ":" .. key
