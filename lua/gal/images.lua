@@ -125,7 +125,9 @@ function methods:read(positions, turns)
   local index, n = positions_of("read", self, positions)
   local shape, bytes = self.shape, ffi.new("uint8_t[?]", n + 1)
   if turns ~= nil then errors.list("read", "turns", turns, "a list of numbers from 0 to 7") end
-  for i = 1, turns and n or 0 do bytes[i - 1] = errors.integer("read", ("turns[%d]"):format(i), turns[i], 0, 7) end
+  for i = 1, turns and n or 0 do
+    bytes[i - 1] = errors.integer("read", ("turns[%d]"):format(i), turns[i], 0, 7)
+  end
   shape[1] = n
   local y = core.new(shape, self.dtype, "cpu")
   check(C.gal_images_read(y.h, self.h, 0, index, bytes))

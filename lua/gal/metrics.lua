@@ -18,8 +18,8 @@ local raise, integer, number = errors.raise, options_of.integer, options_of.numb
 
 local metrics = {}
 
--- The elements of x, a tensor of any shape, ascending in an array that counts from 0, and their number. where:
--- the function whose argument they are; no values, or a NaN among them, is an error.
+-- The elements of x, a tensor of any shape, ascending in an array that counts from 0, and their number.
+-- where: the function whose argument they are; no values, or a NaN among them, is an error.
 local function pooled_sorted(x, where)
   local result, n = host.sorted(x)
   if n == 0 then raise("%s: there are no values", where) end
@@ -41,9 +41,9 @@ local function sorted(values, where, name)
   return host.read(copy)
 end
 
---- metrics.quantile(values, q): the q-quantile of values, a list of numbers or a tensor {n}, or a table of them
--- for a table q: linear between order statistics at position q (n - 1), Hyndman & Fan's (1996) type 7. Of draws
--- {n, d} there are d: draws:t():quantiles(levels) has them.
+--- metrics.quantile(values, q): the q-quantile of values, a list of numbers or a tensor {n}, or a table of
+-- them for a table q: linear between order statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
+-- Of draws {n, d} there are d: draws:t():quantiles(levels) has them.
 function metrics.quantile(values, q)
   local levels, result = type(q) == "number" and { q } or q, {}
   errors.list("quantile", "q", levels, "a number from 0 to 1, or a list of them")
@@ -73,16 +73,16 @@ local function distance(x, n, y, m)
   return sum
 end
 
---- metrics.wasserstein(a, b): the Wasserstein-1 distance between two samples of any lengths, lists of numbers or
--- tensors {n}, in the values' unit.
+--- metrics.wasserstein(a, b): the Wasserstein-1 distance between two samples of any lengths, lists of numbers
+-- or tensors {n}, in the values' unit.
 function metrics.wasserstein(a, b)
   local x, n = sorted(a, "wasserstein", "a")
   local y, m = sorted(b, "wasserstein", "b")
   return distance(x, n, y, m)
 end
 
---- metrics.moments(values): mean, standard deviation (divided by N) and standard error of the mean of a list of
--- numbers or a tensor {N}.
+--- metrics.moments(values): mean, standard deviation (divided by N) and standard error of the mean of a list
+-- of numbers or a tensor {N}.
 function metrics.moments(values)
   local hint = "; x:mean(dim) and x:std(dim) are those along a dimension"
   local v, n = host.numbers("moments", "values", values, hint)
@@ -236,9 +236,10 @@ function metrics.table(summary)
     { "Delta log p", "delta_log_p" }, { "D_KL", "d_kl" }, { "D_KL - Delta log p", "excess" },
     { "log q", "log_q" },
   } do
-    local s = errors.list("table", "summary." .. entry[2], summary[entry[2]], "what metrics.bootstrap returns")
+    local field = "summary." .. entry[2]
+    local s = errors.list("table", field, summary[entry[2]], "what metrics.bootstrap returns")
     for _, name in ipairs{ "mean", "low", "high", "deviation" } do
-      errors.number("table", ("summary.%s.%s"):format(entry[2], name), s[name])
+      errors.number("table", field .. "." .. name, s[name])
     end
     rows[i] = {
       entry[1], ("%.3f"):format(s.mean), ("%.3f to %.3f"):format(s.low, s.high), ("%.3f"):format(s.deviation),
@@ -324,15 +325,18 @@ function metrics.population_table(names, distances, coverage)
   errors.list(where, "coverage", coverage, "two lists of metrics.coverage's")
   for i, name in ipairs(names) do
     local d = errors.list(where, ("distances[%d]"):format(i), distances[i], "what wasserstein_table returns")
-    for _, field in ipairs(DISTANCES) do errors.number(where, ("distances[%d].%s"):format(i, field), d[field]) end
+    for _, field in ipairs(DISTANCES) do
+      errors.number(where, ("distances[%d].%s"):format(i, field), d[field])
+    end
     for level = 1, 2 do
       local inside = errors.list(where, ("coverage[%d]"):format(level), coverage[level])
       errors.number(where, ("coverage[%d][%d]"):format(level, i), inside[i])
     end
     rows[i] = {
-      tostring(name), ("%.4f"):format(d.means), ("%.4f"):format(d.means_standardised), ("%.4f"):format(d.pooled),
-      ("%.4f"):format(d.pooled_standardised), ("%.4f (%.4f)"):format(d.chance, d.chance_high),
-      ("%.1f %%"):format(100 * coverage[1][i]), ("%.1f %%"):format(100 * coverage[2][i]),
+      tostring(name), ("%.4f"):format(d.means), ("%.4f"):format(d.means_standardised),
+      ("%.4f"):format(d.pooled), ("%.4f"):format(d.pooled_standardised),
+      ("%.4f (%.4f)"):format(d.chance, d.chance_high), ("%.1f %%"):format(100 * coverage[1][i]),
+      ("%.1f %%"):format(100 * coverage[2][i]),
     }
   end
   return text.table(rows, {

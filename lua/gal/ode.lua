@@ -9,7 +9,10 @@ local runge_kutta = require "gal.base.runge_kutta"
 local ode = {}
 
 -- What a state is made of, for the sentence on a velocity that is not of its kind.
-local function kind_of(y) return core.is_tensor(y) and "a tensor" or type(y) == "table" and "a table" or type(y) end
+local function kind_of(y)
+  if core.is_tensor(y) then return "a tensor" end
+  return type(y) == "table" and "a table" or type(y)
+end
 
 -- y + h * k for any kind of state.
 local function advance(y, h, k)

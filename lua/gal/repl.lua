@@ -300,7 +300,8 @@ end
 local function help_of_object(value)
   local methods, names, lines = methods_of(value), {}, {}
   for name, f in pairs(methods or {}) do
-    if type(name) == "string" and type(f) == "function" and not name:find "^__" then names[#names + 1] = name end
+    local public = type(name) == "string" and type(f) == "function" and not name:find "^__"
+    if public then names[#names + 1] = name end
   end
   if #names == 0 then return nil end
   table.sort(names)
@@ -367,7 +368,9 @@ function repl.help(asked)
   local value, last = evaluated(asked), asked:match("([%w_]+)%s*$")
   local entry, path, key = below_module(asked)
   if value == nil then value = entry end
-  if value == nil then return help_of_method(asked) or plain(("There is no %s, and no help for it."):format(asked)) end
+  if value == nil then
+    return help_of_method(asked) or plain(("There is no %s, and no help for it."):format(asked))
+  end
   local found
   if type(value) == "table" and not is_tensor(value) then found = help_of_module(value) end
   if type(value) == "function" then found = help_of_function(value, last) end

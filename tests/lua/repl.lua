@@ -165,7 +165,8 @@ check.case("?name is the help of that name, or there is none: never another's", 
     ["gal.flow.new"] = "^flow.new{", ["flow.new"] = "^flow.new{", ["gal.flow.load"] = "^flow.load%(",
     ["gal.data.open"] = "^data.open%(path", ["gal.ode.rk4"] = "^ode.rk4%(", ["gal.train.fit"] = "^train.fit{",
     ["train.fit"] = "^train.fit{", ["nn.mlp"] = "^nn.mlp{", ["gal.images.open"] = "^open%(path",
-    ["gal.table"] = "^gal.table%(", ["flow:sample"] = "^flow:sample%(", ["gal.flow:sample"] = "^flow:sample%(",
+    ["gal.table"] = "^gal.table%(", ["flow:sample"] = "^flow:sample%(",
+    ["gal.flow:sample"] = "^flow:sample%(",
     ["x:matmul"] = "^a:matmul%(", ["gal.table.read"] = "^There is no gal.table.read",
     ["gal.survey.new"] = "^There is no", ["survey.new"] = "^There is no", ["new"] = "^There is no new",
     ["read"] = "^There is no read", ["gal.flow.sample"] = "^There is no", ["flow:nothing"] = "^There is no",
@@ -186,7 +187,9 @@ check.case("help of a value is a line for each of its methods", function()
   local nn = require "gal.nn"
   for value, lines in pairs{
     [gal.zeros{ 2, 3 }] = { "^tensor {2, 3} float32\n", "\n  x:sum%(%[dim", "\n  x:narrow%(dim" },
-    [require("gal.flow").new{ theta = { "m" }, context = 0, hidden = { 2 } }] = { "^flow of m", "\n  flow:sample%(x" },
+    [require("gal.flow").new{ theta = { "m" }, context = 0, hidden = { 2 } }] = {
+      "^flow of m", "\n  flow:sample%(x",
+    },
     [gal.table{ z = { 1 } }] = { "^table in memory", "\n  t:column%(name%) %-%-> a float32 tensor" },
     [require("gal.data").arrays(gal.zeros{ 2, 1 })] = { "\n  survey:split%(part%): the galaxies of a part" },
     [gal.rng(1)] = { "^rng 1:0", "\n  r:permutation%(n%)", "\n  r:state%(%)" },

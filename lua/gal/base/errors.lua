@@ -140,8 +140,8 @@ function M.list(op, name, value, wanted)
   raise("%s: %s is %s, expected %s", op, name, M.kind(value), wanted or "a list")
 end
 
---- text(op, name, value[, wanted = "a string"]): value, if it is a string without zero bytes, at which C would
--- end it; else raises naming the argument.
+--- text(op, name, value[, wanted = "a string"]): value, if it is a string without zero bytes, at which C
+-- would end it; else raises naming the argument.
 function M.text(op, name, value, wanted)
   if type(value) == "string" and not value:find "%z" then return value end
   raise("%s: %s is %s, expected %s", op, name, M.kind(value), wanted or "a string")
@@ -178,9 +178,9 @@ end
 M.original = setmetatable({}, { __mode = "k" })
 
 --- methods(class, noun[, meta = class[, names]]): from here on each method of the class, or of those that the
--- list `names` has, raises unless it is called with an object, whose metatable is meta: flow.sample(x) in place
--- of flow:sample(x) is a common mistake. noun names an object in the sentence, with its article. Names that
--- begin with __ are left as they are. Returns class.
+-- list `names` has, raises unless it is called with an object, whose metatable is meta: flow.sample(x) in
+-- place of flow:sample(x) is a common mistake. noun names an object in the sentence, with its article. Names
+-- that begin with __ are left as they are. Returns class.
 function M.methods(class, noun, meta, names)
   meta = meta or class
   local listed = {}
@@ -189,7 +189,8 @@ function M.methods(class, noun, meta, names)
     if type(method) == "function" and not name:find "^__" and (not names or listed[name]) then
       class[name] = function(self, ...)
         if getmetatable(self) ~= meta then
-          raise("%s: called with %s, expected %s: %s:%s(…)", name, M.kind(self), noun, noun:match "%w+$", name)
+          local called = noun:match "%w+$" .. ":" .. name
+          raise("%s: called with %s, expected %s: %s(…)", name, M.kind(self), noun, called)
         end
         return method(self, ...)
       end

@@ -182,7 +182,7 @@ end
 
 -- Raises where the images are asked for in another form than the flow was trained on.
 local function refuse_other_images(images, options)
-  if images ~= nil then errors.list("reopen", "choices.images", images, "a table") end
+  if images then errors.list("reopen", "choices.images", images, "a table") end
   for _, name in ipairs{ "crop", "bin", "resize" } do
     local chosen = images and images[name]
     if options[name] ~= nil and options[name] ~= chosen then

@@ -27,7 +27,8 @@ local function numbers(where, name, x)
     raise("%s: %s is %s, expected a list of numbers or a tensor {n}", where, name, kind(x))
   end
   for i = 1, #x do
-    if type(x[i]) ~= "number" then raise("%s: %s[%d] is %s, expected a number", where, name, i, kind(x[i])) end
+    local v = x[i]
+    if type(v) ~= "number" then raise("%s: %s[%d] is %s, expected a number", where, name, i, kind(v)) end
   end
   return host.read(x)
 end

@@ -33,7 +33,8 @@ end
 function host.numbers(where, name, x, hint)
   if core.is_tensor(x) then
     if #x.shape ~= 1 then
-      raise("%s: %s is %s, expected a list of numbers or a tensor {n}%s", where, name, errors.kind(x), hint or "")
+      local found = errors.kind(x)
+      raise("%s: %s is %s, expected a list of numbers or a tensor {n}%s", where, name, found, hint or "")
     end
     return host.read(x)
   end
@@ -46,18 +47,19 @@ function host.numbers(where, name, x, hint)
   return host.read(x)
 end
 
---- matrix(where, name, x[, columns]): the rows and the columns of x, a float32 tensor {N, d}; raises where it is
--- anything else, or has not so many columns.
+--- matrix(where, name, x[, columns]): the rows and the columns of x, a float32 tensor {N, d}; raises where it
+-- is anything else, or has not so many columns.
 function host.matrix(where, name, x, columns)
   local shape = core.live(x, where, name).shape
   if #shape ~= 2 or shape[2] ~= (columns or shape[2]) or x.dtype ~= "float32" then
-    raise("%s: %s is %s %s, expected {N, %s} float32", where, name, x.dtype, core.shape_text(x), columns or "d")
+    raise("%s: %s is %s %s, expected {N, %s} float32", where, name, x.dtype, core.shape_text(x),
+      columns or "d")
   end
   return shape[1], shape[2]
 end
 
---- draws(where, name, x[, rows[, columns]]): the sizes n, d and N of x, a float32 tensor {N, n, d} of n draws of
--- each of N galaxies; raises where it is anything else, or has not so many galaxies or properties.
+--- draws(where, name, x[, rows[, columns]]): the sizes n, d and N of x, a float32 tensor {N, n, d} of n draws
+-- of each of N galaxies; raises where it is anything else, or has not so many galaxies or properties.
 function host.draws(where, name, x, rows, columns)
   local shape = core.live(x, where, name).shape
   local fits = #shape == 3 and shape[1] == (rows or shape[1]) and shape[3] == (columns or shape[3])
@@ -68,8 +70,8 @@ function host.draws(where, name, x, rows, columns)
   return shape[2], shape[3], shape[1]
 end
 
---- scores(where, name, found, fields): raises unless `found` has lists of numbers of one length under all these
--- names, as what metrics.information returns.
+--- scores(where, name, found, fields): raises unless `found` has lists of numbers of one length under all
+-- these names, as what metrics.information returns.
 function host.scores(where, name, found, fields)
   errors.list(where, name, found, "what metrics.information returns")
   local count

@@ -7,8 +7,8 @@ local raise = errors.raise
 
 local linalg = {}
 
--- Raises unless a is a matrix of numbers with rows of one length, of at least 1, or of so many columns; returns
--- how many rows and columns it has.
+-- Raises unless a is a matrix of numbers with rows of one length, of at least 1, or of so many columns;
+-- returns how many rows and columns it has.
 local function sizes(op, name, a, columns)
   errors.list(op, name, a, "a matrix, a list of rows")
   local width = columns or type(a[1]) == "table" and #a[1] or 0

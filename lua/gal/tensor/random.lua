@@ -131,7 +131,9 @@ end
 -- Rows don't depend on one another, and the first numbers of a row are the same for a larger n.
 function Generator:normal_streams(streams, n)
   memory.live(streams, "normal_streams", "streams")
-  if streams.h.rank ~= 1 then raise("normal_streams: streams is %s, expected {rows}", shapes.text(streams)) end
+  if streams.h.rank ~= 1 then
+    raise("normal_streams: streams is %s, expected {rows}", shapes.text(streams))
+  end
   local sizes = shapes.new(streams.h.shape[0], integer("normal_streams", "n", n, 0, 2 ^ 53))
   local device = device_of(streams)
   local y = memory.create(0, 2, sizes, device)

@@ -71,8 +71,8 @@ function shapes.list(x)
   return list
 end
 
---- text(x) --> the sizes of a tensor, a list or a set of images (gal.images) as errors show them: "{64,
--- 256}".
+--- x:shape_text() --> the sizes of a tensor, a list or a set of images (gal.images) as errors show them:
+-- "{64, 256}".
 function shapes.text(x)
   if type(x) ~= "table" then raise("shape_text: x is %s, expected a tensor", kind(x)) end
   local h = x.h

@@ -45,8 +45,9 @@ local function tensors()
   local x = gal.tensor{ { 1, 2, 3 }, { 4, 5, 6 }, { 7, 8, 9 }, { 2, 1, 0 } } -- {4, 3}
   local list = {
     gal.tensor(2.5), gal.tensor{ 1, 2, 3 }, gal.zeros{ 0 }, gal.zeros{ 0, 3 }, gal.zeros{ 3, 0 }, x, x:t(),
-    x:narrow(2, 2, 2), x:select(2, 1), gal.tensor{ 1, 0 / 0, -1 / 0 }, gal.randn({ 40, 2 }, { rng = gal.rng(3) }),
-    gal.randn({ 40, 3 }, { rng = gal.rng(4) }), gal.rand({ 2, 8, 8, 3 }, { rng = gal.rng(5) }),
+    x:narrow(2, 2, 2), x:select(2, 1), gal.tensor{ 1, 0 / 0, -1 / 0 },
+    gal.randn({ 40, 2 }, { rng = gal.rng(3) }), gal.randn({ 40, 3 }, { rng = gal.rng(4) }),
+    gal.rand({ 2, 8, 8, 3 }, { rng = gal.rng(5) }),
     gal.rand({ 2, 4, 3 }, { rng = gal.rng(6) }), gal.ones{ 2, 2, 2, 2, 1, 1, 2, 1 }, gal.full({ 2, 3 }, 3e38),
     core.new({ 2, 3 }, "uint8"):fill_(7), core.new({ 2, 8, 8, 3 }, "uint8"):fill_(9),
     core.new({ 3 }, "int64"):fill_(1), core.new({ 2 }, "int64"):fill_(5), core.index{ 2, 1, 3 },
@@ -187,7 +188,8 @@ function kinds.odd(r)
     { ffi.cast("void *", nil), "a null pointer" }, { coroutine.create(print), "a thread" },
     { setmetatable({}, { __index = function() return 1 end }), "a table that has everything" },
     { setmetatable({}, { __index = core.methods }), "a table with a tensor's methods" },
-    { { h = 5 }, "{h = 5}" }, { 5LL, "5LL" }, { { shape_text = function() return "{9}" end }, "a false tensor" },
+    { { h = 5 }, "{h = 5}" }, { 5LL, "5LL" },
+    { { shape_text = function() return "{9}" end }, "a false tensor" },
   }
   local choice = r:pick(list)
   return choice[1], choice[2]
@@ -273,72 +275,181 @@ end
 
 -- ---- what calls take: kinds in order; "options" is by the names in the call's help ----
 
-local TAKES = {
-  ["gal.zeros"] = "shape options", ["gal.ones"] = "shape options", ["gal.full"] = "shape n options",
-  ["gal.rand"] = "shape options", ["gal.randn"] = "shape options", ["gal.tensor"] = "matrix shape options",
-  ["gal.arange"] = "n n n options", ["gal.cat"] = "tensors n", ["gal.rng"] = "n", ["gal.load"] = "path",
-  ["gal.save"] = "path tensor", ["gal.scope"] = "function tensor", ["gal.no_grad"] = "function tensor",
-  ["gal.program"] = "function", ["gal.kde_log_density"] = "matrix2 matrix2 bool", ["gal.table"] = "path options",
-  ["gal.memory"] = "string", ["gal.device_info"] = "string", ["gal.has"] = "string",
-  ["gal.nn.linear"] = "n n options", ["gal.nn.conv2d"] = "n n n options", ["gal.nn.layer_norm"] = "n options",
-  ["gal.nn.avg_pool2d"] = "n options", ["gal.nn.max_pool2d"] = "n options", ["gal.nn.dropout"] = "n options",
-  ["gal.nn.sequential"] = "modules", ["gal.nn.residual"] = "module", ["gal.nn.mlp"] = "shape",
-  ["gal.nn.galaxy_cnn"] = "options", ["gal.nn.module"] = "options", ["gal.nn.spec"] = "module",
-  ["gal.nn.call"] = "module tensor string", ["gal.nn.build"] = "options string",
-  ["gal.optim.adamw"] = "tensors options", ["gal.optim.sgd"] = "tensors options",
-  ["gal.optim.cosine"] = "n n n", ["gal.optim.step_decay"] = "n n n", ["gal.optim.warmup"] = "n schedule",
-  ["gal.optim.constant"] = "n", ["gal.optim.clip_grad_norm"] = "tensors n",
-  ["gal.flow.new"] = "options", ["gal.flow.load"] = "path options", ["gal.train.fit"] = "options",
-  ["gal.train.quick"] = "survey options", ["gal.train.describe"] = "options",
-  ["gal.data.open"] = "path options", ["gal.data.arrays"] = "matrix2 matrix3 options",
-  ["gal.data.open_arrays"] = "options", ["gal.data.find"] = "path", ["gal.data.part"] = "string",
-  ["gal.data.reopen"] = "options options", ["gal.data.read_split"] = "path", ["gal.images.open"] = "path options",
-  ["gal.images.of"] = "tensor", ["gal.images.batch"] = "set n n string",
-  ["gal.metrics.quantile"] = "list n", ["gal.metrics.wasserstein"] = "list list", ["gal.metrics.moments"] = "list",
-  ["gal.metrics.bootstrap"] = "list options", ["gal.metrics.information"] = "flow matrix2 matrix3 prior options",
-  ["gal.metrics.summary"] = "scores options", ["gal.metrics.coverage"] = "tensor tensor n",
-  ["gal.metrics.wasserstein_table"] = "tensor tensor list", ["gal.metrics.path_excess"] = "matrix matrix n",
-  ["gal.metrics.population_table"] = "names matrix matrix",
-  ["gal.stats.linalg.covariance"] = "matrix", ["gal.stats.linalg.cholesky"] = "matrix",
-  ["gal.stats.linalg.invert"] = "matrix", ["gal.stats.linalg.invert_lower"] = "matrix",
-  ["gal.stats.linalg.product"] = "matrix matrix", ["gal.stats.linalg.apply"] = "matrix list",
-  ["gal.stats.linalg.transpose"] = "matrix", ["gal.stats.linalg.log_determinant"] = "matrix",
-  ["gal.stats.kde.fit"] = "matrix2 options", ["gal.stats.mixture.fit"] = "matrix2 n options",
-  ["gal.stats.mixture.choose"] = "matrix2 options", ["gal.stats.prior.fit"] = "matrix2 options",
-  ["gal.stats.compare.scores"] = "scores scores options", ["gal.stats.exchange.partners"] = "tensors list rng",
-  ["gal.stats.exchange.exchanged"] = "survey names list rng",
-  ["gal.plot.points"] = "list list options", ["gal.plot.lines"] = "list list options",
-  ["gal.plot.histogram"] = "list options", ["gal.plot.density"] = "list list options",
-  ["gal.plot.contours"] = "list list options", ["gal.plot.band"] = "list list list options",
-  ["gal.plot.rule"] = "options", ["gal.plot.label"] = "string n n options", ["gal.plot.picture"] = "tensor options",
-  ["gal.plot.panel"] = "layers", ["gal.plot.montage"] = "tensor options", ["gal.plot.figure"] = "path options",
-  ["gal.ode.rk4"] = "function tensor options", ["gal.ode.euler"] = "function list options",
-  ["gal.ode.midpoint"] = "function n options", ["gal.mock.galaxies"] = "options",
-  ["gal.infer.posteriors"] = "flow survey options", ["gal.infer.score"] = "flow survey options",
-  ["gal.infer.summary"] = "tensor names", ["gal.base.path.make"] = "path", ["gal.base.path.read"] = "path",
-  ["gal.base.path.write"] = "path string", ["gal.base.json.encode"] = "matrix bool",
-  ["gal.base.json.decode"] = "string",
-  ["flow:sample"] = "matrix3 options", ["flow:sample_and_log_prob"] = "matrix3 options",
-  ["flow:log_prob"] = "matrix2 matrix3 options", ["flow:standardise"] = "matrix2 matrix3 set",
-  ["flow:standard"] = "matrix3", ["flow:encode"] = "tensor image", ["flow:to"] = "string",
-  ["flow:save"] = "path", ["module:to"] = "string", ["module()"] = "tensor", ["set:read"] = "positions list",
-  ["set:rows"] = "positions", ["set:batch"] = "n n string", ["set:loader"] = "n string",
-  ["set:resident"] = "string", ["set:size"] = "n", ["set:fingerprint"] = "n",
-  ["loader:start"] = "tensor tensor", ["loader:take"] = "tensor n", ["resident:batch"] = "n n",
-  ["resident:chosen"] = "tensor tensor", ["table_:column"] = "string", ["table_:set"] = "string list",
-  ["table_:select"] = "positions", ["table_:save"] = "path", ["table_:drop"] = "string",
-  ["survey:select"] = "positions", ["survey:thin"] = "n", ["survey:split"] = "string", ["survey:fold"] = "n n",
-  ["survey:of"] = "names", ["survey:without"] = "options names", ["optimiser:set_rate"] = "n",
-  ["optimiser:rate"] = "n", ["optimiser:averaged"] = "function", ["program:replay"] = "n",
-  ["stream:put"] = "tensor", ["prior:log_density"] = "matrix2", ["kde:log_density"] = "matrix2",
-  ["mixture:log_density"] = "matrix2", ["prior:at_training_rows"] = "matrix2",
-  ["rng:permutation"] = "n", ["rng:normal_streams"] = "tensor n", ["rng:fork"] = "string",
-  ["x:reshape"] = "shape", ["x:narrow"] = "n n n", ["x:select"] = "n n", ["x:rows"] = "positions",
-  ["x:gather"] = "tensor", ["x:size"] = "n", ["x:sum"] = "n bool", ["x:mean"] = "n bool", ["x:std"] = "n bool",
-  ["x:max"] = "n bool", ["x:min"] = "n bool", ["x:quantiles"] = "list", ["x:to"] = "string", ["x:set"] = "n n n",
-  ["x:get"] = "n n", ["x:fill_"] = "n", ["x:copy_"] = "tensor", ["x:add_"] = "tensor", ["x:pow"] = "n",
-  ["x:backward"] = "tensor", ["x:matmul"] = "tensor string", ["x:requires_grad"] = "bool",
-}
+local TAKES = {}
+for name, list in ([[
+  gal.zeros: shape options
+  gal.ones: shape options
+  gal.full: shape n options
+  gal.rand: shape options
+  gal.randn: shape options
+  gal.tensor: matrix shape options
+  gal.arange: n n n options
+  gal.cat: tensors n
+  gal.rng: n
+  gal.load: path
+  gal.save: path tensor
+  gal.scope: function tensor
+  gal.no_grad: function tensor
+  gal.program: function
+  gal.kde_log_density: matrix2 matrix2 bool
+  gal.table: path options
+  gal.memory: string
+  gal.device_info: string
+  gal.has: string
+  gal.nn.linear: n n options
+  gal.nn.conv2d: n n n options
+  gal.nn.layer_norm: n options
+  gal.nn.avg_pool2d: n options
+  gal.nn.max_pool2d: n options
+  gal.nn.dropout: n options
+  gal.nn.sequential: modules
+  gal.nn.residual: module
+  gal.nn.mlp: shape
+  gal.nn.galaxy_cnn: options
+  gal.nn.module: options
+  gal.nn.spec: module
+  gal.nn.call: module tensor string
+  gal.nn.build: options string
+  gal.optim.adamw: tensors options
+  gal.optim.sgd: tensors options
+  gal.optim.cosine: n n n
+  gal.optim.step_decay: n n n
+  gal.optim.warmup: n schedule
+  gal.optim.constant: n
+  gal.optim.clip_grad_norm: tensors n
+  gal.flow.new: options
+  gal.flow.load: path options
+  gal.train.fit: options
+  gal.train.quick: survey options
+  gal.train.describe: options
+  gal.data.open: path options
+  gal.data.arrays: matrix2 matrix3 options
+  gal.data.open_arrays: options
+  gal.data.find: path
+  gal.data.part: string
+  gal.data.reopen: options options
+  gal.data.read_split: path
+  gal.images.open: path options
+  gal.images.of: tensor
+  gal.images.batch: set n n string
+  gal.metrics.quantile: list n
+  gal.metrics.wasserstein: list list
+  gal.metrics.moments: list
+  gal.metrics.bootstrap: list options
+  gal.metrics.information: flow matrix2 matrix3 prior options
+  gal.metrics.summary: scores options
+  gal.metrics.coverage: tensor tensor n
+  gal.metrics.wasserstein_table: tensor tensor list
+  gal.metrics.path_excess: matrix matrix n
+  gal.metrics.population_table: names matrix matrix
+  gal.stats.linalg.covariance: matrix
+  gal.stats.linalg.cholesky: matrix
+  gal.stats.linalg.invert: matrix
+  gal.stats.linalg.invert_lower: matrix
+  gal.stats.linalg.product: matrix matrix
+  gal.stats.linalg.apply: matrix list
+  gal.stats.linalg.transpose: matrix
+  gal.stats.linalg.log_determinant: matrix
+  gal.stats.kde.fit: matrix2 options
+  gal.stats.mixture.fit: matrix2 n options
+  gal.stats.mixture.choose: matrix2 options
+  gal.stats.prior.fit: matrix2 options
+  gal.stats.compare.scores: scores scores options
+  gal.stats.exchange.partners: tensors list rng
+  gal.stats.exchange.exchanged: survey names list rng
+  gal.plot.points: list list options
+  gal.plot.lines: list list options
+  gal.plot.histogram: list options
+  gal.plot.density: list list options
+  gal.plot.contours: list list options
+  gal.plot.band: list list list options
+  gal.plot.rule: options
+  gal.plot.label: string n n options
+  gal.plot.picture: tensor options
+  gal.plot.panel: layers
+  gal.plot.montage: tensor options
+  gal.plot.figure: path options
+  gal.ode.rk4: function tensor options
+  gal.ode.euler: function list options
+  gal.ode.midpoint: function n options
+  gal.mock.galaxies: options
+  gal.infer.posteriors: flow survey options
+  gal.infer.score: flow survey options
+  gal.infer.summary: tensor names
+  gal.base.path.make: path
+  gal.base.path.read: path
+  gal.base.path.write: path string
+  gal.base.json.encode: matrix bool
+  gal.base.json.decode: string
+  flow:sample: matrix3 options
+  flow:sample_and_log_prob: matrix3 options
+  flow:log_prob: matrix2 matrix3 options
+  flow:standardise: matrix2 matrix3 set
+  flow:standard: matrix3
+  flow:encode: tensor image
+  flow:to: string
+  flow:save: path
+  module:to: string
+  module(): tensor
+  set:read: positions list
+  set:rows: positions
+  set:batch: n n string
+  set:loader: n string
+  set:resident: string
+  set:size: n
+  set:fingerprint: n
+  loader:start: tensor tensor
+  loader:take: tensor n
+  resident:batch: n n
+  resident:chosen: tensor tensor
+  table_:column: string
+  table_:set: string list
+  table_:select: positions
+  table_:save: path
+  table_:drop: string
+  survey:select: positions
+  survey:thin: n
+  survey:split: string
+  survey:fold: n n
+  survey:of: names
+  survey:without: options names
+  optimiser:set_rate: n
+  optimiser:rate: n
+  optimiser:averaged: function
+  program:replay: n
+  stream:put: tensor
+  prior:log_density: matrix2
+  kde:log_density: matrix2
+  mixture:log_density: matrix2
+  prior:at_training_rows: matrix2
+  rng:permutation: n
+  rng:normal_streams: tensor n
+  rng:fork: string
+  x:reshape: shape
+  x:narrow: n n n
+  x:select: n n
+  x:rows: positions
+  x:gather: tensor
+  x:size: n
+  x:sum: n bool
+  x:mean: n bool
+  x:std: n bool
+  x:max: n bool
+  x:min: n bool
+  x:quantiles: list
+  x:to: string
+  x:set: n n n
+  x:get: n n
+  x:fill_: n
+  x:copy_: tensor
+  x:add_: tensor
+  x:pow: n
+  x:backward: tensor
+  x:matmul: tensor string
+  x:requires_grad: bool
+]]):gmatch "([%w_.:()]+): ([%w_ ]+)\n" do
+  TAKES[name] = list
+end
 for _, op in ipairs{ "add", "sub", "mul", "div", "maximum", "minimum", "eq", "lt", "le", "gt", "ge" } do
   TAKES["x:" .. op] = "tensor"
 end
