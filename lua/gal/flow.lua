@@ -111,7 +111,7 @@ function M.build(options, width)
   local self = setmetatable({
     theta = names_of("theta", options.theta, 1), context = names_of("context", options.context or 0, 0),
     sigma = arguments.number("flow", options, "sigma", 0.05, 0), encoder = options.encoder,
-    image = options.image or { 128, 128, 3 },
+    image = errors.list("flow", "image", options.image or { 128, 128, 3 }, "a list of sizes"),
   }, Flow)
   self.d, self.c = #self.theta, #self.context
   local device = options.device or gal.device()
@@ -161,10 +161,11 @@ end
 
 --- flow:load_state(state): copies weights as flow:state() gives them into the flow.
 function Flow:load_state(state)
+  errors.list("load_state", "state", state, "a table of tensors by name")
   for _, part in ipairs { "head", "encoder" } do
     local m, own = self[part], {}
     for name, tensor in pairs(state) do
-      local inner = name:match("^" .. part .. "%.(.*)$")
+      local inner = tostring(name):match("^" .. part .. "%.(.*)$")
       if inner then own[inner] = tensor end
     end
     if m and type(m) == "table" and m.load_state then m:load_state(own) end
@@ -179,6 +180,7 @@ end
 
 --- flow:to(device): moves the flow, and returns it. Raises where an optimiser has its weights (optim).
 function Flow:to(device)
+  errors.text("to", "device", device, "a string such as \"cpu\"")
   for _, part in ipairs { self.encoder or false, self.head } do
     if part and type(part) == "table" and part.to then part:to(device) end
   end
@@ -213,6 +215,11 @@ end
 -- deviations, from these rows, the training set. gal.train does so for a flow that has none yet, so that
 -- training can go on.
 function Flow:standardise(theta, context, images)
+  theta = inputs.matrix("standardise", "theta", self.theta, theta, self:device())
+  if self.c > 0 then
+    context = inputs.matrix("standardise", "context", self.context, context, self:device())
+  end
+  if images ~= nil then images = inputs.images("standardise", self, images) end
   self.scale = gal.no_grad(scales, self, theta, context, images)
 end
 
@@ -221,13 +228,24 @@ end
 -- unconditional flow. Taped. Images are on the flow's device: a tensor, or some of a resident set
 -- (gal.images). precision "bf16": of the encoder's convolutions.
 function Flow:encode(seen, images, precision)
+  if seen ~= nil then core.live(seen, "encode", "seen") end
   if not images then return seen end
+  if not self.encoder then raise "encode: the flow has no encoder of images" end
+  if not self.scale then raise "encode: the flow has not been trained: it has no units yet" end
+  if not core.is_tensor(images) then
+    errors.list("encode", "images", images, "a tensor, or some of a resident set's")
+    core.live(images.pixels, "encode", "images.pixels")
+  end
   local encoded = nn.call(self.encoder, inputs.standard_images(images, self.scale), precision)
   return seen and gal.cat({ encoded, seen }, 2) or encoded
 end
 
 --- flow:standard(context {N, c}): the context in deviations from the training rows' mean.
-function Flow:standard(context) return (context - self.scale.context_mean) / self.scale.context_std end
+function Flow:standard(context)
+  if not self.scale then raise "standard: the flow has not been trained: it has no units yet" end
+  if self.c == 0 then raise "standard: the flow has no context" end
+  return (core.live(context, "standard", "context") - self.scale.context_mean) / self.scale.context_std
+end
 
 -- ---- drawing and density ----
 
@@ -293,5 +311,7 @@ function Flow:save(path) require("gal.flow.file").save(self, path) end
 -- that device: gal.device() is the default one. Modules written by the user are passed again, and moved to
 -- it. Runs no code.
 function M.load(path, options) return require("gal.flow.file").load(path, options) end
+
+errors.methods(Flow, "a flow")
 
 return M

@@ -7,8 +7,9 @@ local gal = require "gal"
 local core = require "gal.tensor"
 local collect = require "gal.base.collect"
 local errors = require "gal.base.errors"
-local known = require("gal.base.options").known
+local options_of = require "gal.base.options"
 local C = ffi.C
+local known, integer = options_of.known, options_of.integer
 local raise, check = errors.raise, errors.check
 
 local images = {}
@@ -42,9 +43,10 @@ local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
 -- each image's pixels, so that sets can be told apart without reading them.
 function images.open(path, options)
   options = known("images", options, { "crop", "bin", "hashes" })
-  if type(path) ~= "string" then raise("images: path is %s, expected a string", errors.kind(path)) end
+  errors.text("images", "path", path)
   collect.made(C.gal_images_open, out, path)
-  local crop, bin = options.crop or 0, options.bin or 1
+  local crop = integer("images", options, "crop", 0, 0, 2 ^ 53)
+  local bin = integer("images", options, "bin", 1, 1, 2 ^ 53)
   local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin }
   check(C.gal_images_shape(self.h, self.crop, self.bin))
   self.image = { side(self.h, 0), side(self.h, 1), 3 }
@@ -55,7 +57,8 @@ end
 -- another device it holds a copy there.
 function images.of(x)
   if images.is_set(x) then return x end
-  check(C.gal_images_of(out, core.live(x, "images", "x"):to("cpu").h))
+  if #core.live(x, "images", "x").shape == 0 then raise "images: x is a tensor {}, expected {N, ...}" end
+  check(C.gal_images_of(out, x:to("cpu").h))
   local image = x.shape
   table.remove(image, 1)
   return wrap{ dtype = x.dtype, image = image, crop = 0, bin = 1, in_memory = true, tensor = x }
@@ -64,6 +67,8 @@ end
 --- batch(x, first, count[, device]): set:batch, or the same of a tensor {N, ...}; device nil: where x is.
 function images.batch(x, first, count, device)
   if images.is_set(x) then return x:batch(first, count, device) end
+  core.live(x, "batch", "x")
+  errors.device("batch", device)
   x = core.dense(x:narrow(1, first, count))
   return device and x:to(device) or x
 end
@@ -82,20 +87,31 @@ end
 -- {count, ...} on that device, read now.
 function methods:batch(first, count, device)
   local shape = self.shape
+  errors.integer("batch", "first", first, 1, shape[1] + 1)
+  errors.integer("batch", "count", count, 0, shape[1] - first + 1)
+  errors.device("batch", device)
   shape[1] = count
   local y = core.new(shape, self.dtype, "cpu")
   check(C.gal_images_read(y.h, self.h, first - 1, nil, nil))
   return device and y:to(device) or y
 end
 
+-- Positions from 1, a list, as C counts them.
+local function positions_of(op, self, positions)
+  errors.list(op, "positions", positions, "a list of numbers from 1")
+  local index, n = ffi.new("int64_t[?]", #positions + 1), self.shape[1]
+  for i = 1, #positions do
+    index[i - 1] = errors.integer(op, ("positions[%d]"):format(i), positions[i], 1, n) - 1
+  end
+  return index, #positions
+end
+
 --- images:rows(positions): the set of the images at these positions, a list counting from 1.
 function methods:rows(positions)
-  local index, hashes = ffi.new("int64_t[?]", #positions + 1), self.hashes and {}
-  for i, k in ipairs(positions) do
-    index[i - 1] = k - 1
-    if hashes then hashes[i] = self.hashes[k] end
-  end
-  check(C.gal_images_select(out, self.h, index, #positions))
+  local index, n = positions_of("rows", self, positions)
+  local hashes = self.hashes and {}
+  for i = 1, hashes and n or 0 do hashes[i] = self.hashes[positions[i]] end
+  check(C.gal_images_select(out, self.h, index, n))
   return wrap{
     dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin,
     in_memory = self.in_memory,
@@ -106,9 +122,12 @@ end
 -- from 0 to 7: from 4 on it is mirrored left for right; then its remainder by 4 is quarter turns
 -- anticlockwise.
 function methods:read(positions, turns)
-  local n, shape = #positions, self.shape
-  local index, bytes = ffi.new("int64_t[?]", n + 1), ffi.new("uint8_t[?]", n + 1)
-  for i = 1, n do index[i - 1], bytes[i - 1] = positions[i] - 1, turns and turns[i] or 0 end
+  local index, n = positions_of("read", self, positions)
+  local shape, bytes = self.shape, ffi.new("uint8_t[?]", n + 1)
+  if turns ~= nil then errors.list("read", "turns", turns, "a list of numbers from 0 to 7") end
+  for i = 1, turns and n or 0 do
+    bytes[i - 1] = errors.integer("read", ("turns[%d]"):format(i), turns[i], 0, 7)
+  end
   shape[1] = n
   local y = core.new(shape, self.dtype, "cpu")
   check(C.gal_images_read(y.h, self.h, 0, index, bytes))
@@ -118,6 +137,7 @@ end
 --- images:moments(): the means and the mean squares of all pixels per channel, in [0, 1]: two lists. uint8
 -- only.
 function methods:moments()
+  if self.dtype ~= "uint8" then raise("moments: the images are %s, expected uint8", self.dtype) end
   local channels, pixels = self.image[#self.image], self.shape[1]
   for i = 1, #self.image - 1 do pixels = pixels * self.image[i] end
   local sums, squares = ffi.new("double[?]", channels), ffi.new("double[?]", channels)
@@ -135,6 +155,7 @@ function methods:square() return #self.image == 3 and self.image[1] == self.imag
 --- images:fingerprint(h): a hash of the set, mixed with the hash h: of the images' hashes where they are
 -- known, else of all pixels.
 function methods:fingerprint(h)
+  if not ffi.istype("uint64_t", h) then errors.integer("fingerprint", "h", h, 0, 2 ^ 53) end
   local text
   if self.hashes then
     text = table.concat(self.hashes, ",") .. (" %d %d"):format(self.crop, self.bin)
@@ -186,6 +207,7 @@ function methods:stored_bytes() return tonumber(C.gal_images_stored(self.h)) end
 --- images:resident(device): the set held by that device, whole images as they are stored: {pixels {N, ...},
 -- image, bin}. Of a tensor on that device it is the tensor, not a copy.
 function methods:resident(device)
+  errors.text("resident", "device", device, "the name of a device")
   local own = self.tensor and self.tensor:device() == device
   local pixels = own and self.tensor or stored(self, device)
   return setmetatable({ pixels = pixels, image = self.image, bin = self.bin }, Resident)
@@ -199,11 +221,18 @@ local function some(self, n, fields)
 end
 
 --- resident:batch(first, count): the images from `first` on, `count` of them.
-function Resident:batch(first, count) return some(self, count, { first = first - 1 }) end
+function Resident:batch(first, count)
+  local n = self.pixels:size(1)
+  errors.integer("batch", "first", first, 1, n + 1)
+  errors.integer("batch", "count", count, 0, n - first + 1)
+  return some(self, count, { first = first - 1 })
+end
 
 --- resident:chosen(index, turns): the images at index int64 {n}, from 0, turned by turns uint8 {N}, one for
 -- each of the set's images, or nil. What is in index and turns counts when the images are read.
 function Resident:chosen(index, turns)
+  core.live(index, "chosen", "index")
+  if turns ~= nil then core.live(turns, "chosen", "turns") end
   return some(self, index:size(1), { index = index, turns = turns })
 end
 
@@ -215,8 +244,8 @@ Loader.__index = Loader
 --- images:loader(batch, device): a thread that reads batches of `batch` images ahead of their use on that
 -- device.
 function methods:loader(batch, device)
-  errors.integer("loader", "batch", batch, 1)
-  if type(device) ~= "string" then raise("loader: device is %s, expected a string", errors.kind(device)) end
+  errors.integer("loader", "batch", batch, 1, 2 ^ 53)
+  errors.text("loader", "device", device, "the name of a device")
   collect.made(C.gal_loader_new, loaded, self.h, batch, device)
   local shape = self.shape
   shape[1] = batch
@@ -227,10 +256,21 @@ end
 
 --- loader:start(order, turns): an epoch: images in this order, int64 {rows} from 0, turned by turns uint8
 -- {rows} or nil.
-function Loader:start(order, turns) check(C.gal_loader_start(self.h, order.h, turns and turns.h or nil)) end
+function Loader:start(order, turns)
+  core.live(order, "start", "order")
+  if turns ~= nil then core.live(turns, "start", "turns") end
+  check(C.gal_loader_start(self.h, order.h, turns and turns.h or nil))
+end
 
 --- loader:take(y, k): writes batch k of the epoch, counted from 1, into y {batch, ...}, which is on the
 -- loader's device.
-function Loader:take(y, k) check(C.gal_loader_take(y.h, self.h, k - 1)) end
+function Loader:take(y, k)
+  core.live(y, "take", "y")
+  check(C.gal_loader_take(y.h, self.h, errors.integer("take", "k", k, 1, 2 ^ 53) - 1))
+end
+
+Images.methods = errors.methods(methods, "images", Images)
+errors.methods(Resident, "resident images")
+errors.methods(Loader, "a loader")
 
 return images

@@ -9,10 +9,18 @@ local fingerprint = require("gal.train.rows").fingerprint
 local gal = require "gal"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 local solver = require "gal.flow.solver"
 
 local infer = {}
+
+-- Raises unless flow has that method and part is a survey.
+local function check_both(where, flow, method, part)
+  errors.object(where, "flow", flow, { method }, "a flow (gal.flow)")
+  errors.list(where, "part", part, "a survey (gal.data)")
+  errors.list(where, "part.ids", part.ids, "the ids of a survey (gal.data)")
+end
 
 -- What a flow is shown of the galaxies of a part: their images too if it has an encoder.
 local function shown(flow, part)
@@ -73,6 +81,8 @@ end
 -- d}, as lists {N} by column: {oh_p50_mean =, oh_p50_std =, oh_p50_p16 =, oh_p50_p50 =, oh_p50_p84 =, …}
 -- for the properties' names {d}.
 function infer.summary(samples, names)
+  host.draws("summary", "samples", samples, nil, #errors.list("summary", "names", names, "a list of names"))
+  for i, name in ipairs(names) do errors.text("summary", ("names[%d]"):format(i), name) end
   local summary, rows = {}, statistics_of(names, samples)
   for i, column in ipairs(columns_of(names)) do summary[column] = column_of(rows, i) end
   return summary
@@ -203,6 +213,7 @@ end
 -- nothing had happened. Raises where out has draws and resume is not true, or draws that were made otherwise.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
+  check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)
   local n, format = arguments.integer("posteriors", o, "n", 1000, 1), o.format or "csv"
   if format ~= "csv" and format ~= "fits" then
     raise("posteriors: format is \"%s\", expected \"csv\" or \"fits\"", tostring(format))
@@ -251,6 +262,7 @@ local SCORE = { "prior", "n", "steps", "tolerance", "seed", "label", "progress" 
 -- deviations for draws, nats for densities), seed (0), label ("posteriors", of the line), progress (true).
 function infer.score(flow, part, options)
   local o = arguments.known("score", options, SCORE)
+  check_both("score", flow, "log_prob", part)
   local context, steps = shown(flow, part), o.steps or "auto"
   local found
   if o.prior then

@@ -6,48 +6,55 @@
 -- each, d properties.
 
 local core = require "gal.tensor"
+local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
+local options_of = require "gal.base.options"
 local sets = require "gal.images"
-local raise = require("gal.base.errors").raise
 local text = require "gal.base.text"
+
+local raise, integer, number = errors.raise, options_of.integer, options_of.number
 
 local metrics = {}
 
--- The values ascending, in an array that counts from 0, and their number. `name` is the function whose
--- argument they are; no values, or a NaN among them, is an error.
-local function sorted(values, name)
-  local result, n
-  if core.is_tensor(values) then
-    result, n = host.sorted(values)
-  else
-    local copy = {}
-    for i = 1, #values do
-      if values[i] ~= values[i] then raise("%s: value %d is NaN, expected numbers", name, i) end
-      copy[i] = values[i]
-    end
-    table.sort(copy)
-    result, n = host.read(copy)
-  end
-  if n == 0 then raise("%s: there are no values", name) end
-  if result[n - 1] ~= result[n - 1] then raise("%s: a value is NaN, expected numbers", name) end
+-- The elements of x, a tensor of any shape, ascending in an array that counts from 0, and their number.
+-- where: the function whose argument they are; no values, or a NaN among them, is an error.
+local function pooled_sorted(x, where)
+  local result, n = host.sorted(x)
+  if n == 0 then raise("%s: there are no values", where) end
+  if result[n - 1] ~= result[n - 1] then raise("%s: a value is NaN, expected numbers", where) end
   return result, n
 end
 
---- metrics.quantile(values, q): the q-quantile, or a table of them for a table q: linear between order
--- statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
+-- The same of one sample, a list or a tensor {n}. name: of the argument.
+local function sorted(values, where, name)
+  local found, n = host.numbers(where, name, values)
+  if n == 0 then raise("%s: there are no values", where) end
+  if core.is_tensor(values) then return pooled_sorted(values, where) end
+  local copy = {}
+  for i = 1, n do
+    if found[i - 1] ~= found[i - 1] then raise("%s: value %d is NaN, expected numbers", where, i) end
+    copy[i] = found[i - 1]
+  end
+  table.sort(copy)
+  return host.read(copy)
+end
+
+--- metrics.quantile(values, q): the q-quantile of values, a list of numbers or a tensor {n}, or a table of
+-- them for a table q: linear between order statistics at position q (n - 1), Hyndman & Fan's (1996) type 7.
+-- Of draws {n, d} there are d: draws:t():quantiles(levels) has them.
 function metrics.quantile(values, q)
   local levels, result = type(q) == "number" and { q } or q, {}
-  for i = 1, #levels do
-    local p = levels[i]
-    if not (p >= 0 and p <= 1) then raise("quantile: q is %s, expected 0 to 1", tostring(p)) end
-  end
+  errors.list("quantile", "q", levels, "a number from 0 to 1, or a list of them")
+  for i = 1, #levels do errors.number("quantile", "q", levels[i], 0, 1) end
   if core.is_tensor(values) and values:count() > 0 then
-    result = values:reshape{ -1 }:quantiles(levels):totable()
+    local hint = "; x:quantiles(levels) are those of each row"
+    if #values.shape ~= 1 then host.numbers("quantile", "values", values, hint) end
+    result = values:quantiles(levels):totable()
     if result[1] ~= result[1] then raise "quantile: a value is NaN, expected numbers" end
   else
-    local s, n = sorted(values, "quantile")
+    local s, n = sorted(values, "quantile", "values")
     for i = 1, #levels do result[i] = host.quantile(s, n, levels[i]) end
   end
   return type(q) == "number" and result[1] or result
@@ -66,17 +73,19 @@ local function distance(x, n, y, m)
   return sum
 end
 
---- metrics.wasserstein(a, b): the Wasserstein-1 distance between two samples of any lengths, in the values'
--- unit.
+--- metrics.wasserstein(a, b): the Wasserstein-1 distance between two samples of any lengths, lists of numbers
+-- or tensors {n}, in the values' unit.
 function metrics.wasserstein(a, b)
-  local x, n = sorted(a, "wasserstein")
-  local y, m = sorted(b, "wasserstein")
+  local x, n = sorted(a, "wasserstein", "a")
+  local y, m = sorted(b, "wasserstein", "b")
   return distance(x, n, y, m)
 end
 
---- metrics.moments(values): mean, standard deviation (divided by N) and standard error of the mean.
+--- metrics.moments(values): mean, standard deviation (divided by N) and standard error of the mean of a list
+-- of numbers or a tensor {N}.
 function metrics.moments(values)
-  local v, n = host.read(values)
+  local hint = "; x:mean(dim) and x:std(dim) are those along a dimension"
+  local v, n = host.numbers("moments", "values", values, hint)
   if n == 0 then raise("moments: there are no values") end
   local sum, squares = 0, 0
   for i = 0, n - 1 do sum = sum + v[i] end
@@ -88,12 +97,14 @@ end
 -- (Efron 1979, percentiles): galaxies are drawn anew with replacement `resamples` times. Returns {mean, low,
 -- high, deviation, n}.
 function metrics.bootstrap(values, options)
-  options = options or {}
-  local v, n = host.read(values)
+  options = options_of.known("bootstrap", options, { "resamples", "level", "seed" })
+  local v, n = host.numbers("bootstrap", "values", values)
+  if n == 0 then raise "bootstrap: there are no values" end
   local mean, deviation = metrics.moments(values)
-  local level, rng = options.level or 0.95, gal.rng(options.seed or 1)
-  local means = {}
-  for r = 1, options.resamples or 2000 do
+  local level, means = number("bootstrap", options, "level", 0.95, 0, 1), {}
+  local rng = gal.rng(integer("bootstrap", options, "seed", 1, -2 ^ 53, 2 ^ 53))
+  for r = 1, integer("bootstrap", options, "resamples", 2000, 1) do
+    errors.poll()
     local u, sum = host.read(gal.rand({ n }, { rng = rng, device = "cpu" })), 0
     for i = 0, n - 1 do sum = sum + v[math.floor(u[i] * n)] end
     means[r] = sum / n
@@ -140,6 +151,8 @@ local function at_truth(flow, theta, context, prior, options)
   return result, report
 end
 
+local INFORMATION = { "n", "steps", "tolerance", "seed", "rows", "progress" }
+
 --- metrics.information(flow, theta, context, prior, options): scores posteriors at the truth and over their
 -- own draws, galaxy by galaxy. flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta
 -- {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in
@@ -150,8 +163,15 @@ end
 -- with steps = "auto" evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose
 -- density or draws are not within the tolerance. A galaxy's draws are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
-  options = options or {}
-  local n, count = options.n or 200, theta:size(1)
+  options = options_of.known("information", options, INFORMATION)
+  errors.object("information", "flow", flow, { "log_prob", "sample_and_log_prob" }, "a flow (gal.flow)")
+  errors.object("information", "prior", prior, { "log_density" }, "a prior (gal.stats.prior)")
+  local n, count = integer("information", options, "n", 200, 1), host.matrix("information", "theta", theta)
+  integer("information", options, "rows", nil, 1)
+  integer("information", options, "seed", nil, -2 ^ 53, 2 ^ 53)
+  if options.progress then
+    errors.callable("information", "progress", options.progress, "a function of the galaxies done and N")
+  end
   local result, report = at_truth(flow, theta, context, prior, options)
   local beyond, evaluations = {}, 0
   for _, k in ipairs(report and report.flagged or {}) do beyond[k] = true end
@@ -181,12 +201,15 @@ function metrics.information(flow, theta, context, prior, options)
   return result
 end
 
+local SCORES = { "delta_log_p", "d_kl", "delta_log_p_mixture", "d_kl_mixture", "log_q" }
+
 --- metrics.summary(information, options): means over galaxies of what metrics.information found, with
 -- bootstrap intervals: delta_log_p, d_kl, log_q, and excess = D_KL - Delta log p, which is 0 when
 -- calibrated, positive for posteriors that are too narrow, off, or wider than the prior, negative for
 -- somewhat too wide ones, and 0 too for a flow that only knows the prior. All but log_q have `systematic`,
 -- the mean under the mixture less that under the kernels. options as in metrics.bootstrap.
 function metrics.summary(information, options)
+  host.scores("summary", "information", information, SCORES)
   local excess, excess_mixture = {}, {}
   for k = 1, #information.d_kl do
     excess[k] = information.d_kl[k] - information.delta_log_p[k]
@@ -207,12 +230,17 @@ end
 
 --- metrics.table(summary): what metrics.summary found, as the text of a table, in nats.
 function metrics.table(summary)
+  errors.list("table", "summary", summary, "what metrics.summary returns")
   local rows = {}
   for i, entry in ipairs{
     { "Delta log p", "delta_log_p" }, { "D_KL", "d_kl" }, { "D_KL - Delta log p", "excess" },
     { "log q", "log_q" },
   } do
-    local s = summary[entry[2]]
+    local field = "summary." .. entry[2]
+    local s = errors.list("table", field, summary[entry[2]], "what metrics.bootstrap returns")
+    for _, name in ipairs{ "mean", "low", "high", "deviation" } do
+      errors.number("table", field .. "." .. name, s[name])
+    end
     rows[i] = {
       entry[1], ("%.3f"):format(s.mean), ("%.3f to %.3f"):format(s.low, s.high), ("%.3f"):format(s.deviation),
       s.systematic and ("%+.3f"):format(s.systematic) or "",
@@ -228,16 +256,19 @@ end
 -- standardised values are in units of. Returns a list {d} of {means, pooled, chance, chance_high,
 -- means_standardised, pooled_standardised}.
 function metrics.wasserstein_table(truth, samples, scale)
-  truth, samples = truth:to "cpu", samples:to "cpu"
-  local n, d = samples:size(2), truth:size(2)
+  local count, d = host.matrix("wasserstein_table", "truth", truth)
+  local n = host.draws("wasserstein_table", "samples", samples, count, d)
+  local _, scales = host.numbers("wasserstein_table", "scale", scale)
+  if scales ~= d then raise("wasserstein_table: scale has %d numbers, expected %d", scales, d) end
+  truth, samples, scale = truth:to "cpu", samples:to "cpu", core.is_tensor(scale) and scale:totable() or scale
   local means, result = samples:mean(2), {}
   for i = 1, d do
     local draws = samples:select(3, i)
-    local own, count = sorted(truth:select(2, i), "wasserstein_table")
-    local pooled, all = sorted(draws, "wasserstein_table")
+    local own = pooled_sorted(truth:select(2, i), "wasserstein_table")
+    local pooled, all = pooled_sorted(draws, "wasserstein_table")
     local chance = {}
     for r = 1, math.min(n, 100) do
-      local one = sorted(draws:select(2, r), "wasserstein_table")
+      local one = pooled_sorted(draws:select(2, r), "wasserstein_table")
       chance[r] = distance(one, count, pooled, all)
     end
     local entry = {
@@ -255,15 +286,16 @@ end
 -- interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}; raises where n is so
 -- small that not even the two outermost of the n + 1 ranks are outside it.
 function metrics.coverage(truth, samples, level)
-  local count, n, d = samples:size(1), samples:size(2), samples:size(3)
+  local n, d, count = host.draws("coverage", "samples", samples)
+  core.live(truth, "coverage", "truth")
+  errors.number("coverage", "level", level, 0, 1)
   local least = math.ceil(2 / (1 - level) - 1e-9) - 1
   if n < least then
     raise("coverage: samples has %d draws of each galaxy, expected at least %d for the central %g %%", n,
       least, 100 * level)
   end
-  if truth:size(1) ~= count or truth:size(2) ~= d then
-    raise("coverage: truth is {%d, %d}, expected {%d, %d} like samples {N, n, d}", truth:size(1),
-      truth:size(2), count, d)
+  if not core.same_shape(truth, samples:select(2, 1)) then
+    raise("coverage: truth is %s, expected {%d, %d} like samples {N, n, d}", core.shape_text(truth), count, d)
   end
   local true_values, result = host.read(truth), {}
   for i = 1, d do
@@ -282,16 +314,29 @@ function metrics.coverage(truth, samples, level)
   return result
 end
 
+local DISTANCES = { "means", "means_standardised", "pooled", "pooled_standardised", "chance", "chance_high" }
+
 --- metrics.population_table(names, distances, coverage): one row a property: what metrics.wasserstein_table
 -- found, and the list `coverage` of metrics.coverage at the levels .68 and .95, as the text of a table.
 function metrics.population_table(names, distances, coverage)
-  local rows = {}
+  local rows, where = {}, "population_table"
+  errors.list(where, "names", names, "a list of names")
+  errors.list(where, "distances", distances, "what metrics.wasserstein_table returns")
+  errors.list(where, "coverage", coverage, "two lists of metrics.coverage's")
   for i, name in ipairs(names) do
-    local d = distances[i]
+    local d = errors.list(where, ("distances[%d]"):format(i), distances[i], "what wasserstein_table returns")
+    for _, field in ipairs(DISTANCES) do
+      errors.number(where, ("distances[%d].%s"):format(i, field), d[field])
+    end
+    for level = 1, 2 do
+      local inside = errors.list(where, ("coverage[%d]"):format(level), coverage[level])
+      errors.number(where, ("coverage[%d][%d]"):format(level, i), inside[i])
+    end
     rows[i] = {
-      name, ("%.4f"):format(d.means), ("%.4f"):format(d.means_standardised), ("%.4f"):format(d.pooled),
-      ("%.4f"):format(d.pooled_standardised), ("%.4f (%.4f)"):format(d.chance, d.chance_high),
-      ("%.1f %%"):format(100 * coverage[1][i]), ("%.1f %%"):format(100 * coverage[2][i]),
+      tostring(name), ("%.4f"):format(d.means), ("%.4f"):format(d.means_standardised),
+      ("%.4f"):format(d.pooled), ("%.4f"):format(d.pooled_standardised),
+      ("%.4f (%.4f)"):format(d.chance, d.chance_high), ("%.1f %%"):format(100 * coverage[1][i]),
+      ("%.1f %%"):format(100 * coverage[2][i]),
     }
   end
   return text.table(rows, {
@@ -306,6 +351,10 @@ end
 -- - ln p over c' less that over c is -tr(1 - c c'^-1) / 2 + tr((c' - c) p^-1) / 2.
 function metrics.path_excess(c, p, sigma)
   local wide, change = {}, {}
+  errors.number("path_excess", "sigma", sigma, 0)
+  if not linalg.cholesky(c) then raise "path_excess: c is not positive definite" end
+  if not linalg.cholesky(p) then raise "path_excess: p is not positive definite" end
+  if #p ~= #c then raise("path_excess: p is %d x %d, expected %d x %d as c is", #p, #p, #c, #c) end
   for i = 1, #c do
     wide[i], change[i] = {}, {}
     for j = 1, #c do

@@ -65,7 +65,7 @@ local TOGETHER = 256
 -- mock.couplings, each once.
 local function couplings_of(listed)
   local wanted = {}
-  for _, name in ipairs(listed) do
+  for _, name in ipairs(errors.list("mock", "without", listed, "a list of couplings")) do
     local known = false
     for _, coupling in ipairs(mock.couplings) do known = known or coupling == name end
     if not known then

@@ -114,6 +114,7 @@ end
 --- nn.mlp{inputs, hidden..., outputs, activation = "silu", rng = r, device = d}: linear layers of these
 -- widths with the activation between them.
 function nn.mlp(widths)
+  errors.list("mlp", "widths", widths, "a list of widths")
   local make = nn.activations[activations.nonlinear("mlp", widths.activation or "silu")]
   local list = {}
   for i = 1, #widths - 1 do
@@ -131,7 +132,7 @@ function nn.galaxy_cnn(...) return require "gal.nn.galaxy_cnn"(...) end
 
 --- nn.spec(m) --> the module without its weights, for nn.build to make it again: a table that JSON can
 -- hold, or nil where the user wrote a part of it.
-function nn.spec(m) return type(m) == "table" and m.spec and m:spec() or nil end
+function nn.spec(m) return type(m) == "table" and type(m.spec) == "function" and m:spec() or nil end
 
 local function built(list, device)
   local result = {}

@@ -8,10 +8,26 @@ local runge_kutta = require "gal.base.runge_kutta"
 
 local ode = {}
 
+-- What a state is made of, for the sentence on a velocity that is not of its kind.
+local function kind_of(y)
+  if core.is_tensor(y) then return "a tensor" end
+  return type(y) == "table" and "a table" or type(y)
+end
+
 -- y + h * k for any kind of state.
 local function advance(y, h, k)
-  if type(y) == "table" and not core.is_tensor(y) then
+  local kind = kind_of(y)
+  if kind ~= "a tensor" and kind ~= "a table" and kind ~= "number" then
+    errors.raise("ode: y holds %s, expected numbers", errors.kind(y))
+  end
+  if kind ~= kind_of(k) then
+    errors.raise("ode: velocity returned %s where y has %s", errors.kind(k), errors.kind(y))
+  end
+  if kind == "a table" then
     local out = {}
+    if #k ~= #y then
+      errors.raise("ode: velocity returned a table of %d where y has one of %d", #k, #y)
+    end
     for i = 1, #y do out[i] = advance(y[i], h, k[i]) end
     return out
   end
@@ -24,9 +40,7 @@ local function solve(method, velocity, y, options)
   local steps = options_of.integer(where, options, "steps", 100, 1)
   local t0 = options_of.number(where, options, "t0", 0)
   local t1 = options_of.number(where, options, "t1", 1)
-  if type(velocity) ~= "function" and not (getmetatable(velocity) or {}).__call then
-    errors.raise("%s: velocity is %s, expected a function (t, y) -> dy/dt", where, errors.kind(velocity))
-  end
+  errors.callable(where, "velocity", velocity, "a function (t, y) -> dy/dt")
   if type(y) ~= "number" and type(y) ~= "table" then
     errors.raise("%s: y is %s, expected a tensor, a number or a table of numbers", where, errors.kind(y))
   end

@@ -58,7 +58,11 @@ local function zeros_like(block) return gal.zeros({ block:size(1) }, { device = 
 
 local function new(where, parameters, options, hyper)
   local lr = options.lr
-  if type(lr) ~= "function" and type(lr) ~= "table" then lr = number(where, options, "lr", hyper.lr, 0) end
+  if type(lr) == "table" then
+    errors.callable(where, "lr", lr, "a number, a schedule or a function of the step")
+  elseif type(lr) ~= "function" then
+    lr = number(where, options, "lr", hyper.lr, 0)
+  end
   local block, slots = gather(where, parameters)
   local device = block:device()
   local self = setmetatable({
@@ -128,7 +132,7 @@ end
 --- opt:rate(step): the learning rate of that step, counted from 1.
 function Optimiser:rate(step)
   if type(self.lr) == "number" then return self.lr end
-  return self.lr(step)
+  return errors.number(self.kind, ("lr(%s)"):format(tostring(step)), self.lr(step))
 end
 
 --- opt:zero_grad(): forgets all gradients; the next backward() writes them anew, into the optimiser's block.
@@ -181,6 +185,7 @@ end
 
 --- opt:set_rate(lr): the learning rate that the next opt:apply(), or a replayed one, takes.
 function Optimiser:set_rate(lr)
+  errors.number("set_rate", "lr", lr)
   self.host_hyper[0] = lr
   check(C.gal_tensor_write(self.hyper.h, self.host_hyper, self.width))
 end
@@ -188,6 +193,7 @@ end
 --- opt:averaged(fn): runs fn() with the averaged weights in the place of the trained ones and returns its
 -- results; the trained ones come back, also on an error. Without averaging it only runs fn.
 function Optimiser:averaged(fn)
+  errors.callable("averaged", "fn", fn, "a function")
   if not self.average then return fn() end
   local trained = gal.no_grad(function() return self.block:clone() end)
   core.assign(self.block, self.mean)
@@ -209,8 +215,9 @@ end
 --- opt:load_state(state): copies a table as opt:state() gives it into the optimiser, which must be of the
 -- same kind over parameters of the same shapes.
 function Optimiser:load_state(state)
+  errors.list(self.kind .. ": load_state", "state", state, "a table of tensors by name")
   for name, tensor in pairs(self:state()) do
-    local from = type(state) == "table" and state[name]
+    local from = state[name]
     if not core.is_tensor(from) then
       raise("%s: load_state: '%s' is missing in the state", self.kind, name)
     end
@@ -223,10 +230,14 @@ function Optimiser:load_state(state)
   self.steps = self.step_count:item()
 end
 
+errors.methods(Optimiser, "an optimiser")
+
 -- Schedules are callable tables and not closures, so that a run's settings can say which one it had.
 local Schedule = {}
 Schedule.__index = Schedule
-function Schedule:__call(step) return self.at(self, step) end
+function Schedule:__call(step)
+  return self.at(self, errors.number(self.schedule, "step", step))
+end
 
 local function schedule(where, fields, at)
   fields.schedule, fields.at = where, at
@@ -245,15 +256,21 @@ function Schedule:settings()
   return settings
 end
 
+errors.methods(Schedule, "a schedule")
+
 --- optim.constant(lr): the same rate at every step.
 function optim.constant(lr)
+  errors.number("constant", "lr", lr)
   return schedule("constant", { lr = lr }, function(s) return s.lr end)
 end
 
 --- optim.cosine(lr, steps[, final = 0]): from lr down to final over this many steps along half a cosine
 -- (Loshchilov & Hutter 2017), final after that.
 function optim.cosine(lr, steps, final)
-  return schedule("cosine", { lr = lr, steps = steps, final = final or 0 }, function(s, step)
+  errors.number("cosine", "lr", lr)
+  errors.number("cosine", "steps", steps)
+  final = final == nil and 0 or errors.number("cosine", "final", final)
+  return schedule("cosine", { lr = lr, steps = steps, final = final }, function(s, step)
     local part = math.min(1, (step - 1) / s.steps)
     return s.final + (s.lr - s.final) * (1 + math.cos(math.pi * part)) / 2
   end)
@@ -261,6 +278,9 @@ end
 
 --- optim.step_decay(lr, every, factor): lr, multiplied by factor after each `every` steps.
 function optim.step_decay(lr, every, factor)
+  errors.number("step_decay", "lr", lr)
+  errors.number("step_decay", "every", every)
+  errors.number("step_decay", "factor", factor)
   return schedule("step_decay", { lr = lr, every = every, factor = factor }, function(s, step)
     return s.lr * s.factor ^ math.floor((step - 1) / s.every)
   end)
@@ -269,8 +289,10 @@ end
 --- optim.warmup(steps, after): rises linearly to the rate of `after`, a schedule or a function of the step,
 -- over this many steps; then `after` itself.
 function optim.warmup(steps, after)
+  errors.number("warmup", "steps", steps)
+  errors.callable("warmup", "after", after, "a schedule or a function of the step")
   return schedule("warmup", { steps = steps, after = after }, function(s, step)
-    return s.after(step) * math.min(1, step / s.steps)
+    return errors.number("warmup", "after(step)", s.after(step)) * math.min(1, step / s.steps)
   end)
 end
 
@@ -278,7 +300,8 @@ end
 -- limit. Returns the norm before. The optimisers' option `clip` does the same without reading anything back.
 function optim.clip_grad_norm(parameters, limit)
   local graded = {}
-  for i, p in ipairs(parameters) do
+  errors.number("clip_grad_norm", "limit", limit, 0)
+  for i, p in ipairs(errors.list("clip_grad_norm", "parameters", parameters, "a list of tensors")) do
     if not core.is_tensor(p) then
       raise("clip_grad_norm: parameter %d is %s, expected a tensor", i, kind(p))
     end

@@ -219,6 +219,7 @@ end
 
 -- The help of a function by where it was defined.
 local function help_of_function(f, name)
+  f = require("gal.base.errors").original[f] or f
   local info = debug.getinfo(f, "S")
   if info.source:sub(1, 1) ~= "@" then return nil end
   local path = info.source:sub(2)
@@ -228,10 +229,11 @@ local function help_of_function(f, name)
   return block and described(lines[info.linedefined], block, name)
 end
 
--- The help of the entry `key` of a module, by the comment above a line of its file that defines it.
-local function help_of_entry(path, key)
+-- The help of the entry `key` of a module, by the comment above a line of its file that defines it; with of =
+-- ":" that of a method.
+local function help_of_entry(path, key, of)
   local name = key:gsub("%p", "%%%0")
-  local patterns = {
+  local patterns = of == ":" and { "^%s*function%s+[%w_.]*:" .. name .. "%s*%(" } or {
     "^%s*function%s+[%w_.:]*[.:]" .. name .. "%s*%(", "^%s*[%w_.]*%." .. name .. "%s*=[^=]",
     "^%s*" .. name .. "%s*=[^=]",
   }
@@ -273,6 +275,44 @@ local function help_of_module(t)
   end
 end
 
+-- ---- help of a value: its methods ----
+
+-- The methods of a value, functions by name; nil where it has none.
+local function methods_of(value)
+  if is_tensor(value) then return tensors().methods end
+  local meta = type(value) == "table" and getmetatable(value)
+  if type(meta) ~= "table" then return nil end
+  local methods = rawget(meta, "methods") or rawget(meta, "__index")
+  return type(methods) == "table" and methods or nil
+end
+
+-- A block of help in a line: how the function is called, and the beginning of what it says.
+local function in_a_line(text)
+  local first, rest = text:match "^([^\n]*)\n?(.*)$"
+  first = first:gsub("^function ", "")
+  if #first < WIDTH / 2 then first = first .. " " .. rest:gsub("\n.*", "") end
+  first = first:gsub("%s+", " ")
+  if #first <= WIDTH - 2 then return first end
+  return (first:sub(1, WIDTH - 5):gsub("%s+%S*$", "")) .. " ..."
+end
+
+-- A value and its methods, a line each: nil where it has none.
+local function help_of_object(value)
+  local methods, names, lines = methods_of(value), {}, {}
+  for name, f in pairs(methods or {}) do
+    local public = type(name) == "string" and type(f) == "function" and not name:find "^__"
+    if public then names[#names + 1] = name end
+  end
+  if #names == 0 then return nil end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local found = help_of_function(methods[name], name) or help_of_value(methods[name])
+    lines[i] = "  " .. in_a_line(found and found.text or name)
+  end
+  local shown = is_tensor(value) and tensors().show_line(value) or format(value, 1)
+  return plain(shown .. "\n\nMethods:\n" .. table.concat(lines, "\n"))
+end
+
 -- ---- what a name means ----
 
 -- The value of the expression `asked`, nil where it has none or raises.
@@ -300,10 +340,23 @@ local function below_module(asked)
   end
 end
 
+-- The help of a method by the name that the documents give its object, where no variable has that name: x:sum
+-- of tensors, flow:sample of the class that the file of gal.flow defines.
+local function help_of_method(asked)
+  local object, method = asked:match "^([%w_.]+):([%w_]+)$"
+  if object == "x" and tensors() and tensors().methods[method] then
+    return help_of_value(tensors().methods[method])
+  end
+  local path = object and (package.searchpath("gal." .. object, package.path)
+    or object:find "^gal%." and package.searchpath(object, package.path))
+  return path and help_of_entry(path, method, ":")
+end
+
 local OVERVIEW = [[
 expression          shows its value; _ keeps the last one
 local x = ...       at the prompt a local stays for the session
-?name               the help of a function or module: ?gal.randn, ?x:matmul, ?gal
+?name               the help of a function or module: ?gal.randn, ?x:matmul, ?gal;
+                    of a value: its methods
 Ctrl-C              stops what runs; the session stays
 exit(), Ctrl-D      leaves]]
 
@@ -315,7 +368,9 @@ function repl.help(asked)
   local value, last = evaluated(asked), asked:match("([%w_]+)%s*$")
   local entry, path, key = below_module(asked)
   if value == nil then value = entry end
-  if value == nil then return plain(("There is no %s, and no help for it."):format(asked)) end
+  if value == nil then
+    return help_of_method(asked) or plain(("There is no %s, and no help for it."):format(asked))
+  end
   local found
   if type(value) == "table" and not is_tensor(value) then found = help_of_module(value) end
   if type(value) == "function" then found = help_of_function(value, last) end
@@ -326,6 +381,7 @@ function repl.help(asked)
     local call = type(meta) == "table" and rawget(meta, "__call")
     if not found and type(call) == "function" then found = help_of_function(call, last) end
   end
+  found = found or help_of_object(value)
   return found or plain(("No help for %s, which is: %s"):format(asked, format(value)))
 end
 

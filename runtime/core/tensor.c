@@ -18,6 +18,8 @@ const char *gal_shape_text(const gal_tensor *x)
 {
     static _Thread_local char ring[8][160];
     static _Thread_local unsigned next;
+    if (!x)
+        return "missing";
     char *text = ring[next++ % 8];
     int used = snprintf(text, sizeof ring[0], "{");
     for (int i = 0; i < x->rank; i++)
@@ -28,8 +30,8 @@ const char *gal_shape_text(const gal_tensor *x)
 
 int64_t gal_tensor_count(const gal_tensor *x)
 {
-    int64_t count = 1;
-    for (int i = 0; i < x->rank; i++)
+    int64_t count = x != NULL;
+    for (int i = 0; x && i < x->rank; i++)
         count *= x->shape[i];
     return count;
 }
@@ -49,7 +51,7 @@ int gal_tensor_contiguous(const gal_tensor *x)
 
 const char *gal_tensor_device(const gal_tensor *x)
 {
-    return x->storage->backend->name;
+    return x ? x->storage->backend->name : "no device";
 }
 
 int gal_on_host(const gal_tensor *x)
@@ -114,6 +116,8 @@ gal_status gal_tensor_new(gal_tensor **out, const char *device, int dtype, int r
 gal_status gal_tensor_view(gal_tensor **out, const gal_tensor *x, int rank, const int64_t *shape,
                            const int64_t *stride, int64_t offset)
 {
+    if (!x)
+        return gal_fail(GAL_VALUE, "view: x is missing");
     gal_tensor view = {.dtype = x->dtype, .storage = x->storage};
     gal_status status = set_shape(&view, rank, shape);
     if (status != GAL_OK)

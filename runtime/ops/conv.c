@@ -14,7 +14,7 @@ static int64_t positions(int64_t size, int64_t window, int64_t stride, int64_t p
 gal_status gal_check_window(const char *op, const gal_tensor *x, int64_t kh, int64_t kw, int64_t stride,
                             int64_t padding, int64_t *down, int64_t *across)
 {
-    if (x->rank != 4)
+    if (!x || x->rank != 4)
         return gal_fail(GAL_SHAPE, "%s: x is %s, expected images {N, H, W, C}", op, gal_shape_text(x));
     if (stride < 1 || stride > INT32_MAX)
         return gal_fail(GAL_VALUE, "%s: stride is %lld, expected at least 1", op, (long long)stride);
@@ -44,6 +44,8 @@ int gal_conv2d_stores_slope(const gal_tensor *w, int activation)
 static gal_status geometry(gal_conv_args *g, const char *op, const gal_tensor *x, const gal_tensor *w,
                            int64_t stride, int64_t padding, int64_t pool)
 {
+    if (!x || !w)
+        return gal_fail(GAL_VALUE, "%s: %s is missing", op, x ? "w" : "x");
     if (w->rank != 4 || gal_tensor_count(w) == 0)
         return gal_fail(GAL_SHAPE, "%s: w is %s, expected {out, height, width, in}", op, gal_shape_text(w));
     if (x->rank != 4 || x->shape[3] != w->shape[3])

@@ -35,6 +35,8 @@ static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
 
 gal_status gal_copy(gal_tensor *y, const gal_tensor *x)
 {
+    if (!x || !y)
+        return gal_fail(GAL_VALUE, "copy: %s is missing", x ? "y" : "x");
     if (gal_backend_of(x) != gal_backend_of(y))
         return copy_across(y, x);
     CHECK("copy", {"y", y, y->dtype, 0}, {"x", x, x->dtype, 0});
@@ -55,7 +57,7 @@ gal_status gal_copy(gal_tensor *y, const gal_tensor *x)
 
 static gal_status write_all(gal_op which, gal_tensor *y, double start, double step)
 {
-    CHECK(gal_op_name(which), {"y", y, y->dtype, 0});
+    CHECK(gal_op_name(which), {"y", y, y ? y->dtype : GAL_F32, 0});
     gal_copy_args args = {.y = y->data,
                           .y_type = y->dtype,
                           .rank = y->rank,
@@ -83,6 +85,8 @@ gal_status gal_arange(gal_tensor *y, double start, double step)
 gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
 {
     gal_tensor *y;
+    if (!x)
+        return gal_fail(GAL_VALUE, "keep: x is missing");
     gal_scope_pause();
     gal_status status = gal_tensor_new(&y, gal_tensor_device(x), x->dtype, x->rank, x->shape);
     gal_scope_resume();

@@ -22,6 +22,8 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count);
         if (status_ != GAL_OK)                                                                      \
             return status_;                                                                         \
     } while (0)
+/* The dtype of an operand that may be missing, which gal_check then says. */
+#define DTYPE(x) ((x) ? (x)->dtype : GAL_F32)
 /* clang-format off */
 #define ANY(x)     {#x, x, GAL_F32, 0}
 #define FLAT(x)    {#x, x, GAL_F32, 1}

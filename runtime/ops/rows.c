@@ -17,7 +17,7 @@ static int64_t row_elements(const gal_tensor *rows, const gal_tensor *many)
 
 gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor *index)
 {
-    CHECK("gather_rows", {"y", y, x->dtype, 1}, {"x", x, x->dtype, 1}, INTEGER(index));
+    CHECK("gather_rows", {"y", y, DTYPE(x), 1}, {"x", x, DTYPE(x), 1}, INTEGER(index));
     RANK("gather_rows", index, 1);
     int64_t width = row_elements(y, x);
     if (width < 0 || y->shape[0] != index->shape[0])
@@ -31,7 +31,7 @@ gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor 
 
 gal_status gal_next_rows(gal_tensor *y, const gal_tensor *x, gal_tensor *cursor)
 {
-    CHECK("next_rows", {"y", y, x->dtype, 1}, {"x", x, x->dtype, 1}, INTEGER(cursor));
+    CHECK("next_rows", {"y", y, DTYPE(x), 1}, {"x", x, DTYPE(x), 1}, INTEGER(cursor));
     RANK("next_rows", cursor, 0);
     int64_t width = row_elements(y, x);
     if (width < 0)

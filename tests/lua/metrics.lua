@@ -13,13 +13,25 @@ check.case("Wasserstein-1 equals SciPy's", function()
   end
 end)
 
-check.case("Wasserstein-1 sorts all of a tensor, views and more dimensions too", function()
-  local a = gal.randn({ 6, 5, 2 }, { rng = gal.rng(4) })
-  local list, view = {}, a:select(3, 2)
-  for _, row in ipairs(view:totable()) do
-    for _, value in ipairs(row) do list[#list + 1] = value end
-  end
-  check.equal(metrics.wasserstein(view, { 0, 1 }), metrics.wasserstein(list, { 0, 1 }))
+check.case("a tensor of more than one dimension is not taken for one list", function()
+  local draws, list = gal.randn({ 6, 5 }, { rng = gal.rng(4) }), { 0, 1 }
+  check.raises(function() metrics.quantile(draws, 0.5) end,
+    "^lua/metrics.lua:%d+: quantile: values is a tensor {6, 5}, expected a list of numbers or a tensor {n}")
+  check.raises(function() metrics.wasserstein(draws, list) end, "wasserstein: a is a tensor {6, 5}, expected")
+  check.raises(function() metrics.wasserstein(list, draws) end, "wasserstein: b is a tensor {6, 5}, expected")
+  check.raises(function() metrics.moments(draws) end, "moments: values is a tensor {6, 5}, expected")
+  check.raises(function() metrics.bootstrap(draws) end, "bootstrap: values is a tensor {6, 5}, expected")
+  local column = draws:select(2, 3)
+  check.equal(metrics.wasserstein(column, list), metrics.wasserstein(column:totable(), list))
+end)
+
+check.case("draws and points of other shapes than the truth's are refused", function()
+  local truth, draws = gal.zeros{ 6, 2 }, gal.randn({ 6, 60, 3 }, { rng = gal.rng(4) })
+  check.raises(function() metrics.wasserstein_table(truth, draws, { 1, 1 }) end,
+    "samples is float32 {6, 60, 3}, expected draws {6, n, 2} float32")
+  check.raises(function() metrics.coverage(truth, draws, 0.68) end, "truth is {6, 2}, expected {6, 3}")
+  check.raises(function() metrics.wasserstein_table(truth, draws:narrow(3, 1, 2), { 1 }) end,
+    "scale has 1 numbers, expected 2")
 end)
 
 check.case("Wasserstein-1 of a shifted sample is the shift, and takes tensors", function()
@@ -39,7 +51,7 @@ end)
 check.case("a NaN, an empty list and a q outside 0 to 1 are refused", function()
   check.raises(function() metrics.quantile({ 1, 0 / 0 }, 0.5) end, "value 2 is NaN")
   check.raises(function() metrics.wasserstein({}, { 1 }) end, "no values")
-  check.raises(function() metrics.quantile({ 1 }, 1.5) end, "q is 1.5, expected 0 to 1")
+  check.raises(function() metrics.quantile({ 1 }, 1.5) end, "q is 1.5, expected a number from 0 to 1")
   check.raises(function() metrics.wasserstein(gal.tensor{ 1, 0 / 0 }, { 1 }) end, "NaN")
 end)
 

@@ -160,6 +160,49 @@ check.case("help is found by the shortest name, before a module is loaded, and b
   check.that(says "?gal.cli.common":find("^cli.common{"), says "?gal.cli.common")
   check.that(says "?gal.train.fitt":find("^There is no gal.train.fitt"), says "?gal.train.fitt")
 end)
+check.case("?name is the help of that name, or there is none: never another's", function()
+  for name, head in pairs{
+    ["gal.flow.new"] = "^flow.new{", ["flow.new"] = "^flow.new{", ["gal.flow.load"] = "^flow.load%(",
+    ["gal.data.open"] = "^data.open%(path", ["gal.ode.rk4"] = "^ode.rk4%(", ["gal.train.fit"] = "^train.fit{",
+    ["train.fit"] = "^train.fit{", ["nn.mlp"] = "^nn.mlp{", ["gal.images.open"] = "^open%(path",
+    ["gal.table"] = "^gal.table%(", ["flow:sample"] = "^flow:sample%(",
+    ["gal.flow:sample"] = "^flow:sample%(",
+    ["x:matmul"] = "^a:matmul%(", ["gal.table.read"] = "^There is no gal.table.read",
+    ["gal.survey.new"] = "^There is no", ["survey.new"] = "^There is no", ["new"] = "^There is no new",
+    ["read"] = "^There is no read", ["gal.flow.sample"] = "^There is no", ["flow:nothing"] = "^There is no",
+    ["gal.metrics.split"] = "^There is no", ["x:nothing"] = "^There is no",
+  } do
+    -- A fresh session each: nothing but gal has been loaded.
+    local pipe = io.popen(("printf '?%s\n' | '%s'"):format(name, require("gal.host").executable))
+    local text = pipe:read "*a"
+    pipe:close()
+    check.that(text:find(head), ("?%s: %s"):format(name, text:sub(1, 80)))
+  end
+  _G.flow = require("gal.flow").new{ theta = 1, context = 0, hidden = { 2 } }
+  check.that(says "?flow.new":find "^flow.new{", says "?flow.new")
+  _G.survey = require "gal.survey"
+  check.that(says "?survey.new":find "^There is no survey.new", says "?survey.new")
+end)
+check.case("help of a value is a line for each of its methods", function()
+  local nn = require "gal.nn"
+  for value, lines in pairs{
+    [gal.zeros{ 2, 3 }] = { "^tensor {2, 3} float32\n", "\n  x:sum%(%[dim", "\n  x:narrow%(dim" },
+    [require("gal.flow").new{ theta = { "m" }, context = 0, hidden = { 2 } }] = {
+      "^flow of m", "\n  flow:sample%(x",
+    },
+    [gal.table{ z = { 1 } }] = { "^table in memory", "\n  t:column%(name%) %-%-> a float32 tensor" },
+    [require("gal.data").arrays(gal.zeros{ 2, 1 })] = { "\n  survey:split%(part%): the galaxies of a part" },
+    [gal.rng(1)] = { "^rng 1:0", "\n  r:permutation%(n%)", "\n  r:state%(%)" },
+    [nn.linear(1, 1)] = { "\n  m:parameters%(%): the trainable", "\n  m:to%(device%)" },
+    [require("gal.images").of(gal.zeros{ 2, 3 })] = { "^images {2, 3}", "\n  images:batch%(first, count" },
+    [require("gal.optim").sgd(nn.linear(1, 1):parameters())] = { "\n  opt:step%(%): one update" },
+  } do
+    _G.asked = value
+    local text = says "?asked"
+    for _, line in ipairs(lines) do check.that(text:find(line), ("no %q in %s"):format(line, text)) end
+    for line in text:match "Methods:\n(.*)$":gmatch "[^\n]+" do check.that(#line <= 100, line) end
+  end
+end)
 check.case("asking for help about an unknown name says that it is unknown", function()
   check.that(says("?frobnicate"):find("no frobnicate"), says("?frobnicate"))
 end)

@@ -33,7 +33,7 @@ local info = ffi.new "gal_device_info"
 --- gal.device_info([name]) --> {description, free, total} of that device or of the default one, its memory in
 -- bytes; rows and images: how many draws and how many images it works on at once.
 function device.info(name)
-  if name ~= nil then errors.device("device_info", name) end
+  errors.device("device_info", name)
   errors.check(C.gal_device_about(info, name or default))
   return {
     description = ffi.string(info.description), free = tonumber(info.free), total = tonumber(info.total),

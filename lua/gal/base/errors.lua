@@ -133,10 +133,71 @@ function M.integer(op, name, value, low, high)
   return fits and value or refuse_number(op, name, value, "an integer", low, high)
 end
 
+--- list(op, name, value[, wanted = "a list"]): value, if it is a table and no tensor; else raises naming the
+-- argument; wanted: what the sentence says was expected.
+function M.list(op, name, value, wanted)
+  if type(value) == "table" and type(value.shape_text) ~= "function" then return value end
+  raise("%s: %s is %s, expected %s", op, name, M.kind(value), wanted or "a list")
+end
+
+--- text(op, name, value[, wanted = "a string"]): value, if it is a string without zero bytes, at which C
+-- would end it; else raises naming the argument.
+function M.text(op, name, value, wanted)
+  if type(value) == "string" and not value:find "%z" then return value end
+  raise("%s: %s is %s, expected %s", op, name, M.kind(value), wanted or "a string")
+end
+
+--- callable(op, name, value, wanted): value, if it can be called; else raises naming the argument.
+function M.callable(op, name, value, wanted)
+  local meta = type(value) == "table" and getmetatable(value)
+  if type(value) == "function" or type(meta) == "table" and meta.__call then return value end
+  raise("%s: %s is %s, expected %s", op, name, M.kind(value), wanted)
+end
+
+--- object(op, name, value, methods, noun): value, if it is a table that has all of these methods; else raises
+-- naming the argument. For arguments that may be of a user's own making.
+function M.object(op, name, value, methods, noun)
+  for _, method in ipairs(methods) do
+    if type(value) ~= "table" or type(value[method]) ~= "function" then
+      raise("%s: %s is %s, expected %s", op, name, M.kind(value), noun)
+    end
+  end
+  return value
+end
+
 --- device(op, value[, name = "device"]): value, if it is a string or nil; else raises naming the argument.
 function M.device(op, value, name)
-  if value == nil or type(value) == "string" then return value end
+  -- Not value == nil, which holds for a null pointer, too.
+  if type(value) == "nil" or type(value) == "string" then return value end
   raise("%s: %s is %s, expected a string such as \"cpu\"", op, name or "device", M.kind(value))
+end
+
+-- ---- methods ----
+
+--- original[f]: the method that f, one of M.methods', calls: for those who look for its source.
+M.original = setmetatable({}, { __mode = "k" })
+
+--- methods(class, noun[, meta = class[, names]]): from here on each method of the class, or of those that the
+-- list `names` has, raises unless it is called with an object, whose metatable is meta: flow.sample(x) in
+-- place of flow:sample(x) is a common mistake. noun names an object in the sentence, with its article. Names
+-- that begin with __ are left as they are. Returns class.
+function M.methods(class, noun, meta, names)
+  meta = meta or class
+  local listed = {}
+  for _, name in ipairs(names or {}) do listed[name] = true end
+  for name, method in pairs(class) do
+    if type(method) == "function" and not name:find "^__" and (not names or listed[name]) then
+      class[name] = function(self, ...)
+        if getmetatable(self) ~= meta then
+          local called = noun:match "%w+$" .. ":" .. name
+          raise("%s: called with %s, expected %s: %s(…)", name, M.kind(self), noun, called)
+        end
+        return method(self, ...)
+      end
+      M.original[class[name]] = method
+    end
+  end
+  return class
 end
 
 return M

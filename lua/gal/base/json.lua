@@ -1,5 +1,7 @@
 -- json: settings, architectures and the metadata of checkpoints as text. Reads and writes RFC 8259 in plain
 -- Lua; its callers know what the values mean.
+local errors = require "gal.base.errors"
+
 local json = {}
 
 local escapes = {
@@ -186,6 +188,7 @@ end
 --- json.decode(s) --> the value of a JSON text; null is nil. Raises with line and byte where the text is
 -- malformed.
 function json.decode(s)
+  if type(s) ~= "string" then errors.raise("json.decode: text is %s, expected a string", errors.kind(s)) end
   local v, at = decode(s, 1)
   at = skip(s, at)
   if at <= #s then fail(s, at, "the end") end

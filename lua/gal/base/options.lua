@@ -22,7 +22,7 @@ end
 --- options.known(op, given, names): given, a table whose keys are all in the list `names` and whose device is
 -- a string or nil; {} where given is nil. Else raises; op is the function that the sentence begins with.
 function options.known(op, given, names)
-  if given == nil then return {} end
+  if type(given) == "nil" then return {} end -- given == nil would hold for a null pointer, too
   if type(given) ~= "table" or type(given.shape_text) == "function" then
     errors.raise("%s: options is %s, expected a table", op, errors.kind(given))
   end

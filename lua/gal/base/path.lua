@@ -46,7 +46,7 @@ local text = ffi.new "char[1]"
 -- file is a link that leads out of the folder, or nowhere: in a folder that came from elsewhere such a link
 -- may lead to any file of the user's. The folder itself may be a link.
 function folder.inside(home, name)
-  local file = home .. "/" .. name
+  local file = named("inside", home) .. "/" .. errors.text("inside", "name", name)
   if C.readlink(file, text, 1) < 0 then return file end -- no link
   local target, root = folder.absolute(file), folder.absolute(home)
   if target == file or target:sub(1, #root + 1) ~= root .. "/" then
@@ -106,6 +106,7 @@ end
 -- in order of their names.
 function folder.list(path, ending)
   named("list", path)
+  errors.text("list", "ending", ending)
   local pipe, list = io.popen(("ls -A '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))), {}
   for name in pipe:lines() do
     if name:lower():sub(-#ending) == ending then list[#list + 1] = path .. "/" .. name end

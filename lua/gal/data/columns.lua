@@ -2,7 +2,8 @@
 -- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
 -- {name, values {rows}, extinction {rows} or nil, extinction_name, derived: whether it was made of another}.
 local folder = require "gal.base.path"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 local columns = {}
 
@@ -15,6 +16,7 @@ end
 --- data.find(path): the table file at path: path itself, or the catalogue in the folder of that name. Raises
 -- where there is none.
 function columns.find(path)
+  errors.text("find", "path", path, "a table file or a survey's folder")
   local kind = folder.kind(path)
   if kind == "file" then return path end
   if not kind then

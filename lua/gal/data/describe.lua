@@ -44,9 +44,11 @@ local function kept(survey)
     thousands(#survey.ids), thousands(counts.train), thousands(counts.valid), thousands(counts.test), hashed)
 end
 
+local AS_THEY_ARE = { crop = 0, bin = 1, resize = 0 } -- images of arrays
+
 -- How the images were prepared, and the damaged cutouts, a line each.
 local function images(survey, lines)
-  local p, image, damaged = survey.prepared, survey.images.image, survey.damaged
+  local p, image, damaged = survey.prepared or AS_THEY_ARE, survey.images.image, survey.damaged or {}
   local how = { ("images:  %d x %d pixels"):format(image[1], image[2]) }
   if p.resize > 0 then how[#how + 1] = ("cutouts scaled to %d x %d"):format(p.resize, p.resize) end
   if p.crop > 0 then how[#how + 1] = ("the central %d x %d"):format(p.crop, p.crop) end
@@ -63,7 +65,7 @@ local function extinction(survey)
   if #survey.corrected > 0 then
     return "corrected for Galactic extinction: " .. table.concat(survey.corrected, ", ")
   end
-  local context = survey.context and table.concat(survey.names.context, " "):lower() or ""
+  local context = survey.context and table.concat(survey.names.context or {}, " "):lower() or ""
   if not context:find "mag_" then return nil end
   return survey.dereddened and "no extinction column in the table: magnitudes as they are"
     or "magnitudes as they are, not corrected for Galactic extinction"

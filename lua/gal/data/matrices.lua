@@ -1,7 +1,8 @@
 -- data/matrices: surveys of plain arrays instead of tables: tensors, or .npy files. Ids are row numbers.
 local core = require "gal.tensor"
 local gal = require "gal"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 local survey = require "gal.data.survey"
 
 local matrices = {}
@@ -37,15 +38,19 @@ end
 --- data.arrays(theta, context[, names]): a survey of tensors: theta {N, d} and context {N, c} (or nil).
 -- names: {theta = {…}, context = {…}}.
 function matrices.arrays(theta, context, names)
-  local n, rows, ids = theta:size(1), {}, {}
+  local n, rows, ids = core.live(theta, "arrays", "theta"):size(1), {}, {}
+  if context ~= nil and core.live(context, "arrays", "context"):size(1) ~= n then
+    raise("arrays: theta has %d rows and context %d, expected as many", n, context:size(1))
+  end
   for k = 1, n do rows[k], ids[k] = k, ("%d"):format(k) end
-  names = names or {}
+  names = errors.list("arrays", "names", names or {}, "a table of two lists, theta and context")
   return survey.new{ total = n, rows = rows, ids = ids, theta = theta, context = context, names = names }
 end
 
 --- data.open_arrays{x =, theta =, like =}: a survey from two .npy files: x, the context {N, c}, and theta {N,
 -- d}; without theta it is {context} only. like: an earlier survey, whose numbers of columns these must have.
 function matrices.open_arrays(files)
+  errors.list("open_arrays", "files", files, "a table of two paths, x and theta")
   local like, context = files.like, matrix(files.x)
   local theta = files.theta and matrix(files.theta)
   if theta and theta:size(1) ~= context:size(1) then

@@ -5,7 +5,8 @@ local cutouts = require "gal.data.cutouts"
 local gal = require "gal"
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 local survey = require "gal.data.survey"
 
 local open = {}
@@ -131,7 +132,12 @@ end
 -- Returns a survey (its fields stand at the head of data/survey.lua). Raises where the file or a column is
 -- missing, where no row is left, and where two have the same id.
 function open.open(place, options)
-  options = options or {}
+  options = errors.list("open", "options", options or {}, "a table of options")
+  for _, name in ipairs{ "theta", "context" } do
+    for i, column in ipairs(errors.list("open", name, options[name] or {}, "a list of columns")) do
+      errors.text("open", ("%s[%d]"):format(name, i), column, "the name of a column")
+    end
+  end
   local dereddened, missing = options.dereddened ~= false, options.missing or "drop"
   if missing ~= "drop" and missing ~= "mask" then
     raise('missing is "%s", expected "drop" or "mask"', tostring(missing))

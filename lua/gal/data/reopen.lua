@@ -6,7 +6,8 @@ local columns = require "gal.data.columns"
 local identity = require "gal.data.ids"
 local open = require("gal.data.open").open
 local path = require "gal.base.path"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 -- ---- whose galaxies ----
 
@@ -143,7 +144,11 @@ end
 -- dereddened = true takes off what extinctions the table has, and says that its other magnitudes are
 -- corrected; false leaves them on. Second: whether it is the run's own table.
 return function(choices, options)
-  options = options or {}
+  options = errors.list("reopen", "options", options or {}, "a table of options")
+  errors.list("reopen", "choices", choices or {}, "what survey:choices() returned")
+  if choices and choices.images then
+    errors.list("reopen", "choices.images", choices.images, "a table")
+  end
   if not choices then
     raise "the flow does not say which survey it learned from: it was not trained by an experiment"
   end

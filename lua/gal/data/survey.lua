@@ -41,6 +41,7 @@ end
 --- survey:choices(): what data.reopen needs to open another survey as this one was: a table that JSON can
 -- hold.
 function survey:choices()
+  if not self.path then raise "choices: the survey is of arrays, expected one of a table's file" end
   local list = require("gal.base.json").list
   return {
     survey = path.absolute(self.path), hdu = self.hdu or false, id = self.id_column or identity.NUMBERS,
@@ -52,6 +53,10 @@ end
 
 --- survey:select(positions): the galaxies of this survey at the positions listed, from 1, as a survey.
 function survey:select(positions)
+  errors.list("select", "positions", positions, "a list of numbers from 1")
+  for i = 1, #positions do
+    errors.integer("select", ("positions[%d]"):format(i), positions[i], 1, #self.ids)
+  end
   local part = {}
   for key, value in pairs(self) do part[key] = value end
   part.ids, part.rows = {}, {}
@@ -98,6 +103,8 @@ end
 -- order from 0, is in fold k mod n.
 function survey:fold(i, n)
   local rest, held = {}, {}
+  errors.integer("fold", "n", n, 1)
+  errors.integer("fold", "i", i, 0, n)
   for k = 1, #self.ids do
     local list = (k - 1) % n == i and held or rest
     list[#list + 1] = k
@@ -109,6 +116,7 @@ end
 -- where none has.
 function survey:of(ids)
   local where, positions = {}, {}
+  errors.list("of", "ids", ids, "a list of ids")
   for k, id in ipairs(self.ids) do where[id] = k end
   for _, id in ipairs(ids) do positions[#positions + 1] = where[id] end
   if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #ids) end
@@ -138,5 +146,7 @@ function survey:seen()
   if not self.images then return self.context end
   return { self.context, self.images }
 end
+
+errors.methods(survey, "a survey")
 
 return { new = new }

@@ -34,7 +34,7 @@ local function tensor(where, what, v, device)
     local nested = type(first) == "table" and not core.is_tensor(first)
     if nested or type(first) == "number" then v = gal.tensor(v) end
   end
-  if not core.is_tensor(v) then raise("%s: %s is %s, expected a tensor", where, what, errors.kind(v)) end
+  core.live(v, where, what)
   if v.dtype ~= "float32" then v = v:float() end
   return core.dense(v:detach():to(device))
 end
@@ -87,9 +87,7 @@ end
 --- inputs.images(where, flow, v): images {N, ...} of the shape that the flow's encoder was made for, uint8 or
 -- float32, where they are; or a set (gal.images) of such.
 function inputs.images(where, flow, v)
-  if not core.is_tensor(v) and not sets.is_set(v) then
-    raise("%s: images is %s, expected a tensor", where, errors.kind(v))
-  end
+  if not sets.is_set(v) then core.live(v, where, "images") end
   if v.dtype ~= "uint8" and v.dtype ~= "float32" then
     raise("%s: images is %s, expected uint8 or float32", where, v.dtype)
   end

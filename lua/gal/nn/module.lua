@@ -35,6 +35,7 @@ module.is_module = is_module
 --- call(m, x[, precision]): the result of module m, of any kind that the protocol allows, for x.
 function module.call(m, x, precision)
   if callable(m) then return m(x, precision) end
+  if not is_module(m) then raise("nn.call: m is %s, expected a module", errors.kind(m)) end
   return m:forward(x, precision)
 end
 
@@ -144,6 +145,8 @@ function Module:to(device)
   end
   return self
 end
+
+errors.methods(Module, "a module")
 
 --- nn.module{forward = function(self, x) ... end, name = tensor or module, ...}: a module with the other four
 -- methods made for it. Tensors with requires_grad are its parameters, other tensors are saved but not

@@ -26,7 +26,8 @@ local function numbers(where, name, x)
   if type(x) ~= "table" then
     raise("%s: %s is %s, expected a list of numbers or a tensor {n}", where, name, kind(x))
   end
-  for i, v in ipairs(x) do
+  for i = 1, #x do
+    local v = x[i]
     if type(v) ~= "number" then raise("%s: %s[%d] is %s, expected a number", where, name, i, kind(v)) end
   end
   return host.read(x)
@@ -74,8 +75,14 @@ local function curve(name, o, text, clause)
 end
 
 -- Smallest and largest finite value, apart from each other.
-local function span(values, n, given)
-  if given then return given[1], given[2] end
+local function span(where, name, values, n, given)
+  if given then
+    local low, high = unpack(type(given) == "table" and given or {})
+    if type(low) ~= "number" or type(high) ~= "number" or not (low < high) or high - low == math.huge then
+      raise("%s: %s is %s, expected two numbers {low, high}", where, name, kind(given))
+    end
+    return low, high
+  end
   local low, high = math.huge, -math.huge
   for i = 0, n - 1 do
     local v = values[i]
@@ -122,7 +129,7 @@ function public.histogram(values, given)
   local o = options("histogram", given, { "bins", "range", "density", "filled", "title", "colour" })
   local v, n = numbers("histogram", "values", values)
   local bins = arguments.integer("histogram", o, "bins", 40, 1, 1e5)
-  local low, high = span(v, n, o.range)
+  local low, high = span("histogram", "range", v, n, o.range)
   local width, count, all = (high - low) / bins, {}, 0
   for i = 0, bins - 1 do count[i] = 0 end
   for i = 0, n - 1 do
@@ -151,8 +158,8 @@ end
 local function grid_of(where, x, y, o)
   local arrays, n = together(where, { { "x", x }, { "y", y } })
   local bins = arguments.integer(where, o, "bins", 50, 2, 2000)
-  local x0, x1 = span(arrays[1], n, o.xrange)
-  local y0, y1 = span(arrays[2], n, o.yrange)
+  local x0, x1 = span(where, "xrange", arrays[1], n, o.xrange)
+  local y0, y1 = span(where, "yrange", arrays[2], n, o.yrange)
   local count, dx, dy = host.new(bins * bins), (x1 - x0) / bins, (y1 - y0) / bins
   for k = 0, n - 1 do
     local i, j = bin_of(arrays[1][k], x0, x1, bins), bin_of(arrays[2][k], y0, y1, bins)
@@ -245,7 +252,7 @@ function public.contours(x, y, given)
   local grid = grid_of("contours", x, y, o)
   local count, lines = smooth(grid.count, grid.bins), {}
   local function add(line) lines[#lines + 1] = line end
-  for _, share in ipairs(o.levels or { 0.68, 0.95 }) do
+  for _, share in ipairs(errors.list("contours", "levels", o.levels or { 0.68, 0.95 })) do
     if type(share) ~= "number" or share <= 0 or share >= 1 then
       raise("contours: a level is %s, expected a share between 0 and 1", kind(share))
     end

@@ -1,9 +1,12 @@
 -- compare: two sets of posteriors of the same galaxies. Galaxies differ far more from one another than
 -- models do, so everything is paired: the difference of each galaxy, and bootstraps that draw the same
 -- galaxies for both (Efron & Tibshirani 1993, chapter 8).
+local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
+local options_of = require "gal.base.options"
+local raise, integer = errors.raise, options_of.integer
 local text = require "gal.base.text"
 
 local compare = {}
@@ -11,6 +14,7 @@ local compare = {}
 -- a[k] - b[k] of two lists, and the fraction of k where a is higher.
 local function differences(a, b)
   local list, higher = {}, 0
+  if #a ~= #b then raise("scores: a has %d galaxies and b %d, expected the same galaxies", #a, #b) end
   for k = 1, #a do
     list[k] = a[k] - b[k]
     if list[k] > 0 then higher = higher + 1 end
@@ -24,11 +28,15 @@ local function excess(found)
   return list
 end
 
+local SCORES = { "delta_log_p", "d_kl" }
+
 --- compare.scores(a, b[, options]): two models' scores, as metrics.information gives them for the same
 -- galaxies and prior: delta_log_p (its differences are those of log p too), d_kl and excess. Each is {a =,
 -- b = (means), mean =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of
 -- galaxies where a is higher}.
 function compare.scores(a, b, options)
+  host.scores("scores", "a", a, SCORES)
+  host.scores("scores", "b", b, SCORES)
   local function entry(x, y)
     local list, higher = differences(x, y)
     local result = metrics.bootstrap(list, options)
@@ -98,10 +106,14 @@ end
 -- pooled}, each {a, b, difference, low, high}; from low to high is the interval of 95 % of the differences
 -- over resampled galaxies.
 function compare.wasserstein(truth, a, b, options)
-  options = options or {}
+  options = options_of.known("wasserstein", options, { "resamples", "draws", "seed" })
+  local n, d = host.matrix("wasserstein", "truth", truth)
+  local each = integer("wasserstein", options, "draws", 20, 1)
+  each = math.min(each, (host.draws("wasserstein", "a", a, n, d)), (host.draws("wasserstein", "b", b, n, d)))
   truth, a, b = truth:to "cpu", a:to "cpu", b:to "cpu"
-  local n, each = truth:size(1), math.min(options.draws or 20, a:size(2))
-  local counts, once = resamples(n, options.resamples or 200, gal.rng(options.seed or 1)), host.new(n)
+  local rng = gal.rng(integer("wasserstein", options, "seed", 1, -2 ^ 53, 2 ^ 53))
+  local counts = resamples(n, integer("wasserstein", options, "resamples", 200, 1), rng)
+  local once = host.new(n)
   for k = 0, n - 1 do once[k] = 1 end
   local result, means_a, means_b = {}, a:mean(2), b:mean(2)
   for i = 1, truth:size(2) do
@@ -121,6 +133,10 @@ end
 --- compare.table(scores, distances, names, models): what compare.scores and compare.wasserstein found, as the
 -- text of a table; names {d} of the properties, models {2} of the two models.
 function compare.table(scores, distances, names, models)
+  errors.list("table", "scores", scores, "what compare.scores found")
+  errors.list("table", "distances", distances, "what compare.wasserstein found")
+  errors.list("table", "names", names, "a list of names")
+  errors.list("table", "models", models, "two names")
   local rows = {}
   local function add(label, digits, entry, difference)
     local number, signed = "%." .. digits .. "f", "%+." .. digits .. "f"

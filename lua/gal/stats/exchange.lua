@@ -32,12 +32,15 @@ end
 -- equal numbers into which each key cuts the galaxies, within the slices of the keys before it. Partners
 -- are of one such cell. Raises where a cell would have a single galaxy.
 function exchange.partners(keys, slices, rng)
-  local values, n, cells, count, positions = {}, keys[1]:size(1), {}, 1, {}
+  errors.list("partners", "keys", keys, "a list of tensors {n}")
+  errors.list("partners", "slices", slices, "a list of integers")
+  if #keys == 0 then raise "partners: keys is empty, expected a list of tensors {n}" end
+  local values, n, cells, count, positions = {}, nil, {}, 1, {}
   for i, key in ipairs(keys) do
-    if key:size(1) ~= n then
-      raise("partners: keys[%d] has %d values, expected %d as keys[1] has", i, key:size(1), n)
-    end
-    values[i] = host.read(key)
+    local own, size = host.numbers("partners", ("keys[%d]"):format(i), key)
+    n = n or size
+    if size ~= n then raise("partners: keys[%d] has %d values, expected %d as keys[1] has", i, size, n) end
+    values[i] = own
     count = count * errors.integer("partners", ("slices[%d]"):format(i), slices[i], 1)
   end
   if n < 2 * count then
@@ -57,7 +60,9 @@ end
 -- images, all else their own. names: columns of its context, and differences of two, {"modelMag_r",
 -- {"modelMag_g", "modelMag_r"}}; slices and rng as for partners.
 function exchange.exchanged(part, names, slices, rng)
-  local columns = part.names.context
+  errors.object("exchanged", "part", part, { "thin" }, "a survey (gal.data)")
+  errors.list("exchanged", "names", names, "a list of columns")
+  local columns = part.names.context or {}
   local function column(name)
     for i, known in ipairs(columns) do
       if known == name then return part.context:select(2, i) end
@@ -69,6 +74,7 @@ function exchange.exchanged(part, names, slices, rng)
   for i, name in ipairs(names) do
     keys[i] = type(name) == "table" and column(name[1]) - column(name[2]) or column(name)
   end
+  if not part.images then raise "exchanged: the survey has no images" end
   copy.images = part.images:rows(exchange.partners(keys, slices, rng))
   return copy
 end

@@ -5,7 +5,8 @@ local ffi = require "ffi"
 local core = require "gal.tensor"
 local gal = require "gal"
 local linalg = require "gal.stats.linalg"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 local host = {}
 
@@ -24,6 +25,63 @@ function host.read(x)
   local values = ffi.new("double[?]", n)
   for i = 0, n - 1 do values[i] = elements[i] end
   return values, n
+end
+
+--- numbers(where, name, x[, hint]): the values of x, a list of numbers or a tensor {n}: as read gives them.
+-- Raises for anything else, a tensor of another shape too, so that a matrix is not taken for one long list.
+-- where and name: of the function and its argument; hint: what the sentence on a tensor ends with.
+function host.numbers(where, name, x, hint)
+  if core.is_tensor(x) then
+    if #x.shape ~= 1 then
+      local found = errors.kind(x)
+      raise("%s: %s is %s, expected a list of numbers or a tensor {n}%s", where, name, found, hint or "")
+    end
+    return host.read(x)
+  end
+  errors.list(where, name, x, "a list of numbers or a tensor {n}")
+  for i = 1, #x do
+    if type(x[i]) ~= "number" then
+      raise("%s: %s[%d] is %s, expected a number", where, name, i, errors.kind(x[i]))
+    end
+  end
+  return host.read(x)
+end
+
+--- matrix(where, name, x[, columns]): the rows and the columns of x, a float32 tensor {N, d}; raises where it
+-- is anything else, or has not so many columns.
+function host.matrix(where, name, x, columns)
+  local shape = core.live(x, where, name).shape
+  if #shape ~= 2 or shape[2] ~= (columns or shape[2]) or x.dtype ~= "float32" then
+    raise("%s: %s is %s %s, expected {N, %s} float32", where, name, x.dtype, core.shape_text(x),
+      columns or "d")
+  end
+  return shape[1], shape[2]
+end
+
+--- draws(where, name, x[, rows[, columns]]): the sizes n, d and N of x, a float32 tensor {N, n, d} of n draws
+-- of each of N galaxies; raises where it is anything else, or has not so many galaxies or properties.
+function host.draws(where, name, x, rows, columns)
+  local shape = core.live(x, where, name).shape
+  local fits = #shape == 3 and shape[1] == (rows or shape[1]) and shape[3] == (columns or shape[3])
+  if not fits or shape[2] == 0 or x.dtype ~= "float32" then
+    raise("%s: %s is %s %s, expected draws {%s, n, %s} float32", where, name, x.dtype, core.shape_text(x),
+      rows or "N", columns or "d")
+  end
+  return shape[2], shape[3], shape[1]
+end
+
+--- scores(where, name, found, fields): raises unless `found` has lists of numbers of one length under all
+-- these names, as what metrics.information returns.
+function host.scores(where, name, found, fields)
+  errors.list(where, name, found, "what metrics.information returns")
+  local count
+  for _, field in ipairs(fields) do
+    local _, n = host.numbers(where, name .. "." .. field, found[field])
+    count = count or n
+    if n ~= count then
+      raise("%s: %s.%s has %d values, expected %d as %s has", where, name, field, n, count, fields[1])
+    end
+  end
 end
 
 --- A Lua table {n} of values, n of them from `first` (counting from 0).

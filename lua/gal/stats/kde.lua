@@ -4,7 +4,9 @@
 
 local gal = require "gal"
 local host = require "gal.stats.host"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local options_of = require "gal.base.options"
+local raise = errors.raise
 
 local kde = {}
 kde.__index = kde
@@ -58,20 +60,22 @@ end
 --- The estimate from theta {N, d}, a tensor, N > d. options: h (in units of theta's own deviations; else
 -- chosen), rows (at most 20,000 are scored to choose h), seed (1, of their choice).
 function kde.fit(theta, options)
-  options = options or {}
-  local n, d = theta:size(1), theta:size(2)
+  options = options_of.known("kde", options, { "h", "rows", "seed" })
+  local n, d = host.matrix("kde", "theta", theta)
   if n < d + 2 then
     raise("kde: theta has %d rows, expected at least %d for %d properties", n, d + 2, d)
   end
   local self = setmetatable({ n = n, d = d, whitening = host.whitening("kde", theta) }, kde)
   self.own = whiten(self, theta)
   self.data = self.own
-  if options.h then
-    self.h = options.h
+  local h = options_of.number("kde", options, "h", nil, 1e-6, 1e6)
+  local scored = options_of.integer("kde", options, "rows", 20000, d + 2)
+  local seed = options_of.integer("kde", options, "seed", 1, -2 ^ 53, 2 ^ 53)
+  if h then
+    self.h = h
   else
-    local scored = options.rows or 20000
     -- Scored rows come first, and at random: the first rows of a sorted table would be from one end of it.
-    if n > scored then self.data = self.own:rows(host.shuffled(n, gal.rng(options.seed or 1))) end
+    if n > scored then self.data = self.own:rows(host.shuffled(n, gal.rng(seed))) end
     self.h = choose(self, scored)
   end
   self.scaled = self.data * (1 / self.h)
@@ -80,6 +84,7 @@ end
 
 --- ln density of points {M, d}, a tensor, in nats per product of theta's units: a Lua table {M}.
 function kde:log_density(points)
+  host.matrix("log_density", "points", points, self.d)
   return log_density(self, whiten(self, points), self.h, false):totable()
 end
 
@@ -89,4 +94,4 @@ function kde:leave_one_out()
   return (gal.kde_log_density(rows, rows, true) - log_unit(self, self.h)):totable()
 end
 
-return kde
+return errors.methods(kde, "an estimate", kde, { "log_density", "leave_one_out" })

@@ -2,11 +2,41 @@
 -- of a covariance. Products of data belong to the tensors.
 -- A vector is {x1, …, xd}, a matrix a table of rows; nothing given is changed.
 
+local errors = require "gal.base.errors"
+local raise = errors.raise
+
 local linalg = {}
+
+-- Raises unless a is a matrix of numbers with rows of one length, of at least 1, or of so many columns;
+-- returns how many rows and columns it has.
+local function sizes(op, name, a, columns)
+  errors.list(op, name, a, "a matrix, a list of rows")
+  local width = columns or type(a[1]) == "table" and #a[1] or 0
+  if #a == 0 then raise("%s: %s has no rows", op, name) end
+  for i = 1, #a do
+    local row = errors.list(op, ("%s[%d]"):format(name, i), a[i], "a row of numbers")
+    if #row ~= width or width == 0 then
+      local wanted = columns or width > 0 and width or "at least 1"
+      raise("%s: %s[%d] has %d numbers, expected %s", op, name, i, #row, wanted)
+    end
+    for j = 1, width do
+      if type(row[j]) ~= "number" then
+        raise("%s: %s[%d][%d] is %s, expected a number", op, name, i, j, errors.kind(row[j]))
+      end
+    end
+  end
+  return #a, width
+end
+
+-- The same of a square matrix.
+local function square(op, name, a)
+  return (sizes(op, name, a, type(a) == "table" and #a or nil))
+end
 
 --- Mean {d} and covariance {d}{d} of rows {N}{d}. Divides by N - 1; N is at least 2.
 function linalg.covariance(rows)
-  local n, d = #rows, #rows[1]
+  local n, d = sizes("covariance", "rows", rows)
+  if n < 2 then raise("covariance: rows has 1 row, expected at least 2") end
   local mean, covariance = {}, {}
   for i = 1, d do
     local sum = 0
@@ -31,7 +61,7 @@ end
 --- Lower triangular L {d}{d} with L L^T = a, zeros above the diagonal. Returns nil and the row where a stops
 -- being positive definite: that variable is a combination of those before it.
 function linalg.cholesky(a)
-  local d, lower = #a, {}
+  local d, lower = square("cholesky", "a", a), {}
   for i = 1, d do
     lower[i] = {}
     for j = 1, d do lower[i][j] = 0 end
@@ -52,7 +82,7 @@ end
 
 --- The inverse {d}{d} of a lower triangular matrix.
 function linalg.invert_lower(lower)
-  local d, inverse = #lower, {}
+  local d, inverse = square("invert_lower", "lower", lower), {}
   for i = 1, d do
     inverse[i] = {}
     for j = 1, d do inverse[i][j] = 0 end
@@ -77,28 +107,28 @@ end
 --- ln det of a, from its Cholesky factor.
 function linalg.log_determinant(lower)
   local sum = 0
-  for i = 1, #lower do sum = sum + 2 * math.log(lower[i][i]) end
+  for i = 1, square("log_determinant", "lower", lower) do sum = sum + 2 * math.log(lower[i][i]) end
   return sum
 end
 
 --- a {m}{n} turned into {n}{m}.
 function linalg.transpose(a)
-  local t = {}
-  for j = 1, #a[1] do
+  local t, rows, columns = {}, sizes("transpose", "a", a)
+  for j = 1, columns do
     t[j] = {}
-    for i = 1, #a do t[j][i] = a[i][j] end
+    for i = 1, rows do t[j][i] = a[i][j] end
   end
   return t
 end
 
 --- a {m}{k} times b {k}{n}.
 function linalg.product(a, b)
-  local y = {}
-  for i = 1, #a do
+  local y, inner, columns = {}, sizes("product", "b", b)
+  for i = 1, sizes("product", "a", a, inner) do
     y[i] = {}
-    for j = 1, #b[1] do
+    for j = 1, columns do
       local sum = 0
-      for k = 1, #b do sum = sum + a[i][k] * b[k][j] end
+      for k = 1, inner do sum = sum + a[i][k] * b[k][j] end
       y[i][j] = sum
     end
   end
@@ -107,8 +137,9 @@ end
 
 --- a {m}{k} times x {k}.
 function linalg.apply(a, x)
+  sizes("apply", "x", { x })
   local y = {}
-  for i = 1, #a do
+  for i = 1, sizes("apply", "a", a, #x) do
     local sum = 0
     for k = 1, #x do sum = sum + a[i][k] * x[k] end
     y[i] = sum

@@ -4,7 +4,9 @@
 
 local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local options_of = require "gal.base.options"
+local raise, integer = errors.raise, options_of.integer
 
 local mixture = {}
 mixture.__index = mixture
@@ -140,7 +142,7 @@ end
 
 -- theta {N, d} whitened, a double array {N, d}; N, d and the whitening.
 local function prepare(theta)
-  local n, d = theta:size(1), theta:size(2)
+  local n, d = host.matrix("mixture", "theta", theta)
   if n < 2 * (d + 1) then
     raise("mixture: theta has %d rows, expected at least %d for %d properties", n, 2 * (d + 1), d)
   end
@@ -152,12 +154,19 @@ local function finish(components, whitening)
   return setmetatable({ components = components, d = whitening.d, whitening = whitening }, mixture)
 end
 
---- Fits `components` Gaussians to theta {N, d}, a tensor. options: iterations (at most, 200), seed (1).
+-- The options iterations and seed, with their defaults.
+local function effort(options)
+  return integer("mixture", options, "iterations", 200, 1), integer("mixture", options, "seed", 1, 0, 2 ^ 53)
+end
+
+--- Fits `components` Gaussians, at most as many as there are rows, to theta {N, d}, a tensor. options:
+-- iterations (at most, 200), seed (1).
 function mixture.fit(theta, components, options)
-  options = options or {}
+  options = options_of.known("mixture", options, { "iterations", "seed" })
   local white, n, d, whitening = prepare(theta)
-  local uniform = host.uniforms(options.seed or 1)
-  return finish((fit_white(white, n, d, components, uniform, options.iterations or 200)), whitening)
+  errors.integer("mixture", "components", components, 1, n)
+  local iterations, seed = effort(options)
+  return finish((fit_white(white, n, d, components, host.uniforms(seed), iterations)), whitening)
 end
 
 -- Whether b exceeds a, lists {n} of paired values, by more than the standard error of the mean difference.
@@ -194,16 +203,19 @@ end
 -- of the rows), rows (at most 10,000 are used to choose), iterations (at most, 200), seed (1). The result's
 -- `held_out` lists {components, log_density}, nats per held-out row.
 function mixture.choose(theta, options)
-  options = options or {}
-  local seed, iterations = options.seed or 1, options.iterations or 200
+  options = options_of.known("mixture", options, { "candidates", "held_out", "rows", "iterations", "seed" })
+  local iterations, seed = effort(options)
   local white, n, d, whitening = prepare(theta)
-  local used = math.min(n, options.rows or 10000)
+  local used = math.min(n, integer("mixture", options, "rows", 10000, 2 * (d + 1)))
   local rows = some_rows(white, n, d, used, host.uniforms(seed))
-  local held = math.max(1, math.floor(used * (options.held_out or 0.2)))
+  local held = math.max(1, math.floor(used * options_of.number("mixture", options, "held_out", 0.2, 0, 0.5)))
   local training = used - held
+  local candidates = errors.list("mixture", "candidates", options.candidates or { 1, 2, 3, 4, 6, 8, 12, 16 })
+  if #candidates == 0 then raise "mixture: candidates is empty, expected a list of integers" end
   local best, best_count, tried, failures = nil, nil, {}, 0
-  for _, count in ipairs(options.candidates or { 1, 2, 3, 4, 6, 8, 12, 16 }) do
-    if count > 1 and count * 2 * (d + 1) > training then break end
+  for i, count in ipairs(candidates) do
+    errors.integer("mixture", ("candidates[%d]"):format(i), count, 1, n)
+    if best and count * 2 * (d + 1) > training then break end
     local components = fit_white(rows, training, d, count, host.uniforms(seed), iterations)
     local values, total = scores(components, rows, training, used, d)
     tried[#tried + 1] = { components = count, log_density = total / held - whitening.log_jacobian }
@@ -221,6 +233,7 @@ end
 
 --- ln density of points {M, d}, a tensor, in nats per product of theta's units: a Lua table {M}.
 function mixture:log_density(points)
+  host.matrix("log_density", "points", points, self.d)
   local white, m = host.whiten(self.whitening, points)
   local values = scores(self.components, white, 0, m, self.d)
   for k = 1, m do values[k] = values[k] - self.whitening.log_jacobian end
@@ -240,4 +253,4 @@ function mixture:describe()
   return list
 end
 
-return mixture
+return errors.methods(mixture, "a mixture", mixture, { "log_density", "describe" })

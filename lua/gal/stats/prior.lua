@@ -2,13 +2,16 @@
 -- estimates of it, kernel and mixture, are always carried side by side; no statistic that leans on the prior
 -- is known better than their difference.
 
+local errors = require "gal.base.errors"
+local options_of = require "gal.base.options"
+
 local prior = {}
 prior.__index = prior
 
 --- prior.fit(theta[, options]): both estimates from the training rows theta {N, d}, a tensor. options: h,
 -- rows, seed as in gal.stats.kde; candidates, held_out as in gal.stats.mixture.
 function prior.fit(theta, options)
-  options = options or {}
+  options = options_of.known("prior", options, { "h", "rows", "seed", "candidates", "held_out" })
   local mixture = { candidates = options.candidates, held_out = options.held_out, seed = options.seed }
   return setmetatable({
     kde = require("gal.stats.kde").fit(theta, { h = options.h, rows = options.rows, seed = options.seed }),
@@ -36,4 +39,5 @@ function prior:describe()
     kde.h, mixture)
 end
 
-return prior
+local METHODS = { "log_density", "at_training_rows", "describe" }
+return errors.methods(prior, "a prior", prior, METHODS)

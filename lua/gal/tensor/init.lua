@@ -58,7 +58,7 @@ function Tensor.__index(x, key)
   if method ~= nil then return method end
   if type(key) == "number" then return views.select(x, 1, key) end
   if key == "shape" then return shapes.list(memory.live(x, "shape", "x")) end
-  if key == "dtype" then return memory.dtype(x) end
+  if key == "dtype" then return memory.dtype(memory.is_tensor(x) and x or memory.live(x, "dtype", "x")) end
   return nil
 end
 

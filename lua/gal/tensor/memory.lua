@@ -151,7 +151,7 @@ local live = M.live
 -- tensors, how many are outside scopes on all devices. Garbage that Lua has not collected yet counts as live:
 -- call collectgarbage() first.
 function M.memory(device)
-  if device ~= nil then errors.device("memory", device) end
+  errors.device("memory", device)
   local info = ffi.new "gal_memory_info"
   check(C.gal_memory(device or default_device(), info))
   return {

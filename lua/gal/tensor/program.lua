@@ -66,4 +66,6 @@ function Program.replay(p, n)
   return p
 end
 
+errors.methods(Program, "a program")
+
 return program

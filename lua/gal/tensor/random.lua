@@ -48,6 +48,7 @@ function random.is_rng(value) return getmetatable(value) == Generator end
 --- r:tensor([device]) --> the int64 {2} tensor {key, counter} itself, on that device. C's draws read it and
 -- add to the counter.
 function Generator:tensor(device)
+  errors.device("rng", device)
   local words = self.words
   local before = device_of(words)
   if device and device ~= before then
@@ -130,12 +131,17 @@ end
 -- Rows don't depend on one another, and the first numbers of a row are the same for a larger n.
 function Generator:normal_streams(streams, n)
   memory.live(streams, "normal_streams", "streams")
+  if streams.h.rank ~= 1 then
+    raise("normal_streams: streams is %s, expected {rows}", shapes.text(streams))
+  end
   local sizes = shapes.new(streams.h.shape[0], integer("normal_streams", "n", n, 0, 2 ^ 53))
   local device = device_of(streams)
   local y = memory.create(0, 2, sizes, device)
   check(C.gal_normal_streams(y.h, streams.h, self:tensor(device).h))
   return y
 end
+
+errors.methods(Generator, "a generator")
 
 -- ---- dropout ----
 

@@ -71,11 +71,16 @@ function shapes.list(x)
   return list
 end
 
---- text(x) --> the sizes of a tensor, a list or a set of images (gal.images) as errors show them: "{64,
--- 256}".
+--- x:shape_text() --> the sizes of a tensor, a list or a set of images (gal.images) as errors show them:
+-- "{64, 256}".
 function shapes.text(x)
+  if type(x) ~= "table" then raise("shape_text: x is %s, expected a tensor", kind(x)) end
   local h = x.h
-  if not h then return "{" .. table.concat(x, ", ") .. "}" end
+  if not h then
+    local words = {}
+    for i = 1, #x do words[i] = tostring(x[i]) end
+    return "{" .. table.concat(words, ", ") .. "}"
+  end
   if not ffi.istype(Handle, h) then return shapes.text(x.shape) end
   if x.scope and x.scope.closed then return "(stale)" end -- the handle is gone
   return shapes.text(shapes.list(x))

@@ -85,6 +85,7 @@ end
 -- mean and greatest, and a corner; more than two dimensions are shown at their first indices. Nothing is
 -- recorded.
 function show.text(x)
+  if not memory.is_tensor(x) then memory.live(x, "tostring", "x") end
   if x.scope and x.scope.closed or C.gal_recording() ~= 0 or shapes.count(x) == 0 then return show.line(x) end
   return tape.no_grad(text_of, x)
 end

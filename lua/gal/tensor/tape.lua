@@ -327,7 +327,7 @@ function tape.requires_grad(x, wanted)
 end
 
 --- x:requires_grad_set() --> whether x is a leaf that gradients are wanted of.
-function tape.requires_grad_set(x) return x.requires end
+function tape.requires_grad_set(x) return live(x, "requires_grad_set", "x").requires end
 
 --- x:detach() --> a view of x that is not on the tape.
 function tape.detach(x)

@@ -1,8 +1,14 @@
 -- train/recipe: what experiments and acceptance runs make of gal.train's fit: a flow made and trained in one
 -- call, and the sentences that end a training.
+local arguments = require "gal.base.options"
+local errors = require "gal.base.errors"
 local gal = require "gal"
+local settings = require "gal.train.settings"
 
 local recipe = {}
+
+local OPTIONS = { "encoder", "hidden" }
+for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
 
 --- train.quick(part, {epochs =, lr =, out = nil, seed = 0, encoder = nil, hidden = nil, …}): makes a flow
 -- for the galaxies of a part of a survey (gal.data), trains it, and returns what train.fit returns. The flow
@@ -11,6 +17,9 @@ local recipe = {}
 -- to 0 over all the epochs, early stopping is off, and a run that was stopped goes on in `out`. seed is that
 -- of the weights too. Other options are train.fit's.
 function recipe.quick(part, options)
+  errors.list("quick", "part", part, "a part of a survey (gal.data)")
+  errors.list("quick", "part.names", part.names, "the names of a survey's columns")
+  options = arguments.known("quick", options, OPTIONS)
   local o = {}
   for key, value in pairs(options) do o[key] = value end
   o.flow = require("gal.flow").new{
@@ -26,6 +35,8 @@ end
 
 --- train.describe(run): how a training ended, in a sentence or two: run is what train.fit returned.
 function recipe.describe(run)
+  errors.list("describe", "run", run, "what train.fit returned")
+  errors.list("describe", "run.history", run.history)
   if not run.best_epoch then return "stopped before the first epoch was over" end
   local first, last = run.history[1], run.history[#run.history]
   local text = ("best validation loss %.4f in epoch %d; stopped by %s"):format(run.best_loss, run.best_epoch,
