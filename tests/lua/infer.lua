@@ -72,7 +72,9 @@ end)
 
 -- A flow that stops, or is killed, before it draws galaxy number `last` of the call.
 local function stopping(last, how)
-  return setmetatable({ sample_and_log_prob = function(_, seen, o)
+  local other = {}
+  for name, value in pairs(flow) do other[name] = value end
+  function other.sample_and_log_prob(_, seen, o)
     local into, given = o.into, {}
     for key, value in pairs(o) do given[key] = value end
     function given.into(first, samples, log_prob, from, report)
@@ -82,7 +84,8 @@ local function stopping(last, how)
       end
     end
     return flow:sample_and_log_prob(seen, given)
-  end }, { __index = flow })
+  end
+  return setmetatable(other, getmetatable(flow))
 end
 
 -- The part as gal.data's, that can be thinned out.

@@ -132,6 +132,5 @@ function file.header(shape, dtype)
   return ffi.string(text, C.gal_npy_header_text(text, x))
 end
 
-errors.methods(Stream, "a stream")
 
 return file

@@ -2,7 +2,8 @@
 -- other columns could name the galaxies; and that no id names two of them.
 local columns = require "gal.data.columns"
 local describe = require "gal.data.describe"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 local ids = {}
 
@@ -56,6 +57,11 @@ end
 -- rows' numbers. Raises where the column is absent, or its values can't be ids. without(source, file,
 -- column): called where the column is absent instead; what it returns is returned.
 function ids.of(source, file, asked, without)
+  if type(source) ~= "table" or type(source.ids) ~= "function" or type(source.names) ~= "table" then
+    raise("ids: source is %s, expected a table (gal.table)", errors.kind(source))
+  end
+  errors.text("ids", "file", file)
+  if asked ~= nil then errors.text("ids", "asked", asked) end
   local id = asked and asked ~= ids.NUMBERS and (columns.spelling(source, asked) or asked)
   if not asked then
     for _, name in ipairs(KNOWN) do id = id or columns.spelling(source, name) end

@@ -127,6 +127,7 @@ end
 -- are left out. Raises where none has one.
 function survey:at(rows)
   local where, positions = {}, {}
+  errors.list("at", "rows", rows, "a list of rows")
   for k, row in ipairs(self.rows) do where[row] = k end
   for _, row in ipairs(rows) do positions[#positions + 1] = where[row] end
   if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #rows) end

@@ -89,8 +89,6 @@ function values.pool()
   released:release()
   local spoiled = nn.conv2d(3, 4, 3, { padding = 0 })
   spoiled.stride = 0
-  local stream = require("gal.data.arrays").stream("pool.npy", { 2, 3 })
-  stream:abandon()
   local prior = require("gal.stats.prior").fit(theta, { candidates = { 1 } })
   return {
     tensor = tensors(), flow = { trained, bare, fresh, seeing }, survey = { survey, with_images },
@@ -101,7 +99,7 @@ function values.pool()
     optimiser = { optim.adamw(net:parameters(), { average = 0.9, clip = 1 }), released },
     schedule = { optim.cosine(1, 10), optim.warmup(3, optim.constant(1)) },
     rng = { gal.rng(1), gal.rng(2) }, program = { (gal.program(function() return theta + 1 end)) },
-    stream = { stream }, prior = { prior }, kde = { prior.kde }, mixture = { prior.mixture },
+    prior = { prior }, kde = { prior.kde }, mixture = { prior.mixture },
     layer = { require("gal.plot").points({ 1, 2 }, { 3, 4 }) },
     panel = { require("gal.plot").panel{ require("gal.plot").lines({ 1, 2 }, { 3, 4 }) } },
   }
@@ -197,7 +195,7 @@ end
 
 local OBJECTS = {
   "tensor", "flow", "survey", "table_", "set", "loader", "resident", "module", "optimiser", "schedule", "rng",
-  "program", "stream", "prior", "kde", "mixture", "layer", "panel",
+  "program", "prior", "kde", "mixture", "layer", "panel",
 }
 for _, name in ipairs(OBJECTS) do
   kinds[name] = function(r, pool)
@@ -417,7 +415,6 @@ for name, list in ([[
   optimiser:rate: n
   optimiser:averaged: function
   program:replay: n
-  stream:put: tensor
   prior:log_density: matrix2
   kde:log_density: matrix2
   mixture:log_density: matrix2
