@@ -328,6 +328,10 @@ check.case("a flow takes images as it was trained on, and no others", function()
   raises("crop is 24, but the flow was trained on images with crop = 16", data.reopen, choices, { crop = 24 })
   raises("bin is 2, but the flow was trained on images with bin = 1", data.reopen, choices, { bin = 2 })
   check.equal(data.reopen(choices, { images = false }).images, nil)
+  local side = choices.images.side
+  choices.images.side = side / 2
+  raises("are 24 x 24 pixels, but the flow was trained on cutouts of 12 x 12", data.reopen, choices)
+  choices.images.side = side
   raises("images is {200, 24, 24, 3}, expected {N, 16, 16, 3}", train, open(home), { flow = model(1, 16) })
   raises("augment is true, but there are no images", fit, { flow = flows.new{ theta = 1, context = 1 },
     theta = gal.zeros{ 8, 1 }, context = gal.zeros{ 8, 1 }, augment = true })

@@ -14,8 +14,9 @@ local Trained = {}
 Trained.__index = Trained
 
 --- trained.open(out[, {device = "cpu"}]): the run in the folder `out`: {out, flow, notes (flow.notes, how its
--- survey was opened), parts {id = part}, lists {part = {ids}} (data.read_split), config (its settings)}.
--- Raises where the flow was not trained on a survey.
+-- survey was opened), parts {id = part}, lists {part = {ids}} (data.read_split), config (its settings)}; of a
+-- folder with nothing but flow.safetensors the last three are nil, and it is good for other tables. Raises
+-- where the flow was not trained on a survey.
 function M.open(out, options)
   local self = setmetatable({ out = out }, Trained)
   self.flow = require("gal.flow").load(out .. "/flow.safetensors", options)
@@ -24,10 +25,16 @@ function M.open(out, options)
     raise("%s does not say which survey it learned from, expected a run of train_photometry or train_image",
       out)
   end
-  self.parts, self.lists = data.read_split(out .. "/split.csv")
+  if path.kind(out .. "/split.csv") then self.parts, self.lists = data.read_split(out .. "/split.csv") end
   local text = path.read(out .. "/config.json")
-  self.config = text and json.decode(text) or raise("%s has no config.json, expected a whole run", out)
+  self.config = text and json.decode(text)
   return self
+end
+
+-- Raises where the run's folder has its flow alone, so that it can't be told what it was trained on.
+local function refuse_bare(self)
+  if self.parts and self.config then return end
+  raise("%s has no split.csv or no config.json: it can't be told which galaxies it was trained on", self.out)
 end
 
 -- The fingerprint of galaxies, and the one that the run wrote down; nil where it wrote down none of these: a
@@ -43,6 +50,7 @@ end
 -- galaxies that the run was trained on, with the values that they had. images: theirs, a set like home's, or
 -- nil.
 function Trained:check(home, images)
+  refuse_bare(self)
   local ids = self.lists.train
   local found, known = pcall(home.of, home, ids)
   local lost = found and #ids - #known.ids or #ids
@@ -107,6 +115,7 @@ end
 -- of booleans {N}: by its id; where either names its galaxies by row numbers and the table is not the run's
 -- own (own, of run:survey), by its values. Mock surveys of other seeds have none of the run's galaxies.
 function Trained:seen(survey, own)
+  refuse_bare(self)
   local numbered, known, list = not survey.id_column or self.notes.id == data.NUMBERS, nil, {}
   local other = not data.same_ids(self.notes.survey, survey.path)
   if not other and numbered and not own then known = known_contents(self, survey) end
