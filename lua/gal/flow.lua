@@ -19,10 +19,13 @@ Flow.__index = Flow
 --- flow.Flow: the metatable of flows, by which a flow is told from other tables.
 M.Flow = Flow
 
+local MOST = 2 ^ 16 -- columns that may be asked for by their number: names that nobody gave take memory
+
 -- {"mass", "sfr"} as it is; 2 as {"theta_1", "theta_2"}.
 local function names_of(option, v, least)
   local names = {}
   if type(v) == "number" and v >= least and v % 1 == 0 then
+    errors.integer("flow", option, v, least, MOST)
     for i = 1, v do names[i] = ("%s_%d"):format(option, i) end
     return names
   end

@@ -44,9 +44,9 @@ local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
 function images.open(path, options)
   options = known("images", options, { "crop", "bin", "hashes" })
   errors.text("images", "path", path)
-  collect.made(C.gal_images_open, out, path)
   local crop = integer("images", options, "crop", 0, 0, 2 ^ 53)
   local bin = integer("images", options, "bin", 1, 1, 2 ^ 53)
+  collect.made(C.gal_images_open, out, path)
   local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin }
   check(C.gal_images_shape(self.h, self.crop, self.bin))
   self.image = { side(self.h, 0), side(self.h, 1), 3 }

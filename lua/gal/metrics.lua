@@ -103,7 +103,7 @@ function metrics.bootstrap(values, options)
   local mean, deviation = metrics.moments(values)
   local level, means = number("bootstrap", options, "level", 0.95, 0, 1), {}
   local rng = gal.rng(integer("bootstrap", options, "seed", 1, -2 ^ 53, 2 ^ 53))
-  for r = 1, integer("bootstrap", options, "resamples", 2000, 1) do
+  for r = 1, integer("bootstrap", options, "resamples", 2000, 1, 1e6) do
     errors.poll()
     local u, sum = host.read(gal.rand({ n }, { rng = rng, device = "cpu" })), 0
     for i = 0, n - 1 do sum = sum + v[math.floor(u[i] * n)] end

@@ -8,7 +8,7 @@ local core = require "gal.tensor"
 
 local scratch = dofile "lua/lib/scratch.lua"
 
-local ROUNDS = 160 -- in each of two processes: some 10 s of a processor
+local ROUNDS = 200 -- in each of two processes: some 4 s
 
 check.case("random calls neither end the process nor raise raw errors", function()
   local calls, faults = 0, {}

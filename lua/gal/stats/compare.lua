@@ -112,7 +112,7 @@ function compare.wasserstein(truth, a, b, options)
   each = math.min(each, (host.draws("wasserstein", "a", a, n, d)), (host.draws("wasserstein", "b", b, n, d)))
   truth, a, b = truth:to "cpu", a:to "cpu", b:to "cpu"
   local rng = gal.rng(integer("wasserstein", options, "seed", 1, -2 ^ 53, 2 ^ 53))
-  local counts = resamples(n, integer("wasserstein", options, "resamples", 200, 1), rng)
+  local counts = resamples(n, integer("wasserstein", options, "resamples", 200, 1, 1e5), rng)
   local once = host.new(n)
   for k = 0, n - 1 do once[k] = 1 end
   local result, means_a, means_b = {}, a:mean(2), b:mean(2)
