@@ -98,15 +98,23 @@ local function score(label, posterior, part)
   return found
 end
 
+-- "12", or "11 of 12" where some have no scores.
+local function counted(left_out)
+  return (#left_out > 0 and ("%d of "):format(#test.ids - #left_out) or "") .. #test.ids
+end
+
 local found = score("posteriors", flow, test)
 local summary = metrics.summary(found, { seed = o.seed })
-local distances = metrics.wasserstein_table(test.theta, found.samples, flow.scale.theta_std:totable())
+local distances = metrics.wasserstein_table(test.theta, found.samples, flow.scale.theta_std:totable(),
+  found.left_out)
 local coverage = {}
-for i, level in ipairs{ 0.68, 0.95 } do coverage[i] = metrics.coverage(test.theta, found.samples, level) end
+for i, level in ipairs{ 0.68, 0.95 } do
+  coverage[i] = metrics.coverage(test.theta, found.samples, level, found.left_out)
+end
 
 print(([[
 
-%d test galaxies, %d draws each. %s.
+%s test galaxies, %d draws each. %s.
 Nats; intervals: 95 %% of bootstrap means over galaxies; systematic: by the mixture less by the kernels.
 
 %s
@@ -117,18 +125,22 @@ narrow or too wide.
 means: truth against posterior means, above 0 even for perfect posteriors, as means shrink.
 pooled: truth against all draws; calibrated: what chance gives.
 in 68 %%: how often the truth lies in the central 68 %% of its draws.
-]]):format(#test.ids, o.n, prior:describe(), metrics.table(summary),
+]]):format(counted(found.left_out), o.n, prior:describe(), metrics.table(summary),
   metrics.population_table(flow.theta, distances, coverage)))
 
 -- ---- files ----
 
 -- One row a galaxy: the scores, and each property's truth beside its posterior's mean and deviation.
 local function galaxies_table()
-  local columns = { id = test.ids }
+  local columns = { id = test.ids, flagged = found.flags, outside = found.outside }
   for _, name in ipairs{ "log_q", "log_p", "log_p_mixture", "delta_log_p", "d_kl", "d_kl_mixture" } do
     columns[name] = found[name]
   end
   local means, deviations = found.samples:mean(2), found.samples:std(2)
+  for _, k in ipairs(found.left_out) do
+    means[k]:fill_(0 / 0)
+    deviations[k]:fill_(0 / 0)
+  end
   for i, name in ipairs(flow.theta) do
     columns[name .. "_true"] = test.theta:select(2, i)
     columns[name .. "_mean"], columns[name .. "_std"] = means:select(2, i), deviations:select(2, i)
@@ -139,8 +151,9 @@ end
 local function write_json(name, results) out:write(name, json.encode(results, true) .. "\n") end
 
 local results = {
-  run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, n = o.n, steps = o.steps,
-  tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed, dereddened = survey.dereddened,
+  run = o.run, survey = survey.path, part = o.part, galaxies = #test.ids, scored = summary.log_q.n,
+  n = o.n, steps = o.steps, tolerance = o.steps == "auto" and o.tolerance or nil, seed = o.seed,
+  dereddened = survey.dereddened,
   images = survey.prepared, wasserstein = {}, coverage = {},
   prior = { rows = prior.kde.n, h = prior.kde.h, components = #prior.mixture.components },
 }
@@ -157,9 +170,12 @@ if not other then return out:close() end
 
 local beside = score("posteriors of " .. o.against, other.flow, others)
 local scores = compare.scores(found, beside, { seed = o.seed })
-local shifts = compare.wasserstein(test.theta, found.samples, beside.samples, { seed = o.seed })
-print(("\n%s less %s, the same %d galaxies; intervals: 95 %% of bootstraps over galaxies.\n"):format(o.run,
-  o.against, #test.ids))
+local left_out = compare.left_out(found, beside)
+local shifts = compare.wasserstein(test.theta, found.samples, beside.samples, {
+  seed = o.seed, left_out = left_out,
+})
+print(("\n%s less %s, the same %s galaxies; intervals: 95 %% of bootstraps over galaxies.\n"):format(o.run,
+  o.against, counted(left_out)))
 print(compare.table(scores, shifts, flow.theta, { "run", "against" }))
 gal.table{
   id = test.ids, log_q = found.log_q, log_q_against = beside.log_q,

@@ -25,13 +25,16 @@ local train = require "gal.train"
 
 local known = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = known }
+for _, part in ipairs{ known, new } do
+  for _, sentence in ipairs(part.suspects) do print(sentence) end
+end
 
 local flow = require("gal.flow").new{
   theta = known.theta:size(2), context = known.context:size(2), hidden = o.hidden, sigma = o.sigma,
   rng = gal.rng(o.seed),
 }
 local run = train.fit(cli.values(o, { "training" }, {
-  flow = flow, theta = known.theta, context = known.context, out = o.out,
+  flow = flow, data = known, out = o.out,
 }))
 print(train.describe(run))
 
@@ -56,7 +59,12 @@ if new.theta then
   local log_prob
   log_prob, report = flow:log_prob(new.theta, new.context, cli.values(o, { "solver" }, { progress = true }))
   gal.save(o.out .. "/log_prob.npy", log_prob)
-  print(("%s/log_prob.npy: mean %.3f nats"):format(o.out, log_prob:mean():item()))
+  local sum, count, rows = 0, 0, log_prob:size(1)
+  for _, v in ipairs(log_prob:totable()) do
+    if v - v == 0 then sum, count = sum + v, count + 1 end
+  end
+  local where = count < rows and (" over %d of %d rows; the others' are no numbers"):format(count, rows) or ""
+  print(("%s/log_prob.npy: mean %.3f nats%s"):format(o.out, sum / count, where))
   print_report(report)
 end
 draws:close()

@@ -63,7 +63,9 @@ local function score(label, flow)
 end
 local by_image, by_photometry = score("image", image), score("photometry", photometry)
 local scores = compare.scores(by_image, by_photometry)
-local distances = compare.wasserstein(test.theta, by_image.samples, by_photometry.samples)
+local distances = compare.wasserstein(test.theta, by_image.samples, by_photometry.samples, {
+  left_out = compare.left_out(by_image, by_photometry),
+})
 print ""
 print(compare.table(scores, distances, survey.names.theta, { "image", "photometry" }))
 print [[

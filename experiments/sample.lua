@@ -36,5 +36,6 @@ local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver" }, {
   out = o.out, format = o.format, resume = o.resume,
 }))
 if found.resumed > 0 then print(("%d of the galaxies had been drawn before"):format(found.resumed)) end
+if found.warning then print(found.warning) end
 print(("%d draws of each of %d galaxies; %s"):format(o.n, #survey.ids, found.solver))
 print("written: " .. table.concat(found.files, ", "))

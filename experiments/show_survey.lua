@@ -115,6 +115,7 @@ end
 -- ---- the page ----
 
 local function column(name)
+  require("gal.data.columns").refuse_vector(t, name)
   local values = t:doubles(name)
   for i, v in ipairs(values) do
     if v < -9000 then values[i] = 0 / 0 end

@@ -67,6 +67,8 @@ GAL_API const int64_t *gal_arrays_shape(const gal_arrays *arrays, int64_t i); /*
 /* y = array i in row-major order. y: contiguous, on the CPU, of that dtype and shape. GAL_VALUE for a uint64
  * above 2^63 - 1. */
 GAL_API gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i);
+/* out {the product of its shape} = the same in double precision, whatever the array's type. */
+GAL_API gal_status gal_arrays_doubles(double *out, const gal_arrays *arrays, int64_t i);
 /* How many pairs of metadata there are. */
 GAL_API int64_t gal_arrays_metadata(const gal_arrays *arrays);
 GAL_API const char *gal_arrays_metadata_key(const gal_arrays *arrays, int64_t i);

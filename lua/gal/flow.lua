@@ -3,6 +3,7 @@
 -- units; inside, each column has mean 0 and deviation 1 over the training rows. gal.train trains a flow;
 -- draws are in flow/draw.lua, densities in flow/density.lua, files in flow/file.lua, checks of arguments in
 -- flow/inputs.lua.
+local C = require("ffi").C
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -11,6 +12,8 @@ local nn = require "gal.nn"
 local inputs = require "gal.flow.inputs"
 local draw = require "gal.flow.draw"
 local density = require "gal.flow.density"
+local tiles = require "gal.flow.tiles"
+local suspects = require "gal.stats.suspects"
 local raise = errors.raise
 
 local M = {}
@@ -42,6 +45,17 @@ local function names_of(option, v, least)
     names[i], seen[name] = name, true
   end
   return names
+end
+
+-- Raises where a property is among the columns that it is inferred from, whatever the case of its letters.
+local function refuse_own_predictors(theta, context)
+  local inferred = {}
+  for _, name in ipairs(theta) do inferred[name:lower()] = true end
+  for _, name in ipairs(context) do
+    if inferred[name:lower()] then
+      raise("flow: '%s' is among its own predictors: it stands in theta and in context", name)
+    end
+  end
 end
 
 -- How many columns the encoder makes of one image, by running it.
@@ -116,6 +130,7 @@ function M.build(options, width)
     sigma = arguments.number("flow", options, "sigma", 0.05, 0), encoder = options.encoder,
     image = errors.list("flow", "image", options.image or { 128, 128, 3 }, "a list of sizes"),
   }, Flow)
+  refuse_own_predictors(self.theta, self.context)
   self.d, self.c = #self.theta, #self.context
   local device = options.device or gal.device()
   for _, part in ipairs { "encoder", "head" } do
@@ -224,6 +239,10 @@ function Flow:standardise(theta, context, images)
   end
   if images ~= nil then images = inputs.images("standardise", self, images) end
   self.scale = gal.no_grad(scales, self, theta, context, images)
+  for i, name in ipairs(self.theta) do
+    local sentence = suspects.few(name, theta:select(2, i):totable(), "rows")
+    if sentence then C.gal_leave_notice(sentence) end
+  end
 end
 
 --- flow:encode(seen {N, c} or nil, images or nil[, precision]): the features of N galaxies, from which the
@@ -252,6 +271,15 @@ end
 
 -- ---- drawing and density ----
 
+--- flow:outside(x): how far each galaxy's most extreme input lies from what the flow was trained on, in
+-- deviations of the training rows, a list {N}; x as for sample; nil for a flow without context. Beyond 20 or
+-- so what the flow says of a galaxy is an extrapolation.
+function Flow:outside(x)
+  tiles.scale("outside", self)
+  if self.c == 0 then return nil end
+  return inputs.outside(self, inputs.conditions("outside", self, x).context)
+end
+
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
 -- = 1). The context as it was in training: an experiment's flow learned from magnitudes with the Galactic
@@ -274,9 +302,11 @@ end
 --                       of "auto": steps and error of the galaxies so far, and cost, draws times evaluations
 --   progress            true: a line with the time left where it takes over two seconds (the default at the
 --                       prompt); or a function (done, total)
+--   told = true         false: no notice of galaxies whose draws are no numbers, for callers who look
 -- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N},
 -- error {N} as estimated, flagged = the galaxies whose error is not within the tolerance, drawn with the most
--- steps, tolerance, galaxies}. Ctrl-C raises gal.interrupted; rng is then where it was.
+-- steps, tolerance, galaxies}. Where the net overflows on a galaxy, its draws are NaN, and a notice says so;
+-- the other galaxies' are what they are without it. Ctrl-C raises gal.interrupted; rng is then where it was.
 function Flow:sample(x, options)
   local samples, _, report = draw.run("sample", self, x, options, false)
   if report then return samples, report end
@@ -297,7 +327,7 @@ end
 -- theta. The ODE backwards with the exact divergence. steps = "auto" solves each point with two step counts,
 -- and twice as many where they differ by more than the tolerance (1e-3 nats) allows; a report comes second
 -- then, as sample's, but steps and error have the result's shape, and flagged are the galaxies that have a
--- point beyond the tolerance. progress as for sample.
+-- point beyond the tolerance. progress and told as for sample.
 function Flow:log_prob(theta, x, options)
   local log_prob, report = density.run("log_prob", self, theta, x, options)
   if report then return log_prob, report end

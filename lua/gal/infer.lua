@@ -7,6 +7,7 @@ local C = require("ffi").C
 local core = require "gal.tensor"
 local fingerprint = require("gal.train.rows").fingerprint
 local gal = require "gal"
+local galaxies = require "gal.infer.galaxies"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
 local errors = require "gal.base.errors"
@@ -32,24 +33,24 @@ end
 
 local TOLERANCE = 1e-3 -- flow:sample's
 local STATISTICS = { "mean", "std", "p16", "p50", "p84" }
-local LEVELS = { 0.16, 0.5, 0.84, 1 } -- of p16, p50 and p84; and the largest, which is NaN where any draw is
+local LEVELS = { 0.16, 0.5, 0.84 }
 
--- The statistics of draws {k, n, d}: of each galaxy a list {d * #STATISTICS}, by property, then statistic.
-local function statistics_of(names, samples)
+-- The statistics of draws {k, n, d}: of each galaxy a list {d * #STATISTICS}, by property, then statistic; NaN
+-- for galaxies whose draws are lost (host.lost). scale: the flow's, or nil.
+local function statistics_of(names, samples, scale)
   local k, n, d, rows = samples:size(1), samples:size(2), #names, {}
   local own = core.view(core.dense(samples), { k, d, n }, { n * d, 1, d }) -- each property's draws in a row
-  local means, deviations = host.read(samples:mean(2)), host.read(samples:std(2))
+  local middle, lost = samples:mean(2), {}
+  local means, deviations = host.read(middle), host.read(samples:std(2))
   local quantiles = host.read(own:quantiles(LEVELS)) -- {k, d, #LEVELS}
+  for _, galaxy in ipairs(host.lost(middle, scale)) do lost[galaxy - 1] = true end
   for galaxy = 0, k - 1 do
     local row = {}
-    for i, name in ipairs(names) do
+    for i = 1, d do
       local at = galaxy * d + i - 1
       local q = at * #LEVELS
-      if quantiles[q + 3] ~= quantiles[q + 3] then
-        raise("infer: a draw of %s is NaN, expected numbers", name)
-      end
       for _, v in ipairs{ means[at], deviations[at], quantiles[q], quantiles[q + 1], quantiles[q + 2] } do
-        row[#row + 1] = v
+        row[#row + 1] = lost[galaxy] and 0 / 0 or v
       end
     end
     rows[galaxy + 1] = row
@@ -79,7 +80,7 @@ end
 
 --- infer.summary(samples, names): mean, deviation and the 16th, 50th and 84th percentiles of draws {N, n,
 -- d}, as lists {N} by column: {oh_p50_mean =, oh_p50_std =, oh_p50_p16 =, oh_p50_p50 =, oh_p50_p84 =, …}
--- for the properties' names {d}.
+-- for the properties' names {d}. NaN for galaxies with a draw that is no finite number.
 function infer.summary(samples, names)
   host.draws("summary", "samples", samples, nil, #errors.list("summary", "names", names, "a list of names"))
   for i, name in ipairs(names) do errors.text("summary", ("names[%d]"):format(i), name) end
@@ -88,18 +89,24 @@ function infer.summary(samples, names)
   return summary
 end
 
--- The table of summaries: ids, the statistics of each property in order, and what `report` says of the
--- solver.
-local function table_of(ids, names, rows, report)
-  local columns = gal.table{ id = ids }
+-- The table of summaries: ids, the statistics of each property in order, how far outside of what the flow
+-- learned from a galaxy is ({N}, or nil), what `report` says of the solver, and flags. Second, the galaxies
+-- without statistics, a list.
+local function table_of(ids, names, rows, outside, report)
+  local columns, left_out = gal.table{ id = ids }, {}
   for i, column in ipairs(columns_of(names)) do columns:set(column, column_of(rows, i)) end
-  if not report then return columns end
-  local flags = {}
-  for k = 1, #ids do flags[k] = 0 end
-  for _, k in ipairs(report.flagged) do flags[k] = 1 end
+  if outside then columns:set("outside", outside) end
+  for k, row in ipairs(rows) do
+    if row[1] ~= row[1] then left_out[#left_out + 1] = k end
+  end
   local function whole(list) return core.int64({ #ids }, list, "cpu") end
-  columns:set("steps", whole(report.steps:totable()))
-  return columns:set("error", report.error):set("flagged", whole(flags))
+  if report then
+    local errors = report.error:totable()
+    for _, k in ipairs(left_out) do errors[k] = 0 / 0 end
+    columns:set("steps", whole(report.steps:totable())):set("error", errors)
+  end
+  columns:set("flagged", whole(galaxies.flags(#ids, report and report.flagged or {}, left_out)))
+  return columns, left_out
 end
 
 -- ---- posteriors ----
@@ -160,7 +167,7 @@ local function drawn(flow, part, n, o, rng, rows, kept)
     rest = part:select(positions)
   end
   local function add(first, samples, report)
-    for i, row in ipairs(statistics_of(flow.theta, samples)) do
+    for i, row in ipairs(statistics_of(flow.theta, samples, flow.scale)) do
       if report then
         local k = first + i - 1
         row[#row + 1], row[#row + 2] = report.steps:get(k), report.error:get(k)
@@ -171,7 +178,7 @@ local function drawn(flow, part, n, o, rng, rows, kept)
   end
   local options = {
     n = n, steps = o.steps or "auto", tolerance = o.tolerance, precision = o.precision, rng = rng,
-    progress = o.progress == nil and true or o.progress,
+    told = false, progress = o.progress == nil and true or o.progress,
     into = function(first, samples, log_prob, from, report)
       if kept then kept:put(samples, log_prob) end
       pieces[#pieces + 1] = samples
@@ -203,9 +210,11 @@ end
 -- ("auto", or a number), tolerance (1e-3, of "auto"), precision ("f32", or "bf16": faster and coarser),
 -- seed (0) or rng, log_prob (false: no densities), out (a folder for the draws; nil: they are not kept),
 -- resume (false; true: goes on with the draws in out), format ("csv" or "fits", of the summary), progress
--- (true). Returns {summary, report, solver, files, resumed}: summary is a table (gal.table) of id, of
--- NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each property, and with steps = "auto" of steps,
--- error and flagged (1 where the error is beyond the tolerance); report is flow:sample's; solver says in
+-- (true). Returns {summary, report, solver, files, resumed, left_out, warning}: summary is a table (gal.table)
+-- of id, of NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each property, of outside (flow:outside),
+-- with steps = "auto" of steps and error, and of flagged: 1 where the error is beyond the tolerance, or the
+-- draws are no numbers. Of those the statistics are NaN, and left_out lists them by their numbers; warning has
+-- sentences on all such galaxies, and on those far outside, or is nil. report is flow:sample's; solver says in
 -- words how the equation was solved; files lists what was written: out/samples.npy {N, n, d}, with log_prob
 -- out/log_prob.npy {N, n} (nats per product of theta's units), and out/summary.csv; resumed is how many
 -- galaxies had been drawn before. The files have these names when they are complete. Stopped or killed, what
@@ -222,7 +231,10 @@ function infer.posteriors(flow, part, options)
   local kept = folder_of(flow, part, n, o, rng)
   if kept and kept.finished then
     local files = kept:written()
-    return { summary = gal.table(files[#files]), solver = "drawn before", files = files, resumed = #part.ids }
+    return {
+      summary = gal.table(files[#files]), solver = "drawn before", files = files, resumed = #part.ids,
+      left_out = {},
+    }
   end
   if kept then rows = kept.rows end
   local before = #rows
@@ -234,32 +246,29 @@ function infer.posteriors(flow, part, options)
   if before > 0 and (o.steps or "auto") == "auto" then
     report = report_of(rows, n, o.tolerance or TOLERANCE)
   end
-  local columns = table_of(part.ids, flow.theta, rows, report)
+  local found = { outside = galaxies.outside(flow, shown(flow, part)) }
+  local columns, left_out = table_of(part.ids, flow.theta, rows, found.outside, report)
+  found.left_out = left_out
+  if report then found.tolerance, found.flagged = report.tolerance, report.flagged end
   local solved = report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)
   local files = kept and kept:finish(columns) or {}
-  return { summary = columns, report = report, solver = solved, files = files, resumed = before }
+  return {
+    summary = columns, report = report, solver = solved, files = files, resumed = before, left_out = left_out,
+    warning = galaxies.warning(found, part.ids),
+  }
 end
 
 -- ---- scores ----
 
--- A sentence on the galaxies that are not within the tolerance, the first five by their ids; nil where all
--- are.
-local function warning_of(found, ids)
-  local flagged = found.flagged or {}
-  if #flagged == 0 then return nil end
-  local names = {}
-  for i = 1, math.min(5, #flagged) do names[i] = ids[flagged[i]] end
-  return ("%d of %d galaxies are not within the tolerance of %g: %s%s"):format(#flagged, #ids,
-    found.tolerance, table.concat(names, ", "), #flagged > 5 and ", ..." or "")
-end
-
 local SCORE = { "prior", "n", "steps", "tolerance", "seed", "label", "progress" }
 
 --- infer.score(flow, part[, options]): scores a flow on the galaxies of a part of a survey (gal.data), with
--- a line of progress. Returns what metrics.information gives, and `warning`: a sentence on the galaxies
--- that are not within the tolerance, or nil. options: prior (gal.stats.prior; without one there is log_q
--- alone, and no draws), n (200 draws a galaxy), steps ("auto", or a number), tolerance (1e-3: posterior
--- deviations for draws, nats for densities), seed (0), label ("posteriors", of the line), progress (true).
+-- a line of progress. Returns what metrics.information gives, `outside` {N} (flow:outside; nil without
+-- context), `flags` {N}, 1 for galaxies that are flagged or left out, and `warning`: sentences on galaxies
+-- that are not within the tolerance, left out or far outside, or nil. options: prior (gal.stats.prior;
+-- without one there is log_q alone, and no draws), n (200 draws a galaxy), steps ("auto", or a number),
+-- tolerance (1e-3: posterior deviations for draws, nats for densities), seed (0), label ("posteriors", of
+-- the line), progress (true).
 function infer.score(flow, part, options)
   local o = arguments.known("score", options, SCORE)
   check_both("score", flow, "log_prob", part)
@@ -276,12 +285,20 @@ function infer.score(flow, part, options)
     if line then line:finish() end
   else
     local log_q, report = flow:log_prob(part.theta, context, {
-      steps = steps, tolerance = o.tolerance, progress = o.progress,
+      steps = steps, tolerance = o.tolerance, progress = o.progress, told = false,
     })
-    found = { log_q = log_q:totable() }
+    found = { log_q = log_q:totable(), left_out = {} }
+    for k, q in ipairs(found.log_q) do
+      if host.improbable(q) then
+        table.insert(found.left_out, k)
+        found.log_q[k] = 0 / 0
+      end
+    end
     if report then found.flagged, found.tolerance = report.flagged, report.tolerance end
   end
-  found.warning = warning_of(found, part.ids)
+  found.outside = galaxies.outside(flow, shown(flow, part))
+  found.flags = galaxies.flags(#part.ids, found.flagged or {}, found.left_out)
+  found.warning = galaxies.warning(found, part.ids)
   return found
 end
 

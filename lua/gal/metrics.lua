@@ -138,7 +138,7 @@ end
 -- The scores of `information` at the truth theta, and the report of steps = "auto", or nil.
 local function at_truth(flow, theta, context, prior, options)
   local log_q, report = flow:log_prob(theta, context, {
-    steps = options.steps, tolerance = options.tolerance, progress = false,
+    steps = options.steps, tolerance = options.tolerance, progress = false, told = false,
   })
   local result = {
     log_q = log_q:totable(), delta_log_p = {}, d_kl = {}, delta_log_p_mixture = {}, d_kl_mixture = {},
@@ -153,6 +153,23 @@ end
 
 local INFORMATION = { "n", "steps", "tolerance", "seed", "rows", "progress" }
 
+local ALL = { "log_q", "log_p", "log_p_mixture", "delta_log_p", "d_kl", "delta_log_p_mixture", "d_kl_mixture" }
+
+-- Lists in `left_out` the galaxies of which a score is no finite number, or whose draws are lost (host.lost);
+-- their scores become NaN.
+local function leave_out(result, scale)
+  local lost = {}
+  for _, k in ipairs(host.lost(result.samples:mean(2), scale)) do lost[k] = true end
+  result.left_out = {}
+  for k = 1, #result.log_q do
+    for _, name in ipairs(ALL) do lost[k] = lost[k] or result[name][k] - result[name][k] ~= 0 end
+    if lost[k] or host.improbable(result.log_q[k]) then
+      table.insert(result.left_out, k)
+      for _, name in ipairs(ALL) do result[name][k] = 0 / 0 end
+    end
+  end
+end
+
 --- metrics.information(flow, theta, context, prior, options): scores posteriors at the truth and over their
 -- own draws, galaxy by galaxy. flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta
 -- {N, d}; context {N, c}, or {context or nil, images} for a flow with an encoder; prior as in
@@ -160,8 +177,10 @@ local INFORMATION = { "n", "steps", "tolerance", "seed", "rows", "progress" }
 -- (0), rows (5,000 draws are in memory at once), progress (a function of the galaxies done and N). Returns
 -- lists {N}: log_q, log_p and log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of
 -- the prior, delta_log_p_mixture and d_kl_mixture by the mixture; the draws, samples {N, n, d}, on the CPU;
--- with steps = "auto" evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose
--- density or draws are not within the tolerance. A galaxy's draws are the same whatever its neighbours.
+-- left_out, a list of the galaxies that have no scores, because a density or a draw is no number or too far
+-- away for single precision: theirs are NaN; with steps = "auto" evaluations (of the net, a draw), tolerance,
+-- and flagged, a list of the galaxies whose density or draws are not within the tolerance. A galaxy's draws
+-- are the same whatever its neighbours.
 function metrics.information(flow, theta, context, prior, options)
   options = options_of.known("information", options, INFORMATION)
   errors.object("information", "flow", flow, { "log_prob", "sample_and_log_prob" }, "a flow (gal.flow)")
@@ -182,7 +201,7 @@ function metrics.information(flow, theta, context, prior, options)
     -- in the draws.
     local draws, log_q, own = flow:sample_and_log_prob(narrowed(context, first, size), {
       n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0),
-      progress = false,
+      progress = false, told = false,
     })
     for _, k in ipairs(own and own.flagged or {}) do beyond[first + k - 1] = true end
     evaluations = evaluations + (own and own.evaluations or 0) * size / count
@@ -192,6 +211,7 @@ function metrics.information(flow, theta, context, prior, options)
     if options.progress then options.progress(first + size - 1, count) end
   end
   result.samples = #parts == 1 and parts[1] or gal.cat(parts, 1)
+  leave_out(result, flow.scale)
   if report then
     result.evaluations, result.tolerance, result.flagged = evaluations, report.tolerance, {}
     for k = 1, count do
@@ -207,13 +227,17 @@ local SCORES = { "delta_log_p", "d_kl", "delta_log_p_mixture", "d_kl_mixture", "
 -- bootstrap intervals: delta_log_p, d_kl, log_q, and excess = D_KL - Delta log p, which is 0 when
 -- calibrated, positive for posteriors that are too narrow, off, or wider than the prior, negative for
 -- somewhat too wide ones, and 0 too for a flow that only knows the prior. All but log_q have `systematic`,
--- the mean under the mixture less that under the kernels. options as in metrics.bootstrap.
+-- the mean under the mixture less that under the kernels. options as in metrics.bootstrap. Galaxies that
+-- are left out do not count: n says over how many a mean is.
 function metrics.summary(information, options)
   host.scores("summary", "information", information, SCORES)
+  local others = host.others("summary", #information.log_q, information.left_out)
+  local function scores(name) return host.pick(information[name], others) end
+  local d_kl, d_kl_mixture = scores "d_kl", scores "d_kl_mixture"
+  local gain, gain_mixture = scores "delta_log_p", scores "delta_log_p_mixture"
   local excess, excess_mixture = {}, {}
-  for k = 1, #information.d_kl do
-    excess[k] = information.d_kl[k] - information.delta_log_p[k]
-    excess_mixture[k] = information.d_kl_mixture[k] - information.delta_log_p_mixture[k]
+  for k = 1, #d_kl do
+    excess[k], excess_mixture[k] = d_kl[k] - gain[k], d_kl_mixture[k] - gain_mixture[k]
   end
   local function entry(kernel, mixture)
     local result = metrics.bootstrap(kernel, options)
@@ -221,10 +245,8 @@ function metrics.summary(information, options)
     return result
   end
   return {
-    delta_log_p = entry(information.delta_log_p, information.delta_log_p_mixture),
-    d_kl = entry(information.d_kl, information.d_kl_mixture),
-    excess = entry(excess, excess_mixture),
-    log_q = metrics.bootstrap(information.log_q, options),
+    delta_log_p = entry(gain, gain_mixture), d_kl = entry(d_kl, d_kl_mixture),
+    excess = entry(excess, excess_mixture), log_q = metrics.bootstrap(scores "log_q", options),
   }
 end
 
@@ -249,18 +271,20 @@ function metrics.table(summary)
   return text.table(rows, { "", "mean", "interval", "scatter", "systematic" })
 end
 
---- metrics.wasserstein_table(truth, samples, scale): Wasserstein-1 of each property between the truth {N,
--- d} and (a) the posterior means, (b) all draws {N, n, d} pooled. Even perfect posteriors have (a) > 0, as
--- means shrink; (b) is 0 for calibrated ones but for the finite N: `chance` is what (b) would be, median
--- and 95th percentile, were the truth one of each galaxy's own draws. scale {d}: the deviations that
--- standardised values are in units of. Returns a list {d} of {means, pooled, chance, chance_high,
--- means_standardised, pooled_standardised}.
-function metrics.wasserstein_table(truth, samples, scale)
+--- metrics.wasserstein_table(truth, samples, scale[, left_out]): Wasserstein-1 of each property between the
+-- truth {N, d} and (a) the posterior means, (b) all draws {N, n, d} pooled. Even perfect posteriors have (a)
+-- > 0, as means shrink; (b) is 0 for calibrated ones but for the finite N: `chance` is what (b) would be,
+-- median and 95th percentile, were the truth one of each galaxy's own draws. scale {d}: the deviations that
+-- standardised values are in units of. left_out: a list of galaxies that do not count. Returns a list {d} of
+-- {means, pooled, chance, chance_high, means_standardised, pooled_standardised}.
+function metrics.wasserstein_table(truth, samples, scale, left_out)
   local count, d = host.matrix("wasserstein_table", "truth", truth)
   local n = host.draws("wasserstein_table", "samples", samples, count, d)
   local _, scales = host.numbers("wasserstein_table", "scale", scale)
   if scales ~= d then raise("wasserstein_table: scale has %d numbers, expected %d", scales, d) end
-  truth, samples, scale = truth:to "cpu", samples:to "cpu", core.is_tensor(scale) and scale:totable() or scale
+  local others = host.others("wasserstein_table", count, left_out)
+  truth, samples = host.pick(truth:to "cpu", others), host.pick(samples:to "cpu", others)
+  scale = core.is_tensor(scale) and scale:totable() or scale
   local means, result = samples:mean(2), {}
   for i = 1, d do
     local draws = samples:select(3, i)
@@ -282,10 +306,11 @@ function metrics.wasserstein_table(truth, samples, scale)
   return result
 end
 
---- metrics.coverage(truth, samples, level): the fraction of galaxies whose true value lies in the central
--- interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}; raises where n is so
--- small that not even the two outermost of the n + 1 ranks are outside it.
-function metrics.coverage(truth, samples, level)
+--- metrics.coverage(truth, samples, level[, left_out]): the fraction of galaxies whose true value lies in
+-- the central interval of `level` of its draws: a list {d}. truth {N, d}, samples {N, n, d}; raises where n
+-- is so small that not even the two outermost of the n + 1 ranks are outside it. left_out: a list of
+-- galaxies that do not count.
+function metrics.coverage(truth, samples, level, left_out)
   local n, d, count = host.draws("coverage", "samples", samples)
   core.live(truth, "coverage", "truth")
   errors.number("coverage", "level", level, 0, 1)
@@ -297,6 +322,8 @@ function metrics.coverage(truth, samples, level)
   if not core.same_shape(truth, samples:select(2, 1)) then
     raise("coverage: truth is %s, expected {%d, %d} like samples {N, n, d}", core.shape_text(truth), count, d)
   end
+  local others = host.others("coverage", count, left_out)
+  truth, samples, count = host.pick(truth, others), host.pick(samples, others), others and #others or count
   local true_values, result = host.read(truth), {}
   for i = 1, d do
     local draws, inside = host.read(samples:select(3, i)), 0

@@ -70,6 +70,9 @@ end
 
 local function width(t, i) return tonumber(C.gal_table_width(t.h, i)) end
 
+--- t:width(name): how many values a row has in that column: 1, but for a column of vectors.
+function methods.width(t, name) return width(t, column(t, "width", name)) end
+
 --- t:has(name): whether there is a column of that name, case ignored.
 function methods.has(t, name)
   live(t, "has", "has(name)")

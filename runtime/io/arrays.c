@@ -125,6 +125,28 @@ static float to_float(uint64_t bits, gal_stored stored)
     }
 }
 
+static double to_double(uint64_t bits, gal_stored stored)
+{
+    double d;
+    switch (stored) {
+    case GAL_STORED_F64:
+        memcpy(&d, &bits, sizeof d);
+        return d == d ? d : (double)NAN;
+    case GAL_STORED_BOOL:
+        return bits != 0;
+    case GAL_STORED_U8:
+    case GAL_STORED_U32:
+    case GAL_STORED_U64:
+        return (double)bits;
+    case GAL_STORED_I32:
+        return (int32_t)(uint32_t)bits;
+    case GAL_STORED_I64:
+        return (double)(int64_t)bits;
+    default:
+        return plain_nan(to_float(bits, stored));
+    }
+}
+
 /* Where the next element of a Fortran-ordered file goes: its index {rank}, whose first dimension runs
  * fastest, and its place `at` in y, in elements. */
 typedef struct fortran_walk {
@@ -155,15 +177,18 @@ static void fortran_next(fortran_walk *w)
     }
 }
 
-/* Converts elements [first, first + n) of the file, bytes {n, size}, into y {count}. */
-static gal_status convert(void *y, const gal_array *a, const unsigned char *bytes, int64_t first, int64_t n,
-                          fortran_walk *walk, const char *path)
+/* Converts elements [first, first + n) of the file, bytes {n, size}, into y {count} of that dtype, which is
+ * the array's own or GAL_F64. */
+static gal_status convert(void *y, int dtype, const gal_array *a, const unsigned char *bytes, int64_t first,
+                          int64_t n, fortran_walk *walk, const char *path)
 {
-    int size = gal_stored_size(a->stored), dtype = dtype_of(a->stored), fortran = a->fortran && a->rank > 1;
+    int size = gal_stored_size(a->stored), fortran = a->fortran && a->rank > 1;
     for (int64_t k = 0; k < n; k++) {
         uint64_t bits = element_bits(bytes + k * size, size, a->big_endian);
         int64_t at = fortran ? walk->at : first + k;
-        if (dtype == GAL_U8)
+        if (dtype == GAL_F64)
+            ((double *)y)[at] = to_double(bits, a->stored);
+        else if (dtype == GAL_U8)
             ((uint8_t *)y)[at] = a->stored == GAL_STORED_BOOL ? bits != 0 : (uint8_t)bits;
         else if (dtype == GAL_F32)
             ((float *)y)[at] = plain_nan(to_float(bits, a->stored));
@@ -224,13 +249,13 @@ gal_bytes gal_bytes_of(const gal_arrays *arrays, int64_t at)
     return (gal_bytes){.take = take_from_file, .file = &arrays->file, .at = at, .label = arrays->path};
 }
 
-/* y = the next a->count values of bytes, stored as a says. */
-static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *bytes)
+/* y {a->count}, of that dtype (the array's own, or GAL_F64) = the next values of bytes, stored as a says. */
+static gal_status read_values(void *y, int dtype, const gal_array *a, gal_bytes *bytes)
 {
     int size = gal_stored_size(a->stored);
-    if (same_bytes(a)) {
-        gal_status status = bytes->take(bytes, y->data, a->count * size);
-        float *values = y->data;
+    if (dtype != GAL_F64 && same_bytes(a)) {
+        gal_status status = bytes->take(bytes, y, a->count * size);
+        float *values = y;
         for (int64_t k = 0; !status && a->stored == GAL_STORED_F32 && k < a->count; k++)
             values[k] = plain_nan(values[k]);
         return status;
@@ -244,26 +269,42 @@ static gal_status read_values(gal_tensor *y, const gal_array *a, gal_bytes *byte
         int64_t n = a->count - first < step ? a->count - first : step;
         status = bytes->take(bytes, buffer, n * size);
         if (!status)
-            status = convert(y->data, a, buffer, first, n, &walk, bytes->label);
+            status = convert(y, dtype, a, buffer, first, n, &walk, bytes->label);
     }
     free(buffer);
     return status;
 }
 
-gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
+/* Array i, 0 <= i < count; else a failure, with the sentence. */
+static gal_status check_array(const gal_arrays *arrays, int64_t i)
 {
-    if (i < 0 || i >= arrays->count)
-        return gal_fail(GAL_VALUE, "%s: array %lld of %lld", arrays->path, (long long)i,
-                        (long long)arrays->count);
-    const gal_array *a = &arrays->array[i];
-    gal_status status = check_target(y, arrays, a);
-    if (status)
-        return status;
+    if (i >= 0 && i < arrays->count)
+        return GAL_OK;
+    return gal_fail(GAL_VALUE, "%s: array %lld of %lld", arrays->path, (long long)i,
+                    (long long)arrays->count);
+}
+
+static gal_status read_array(void *y, int dtype, const gal_arrays *arrays, const gal_array *a)
+{
     gal_bytes bytes = gal_bytes_of(arrays, a->offset);
     if (!arrays->format->begin)
-        return read_values(y, a, &bytes);
-    status = arrays->format->begin(&bytes, arrays, a);
-    return status ? status : arrays->format->finish(&bytes, read_values(y, a, &bytes));
+        return read_values(y, dtype, a, &bytes);
+    gal_status status = arrays->format->begin(&bytes, arrays, a);
+    return status ? status : arrays->format->finish(&bytes, read_values(y, dtype, a, &bytes));
+}
+
+gal_status gal_arrays_read(gal_tensor *y, const gal_arrays *arrays, int64_t i)
+{
+    gal_status status = check_array(arrays, i);
+    if (!status)
+        status = check_target(y, arrays, &arrays->array[i]);
+    return status ? status : read_array(y->data, y->dtype, arrays, &arrays->array[i]);
+}
+
+gal_status gal_arrays_doubles(double *out, const gal_arrays *arrays, int64_t i)
+{
+    gal_status status = check_array(arrays, i);
+    return status ? status : read_array(out, GAL_F64, arrays, &arrays->array[i]);
 }
 
 void gal_arrays_free(gal_arrays *arrays)

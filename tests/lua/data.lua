@@ -57,12 +57,13 @@ end)
 
 check.case("a value far from all others that occurs several times is reported, and no other", function()
   -- 400 galaxies; a share of them has r = mark, a_v is 0 in half of them, and one galaxy's is odd.
+  local function dust(k) return k == 9 and 4 or k % 2 == 0 and 0 or 0.4 + 0.1 * math.sin(2 * k) end
   local function suspects(mark, share, options)
     local lines = {}
     for k = 1, 400 do
       local r = k * share % 1 < share and k > 1 and mark or ("%.3f"):format(17.5 + math.sin(k))
       lines[k] = row(("%d"):format(k), (
-        GOOD:gsub("17.5", r):gsub("0.5,19", k % 2 == 0 and "0,19.2" or (k == 9 and "40,19.3" or "0.4,19.4"))))
+        GOOD:gsub("17.5", r):gsub("0.5,19", ("%.5f,19.2"):format(dust(k)))))
     end
     return data.open(write(HEADER .. table.concat(lines)), options)
   end
@@ -79,9 +80,179 @@ check.case("a value far from all others that occurs several times is reported, a
   check.equal(suspects("20", 0.3).suspects, {})
   check.equal(suspects("-9999", 0.3).suspects, {})
   check.equal(suspects("-9999", 0.3, { missing = "mask" }).suspects, {})
-  check.equal(suspects("99", 0.002).suspects, {}) -- once
   check.equal(suspects("17.5", 1).suspects, {})
   check.equal(data.open(write(HEADER .. row "1")).suspects, {})
+end)
+
+-- The suspects of a survey of n galaxies whose column y is value(k), and what else makeup gives it: theta,
+-- context, more columns {name = function(k)}.
+local function odd(n, value, makeup)
+  makeup = makeup or {}
+  local names, columns, lines = { "y", "m" }, { value, function(k) return 17 + math.sin(3 * k) end }, {}
+  for name, column in pairs(makeup.columns or {}) do
+    names[#names + 1], columns[#columns + 1] = name, column
+  end
+  for k = 1, n do
+    local cells = { ("%d"):format(k) }
+    for i, column in ipairs(columns) do
+      local cell = column(k)
+      cells[i + 1] = type(cell) == "string" and cell or ("%.17g"):format(cell)
+    end
+    lines[k] = table.concat(cells, ",") .. "\n"
+  end
+  local path = write("objID," .. table.concat(names, ",") .. "\n" .. table.concat(lines))
+  return data.open(path,
+    { theta = makeup.theta or { "y" }, context = makeup.context or { "m" }, missing = makeup.missing })
+end
+local function smooth(k) return 9 + math.sin(k) end
+-- The k at which `with` stands instead of smooth's value.
+local function some(with) return function(k) return with[k] or smooth(k) end end
+
+check.case("one or two values that alone set a column's scale are told, a faint one is not", function()
+  local function told(with) return odd(120, some(with)).suspects[1] or "nothing" end
+  check.that(told{ [7] = 1e20 }:find("^suspicious: y is 1e%+20 in one galaxy, half of the others are within "
+    .. "8.%d+ to 9.%d+: it alone sets the scale, a deviation of 9.09e%+18, 0.7%d+ without$"),
+    told{ [7] = 1e20 })
+  check.that(told{ [7] = 99 }:find "^suspicious: y is 99 in one galaxy", "a mark that stands once")
+  check.that(told{ [7] = 1e9, [9] = -2e9 }:find(
+    "^suspicious: y is as far off as %-2e%+09 in 2 galaxies, .*: they alone set the scale"), "two")
+  check.that(told{ [7] = 3.4e38 }:find "it alone sets the scale", "the largest number")
+  check.that(told{ [7] = 99, [8] = 99, [9] = -99, [20] = -99 }
+    :find "^suspicious: y is as far off as %-99 in 4 galaxies", "marks that stand twice")
+  check.equal(told{ [7] = 14 }, "nothing")
+  -- A tail has no end that is apart from it, and its values repeat: counts.
+  local z = gal.randn({ 2000 }, { rng = gal.rng(6) }):totable()
+  check.equal(odd(2000, function(k) return math.ceil(math.exp(1.5 * z[k])) end).suspects, {})
+end)
+
+check.case("each of several marks in a column is told with its count", function()
+  local marks = {}
+  for k = 1, 40 do marks[k] = k <= 20 and 99 or k <= 35 and -99 or 999 end
+  local said = odd(100, some(marks)).suspects[1]
+  check.that(said:find "^suspicious: y is 99 in 20 galaxies, %-99 in 15, 999 in 5, half", said)
+end)
+
+check.case("a property of few values has no density, and that is told by name", function()
+  local function steps(count) return function(k) return k % count / 10 end end
+  check.equal(odd(96, steps(4)).suspects, { "y has 4 different values among 96 galaxies: it has no density; "
+    .. "Delta log p and D_KL mean nothing of it" })
+  check.equal(odd(96, smooth, { context = { "grid" }, columns = { grid = steps(4) } }).suspects, {})
+  check.equal(odd(96, steps(48)).suspects, {})
+end)
+
+check.case("values beyond single precision are told, and are not called missing", function()
+  local s = odd(60, function(k) return 10 ^ (37 + k % 5 / 2) end)
+  local reason = "with y beyond what single precision holds (3.4e38; take its logarithm, or other units)"
+  check.equal(s.dropped, { { reason = reason, count = 12 } })
+  check.raises(function() odd(40, function(k) return (1 + k / 40) * 1e-50 end) end,
+    "y is below what single precision holds %(1.2e%-38%) in all 40 rows: multiply it by a power of ten")
+  local few = odd(60, function(k) return k < 4 and k * 1e-50 or smooth(k) end)
+  check.that(few.suspects[1]:find "^y is below what single precision holds %(1.2e%-38%) in 3 of the 60 rows",
+    few.suspects[1])
+  -- A context column that is masked has gaps, and values that are none.
+  s = odd(60, smooth, { context = { "x" }, missing = "mask",
+    columns = { x = function(k) return k == 5 and 1e40 or k == 6 and -9999 or k % 7 end } })
+  check.equal({ #s.ids, s.names.context }, { 59, { "x", "x_missing" } })
+end)
+
+check.case("values that single precision makes few are told, with the offset to subtract", function()
+  local function seconds(k) return 1.6e9 + 200 * math.sin(k) end
+  local said = odd(120, seconds).suspects[1]
+  check.that(said:find "^y has 120 different values in the table and %d in single precision", said)
+  check.that(said:find "subtract an offset %(1599990000%)$" or said:find "offset %(1600000000%)$", said)
+  said = odd(120, smooth, { context = { "t" }, columns = { t = seconds } }).suspects[1]
+  check.that(said:find "^t has 120 ", said)
+  local function id(k) return ("12376487029734%05d"):format(k) end
+  check.raises(function() odd(50, id) end, "y has 50 different values in the table and 1 in single precision")
+  check.equal(odd(120, function(k) return 16777216 + k * 1000 end).suspects, {})
+  check.equal(odd(120, function(k) return 59000.123 + k end).suspects, {})
+end)
+
+check.case("a property among its own predictors is refused, whatever the case of its letters", function()
+  local function refused(theta, context, sentence)
+    check.raises(function() odd(5, smooth, { theta = theta, context = context }) end, sentence, true)
+  end
+  refused({ "y" }, { "m", "Y" }, "Y is among its own predictors: it stands in theta and in context")
+  refused({ "y", "Y" }, { "m" }, "theta names Y twice")
+  refused({ "y" }, { "m", "M" }, "context names M twice")
+end)
+
+check.case("a property that other columns give is told before training, by both names", function()
+  local function m(k) return 17 + math.sin(3 * k) end
+  local function n(k) return math.cos(5 * k) end
+  local function related(value, makeup) return odd(80, value, makeup).suspects[1] or "nothing" end
+  local function double(k) return ("%.3f"):format(2.5 * m(k) - 4) end
+  check.equal(related(double),
+    "suspicious: y is 2.5 times m less 4 in all of 80 rows: there is nothing to infer of it")
+  local function z(k) return -3 * smooth(k) end
+  check.that(related(smooth, { theta = { "y", "z" }, columns = { z = z } })
+    :find "^suspicious: z is %-3 times y in all", "two properties")
+  check.that(related(function(k) return 10 ^ m(k) end):find "^suspicious: y is a function of m in", "10^m")
+  check.that(related(function(k) return m(k) - n(k) end, { context = { "m", "n" }, columns = { n = n } })
+    :find "^suspicious: y is a combination of m, n in all", "m - n")
+  check.equal(related(function(k) return m(k) + 0.05 * math.sin(11 * k) end), "nothing")
+  -- Columns that share a mark for missing values are not alike by it.
+  local function marked(column) return function(k) return k % 9 == 0 and 99999 or column(k) end end
+  local s = odd(80, marked(smooth), { context = { "n", "m" }, columns = { n = marked(n) } })
+  check.that(#s.suspects == 2 and s.suspects[2]:find "^suspicious: n is 99999 in 8", s:describe())
+end)
+
+check.case("a column of vectors is refused in a sentence wherever one value is expected", function()
+  local rows = {}
+  for k = 1, 8 do rows[k] = { k, 2 * k } end
+  local y, ids = gal.arange(8):totable(), {}
+  for k = 1, 8 do ids[k] = { "a" .. k, "b" .. k } end
+  local path = write("", ".fits")
+  gal.table{ y = y, m = y, pair = rows, extinction_r = rows, modelMag_r = y, who = ids }:save(path)
+  for _, case in ipairs{
+    { "pair", { theta = { "pair" }, context = { "m" } } },
+    { "pair", { theta = { "y" }, context = { "pair" } } },
+    { "extinction_r", { theta = { "y" }, context = { "modelMag_r" } } },
+  } do
+    check.raises(function() data.open(path, case[2]) end,
+      (': column "%s" holds 2 values a row, expected one'):format(case[1]), true)
+  end
+  check.raises(function() data.open(path, { theta = { "y" }, context = { "m" }, id = "who" }) end,
+    "the column who has 2 values a row, expected an id", true)
+  local one = write("", ".fits")
+  gal.table{ y = { y }, m = { y } }:save(one)
+  check.raises(function() data.open(one, { theta = { "y" }, context = { "m" } }) end,
+    "holds 8 values a row, expected one: the table has one row, as IDL's mwrfits writes", true)
+end)
+
+check.case("what is odd in arrays is told with the file and the column, as in a table", function()
+  local theta, x, values = {}, {}, {}
+  for k = 1, 60 do
+    theta[k] = k <= 12 and 99 or smooth(k)
+    x[k] = { math.cos(2 * k), k % 6 == 0 and -9999 or math.sin(5 * k) }
+    values[k] = { 1.6e9 + k, math.cos(k) }
+  end
+  local a, b = scratch.path "theta.npy", scratch.path "x.npy"
+  gal.save(a, gal.tensor(theta))
+  gal.save(b, gal.tensor(x))
+  local s = data.open_arrays{ theta = a, x = b }
+  check.that(s.suspects[1]:find("suspicious: " .. a .. " is 99 in 12 rows, half", 1, true), s.suspects[1])
+  check.that(s.suspects[2]:find("suspicious: column 2 of " .. b .. " is -9999 in 10 rows, half", 1, true),
+    s.suspects[2])
+  check.equal(#data.open_arrays{ x = b }.suspects, 1)
+  local memory = data.arrays(gal.tensor(theta):reshape{ 60, 1 }, gal.tensor(x), { theta = { "mass" } })
+  check.that(memory.suspects[1]:find "mass is 99 in 12 rows", memory.suspects[1])
+  check.that(memory.suspects[2]:find "context_2 is %-9999 in 10 rows", memory.suspects[2])
+  -- NumPy's float64: the file has the digits, the tensor has not.
+  local ffi = require "ffi"
+  local header = "{'descr': '<f8', 'fortran_order': False, 'shape': (60, 2), }"
+  local flat = ffi.new("double[120]")
+  for k = 1, 60 do flat[2 * k - 2], flat[2 * k - 1] = values[k][1], values[k][2] end
+  local function doubles()
+    return write("\147NUMPY\1\0\118\0" .. header .. (" "):rep(117 - #header) .. "\n"
+      .. ffi.string(flat, 960), ".npy")
+  end
+  local found = data.open_arrays{ x = doubles() }.suspects
+  check.that(found[1]:find "^column 1 of .*%.npy has 60 different values in the table and %d in",
+    found[1])
+  flat[11] = 1e39
+  check.raises(function() data.open_arrays{ x = doubles() } end,
+    "row 6, column 2 is 1e%+39, beyond what single precision holds %(3.4e38%)", true)
 end)
 
 check.case("zero is a value", function()
@@ -249,6 +420,18 @@ check.case("each galaxy gets its own image, and damaged ones are listed by their
   check.equal(s.images:batch(1, 2), { { { { 0 } } }, { { { 3 } } } })
   check.equal(s.damaged, { { id = "w", problem = "w.jpg is empty" } })
   check.equal(s.prepared, { crop = 2, bin = 1, resize = 0 })
+end)
+
+check.case("cutouts that several galaxies share are told with their count and whose they are", function()
+  local same = require("gal.data.cutouts").same
+  local ids, hashes = {}, {}
+  for k = 1, 20 do ids[k], hashes[k] = "g" .. k, k <= 12 and "00" or k <= 14 and "01" or ("%x"):format(k) end
+  check.equal(same(ids, hashes), {
+    "suspicious: 12 of 20 galaxies have the very same cutout (g1, g2, g3, ...)",
+    "suspicious: 2 of 20 galaxies have the very same cutout (g13, g14)",
+  })
+  check.equal(same({ "a", "b" }, { "1", "2" }), {})
+  check.equal(same({ "a", "b" }, nil), {})
 end)
 
 check.case("what is wrong with a survey is said in one sentence", function()

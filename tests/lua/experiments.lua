@@ -224,6 +224,19 @@ check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
   check.that(text:find("samples.npy: 11 draws for each of 7 rows", 1, true), text)
   check.equal(gal.load(path "fit/samples.npy").shape, { 7, 11, 2 })
   check.equal(gal.load(path "fit/log_prob.npy").shape, { 7 })
+  local odd, marked = x:narrow(1, 1, 7):clone():set(3.4e38, 4, 1), x:clone()
+  for k = 3, 300, 10 do marked:set(-9999, k, 2) end
+  gal.save(path "odd.npy", odd)
+  gal.save(path "marked.npy", marked)
+  text = fit("--x", "marked.npy", "--x-test", "odd.npy", "--theta-test", "theta_test.npy", "--n", "3",
+    "--out", "fit_odd", "--steps", "5")
+  for _, sentence in ipairs{
+    "suspicious: column 2 of marked.npy is -9999 in 30 rows, half of the others",
+    "over 6 of 7 rows; the others'",
+    "the draws of 1 of 7 galaxies are no numbers, or too far away for any (row 4)",
+  } do
+    check.that(text:find(sentence, 1, true), sentence .. " is not in: " .. text)
+  end
   fit("--n", "3", "--out", "fit2", "--steps", "5")
   check.equal((scratch.run "test ! -e fit2/log_prob.npy"), 0)
   fit("--n", "3", "--out", "fit2", "--steps", "5", "--resume")
@@ -298,7 +311,37 @@ check.case("sample draws from a table that has the context only, and summarises 
     "--format", "fits", "--precision", "bf16")
   check.equal(gal.load(path "plain/samples.npy").shape, { 400, 7, 5 })
   check.equal({ gal.table(path "plain/summary.fits").rows,
-    gal.table(path "plain/summary.fits"):has "flagged" }, { 400, false })
+    gal.table(path "plain/summary.fits"):has "steps" }, { 400, false })
+end)
+
+check.case("one bad galaxy is named and left out, and all others are scored, drawn and written", function()
+  local catalogue, parts = gal.table(path "catalog.csv"), require("gal.data").read_split(path "run/split.csv")
+  local ids, g, bad = catalogue:ids "objID", catalogue:column "modelMag_g":totable(), {}
+  for k, id in ipairs(ids) do
+    if parts[id] == "test" and #bad < 2 then
+      bad[#bad + 1], g[k] = id, #bad == 0 and 1e20 or 3.4e38
+    end
+  end
+  catalogue:set("modelMag_g", gal.tensor(g)):save(path "bad.csv")
+  local named = "2 of %d+ galaxies are left out, as their posteriors are no numbers, or too far away for "
+    .. "any: " .. bad[1] .. ", " .. bad[2] .. "\n"
+  local text = succeeds("evaluate", "run", "--survey", "bad.csv", "--n", "39", "--steps", "4", "--out", "odd")
+  local results = json.decode(read "odd/evaluation.json")
+  check.that(text:find(named), text)
+  check.that(text:find(("%d of %d test galaxies"):format(results.scored, results.galaxies)), text)
+  check.equal({ results.galaxies - results.scored, results.d_kl.n }, { 2, results.scored })
+  local galaxies, lost = gal.table(path "odd/galaxies.csv"), 0
+  local scores, outside = galaxies:doubles "d_kl", galaxies:doubles "outside"
+  for k, flag in ipairs(galaxies:doubles "flagged") do
+    lost = lost + flag
+    check.equal(scores[k] ~= scores[k], flag == 1, "galaxy " .. k)
+    check.equal(outside[k] > 20, flag == 1, "galaxy " .. k)
+  end
+  check.equal({ lost, galaxies.rows }, { 2, results.galaxies })
+  text = succeeds("sample", "run", "--survey", "bad.csv", "--n", "5", "--steps", "4", "--out", "odd_draws")
+  check.that(text:find(named), text)
+  local summary = gal.table(path "odd_draws/summary.csv")
+  check.equal({ summary.rows, summary:column("flagged"):sum():item() }, { 400, 2 })
 end)
 
 check.case("magnitudes that stand for missing ones are reported once, and faint galaxies are not", function()

@@ -356,5 +356,52 @@ check.case("bad arguments are named at the caller's line", function()
     "sample: the flow has not been trained", true)
 end)
 
+-- All notices that were left since the last call.
+local function notices()
+  local list, notice = {}, ffi.C.gal_notice()
+  while notice ~= nil do
+    list[#list + 1] = ffi.string(notice)
+    notice = ffi.C.gal_notice()
+  end
+  return table.concat(list, "\n")
+end
+
+check.case("draws and densities that are no numbers are told, and are their galaxy's alone", function()
+  local x = gal.tensor{ { 0 }, { 3.4e38 }, { 0.01 } }
+  local good = gal.tensor{ { 0 }, { 0.01 } }
+  local theta = gal.tensor{ { 100, 100 }, { 100, 100 }, { 101, 100 } }
+  local told = {}
+  notices()
+  for _, steps in ipairs{ 4, "auto" } do
+    local own = flow:sample(x, { n = 6, steps = steps, rng = gal.rng(2) })
+    check.equal(own:rows{ 1, 3 }, flow:sample(good, { n = 6, steps = steps, rng = gal.rng(2) }))
+    check.that(own:get(2, 1, 1) ~= own:get(2, 1, 1), "a number from an infinite input")
+    local said = flow:log_prob(theta, x, { steps = steps })
+    check.equal(said:rows{ 1, 3 }, flow:log_prob(theta:rows{ 1, 3 }, good, { steps = steps }))
+    told[#told + 1] = notices()
+  end
+  for _, what in ipairs{ "the draws", "log densities" } do
+    local sentence = what .. " of 1 of 3 galaxies are no numbers, or too far away for any (row 2)"
+    check.that(told[1]:find(sentence, 1, true), sentence .. " is not in: " .. told[1])
+  end
+  flow:sample(x, { n = 1, steps = 2, told = false })
+  check.that(not notices():find "row 2", "told again, or although told is false")
+end)
+
+check.case("a property among its own predictors is refused, and one of few values is told", function()
+  check.raises(function() flows.new{ theta = { "mass", "sfr" }, context = { "r", "MASS" } } end,
+    "flow: 'MASS' is among its own predictors: it stands in theta and in context", true)
+  local own = flows.new{ theta = { "class" }, context = { "x" }, hidden = { 4 } }
+  local class = {}
+  for k = 1, 40 do class[k] = { k % 3 } end
+  notices()
+  own:standardise(gal.tensor(class), gal.randn{ 40, 1 })
+  check.that(notices():find "^class has 3 different values among 40 rows: it has no density", "a class")
+  class[7] = { 1e9 }
+  local theta = gal.tensor(class) + gal.randn{ 40, 1 }
+  fit{ flow = own, theta = theta, context = gal.randn{ 40, 1 }, epochs = 1, progress = false }
+  check.that(notices():find "suspicious: class is 1e%+09 in one row", "an outlier of plain tensors")
+end)
+
 scratch.remove()
 check.finish()

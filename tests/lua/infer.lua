@@ -34,8 +34,13 @@ check.case("a summary has mean, deviation and percentiles of each galaxy's draws
       check.equal({ summary[name .. "_p16"][k], summary[name .. "_p50"][k], summary[name .. "_p84"][k] }, q)
     end
   end
-  draws:set(0 / 0, 2, 7, 1)
-  check.raises(function() infer.summary(draws, { "a", "b" }) end, "a draw of a is NaN", true)
+  for _, bad in ipairs{ 0 / 0, 1 / 0 } do
+    local with = draws:clone():set(bad, 2, 7, 1)
+    local own = infer.summary(with, { "a", "b" })
+    for column, values in pairs(own) do
+      check.equal(values, { summary[column][1], 0 / 0, summary[column][3] }, column)
+    end
+  end
 end)
 
 check.case("posteriors are flow:sample's draws, summarised; without a folder nothing is written", function()
@@ -44,7 +49,70 @@ check.case("posteriors are flow:sample's draws, summarised; without a folder not
   check.equal(found.summary:ids "id", part.ids)
   check.near(found.summary:column "dust_mean", draws:mean(2):select(2, 2), 1e-6)
   check.equal({ found.files, found.solver, found.report == nil }, { {}, "RK4, 16 evaluations a draw", true })
-  check.equal(found.summary:has "flagged", false)
+  check.equal({ found.left_out, found.warning }, { {}, nil })
+  check.equal({ found.summary:has "steps", found.summary:column("flagged"):sum():item() }, { false, 0 })
+end)
+
+check.case("a galaxy whose draws are no numbers is flagged and named, the others are as ever", function()
+  local wrong = { ids = part.ids, theta = part.theta, context = part.context:clone() }
+  wrong.context:set(3.4e38, 4, 1):set(1e20, 6, 2):set(200, 8, 1)
+  for _, steps in ipairs{ "auto", 4 } do
+    local how = { n = 30, steps = steps, seed = 2, progress = false }
+    local whole, found = infer.posteriors(flow, part, how).summary, infer.posteriors(flow, wrong, how)
+    check.equal(found.left_out, { 4, 6 })
+    for _, line in ipairs{
+      "2 of 9 galaxies are left out, as their posteriors are no numbers, or too far away for any: g4, g6",
+      "3 of 9 galaxies are more than 20 deviations outside of what the flow was trained on: g4, g6, g8",
+    } do
+      check.that(found.warning:find(line, 1, true), found.warning)
+    end
+    local flagged, means = found.summary:column "flagged":totable(), found.summary:column "mass_p16":totable()
+    local outside = found.summary:doubles "outside"
+    for k = 1, N do
+      local lost = k == 4 or k == 6
+      if k ~= 8 then
+        check.equal(means[k], lost and 0 / 0 or whole:column "mass_p16":get(k), "galaxy " .. k)
+        check.equal(flagged[k], lost and 1 or 0, "galaxy " .. k)
+        check.that(lost == (outside[k] > 20), "galaxy " .. k)
+      end
+    end
+    local off = (200 - x:mean(1):get(1)) / x:std(1):get(1)
+    check.near(outside[8] / off, 1, 1e-5)
+  end
+  check.equal(infer.score(flow, wrong, { steps = 4, progress = false }).flags, { 0, 0, 0, 1, 0, 1, 0, 0, 0 })
+end)
+
+check.case("galaxies without a score are left out of means over the others, which say how many", function()
+  local prior = require("gal.stats.prior").fit(theta)
+  local wrong = { ids = part.ids, theta = part.theta, context = part.context:clone() }
+  wrong.context:set(3.4e38, 4, 1):set(1e20, 6, 2)
+  local how = { n = 40, steps = 4, seed = 3, prior = prior, progress = false }
+  local whole, found = infer.score(flow, part, how), infer.score(flow, wrong, how)
+  check.equal(found.left_out, { 4, 6 })
+  local others, scored = {}, { left_out = {} }
+  for k = 1, N do
+    if k ~= 4 and k ~= 6 then others[#others + 1] = k end
+  end
+  for _, name in ipairs{ "log_q", "d_kl", "delta_log_p", "d_kl_mixture", "delta_log_p_mixture" } do
+    scored[name] = {}
+    for i, k in ipairs(others) do scored[name][i] = whole[name][k] end
+    check.equal({ found[name][4], found[name][6], found[name][5] }, { 0 / 0, 0 / 0, whole[name][5] }, name)
+  end
+  check.equal(metrics.summary(found), metrics.summary(scored))
+  check.equal(metrics.summary(found).d_kl.n, 7)
+  local truth, draws = part.theta:rows(others), whole.samples:rows(others)
+  check.equal(metrics.coverage(wrong.theta, found.samples, 0.68, found.left_out),
+    metrics.coverage(truth, draws, 0.68))
+  check.equal(metrics.wasserstein_table(wrong.theta, found.samples, { 1, 1 }, found.left_out),
+    metrics.wasserstein_table(truth, draws, { 1, 1 }))
+  local compare = require "gal.stats.compare"
+  check.equal(compare.left_out(found, { left_out = { 2, 6 } }), { 2, 4, 6 })
+  check.equal(compare.scores(whole, found).d_kl.n, 7)
+  check.equal(compare.scores(found, whole).d_kl.mean, 0)
+  check.equal(compare.wasserstein(wrong.theta, found.samples, found.samples, { left_out = { 4, 6 } }),
+    compare.wasserstein(truth, draws, draws))
+  check.raises(function() metrics.coverage(truth, draws, 0.68, { 1, 2, 3, 4, 5, 6, 7 }) end,
+    "none of 7 galaxies has scores that are numbers", true)
 end)
 
 check.case("a folder gets the draws, their densities and the summary, flags where steps = auto", function()

@@ -58,6 +58,19 @@ function file.load(path)
   return first, second
 end
 
+--- file.doubles(path): the values of a .npy file in double precision, row-major: an array from 0, and how
+-- many they are.
+function file.doubles(path)
+  if form_of("doubles", path) ~= C.GAL_HOLDS_ONE then raise("doubles: %s is no .npy", path) end
+  check(C.gal_arrays_open(out, path))
+  local arrays, n = ffi.gc(out[0], C.gal_arrays_free), 1
+  for d = 0, C.gal_arrays_rank(arrays, 0) - 1 do n = n * tonumber(C.gal_arrays_shape(arrays, 0)[d]) end
+  local values = ffi.new("double[?]", n + 1)
+  check(C.gal_arrays_doubles(values, arrays, 0))
+  C.gal_arrays_free(ffi.gc(arrays, nil))
+  return values, n
+end
+
 -- A Lua string as C sees it.
 local function plain(what, text)
   if type(text) ~= "string" then raise("save: %s is %s, expected a string", what, kind(text)) end

@@ -1,9 +1,12 @@
 -- data/columns: the columns of a survey's table: SDSS's names, the extinction that is subtracted from a
 -- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
--- {name, values {rows}, extinction {rows} or nil, extinction_name, derived: whether it was made of another}.
+-- {name, values {rows}, as single precision holds them, exact {rows}, as the table has them, extinction
+-- {rows} or nil, extinction_name, derived: whether it was made of another}.
 local folder = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
+local related = require "gal.stats.related"
+local suspects = require "gal.stats.suspects"
 
 local columns = {}
 
@@ -59,16 +62,36 @@ function columns.has(source, name)
   return is_derived(source, name) or columns.spelling(source, name) ~= nil
 end
 
--- A column's values {rows} as numbers. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
+--- columns.refuse_vector(source, name): raises where a row of that column of the table `source` has several
+-- values, or none.
+function columns.refuse_vector(source, name)
+  local width = source:width(name)
+  if width == 1 then return end
+  local why = source.rows == 1 and width > 1 and ": the table has one row, as IDL's mwrfits writes a "
+    .. "structure of arrays; expected a row for each galaxy" or ""
+  raise('%s: column "%s" holds %d values a row, expected one%s', source.path or "the table",
+    columns.spelling(source, name) or name, width, why)
+end
+
+-- The numbers of a column {rows}, as single precision holds them and as they are.
+local function numbers(source, name)
+  columns.refuse_vector(source, name)
+  local exact, values = source:doubles(name), {}
+  for k = 1, #exact do values[k] = suspects.single(exact[k]) end
+  return values, exact
+end
+
+-- A column's values {rows}, and as they are. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086
+-- tau_V.
 local function values_of(source, name)
   if is_derived(source, name) then
-    local values = source:column("tauv_cont"):totable()
+    local values = numbers(source, "tauv_cont")
     for k = 1, #values do
       if not missing(values[k]) then values[k] = 1.086 * values[k] end
     end
-    return values
+    return values, values
   end
-  return source:column(name):totable()
+  return numbers(source, name)
 end
 
 -- SDSS's apparent magnitudes, in lower case: extinction is subtracted from these only.
@@ -81,12 +104,13 @@ local APPARENT = {
 -- dereddened is true, modelMag_u and its like are paired with extinction_u. Raises where the table has no
 -- such column.
 function columns.requested(source, name, dereddened)
-  local column = { name = name, values = values_of(source, name), derived = is_derived(source, name) }
+  local column = { name = name, derived = is_derived(source, name) }
+  column.values, column.exact = values_of(source, name)
   local kind, band = name:lower():match "^(%w+)_([ugriz])$"
   local extinction = kind and APPARENT[kind] and "extinction_" .. band
   if dereddened and extinction and columns.spelling(source, extinction) then
     column.extinction_name = columns.spelling(source, extinction)
-    column.extinction = source:column(extinction):totable()
+    column.extinction = numbers(source, column.extinction_name)
   end
   return column
 end
@@ -98,7 +122,7 @@ function columns.sample_cuts(source, sample)
   if sample ~= "paper" then raise('sample is "%s", expected "none" or "paper"', tostring(sample)) end
   local known = {}
   local function column(name)
-    known[name] = known[name] or values_of(source, name)
+    known[name] = known[name] or (values_of(source, name))
     return known[name]
   end
   -- A missing value is counted under the cut that needs it: NaN and -9999 must not slip through a "greater
@@ -130,6 +154,21 @@ function columns.sample_cuts(source, sample)
   return cuts
 end
 
+--- columns.beyond_cuts(theta, context): the cuts, as sample_cuts, of rows with a value that is there and is
+-- more than single precision holds.
+function columns.beyond_cuts(theta, context)
+  local cuts = {}
+  for _, list in ipairs{ theta, context } do
+    for _, column in ipairs(list) do
+      local reason = "with %s beyond what single precision holds (3.4e38; take its logarithm, or other units)"
+      cuts[#cuts + 1] = {
+        reason:format(column.name), function(k) return not suspects.beyond(column.exact[k]) end,
+      }
+    end
+  end
+  return cuts
+end
+
 --- columns.missing_cuts(theta, context, masked): the cuts, as sample_cuts, of rows with a missing value, in
 -- the order of the columns of theta, then of context; masked {name = value}: context columns whose gaps are
 -- filled.
@@ -157,57 +196,71 @@ function columns.value_at(column, k)
   return value - extinction
 end
 
--- A value is suspicious from FAR deviations off the others and OFTEN repeats on. One or two galaxies may be
--- that odd, and a survey's faintest are within it (a magnitude deviates by .3 to 2 mag); 99 and -999 are
--- beyond.
-local FAR, OFTEN = 20, 3
--- Values that quartiles are taken of, at most.
-local SAMPLED = 10000
-
-local function below(x, y) return x < y end
-local function above(x, y) return x > y end
-
--- The value of the list that is `beyond` all others, and how many times it stands there.
-local function extreme(values, beyond)
-  local value, count = values[1], 0
-  for k = 1, #values do
-    if values[k] == value then count = count + 1 end
-    if beyond(values[k], value) then value, count = values[k], 1 end
+--- columns.refuse_own_predictors(theta, context): raises where a name of the list theta stands in context
+-- too, or one stands twice in its list, whatever the case of its letters.
+function columns.refuse_own_predictors(theta, context)
+  local inferred = {}
+  for _, list in ipairs{ theta, context } do
+    local seen = {}
+    for _, name in ipairs(list) do
+      local key = name:lower()
+      if seen[key] then
+        raise("%s names %s twice", list == theta and "theta" or "context", name)
+      end
+      if inferred[key] and list == context then
+        raise("%s is among its own predictors: it stands in theta and in context", name)
+      end
+      seen[key] = true
+      if list == theta then inferred[key] = true end
+    end
   end
-  return value, count
 end
 
--- The quartiles of the values but for these two, from at most SAMPLED of them; nil where there are too few.
-local function quartiles(values, smallest, largest)
-  local others, step = {}, math.ceil(#values / SAMPLED)
-  for k = 1, #values, step do
-    if values[k] ~= smallest and values[k] ~= largest then others[#others + 1] = values[k] end
+-- How many different integers a column has in these rows where they are too long for doubles; else nil.
+local function different(source, column, rows)
+  local long = false
+  for _, k in ipairs(rows) do long = long or math.abs(column.exact[k]) >= 2 ^ 53 end
+  if not long or not columns.spelling(source, column.name) then return nil end
+  local texts, seen, count = source:strings(column.name), {}, 0
+  for _, k in ipairs(rows) do
+    if not seen[texts[k]] then seen[texts[k]], count = true, count + 1 end
   end
-  if #others < 4 then return nil end
-  table.sort(others)
-  return others[math.ceil(#others / 4)], others[math.ceil(#others * 3 / 4)]
+  return count
 end
 
---- columns.suspect(column, rows): a sentence on a column whose smallest or largest value, of the rows listed,
--- stands OFTEN and far from all others, as a mark for "missing" does that is not SDSS's; else nil. Far: in
--- units of the deviation of the normal distribution with the others' quartiles.
-function columns.suspect(column, rows)
+--- columns.suspects(source, column, rows, inferred): sentences (gal.stats.suspects) on a column's values in
+-- the rows listed; inferred: whether it is a property, of which single precision has to leave something, or
+-- this raises.
+function columns.suspects(source, column, rows, inferred)
   local values = {}
   for _, k in ipairs(rows) do
-    if not missing(column.values[k]) then values[#values + 1] = column.values[k] end
+    if not missing(column.values[k]) then values[#values + 1] = column.exact[k] end
   end
-  local smallest, few = extreme(values, below)
-  local largest, many = extreme(values, above)
-  local low, high = quartiles(values, smallest, largest)
-  if not low or high <= low then return nil end
-  local deviation = (high - low) / 1.349
-  local function sentence(value, count, off)
-    if count < OFTEN or off <= FAR * deviation then return nil end
-    local form = "suspicious: %s is %.6g in %d galaxies, half of the others are within %.4g to %.4g; if that "
-      .. "stands for a missing value, it has to be -9999 or empty"
-    return form:format(column.name, value, count, low, high)
+  local list, lost = suspects.of(column.name, values, {
+    one = "galaxy", many = "galaxies", inferred = inferred, different = different(source, column, rows),
+    remedy = "it has to be -9999 or empty",
+  })
+  if lost and inferred then raise("%s: %s", source.path or "the table", lost) end
+  return list
+end
+
+--- columns.related(theta, context, rows): sentences (gal.stats.related) on properties that other columns
+-- give, in the rows listed.
+function columns.related(theta, context, rows)
+  local lists, whole = { {}, {} }, {}
+  for _, k in ipairs(rows) do
+    local sum = 0
+    for _, column in ipairs(context) do sum = sum + columns.value_at(column, k) end
+    if sum == sum then whole[#whole + 1] = k end
   end
-  return sentence(smallest, few, low - smallest) or sentence(largest, many, largest - high)
+  for i, list in ipairs{ theta, context } do
+    for j, column in ipairs(list) do
+      local values = {}
+      for r, k in ipairs(whole) do values[r] = columns.value_at(column, k) end
+      lists[i][j] = { name = column.name, values = values }
+    end
+  end
+  return related.of(lists[1], lists[2])
 end
 
 --- columns.masks(context, {missing =, fill =}): the context columns that are masked, as {name = the value
@@ -221,7 +274,11 @@ function columns.masks(context, options)
     local sum, count, gaps = 0, 0, 0
     for k = 1, #column.values do
       local value = columns.value_at(column, k)
-      if value == value then sum, count = sum + value, count + 1 else gaps = gaps + 1 end
+      if value == value then
+        sum, count = sum + value, count + 1
+      elseif not suspects.beyond(column.exact[k]) then
+        gaps = gaps + 1
+      end
     end
     if gaps > 0 and count > 0 then fill[column.name] = sum / count end
   end

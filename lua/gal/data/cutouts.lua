@@ -206,6 +206,35 @@ local function packed_files(home, out, ids, o)
   return list
 end
 
+-- Sentences that cutouts.same gives at most.
+local GROUPS = 5
+
+--- cutouts.same(ids, hashes): sentences on galaxies {N} whose cutouts are one picture, pixel for pixel, as
+-- servers answer with outside their footprint: the largest groups first. hashes {N} of the pixels, or nil.
+function cutouts.same(ids, hashes)
+  local groups, list = {}, {}
+  for k, hash in ipairs(hashes or {}) do
+    if not groups[hash] then
+      groups[hash] = { first = k }
+      list[#list + 1] = groups[hash]
+    end
+    table.insert(groups[hash], ids[k])
+  end
+  table.sort(list, function(a, b)
+    if #a ~= #b then return #a > #b end
+    return a.first < b.first
+  end)
+  local sentences = {}
+  for i, group in ipairs(list) do
+    if #group < 2 or i > GROUPS then break end
+    local named = table.concat(group, ", ", 1, math.min(3, #group))
+    if #group > 3 then named = named .. ", ..." end
+    local form = "suspicious: %d of %d galaxies have the very same cutout (%s)"
+    sentences[i] = form:format(#group, #ids, named)
+  end
+  return sentences
+end
+
 --- cutouts.open(home, ids, {crop = 0, bin = 1, resize = 0, packed = home, progress = true}): the cutouts of
 -- the survey in the folder `home` for the ids of its table, packed where they are not yet. crop, bin: as
 -- gal.images has them. resize: scales every cutout to so many pixels a side; 0: all have to be of one size.

@@ -101,12 +101,12 @@ local function refuse_other_hdu(source, file, names, hdu)
 end
 
 -- Appends what is worth saying of these columns to the survey: extinction that was taken off, what was made
--- of other columns, suspicious values.
-local function remark(self, list)
+-- of other columns, odd values.
+local function remark(self, source, list, inferred)
   for _, column in ipairs(list) do
     if column.extinction then table.insert(self.corrected, column.name) end
     if column.derived then table.insert(self.derived, column.name) end
-    self.suspects[#self.suspects + 1] = columns.suspect(column, self.rows)
+    self:suspect(columns.suspects(source, column, self.rows, inferred))
   end
 end
 
@@ -143,6 +143,7 @@ function open.open(place, options)
     raise('missing is "%s", expected "drop" or "mask"', tostring(missing))
   end
   local asked = { theta = options.theta or open.theta, context = options.context or open.context }
+  columns.refuse_own_predictors(asked.theta, asked.context)
   local file = columns.find(place)
   local hdu = tonumber(options.hdu) or options.hdu or nil
   local source = gal.table(file, { hdu = hdu, id = options.id })
@@ -152,6 +153,7 @@ function open.open(place, options)
   local fill = columns.masks(context, { missing = missing, fill = options.fill })
   local cuts = columns.sample_cuts(source, options.sample or "none")
   local function add(more) for _, cut in ipairs(more) do cuts[#cuts + 1] = cut end end
+  add(columns.beyond_cuts(theta, context))
   add(columns.missing_cuts(theta, context, fill))
   local all, id_column, told = identity.of(source, file, options.id, options.without_id)
   local found = images_of(file, all, options.images)
@@ -167,12 +169,16 @@ function open.open(place, options)
   identity.refuse_duplicates(source, file, id_column, all, rows)
   if not (id_column or options.id) then told = identity.told(source) end
   self.suspects[1] = told
-  remark(self, theta)
-  remark(self, context)
+  remark(self, source, theta, true)
+  remark(self, source, context, false)
+  self:suspect(columns.related(theta, context, rows))
   self.theta, self.names.theta = open.matrix_of(theta, rows, {})
   self.context, self.names.context = open.matrix_of(context, rows, fill)
   for r, k in ipairs(rows) do self.ids[r] = all[k] end
-  if found then open.attach_images(self, all, found, options.images) end
+  if found then
+    open.attach_images(self, all, found, options.images)
+    self:suspect(cutouts.same(self.ids, self.images.hashes))
+  end
   return self
 end
 

@@ -18,7 +18,7 @@
 --   derived         the columns that were made of others: a_v of tauv_cont
 --   total           rows read
 --   dropped         a list of {reason, count}: the rows that fell out, each under the first reason that holds
---   suspects        sentences on values that may stand for missing ones
+--   suspects        sentences on values that may stand for missing ones, or are odd otherwise
 local describe = require "gal.data.describe"
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
@@ -36,6 +36,11 @@ local function new(fields)
     fields[name] = fields[name] or {}
   end
   return setmetatable(fields, survey)
+end
+
+--- survey:suspect(sentences): adds these to the survey's suspects.
+function survey:suspect(sentences)
+  for _, sentence in ipairs(sentences) do self.suspects[#self.suspects + 1] = sentence end
 end
 
 --- survey:choices(): what data.reopen needs to open another survey as this one was: a table that JSON can

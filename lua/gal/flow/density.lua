@@ -14,7 +14,7 @@ local raise = errors.raise
 local density = {}
 
 local HOST = { device = "cpu" } -- where reports lie
-local OPTIONS = { "steps", "tolerance", "progress" }
+local OPTIONS = { "steps", "tolerance", "progress", "told" }
 
 -- The points z {M, d} solved in `steps` steps: the noise that they come from, {M, d}, and the integral of
 -- the divergence, {M}. `each` points belong to one row of features; z is overwritten.
@@ -137,6 +137,10 @@ function density.run(where, flow, theta, x, options)
   end)
   finish()
   if not ok then error(err, 0) end
+  -- The density of a normal posterior RESOLVED deviations away is about minus the square of that.
+  local lost = {}
+  gal.no_grad(tiles.add_lost, lost, result:reshape { rows, each }:abs():sqrt(), 1)
+  tiles.tell_lost(options, "log densities", lost, rows)
   local report = job.report
   if report then
     report.steps, report.error = report.steps:reshape(shape), report.error:reshape(shape)

@@ -16,7 +16,7 @@ local raise, check = errors.raise, errors.check
 local draw = {}
 
 local HOST = { device = "cpu" } -- where reports lie
-local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress" }
+local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "into", "progress", "told" }
 
 -- How many pilots a galaxy has, whatever number of draws is asked for, so that its steps, and with them the
 -- bits of its draws, don't depend on n.
@@ -118,11 +118,12 @@ end
 -- The job of one call, which its tiles have in common: flow, density (whether densities are asked for), scale
 -- (flow.scale), log_scale, n, steps, tolerance, precision, into, rng, progress and finish (tiles.progress), x
 -- (inputs.conditions), streams {N}, start and words (the generator's words at the beginning and as they move
--- on), report, which holds the cost too, and planned, the steps of the galaxies of the current tile, for
--- "auto".
+-- on), report, which holds the cost too, lost, a list of galaxies whose draws are no numbers, and planned,
+-- the steps of the galaxies of the current tile, for "auto".
 local function prepare(where, flow, x, options, density)
   options = arguments.known(where, options, OPTIONS)
-  local job = { flow = flow, density = density, scale = tiles.scale(where, flow) }
+  local job = { flow = flow, density = density, scale = tiles.scale(where, flow), lost = {} }
+  job.options = options
   job.n = arguments.integer(where, options, "n", 1000, 1)
   job.steps, job.tolerance, job.precision = tiles.solver(where, options, flow:device(), density)
   job.into = options.into
@@ -186,6 +187,7 @@ local function tile(job, first, k, from, m)
       progress = tiles.part(job.progress, before),
     })
   end
+  tiles.add_lost(job.lost, theta:reshape { k, m * flow.d }, first)
   if log_prob then log_prob = (log_prob - integral:reshape { -1 } - job.log_scale):reshape { k, m } end
   check(C.gal_mul(theta.h, theta.h, job.scale.theta_std.h))
   check(C.gal_add(theta.h, theta.h, job.scale.theta_mean.h))
@@ -220,6 +222,7 @@ function draw.run(where, flow, x, options, density)
   if not ok then error(samples, 0) end
   -- The caller's generator moves by what one galaxy used: the next call draws other numbers.
   core.assign(job.rng:tensor(flow:device()), job.words)
+  tiles.tell_lost(job.options, "the draws", job.lost, job.x.rows)
   local report = job.report
   if report then
     report.evaluations = report.cost / (job.x.rows * job.n)

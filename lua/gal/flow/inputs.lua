@@ -111,6 +111,7 @@ end
 -- magnitude's deviation over a survey is .5 to 4 mag, so that the faintest galaxies of deeper surveys are
 -- within (10 mag and more), and the marks for "no magnitude", 99 or -9999, are beyond.
 local FAR = 20
+inputs.FAR = FAR
 
 -- The sentence about a column's values {N}, some of which are FAR off.
 local function far_sentence(name, values, mean, deviation)
@@ -137,6 +138,22 @@ local function tell_far(flow, context)
       C.gal_leave_notice(far_sentence(name, context:select(2, i):totable(), mean, deviation))
     end
   end
+end
+
+--- inputs.outside(flow, context): how far each galaxy's most extreme value of context {N, c} lies from the
+-- training rows' mean, in their deviations, a list {N}; marks of missing values do not count.
+function inputs.outside(flow, context)
+  local mean, deviation = flow.scale.context_mean:totable(), flow.scale.context_std:totable()
+  local furthest = {}
+  for k, row in ipairs(context:totable()) do
+    local most = 0
+    for i, v in ipairs(row) do
+      local off = flow.context[i]:find "_missing$" and 0 or math.abs(v - mean[i]) / deviation[i]
+      if off > most then most = off end
+    end
+    furthest[k] = most
+  end
+  return furthest
 end
 
 --- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil,

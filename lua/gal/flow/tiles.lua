@@ -1,9 +1,11 @@
 -- flow/tiles: what draws and densities share. A tile is a part of the work, some galaxies with some of their
 -- draws: one is worked on at a time, so that memory does not grow with either number. Also the features of a
 -- tile's galaxies, the units of densities, the options, and progress.
+local C = require("ffi").C
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"
+local RESOLVED = require("gal.stats.host").RESOLVED
 local precisions = require "gal.base.precision"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
@@ -90,6 +92,30 @@ function tiles.solver(where, options, device, density)
     raise('%s: precision is "bf16", too coarse for densities, expected "f32"', where)
   end
   return steps, tolerance, precision
+end
+
+--- tiles.add_lost(list, z {k, m}, first): appends the numbers of the galaxies, from `first` on, of whose m
+-- values, standardised, one is no number, or so far away that single precision does not tell it from others.
+function tiles.add_lost(list, z, first)
+  local squares = (z * z):max(2) + (z * 0):sum(2) -- NaN where one is NaN or infinite
+  for i, v in ipairs(squares:totable()) do
+    if not (v <= RESOLVED ^ 2) then list[#list + 1] = first + i - 1 end
+  end
+end
+
+--- tiles.tell_lost(options, what, lost, galaxies): leaves a notice of the galaxies in the list `lost`, whose
+-- `what` are no numbers or nearly so, unless options.told is false. A galaxy may stand there several times in
+-- a row.
+function tiles.tell_lost(options, what, lost, galaxies)
+  if #lost == 0 or options.told == false then return end
+  local numbers, count, last = {}, 0, nil
+  for _, k in ipairs(lost) do
+    if k ~= last then count, last = count + 1, k end
+    if count <= 5 then numbers[count] = k end
+  end
+  local named = table.concat(numbers, ", ") .. (count > 5 and ", ..." or "")
+  local form = "%s of %d of %d galaxies are no numbers, or too far away for any (row %s)"
+  C.gal_leave_notice(form:format(what, count, galaxies, named))
 end
 
 -- Seconds after which a progress line appears: shorter work needs none.

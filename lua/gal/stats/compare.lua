@@ -11,6 +11,20 @@ local text = require "gal.base.text"
 
 local compare = {}
 
+--- compare.left_out(a, b): the galaxies that have no scores in one of the two or in both, as
+-- metrics.information gives them, a list.
+function compare.left_out(a, b)
+  local out, list = {}, {}
+  for i, found in ipairs{ errors.list("left_out", "a", a), errors.list("left_out", "b", b) } do
+    local name = (i == 1 and "a" or "b") .. ".left_out"
+    for _, k in ipairs(errors.list("left_out", name, found.left_out or {})) do
+      if not out[k] then out[k], list[#list + 1] = true, k end
+    end
+  end
+  table.sort(list)
+  return list
+end
+
 -- a[k] - b[k] of two lists, and the fraction of k where a is higher.
 local function differences(a, b)
   local list, higher = {}, 0
@@ -22,10 +36,11 @@ local function differences(a, b)
   return list, higher / #a
 end
 
-local function excess(found)
-  local list = {}
-  for k = 1, #found.d_kl do list[k] = found.d_kl[k] - found.delta_log_p[k] end
-  return list
+-- The lists of scores of these galaxies (host.others), and their excess.
+local function scores_of(found, others)
+  local gain, d_kl, excess = host.pick(found.delta_log_p, others), host.pick(found.d_kl, others), {}
+  for k = 1, #d_kl do excess[k] = d_kl[k] - gain[k] end
+  return { delta_log_p = gain, d_kl = d_kl, excess = excess }
 end
 
 local SCORES = { "delta_log_p", "d_kl" }
@@ -33,10 +48,12 @@ local SCORES = { "delta_log_p", "d_kl" }
 --- compare.scores(a, b[, options]): two models' scores, as metrics.information gives them for the same
 -- galaxies and prior: delta_log_p (its differences are those of log p too), d_kl and excess. Each is {a =,
 -- b = (means), mean =, low =, high = (of a - b, options as in metrics.bootstrap), higher = the fraction of
--- galaxies where a is higher}.
+-- galaxies where a is higher, n = the number of galaxies}, without those that compare.left_out lists.
 function compare.scores(a, b, options)
   host.scores("scores", "a", a, SCORES)
   host.scores("scores", "b", b, SCORES)
+  local others = host.others("scores", #a.d_kl, compare.left_out(a, b))
+  a, b = scores_of(a, others), scores_of(b, others)
   local function entry(x, y)
     local list, higher = differences(x, y)
     local result = metrics.bootstrap(list, options)
@@ -46,7 +63,7 @@ function compare.scores(a, b, options)
   return {
     delta_log_p = entry(a.delta_log_p, b.delta_log_p),
     d_kl = entry(a.d_kl, b.d_kl),
-    excess = entry(excess(a), excess(b)),
+    excess = entry(a.excess, b.excess),
   }
 end
 
@@ -100,17 +117,19 @@ local function resamples(n, count, rng)
   return counts
 end
 
---- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1}]):
--- for each property the Wasserstein-1 distance between the truth and the posterior means, and between the
--- truth and pooled draws (the first `draws` of each galaxy), of two models. Returns a list {d} of {means,
--- pooled}, each {a, b, difference, low, high}; from low to high is the interval of 95 % of the differences
--- over resampled galaxies.
+--- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1,
+-- left_out = a list of galaxies that do not count}]): for each property the Wasserstein-1 distance between
+-- the truth and the posterior means, and between the truth and pooled draws (the first `draws` of each
+-- galaxy), of two models. Returns a list {d} of {means, pooled}, each {a, b, difference, low, high}; from low
+-- to high is the interval of 95 % of the differences over resampled galaxies.
 function compare.wasserstein(truth, a, b, options)
-  options = options_of.known("wasserstein", options, { "resamples", "draws", "seed" })
+  options = options_of.known("wasserstein", options, { "resamples", "draws", "seed", "left_out" })
   local n, d = host.matrix("wasserstein", "truth", truth)
   local each = integer("wasserstein", options, "draws", 20, 1)
   each = math.min(each, (host.draws("wasserstein", "a", a, n, d)), (host.draws("wasserstein", "b", b, n, d)))
-  truth, a, b = truth:to "cpu", a:to "cpu", b:to "cpu"
+  local others = host.others("wasserstein", n, options.left_out)
+  local function taken(x) return host.pick(x:to "cpu", others) end
+  truth, a, b, n = taken(truth), taken(a), taken(b), others and #others or n
   local rng = gal.rng(integer("wasserstein", options, "seed", 1, -2 ^ 53, 2 ^ 53))
   local counts = resamples(n, integer("wasserstein", options, "resamples", 200, 1, 1e5), rng)
   local once = host.new(n)

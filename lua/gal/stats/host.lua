@@ -117,6 +117,59 @@ function host.quantile(ascending, n, p, first)
   return low + (position - below) * (high - low)
 end
 
+-- ---- galaxies without a score ----
+
+--- others(where, n, left_out): the numbers 1 … n that the list left_out (or nil) does not have; nil where it
+-- has none, so that all are meant. Raises where it has all, or is no list of such numbers.
+function host.others(where, n, left_out)
+  if left_out == nil then return nil end
+  errors.list(where, "left_out", left_out, "a list of the galaxies' numbers")
+  if #left_out == 0 then return nil end
+  local out, others = {}, {}
+  for i, k in ipairs(left_out) do
+    out[errors.integer(where, ("left_out[%d]"):format(i), k, 1, n)] = true
+  end
+  for k = 1, n do
+    if not out[k] then others[#others + 1] = k end
+  end
+  if #others == 0 then raise("%s: none of %d galaxies has scores that are numbers", where, n) end
+  return others
+end
+
+--- pick(x, positions): these rows of a tensor, or entries of a list; x itself where positions is nil.
+function host.pick(x, positions)
+  if not positions then return x end
+  if core.is_tensor(x) then return x:rows(positions) end
+  local list = {}
+  for i, k in ipairs(positions) do list[i] = x[k] end
+  return list
+end
+
+--- host.RESOLVED: draws this many deviations of the training rows away are no longer told apart by single
+-- precision.
+host.RESOLVED = 2 ^ 23
+
+--- improbable(q): whether a log density, nats, is no finite number, or that of a normal posterior so far
+-- away.
+function host.improbable(q) return not (q - q == 0 and q > -host.RESOLVED ^ 2 / 2) end
+
+--- lost(means, scale): the galaxies, numbers, whose draws are no numbers, or so far away that single
+-- precision does not tell them apart: a list. means {N, d}, a tensor, of each galaxy's draws, NaN or infinite
+-- where one of them is; scale: the flow's, or nil.
+function host.lost(means, scale)
+  local lost = {}
+  local middle, deviation = scale and scale.theta_mean:totable(), scale and scale.theta_std:totable()
+  for k, row in ipairs(means:totable()) do
+    for i, v in ipairs(row) do
+      if v - v ~= 0 or scale and math.abs(v - middle[i]) > host.RESOLVED * deviation[i] then
+        lost[#lost + 1] = k
+        break
+      end
+    end
+  end
+  return lost
+end
+
 -- ---- whitening ----
 
 --- How the rows of theta {N, d}, a tensor, N > d, are brought to mean 0 and covariance 1: {d, mean {d}, lower

@@ -27,8 +27,9 @@ local function log_density(self, points, h, skip)
   return gal.kde_log_density(points * (1 / h), data, skip) - log_unit(self, h)
 end
 
--- The h that maximises the mean leave-one-out ln density of at most `rows` rows. Not always unimodal: a
--- coarse scan first, golden section (Kiefer 1953) around its best.
+-- The h that maximises the mean leave-one-out ln density of at most `rows` rows, and whether that is the
+-- smallest that is tried: where values repeat, the likelihood rises without end as h falls, and the rows have
+-- no density. Not always unimodal: a coarse scan first, golden section (Kiefer 1953) around its best.
 local function choose(self, rows)
   local points = self.data:narrow(1, 1, math.min(rows, self.n))
   local function mean(log_h) return log_density(self, points, math.exp(log_h), true):mean():item() end
@@ -54,11 +55,12 @@ local function choose(self, rows)
       at_e = mean(e)
     end
   end
-  return math.exp((a + b) / 2)
+  return math.exp((a + b) / 2), (a + b) / 2 < first - width + 0.01
 end
 
 --- The estimate from theta {N, d}, a tensor, N > d. options: h (in units of theta's own deviations; else
--- chosen), rows (at most 20,000 are scored to choose h), seed (1, of their choice).
+-- chosen), rows (at most 20,000 are scored to choose h), seed (1, of their choice). Its field `repeated` is
+-- whether the rows repeat so often that no h is the best: they have no density.
 function kde.fit(theta, options)
   options = options_of.known("kde", options, { "h", "rows", "seed" })
   local n, d = host.matrix("kde", "theta", theta)
@@ -76,7 +78,7 @@ function kde.fit(theta, options)
   else
     -- Scored rows come first, and at random: the first rows of a sorted table would be from one end of it.
     if n > scored then self.data = self.own:rows(host.shuffled(n, gal.rng(seed))) end
-    self.h = choose(self, scored)
+    self.h, self.repeated = choose(self, scored)
   end
   self.scaled = self.data * (1 / self.h)
   return self

@@ -31,12 +31,14 @@ function prior:at_training_rows(theta)
   return self.kde:leave_one_out(), self.mixture:log_density(theta)
 end
 
---- p:describe(): the two estimates in a sentence.
+--- p:describe(): the two estimates in a sentence; where the rows have no density, another.
 function prior:describe()
   local kde, count = self.kde, #self.mixture.components
   local mixture = count == 1 and "one Gaussian" or ("a mixture of %d Gaussians"):format(count)
-  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s"):format(kde.n,
-    kde.h, mixture)
+  local repeated = "; the narrowest kernels fit best: values repeat, p(theta) is no density, and Delta log p "
+    .. "and D_KL mean nothing"
+  return ("p(theta) of %d training rows: Gaussian kernels of %.3f deviations; beside it %s%s"):format(kde.n,
+    kde.h, mixture, kde.repeated and repeated or "")
 end
 
 local METHODS = { "log_density", "at_training_rows", "describe" }

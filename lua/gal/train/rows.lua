@@ -8,7 +8,9 @@ local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local inputs = require "gal.flow.inputs"
+local related = require "gal.stats.related"
 local sets = require "gal.images"
+local suspects = require "gal.stats.suspects"
 local raise = errors.raise
 
 local rows = {}
@@ -96,6 +98,20 @@ local function pick(all, positions)
   }
 end
 
+-- Leaves notices of what is odd about the rows of plain tensors; gal.data has said so of a survey's.
+local function tell(flow, all)
+  local lists = { {}, {} }
+  for i, x in ipairs{ all.theta, all.context } do
+    for j, name in ipairs(i == 1 and flow.theta or flow.context) do
+      local values = x:select(2, j):totable()
+      lists[i][j] = { name = name, values = values }
+      local o = { one = "row", many = "rows", remedy = "such rows have to be left out" }
+      for _, sentence in ipairs((suspects.of(name, values, o))) do C.gal_leave_notice(sentence) end
+    end
+  end
+  for _, sentence in ipairs(related.of(lists[1], lists[2])) do C.gal_leave_notice(sentence) end
+end
+
 --- rows.split(flow, options): the training part and the validation part (or nil) of fit's options: data or
 -- theta, context, images, ids; and valid: a fraction, row numbers, a data object, or false for none.
 function rows.split(flow, options)
@@ -107,6 +123,7 @@ function rows.split(flow, options)
     all = of_object(flow, "data", options.data)
   else
     all = part(flow, "", options.theta, options.context, options.images, options.ids)
+    tell(flow, all)
   end
   local valid = options.valid
   if valid == nil then valid = 0.1 end
