@@ -35,8 +35,8 @@ local TOLERANCE = 1e-3 -- flow:sample's
 local STATISTICS = { "mean", "std", "p16", "p50", "p84" }
 local LEVELS = { 0.16, 0.5, 0.84 }
 
--- The statistics of draws {k, n, d}: of each galaxy a list {d * #STATISTICS}, by property, then statistic; NaN
--- for galaxies whose draws are lost (host.lost). scale: the flow's, or nil.
+-- The statistics of draws {k, n, d}: of each galaxy a list {d * #STATISTICS}, by property, then statistic;
+-- NaN for galaxies whose draws are lost (host.lost). scale: the flow's, or nil.
 local function statistics_of(names, samples, scale)
   local k, n, d, rows = samples:size(1), samples:size(2), #names, {}
   local own = core.view(core.dense(samples), { k, d, n }, { n * d, 1, d }) -- each property's draws in a row
@@ -210,12 +210,13 @@ end
 -- ("auto", or a number), tolerance (1e-3, of "auto"), precision ("f32", or "bf16": faster and coarser),
 -- seed (0) or rng, log_prob (false: no densities), out (a folder for the draws; nil: they are not kept),
 -- resume (false; true: goes on with the draws in out), format ("csv" or "fits", of the summary), progress
--- (true). Returns {summary, report, solver, files, resumed, left_out, warning}: summary is a table (gal.table)
--- of id, of NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each property, of outside (flow:outside),
--- with steps = "auto" of steps and error, and of flagged: 1 where the error is beyond the tolerance, or the
--- draws are no numbers. Of those the statistics are NaN, and left_out lists them by their numbers; warning has
--- sentences on all such galaxies, and on those far outside, or is nil. report is flow:sample's; solver says in
--- words how the equation was solved; files lists what was written: out/samples.npy {N, n, d}, with log_prob
+-- (true). Returns {summary, report, solver, files, resumed, left_out, warning}: summary is a table
+-- (gal.table) of id, of NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each property, of outside
+-- (flow:outside), with steps = "auto" of steps and error, and of flagged: 1 where the error is beyond the
+-- tolerance, or the draws are no numbers. Of those the statistics are NaN, and left_out lists them by their
+-- numbers; warning has sentences on all such galaxies, and on those far outside, or is nil. report is
+-- flow:sample's; solver says in words how the equation was solved; files lists what was written:
+-- out/samples.npy {N, n, d}, with log_prob
 -- out/log_prob.npy {N, n} (nats per product of theta's units), and out/summary.csv; resumed is how many
 -- galaxies had been drawn before. The files have these names when they are complete. Stopped or killed, what
 -- is drawn stays in out, and a call with resume = true draws the other galaxies: the same draws, as if

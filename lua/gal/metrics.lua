@@ -153,7 +153,9 @@ end
 
 local INFORMATION = { "n", "steps", "tolerance", "seed", "rows", "progress" }
 
-local ALL = { "log_q", "log_p", "log_p_mixture", "delta_log_p", "d_kl", "delta_log_p_mixture", "d_kl_mixture" }
+local ALL = {
+  "log_q", "log_p", "log_p_mixture", "delta_log_p", "d_kl", "delta_log_p_mixture", "d_kl_mixture",
+}
 
 -- Lists in `left_out` the galaxies of which a score is no finite number, or whose draws are lost (host.lost);
 -- their scores become NaN.
@@ -284,6 +286,7 @@ function metrics.wasserstein_table(truth, samples, scale, left_out)
   if scales ~= d then raise("wasserstein_table: scale has %d numbers, expected %d", scales, d) end
   local others = host.others("wasserstein_table", count, left_out)
   truth, samples = host.pick(truth:to "cpu", others), host.pick(samples:to "cpu", others)
+  count = others and #others or count
   scale = core.is_tensor(scale) and scale:totable() or scale
   local means, result = samples:mean(2), {}
   for i = 1, d do

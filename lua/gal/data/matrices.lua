@@ -70,11 +70,15 @@ local function same_width(file, x, like, whose)
   end
 end
 
--- The columns of a tensor {N, d}, or of nil, under these names, else which_1, which_2, ….
+-- The columns of a tensor {N, d} or {N}, or of nil, under these names, else which_1, which_2, ….
 local function of_tensor(x, which, names)
+  if names ~= nil then errors.list("arrays", "names." .. which, names, "a list of names") end
   if not x then return {} end
+  if #x.shape > 2 or x.dtype ~= "float32" then return {} end
   local values, n = core.read(x)
-  local function name(i) return names and names[i] or ("%s_%d"):format(which, i) end
+  local function name(i)
+    return names and type(names[i]) == "string" and names[i] or ("%s_%d"):format(which, i)
+  end
   return columns_of(values, n, x.shape[2] or 1, name)
 end
 

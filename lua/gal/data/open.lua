@@ -100,13 +100,18 @@ local function refuse_other_hdu(source, file, names, hdu)
   end
 end
 
+-- Appends these sentences to the survey's suspects.
+local function suspect(self, sentences)
+  for _, sentence in ipairs(sentences) do table.insert(self.suspects, sentence) end
+end
+
 -- Appends what is worth saying of these columns to the survey: extinction that was taken off, what was made
 -- of other columns, odd values.
 local function remark(self, source, list, inferred)
   for _, column in ipairs(list) do
     if column.extinction then table.insert(self.corrected, column.name) end
     if column.derived then table.insert(self.derived, column.name) end
-    self:suspect(columns.suspects(source, column, self.rows, inferred))
+    suspect(self, columns.suspects(source, column, self.rows, inferred))
   end
 end
 
@@ -171,13 +176,13 @@ function open.open(place, options)
   self.suspects[1] = told
   remark(self, source, theta, true)
   remark(self, source, context, false)
-  self:suspect(columns.related(theta, context, rows))
+  suspect(self, columns.related(theta, context, rows))
   self.theta, self.names.theta = open.matrix_of(theta, rows, {})
   self.context, self.names.context = open.matrix_of(context, rows, fill)
   for r, k in ipairs(rows) do self.ids[r] = all[k] end
   if found then
     open.attach_images(self, all, found, options.images)
-    self:suspect(cutouts.same(self.ids, self.images.hashes))
+    suspect(self, cutouts.same(self.ids, self.images.hashes))
   end
   return self
 end

@@ -38,11 +38,6 @@ local function new(fields)
   return setmetatable(fields, survey)
 end
 
---- survey:suspect(sentences): adds these to the survey's suspects.
-function survey:suspect(sentences)
-  for _, sentence in ipairs(sentences) do self.suspects[#self.suspects + 1] = sentence end
-end
-
 --- survey:choices(): what data.reopen needs to open another survey as this one was: a table that JSON can
 -- hold.
 function survey:choices()
