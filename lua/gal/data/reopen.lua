@@ -60,7 +60,7 @@ local function refuse_other_images(images, options)
   for _, name in ipairs{ "crop", "bin", "resize" } do
     local chosen = images and images[name]
     if options[name] ~= nil and options[name] ~= chosen then
-      local trained = images and ("images with %s = %d"):format(name, chosen) or "no images"
+      local trained = images and ("images with %s = %s"):format(name, tostring(chosen)) or "no images"
       raise("%s is %s, but the flow was trained on %s", name, tostring(options[name]), trained)
     end
   end
