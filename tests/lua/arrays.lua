@@ -277,7 +277,8 @@ end)
 check.case("doubles are a .npy file's numbers with all their digits, whatever it stores", function()
   local doubles = require("gal.data.arrays").doubles
   for _, name in ipairs{
-    "bool", "u1", "i1", "u2", "i2_big", "u4", "i4_big", "i8", "i8_big", "f2", "f4", "f4_fortran", "cube_fortran",
+    "bool", "u1", "i1", "u2", "i2_big", "u4", "i4_big", "i8", "i8_big", "f2", "f4", "f4_fortran",
+    "cube_fortran",
   } do
     local file = golden .. name .. ".npy"
     local x, values, n = gal.load(file):reshape{ -1 }:totable(), doubles(file)
