@@ -274,5 +274,27 @@ check.case("a refused save leaves no file", function()
   check.that(not io.open(folder .. "/n.npy") and not io.open(folder .. "/n.safetensors"), "there is one")
 end)
 
+check.case("doubles are a .npy file's numbers with all their digits, whatever it stores", function()
+  local doubles = require("gal.data.arrays").doubles
+  for _, name in ipairs{
+    "bool", "u1", "i1", "u2", "i2_big", "u4", "i4_big", "i8", "i8_big", "f2", "f4", "f4_fortran",
+    "cube_fortran",
+  } do
+    local file = golden .. name .. ".npy"
+    local x, values, n = gal.load(file):reshape{ -1 }:totable(), doubles(file)
+    check.equal(n, #x, name)
+    for k = 1, #x do check.equal(values[k - 1], tonumber(x[k]), name) end
+  end
+  local file = golden .. "f8_big.npy"
+  local x, values = gal.load(file):reshape{ -1 }:totable(), doubles(file)
+  local finer = false
+  for k = 1, #x do
+    check.near(values[k - 1], x[k], 1e-7 * math.abs(x[k]))
+    finer = finer or values[k - 1] ~= x[k]
+  end
+  check.that(finer, "no digit beyond single precision")
+  check.raises(function() doubles(golden .. "records.npy") end, "holds records")
+end)
+
 scratch.remove()
 check.finish()

@@ -210,14 +210,14 @@ check.case("a column of vectors is refused in a sentence wherever one value is e
     { "extinction_r", { theta = { "y" }, context = { "modelMag_r" } } },
   } do
     check.raises(function() data.open(path, case[2]) end,
-      (': column "%s" holds 2 values a row, expected one'):format(case[1]), true)
+      (': column "%s" holds 2 numbers a row, expected one'):format(case[1]), true)
   end
   check.raises(function() data.open(path, { theta = { "y" }, context = { "m" }, id = "who" }) end,
     "the column who has 2 values a row, expected an id", true)
   local one = write("", ".fits")
   gal.table{ y = { y }, m = { y } }:save(one)
   check.raises(function() data.open(one, { theta = { "y" }, context = { "m" } }) end,
-    "holds 8 values a row, expected one: the table has one row, as IDL's mwrfits writes", true)
+    "holds 8 numbers a row, expected one: the table has one row, as IDL's mwrfits writes", true)
 end)
 
 check.case("what is odd in arrays is told with the file and the column, as in a table", function()

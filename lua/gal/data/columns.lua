@@ -69,7 +69,7 @@ function columns.refuse_vector(source, name)
   if width == 1 then return end
   local why = source.rows == 1 and width > 1 and ": the table has one row, as IDL's mwrfits writes a "
     .. "structure of arrays; expected a row for each galaxy" or ""
-  raise('%s: column "%s" holds %d values a row, expected one%s', source.path or "the table",
+  raise('%s: column "%s" holds %d numbers a row, expected one%s', source.path or "the table",
     columns.spelling(source, name) or name, width, why)
 end
 
