@@ -39,7 +39,7 @@ end
 -- names: {theta = {…}, context = {…}}.
 function matrices.arrays(theta, context, names)
   local n, rows, ids = core.live(theta, "arrays", "theta"):size(1), {}, {}
-  if context ~= nil and core.live(context, "arrays", "context"):size(1) ~= n then
+  if context and core.live(context, "arrays", "context"):size(1) ~= n then
     raise("arrays: theta has %d rows and context %d, expected as many", n, context:size(1))
   end
   for k = 1, n do rows[k], ids[k] = k, ("%d"):format(k) end
