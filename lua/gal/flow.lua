@@ -237,7 +237,7 @@ function Flow:standardise(theta, context, images)
   if self.c > 0 then
     context = inputs.matrix("standardise", "context", self.context, context, self:device())
   end
-  if images ~= nil then images = inputs.images("standardise", self, images) end
+  if images then images = inputs.images("standardise", self, images) end
   self.scale = gal.no_grad(scales, self, theta, context, images)
   for i, name in ipairs(self.theta) do
     local sentence = suspects.few(name, theta:select(2, i):totable(), "rows")
@@ -250,7 +250,7 @@ end
 -- unconditional flow. Taped. Images are on the flow's device: a tensor, or some of a resident set
 -- (gal.images). precision "bf16": of the encoder's convolutions.
 function Flow:encode(seen, images, precision)
-  if seen ~= nil then core.live(seen, "encode", "seen") end
+  if seen then core.live(seen, "encode", "seen") end
   if not images then return seen end
   if not self.encoder then raise "encode: the flow has no encoder of images" end
   if not self.scale then raise "encode: the flow has not been trained: it has no units yet" end

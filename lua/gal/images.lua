@@ -124,7 +124,7 @@ end
 function methods:read(positions, turns)
   local index, n = positions_of("read", self, positions)
   local shape, bytes = self.shape, ffi.new("uint8_t[?]", n + 1)
-  if turns ~= nil then errors.list("read", "turns", turns, "a list of numbers from 0 to 7") end
+  if turns then errors.list("read", "turns", turns, "a list of numbers from 0 to 7") end
   for i = 1, turns and n or 0 do
     bytes[i - 1] = errors.integer("read", ("turns[%d]"):format(i), turns[i], 0, 7)
   end
@@ -232,7 +232,7 @@ end
 -- each of the set's images, or nil. What is in index and turns counts when the images are read.
 function Resident:chosen(index, turns)
   core.live(index, "chosen", "index")
-  if turns ~= nil then core.live(turns, "chosen", "turns") end
+  if turns then core.live(turns, "chosen", "turns") end
   return some(self, index:size(1), { index = index, turns = turns })
 end
 
@@ -258,7 +258,7 @@ end
 -- {rows} or nil.
 function Loader:start(order, turns)
   core.live(order, "start", "order")
-  if turns ~= nil then core.live(turns, "start", "turns") end
+  if turns then core.live(turns, "start", "turns") end
   check(C.gal_loader_start(self.h, order.h, turns and turns.h or nil))
 end
 

@@ -95,7 +95,7 @@ end
 -- names: {theta = {…}, context = {…}}. Its field `suspects` lists sentences on odd values.
 function matrices.arrays(theta, context, names)
   local n = core.live(theta, "arrays", "theta"):size(1)
-  if context ~= nil and core.live(context, "arrays", "context"):size(1) ~= n then
+  if context and core.live(context, "arrays", "context"):size(1) ~= n then
     raise("arrays: theta has %d rows and context %d, expected as many", n, context:size(1))
   end
   names = errors.list("arrays", "names", names or {}, "a table of two lists, theta and context")
