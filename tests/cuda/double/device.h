@@ -1,0 +1,157 @@
+/* device.h: the functions of cuda/device.h for g++, so that kernels run on the CPU: threads are fibers
+ * (block.cpp), and what a warp does together passes through meet(). Types and prototypes are the toolkit's
+ * own headers, so the compiler checks every call against them. The order of -I chooses between the two. */
+#ifndef GAL_DEVICE_H
+#define GAL_DEVICE_H
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <tuple>
+#include <cuda_runtime_api.h>
+#include <vector_functions.h>
+#undef __launch_bounds__
+#define __launch_bounds__(...)
+#undef __shared__
+#define __shared__ use_GAL_SHARED_instead
+#define GAL_SHARED(type, name) \
+    type &name = *static_cast<type *>(twin::shared_fixed(sizeof(type), __FILE__, __LINE__))
+#define GAL_SHARED_DYNAMIC(type, name) type *name = static_cast<type *>(twin::shared_dynamic())
+
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
+namespace twin
+{
+/* Where a device function was called: the last parameters of those that can be misused. */
+#define PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+enum Meeting { SYNC = 1, SHUFFLE, VOTE };
+struct alignas(16) Record {
+    unsigned char bytes[16];
+};
+/* Lays this lane's bytes down, waits until every lane of mask has done so in the same call, and returns what
+ * all 32 laid down. */
+const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, const char *file, int line);
+void shuffle(unsigned mask, void *value, size_t bytes, int source, const char *file, int line);
+unsigned ballot(unsigned mask, int predicate, const char *file, int line);
+void barrier(const char *file, int line);
+int lane();
+void *shared_fixed(size_t bytes, const char *file, int line);
+void *shared_dynamic();
+void atomic_access(void *address, size_t bytes);
+[[noreturn]] void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Runs one thread of a kernel on the launch's copies of its arguments. */
+typedef void Caller(const void *kernel, const void *arguments);
+cudaError_t launch(const cudaLaunchConfig_t &config, const void *kernel, std::shared_ptr<void> arguments,
+                   size_t bytes, Caller *call);
+extern const char *next_kernel; /* the name of the next launch's kernel */
+} // namespace twin
+
+static inline void gal_launch_name(const char *name)
+{
+    twin::next_kernel = name;
+}
+
+template <class... P, class... A>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(P...), A &&...arguments)
+{
+    typedef std::tuple<std::decay_t<P>...> Copies;
+    twin::Caller *call = [](const void *k, const void *copies) {
+        std::apply((void (*)(P...))k, *(const Copies *)copies);
+    };
+    return twin::launch(*config, (const void *)kernel,
+                        std::make_shared<Copies>(std::forward<A>(arguments)...), sizeof(Copies), call);
+}
+
+/* ---- warps and blocks ---- */
+inline void __syncthreads(PLACE)
+{
+    twin::barrier(file, line);
+}
+inline void __syncwarp(unsigned mask = 0xffffffffu, PLACE)
+{
+    twin::meet(mask, twin::SYNC, "", 0, file, line);
+}
+template <class T> T __shfl_sync(unsigned mask, T value, int from, int width = 32, PLACE)
+{
+    int source = (twin::lane() & ~(width - 1)) | (from & (width - 1));
+    twin::shuffle(mask, &value, sizeof value, source, file, line);
+    return value;
+}
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, PLACE)
+{
+    int lane = twin::lane(), from = lane ^ bits;
+    int source = from < (lane & ~(width - 1)) + width ? from : lane;
+    twin::shuffle(mask, &value, sizeof value, source, file, line);
+    return value;
+}
+template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32, PLACE)
+{
+    int lane = twin::lane(), from = lane + (int)by;
+    int source = from < (lane & ~(width - 1)) + width ? from : lane;
+    twin::shuffle(mask, &value, sizeof value, source, file, line);
+    return value;
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate, PLACE)
+{
+    return twin::ballot(mask, predicate, file, line);
+}
+inline int __any_sync(unsigned mask, int predicate, PLACE)
+{
+    return twin::ballot(mask, predicate, file, line) != 0;
+}
+
+/* ---- atomics: one access each, so that the compiler's hooks leave them out ---- */
+#define ATOMIC __attribute__((noinline, no_sanitize_thread))
+template <class T> ATOMIC T atomicAdd(T *address, T value)
+{
+    twin::atomic_access(address, sizeof value);
+    T old = *address;
+    *address = old + value;
+    return old;
+}
+template <class T> ATOMIC T atomicCAS(T *address, T expected, T value)
+{
+    twin::atomic_access(address, sizeof value);
+    T old = *address;
+    *address = old == expected ? value : old;
+    return old;
+}
+template <class T> ATOMIC T atomicExch(T *address, T value)
+{
+    twin::atomic_access(address, sizeof value);
+    T old = *address;
+    *address = value;
+    return old;
+}
+#undef ATOMIC
+inline void __threadfence()
+{
+}
+inline void __threadfence_system()
+{
+}
+
+/* ---- arithmetic ---- */
+inline uint32_t __float_as_uint(float x)
+{
+    uint32_t bits;
+    std::memcpy(&bits, &x, 4);
+    return bits;
+}
+inline float __uint_as_float(uint32_t bits)
+{
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
+}
+inline int __ffs(int x)
+{
+    return __builtin_ffs(x);
+}
+inline int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+#endif

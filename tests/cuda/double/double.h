@@ -1,0 +1,74 @@
+/* double.h: what the files of the double share. The double is a CUDA runtime that runs on the CPU: the
+ * functions that cuda/ calls, by the prototypes of the toolkit's own headers. */
+#ifndef GAL_DOUBLE_H
+#define GAL_DOUBLE_H
+#include "device.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace twin
+{
+/* ---- memory (memory.cpp): one reserved range, first the running block's shared memory, then global memory.
+ * The host can't touch it but while a Window stands. ---- */
+struct Window {
+    Window();
+    ~Window();
+};
+/* Hopper's limits on shared memory, in bytes; a zone lies between any two allocations. */
+enum { SHARED_BYTES = 232448, SHARED_FIXED = 49152, ZONE = 256 };
+extern char *arena; /* shared memory starts here */
+extern size_t arena_used;
+bool on_device(const void *p);
+bool pinned(const void *p, size_t bytes);
+/* Ends the process with a sentence unless the bytes lie in one allocation that is alive; caller: an address
+ * in the code, for file and line. */
+void check_range(const void *p, size_t bytes, bool write, const char *what, const void *caller = nullptr);
+std::string line_of(const void *caller); /* "map.cu:36" */
+
+/* ---- blocks (block.cpp) ---- */
+struct Slot { /* a meeting of some lanes of a warp, kept by its lowest lane */
+    unsigned mask = 0, arrived = 0, turn = 0;
+    int kind = 0, line = 0;
+    Record table[2][32];
+};
+struct Warp {
+    std::unique_ptr<Slot> slots[32];
+    uint32_t clock = 0; /* of its last meeting */
+};
+struct Block {
+    Caller *call;
+    const void *function;
+    const char *kernel;
+    int threads, current;
+    size_t fixed_used, dynamic_bytes;
+    std::vector<Warp> warps;
+    const char *arguments;
+    size_t argument_bytes;
+    uint32_t launch_clock, start_clock, barrier_clock;
+    size_t shared() const
+    {
+        return fixed_used > dynamic_bytes ? fixed_used : dynamic_bytes;
+    }
+};
+extern Block *block; /* the one that runs, or NULL on the host */
+extern uint32_t now; /* counts launches, blocks, barriers and meetings of warps */
+void run_grid(const cudaLaunchConfig_t &config, const char *name, const void *kernel, const void *arguments,
+              size_t bytes, Caller *call);
+void stack_of_current(const char **low, const char **high);
+
+/* ---- checks of kernels (checks.cpp) ---- */
+void access(const void *p, size_t bytes, bool write, bool atomic, const void *caller);
+void forget(const void *p, size_t bytes);  /* nobody has written these bytes */
+void written(const void *p, size_t bytes); /* a copy or a library has */
+extern bool checked;                       /* whether kernels were compiled with hooks */
+
+/* ---- streams (runtime.cpp) ---- */
+/* Puts work in the stream's queue, or in the graph that the stream is captured in. */
+cudaError_t push(cudaStream_t stream, const char *name, std::function<void()> work);
+void wait_for_all();
+cudaError_t outside_capture();
+bool failing(const char *name);
+cudaError_t status(cudaError_t error);
+} // namespace twin
+#endif

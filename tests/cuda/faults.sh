@@ -1,0 +1,111 @@
+#!/bin/sh
+# Plants one fault after another in a copy of cuda/, builds the file on the checked double, and asks that a
+# family of kernels (scenario.lua) fails by the sentence that belongs to the fault. ctest plants the few whose
+# names begin with +; `all` plants all of them, in some four minutes.
+# usage: tests/cuda/faults.sh BUILD [all]
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=$(cd "$1" && pwd)
+which=${2:-few}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+missed=0 planted=0
+objects=$build/tests/cuda/CMakeFiles
+cuda=$(sed -n 's/^CUDAToolkit_BIN_DIR:[^=]*=\(.*\)\/bin$/\1/p' "$build/CMakeCache.txt")
+cuda=${cuda:-/usr/local/cuda}
+common="-O1 -g -march=x86-64-v3 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -w
+  -I$here/double -I$work/cuda -I$root/runtime -isystem $cuda/include"
+hooks="-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-tree-vectorize
+  -fno-tree-slp-vectorize -fno-store-merging"
+
+# Compiles $1, a file of the copy, and links it with the other files' objects.
+link() {
+  case $1 in
+    *.cu) g++ -std=c++17 $common $hooks -x c++ -c "$work/cuda/$1" -o "$work/new.o" ;;
+    *) gcc -std=gnu11 $common -c "$work/cuda/$1" -o "$work/new.o" ;;
+  esac
+  others=$(find "$objects/double_checked.dir" "$objects/double_parts.dir" -name '*.o' ! -name "$1.o")
+  g++ -shared -o "$work/libgalrun_cuda.so" "$work/new.o" $others -L"$cuda/lib64" -lcublasLt \
+    -Wl,-rpath,"$cuda/lib64" -ldl
+}
+
+# plant NAME FILE FAMILY SENTENCE SED [COMPILED]: the fault, the family that shows it, and by which sentence.
+# COMPILED: the file to compile where FILE is a header.
+plant() {
+  case $which$1 in few+*) ;; all*) ;; *) return 0 ;; esac
+  rm -rf "$work/cuda" && cp -r "$root/cuda" "$work/cuda"
+  sed -i -E "$5" "$work/cuda/$2"
+  planted=$((planted + 1))
+  if cmp -s "$root/cuda/$2" "$work/cuda/$2"; then
+    echo "stale: $1: $2 has not the text that it changes" && missed=$((missed + 1)) && return 0
+  fi
+  link "${6:-$2}"
+  if GALRUN_TEST_DEVICE=$work/libgalrun_cuda.so timeout 120 "$build/galrun" --device cuda \
+    "$here/scenario.lua" "$3" >"$work/log" 2>&1; then
+    echo "missed: $1" && missed=$((missed + 1)) && return 0
+  fi
+  if ! grep -qE "$4" "$work/log"; then
+    echo "caught otherwise than by \"$4\": $1" && missed=$((missed + 1))
+  fi
+  echo "$1: $(grep -m1 -E "double:|scenario:|galrun:|[a-z]" "$work/log" | cut -c1-150)"
+}
+
+memory='double: .*((reads|writes) .*at byte|that nothing wrote)'
+race='double: .*(: a race|that nothing wrote)'
+off='scenario: .* is off by'
+plant "+one element too far" launch.h map "$memory" 's/i < \(count\);/i <= (count);/' map.cu
+plant "a stride of the wrong operand" map.cu map "$off|$memory" 's/at \* g\.bs\[d\]/at * g.as[d]/'
+plant "+no barrier before the lanes' parts are read" reduce.cu reduce "$race" \
+  '0,/^    __syncthreads\(\);$/{/^    __syncthreads\(\);$/d}'
+plant "sixteen threads go on before the others" reduce.cu reduce "$race" \
+  '/^        __syncwarp\(\);$/d;/lanes > 32 && threadIdx.x < 32/d'
+plant "half a warp in a full shuffle" norm.cu norm 'waits for ever' \
+  's/by > 0; by \/= 2\)$/by > 0 \&\& threadIdx.x % 32 < 16; by \/= 2)/'
+plant "+arguments by a host pointer" flow.cu flow 'reads host memory' \
+  's/mse_backward\(const __grid_constant__ gal_mse_args g\)/mse_backward(const gal_mse_args *p)/
+    s/^    float scale = \(float\)\(2.0/    const gal_mse_args \&g = *p;\n&/
+    s/(mse_backward, gal_grid\(g->count\), BLOCK, 0, )\*g/\1g/'
+plant "the cursor moved on by every launch" flow.cu flow "$race|$off" \
+  's/BLOCK, 0, \*g, one,/BLOCK, 0, *g, 1,/'
+plant "no barrier before a block's sums are read" launch.h flow "$race" \
+  '/^    __syncthreads\(\);$/d' flow.cu
+plant "+the nearest overwritten before all have read it" kde.cu kde "$race" \
+  "/the warps' nearest have been read/d"
+plant "the point before still being read" kde.cu kde "$race" '/the point before this one has been read/d'
+plant "votes overwritten" rows.cu rows "$race" '/votes may still be read/d'
+plant "all rows taken for aligned" rows.cu rows 'not aligned' \
+  's/all % 16 == 0 \? 16 : //
+    s/all % 8 == 0 \? 8 : all % 4 == 0 \? 4 : 1/8/'
+plant "no barrier between two steps of a sort" sort.cu sort "$race" '/^            __syncthreads\(\);$/d'
+plant "the last key not stored" sort.cu sort "$off|nan" \
+  's/GAL_EACH \(i, outer \* n\)/GAL_EACH (i, outer * n - 1)/'
+plant "rows beyond the last one stored" product.cu product "$memory" 's/first_i \+ row < p\.g\.m && //'
+plant "rows beyond the last one read" product.cu product "$memory|no device memory|no memory" \
+  's/i < count_i && k < count_k \? //
+    s/(from\[i \* step_i \+ k \* step_k\]) : 0;/\1;/'
+plant "+a slab overwritten while it is read" product.cu product "$race" '/row \+= s.slab.a/{n;d}'
+plant "a barrier that half of a block reaches" product.cu product 'waits for ever|two __syncthreads' \
+  's/^        multiply_slab\(sum, s\);/        if (threadIdx.x < 128)\n            __syncthreads();\n&/'
+plant "no barrier behind a layer's product" integrate.cu integrate "$race" \
+  '/^        product\(g, w, t, layer\);/{n;d}'
+plant "no barrier behind the inputs" integrate.cu integrate "$race" '/^            fill_inputs\(/{n;d}'
+plant "a tile's arrays made too small" integrate.cu integrate 'byte [0-9]+ of shared memory' \
+  's/g->method\.stages \+ 1\)/g->method.stages)/'
+plant "shared memory above 48 KiB without the attribute" integrate.cu integrate 'integrate failed' \
+  's/\(int\)device->shared\)/1024)/'
+plant "cuBLASLt: alignment not told" cublas.c library 'chosen for alignment' \
+  's/return 1u << .*/return p ? 256 : 1;/'
+plant "cuBLASLt: a wrong leading dimension" cublas.c library "$off" 's/(b\.count), k->b\.lead/\1, k->b.side/'
+plant "a synchronisation while captured" plan.c plan 'capture' \
+  's/^    return kernels\[call->op\]/    cudaStreamSynchronize(device->stream);\n&/'
+plant "a replay too few" plan.c plan "$off" 's/i < times && status/i + 1 < times \&\& status/'
+plant "scratch given back that a graph names" memory.c plan 'was freed' \
+  's/while \(!device->plans && /while (/'
+plant "the host reads device memory" random.cu random 'host: touched device memory' \
+  's/backend->download\(backend, state, g->state, sizeof state\)/(state[0] = g->state[0], GAL_OK)/'
+if [ $missed = 0 ]; then
+  echo "$planted faults, each caught by its sentence"
+else
+  echo "$missed of $planted faults missed, stale, or caught otherwise" && exit 1
+fi

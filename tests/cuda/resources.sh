@@ -1,0 +1,22 @@
+#!/bin/sh
+# What the compiler makes of the kernels for compute capability 9.0 (ptxas -v): none takes more than 128
+# registers, half of what a block of 256 threads has, and none spills more than the few bytes that the slow
+# path of a division saves.
+# usage: tests/cuda/resources.sh NVCC [all]; all: prints every kernel's line.
+set -eu
+nvcc=$1
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for file in cuda/*.cu; do
+  "$nvcc" -std=c++17 -O3 --fmad=false -gencode arch=compute_90,code=sm_90 -Xptxas -v -Iruntime -Icuda \
+    -cubin -o "$work/cubin" "$file" 2>&1 | sed -n -e 's/.*Compiling entry function .\([^ ]*\). for.*/\1/p' \
+    -e 's/.* \([0-9]*\) bytes spill stores.*/spill \1/p' -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' |
+    awk -v file="$file" '/^spill/ { spill = $2; next } /^registers/ { print file, name, $2, spill; next }
+      { name = $1 }' >>"$work/all"
+done
+[ "${2:-}" = all ] && cat "$work/all"
+awk '{ kernels++; if ($3 > most) most = $3; if ($4 > spill) spill = $4
+       if ($3 > 128 || $4 > 32) { print $1 ": " $2 ": " $3 " registers, " $4 " bytes spilled"; bad = 1 } }
+     END { print kernels " kernels, at most " most " registers and " spill " bytes spilled"
+           exit bad || kernels < 60 }' "$work/all"

@@ -1,0 +1,114 @@
+-- One family of kernels on the card against the CPU, in a second: what faults.sh runs on the checked double.
+-- usage: galrun --device cuda tests/cuda/scenario.lua FAMILY; ends with 1 where the two differ.
+local ffi = require "ffi"
+local gal = require "gal"
+local core = require "gal.tensor"
+local flows = require "gal.flow"
+local integrate = require "gal.flow.integrate"
+local C = ffi.C
+
+local function given(shape, seed, device)
+  return gal.randn(shape, { rng = gal.rng(seed), device = "cpu" }):to(device)
+end
+
+local function ok(status)
+  if status ~= 0 then error(ffi.string(C.gal_error()), 0) end
+end
+
+-- Each takes a device, and returns tensors that must agree.
+local families = {}
+
+function families.map(device)
+  local a, b = given({ 7, 33 }, 1, device), given({ 33 }, 2, device)
+  return (a:t():clone() + 1), a * b, a:narrow(2, 2, 20):silu(), a:sum(1):sigmoid()
+end
+
+function families.reduce(device)
+  local x = given({ 3, 700 }, 3, device)
+  return x:sum(2), x:mean(1), x:std(2), x:max(), given({ 5000 }, 4, device):sum()
+end
+
+function families.sort(device) return given({ 2, 3000 }, 5, device):sort() end
+
+function families.norm(device)
+  local x = given({ 5, 37 }, 6, device):requires_grad()
+  local y = core.layer_norm(x, given({ 37 }, 7, device), given({ 37 }, 8, device), 1e-5)
+  y:backward(given({ 5, 37 }, 9, device))
+  return y:detach(), x.grad
+end
+
+function families.rows(device)
+  local index = core.new({ 300 }, "int64", device)
+  core.assign(index, gal.rand({ 300 }, { rng = gal.rng(10), device = "cpu" }):to(device) * 20)
+  local x, sums = given({ 300, 6 }, 11, device), given({ 20, 6 }, 12, device)
+  ok(C.gal_scatter_add_rows(sums.h, x.h, index.h))
+  local y = core.new({ 300, 6 }, "float32", device)
+  local wide = given({ 121 }, 13, device):narrow(1, 2, 120):reshape { 20, 6 }
+  ok(C.gal_gather_rows(y.h, wide.h, index.h))
+  return sums, y
+end
+
+function families.product(device)
+  local a, b = given({ 70, 45 }, 14, device), given({ 45, 33 }, 15, device)
+  return a:matmul(b), a:t():matmul(a), core.linear(a, given({ 33, 45 }, 16, device), nil, "silu")
+end
+
+function families.library(device)
+  local a, b = given({ 301, 264 }, 17, device), given({ 230, 264 }, 18, device)
+  return a:narrow(2, 2, 260):matmul(b:narrow(2, 4, 260):t())
+end
+
+function families.flow(device)
+  local batch, state, cursor = 300, gal.rng(19):tensor(device), core.new({}, "int64", device)
+  ok(C.gal_fill(cursor.h, 0))
+  local input, target = core.new({ batch, 6 }, "float32", device), core.new({ batch, 5 }, "float32", device)
+  local index, order = core.new({ batch }, "int64", device), gal.rng(20):permutation(900):to(device)
+  local theta = given({ 900, 5 }, 21, device)
+  for _ = 1, 2 do
+    ok(C.gal_flow_batch(input.h, target.h, index.h, order.h, cursor.h, theta.h, nil, state.h, 0.05))
+  end
+  local loss, slope = core.new({}, "float32", device), core.new({ batch, 5 }, "float32", device)
+  ok(C.gal_mse(loss.h, nil, target.h, target.h))
+  local prediction = given({ batch, 5 }, 22, device)
+  ok(C.gal_mse(loss.h, nil, prediction.h, target.h))
+  ok(C.gal_mse_backward(slope.h, loss.h, prediction.h, target.h))
+  return input, target, loss, slope
+end
+
+function families.kde(device)
+  return gal.kde_log_density(given({ 200, 3 }, 23, device), given({ 200, 3 }, 24, device))
+end
+
+function families.integrate(device)
+  local flow = flows.new { theta = 3, context = 2, hidden = { 290, 30 }, rng = gal.rng(25) }:to(device)
+  local theta, features = given({ 35, 3 }, 26, device), given({ 12, 2 }, 27, device)
+  local integral = integrate.run(flow, theta, features, 3, { times = { 0, 0.5, 1 }, density = true })
+  return theta, integral
+end
+
+function families.random(device)
+  local words, y = gal.rng(28):tensor(device), core.new({ 100 }, "int64", device)
+  ok(C.gal_permutation(y.h, words.h))
+  return y:float()
+end
+
+-- A program keeps its scratch block when a later op takes a larger one.
+function families.plan(device)
+  local x, y = given({ 3000 }, 29, device), gal.zeros({}, { device = device })
+  local p = gal.program(function() ok(C.gal_add(y.h, y.h, x:sum().h)) end, device)
+  p:replay(1)
+  local long = given({ 3, 90000 }, 30, device):mean(1)
+  local longer = given({ 2, 300000 }, 31, device):mean(1)
+  p:replay(2)
+  return y, long, longer
+end
+
+local family = assert(families[arg[1]], "expected a family of kernels")
+local expected, found = { family "cpu" }, { family "cuda" }
+for i, x in ipairs(expected) do
+  local off = (found[i]:to "cpu" - x):abs():max():item()
+  if not (off <= 1e-4 * math.max(1e-30, x:abs():max():item())) then
+    io.stderr:write(("scenario: %s: result %d is off by %g\n"):format(arg[1], i, off))
+    os.exit(1)
+  end
+end
