@@ -441,6 +441,28 @@ check.case("replayed steps make no Lua garbage and take no memory", function()
   check.that(garbage <= 64, ("%d replayed steps made %g bytes of Lua garbage"):format(replays, garbage))
 end)
 
+check.case("however a fit ends, the flow's weights are free to be moved", function()
+  local function frees(what, given)
+    local o = options(given)
+    collectgarbage "stop" -- a collected optimiser would free them, too
+    pcall(fit, o)
+    for _, p in ipairs(o.flow:parameters()) do
+      check.that(core.slot(p) == nil, what .. " keeps the weights")
+    end
+    collectgarbage "restart"
+  end
+  local short = { rows = 100, epochs = 1, out = folder "freed" }
+  frees("the end of a run", short)
+  frees("a checkpoint of other settings", { rows = 100, out = short.out, resume = true, batch = 7 })
+  frees("a loss that is not finite", { rows = 100, lr = 1e30 })
+  frees("a schedule that raises", { rows = 100, schedule = function() error "boom" end })
+  frees("an error of a progress function", { rows = 100, progress = function() error "boom" end })
+  frees("an interrupt", { rows = 100, progress = function(r)
+    if r.stopped then error "boom" end
+    C.gal_interrupt_set(1)
+  end })
+end)
+
 check.case("bad rows are named at the caller's line", function()
   local theta, x = problem(50, 1)
   local broken = x:clone()

@@ -128,13 +128,20 @@ function Module:load_state(state)
   end
 end
 
+-- Whether an optimiser that somebody holds has the tensor: one that nobody does may be there until Lua
+-- collects it.
+local function trained(x)
+  if core.slot(x) then collectgarbage() end
+  return core.slot(x) ~= nil
+end
+
 --- m:to(device): moves every tensor of the module to "cpu" or "cuda" in place; returns m. Raises where an
 -- optimiser was made over one: it would go on training the block that the weights were in.
 function Module:to(device)
   for _, entry in ipairs(entries(self)) do
     local value = entry[2]
     if core.is_tensor(value) then
-      if value.grad_slot and value:device() ~= device then
+      if value:device() ~= device and trained(value) then
         raise("to: '%s' %s is a parameter of an optimiser, which keeps it on %s; move the module before the "
           .. "optimiser is made, or after opt:release()", entry[1], core.shape_text(value), value:device())
       end

@@ -192,7 +192,8 @@ function copy.move(x, device)
   if device_of(x) == device then return x end
   local y = memory.create(x.h.dtype, x.h.rank, x.h.shape, device, true)
   check(C.gal_copy(y.h, dense(x).h))
-  x.h, x.base, x.scope, x.grad, x.grad_slot = y.h, false, false, nil, nil
+  x.h, x.base, x.scope, x.grad = y.h, false, false, nil
+  tape.set_slot(x, nil)
   return x
 end
 
