@@ -12,6 +12,37 @@ local DEVICES = { "cpu", "far", "far:1" }
 
 local function live(device) return gal.memory(device).live end
 
+case("draws of the default generator go on from replay to replay, on the program's device", function()
+  for i, device in ipairs { "far:1", "far" } do -- the first draws of this process
+    local p, x = gal.program(function() return gal.rand({ 3 }, { device = device }) end, device)
+    equal(gal.default_rng():state():match ":(%d+)$" ~= "0", true)
+    local before = x:totable()
+    p:replay()
+    that(before[1] ~= x:get(1), device .. ": a replay draws other numbers")
+    local after = x:totable()
+    p:replay()
+    that(after[1] ~= x:get(1), device .. ": and so does the next")
+    equal(gal.default_rng():tensor():device(), device)
+    equal(gal.default_rng():state(), "0:" .. 3 * i)
+  end
+end)
+
+case("what can't be recorded on a device is told by name, and may be run op by op", function()
+  local here = gal.tensor { 1, 2 }
+  local notice = C.gal_notice
+  local r = gal.rng(1)
+  local function told(fn)
+    while notice() ~= nil do end
+    equal(core.try_program(fn, "far"), nil)
+    return ffi.string(notice())
+  end
+  local function op() return gal.tensor({ 1, 2 }, { device = "cpu" }):to "far" + here end
+  that(told(op):find("copy: its tensors are on cpu, but the program is being recorded on far", 1, true))
+  that(told(function() return gal.randn({ 2 }, { device = "far:1", rng = r }) end)
+    :find("rng: its state is on far, expected far:1", 1, true))
+  equal(op(), { 2, 4 })
+end)
+
 case("each device counts its own bytes, and gets its own blocks back", function()
   check.collect()
   local before = {}

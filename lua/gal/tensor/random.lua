@@ -53,7 +53,8 @@ function Generator:tensor(device)
   local before = device_of(words)
   if device and device ~= before then
     if C.gal_recording() ~= 0 then
-      raise("rng: its state is on %s, expected %s before a program is recorded", before, device)
+      local sentence = "rng: its state is on %s, expected %s before a program is recorded"
+      errors.fail(C.GAL_RECORDING, sentence, before, device)
     end
     copy.move(words, device)
   end
