@@ -207,7 +207,7 @@ function methods:stored_bytes() return tonumber(C.gal_images_stored(self.h)) end
 --- images:resident(device): the set held by that device, whole images as they are stored: {pixels {N, ...},
 -- image, bin}. Of a tensor on that device it is the tensor, not a copy.
 function methods:resident(device)
-  errors.text("resident", "device", device, "the name of a device")
+  device = errors.device("resident", errors.text("resident", "device", device, "the name of a device"))
   local own = self.tensor and self.tensor:device() == device
   local pixels = own and self.tensor or stored(self, device)
   return setmetatable({ pixels = pixels, image = self.image, bin = self.bin }, Resident)

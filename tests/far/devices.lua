@@ -2,9 +2,14 @@
 -- and failures that come late; run with --device far and GALRUN_FAR_BYTES of 64 MiB (tests/CMakeLists.txt).
 -- A block that went back to another device than its own ends the process (far.c).
 local check = dofile "lua/lib/check.lua"
+local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
+local flows = require "gal.flow"
+local nn = require "gal.nn"
+local optim = require "gal.optim"
+local sets = require "gal.images"
 local case, equal, raises, that = check.case, check.equal, check.raises, check.that
 local C = ffi.C
 local MIB = 2 ^ 20
@@ -25,6 +30,29 @@ case("draws of the default generator go on from replay to replay, on the program
     equal(gal.default_rng():tensor():device(), device)
     equal(gal.default_rng():state(), "0:" .. 3 * i)
   end
+end)
+
+case("a device has one name, whatever it is called by", function()
+  local first = gal.device()
+  equal(gal.device "far:0", "far")
+  equal(gal.device(), "far")
+  local there, x = { device = "far:0" }, gal.ones({ 2 }, { device = "far:0" })
+  equal(x:device(), "far")
+  equal(x:to "far:0" == x, true)
+  equal(gal.rand({ 2 }, there):device(), "far")
+  equal(there.device, "far:0")
+  local net = nn.linear(2, 2, there)
+  local opt = optim.sgd(net:parameters())
+  equal(net:to "far:0" == net, true)
+  opt:release()
+  equal(flows.new({ theta = 1, device = "far:0" }):device(), "far")
+  equal(sets.of(x):resident("far:0").pixels == x, true)
+  local rng = gal.rng(1)
+  gal.program(function() return gal.rand({ 2 }, { rng = rng, device = "far:0" }) end, "far:0")
+  equal(gal.device(first), first)
+  local _, printed = scratch.run(scratch.galrun .. [[ --device far:0 -e 'print(require("gal").device())']])
+  equal(printed, "far\n")
+  raises(function() x:to "gpu" end, 'device "gpu" is unknown', true)
 end)
 
 case("what can't be recorded on a device is told by name, and may be run op by op", function()
@@ -155,4 +183,5 @@ case("copies between two devices whose memory the host can't touch go through th
   raises(function() local _ = x + y end, "add: ", true)
 end)
 
+scratch.remove()
 check.finish()

@@ -138,6 +138,7 @@ end
 --- m:to(device): moves every tensor of the module to "cpu" or "cuda" in place; returns m. Raises where an
 -- optimiser was made over one: it would go on training the block that the weights were in.
 function Module:to(device)
+  device = errors.device("to", errors.text("to", "device", device, 'a string such as "cpu"'))
   for _, entry in ipairs(entries(self)) do
     local value = entry[2]
     if core.is_tensor(value) then

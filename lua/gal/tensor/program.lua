@@ -41,8 +41,7 @@ end
 function program.record(fn, device)
   if type(device) == "table" then device = known("program", device, { "device" }).device end
   if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
-  errors.device("program", device)
-  device = device or default_device()
+  device = errors.device("program", device) or default_device()
   -- Made and moved now: its state must not be a constant of the program.
   if C.gal_recording() == 0 then random.default():tensor(device) end
   check(C.gal_program_begin(out, device))
