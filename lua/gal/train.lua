@@ -52,7 +52,7 @@ end
 --                       processor has fast instructions for it; elsewhere f32, and a notice says so. "tf32"
 --                       and "f16" where the device has them
 --   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
---                       true where a device has twice their size free, or, on the CPU, they are a tensor. It
+--                       true where they are a tensor of that device, or one has twice their size free. It
 --                       changes no bit and is no setting of the run
 --   draws = 1           (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,

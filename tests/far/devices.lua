@@ -183,5 +183,53 @@ case("copies between two devices whose memory the host can't touch go through th
   raises(function() local _ = x + y end, "add: ", true)
 end)
 
+case("operands of two devices are named, not the result that the user did not make", function()
+  local a, b = gal.ones({ 2, 2 }, { device = "far" }), gal.ones({ 2, 2 }, { device = "cpu" })
+  raises(function() local _ = a + b end, "add: a is on far but b is on cpu", true)
+  raises(function() local _ = a:matmul(b) end, "matmul: a is on far but b is on cpu", true)
+  raises(function() local _ = core.linear(b, a) end, "linear: x is on cpu but w is on far", true)
+end)
+
+case("a host's read or write over budget is tried again after a collection", function()
+  local x, limit = gal.ones({ 512, 512 }, { device = "far" }), gal.memory("far").limit -- 1 MiB
+  local function littered(fn)
+    check.collect()
+    C.gal_memory_set_limit("far", live("far") + 3 * MIB)
+    collectgarbage "stop"
+    for _ = 1, 3 do local _ = gal.zeros({ MIB / 4 }, { device = "far" }) end
+    local ok, err = pcall(fn)
+    C.gal_memory_set_limit("far", limit)
+    collectgarbage "restart"
+    that(ok, tostring(err))
+  end
+  littered(function() equal(#x:t():totable(), 512) end)
+  littered(function()
+    gal.program(function() return gal.tensor({ 1, 2 }, { device = "far" }) end, "far")
+  end)
+end)
+
+case("a device's images are copied to the host when the host reads them, out of every scope", function()
+  local x = gal.rand({ 4, 8, 8, 3 }, { device = "far" })
+  local here = live "cpu"
+  local set = sets.of(x)
+  equal(set:resident("far").pixels == x, true)
+  equal(live "cpu", here)
+  local fresh = gal.scope(function()
+    local inside = sets.of(x)
+    equal(inside:batch(1, 1):size(1), 1)
+    return inside
+  end)
+  gal.scope(function() local _ = gal.full({ 4096 }, 9, { device = "cpu" }) end)
+  equal(fresh:batch(2, 1), x:narrow(1, 2, 1):to("cpu"))
+end)
+
+case("a flow takes its units from rows of any device", function()
+  local f = flows.new { theta = 2, context = 1, device = "far" }
+  local x = gal.rand({ 20, 3 }, { device = "cpu" })
+  f:standardise(x:narrow(2, 1, 2), x:narrow(2, 3, 1):to "far:1")
+  equal(f.scale.theta_std:device(), "far")
+  equal(f.scale.context_mean:to "cpu", x:narrow(2, 3, 1):mean(1):reshape { 1 })
+end)
+
 scratch.remove()
 check.finish()

@@ -495,6 +495,8 @@ check.case("bad rows are named at the caller's line", function()
     "fit: unknown option 'epoch', expected 'epochs'?", true)
   check.raises(function() fit(options { batch = 0 }) end,
     "fit: batch is 0, expected an integer of at least 1", true)
+  check.raises(function() fit(options { resident = true }) end,
+    "fit: resident is true, but the flow has no encoder", true)
   check.raises(function() fit { theta = theta } end, "fit: flow is nil, expected a flow", true)
   check.raises(function() fit(options { schedule = "linear" }) end,
     'fit: schedule is the string "linear"', true)
