@@ -63,6 +63,9 @@ GAL_API double gal_now(void);
 /* ---- devices ---- */
 /* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */
 GAL_API gal_status gal_device_open(const char *name);
+/* The device's own name, which its tensors have: "cuda" for "cuda:0". NULL, with gal_device_open's reason,
+ * where it can't be had. */
+GAL_API const char *gal_device_name(const char *name);
 /* 1 where the name is that of a device which some machine may have; opens nothing. */
 GAL_API int gal_device_known(const char *name);
 /* What there is to know of a device: a sentence about it, bytes of its memory that are free and in all, and

@@ -123,8 +123,8 @@ function M.new(options) return M.build(options, nil) end
 --- flow.build(options, width): flow.new where it is known how many columns the encoder makes of an image;
 -- nil: the encoder is run to find out.
 function M.build(options, width)
-  arguments.known("flow", options, OPTIONS)
-  if not options then raise("flow: the options are missing, expected at least theta and context") end
+  if options == nil then raise("flow: the options are missing, expected at least theta and context") end
+  options = arguments.known("flow", options, OPTIONS)
   local self = setmetatable({
     theta = names_of("theta", options.theta, 1), context = names_of("context", options.context or 0, 0),
     sigma = arguments.number("flow", options, "sigma", 0.05, 0), encoder = options.encoder,

@@ -20,10 +20,22 @@ local out, loaded = ffi.new "gal_images *[1]", ffi.new "gal_loader *[1]"
 --- is_set(v): whether v is a set of images.
 function images.is_set(v) return getmetatable(v) == Images end
 
+-- The handle of a set of a tensor's rows, made when the host first reads them: a tensor of another device is
+-- copied to the host then.
+local function handle_of(self)
+  local x = core.live(self.tensor, "images", "x"):detach()
+  collect.made(C.gal_images_of, out, core.outside(x.to, x, "cpu").h)
+  self.h = ffi.gc(out[0], C.gal_images_free)
+  collect.due()
+  return self.h
+end
+
 -- shape is a fresh table, as a tensor's is.
 function Images.__index(self, key)
+  if key == "h" then return handle_of(self) end
   if key ~= "shape" then return methods[key] end
-  local shape = { tonumber(C.gal_images_count(self.h)) }
+  local x = rawget(self, "tensor")
+  local shape = { x and x:size(1) or tonumber(C.gal_images_count(self.h)) }
   for i, n in ipairs(self.image) do shape[i + 1] = n end
   return shape
 end
@@ -54,14 +66,15 @@ function images.open(path, options)
 end
 
 --- of(x): the rows of a tensor {N, ...} as a set; a set as it is. The set reads on the host: of a tensor on
--- another device it holds a copy there.
+-- another device it holds a copy there from the first time that it reads.
 function images.of(x)
   if images.is_set(x) then return x end
   if #core.live(x, "images", "x").shape == 0 then raise "images: x is a tensor {}, expected {N, ...}" end
-  check(C.gal_images_of(out, x:to("cpu").h))
   local image = x.shape
   table.remove(image, 1)
-  return wrap{ dtype = x.dtype, image = image, crop = 0, bin = 1, in_memory = true, tensor = x }
+  local self = { dtype = x.dtype, image = image, crop = 0, bin = 1, in_memory = true, tensor = x }
+  if x:device() == "cpu" then handle_of(self) end
+  return setmetatable(self, Images)
 end
 
 --- batch(x, first, count[, device]): set:batch, or the same of a tensor {N, ...}; device nil: where x is.
@@ -207,7 +220,7 @@ function methods:stored_bytes() return tonumber(C.gal_images_stored(self.h)) end
 --- images:resident(device): the set held by that device, whole images as they are stored: {pixels {N, ...},
 -- image, bin}. Of a tensor on that device it is the tensor, not a copy.
 function methods:resident(device)
-  errors.text("resident", "device", device, "the name of a device")
+  device = errors.device("resident", errors.text("resident", "device", device, "the name of a device"))
   local own = self.tensor and self.tensor:device() == device
   local pixels = own and self.tensor or stored(self, device)
   return setmetatable({ pixels = pixels, image = self.image, bin = self.bin }, Resident)

@@ -85,7 +85,8 @@ local function new(where, parameters, options, hyper)
   end
   for _, slot in ipairs(slots) do
     slot.gradient = piece(self.gradient, slot)
-    slot.parameter.grad, slot.parameter.grad_slot = nil, slot.gradient
+    slot.parameter.grad = nil
+    core.set_slot(slot.parameter, slot)
   end
   return self
 end
@@ -145,7 +146,7 @@ end
 function Optimiser:release()
   self:zero_grad()
   for _, slot in ipairs(self.slots) do
-    if slot.parameter.grad_slot == slot.gradient then slot.parameter.grad_slot = nil end
+    if core.slot(slot.parameter) == slot.gradient then core.set_slot(slot.parameter, nil) end
   end
   self.released = true
 end

@@ -20,6 +20,17 @@ local function refuse_oblong(images)
   raise("fit: augment is true, but %s; expected square ones {N, H, H, channels}", found)
 end
 
+-- Trains to the end, or to Ctrl-C, after which the last whole epoch counts. Returns what fit returns.
+local function trained(run)
+  local ok, err = pcall(run.train, run)
+  if ok then return run:finish() end
+  if err ~= errors.interrupted then error(err, 0) end
+  run:interrupt()
+  local result = run:finish()
+  if host.interactive then return result end
+  error(errors.interrupted, 0)
+end
+
 --- train.fit{flow =, ...}: trains the flow in place and returns {flow, history, best_epoch, best_loss,
 -- stopped = "patience" | "epochs" | "interrupt", out}; the flow has its best weights then, and `recorded` is
 -- whether its steps could be replayed. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors
@@ -41,7 +52,7 @@ end
 --                       processor has fast instructions for it; elsewhere f32, and a notice says so. "tf32"
 --                       and "f16" where the device has them
 --   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
---                       true where a device has twice their size free, or, on the CPU, they are a tensor. It
+--                       true where they are a tensor of that device, or one has twice their size free. It
 --                       changes no bit and is no setting of the run
 --   draws = 1           (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
@@ -62,16 +73,10 @@ function train.fit(given)
   local part, valid = rows.split(o.flow, o)
   if s.augment then refuse_oblong(part.images) end
   local run = Run.new(o.flow, s, part, valid, o)
-  local ok, err = pcall(run.train, run)
-  if ok then return run:finish() end
-  if err ~= errors.interrupted then
-    run:close()
-    error(err, 0)
-  end
-  run:interrupt()
-  local result = run:finish()
-  if host.interactive then return result end
-  error(errors.interrupted, 0)
+  local ok, result = pcall(trained, run)
+  run:close()
+  if not ok then error(result, 0) end
+  return result
 end
 
 train.quick, train.describe = recipe.quick, recipe.describe

@@ -157,6 +157,12 @@ gal_status gal_device_open(const char *name)
     return gal_backend_find(&device, name);
 }
 
+const char *gal_device_name(const char *name)
+{
+    const gal_backend *device;
+    return gal_backend_find(&device, name) == GAL_OK ? device->name : NULL;
+}
+
 int gal_device_host_readable(const char *name)
 {
     const gal_backend *device;

@@ -53,7 +53,7 @@ gal_status gal_issue(const gal_backend *device, int op, const void *args, size_t
     if (!device->has(device, op))
         return gal_fail(GAL_DEVICE, "%s: device %s has no kernel for it", gal_op_name(op), device->name);
     if (recording && recording->backend != device)
-        return gal_fail(GAL_DEVICE, "%s: its tensors are on %s, but the program is being recorded on %s",
+        return gal_fail(GAL_RECORDING, "%s: its tensors are on %s, but the program is being recorded on %s",
                         gal_op_name(op), device->name, recording->backend->name);
     gal_call call = {.op = op, .args = args, .size = size, .work = work};
     gal_status status = device->issue(device, &call);

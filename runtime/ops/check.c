@@ -3,6 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The failure of operand i, which is not on the first one's device. The first is mostly the result, which the
+ * user did not make: two others that differ are named where there are such. */
+static gal_status two_devices(const char *op, const gal_operand *operands, int count, int i)
+{
+    const gal_operand *a = &operands[0], *b = &operands[i];
+    for (int k = 1; k < count; k++)
+        if (operands[k].x && gal_backend_of(operands[k].x) != gal_backend_of(b->x)) {
+            a = &operands[k < i ? k : i];
+            b = &operands[k < i ? i : k];
+            break;
+        }
+    return gal_fail(GAL_DEVICE, "%s: %s is on %s but %s is on %s", op, a->name, gal_tensor_device(a->x),
+                    b->name, gal_tensor_device(b->x));
+}
+
 gal_status gal_check(const char *op, const gal_operand *operands, int count)
 {
     const gal_tensor *first = operands[0].x;
@@ -14,8 +29,7 @@ gal_status gal_check(const char *op, const gal_operand *operands, int count)
             return gal_fail(GAL_TYPE, "%s: %s is %s, expected %s", op, o->name, gal_dtype_name(o->x->dtype),
                             gal_dtype_name(o->dtype));
         if (o->x->storage->backend != first->storage->backend)
-            return gal_fail(GAL_DEVICE, "%s: %s is on %s but %s is on %s", op, operands[0].name,
-                            gal_tensor_device(first), o->name, gal_tensor_device(o->x));
+            return two_devices(op, operands, count, i);
         if (o->contiguous && !gal_tensor_contiguous(o->x))
             return gal_fail(GAL_SHAPE, "%s: %s %s is a strided view, expected a contiguous tensor", op,
                             o->name, gal_shape_text(o->x));

@@ -2,15 +2,74 @@
 -- and failures that come late; run with --device far and GALRUN_FAR_BYTES of 64 MiB (tests/CMakeLists.txt).
 -- A block that went back to another device than its own ends the process (far.c).
 local check = dofile "lua/lib/check.lua"
+local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
+local flows = require "gal.flow"
+local nn = require "gal.nn"
+local optim = require "gal.optim"
+local sets = require "gal.images"
 local case, equal, raises, that = check.case, check.equal, check.raises, check.that
 local C = ffi.C
 local MIB = 2 ^ 20
 local DEVICES = { "cpu", "far", "far:1" }
 
 local function live(device) return gal.memory(device).live end
+
+case("draws of the default generator go on from replay to replay, on the program's device", function()
+  for i, device in ipairs { "far:1", "far" } do -- the first draws of this process
+    local p, x = gal.program(function() return gal.rand({ 3 }, { device = device }) end, device)
+    equal(gal.default_rng():state():match ":(%d+)$" ~= "0", true)
+    local before = x:totable()
+    p:replay()
+    that(before[1] ~= x:get(1), device .. ": a replay draws other numbers")
+    local after = x:totable()
+    p:replay()
+    that(after[1] ~= x:get(1), device .. ": and so does the next")
+    equal(gal.default_rng():tensor():device(), device)
+    equal(gal.default_rng():state(), "0:" .. 3 * i)
+  end
+end)
+
+case("a device has one name, whatever it is called by", function()
+  local first = gal.device()
+  equal(gal.device "far:0", "far")
+  equal(gal.device(), "far")
+  local there, x = { device = "far:0" }, gal.ones({ 2 }, { device = "far:0" })
+  equal(x:device(), "far")
+  equal(x:to "far:0" == x, true)
+  equal(gal.rand({ 2 }, there):device(), "far")
+  equal(there.device, "far:0")
+  local net = nn.linear(2, 2, there)
+  local opt = optim.sgd(net:parameters())
+  equal(net:to "far:0" == net, true)
+  opt:release()
+  equal(flows.new({ theta = 1, device = "far:0" }):device(), "far")
+  equal(sets.of(x):resident("far:0").pixels == x, true)
+  local rng = gal.rng(1)
+  gal.program(function() return gal.rand({ 2 }, { rng = rng, device = "far:0" }) end, "far:0")
+  equal(gal.device(first), first)
+  local _, printed = scratch.run(scratch.galrun .. [[ --device far:0 -e 'print(require("gal").device())']])
+  equal(printed, "far\n")
+  raises(function() x:to "gpu" end, 'device "gpu" is unknown', true)
+end)
+
+case("what can't be recorded on a device is told by name, and may be run op by op", function()
+  local here = gal.tensor { 1, 2 }
+  local notice = C.gal_notice
+  local r = gal.rng(1)
+  local function told(fn)
+    while notice() ~= nil do end
+    equal(core.try_program(fn, "far"), nil)
+    return ffi.string(notice())
+  end
+  local function op() return gal.tensor({ 1, 2 }, { device = "cpu" }):to "far" + here end
+  that(told(op):find("copy: its tensors are on cpu, but the program is being recorded on far", 1, true))
+  that(told(function() return gal.randn({ 2 }, { device = "far:1", rng = r }) end)
+    :find("rng: its state is on far, expected far:1", 1, true))
+  equal(op(), { 2, 4 })
+end)
 
 case("each device counts its own bytes, and gets its own blocks back", function()
   check.collect()
@@ -124,4 +183,53 @@ case("copies between two devices whose memory the host can't touch go through th
   raises(function() local _ = x + y end, "add: ", true)
 end)
 
+case("operands of two devices are named, not the result that the user did not make", function()
+  local a, b = gal.ones({ 2, 2 }, { device = "far" }), gal.ones({ 2, 2 }, { device = "cpu" })
+  raises(function() local _ = a + b end, "add: a is on far but b is on cpu", true)
+  raises(function() local _ = a:matmul(b) end, "matmul: a is on far but b is on cpu", true)
+  raises(function() local _ = core.linear(b, a) end, "linear: x is on cpu but w is on far", true)
+end)
+
+case("a host's read or write over budget is tried again after a collection", function()
+  local x, limit = gal.ones({ 512, 512 }, { device = "far" }), gal.memory("far").limit -- 1 MiB
+  local function littered(fn)
+    check.collect()
+    C.gal_memory_set_limit("far", live("far") + 3 * MIB)
+    collectgarbage "stop"
+    for _ = 1, 3 do local _ = gal.zeros({ MIB / 4 }, { device = "far" }) end
+    local ok, err = pcall(fn)
+    C.gal_memory_set_limit("far", limit)
+    collectgarbage "restart"
+    that(ok, tostring(err))
+  end
+  littered(function() equal(#x:t():totable(), 512) end)
+  littered(function()
+    gal.program(function() return gal.tensor({ 1, 2 }, { device = "far" }) end, "far")
+  end)
+end)
+
+case("a device's images are copied to the host when the host reads them, out of every scope", function()
+  local x = gal.rand({ 4, 8, 8, 3 }, { device = "far" })
+  local here = live "cpu"
+  local set = sets.of(x)
+  equal(set:resident("far").pixels == x, true)
+  equal(live "cpu", here)
+  local fresh = gal.scope(function()
+    local inside = sets.of(x)
+    equal(inside:batch(1, 1):size(1), 1)
+    return inside
+  end)
+  gal.scope(function() local _ = gal.full({ 4096 }, 9, { device = "cpu" }) end)
+  equal(fresh:batch(2, 1), x:narrow(1, 2, 1):to("cpu"))
+end)
+
+case("a flow takes its units from rows of any device", function()
+  local f = flows.new { theta = 2, context = 1, device = "far" }
+  local x = gal.rand({ 20, 3 }, { device = "cpu" })
+  f:standardise(x:narrow(2, 1, 2), x:narrow(2, 3, 1):to "far:1")
+  equal(f.scale.theta_std:device(), "far")
+  equal(f.scale.context_mean:to "cpu", x:narrow(2, 3, 1):mean(1):reshape { 1 })
+end)
+
+scratch.remove()
 check.finish()

@@ -267,6 +267,18 @@ if gal.device() ~= "cpu" then
     opt:release()
     check.equal(net:to("cpu"):parameters()[1]:device(), "cpu")
   end)
+
+  check.case("a network moves away from an optimiser that nobody holds any more", function()
+    local net, x = nn.mlp { 2, 3, 1 }, gal.ones { 4, 2 }
+    local function train()
+      local opt = optim.adamw(net:parameters(), { average = 0.9 })
+      net(x):sum():backward()
+      opt:step()
+    end
+    train()
+    check.equal(net:to("cpu"):parameters()[1]:device(), "cpu")
+    net(x:to "cpu"):sum():backward()
+  end)
 end
 
 check.finish()

@@ -441,6 +441,43 @@ check.case("replayed steps make no Lua garbage and take no memory", function()
   check.that(garbage <= 64, ("%d replayed steps made %g bytes of Lua garbage"):format(replays, garbage))
 end)
 
+check.case("a head that draws from the default generator has the same losses replayed as op by op", function()
+  local state = gal.default_rng():state()
+  local function history(recorded)
+    gal.default_rng():set_state(state)
+    local noisy = nn.module { nn.linear(5, 2, { rng = gal.rng(1) }), forward = function(self, x)
+      return self[1](x) * (1 + gal.rand({ 2 }, { device = x:device() }))
+    end }
+    local flow = flows.new { theta = { "a", "b" }, context = { "x", "y" }, head = noisy }
+    local result = fit(options { rows = 100, epochs = 2, batch = 10, flow = flow, recorded = recorded })
+    check.equal(result.recorded, recorded)
+    return result.history[2].train_loss
+  end
+  check.equal(history(true), history(false))
+end)
+
+check.case("however a fit ends, the flow's weights are free to be moved", function()
+  local function frees(what, given)
+    local o = options(given)
+    collectgarbage "stop" -- a collected optimiser would free them, too
+    pcall(fit, o)
+    for _, p in ipairs(o.flow:parameters()) do
+      check.that(core.slot(p) == nil, what .. " keeps the weights")
+    end
+    collectgarbage "restart"
+  end
+  local short = { rows = 100, epochs = 1, out = folder "freed" }
+  frees("the end of a run", short)
+  frees("a checkpoint of other settings", { rows = 100, out = short.out, resume = true, batch = 7 })
+  frees("a loss that is not finite", { rows = 100, lr = 1e30 })
+  frees("a schedule that raises", { rows = 100, schedule = function() error "boom" end })
+  frees("an error of a progress function", { rows = 100, progress = function() error "boom" end })
+  frees("an interrupt", { rows = 100, progress = function(r)
+    if r.stopped then error "boom" end
+    C.gal_interrupt_set(1)
+  end })
+end)
+
 check.case("bad rows are named at the caller's line", function()
   local theta, x = problem(50, 1)
   local broken = x:clone()
@@ -458,6 +495,8 @@ check.case("bad rows are named at the caller's line", function()
     "fit: unknown option 'epoch', expected 'epochs'?", true)
   check.raises(function() fit(options { batch = 0 }) end,
     "fit: batch is 0, expected an integer of at least 1", true)
+  check.raises(function() fit(options { resident = true }) end,
+    "fit: resident is true, but the flow has no encoder", true)
   check.raises(function() fit { theta = theta } end, "fit: flow is nil, expected a flow", true)
   check.raises(function() fit(options { schedule = "linear" }) end,
     'fit: schedule is the string "linear"', true)

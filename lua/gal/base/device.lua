@@ -7,16 +7,14 @@ local C = ffi.C
 
 local device = {}
 
-local default = host.device
+local default = errors.device("device", host.device)
 
 --- gal.device() --> the default device's name: constructors, layers and flows put their tensors there.
 -- gal.device("cuda") makes that one the default, or raises the reason why it can't be had.
 function device.default(name)
   if name == nil then return default end
-  errors.device("device", name, "name")
-  errors.check(C.gal_device_open(name))
-  default = name
-  return name
+  default = errors.device("device", name, "name")
+  return default
 end
 
 --- gal.has("cuda") --> true, or false and the reason why that device can't be had.

@@ -165,11 +165,17 @@ function M.object(op, name, value, methods, noun)
   return value
 end
 
---- device(op, value[, name = "device"]): value, if it is a string or nil; else raises naming the argument.
+--- device(op, value[, name = "device"]): the own name of the device of this name, "cuda" for "cuda:0"; nil
+-- where value is nil. Raises naming the argument where value is something else, and with the reason where the
+-- device can't be had.
 function M.device(op, value, name)
   -- Not value == nil, which holds for a null pointer, too.
-  if type(value) == "nil" or type(value) == "string" then return value end
-  raise("%s: %s is %s, expected a string such as \"cpu\"", op, name or "device", M.kind(value))
+  if type(value) == "nil" then return nil end
+  if type(value) ~= "string" then
+    raise("%s: %s is %s, expected a string such as \"cpu\"", op, name or "device", M.kind(value))
+  end
+  local own = C.gal_device_name(value)
+  return own ~= nil and ffi.string(own) or raise("%s", ffi.string(C.gal_error()))
 end
 
 -- ---- methods ----

@@ -19,8 +19,9 @@ local function has(names, key)
   return false
 end
 
---- options.known(op, given, names): given, a table whose keys are all in the list `names` and whose device is
--- a string or nil; {} where given is nil. Else raises; op is the function that the sentence begins with.
+--- options.known(op, given, names): given, a table whose keys are all in the list `names`, with its device by
+-- the device's own name where it has one; {} where given is nil. Else raises; op is the function that the
+-- sentence begins with.
 function options.known(op, given, names)
   if type(given) == "nil" then return {} end -- given == nil would hold for a null pointer, too
   if type(given) ~= "table" or type(given.shape_text) == "function" then
@@ -31,8 +32,12 @@ function options.known(op, given, names)
       errors.raise("%s: unknown option '%s', expected %s", op, tostring(key), expected(key, names))
     end
   end
-  errors.device(op, given.device)
-  return given
+  local device = errors.device(op, given.device)
+  if device == given.device then return given end
+  local own = {} -- the caller's table stays as it is
+  for key, value in pairs(given) do own[key] = value end
+  own.device = device
+  return own
 end
 
 --- options.number(op, given, name, default[, low[, high]]): given[name], a number from low to high; default

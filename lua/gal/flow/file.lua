@@ -191,7 +191,6 @@ end
 function file.load(path, options)
   options = arguments.known("load", options, { "encoder", "head", "device" })
   local device = options.device or "cpu"
-  errors.device("load", device, "device")
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)

@@ -2,8 +2,9 @@
 --
 -- A module is any table with
 --   m(x[, precision]) or m:forward(x[, precision])
---                           the result for the input tensor x. precision "bf16" asks convolutions for faster,
---                           coarser products (an option of gal.train); a module hands it on to those it calls
+--                           the result for the input tensor x. precision "bf16" asks for faster, coarser
+--                           products (an option of gal.train), of convolutions only: nn.linear and the other
+--                           layers leave it alone; a module hands it on to those it calls
 --   m:parameters()          a list of its trainable tensors (requires_grad), always in the same order
 --   m:state()               {name = tensor}: everything to be saved, the tensors themselves and not copies
 --   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit
@@ -128,13 +129,21 @@ function Module:load_state(state)
   end
 end
 
+-- Whether an optimiser that somebody holds has the tensor: one that nobody does may be there until Lua
+-- collects it.
+local function trained(x)
+  if core.slot(x) then collectgarbage() end
+  return core.slot(x) ~= nil
+end
+
 --- m:to(device): moves every tensor of the module to "cpu" or "cuda" in place; returns m. Raises where an
 -- optimiser was made over one: it would go on training the block that the weights were in.
 function Module:to(device)
+  device = errors.device("to", errors.text("to", "device", device, 'a string such as "cpu"'))
   for _, entry in ipairs(entries(self)) do
     local value = entry[2]
     if core.is_tensor(value) then
-      if value.grad_slot and value:device() ~= device then
+      if value:device() ~= device and trained(value) then
         raise("to: '%s' %s is a parameter of an optimiser, which keeps it on %s; move the module before the "
           .. "optimiser is made, or after opt:release()", entry[1], core.shape_text(value), value:device())
       end

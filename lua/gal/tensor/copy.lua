@@ -45,9 +45,7 @@ local moved = tape.native("to", {
 --- x:to(device) --> x on the named device, "cpu" or "cuda": x itself where it is there already, else a copy.
 function copy.to(x, device)
   live(x, "to", "x")
-  if type(device) ~= "string" then
-    raise("to: device is %s, expected a string such as \"cpu\"", kind(device))
-  end
+  device = errors.device("to", errors.text("to", "device", device, 'a string such as "cpu"'))
   if device == device_of(x) then return x end
   return moved(x, device)
 end
@@ -186,13 +184,12 @@ end
 
 --- move(x, device): x's elements move to the device, in place: every list that holds x sees it. Returns x.
 function copy.move(x, device)
-  if type(device) ~= "string" then
-    raise("to: device is %s, expected a string such as \"cpu\"", kind(device))
-  end
+  device = errors.device("to", errors.text("to", "device", device, 'a string such as "cpu"'))
   if device_of(x) == device then return x end
   local y = memory.create(x.h.dtype, x.h.rank, x.h.shape, device, true)
   check(C.gal_copy(y.h, dense(x).h))
-  x.h, x.base, x.scope, x.grad, x.grad_slot = y.h, false, false, nil, nil
+  x.h, x.base, x.scope, x.grad = y.h, false, false, nil
+  tape.set_slot(x, nil)
   return x
 end
 

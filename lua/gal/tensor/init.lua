@@ -90,8 +90,8 @@ return {
   view = views.view, cat = copy.cat, turned = copy.turned, into_columns = rows.into_columns,
   assign = copy.assign, rehome = copy.rehome, move = copy.move,
 
-  op = tape.op, no_grad = tape.no_grad, with_grad = tape.with_grad,
-  evaluate = tape.evaluate, training = tape.training,
+  op = tape.op, slot = tape.slot, set_slot = tape.set_slot,
+  no_grad = tape.no_grad, with_grad = tape.with_grad, evaluate = tape.evaluate, training = tape.training,
   program = program.record, try_program = program.try,
 
   linear = matmul.linear, conv2d = conv.conv2d, layer_norm = norm.layer_norm, dropout = random.dropout,

@@ -5,6 +5,7 @@ local errors = require "gal.base.errors"
 local default_device = require("gal.base.device").default
 local known = require("gal.base.options").known
 local memory = require "gal.tensor.memory"
+local random = require "gal.tensor.random"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 
@@ -25,8 +26,8 @@ local function finish(p, ok, ...)
     check(C.gal_program_abandon(p.h))
     error((...), 0)
   end
-  check(C.gal_program_end(p.h))
   ffi.gc(p.h, C.gal_program_free)
+  check(C.gal_program_end(p.h))
   p.length = tonumber(C.gal_program_length(p.h))
   p.results = { ... } -- read after each replay, so they live as long as the program
   return p, ...
@@ -35,12 +36,15 @@ end
 --- gal.program(fn[, device]) --> p, fn's results. Calls fn() once, which is the first step, and records its
 -- ops; p:replay(n) does n more steps. Tensors made in fn live as long as p and are overwritten by each
 -- replay. Values that change from step to step are read through tensors made before; a number in fn stays
--- the same. Reading a tensor's values in fn raises. p.length: how many calls a step is.
+-- the same. Draws go on from replay to replay: the default generator's state moves to the program's device.
+-- Reading a tensor's values in fn raises. p.length: how many calls a step is.
 function program.record(fn, device)
   if type(device) == "table" then device = known("program", device, { "device" }).device end
   if type(fn) ~= "function" then raise("program: fn is %s, expected a function", kind(fn)) end
-  errors.device("program", device)
-  check(C.gal_program_begin(out, device or default_device()))
+  device = errors.device("program", device) or default_device()
+  -- Made and moved now: its state must not be a constant of the program.
+  if C.gal_recording() == 0 then random.default():tensor(device) end
+  check(C.gal_program_begin(out, device))
   -- held: programs whose tensors this one reads. Its own tensors hold the scope, and the scope the
   -- program, in whose arena they are.
   local p = setmetatable({ h = out[0], length = 0, held = {} }, Program)

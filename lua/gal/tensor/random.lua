@@ -48,12 +48,13 @@ function random.is_rng(value) return getmetatable(value) == Generator end
 --- r:tensor([device]) --> the int64 {2} tensor {key, counter} itself, on that device. C's draws read it and
 -- add to the counter.
 function Generator:tensor(device)
-  errors.device("rng", device)
+  device = errors.device("rng", device)
   local words = self.words
   local before = device_of(words)
   if device and device ~= before then
     if C.gal_recording() ~= 0 then
-      raise("rng: its state is on %s, expected %s before a program is recorded", before, device)
+      local sentence = "rng: its state is on %s, expected %s before a program is recorded"
+      errors.fail(C.GAL_RECORDING, sentence, before, device)
     end
     copy.move(words, device)
   end

@@ -139,9 +139,22 @@ end
 
 -- ---- backward ----
 
+-- Leaf -> its slot. An optimiser that nobody holds any more is gone, and its slots with it.
+local slots = setmetatable({}, { __mode = "kv" })
+
+--- set_slot(x, slot): from here on the leaf x's gradient is written to slot.gradient, as long as the caller
+-- holds the slot; nil: to a tensor of its own again.
+function tape.set_slot(x, slot) slots[x] = slot end
+
+--- slot(x) --> where the leaf x's gradient is written, or nil where it has no slot.
+function tape.slot(x)
+  local slot = slots[x]
+  return slot and slot.gradient
+end
+
 --- into(x) --> where a kernel puts x's gradient itself: the tensor, and whether it writes (0) or adds (1).
--- For a leaf the tensor is x.grad, in the leaf's slot of an optimiser's block (x.grad_slot) where it has
--- one, so that a whole step's gradients need no copy. Rules return it.
+-- For a leaf the tensor is x.grad, in the leaf's slot of an optimiser's block (set_slot) where it has one, so
+-- that a whole step's gradients need no copy. Rules return it.
 local function into(x)
   if x.node or not x.requires then return like(x), 0 end
   local grad = x.grad
@@ -149,7 +162,7 @@ local function into(x)
     if C.gal_tensor_contiguous(grad.h) ~= 0 then return grad, 1 end
     return like(x), 0
   end
-  grad = x.grad_slot or like(x, x.scope ~= memory.current_scope()) -- it has to live as long as its leaf
+  grad = tape.slot(x) or like(x, x.scope ~= memory.current_scope()) -- it has to live as long as its leaf
   x.grad = grad
   return grad, 0
 end
@@ -160,7 +173,7 @@ local function receive_leaf(x, g, adoptable)
   if grad == g then return end -- into() has put it there
   if grad then
     check(C.gal_add(grad.h, grad.h, g.h))
-  elseif adoptable and not x.grad_slot and g.scope == x.scope and not g.base then
+  elseif adoptable and not tape.slot(x) and g.scope == x.scope and not g.base then
     x.grad = g
   else
     grad = into(x)

@@ -1,6 +1,7 @@
 -- Tensors as values: constructors, sizes, and reading and writing single elements.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
+local made = require("gal.base.collect").made
 local default_device = require("gal.base.device").default
 local known = require("gal.base.options").known
 local copy = require "gal.tensor.copy"
@@ -147,12 +148,12 @@ local function from_list(op, flat, shape, dtype, device, shift, outside)
   local sizes, rank, count = shapes.from(op, shape)
   local y = memory.create(dtype, rank, sizes, device, outside)
   if type(flat) == "cdata" then
-    check(C.gal_tensor_write(y.h, flat, count))
+    made(C.gal_tensor_write, y.h, flat, count)
     return y
   end
   local host = ARRAYS[dtype](math.max(count, 1))
   for i = 1, count do host[i - 1] = flat[i] + shift end
-  check(C.gal_tensor_write(y.h, host, count))
+  made(C.gal_tensor_write, y.h, host, count)
   return y
 end
 
@@ -211,7 +212,7 @@ function values.read(x)
   live(x, "read", "x")
   local count = shapes.count(x)
   local host = ARRAYS[x.h.dtype](math.max(count, 1))
-  check(C.gal_tensor_read(x.h, host, count))
+  made(C.gal_tensor_read, x.h, host, count)
   return host, count
 end
 
@@ -268,7 +269,7 @@ function values.get(x, ...)
   live(x, "get", "x")
   local at = point(x, "get", ...)
   local host = ARRAYS[at.dtype](1)
-  check(C.gal_tensor_read(at, host, 1))
+  made(C.gal_tensor_read, at, host, 1)
   return to_number(host[0], at.dtype)
 end
 
@@ -280,7 +281,7 @@ function values.set(x, value, ...)
   local at = point(x, "set", ...)
   tape.writable(x, "set")
   local host = ARRAYS[at.dtype](1, value)
-  check(C.gal_tensor_write(at, host, 1))
+  made(C.gal_tensor_write, at, host, 1)
   return x
 end
 

@@ -16,10 +16,11 @@ local check = errors.check
 local Source = {}
 Source.__index = Source
 
--- Whether a device holds a set where nobody says so. The host holds what is in its memory anyway; another
--- device keeps at least as much memory free for the training.
+-- Whether a device holds a set where nobody says so. A device holds a tensor of its own, and the host
+-- what is in its memory, anyway; else a device keeps at least as much memory free for the training.
 local function fits(set, device)
-  if device == "cpu" then return set.in_memory end
+  local x = rawget(set, "tensor")
+  if device == "cpu" or x and x:device() == device then return set.in_memory end
   return gal.device_info(device).free >= 2 * set:stored_bytes()
 end
 

@@ -211,29 +211,33 @@ local function ids_of(part, valid, test)
   return parts
 end
 
---- Run.new(flow, s, part, valid, o): a run of the flow on the rows of part, with validation on valid or nil
--- (train/rows.lua), with the settings s and fit's options o; continued from the checkpoint in o.out where
--- there is one. Where it raises, the folder's lock is given up.
-function Run.new(flow, s, part, valid, o)
-  local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
-  self.report = reporter(o.progress, self)
+local function begin(self, part, valid, o)
   if not o.out then
     build(self, part, valid, o)
-    return self
+    return
   end
   local saved
   self.folder, saved = files.open(o.out, o.resume)
-  self.folder:guard(function()
-    build(self, part, valid, o)
-    if saved then
-      restore(self, saved)
-      return
-    end
-    files.save_config(self.folder, s)
-    local parts = ids_of(part, valid, o.test)
-    if parts then files.save_split(self.folder, parts) end
-  end)
-  return self
+  build(self, part, valid, o)
+  if saved then
+    restore(self, saved)
+    return
+  end
+  files.save_config(self.folder, self.settings)
+  local parts = ids_of(part, valid, o.test)
+  if parts then files.save_split(self.folder, parts) end
+end
+
+--- Run.new(flow, s, part, valid, o): a run of the flow on the rows of part, with validation on valid or nil
+-- (train/rows.lua), with the settings s and fit's options o; continued from the checkpoint in o.out where
+-- there is one. Where it raises, the run is closed.
+function Run.new(flow, s, part, valid, o)
+  local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
+  self.report = reporter(o.progress, self)
+  local ok, err = pcall(begin, self, part, valid, o)
+  if ok then return self end
+  self:close()
+  error(err, 0)
 end
 
 --- run:train(): epoch after epoch until the run is stopped.
@@ -247,17 +251,16 @@ function Run:interrupt()
   self.report { stopped = "interrupt", epoch = self.epoch, epochs = self.settings.epochs, whole = true }
 end
 
---- run:close(): gives up the folder's lock.
+--- run:close(): gives up the flow's weights, which can be moved again, and the folder's lock.
 function Run:close()
+  if self.opt then self.opt:release() end
   if self.folder then self.folder:close() end
 end
 
---- run:finish(): puts the best weights into the flow and closes the run. Returns what fit returns.
+--- run:finish(): puts the best weights into the flow. Returns what fit returns.
 function Run:finish()
   core.assign(self.opt.block, self.best)
-  self.opt:release()
   if self.folder and self.best_epoch then self.flow:save(self.folder:path "flow.safetensors") end
-  self:close()
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,
     stopped = self.stopped, out = self.folder and self.folder.out, recorded = self.stepper.recorded,

@@ -28,6 +28,9 @@ local function refuse_values(o)
   if (o.precision or "f32") ~= "f32" and not o.flow.encoder then
     raise("fit: precision is %q, but the flow has no encoder whose convolutions it would be of", o.precision)
   end
+  if o.resident and not o.flow.encoder then
+    raise("fit: resident is true, but the flow has no encoder of images that the device would hold")
+  end
 end
 
 --- settings.of(o): the numbers and flags of a run from fit's options o, defaults filled in; raises on a bad

@@ -69,7 +69,10 @@ end
 
 -- All that a step changes.
 local function changing(self)
-  local list = { self.opt.block, self.cursor, self.at, self.total, self.rng, self.order }
+  local list = {
+    self.opt.block, self.cursor, self.at, self.total, self.rng, self.order,
+    gal.default_rng():tensor(self.device), -- a layer of the user's may draw from it
+  }
   for _, tensor in pairs(self.opt:state()) do list[#list + 1] = tensor end
   for _, tensor in pairs(self.flow:state()) do list[#list + 1] = tensor end
   return list
