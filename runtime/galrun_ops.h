@@ -227,10 +227,9 @@ typedef enum gal_padding { GAL_SAME = -1, GAL_VALID = 0 } gal_padding;
 /* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f
  * one of gal_activation; y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z)
  * itself; rows and columns left over are not computed). slope {N, h, w, out} or NULL gets f'(z) for the
- * backward. precision: GAL_IN_BF16 (stride 1 only; other strides are GAL_IN_F32) takes both factors of every
- * product of the forward and the backward (x, w, dz) rounded to bfloat16, on processors with fast
- * instructions for it; elsewhere it is the same as GAL_IN_F32, and gal_notice() says so. Sums, b, f and db
- * stay float32. */
+ * backward. precision: GAL_IN_BF16 takes both factors of every product of the forward and the backward (x, w,
+ * dz) rounded to bfloat16, on processors with fast instructions for it; elsewhere it is the same as
+ * GAL_IN_F32, and gal_notice() says so. Sums, b, f and db stay float32. */
 GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                               const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                               int64_t pool, int precision);
