@@ -332,8 +332,9 @@ typedef struct gal_fault {
  * `alignment`; a view begins at any element, an optimiser's parameters every 64 bytes.
  *
  * Time. issue, replay, upload and release may return before the work is done, download and synchronize may
- * not. A failure of work that is still to come surfaces at the next of download, synchronize and replay; the
- * results of what was issued since are undefined then, and the device goes on.
+ * not. A failure of work that is still to come surfaces at the next of download, synchronize and replay, once
+ * and nowhere else: event_wait, release and release_pinned may wait for work, but neither report nor forget
+ * what failed of it. The results of what was issued since are undefined then, and the device goes on.
  *
  * Capture. While a program is recorded each op has run once, so that a device has by then allocated, planned
  * and initialised what the op needs for these shapes. prepare() may capture the list: from there on a kernel
@@ -356,7 +357,8 @@ struct gal_backend {
      * none left. */
     gal_status (*allocate)(const gal_backend *device, void **out, size_t bytes);
     void (*release)(const gal_backend *device, void *memory, size_t bytes);
-    /* Host memory that upload_pinned may read while the host goes on. */
+    /* Host memory that upload_pinned may read while the host goes on; as allocate otherwise. `release_pinned`
+     * is never given NULL. */
     gal_status (*allocate_pinned)(const gal_backend *device, void **out, size_t bytes);
     void (*release_pinned)(const gal_backend *device, void *memory, size_t bytes);
 
@@ -367,8 +369,9 @@ struct gal_backend {
     /* Waits for all that was issued, and then for the bytes. */
     gal_status (*download)(const gal_backend *device, void *host, const void *from, size_t bytes);
     gal_status (*synchronize)(const gal_backend *device);
-    /* An event passes when all that was issued before its recording is done. One that was never recorded has
-     * passed. */
+    /* An event passes when all that was issued before its recording is done, failed or not. One that was
+     * never recorded has passed. *event is NULL only where event_new fails; event_free is never given NULL.
+     * event_wait only waits (Time, above): what it returns is whether it could. */
     gal_status (*event_new)(const gal_backend *device, void **event);
     void (*event_free)(const gal_backend *device, void *event);
     gal_status (*event_record)(const gal_backend *device, void *event);

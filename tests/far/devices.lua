@@ -4,6 +4,7 @@
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
+local scratch = dofile "lua/lib/scratch.lua"
 local core = require "gal.tensor"
 local case, equal, raises, that = check.case, check.equal, check.raises, check.that
 local C = ffi.C
@@ -105,6 +106,59 @@ case("a failure that only the data can show surfaces once, at the next read of t
   equal(x:sum():item(), 8)
 end)
 
+-- Leaves a failure in far's queue, and returns the start of its sentence.
+local function fail_later(x)
+  local index, y = core.int64({ 1 }, { 9 }, "far"), core.new({ 1, 2 }, "float32", "far")
+  equal(C.gal_gather_rows(y.h, x.h, index.h), 0)
+  return "gather_rows: index%[0%] is 9"
+end
+
+-- Eight images of 4 x 4 pixels, image i full of i, and what streams them in batches of two.
+local function stored()
+  local path = scratch.path "images.npy"
+  local x = require("gal.tensor").to_fill({ 8, 4, 4, 3 }, "uint8")
+  for i = 1, 8 do C.gal_fill(x[i].h, i) end
+  gal.save(path, x)
+  return require("gal.images").open(path)
+end
+
+case("a failure outlives the loader and the events that waited for it", function()
+  local set, order = stored(), core.int64({ 8 }, { 0, 1, 2, 3, 4, 5, 6, 7 })
+  local x, loader = gal.ones({ 4, 2 }, { device = "far" }), set:loader(2, "far")
+  local batch = core.new(loader.shape, "uint8", "far")
+  loader:start(order)
+  local sentence = fail_later(x)
+  for k = 1, 4 do loader:take(batch, k) end
+  loader = nil
+  check.collect()
+  raises(function() x:sum():item() end, sentence, true)
+  equal(x:sum():item(), 8)
+  equal(batch:to("cpu")[2]:float():mean():item(), 8)
+end)
+
+case("where no event can be recorded the loader waits for its slot, and hears what failed", function()
+  ffi.cdef "int setenv(const char *name, const char *value, int overwrite); int unsetenv(const char *name);"
+  local set, order = stored(), core.int64({ 8 }, { 0, 1, 2, 3, 4, 5, 6, 7 })
+  local x, loader = gal.ones({ 4, 2 }, { device = "far" }), set:loader(2, "far")
+  local batch = core.new(loader.shape, "uint8", "far")
+  loader:start(order)
+  C.setenv("GALRUN_FAR_EVENTS", "none", 1)
+  raises(function() loader:take(batch, 1) end, "far: no event can be recorded", true)
+  local sentence = fail_later(x)
+  raises(function() loader:take(batch, 2) end, sentence, true)
+  C.unsetenv "GALRUN_FAR_EVENTS"
+  loader:take(batch, 3)
+  equal(batch:to("cpu")[2]:float():mean():item(), 6)
+end)
+
+case("a loader that can't be had says what the device said of it", function()
+  local set = stored()
+  raises(function() set:loader(2 ^ 21, "far") end, "far: no pinned memory left", true)
+  gal.save(scratch.path "large.npy", require("gal.tensor").to_fill({ 1, 32, 32, 3 }, "uint8"))
+  set = require("gal.images").open(scratch.path "large.npy")
+  raises(function() set:loader(2 ^ 53, "far") end, "loader: no memory left for batches of", true)
+end)
+
 case("a precision that a device lacks for an op is refused by both names", function()
   local x = gal.ones({ 2, 2 }, { device = "far" })
   raises(function() x:matmul(x, "tf32") end,
@@ -124,4 +178,5 @@ case("copies between two devices whose memory the host can't touch go through th
   raises(function() local _ = x + y end, "add: ", true)
 end)
 
+scratch.remove()
 check.finish()
