@@ -60,8 +60,10 @@ GAL_API gal_status gal_tanh_backward(gal_tensor *dx, const gal_tensor *dy, const
 GAL_API gal_status gal_sigmoid_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *y);
 
 /* ---- moving ---- */
-/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates); on one
- * device or from one to the other. */
+/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates). From one
+ * device to another it waits for what was issued on x's; what is not contiguous and of one dtype and shape
+ * goes through a tensor of y's size, made on x's device where x is strided, broadcast or converted, and on
+ * y's where y is strided; and it is GAL_RECORDING while a program is recorded. */
 GAL_API gal_status gal_copy(gal_tensor *y, const gal_tensor *x);
 GAL_API gal_status gal_fill(gal_tensor *y, double value);
 /* y {n} or any shape, in row-major order: start, start + step, ... */

@@ -178,5 +178,34 @@ case("copies between two devices whose memory the host can't touch go through th
   raises(function() local _ = x + y end, "add: ", true)
 end)
 
+case("a copy to another device converts, broadcasts and strides as one on the same device does", function()
+  for _, way in ipairs { { "cpu", "far" }, { "far", "cpu" }, { "far", "far:1" } } do
+    local from, to = unpack(way)
+    check.collect()
+    local x = gal.arange(1, 6, { device = from }):reshape { 2, 3 }
+    local before, there = live(from), live(to)
+    local whole = core.new({ 3, 2 }, "int64", to)
+    equal(C.gal_copy(whole.h, x:t().h), 0)
+    equal(whole:to "cpu":totable(), { { 1, 4 }, { 2, 5 }, { 3, 6 } })
+    local wide = gal.zeros({ 2, 4, 3 }, { device = to })
+    equal(C.gal_copy(wide:select(2, 2).h, x:narrow(1, 2, 1).h), 0)
+    equal(C.gal_copy(wide:select(2, 4).h, core.int64({ 3 }, { 7, 8, 9 }, from).h), 0)
+    equal(wide:to "cpu":select(1, 2):totable(), { { 0, 0, 0 }, { 4, 5, 6 }, { 0, 0, 0 }, { 7, 8, 9 } })
+    equal(gal.scope(function()
+      local inside = gal.zeros({ 3, 2 }, { device = to })
+      equal(C.gal_copy(inside.h, x:t().h), 0)
+      return inside:sum():item()
+    end), 21)
+    that(C.gal_copy(whole.h, x.h) ~= 0, "shapes that don't broadcast are refused")
+    equal(ffi.string(C.gal_error()):match "^copy: x is {2, 3}", "copy: x is {2, 3}")
+    raises(function()
+      gal.program(function() require("gal.base.errors").check(C.gal_copy(whole.h, x:t().h)) end, to)
+    end, ("copy: x on %s can't be copied to %s while a program is recorded"):format(from, to), true)
+    wide, whole = nil, nil
+    check.collect()
+    equal({ live(from), live(to) }, { before, there })
+  end
+end)
+
 scratch.remove()
 check.finish()
