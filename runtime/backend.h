@@ -7,6 +7,7 @@
 #ifndef GAL_BACKEND_H
 #define GAL_BACKEND_H
 #include "galrun.h"
+#include <assert.h>
 
 /* One call of a program: an op of GAL_OPS below, its arguments (the op's plain struct, `size` bytes) and
  * about how many operations it does, by which a device may choose how many threads run it; GAL_SERIAL: a sum
@@ -102,7 +103,9 @@ typedef struct gal_linear_args {
 } gal_linear_args;
 
 /* y {rows, n}; state {key, counter}; streams {rows}, or NULL for stream 0 and one row; random_advance adds
- * blocks to the counter. */
+ * blocks to the counter. permutation is one exchange after another (Fisher & Yates): a device may have the
+ * host do it, by a download of the state, which reports what failed before, and an upload; it then replays a
+ * program that has one call by call. */
 typedef struct gal_random_args {
     void *y;
     uint64_t *state;
@@ -137,6 +140,8 @@ typedef struct gal_flow_integrate_args {
     gal_flow_layer layer[GAL_FLOW_LAYERS]; /* the first has 1 + d + width inputs, the last d outputs */
     gal_runge_kutta method;
 } gal_flow_integrate_args;
+static_assert(sizeof(gal_flow_integrate_args) < 4096,
+              "a CUDA kernel is given its arguments by value: 4 KB at most before CUDA 12.1");
 
 /* mse: loss {}, total {} or NULL, prediction and target {count}; backward: gradient {count}, loss = dloss. */
 typedef struct gal_mse_args {
@@ -406,7 +411,7 @@ typedef struct gal_host {
     int (*interrupted)(void);
     int (*threads)(int n);
 } gal_host;
-#define GAL_BACKEND_VERSION 2
+#define GAL_BACKEND_VERSION 3
 /* The library's one exported symbol, gal_backend_open: *device is the library's device of that number, from
  * 0; or the reason why it can't be had. Refuses a host of another version. */
 typedef gal_status gal_backend_opener(const gal_backend **device, int number, const gal_host *host);
