@@ -7,6 +7,7 @@
 #ifndef GAL_BACKEND_H
 #define GAL_BACKEND_H
 #include "galrun.h"
+#include <assert.h>
 
 /* One call of a program: an op of GAL_OPS below, its arguments (the op's plain struct, `size` bytes) and
  * about how many operations it does, by which a device may choose how many threads run it; GAL_SERIAL: a sum
@@ -102,7 +103,9 @@ typedef struct gal_linear_args {
 } gal_linear_args;
 
 /* y {rows, n}; state {key, counter}; streams {rows}, or NULL for stream 0 and one row; random_advance adds
- * blocks to the counter. */
+ * blocks to the counter. permutation is one exchange after another (Fisher & Yates): a device may have the
+ * host do it, by a download of the state, which reports what failed before, and an upload; it then replays a
+ * program that has one call by call. */
 typedef struct gal_random_args {
     void *y;
     uint64_t *state;
@@ -137,6 +140,8 @@ typedef struct gal_flow_integrate_args {
     gal_flow_layer layer[GAL_FLOW_LAYERS]; /* the first has 1 + d + width inputs, the last d outputs */
     gal_runge_kutta method;
 } gal_flow_integrate_args;
+static_assert(sizeof(gal_flow_integrate_args) < 4096,
+              "a CUDA kernel is given its arguments by value: 4 KB at most before CUDA 12.1");
 
 /* mse: loss {}, total {} or NULL, prediction and target {count}; backward: gradient {count}, loss = dloss. */
 typedef struct gal_mse_args {
@@ -332,8 +337,9 @@ typedef struct gal_fault {
  * `alignment`; a view begins at any element, an optimiser's parameters every 64 bytes.
  *
  * Time. issue, replay, upload and release may return before the work is done, download and synchronize may
- * not. A failure of work that is still to come surfaces at the next of download, synchronize and replay; the
- * results of what was issued since are undefined then, and the device goes on.
+ * not. A failure of work that is still to come surfaces at the next of download, synchronize and replay, once
+ * and nowhere else: event_wait, release and release_pinned may wait for work, but neither report nor forget
+ * what failed of it. The results of what was issued since are undefined then, and the device goes on.
  *
  * Capture. While a program is recorded each op has run once, so that a device has by then allocated, planned
  * and initialised what the op needs for these shapes. prepare() may capture the list: from there on a kernel
@@ -356,7 +362,8 @@ struct gal_backend {
      * none left. */
     gal_status (*allocate)(const gal_backend *device, void **out, size_t bytes);
     void (*release)(const gal_backend *device, void *memory, size_t bytes);
-    /* Host memory that upload_pinned may read while the host goes on. */
+    /* Host memory that upload_pinned may read while the host goes on; as allocate otherwise. `release_pinned`
+     * is never given NULL. */
     gal_status (*allocate_pinned)(const gal_backend *device, void **out, size_t bytes);
     void (*release_pinned)(const gal_backend *device, void *memory, size_t bytes);
 
@@ -367,8 +374,9 @@ struct gal_backend {
     /* Waits for all that was issued, and then for the bytes. */
     gal_status (*download)(const gal_backend *device, void *host, const void *from, size_t bytes);
     gal_status (*synchronize)(const gal_backend *device);
-    /* An event passes when all that was issued before its recording is done. One that was never recorded has
-     * passed. */
+    /* An event passes when all that was issued before its recording is done, failed or not. One that was
+     * never recorded has passed. *event is NULL only where event_new fails; event_free is never given NULL.
+     * event_wait only waits (Time, above): what it returns is whether it could. */
     gal_status (*event_new)(const gal_backend *device, void **event);
     void (*event_free)(const gal_backend *device, void *event);
     gal_status (*event_record)(const gal_backend *device, void *event);
@@ -403,7 +411,7 @@ typedef struct gal_host {
     int (*interrupted)(void);
     int (*threads)(int n);
 } gal_host;
-#define GAL_BACKEND_VERSION 2
+#define GAL_BACKEND_VERSION 3
 /* The library's one exported symbol, gal_backend_open: *device is the library's device of that number, from
  * 0; or the reason why it can't be had. Refuses a host of another version. */
 typedef gal_status gal_backend_opener(const gal_backend **device, int number, const gal_host *host);

@@ -60,19 +60,23 @@ GAL_API gal_status gal_tanh_backward(gal_tensor *dx, const gal_tensor *dy, const
 GAL_API gal_status gal_sigmoid_backward(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *y);
 
 /* ---- moving ---- */
-/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates); on one
- * device or from one to the other. */
+/* y = x, any strides, x broadcast to y's shape, any dtypes (float32 to uint8 or int64 truncates). From one
+ * device to another it waits for what was issued on x's; what is not contiguous and of one dtype and shape
+ * goes through a tensor of y's size, made on x's device where x is strided, broadcast or converted, and on
+ * y's where y is strided; and it is GAL_RECORDING while a program is recorded. */
 GAL_API gal_status gal_copy(gal_tensor *y, const gal_tensor *x);
 GAL_API gal_status gal_fill(gal_tensor *y, double value);
 /* y {n} or any shape, in row-major order: start, start + step, ... */
 GAL_API gal_status gal_arange(gal_tensor *y, double start, double step);
 /* y {B, ...} = x {N, ...}[index {B}], index int64 counting from 0. x, y contiguous, of any dtype. GAL_VALUE
- * for an index outside. */
+ * for an index outside: on the CPU here; on another device, whose kernel runs later, the op is GAL_OK and the
+ * next download, wait or replay is GAL_VALUE. So it is with every op that reads an index or a cursor. */
 GAL_API gal_status gal_gather_rows(gal_tensor *y, const gal_tensor *x, const gal_tensor *index);
 /* y {B, ...} = x {N, ...}[cursor .. cursor + B), then cursor int64 {} += B; as gather_rows otherwise.
- * GAL_VALUE where that passes the end. */
+ * GAL_VALUE, as there, where that passes the end. */
 GAL_API gal_status gal_next_rows(gal_tensor *y, const gal_tensor *x, gal_tensor *cursor);
-/* dx {N, ...} += dy {B, ...} at rows index {B}; a row that is named twice gets both. */
+/* dx {N, ...} += dy {B, ...} at rows index {B}, one row of dy after the other in their order, which fixes the
+ * bits of a row that is named twice; on every device. GAL_VALUE as in gather_rows. */
 GAL_API gal_status gal_scatter_add_rows(gal_tensor *dx, const gal_tensor *dy, const gal_tensor *index);
 /* y {n, h, w, c} float32 = images {N, H, W, c} at index int64 {n}, from 0, or where it is NULL those from
  * `first` on, standardised: x / 255 / std - mean / std of uint8 images, x / std - mean / std of float32 ones,
@@ -155,7 +159,8 @@ GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
 
 /* ---- flow matching ---- */
 /* The next batch of training. Its rows: index int64 {batch} = order int64 {places}[cursor .. cursor + batch),
- * then cursor int64 {} += batch; GAL_VALUE where that passes the end or a row is outside theta {rows, d}.
+ * then cursor int64 {} += batch; GAL_VALUE, as in gather_rows, where that passes the end or a row is outside
+ * theta {rows, d}.
  * Each row has `draws` draws, one after the other, on the path of Lipman et al. 2023 and Tong et al. 2024
  * with width sigma: theta_1 = theta[row], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I), theta_t = (1 - t)
  * theta_0 + t theta_1 + sigma eps. input {batch draws, width} = [t; theta_t; ...; seen[row]], seen {rows, c}
@@ -227,10 +232,9 @@ typedef enum gal_padding { GAL_SAME = -1, GAL_VALID = 0 } gal_padding;
 /* z {N, h, w, out} = x {N, H, W, in} convolved with w {out, kh, kw, in} (no flip), plus b {out} or NULL; f
  * one of gal_activation; y {N, h / pool, w / pool, out} = means of f(z) over pool x pool pixels (pool 1: f(z)
  * itself; rows and columns left over are not computed). slope {N, h, w, out} or NULL gets f'(z) for the
- * backward. precision: GAL_IN_BF16 (stride 1 only; other strides are GAL_IN_F32) takes both factors of every
- * product of the forward and the backward (x, w, dz) rounded to bfloat16, on processors with fast
- * instructions for it; elsewhere it is the same as GAL_IN_F32, and gal_notice() says so. Sums, b, f and db
- * stay float32. */
+ * backward. precision: GAL_IN_BF16 takes both factors of every product of the forward and the backward (x, w,
+ * dz) rounded to bfloat16, on processors with fast instructions for it; elsewhere it is the same as
+ * GAL_IN_F32, and gal_notice() says so. Sums, b, f and db stay float32. */
 GAL_API gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                               const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                               int64_t pool, int precision);

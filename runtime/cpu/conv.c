@@ -9,7 +9,7 @@
 /* x as a product takes it: rounded, in bfloat16. */
 static float factor(const gal_conv_args *g, float x)
 {
-    return g->precision == GAL_IN_BF16 && g->stride == 1 ? gal_as_bf16(x) : x;
+    return g->precision == GAL_IN_BF16 ? gal_as_bf16(x) : x;
 }
 
 /* z at one pixel for output o: bias + sum over the window's pixels inside x {h, w, c}, one image. */

@@ -299,15 +299,20 @@ static gal_status plain(gal_kernel *const *kernels, int count, const gal_conv_ar
     return status;
 }
 
+static void note_precision(const gal_conv_args *g)
+{
+    if (g->precision == GAL_IN_BF16)
+        gal_note("convolutions by oneDNN take no precision: \"bf16\" is computed in float32");
+}
+
 static gal_status forward(const gal_lane *lane, const void *args)
 {
     const gal_conv_args *g = args;
     made *m = find(g, FORWARD);
     (void)lane;
-    if (g->precision == GAL_IN_BF16)
-        gal_note("convolutions by oneDNN take no precision: \"bf16\" is computed in float32");
     if (!m || !m->usable)
         return plain((gal_kernel *const[]){gal_cpu_conv2d}, 1, g);
+    note_precision(g);
     size_t z_size = floats((size_t)(g->n * g->zh * g->zw * g->out) * 4);
     int whole = g->activation == GAL_IDENTITY && g->pool == 1;
     gal_status status =
@@ -336,6 +341,7 @@ static gal_status backward(const gal_lane *lane, const void *args)
         size_t wanted = m[k] ? floats(m[k]->packed_bytes) + floats(m[k]->scratch_bytes) : 0;
         room = wanted > room ? wanted : room;
     }
+    note_precision(g);
     int64_t taps = g->kh * g->kw * g->c;
     size_t z_size = floats((size_t)(g->n * g->zh * g->zw * g->out) * 4),
            w_size = floats((size_t)(g->out * taps) * 4), b_size = floats((size_t)g->out * 4);

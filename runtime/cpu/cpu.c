@@ -40,7 +40,8 @@ static gal_status cpu_move(const gal_backend *device, void *to, const void *from
     return GAL_OK;
 }
 
-/* ---- order: whatever is issued is done when the call returns, so that every event has passed ---- */
+/* ---- order: whatever is issued is done, and what failed of it was reported, when the call returns, so that
+ * every event has passed ---- */
 
 static gal_status cpu_synchronize(const gal_backend *device)
 {
@@ -50,8 +51,7 @@ static gal_status cpu_synchronize(const gal_backend *device)
 
 static gal_status cpu_event_new(const gal_backend *device, void **event)
 {
-    (void)device;
-    *event = NULL;
+    *event = (void *)(uintptr_t)device;
     return GAL_OK;
 }
 

@@ -100,8 +100,10 @@ static void free_parts(gal_loader *l)
 {
     gal_images_free(l->images);
     for (int i = 0; i < AHEAD; i++) {
-        l->device->release_pinned(l->device, l->slots[i], (size_t)(l->batch * l->bytes));
-        l->device->event_free(l->device, l->events[i]);
+        if (l->slots[i])
+            l->device->release_pinned(l->device, l->slots[i], (size_t)(l->batch * l->bytes));
+        if (l->events[i])
+            l->device->event_free(l->device, l->events[i]);
     }
     free(l->scratch);
     free(l->order);
@@ -135,11 +137,15 @@ gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t ba
     l->device = backend;
     l->batch = batch;
     l->bytes = gal_images_bytes(images);
-    int whole = gal_images_select(&l->images, images, NULL, 0) == GAL_OK;
-    whole = whole && (l->scratch = malloc((size_t)gal_images_scratch(images)));
-    if (!whole || make_slots(l) != GAL_OK) {
+    gal_status status = gal_images_select(&l->images, images, NULL, 0);
+    if (status == GAL_OK &&
+        (batch > INT64_MAX / l->bytes || !(l->scratch = malloc((size_t)gal_images_scratch(images)))))
+        status = gal_fail(GAL_MEMORY, "loader: no memory left for batches of %lld images", (long long)batch);
+    if (status == GAL_OK)
+        status = make_slots(l);
+    if (status != GAL_OK) {
         free_parts(l);
-        return gal_fail(GAL_MEMORY, "loader: no memory left for batches of %lld images", (long long)batch);
+        return status;
     }
     pthread_condattr_t clock;
     pthread_condattr_init(&clock);
@@ -158,8 +164,9 @@ gal_status gal_loader_new(gal_loader **out, const gal_images *images, int64_t ba
     return GAL_OK;
 }
 
-/* Waits until at most `most` slots may still be uploading; the first failure of the device's work that came
- * to light. By the thread that takes, which alone changes `taken` to more. */
+/* Waits until at most `most` slots may still be uploading; the first failure to wait, which is no failure of
+ * the device's work: that surfaces elsewhere (backend.h). By the thread that takes, which alone changes
+ * `taken` to more. */
 static gal_status give_back(gal_loader *l, int64_t most)
 {
     gal_status status = GAL_OK;
@@ -175,7 +182,7 @@ void gal_loader_free(gal_loader *l)
     if (!l)
         return;
     pthread_mutex_lock(&l->lock);
-    give_back(l, 0);
+    give_back(l, 0); /* nobody hears of a failure here */
     l->stop = 1;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
@@ -266,6 +273,10 @@ static gal_status take(gal_loader *l, gal_tensor *y, int64_t k)
     status = l->device->upload_pinned(l->device, y->data, l->slots[k % AHEAD], bytes);
     if (status == GAL_OK)
         status = l->device->event_record(l->device, l->events[k % AHEAD]);
+    if (status != GAL_OK) { /* no event will tell when the slot has been read */
+        gal_status waited = l->device->synchronize(l->device);
+        status = waited == GAL_OK ? status : waited;
+    }
     pthread_mutex_lock(&l->lock);
     l->first++;
     l->ready--;

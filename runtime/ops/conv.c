@@ -75,27 +75,28 @@ gal_status gal_conv2d_shape(int64_t *shape, const gal_tensor *x, const gal_tenso
 }
 
 /* All but the results; y_name says which argument has y's shape. */
-static gal_status conv_args(gal_conv_args *g, const char *op, const gal_tensor *y, const char *y_name,
+static gal_status conv_args(gal_conv_args *g, gal_op op, const gal_tensor *y, const char *y_name,
                             const gal_tensor *slope, const gal_tensor *x, const gal_tensor *w,
                             const gal_tensor *b, int64_t stride, int64_t padding, int activation,
                             int64_t pool, int precision)
 {
-    gal_status status = geometry(g, op, x, w, stride, padding, pool);
+    const char *name = gal_op_name(op);
+    gal_status status = geometry(g, name, x, w, stride, padding, pool);
     if (status == GAL_OK)
-        status = gal_check_activation(op, activation);
+        status = gal_check_activation(name, activation);
     if (status == GAL_OK)
-        status = gal_check_precision(GAL_OP_conv2d, gal_backend_of(x), precision);
+        status = gal_check_precision(op, gal_backend_of(x), precision);
     if (status != GAL_OK)
         return status;
     g->x = x->data, g->weight = w->data, g->bias = b ? b->data : NULL;
     g->activation = activation, g->precision = precision;
-    status = gal_check_shape(op, y_name, y, "{N, h, w, out}", 4,
+    status = gal_check_shape(name, y_name, y, "{N, h, w, out}", 4,
                              (int64_t[]){g->n, g->zh / pool, g->zw / pool, g->out});
     if (status == GAL_OK && slope)
-        status =
-            gal_check_shape(op, "slope", slope, "{N, h, w, out}", 4, (int64_t[]){g->n, g->zh, g->zw, g->out});
+        status = gal_check_shape(name, "slope", slope, "{N, h, w, out}", 4,
+                                 (int64_t[]){g->n, g->zh, g->zw, g->out});
     if (status == GAL_OK && b)
-        status = gal_check_shape(op, "b", b, "{out}", 1, &g->out);
+        status = gal_check_shape(name, "b", b, "{out}", 1, &g->out);
     g->slope = slope ? slope->data : NULL;
     return status;
 }
@@ -108,7 +109,7 @@ gal_status gal_conv2d(gal_tensor *y, gal_tensor *slope, const gal_tensor *x, con
           {"slope", slope ? slope : y, GAL_F32, 1});
     gal_conv_args g;
     gal_status status =
-        conv_args(&g, "conv2d", y, "y", slope, x, w, b, stride, padding, activation, pool, precision);
+        conv_args(&g, GAL_OP_conv2d, y, "y", slope, x, w, b, stride, padding, activation, pool, precision);
     if (status != GAL_OK || g.n == 0)
         return status;
     g.y = y->data;
@@ -124,7 +125,7 @@ gal_status gal_conv2d_backward(gal_tensor *dx, gal_tensor *dw, gal_tensor *db, c
           {"dw", dw ? dw : w, GAL_F32, 1}, {"db", db ? db : w, GAL_F32, 1},
           {"slope", slope ? slope : dy, GAL_F32, 1}, {"b", b ? b : w, GAL_F32, 1});
     gal_conv_args g;
-    gal_status status = conv_args(&g, "conv2d_backward", dy, "dy", slope, x, w, b, stride, padding,
+    gal_status status = conv_args(&g, GAL_OP_conv2d_backward, dy, "dy", slope, x, w, b, stride, padding,
                                   activation, pool, precision);
     if (status == GAL_OK && dx)
         status = gal_check_shape("conv2d_backward", "dx", dx, "the shape of x", 4, x->shape);

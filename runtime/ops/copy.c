@@ -4,19 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From one device to another, through the host: contiguous to contiguous of one dtype, which is what files
- * and results need. */
-static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
+/* A contiguous tensor of this dtype and of the shape of `like`, in no scope: the caller frees it. */
+static gal_status whole_new(gal_tensor **out, const char *device, int dtype, const gal_tensor *like)
 {
-    if (gal_recording())
-        return gal_fail(GAL_RECORDING, "copy: x on %s can't be copied to %s while a program is recorded",
-                        gal_tensor_device(x), gal_tensor_device(y));
-    if (x->dtype != y->dtype || !gal_tensor_contiguous(x) || !gal_tensor_contiguous(y) ||
-        gal_tensor_count(x) != gal_tensor_count(y))
-        return gal_fail(
-            GAL_SHAPE,
-            "copy: x %s on %s and y %s on %s, expected two contiguous tensors of one dtype and count",
-            gal_shape_text(x), gal_tensor_device(x), gal_shape_text(y), gal_tensor_device(y));
+    gal_scope_pause();
+    gal_status status = gal_tensor_new(out, device, dtype, like->rank, like->shape);
+    gal_scope_resume();
+    return status;
+}
+
+/* x's bytes to y on another device, both contiguous, of one dtype and count; through the host where it can
+ * read neither. */
+static gal_status transfer(gal_tensor *y, const gal_tensor *x)
+{
     size_t bytes = (size_t)gal_tensor_count(x) * gal_dtype_size(x->dtype);
     const gal_backend *from = gal_backend_of(x), *to = gal_backend_of(y);
     if (gal_on_host(x))
@@ -30,6 +30,34 @@ static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
     if (status == GAL_OK)
         status = to->upload(to, y->data, host, bytes);
     free(host);
+    return status;
+}
+
+/* From one device to another: what is not to be moved byte for byte becomes so on x's device, and gets into a
+ * strided y on y's. */
+static gal_status copy_across(gal_tensor *y, const gal_tensor *x)
+{
+    int64_t strides[GAL_RANK];
+    gal_tensor *sent = NULL, *received = NULL;
+    if (gal_recording())
+        return gal_fail(GAL_RECORDING, "copy: x on %s can't be copied to %s while a program is recorded",
+                        gal_tensor_device(x), gal_tensor_device(y));
+    gal_status status = gal_broadcast_strides("copy", "x", strides, x, y);
+    if (status != GAL_OK || gal_tensor_count(y) == 0)
+        return status;
+    if (x->dtype != y->dtype || !gal_tensor_contiguous(x) || gal_tensor_count(x) != gal_tensor_count(y)) {
+        status = whole_new(&sent, gal_tensor_device(x), y->dtype, y);
+        if (status == GAL_OK)
+            status = gal_copy(sent, x);
+    }
+    if (status == GAL_OK && !gal_tensor_contiguous(y))
+        status = whole_new(&received, gal_tensor_device(y), y->dtype, y);
+    if (status == GAL_OK)
+        status = transfer(received ? received : y, sent ? sent : x);
+    if (status == GAL_OK && received)
+        status = gal_copy(y, received);
+    gal_tensor_free(sent);
+    gal_tensor_free(received);
     return status;
 }
 
@@ -87,9 +115,7 @@ gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
     gal_tensor *y;
     if (!x)
         return gal_fail(GAL_VALUE, "keep: x is missing");
-    gal_scope_pause();
-    gal_status status = gal_tensor_new(&y, gal_tensor_device(x), x->dtype, x->rank, x->shape);
-    gal_scope_resume();
+    gal_status status = whole_new(&y, gal_tensor_device(x), x->dtype, x);
     if (status != GAL_OK)
         return status;
     status = gal_copy(y, x);
@@ -100,8 +126,6 @@ gal_status gal_tensor_keep(gal_tensor **out, const gal_tensor *x)
     return status;
 }
 
-/* Between x and row-major order on the host: in one piece where x is contiguous, else through a contiguous
- * copy on the device. */
 static gal_status count_matches(const char *name, const gal_tensor *x, int64_t count)
 {
     return count == gal_tensor_count(x) ? GAL_OK
@@ -109,6 +133,7 @@ static gal_status count_matches(const char *name, const gal_tensor *x, int64_t c
                                                    name, (long long)count, gal_shape_text(x));
 }
 
+/* In one piece where x is contiguous, else through a contiguous copy on its device. */
 gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
 {
     gal_status status = count_matches("read", x, count);
@@ -138,9 +163,7 @@ static gal_status write_by_copy(gal_tensor *y, const void *host, size_t bytes)
 {
     const gal_backend *backend = gal_backend_of(y);
     gal_tensor *whole;
-    gal_scope_pause();
-    gal_status status = gal_tensor_new(&whole, backend->name, y->dtype, y->rank, y->shape);
-    gal_scope_resume();
+    gal_status status = whole_new(&whole, backend->name, y->dtype, y);
     if (status != GAL_OK)
         return status;
     status = backend->upload(backend, whole->data, host, bytes);

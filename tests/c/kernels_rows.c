@@ -22,6 +22,34 @@ static void rows_by_index(void)
     FAILS(by_lanes(table->gather_rows, &rows, 1), GAL_VALUE, "index[1] is -1, expected 0 to 3");
 }
 
+/* Numbers of such sizes that another order of their sum has other bits. */
+static void sums_in_order(void)
+{
+    CASE("scatter_add_rows adds the rows of dy in their order, by any number of lanes");
+    enum { ROWS = 3, COUNT = 40, COLUMNS = 37 };
+    float *x = numbers(COUNT * COLUMNS, -1, 1), *start = numbers(ROWS * COLUMNS, -1, 1), *y, *expected;
+    int64_t index[COUNT];
+    y = walled(ROWS * COLUMNS), expected = walled(ROWS * COLUMNS);
+    memcpy(expected, start, ROWS * COLUMNS * sizeof *y);
+    for (int i = 0; i < COUNT; i++) {
+        index[i] = i * i % 5 % ROWS;
+        for (int c = 0; c < COLUMNS; c++) {
+            x[i * COLUMNS + c] *= i % 3 ? 1 : 1e4f;
+            expected[index[i] * COLUMNS + c] += x[i * COLUMNS + c];
+        }
+    }
+    EACH_TABLE(table, isa)
+    for (int lanes = 1; lanes <= 4; lanes++) {
+        memcpy(y, start, ROWS * COLUMNS * sizeof *y);
+        gal_rows_args rows = {.y = y, .x = x, .index = index, .count = COUNT, .rows = ROWS};
+        rows.width = COLUMNS * sizeof *x;
+        IS_OK(by_lanes(table->scatter_add_rows, &rows, lanes));
+        REPORT(same_bits(y, expected, ROWS * COLUMNS) && walls_stand(y, ROWS * COLUMNS), "%s, %d lanes", isa,
+               lanes);
+    }
+    unwall(x), unwall(start), unwall(y), unwall(expected);
+}
+
 static void next_rows(void)
 {
     const gal_cpu_kernels *table = gal_cpu_table(NULL);
@@ -37,6 +65,7 @@ static void next_rows(void)
 int main(void)
 {
     rows_by_index();
+    sums_in_order();
     next_rows();
     return finish();
 }

@@ -164,6 +164,59 @@ case("a failure that only the data can show surfaces once, at the next read of t
   equal(x:sum():item(), 8)
 end)
 
+-- Leaves a failure in far's queue, and returns the start of its sentence.
+local function fail_later(x)
+  local index, y = core.int64({ 1 }, { 9 }, "far"), core.new({ 1, 2 }, "float32", "far")
+  equal(C.gal_gather_rows(y.h, x.h, index.h), 0)
+  return "gather_rows: index%[0%] is 9"
+end
+
+-- Eight images of 4 x 4 pixels, image i full of i, and what streams them in batches of two.
+local function stored()
+  local path = scratch.path "images.npy"
+  local x = require("gal.tensor").to_fill({ 8, 4, 4, 3 }, "uint8")
+  for i = 1, 8 do C.gal_fill(x[i].h, i) end
+  gal.save(path, x)
+  return require("gal.images").open(path)
+end
+
+case("a failure outlives the loader and the events that waited for it", function()
+  local set, order = stored(), core.int64({ 8 }, { 0, 1, 2, 3, 4, 5, 6, 7 })
+  local x, loader = gal.ones({ 4, 2 }, { device = "far" }), set:loader(2, "far")
+  local batch = core.new(loader.shape, "uint8", "far")
+  loader:start(order)
+  local sentence = fail_later(x)
+  for k = 1, 4 do loader:take(batch, k) end
+  loader = nil
+  check.collect()
+  raises(function() x:sum():item() end, sentence, true)
+  equal(x:sum():item(), 8)
+  equal(batch:to("cpu")[2]:float():mean():item(), 8)
+end)
+
+case("where no event can be recorded the loader waits for its slot, and hears what failed", function()
+  ffi.cdef "int setenv(const char *name, const char *value, int overwrite); int unsetenv(const char *name);"
+  local set, order = stored(), core.int64({ 8 }, { 0, 1, 2, 3, 4, 5, 6, 7 })
+  local x, loader = gal.ones({ 4, 2 }, { device = "far" }), set:loader(2, "far")
+  local batch = core.new(loader.shape, "uint8", "far")
+  loader:start(order)
+  C.setenv("GALRUN_FAR_EVENTS", "none", 1)
+  raises(function() loader:take(batch, 1) end, "far: no event can be recorded", true)
+  local sentence = fail_later(x)
+  raises(function() loader:take(batch, 2) end, sentence, true)
+  C.unsetenv "GALRUN_FAR_EVENTS"
+  loader:take(batch, 3)
+  equal(batch:to("cpu")[2]:float():mean():item(), 6)
+end)
+
+case("a loader that can't be had says what the device said of it", function()
+  local set = stored()
+  raises(function() set:loader(2 ^ 21, "far") end, "far: no pinned memory left", true)
+  gal.save(scratch.path "large.npy", require("gal.tensor").to_fill({ 1, 32, 32, 3 }, "uint8"))
+  set = require("gal.images").open(scratch.path "large.npy")
+  raises(function() set:loader(2 ^ 53, "far") end, "loader: no memory left for batches of", true)
+end)
+
 case("a precision that a device lacks for an op is refused by both names", function()
   local x = gal.ones({ 2, 2 }, { device = "far" })
   raises(function() x:matmul(x, "tf32") end,
@@ -229,6 +282,34 @@ case("a flow takes its units from rows of any device", function()
   f:standardise(x:narrow(2, 1, 2), x:narrow(2, 3, 1):to "far:1")
   equal(f.scale.theta_std:device(), "far")
   equal(f.scale.context_mean:to "cpu", x:narrow(2, 3, 1):mean(1):reshape { 1 })
+
+case("a copy to another device converts, broadcasts and strides as one on the same device does", function()
+  for _, way in ipairs { { "cpu", "far" }, { "far", "cpu" }, { "far", "far:1" } } do
+    local from, to = unpack(way)
+    check.collect()
+    local x = gal.arange(1, 6, { device = from }):reshape { 2, 3 }
+    local before, there = live(from), live(to)
+    local whole = core.new({ 3, 2 }, "int64", to)
+    equal(C.gal_copy(whole.h, x:t().h), 0)
+    equal(whole:to "cpu":totable(), { { 1, 4 }, { 2, 5 }, { 3, 6 } })
+    local wide = gal.zeros({ 2, 4, 3 }, { device = to })
+    equal(C.gal_copy(wide:select(2, 2).h, x:narrow(1, 2, 1).h), 0)
+    equal(C.gal_copy(wide:select(2, 4).h, core.int64({ 3 }, { 7, 8, 9 }, from).h), 0)
+    equal(wide:to "cpu":select(1, 2):totable(), { { 0, 0, 0 }, { 4, 5, 6 }, { 0, 0, 0 }, { 7, 8, 9 } })
+    equal(gal.scope(function()
+      local inside = gal.zeros({ 3, 2 }, { device = to })
+      equal(C.gal_copy(inside.h, x:t().h), 0)
+      return inside:sum():item()
+    end), 21)
+    that(C.gal_copy(whole.h, x.h) ~= 0, "shapes that don't broadcast are refused")
+    equal(ffi.string(C.gal_error()):match "^copy: x is {2, 3}", "copy: x is {2, 3}")
+    raises(function()
+      gal.program(function() require("gal.base.errors").check(C.gal_copy(whole.h, x:t().h)) end, to)
+    end, ("copy: x on %s can't be copied to %s while a program is recorded"):format(from, to), true)
+    wide, whole = nil, nil
+    check.collect()
+    equal({ live(from), live(to) }, { before, there })
+  end
 end)
 
 scratch.remove()

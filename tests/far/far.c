@@ -211,15 +211,18 @@ static void far_release(const gal_backend *device, void *memory, size_t bytes)
 
 static gal_status far_allocate_pinned(const gal_backend *device, void **out, size_t bytes)
 {
-    *out = malloc(bytes ? bytes : 1);
+    *out = bytes <= capacity() ? malloc(bytes ? bytes : 1) : NULL;
     return *out ? GAL_OK : host->fail(GAL_MEMORY, "%s: no pinned memory left", device->name);
 }
+
+static void drain(far *f, const gal_call *more, int64_t count);
 
 static void far_release_pinned(const gal_backend *device, void *memory, size_t bytes)
 {
     (void)bytes;
-    if (memory)
-        device->synchronize(device);
+    if (!memory)
+        wrong("pinned memory was released that is none", memory);
+    drain(device->self, NULL, 0); /* what failed is kept for the next report */
     free(memory);
 }
 
@@ -336,7 +339,8 @@ static gal_status far_download(const gal_backend *device, void *to, const void *
     return report(f);
 }
 
-/* An event passes when the queue is run; so that waiting for one runs it. */
+/* An event passes when the queue is run; so that waiting for one runs it. What fails then is kept for the
+ * next report. */
 static gal_status far_event_new(const gal_backend *device, void **event)
 {
     *event = (void *)(uintptr_t)device;
@@ -345,13 +349,18 @@ static gal_status far_event_new(const gal_backend *device, void **event)
 
 static void far_event_free(const gal_backend *device, void *event)
 {
-    (void)device, (void)event;
+    if (event != device)
+        wrong("an event was freed that is none", event);
 }
 
+/* Fails where GALRUN_FAR_EVENTS is "none". */
 static gal_status far_event_record(const gal_backend *device, void *event)
 {
-    (void)device, (void)event;
-    return GAL_OK;
+    const char *events = getenv("GALRUN_FAR_EVENTS");
+    (void)event;
+    return events && !strcmp(events, "none")
+               ? host->fail(GAL_DEVICE, "%s: no event can be recorded", device->name)
+               : GAL_OK;
 }
 
 static gal_status far_event_wait(const gal_backend *device, void *event)

@@ -2,7 +2,8 @@
  * Times are those of the image model's training step (tests/bench/w2.md).
  *
  * half: precision bf16, stride 1, on a processor whose products of bfloat16 are faster than float32's. By
- * AMX 101 ms, where float32 takes 215. With a larger stride most of a square of sums would be unused.
+ * AMX 101 ms, where float32 takes 215. With a larger stride most of a square of sums would be unused: there
+ * the direct way rounds x, w and dz as it copies them into the cache, and multiplies in float32.
  *
  * winograd: 3 x 3, stride 1, mean pool of 1 or 2, at least 16 channels in and out. 294 ms, direct 475. Fewer
  * channels than a vec has floats would leave its transforms partly idle; and the pixels of a first layer are
@@ -18,9 +19,17 @@
 #include "fast.h"
 #include "half.h"
 
-static int wants_half(const gal_conv_args *g)
+static int fits_half(const gal_conv_args *g)
 {
-    return g->precision == GAL_IN_BF16 && g->stride == 1;
+    return g->precision == GAL_IN_BF16 && g->stride == 1 && FAST(half)() != HALF_NONE;
+}
+
+/* A processor without fast products of bfloat16 multiplies in float32, whatever the stride. */
+static void note_precision(const gal_conv_args *g)
+{
+    if (g->precision == GAL_IN_BF16 && FAST(half)() == HALF_NONE)
+        gal_note(
+            "this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
 }
 
 static int fits_winograd(const gal_conv_args *g)
@@ -30,7 +39,7 @@ static int fits_winograd(const gal_conv_args *g)
 
 static const conv_way *forward(const gal_conv_args *g)
 {
-    if (wants_half(g) && FAST(half)() != HALF_NONE)
+    if (fits_half(g))
         return &FAST(conv_half);
     return fits_winograd(g) ? &FAST(conv_winograd) : &FAST(conv_direct);
 }
@@ -38,16 +47,14 @@ static const conv_way *forward(const gal_conv_args *g)
 static const conv_way *backward(const gal_conv_args *g)
 {
     int slope_is_known = g->slope || g->activation == GAL_IDENTITY;
-    if (wants_half(g) && FAST(half)() != HALF_NONE)
+    if (fits_half(g))
         return &FAST(conv_half_backward);
     return fits_winograd(g) && slope_is_known ? &FAST(conv_winograd_backward) : &FAST(conv_direct_backward);
 }
 
 static gal_status conv2d_prepare(const gal_lane *lane, const void *args)
 {
-    if (wants_half(args) && FAST(half)() == HALF_NONE)
-        gal_note(
-            "this processor has no fast products of bfloat16: precision \"bf16\" is computed in float32");
+    note_precision(args);
     return forward(args)->prepare(lane, args);
 }
 
@@ -58,6 +65,7 @@ static gal_status conv2d(const gal_lane *lane, const void *args)
 
 static gal_status conv2d_backward_prepare(const gal_lane *lane, const void *args)
 {
+    note_precision(args);
     return backward(args)->prepare(lane, args);
 }
 

@@ -7,7 +7,9 @@
 #ifndef GAL_CONV_H
 #define GAL_CONV_H
 #include "cpu/cpu.h"
+#include "cpu/bf16.h"
 #include "cpu/scratch.h"
+#include "half.h"
 #include "vec.h"
 
 #define WIDE (2 * VL)
@@ -96,6 +98,13 @@ INLINE int64_t sum_groups_of(int64_t units, int64_t floats)
     return least(units, most(4, least(16, (16 << 20) / floats)));
 }
 
+/* x {n} = x rounded to bfloat16. */
+INLINE void round_factors(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = gal_as_bf16(x[i]);
+}
+
 /* ---- the plan of direct convolutions: bands of rows that stay in the second-level cache, and where in the
  * scratch block everything lies, in floats from its start ---- */
 typedef struct conv_plan {
@@ -111,6 +120,7 @@ typedef struct conv_plan {
     int64_t sums; /* {sum_groups, sums_size}: dw {out groups, taps, width}, then db {out groups, width} */
     int64_t lanes, lane_size; /* {threads, lane_size}: x, then z, then dz */
     int64_t lane_z, lane_dz, total;
+    int rounds; /* whether x, w and dz are rounded to bfloat16 in products */
 } conv_plan;
 
 /* One band of an image: its rows of z, [row, end); the rows of dx that it writes; the rows of dz that those
@@ -138,7 +148,8 @@ static inline conv_plan make_plan(const gal_conv_args *g, int backward)
     conv_plan p = {.x_columns = (g->zw - 1) * g->stride + g->kw,
                    .out = groups_of(g->out),
                    .in = groups_of(g->c),
-                   .taps = g->kh * g->kw * g->c};
+                   .taps = g->kh * g->kw * g->c,
+                   .rounds = g->precision == GAL_IN_BF16 && FAST(half)() != HALF_NONE};
     p.before = g->dx ? most(0, -below(g->left - (g->kw - 1), g->stride)) : 0;
     p.after = g->dx ? most(0, below(g->w - 1 + g->left, g->stride) - (g->zw - 1)) : 0;
     p.d_columns = p.before + g->zw + p.after;
@@ -168,7 +179,8 @@ static inline conv_plan make_plan(const gal_conv_args *g, int backward)
     return p;
 }
 
-/* weights {out groups, kh, kw, c, width} and bias {out groups, width}, zeros beyond the outputs. */
+/* weights {out groups, kh, kw, c, width}, as products take them, and bias {out groups, width}, zeros beyond
+ * the outputs. */
 static inline void pack_weights(const gal_conv_args *g, const conv_plan *p, float *scratch)
 {
     for (int64_t o = 0; o < p->out.count * p->out.width; o++) {
@@ -177,15 +189,17 @@ static inline void pack_weights(const gal_conv_args *g, const conv_plan *p, floa
             to[k * p->out.width] = o < g->out ? g->weight[o * p->taps + k] : 0;
         scratch[p->bias + o] = g->bias && o < g->out ? g->bias[o] : 0;
     }
+    if (p->rounds)
+        round_factors(scratch + p->weights, p->out.count * p->taps * p->out.width);
 }
 
-/* Rows [row, row + rows) of image x {h, w, c} with zeros outside the image: copied to `to` {rows, x_columns,
- * c}; or the image itself where no window reaches outside. Returns the first row; *distance: floats from one
- * row to the next. */
+/* Rows [row, row + rows) of image x {h, w, c}, as products take them, with zeros outside the image: copied to
+ * `to` {rows, x_columns, c}; or the image itself where nothing is rounded and no window reaches outside.
+ * Returns the first row; *distance: floats from one row to the next. */
 static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *p, const float *x, float *to,
                                        int64_t row, int64_t rows, int64_t *distance)
 {
-    if (row >= 0 && row + rows <= g->h && g->left == 0 && p->x_columns <= g->w) {
+    if (!p->rounds && row >= 0 && row + rows <= g->h && g->left == 0 && p->x_columns <= g->w) {
         *distance = g->w * g->c;
         return x + row * g->w * g->c;
     }
@@ -202,6 +216,8 @@ static inline const float *padded_rows(const gal_conv_args *g, const conv_plan *
         memcpy(line + left * g->c, x + row * g->w * g->c, (size_t)(middle * g->c) * 4);
         memset(line + (left + middle) * g->c, 0, (size_t)(width - (left + middle) * g->c) * 4);
     }
+    if (p->rounds)
+        round_factors(to, rows * width);
     return to;
 }
 

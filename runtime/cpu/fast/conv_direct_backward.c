@@ -14,8 +14,8 @@ INLINE phase phase_of(int64_t i, int64_t before, int64_t window, int64_t stride)
     return (phase){first, first < window ? (window - 1 - first) / stride + 1 : 0};
 }
 
-/* to, for each phase: weights {in groups, out groups, taps down, taps across, out width, in width}, taps in
- * descending order, so that dx is a convolution of dz. */
+/* to, for each phase: weights, as products take them, {in groups, out groups, taps down, taps across, out
+ * width, in width}, taps in descending order, so that dx is a convolution of dz. */
 static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
 {
     for (int64_t py = 0; py < g->stride; py++)
@@ -33,6 +33,8 @@ static void pack_flipped(const gal_conv_args *g, const conv_plan *p, float *to)
                             if (n > 0)
                                 memcpy(to, g->weight + ((o * g->kh + ky) * g->kw + kx) * g->c + first,
                                        (size_t)n * 4);
+                            if (p->rounds)
+                                round_factors(to, p->in.width);
                         }
         }
 }
@@ -175,10 +177,12 @@ static gal_status backward(const gal_lane *lane, const void *args)
                 x = padded_rows(g, &p, g->x + n * g->h * g->w * g->c, mine, x_row * g->stride - g->top,
                                 (x_end - x_row - 1) * g->stride + g->kh, &distance);
             make_dz(g, &p, &b, n, x, x_row, distance, mine + p.lane_z, dz);
-            if (g->dw)
-                add_dw(g, &p, &b, x, x_row, distance, dz, sums);
             if (g->db)
                 add_db(g, &p, &b, dz, sums + p.out.count * p.taps * p.out.width);
+            if (p.rounds)
+                round_factors(dz, p.out.count * p.d_rows * p.d_columns * p.out.width);
+            if (g->dw)
+                add_dw(g, &p, &b, x, x_row, distance, dz, sums);
             if (g->dx)
                 make_dx(g, &p, &b, n, dz);
         }
