@@ -282,10 +282,12 @@ case("a flow takes its units from rows of any device", function()
   f:standardise(x:narrow(2, 1, 2), x:narrow(2, 3, 1):to "far:1")
   equal(f.scale.theta_std:device(), "far")
   equal(f.scale.context_mean:to "cpu", x:narrow(2, 3, 1):mean(1):reshape { 1 })
+end)
 
 case("a copy to another device converts, broadcasts and strides as one on the same device does", function()
   for _, way in ipairs { { "cpu", "far" }, { "far", "cpu" }, { "far", "far:1" } } do
     local from, to = unpack(way)
+    gal.program(function() end, to) -- takes the default generator to that device
     check.collect()
     local x = gal.arange(1, 6, { device = from }):reshape { 2, 3 }
     local before, there = live(from), live(to)
