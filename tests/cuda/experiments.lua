@@ -73,7 +73,8 @@ case("a call of CUDA that fails is a sentence, and so is a card or a driver that
     ["GAL_DOUBLE_FAIL=launch:2"] = "map_flat<op> failed: cudaErrorInvalidValue",
     ["GAL_DOUBLE_FAIL=cudaStreamEndCapture:1"] = "a capture's end failed: cudaErrorStreamCaptureInvalidated",
     ["GAL_DOUBLE_FAIL=cudaGraphLaunch:2"] = "a graph's launch failed: cudaErrorInvalidValue",
-    ["GAL_DOUBLE_FAIL=cudaMemcpyAsync:1"] = "a download failed: cudaErrorInvalidValue",
+    ["GAL_DOUBLE_FAIL=cudaMemcpyAsync:1"] = "an upload failed: cudaErrorInvalidValue",
+    ["GAL_DOUBLE_FAIL=cudaMemcpyAsync:2"] = "a download failed: cudaErrorInvalidValue",
   } do
     local code, text = on_double(settings, work)
     that(code ~= 0 and text:find(sentence, 1, true), ("%s: exit %d: %s"):format(settings, code, text))
