@@ -165,6 +165,8 @@ end
 --- images:square(): whether the eight symmetries of a square keep their shape.
 function methods:square() return #self.image == 3 and self.image[1] == self.image[2] end
 
+local BYTES = { uint8 = 1, float32 = 4, int64 = 8, float64 = 8 } -- of a pixel's channel
+
 --- images:fingerprint(h): a hash of the set, mixed with the hash h: of the images' hashes where they are
 -- known, else of all pixels.
 function methods:fingerprint(h)
@@ -174,7 +176,7 @@ function methods:fingerprint(h)
     text = table.concat(self.hashes, ",") .. (" %d %d"):format(self.crop, self.bin)
     return C.gal_hash(text, #text, h)
   end
-  local n, bytes = self:size(1), self.dtype == "uint8" and 1 or 4
+  local n, bytes = self:size(1), BYTES[self.dtype]
   for _, size in ipairs(self.image) do bytes = bytes * size end
   for first = 1, n, 64 do
     errors.poll()

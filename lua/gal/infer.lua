@@ -3,7 +3,8 @@
 -- deviations, percentiles and flags. Where the properties are known, infer.score measures the flow against
 -- them; the scores' formulas are metrics'.
 local arguments = require "gal.base.options"
-local C = require("ffi").C
+local ffi = require "ffi"
+local C = ffi.C
 local core = require "gal.tensor"
 local fingerprint = require("gal.train.rows").fingerprint
 local gal = require "gal"
@@ -119,12 +120,12 @@ local POSTERIORS = {
 local function fingerprints(flow, part)
   local tensors, names, hash = {}, {}, 0ULL
   for name, x in pairs(flow:state()) do tensors[name] = x end
-  for name, x in pairs(flow.scale) do tensors["scale." .. name] = x end
+  for name, x in pairs(flow.scale or {}) do tensors["scale." .. name] = x end
   for name in pairs(tensors) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    local values, count = core.read(tensors[name])
-    hash = C.gal_hash(values, 4 * count, hash)
+    local values = core.read(tensors[name])
+    hash = C.gal_hash(values, ffi.sizeof(values), hash)
   end
   local images = flow.encoder and part.images
   local ids = table.concat(part.ids, "\0")

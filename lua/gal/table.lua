@@ -156,6 +156,8 @@ end
 
 -- ---- columns made here ----
 
+local LETTERS = { float32 = "E", uint8 = "B", int64 = "K", float64 = "D" } -- FITS types by dtype
+
 -- A tensor's values as C takes them: C's type, the letter of its FITS type, values per row, the values, how
 -- many rows.
 local function tensor_values(op, name, x)
@@ -165,14 +167,10 @@ local function tensor_values(op, name, x)
     raise("%s: column %q is a tensor %s, expected shape {rows} or {rows, width}", op, name, x:shape_text())
   end
   local rows, n = shape[1], shape[2] or 1
-  local whole = x.dtype ~= "float32"
-  local count = rows * n
-  local c_type = ({ int64 = "int64_t[?]", uint8 = "uint8_t[?]" })[x.dtype] or "float[?]"
-  local read = ffi.new(c_type, count + 1)
-  check(C.gal_tensor_read(tensor.dense(x).h, read, count))
+  local letter = LETTERS[x.dtype]
+  local whole, read, count = letter == "K" or letter == "B", tensor.read(x)
   local values = ffi.new(whole and "int64_t[?]" or "double[?]", count + 1)
   for k = 0, count - 1 do values[k] = read[k] end
-  local letter = x.dtype == "int64" and "K" or x.dtype == "uint8" and "B" or "E"
   return whole and C.GAL_COLUMN_I64 or C.GAL_COLUMN_F64, letter:byte(), n, values, rows
 end
 

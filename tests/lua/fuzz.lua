@@ -101,6 +101,15 @@ check.case("wrong types are named, with what was expected, at the caller's line"
   refused(function() rk4(function() return "x" end, 1) end, "ode: velocity returned the string")
 end)
 
+check.case("steps and columns by number are refused before their lists take memory", function()
+  local flow = flow_of(0)
+  flow:standardise(gal.randn{ 9, 2 })
+  check.raises(function() flow:sample(nil, { n = 1, steps = 2 ^ 31 }) end,
+    "sample: steps is 2147483648, expected an integer from 1 to 1048576")
+  check.raises(function() require("gal.flow").new{ theta = 1e9, context = 0 } end,
+    "flow: theta is 1000000000, expected an integer from 1 to 65536")
+end)
+
 check.case("a method that is called without its object says how it is called", function()
   local flow = flow_of(0)
   check.raises(function() flow.sample(gal.zeros{ 2 }) end,

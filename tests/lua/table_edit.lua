@@ -109,6 +109,15 @@ check.case("float32 and uint8 tensors are single floats and bytes in FITS", func
     "the types are others")
   check.equal(gal.table(folder .. "/small.fits"):column "x", gal.tensor{ 0.1, 2 })
 end)
+check.case("float64 tensors keep their doubles, in memory and in FITS", function()
+  local x = gal.tensor{ 3, 0.1, 7, 1, 5 }:quantiles{ 0.1, 0.25, 0.9 }
+  local t = gal.table{ q = x, both = gal.tensor{ { 1, 2 }, { 3, 5 }, { 8, 9 } }:quantiles{ 0.5, 1 } }
+  check.equal(t:doubles "q", x:totable())
+  check.equal(t:doubles "both", { { 1.5, 2 }, { 4, 5 }, { 8.5, 9 } })
+  t:save(folder .. "/doubles.fits")
+  check.that(read(folder .. "/doubles.fits"):find("'1D      '", 1, true), "the type is another")
+  check.equal(gal.table(folder .. "/doubles.fits"):doubles "q", x:totable())
+end)
 check.case("missing integers from CSV get a TNULL that no value has", function()
   local lowest = "-9223372036854775808"
   local t = gal.table(write("nulls.csv", ("a,b\n%s,1\n,2\n-9223372036854775807,\n"):format(lowest)))

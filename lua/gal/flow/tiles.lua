@@ -76,6 +76,9 @@ function tiles.log_normal(z)
   return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
 end
 
+-- The steps' times are a list. Single precision ends long before: 1e6 steps of t are each its last bits.
+local MOST_STEPS = 2 ^ 20
+
 --- tiles.solver(where, options, device, density): steps (an integer or "auto"), tolerance and precision,
 -- checked; density: whether densities are wanted, too.
 function tiles.solver(where, options, device, density)
@@ -83,7 +86,7 @@ function tiles.solver(where, options, device, density)
   if type(steps) == "string" and steps ~= "auto" then
     raise("%s: steps is the string \"%s\", expected an integer of at least 1, or \"auto\"", where, steps)
   end
-  if steps ~= "auto" then steps = arguments.integer(where, options, "steps", 100, 1) end
+  if steps ~= "auto" then steps = arguments.integer(where, options, "steps", 100, 1, MOST_STEPS) end
   local tolerance = arguments.number(where, options, "tolerance", 1e-3, 0)
   if tolerance == 0 then raise("%s: tolerance is 0, expected a number above it", where) end
   local precision = options.precision

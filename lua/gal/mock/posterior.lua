@@ -24,9 +24,9 @@ local ess, cut, draws = ffi.new "double[1]", ffi.new "double[1]", ffi.new "int64
 local function matrix(name, x, columns, rows)
   core.live(x, "reference", name)
   local shape = x.shape
-  if #shape ~= 2 or shape[2] ~= columns or (rows and shape[1] ~= rows) then
+  if #shape ~= 2 or shape[2] ~= columns or (rows and shape[1] ~= rows) or x.dtype ~= "float32" then
     local wanted = rows and tostring(rows) or "N"
-    raise("reference: %s is %s, expected {%s, %d}", name, x:shape_text(), wanted, columns)
+    raise("reference: %s is %s %s, expected {%s, %d} float32", name, x.dtype, x:shape_text(), wanted, columns)
   end
   return core.read(x), shape[1]
 end

@@ -44,7 +44,10 @@ local function part(flow, what, theta, context, images, ids)
   elseif images ~= nil then
     raise("fit: %s is %s, but the flow has no encoder", name "images", errors.kind(images))
   end
-  if ids ~= nil then errors.list("fit", name "ids", ids) end
+  if ids ~= nil then
+    errors.list("fit", name "ids", ids)
+    for i = 1, #ids do errors.text("fit", ("%s[%d]"):format(name "ids", i), ids[i]) end
+  end
   if ids and #ids ~= out.n then raise("fit: %s has %d entries for %d rows", name "ids", #ids, out.n) end
   return out
 end

@@ -235,7 +235,8 @@ function fuzz.processes(folder, parts)
   for i, part in ipairs(parts) do
     -- Without a PATH there is no gnuplot.
     local home = ("%s/%d"):format(folder, i)
-    local form = "PATH=/none '%s' --threads 1 '%s/fuzz.lua' %d %d log"
+    local form = "PATH=/none ASAN_OPTIONS=allocator_may_return_null=1 '%s' --threads 1 '%s/fuzz.lua' "
+      .. "%d %d log"
     local call = form:format(host.executable, HOME, part[1], part[2])
     lines[i] = ("mkdir -p %s && cd %s && { %s >out 2>&1; echo $? >status; } &"):format(home, home, call)
   end
