@@ -79,7 +79,7 @@ local OPTIONS = {
 
 -- Raises where flow.new's `symmetric` is no boolean, or true of images that can't be turned.
 local function refuse_oblong(symmetric, encoder, image)
-  if symmetric ~= nil and type(symmetric) ~= "boolean" then
+  if type(symmetric) ~= "nil" and type(symmetric) ~= "boolean" then
     raise("flow: symmetric is %s, expected true or false", errors.kind(symmetric))
   end
   if not symmetric then return end

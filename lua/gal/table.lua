@@ -330,12 +330,12 @@ local function chosen(options)
   local choice, hdu = ffi.new("gal_table_choice", { hdu = -1 }), options.hdu
   if type(hdu) == "string" and hdu ~= "" then
     choice.name = hdu
-  elseif hdu ~= nil and type(hdu) ~= "number" then
+  elseif type(hdu) ~= "nil" and type(hdu) ~= "number" then
     raise("table: hdu is %s, expected the number or the name of an HDU", kind(hdu))
   elseif hdu then
     choice.hdu = options_of.integer("table", options, "hdu", -1, 0, 1e6)
   end
-  if options.id ~= nil and type(options.id) ~= "string" then
+  if type(options.id) ~= "nil" and type(options.id) ~= "string" then
     raise("table: id is %s, expected the name of a column", kind(options.id))
   end
   choice.id = options.id

@@ -66,7 +66,7 @@ function train.fit(given)
   if getmetatable(o.flow) ~= require("gal.flow").Flow then
     raise("fit: flow is %s, expected a flow (gal.flow)", errors.kind(o.flow))
   end
-  if o.out ~= nil and type(o.out) ~= "string" then
+  if type(o.out) ~= "nil" and type(o.out) ~= "string" then
     raise("fit: out is %s, expected the name of a folder", errors.kind(o.out))
   end
   local s = settings.of(o)

@@ -127,7 +127,7 @@ local function prepare(where, flow, x, options, density)
   job.n = arguments.integer(where, options, "n", 1000, 1)
   job.steps, job.tolerance, job.precision = tiles.solver(where, options, flow:device(), density)
   job.into = options.into
-  if job.into ~= nil and type(job.into) ~= "function" then
+  if type(job.into) ~= "nil" and type(job.into) ~= "function" then
     local found = errors.kind(job.into)
     raise("%s: into is %s, expected a function (first, samples, log_prob, draw, report)", where, found)
   end

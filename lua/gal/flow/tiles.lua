@@ -131,7 +131,7 @@ local PATIENCE = 2
 function tiles.progress(where, options, total, unit)
   local wanted = options.progress
   if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end
-  if wanted ~= nil and type(wanted) ~= "boolean" then
+  if type(wanted) ~= "nil" and type(wanted) ~= "boolean" then
     raise("%s: progress is %s, expected true, false or a function", where, errors.kind(wanted))
   end
   if wanted == nil then wanted = host.interactive end

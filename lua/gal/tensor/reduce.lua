@@ -60,7 +60,7 @@ local function reduction(name, kernel, backward)
   })
   return function(x, dim, keep)
     memory.live(x, name, "x")
-    if keep ~= nil and type(keep) ~= "boolean" then
+    if type(keep) ~= "nil" and type(keep) ~= "boolean" then
       raise("%s: keep is %s, expected true or false", name, kind(keep))
     end
     if dim ~= nil then

@@ -328,7 +328,7 @@ end
 -- longer.
 function tape.requires_grad(x, wanted)
   live(x, "requires_grad", "x")
-  if wanted ~= nil and type(wanted) ~= "boolean" then
+  if type(wanted) ~= "nil" and type(wanted) ~= "boolean" then
     raise("requires_grad: argument is %s, expected true or false", kind(wanted))
   end
   if x.h.dtype ~= 0 then raise("requires_grad: x is %s, expected float32", memory.dtype(x)) end

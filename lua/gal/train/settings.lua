@@ -20,7 +20,7 @@ settings.OPTIONS = {
 
 local function refuse_values(o)
   for _, name in ipairs { "average", "augment", "resident" } do
-    if o[name] ~= nil and type(o[name]) ~= "boolean" then
+    if type(o[name]) ~= "nil" and type(o[name]) ~= "boolean" then
       raise("fit: %s is %s, expected true or false", name, errors.kind(o[name]))
     end
   end
