@@ -17,9 +17,9 @@ static gal_status in_arena(gal_storage **out, gal_arena *arena, const gal_backen
 
 gal_status gal_storage_new(gal_storage **out, const gal_backend *backend, size_t bytes)
 {
-    bytes = gal_aligned(bytes, backend->alignment);
     if (gal_arena_current())
         return in_arena(out, gal_arena_current(), backend, bytes);
+    bytes = gal_aligned(bytes, backend->alignment);
     gal_storage *storage = malloc(sizeof *storage);
     if (!storage)
         return gal_fail(GAL_MEMORY, "memory: none left for a tensor");
