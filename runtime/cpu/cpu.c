@@ -68,13 +68,6 @@ static gal_status cpu_event(const gal_backend *device, void *event)
 
 /* ---- calls ---- */
 
-static int cpu_has_precision(const gal_backend *device, int op, int precision)
-{
-    (void)device;
-    int rounds = op == GAL_OP_conv2d || op == GAL_OP_conv2d_backward || op == GAL_OP_flow_integrate;
-    return precision == GAL_IN_F32 || (precision == GAL_IN_BF16 && rounds);
-}
-
 static int cpu_has(const gal_backend *device, int op)
 {
     (void)device;
@@ -209,7 +202,7 @@ static void make_tables(void)
                         .event_record = cpu_event,
                         .event_wait = cpu_event,
                         .has = cpu_has,
-                        .has_precision = cpu_has_precision,
+                        .has_precision = gal_cpu_has_precision,
                         .stores_slope = cpu_stores_slope,
                         .issue = cpu_issue,
                         .prepare = cpu_prepare,

@@ -51,6 +51,8 @@ typedef struct gal_cpu_stage {
 #define GAL_WHOLE (-1)
 #define GAL_CPU_STAGES 3
 int gal_cpu_expand(gal_cpu_stage *stages, const gal_cpu_kernels *kernels, const gal_call *call);
+/* gal_backend's has_precision, of the specification and of every kernel beside it. */
+int gal_cpu_has_precision(const gal_backend *device, int op, int precision);
 
 /* lanes.c: how stages meet threads. */
 gal_status gal_cpu_run(const gal_cpu_stage *stage);

@@ -1,4 +1,4 @@
-/* expand.c: from an op to the kernels that run it on the CPU, stage after stage. */
+/* expand.c: from an op to the kernels that run it on the CPU, stage after stage, and in what these multiply. */
 #include "cpu.h"
 
 static gal_kernel *kernel_of(const gal_cpu_kernels *kernels, int op)
@@ -40,4 +40,11 @@ int gal_cpu_expand(gal_cpu_stage *stages, const gal_cpu_kernels *kernels, const 
     int count = stage(stages, 0, prepare, call, GAL_WHOLE);
     count = stage(stages, count, kernel_of(kernels, call->op), call, call->work);
     return stage(stages, count, finish, call, last);
+}
+
+int gal_cpu_has_precision(const gal_backend *device, int op, int precision)
+{
+    (void)device;
+    int rounds = op == GAL_OP_conv2d || op == GAL_OP_conv2d_backward || op == GAL_OP_flow_integrate;
+    return precision == GAL_IN_F32 || (precision == GAL_IN_BF16 && rounds);
 }

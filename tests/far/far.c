@@ -378,14 +378,6 @@ static int far_has(const gal_backend *device, int op)
     return op >= 0 && op < GAL_OP_COUNT;
 }
 
-/* What the CPU has. */
-static int far_has_precision(const gal_backend *device, int op, int precision)
-{
-    (void)device;
-    int rounds = op == GAL_OP_conv2d || op == GAL_OP_conv2d_backward || op == GAL_OP_flow_integrate;
-    return precision == GAL_IN_F32 || (precision == GAL_IN_BF16 && rounds);
-}
-
 static int far_stores_slope(const gal_backend *device, int64_t out, int64_t kh, int64_t kw, int64_t c)
 {
     (void)device, (void)out, (void)kh, (void)kw, (void)c;
@@ -463,7 +455,7 @@ static gal_status make(far *f, const char *name)
                               .event_record = far_event_record,
                               .event_wait = far_event_wait,
                               .has = far_has,
-                              .has_precision = far_has_precision,
+                              .has_precision = gal_cpu_has_precision,
                               .stores_slope = far_stores_slope,
                               .issue = far_issue,
                               .prepare = far_prepare,
