@@ -1,4 +1,4 @@
-/* expand.c: from an op to the kernels that run it on the CPU, stage after stage, and in what these multiply. */
+/* expand.c: from an op to the kernels that run it on the CPU, stage after stage; their precisions. */
 #include "cpu.h"
 
 static gal_kernel *kernel_of(const gal_cpu_kernels *kernels, int op)
