@@ -1,0 +1,179 @@
+-- calibration: whether posteriors can be believed. One exact test with one p over many statistics
+-- (calibration.test), the same near a given galaxy (calibration.near), and the tests that go by names of
+-- their own. N galaxies, L draws of each, d properties, c contexts.
+--
+-- Under calibration a galaxy's truth and its draws are exchangeable: each draw in turn plays the truth, which
+-- gives the joint distribution of any statistics under calibration, with ties and dependence, by counting:
+-- a Monte Carlo test (Barnard 1963) on simulation-based calibration (Talts et al. 2018).
+local accumulator = require "gal.stats.accumulator"
+local bands = require "gal.stats.bands"
+local blocks = require "gal.stats.blocks"
+local core = require "gal.tensor"
+local effects = require "gal.stats.effects"
+local errors = require "gal.base.errors"
+local gal = require "gal"
+local host = require "gal.stats.host"
+local options_of = require "gal.base.options"
+local verdict = require "gal.stats.verdict"
+local raise, integer, number = errors.raise, options_of.integer, options_of.number
+
+local calibration = {}
+
+local MANY = 500      -- galaxies; fewer come with a warning
+local TOGETHER = 64   -- galaxies that are read at once
+
+-- ---- the test ----
+
+local Test = {}
+Test.__index = Test
+
+local OPTIONS = { "names", "context_names", "training", "references", "level", "seed" }
+
+--- calibration.accumulator([options]): calibration.test for galaxies that come in blocks. Memory does not
+-- grow with their number but for the truths' ranks. options: names {d}, context_names {c}, training,
+-- references ({theta =, context =} of validation rows), level, seed, as calibration.test's. acc:add(block)
+-- adds galaxies, acc:finish() gives the test. What it gives does not depend on how galaxies were cut into
+-- blocks.
+function calibration.accumulator(options)
+  local o = options_of.known("accumulator", options, OPTIONS)
+  return accumulator.new("accumulator", {
+    names = o.names, context_names = o.context_names, training = o.training, references = o.references,
+    level = number("accumulator", o, "level", 0.05, 1e-6, 0.5),
+    seed = integer("accumulator", o, "seed", 1, -2 ^ 53, 2 ^ 53),
+  })
+end
+
+-- What the sums of an accumulator say.
+local function test_of(acc)
+  local sums = acc:close()
+  local found = effects.of(sums, acc.context_names)
+  if not found.worst then raise("%s: truth and draws are the same in every galaxy", acc.where) end
+  local c = {
+    p = found.p, worst = found.worst, table = found.list, n = sums.n, draws = acc.draws, level = acc.level,
+    least = effects.least(found, sums.n, acc.level), left_out = acc.left_out, ranks = acc.ranks,
+    atoms = acc.atoms and acc.atoms:table(acc.draws) or {},
+  }
+  c.curves, c.curves_leave = bands.curves(sums, 1 - acc.level)
+  c.grade, c.verdict = verdict.of(found, c.least, acc.level)
+  c.blind = verdict.blind{ log_q = acc.at.density, context = acc.c > 0, against = acc.at.other, n = sums.n }
+  if sums.n < MANY then
+    local sentence = "Only %d galaxies: nothing below %.2g σ or %.2g %% of a width would be found."
+    c.warning = sentence:format(sums.n, c.least.shift, c.least.width)
+  end
+  return setmetatable(c, Test)
+end
+
+local TEST = {
+  "log_q", "log_q_true", "context", "context_names", "names", "against", "training", "left_out", "level",
+  "seed", "references",
+}
+
+-- The block of all galaxies that test was given.
+local function whole_of(truth, samples, o)
+  return {
+    truth = truth, samples = samples, log_q = o.log_q, log_q_true = o.log_q_true, context = o.context,
+    against = o.against, left_out = o.left_out,
+    references = core.is_tensor(o.references) and o.references or nil,
+  }
+end
+
+--- calibration.test(truth, samples[, options]): one exact test of posteriors. truth {N, d}; samples {N, L,
+-- d}, L = 199 or 999 draws of each galaxy (L + 1 a multiple of 20); N at least 100. options: log_q {N, L} and
+-- log_q_true {N}, the densities at draws and truth, nats; context {N, c}, inputs that biases are looked for
+-- along, with context_names {c}; names {d}; against = {log_q =, log_q_true =}, another run's densities at
+-- these draws and truths; references, the points of TARP by regression: a tensor {N, d} that has not seen
+-- these truths, or {theta = {M, d}, context = {M, c}} of validation rows to fit it on; training, theta of the
+-- training rows {M, d}: values that more than 1 % of them share are reported apart (c.atoms) and left out;
+-- left_out, a list of galaxies that do not count, as those whose draws are no numbers; level (.05); seed (1),
+-- of ties and random points. Returns c: c.p, exact, over all statistics, in steps of 1/(L + 1); c.table, a
+-- list of {name, kind, effect, interval {2}, z, p_alone, p}; c.worst, the one of the largest |z|; c.curves, a
+-- list of {name, x, y, low, high}: ranks' distributions less the uniform one, with a band that holds all of
+-- them at once with probability 1 - level; c.least, {shift, in posterior deviations, width, in %}: the least
+-- effects that would be found with probability .9; c.blind, sentences on what can't be seen; c.grade and
+-- c.verdict, a sentence; c.ranks, a list of {name, …} with the rank of each galaxy's truth, uniform in [0, 1]
+-- if calibrated; c.atoms, c.left_out, c.warning. tostring(c) is all of it as text; c:near(x, k) the test near
+-- context x. Effects: a shift is in posterior deviations, positive where truths lie above the posteriors; a
+-- width is the truth's spread over the posterior's; a bias with a context is in posterior deviations for
+-- each of its deviations.
+function calibration.test(truth, samples, options)
+  local o = options_of.known("test", options, TEST)
+  local whole = whole_of(truth, samples, o)
+  local n = blocks.check("test", whole)
+  if n < blocks.LEAST then raise("test: truth has %d galaxies, expected at least %d", n, blocks.LEAST) end
+  local acc = accumulator.new("test", {
+    names = o.names, context_names = o.context_names, training = o.training,
+    references = not core.is_tensor(o.references) and o.references or nil,
+    level = number("test", o, "level", 0.05, 1e-6, 0.5),
+    seed = integer("test", o, "seed", 1, -2 ^ 53, 2 ^ 53),
+  })
+  for first = 1, n, TOGETHER do acc:add(blocks.cut(whole, first, math.min(TOGETHER, n - first + 1))) end
+  local c = test_of(acc)
+  c.given = { truth = truth, samples = samples, options = o }
+  return c
+end
+
+-- ---- near a galaxy ----
+
+-- The k galaxies, numbers in order, nearest to x {c} by whitened contexts; none of the set `out`.
+local function nearest(x, k, context, out)
+  local w = host.whitening("near", context)
+  local white, n = host.whiten(w, context)
+  local own = host.whiten(w, gal.tensor(x, { 1, w.d }, { device = "cpu" }))
+  local list, distance = {}, {}
+  for i = 1, n do
+    local sum = 0
+    for f = 0, w.d - 1 do sum = sum + (white[(i - 1) * w.d + f] - own[f]) ^ 2 end
+    distance[i] = sum
+    if not out[i] then list[#list + 1] = i end
+  end
+  table.sort(list, function(a, b)
+    if distance[a] ~= distance[b] then return distance[a] < distance[b] end
+    return a < b
+  end)
+  for i = #list, k + 1, -1 do list[i] = nil end
+  table.sort(list)
+  return list
+end
+
+--- calibration.near(x, k, truth, samples, options): calibration.test on the k galaxies (500) whose contexts,
+-- options.context, are nearest to x {c}, a list or a tensor, once whitened: whether a galaxy's posterior can
+-- be believed is told by those like it. The rest is as calibration.test's; c.nearest are the galaxies'
+-- numbers.
+function calibration.near(x, k, truth, samples, options)
+  local o = options_of.known("near", options, TEST)
+  k = errors.integer("near", "k", k == nil and 500 or k, blocks.LEAST)
+  local whole = whole_of(truth, samples, o)
+  local n = blocks.check("near", whole)
+  local _, c = host.matrix("near", "context", o.context)
+  local own, given = host.numbers("near", "x", x)
+  if given ~= c then raise("near: x has %d numbers, expected %d as context has", given, c) end
+  local out, chosen = blocks.left_out("near", o.left_out, n), {}
+  local list = nearest(host.list(own, c), k, o.context:to "cpu", out)
+  for name, value in pairs(o) do chosen[name] = value end
+  local block = blocks.pick(whole, list)
+  for _, name in ipairs{ "log_q", "log_q_true", "context", "against" } do chosen[name] = block[name] end
+  chosen.references, chosen.left_out = block.references or o.references, nil
+  local found = calibration.test(block.truth, block.samples, chosen)
+  found.nearest = list
+  return found
+end
+
+--- c:near(x[, k = 500]): the same test on the k galaxies nearest to the inputs x {c}, as calibration.near's.
+function Test:near(x, k)
+  if not self.given then
+    raise "near: the test was made of blocks, which are gone, expected calibration.test's or calibration.near"
+  end
+  return calibration.near(x, k, self.given.truth, self.given.samples, self.given.options)
+end
+
+--- c:describe(): the test in words, within 80 columns.
+function Test:describe() return verdict.describe(self) end
+
+Test.__tostring = Test.describe
+errors.methods(Test, "a test (calibration.test)")
+
+--- acc:finish(): the test of all galaxies that were added, as calibration.test's.
+accumulator.methods.finish = test_of
+errors.methods(accumulator.methods, "an accumulator (calibration.accumulator)", nil, { "add", "finish" })
+
+return calibration

@@ -1,0 +1,196 @@
+-- effects: the statistics of the exchange test, made of the sums over galaxies (stats.exchangeable): each
+-- one's effect in words that astronomers use, with an interval, its z, and its p, alone and among all.
+local bands = require "gal.stats.bands"
+local host = require "gal.stats.host"
+local linalg = require "gal.stats.linalg"
+
+local effects = {}
+
+-- What the Legendre components 1 to 4 of ranks are called. An amplitude of 1 is the component's deviation.
+local COMPONENTS = { "shift", "width", "skew", "tails" }
+
+-- E P_2(2u - 1) is .551 ln s where the truth's spread is s posterior widths: the slope at s = 1 of normal
+-- posteriors; it gives s = 1.25 as 1.257 and .8 as .80.
+local WIDTH = 0.551
+
+-- From the mean of a component over galaxies to its effect.
+local SCALES = {
+  shift = function(mean) return math.sqrt(math.pi / 3) * mean end,
+  width = function(mean) return math.exp(mean / math.sqrt(5) / WIDTH) end,
+  ["width with"] = function(mean) return math.exp(mean / 2) end,
+}
+
+-- ---- contexts ----
+
+-- The covariance of the contexts over galaxies.
+local function covariance(sums)
+  local c, n, s = sums.c, sums.n, {}
+  for f = 1, c do
+    s[f] = {}
+    for g = 1, c do
+      s[f][g] = sums.xx[(f - 1) * c + g - 1] / n - sums.x[f - 1] * sums.x[g - 1] / n ^ 2
+    end
+  end
+  return s
+end
+
+--- effects.directions(sums, names): along which contexts biases are looked for: each column in units of its
+-- deviation, and where the others give more than half of its variance (a magnitude by other bands'), what is
+-- left of it. A list of {name, weights {c}}, weights of the columns less their means. Columns that don't vary
+-- have none.
+function effects.directions(sums, names)
+  local s, list, varying = covariance(sums), {}, {}
+  for f = 1, sums.c do
+    local scale = sums.xx[(f - 1) * sums.c + f - 1] / sums.n
+    if s[f][f] > 1e-12 * scale then
+      local weights = {}
+      for g = 1, sums.c do weights[g] = 0 end
+      weights[f] = 1 / math.sqrt(s[f][f])
+      list[#list + 1] = { name = names[f], weights = weights }
+      varying[#varying + 1] = f
+    end
+  end
+  local own = {}
+  for a, f in ipairs(varying) do
+    own[a] = {}
+    for b, g in ipairs(varying) do own[a][b] = s[f][g] / math.sqrt(s[f][f] * s[g][g]) end
+  end
+  local inverse = #varying > 1 and linalg.invert(own)
+  for a, f in ipairs(inverse and varying or {}) do
+    local left = 1 / inverse[a][a] -- the share of the variance that the others don't give
+    if left < 0.5 and left > 1e-6 then
+      local weights = {}
+      for g = 1, sums.c do weights[g] = 0 end
+      for b, g in ipairs(varying) do
+        weights[g] = inverse[a][b] * math.sqrt(left) / math.sqrt(s[g][g])
+      end
+      list[#list + 1] = { name = names[f] .. " at given others", weights = weights }
+    end
+  end
+  return list
+end
+
+-- ---- the statistics ----
+
+local Statistics = {}
+Statistics.__index = Statistics
+
+-- Adds a statistic: m sums values[first …], over n galaxies. entry: {name, kind, of, with}, completed here.
+function Statistics:add(entry, values, first, n, factor)
+  local m = self.m
+  local sum, squares = 0, 0
+  for j = 0, m - 1 do sum = sum + values[first + j] end
+  local mean = sum / m
+  for j = 0, m - 1 do squares = squares + (values[first + j] - mean) ^ 2 end
+  local deviation = math.sqrt(squares / m)
+  if not (deviation > 1e-9 * math.abs(mean)) or n == 0 then return end
+  local z = host.new(m)
+  for j = 0, m - 1 do
+    z[j] = (values[first + j] - mean) / deviation
+    self.largest[j] = math.max(self.largest[j], math.abs(z[j]))
+  end
+  local scale = SCALES[entry.kind] or function(v) return v * (factor or 1) end
+  local found, error = (values[first] - mean) / n, deviation / n
+  entry.z, entry.effect, entry.error = z[0], scale(found), error
+  entry.interval = { scale(found - 1.96 * error), scale(found + 1.96 * error) }
+  entry.amplitude = math.abs(z[0]) / math.sqrt(n)
+  self.list[#self.list + 1] = entry
+  self.z[#self.list] = z
+end
+
+local function add_ranks(statistics, sums)
+  local m = sums.m
+  for q, name in ipairs(sums.ranked) do
+    for l, component in ipairs(COMPONENTS) do
+      local kind = q <= sums.d and component or "rank"
+      local entry = { name = component .. " of " .. name, kind = kind, of = name, component = component }
+      statistics:add(entry, sums.legendre, ((q - 1) * 4 + l - 1) * m, sums.counted[q - 1])
+    end
+  end
+end
+
+local function add_pairs(statistics, sums)
+  local pair = 0
+  for a = 1, sums.d - 1 do
+    for b = a + 1, sums.d do
+      local one, other = sums.ranked[a], sums.ranked[b]
+      local entry = {
+        name = ("correlation of %s and %s"):format(one, other), kind = "correlation", of = one, with = other,
+      }
+      statistics:add(entry, sums.pairs, pair * sums.m, sums.joint, sums.pair_weight[pair] / sums.joint)
+      pair = pair + 1
+    end
+  end
+end
+
+-- Residuals of property p (from 0) times a direction of the contexts: {m}. alone, by: their sums, as they are
+-- and times each column.
+local function along(sums, p, direction, alone, by)
+  local m, c, n, values = sums.m, sums.c, sums.n, host.new(sums.m)
+  for f = 0, c - 1 do
+    local weight = direction.weights[f + 1]
+    if weight ~= 0 then
+      local mean, at = sums.x[f] / n, (p * c + f) * m
+      for j = 0, m - 1 do values[j] = values[j] + weight * (by[at + j] - mean * alone[p * m + j]) end
+    end
+  end
+  return values
+end
+
+local function add_contexts(statistics, sums, names)
+  local directions = sums.c > 0 and effects.directions(sums, names) or {}
+  for p = 0, sums.d - 1 do
+    local name, n = sums.ranked[p + 1], sums.counted[p]
+    for _, direction in ipairs(directions) do
+      local with = direction.name
+      local bias = { name = ("bias of %s with %s"):format(name, with), kind = "bias with" }
+      local width = { name = ("width of %s with %s"):format(name, with), kind = "width with" }
+      bias.of, bias.with, width.of, width.with = name, with, name, with
+      statistics:add(bias, along(sums, p, direction, sums.first, sums.first_by), 0, n)
+      statistics:add(width, along(sums, p, direction, sums.second, sums.second_by), 0, n)
+    end
+  end
+end
+
+-- How many of m values are at least v.
+local function at_least(values, m, v)
+  local count = 0
+  for j = 0, m - 1 do
+    if values[j] >= v then count = count + 1 end
+  end
+  return count
+end
+
+--- effects.of(sums, names): the test. names: of the contexts. Returns {list, p, worst, largest, m}: list has
+-- an entry {name, kind, of, with, effect, interval, z, p_alone, p, amplitude} for each statistic that varies;
+-- p_alone is that of the statistic by itself, p that of the largest |z| among all (Westfall & Young 1993,
+-- single step); worst the entry of the largest |z|; largest {L + 1} the largest |z| of each pseudo-truth.
+function effects.of(sums, names)
+  local m = sums.m
+  local s = setmetatable({ m = m, list = {}, z = {}, largest = host.new(m) }, Statistics)
+  add_ranks(s, sums)
+  add_pairs(s, sums)
+  add_contexts(s, sums, names)
+  local worst
+  for i, entry in ipairs(s.list) do
+    local size, alone = math.abs(entry.z), 0
+    for j = 0, m - 1 do
+      if math.abs(s.z[i][j]) >= size then alone = alone + 1 end
+    end
+    entry.p_alone, entry.p = alone / m, at_least(s.largest, m, size) / m
+    if not worst or size > math.abs(worst.z) then worst = entry end
+  end
+  local p = at_least(s.largest, m, s.largest[0]) / m
+  return { list = s.list, worst = worst, p = p, largest = s.largest, m = m }
+end
+
+--- effects.least(found, n, level): the least effects that n galaxies show with probability .9 at this level:
+-- {shift, in posterior deviations; width, in %}, of one property, normal posteriors.
+function effects.least(found, n, level)
+  local z = bands.quantile(found.largest, found.m, 1 - level) + 1.2816
+  return {
+    shift = SCALES.shift(z / math.sqrt(n)), width = 100 * (SCALES.width(z / math.sqrt(n)) - 1),
+  }
+end
+
+return effects
