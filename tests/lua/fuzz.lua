@@ -88,7 +88,7 @@ check.case("wrong types are named, with what was expected, at the caller's line"
   refused(function() metrics.moments(5) end, "moments: values is the number 5, expected a list of numbers")
   refused(function() metrics.moments{ 1, "2" } end, 'moments: values%[2%] is the string "2", expected')
   refused(function() metrics.information(5) end, "information: flow is the number 5, expected a flow")
-  refused(function() metrics.summary{} end, "summary: information.delta_log_p is nil, expected a list")
+  refused(function() metrics.summary{} end, "summary: scores.delta_log_p is nil, expected a list")
   refused(function() linalg.product({ { 1, 2 } }, { { 1 } }) end, "product: a%[1%] has 2 numbers, expected 1")
   refused(function() linalg.cholesky{ { 1, 2 }, { 1 } } end, "cholesky: a%[2%] has 1 numbers, expected 2")
   refused(function() linalg.apply(5, { 1 }) end, "apply: a is the number 5, expected a matrix")

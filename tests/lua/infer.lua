@@ -93,7 +93,8 @@ check.case("galaxies without a score are left out of means over the others, whic
   for k = 1, N do
     if k ~= 4 and k ~= 6 then others[#others + 1] = k end
   end
-  for _, name in ipairs{ "log_q", "d_kl", "delta_log_p", "d_kl_mixture", "delta_log_p_mixture" } do
+  local names = { "log_q", "d_kl", "delta_log_p", "d_kl_mixture", "delta_log_p_mixture", "sharpness" }
+  for _, name in ipairs(names) do
     scored[name] = {}
     for i, k in ipairs(others) do scored[name][i] = whole[name][k] end
     check.equal({ found[name][4], found[name][6], found[name][5] }, { 0 / 0, 0 / 0, whole[name][5] }, name)

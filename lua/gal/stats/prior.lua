@@ -31,6 +31,16 @@ function prior:at_training_rows(theta)
   return self.kde:leave_one_out(), self.mixture:log_density(theta)
 end
 
+--- p:lowest(): the lowest ln p of a training row by the kernel estimate, each left out of its own density:
+-- below it p says little but that training rows are far.
+function prior:lowest()
+  if not self.lowest_row then
+    self.lowest_row = math.huge
+    for _, value in ipairs(self.kde:leave_one_out()) do self.lowest_row = math.min(self.lowest_row, value) end
+  end
+  return self.lowest_row
+end
+
 --- p:describe(): the two estimates in a sentence; where the rows have no density, another.
 function prior:describe()
   local kde, count = self.kde, #self.mixture.components
@@ -41,5 +51,5 @@ function prior:describe()
     kde.h, mixture, kde.repeated and repeated or "")
 end
 
-local METHODS = { "log_density", "at_training_rows", "describe" }
+local METHODS = { "log_density", "at_training_rows", "lowest", "describe" }
 return errors.methods(prior, "a prior", prior, METHODS)

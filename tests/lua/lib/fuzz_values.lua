@@ -339,6 +339,13 @@ for name, list in ([[
   gal.metrics.coverage: tensor tensor n
   gal.metrics.wasserstein_table: tensor tensor list
   gal.metrics.path_excess: matrix matrix n
+  gal.metrics.scores: matrix2 options prior options
+  gal.metrics.crps: list matrix2
+  gal.metrics.cde_loss: matrix2 list n
+  gal.metrics.mutual_information: list matrix2 list
+  gal.metrics.properties: matrix2 tensor options
+  gal.metrics.properties_table: names matrix
+  gal.metrics.c2st: matrix2 matrix2 options
   gal.metrics.population_table: names matrix matrix
   gal.stats.linalg.covariance: matrix
   gal.stats.linalg.cholesky: matrix
