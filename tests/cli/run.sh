@@ -3,6 +3,7 @@
 # usage: run.sh GALRUN; exits with 1 if a case failed
 # A case is: run ARGS... (fills $out, $err, $code), then checks, each a sentence that can be false.
 galrun=$1
+acceptance=$(cd "$(dirname "$0")/../acceptance" && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -68,6 +69,12 @@ lines "a missing script is told in one sentence" 1
 has "a missing script is named" "none.lua" "$err"
 run "$work"; code "a folder is no script" 2; has "a folder is called one" "directory" "$err"
 echo 'os.exit(7)' >exit.lua; run exit.lua; code "os.exit's code is the process's" 7
+for least in 1 3; do
+  printf 'local r = dofile("%s/report.lua").new("a run")\nr:least("figure", 2, %d)\nr:finish()' \
+    "$acceptance" "$least" >bars.lua
+  run bars.lua
+  code "an acceptance run exits with 1 where a bar is not reached: 2, at least $least" $((least / 2))
+done
 pipe 'print("from stdin", ...)' - a; out "galrun - runs standard input as the script" "from stdin	a"
 mkdir -p sub
 echo 'return {answer = 42}' >sub/neighbour.lua
