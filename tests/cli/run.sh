@@ -264,16 +264,46 @@ LUA
 interrupt 1 catch.lua
 out "a script can catch the interrupt by its value" "false	true	interrupted"
 code "and end well" 0
-cat >poll.lua <<'LUA'
-jit.off()
-local C = require("ffi").C
-require("gal.host").poll_interrupts(true)
-dofile("ready.lua")()
-while C.gal_interrupted() == 0 do end
-print "asked"
+# Ctrl-C right behind a call that leaves something half changed: send is sheltered as its callers are.
+cat >send.lua <<'LUA'
+require("gal.host").shelter()
+local ffi = require "ffi"
+ffi.cdef "int raise(int);"
+return function(out)
+  if out then out[0] = ffi.cast("void *", 8) end
+  ffi.C.raise(2)
+  return 0
+end
 LUA
-interrupt 1 poll.lua; out "poll_interrupts leaves Ctrl-C to the one who asks" asked
-code "and nothing is raised" 0
+cat >shelter.lua <<'LUA'
+jit.off()
+local ffi, gal, send = require "ffi", require "gal", require "send"
+local collect, core = require "gal.base.collect", require "gal.tensor"
+local freed, x = 0, nil
+local function free() freed = freed + 1 end
+local function pressed(...) return select(2, pcall(...)) == gal.interrupted end
+local function stale()
+  gal.scope(function() x = gal.ones{ 1 } end)
+  return not pcall(x.item, x)
+end
+local cases = {
+  handle = function()
+    local seen = pressed(function() local h = collect.handle(free, ffi.new "void *[1]", send) return h end)
+    collectgarbage() collectgarbage()
+    return seen and freed == 1
+  end,
+  outside = function() return pressed(gal.scope, function() core.outside(send) end) and stale() end,
+  tape = function()
+    local seen = pressed(function() gal.no_grad(send) end)
+    return seen and (gal.ones{ 1 }:requires_grad() * 2):backward() == nil
+  end,
+  scope = function() return pressed(function() gal.scope(send) end) and stale() end,
+}
+print(cases[...]())
+LUA
+for case in handle outside tape scope; do
+  run shelter.lua $case; out "Ctrl-C leaves nothing half changed: $case" true
+done
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
