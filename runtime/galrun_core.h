@@ -49,7 +49,8 @@ GAL_API const char *gal_error(void);
 /* The next notice, NULL where there is none: a sentence that tells the user how something is done (that it is
  * slow here, and why). The library never prints. */
 GAL_API const char *gal_notice(void);
-/* Leaves a notice, unless one with the same text was left before. */
+/* Leaves a notice, unless one with the same text was left before. A process keeps 256 of them; how many more
+ * there were is a notice of its own. Beyond 2,047 bytes a sentence ends in dots. */
 GAL_API void gal_leave_notice(const char *sentence);
 GAL_API const char *gal_version(void);
 

@@ -20,13 +20,14 @@ local out, loaded = ffi.new "gal_images *[1]", ffi.new "gal_loader *[1]"
 --- is_set(v): whether v is a set of images.
 function images.is_set(v) return getmetatable(v) == Images end
 
+-- The handle of the C images that make(out, ...) makes.
+local function made(make, ...) return collect.handle(C.gal_images_free, out, make, ...) end
+
 -- The handle of a set of a tensor's rows, made when the host first reads them: a tensor of another device is
 -- copied to the host then.
 local function handle_of(self)
   local x = core.live(self.tensor, "images", "x"):detach()
-  collect.made(C.gal_images_of, out, core.outside(x.to, x, "cpu").h)
-  self.h = ffi.gc(out[0], C.gal_images_free)
-  collect.due()
+  self.h = made(C.gal_images_of, core.outside(x.to, x, "cpu").h)
   return self.h
 end
 
@@ -42,9 +43,8 @@ end
 
 function Images.__tostring(self) return ("images %s %s"):format(core.shape_text(self), self.dtype) end
 
-local function wrap(fields)
-  fields.h = ffi.gc(out[0], C.gal_images_free)
-  collect.due()
+local function wrap(h, fields)
+  fields.h = h
   return setmetatable(fields, Images)
 end
 
@@ -58,8 +58,9 @@ function images.open(path, options)
   errors.text("images", "path", path)
   local crop = integer("images", options, "crop", 0, 0, 2 ^ 53)
   local bin = integer("images", options, "bin", 1, 1, 2 ^ 53)
-  collect.made(C.gal_images_open, out, path)
-  local self = wrap{ dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin }
+  local self = wrap(made(C.gal_images_open, path), {
+    dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin,
+  })
   check(C.gal_images_shape(self.h, self.crop, self.bin))
   self.image = { side(self.h, 0), side(self.h, 1), 3 }
   return self
@@ -124,11 +125,10 @@ function methods:rows(positions)
   local index, n = positions_of("rows", self, positions)
   local hashes = self.hashes and {}
   for i = 1, hashes and n or 0 do hashes[i] = self.hashes[positions[i]] end
-  check(C.gal_images_select(out, self.h, index, n))
-  return wrap{
+  return wrap(made(C.gal_images_select, self.h, index, n), {
     dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin,
     in_memory = self.in_memory,
-  }
+  })
 end
 
 --- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: for each a number
@@ -196,8 +196,7 @@ local PIECE = 256
 
 -- The images of a set as they are stored, as one tensor on the device.
 local function stored(self, device)
-  check(C.gal_images_select(out, self.h, nil, 0))
-  local whole = ffi.gc(out[0], C.gal_images_free)
+  local whole = made(C.gal_images_select, self.h, nil, 0)
   local n, shape = self:size(1), self.shape
   if #shape == 4 then
     check(C.gal_images_shape(whole, 0, 1))
@@ -261,11 +260,9 @@ Loader.__index = Loader
 function methods:loader(batch, device)
   errors.integer("loader", "batch", batch, 1, 2 ^ 53)
   errors.text("loader", "device", device, "the name of a device")
-  collect.made(C.gal_loader_new, loaded, self.h, batch, device)
+  local h = collect.handle(C.gal_loader_free, loaded, C.gal_loader_new, self.h, batch, device)
   local shape = self.shape
   shape[1] = batch
-  local h = ffi.gc(loaded[0], C.gal_loader_free)
-  collect.due()
   return setmetatable({ h = h, shape = shape, dtype = self.dtype }, Loader)
 end
 

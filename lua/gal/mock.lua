@@ -9,6 +9,7 @@ local path = require "gal.base.path"
 local run = require "gal.base.run"
 local table_ = require "gal.table"
 local C = ffi.C
+local collect = require "gal.base.collect"
 local check, raise, integer = errors.check, errors.raise, arguments.integer
 
 local mock = {}
@@ -31,8 +32,7 @@ local function seed_of(o) return integer("mock", o, "seed", 0, 0, 2 ^ 53) end
 function mock.search(options)
   local o = arguments.known("mock", options, { "n", "seed", "progress" })
   local n = count_of(o)
-  check(C.gal_mock_new(handle, seed_of(o), n))
-  local h = ffi.gc(handle[0], C.gal_mock_free)
+  local h = collect.handle(C.gal_mock_free, handle, C.gal_mock_new, seed_of(o), n)
   repeat
     check(C.gal_mock_search(found, drawn, h, DRAWS))
     if o.progress then o.progress(tonumber(found[0]), n) end
@@ -42,9 +42,7 @@ end
 
 --- mock.catalogue(h): the galaxies of the C survey h as a table.
 function mock.catalogue(h)
-  local t = ffi.new "gal_table *[1]"
-  check(C.gal_mock_table(t, h))
-  return table_.adopt(t[0])
+  return table_.adopt(C.gal_mock_table, h)
 end
 
 --- mock.galaxies{n =, seed = 0}: a table of n galaxies of the mock survey: SDSS's columns (magnitudes and

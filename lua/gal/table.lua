@@ -24,12 +24,11 @@ local function refresh(t)
   return t
 end
 
+-- The C table that make(out, ...) makes.
+local function handle_of(make, ...) return collect.handle(C.gal_table_free, out, make, ...) end
+
 -- The table that owns h.
-local function wrap(h)
-  local t = refresh(setmetatable({ h = ffi.gc(h, C.gal_table_free) }, Table))
-  collect.due()
-  return t
-end
+local function wrap(h) return refresh(setmetatable({ h = h }, Table)) end
 
 -- The column of that name, from 0, or nil and how many names match. The exact spelling wins; else case is
 -- ignored.
@@ -288,8 +287,7 @@ end
 function methods.select(t, rows)
   live(t, "select", "select(rows)")
   local numbers, n = row_numbers(t, rows)
-  made(C.gal_table_select, out, t.h, numbers, n)
-  local chosen = wrap(out[0])
+  local chosen = wrap(handle_of(C.gal_table_select, t.h, numbers, n))
   chosen.path = t.path
   return chosen
 end
@@ -313,8 +311,7 @@ local function make(columns)
   for _, name in ipairs(names) do
     local column_type, letter, width_, values, n = values_of("table", name, columns[name])
     if not h then
-      check(C.gal_table_new(out, n))
-      h, rows = ffi.gc(out[0], C.gal_table_free), n
+      h, rows = handle_of(C.gal_table_new, n), n
     end
     if n ~= rows then raise("table: column %q has %d rows, column %q has %d", name, n, names[1], rows) end
     add(h, name, column_type, letter, width_, values)
@@ -322,8 +319,8 @@ local function make(columns)
   return wrap(h)
 end
 
---- adopt(h): the table that owns the C table h from here on.
-module.adopt = wrap
+--- adopt(make, ...): the table of the C table that make(out, ...) makes.
+function module.adopt(make, ...) return wrap(handle_of(make, ...)) end
 
 -- Which table of the file the options of gal.table choose, as C takes it; it points to their strings.
 local function chosen(options)
@@ -358,8 +355,7 @@ function module.open(source, options)
     raise("table: path is %s, expected a string or a table of columns", kind(source))
   end
   options = options_of.known("table", options, { "hdu", "id" })
-  made(C.gal_table_open, out, source, chosen(options))
-  local t = wrap(out[0])
+  local t = wrap(handle_of(C.gal_table_open, source, chosen(options)))
   t.path, t.hdu = source, options.hdu
   return t
 end

@@ -33,28 +33,41 @@ gal_status gal_fault_fail(const gal_fault *fault)
                     (long long)fault->rows);
 }
 
-/* Notices in the order in which they were left; the first `told` have been read. */
-#define NOTES 16
-static char notes[NOTES][256];
-static int noted, told;
+/* Notices in the order in which they were left; the first `told` have been read. For `left_out` more there
+ * was no place; how many is the last notice. */
+#define NOTES 256
+static char *notes[NOTES];
+static int noted, told, left_out;
 
 void gal_note(const char *format, ...)
 {
     va_list arguments;
-    char text[sizeof notes[0]];
+    char text[2048];
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    if (length >= (int)sizeof text)
+        memcpy(text + sizeof text - 4, "...", 4);
     for (int i = 0; i < noted; i++)
         if (!strcmp(notes[i], text))
             return;
-    if (noted < NOTES)
-        memcpy(notes[noted++], text, sizeof text);
+    char *kept = noted < NOTES ? strdup(text) : NULL;
+    if (kept)
+        notes[noted++] = kept;
+    else
+        left_out++;
 }
 
 const char *gal_notice(void)
 {
-    return told < noted ? notes[told++] : NULL;
+    static char rest[48];
+    if (told < noted)
+        return notes[told++];
+    if (left_out == 0)
+        return NULL;
+    snprintf(rest, sizeof rest, "notices that are left out: %d", left_out);
+    left_out = 0;
+    return rest;
 }
 
 void gal_leave_notice(const char *sentence)

@@ -52,7 +52,7 @@ void host_interpret(struct lua_State *L);
 /* ---- interrupt.c ---- */
 
 /* Catches Ctrl-C until host_interrupt_release. Adds `interrupted`, the value of the error, and
- * `poll_interrupts` to the table on top of the stack, gal.host. */
+ * `shelter` to the table on top of the stack, gal.host. */
 void host_interrupt_catch(struct lua_State *L);
 void host_interrupt_release(void);
 /* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted before gal is loaded, which

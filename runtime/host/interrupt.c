@@ -1,6 +1,6 @@
 /* interrupt.c: Ctrl-C. It sets a flag, which the long loops of C and of the library poll; it arms a debug
- * hook, which raises the error gal.interrupted in interpreted Lua; and pressed twice it ends the process,
- * which stops all other code. */
+ * hook, which raises the error gal.interrupted in interpreted Lua outside of sheltered chunks; and pressed
+ * twice it ends the process, which stops all other code. */
 #include "host.h"
 #include "galrun.h"
 
@@ -14,9 +14,8 @@
 
 static struct {
     lua_State *L;
-    pthread_t thread;                  /* the one that runs Lua */
-    volatile sig_atomic_t pending;     /* pressed, and not yet forgotten by host_interrupt_clear */
-    volatile sig_atomic_t polled_only; /* gal.host.poll_interrupts: the library asks, the hook stays off */
+    pthread_t thread;              /* the one that runs Lua */
+    volatile sig_atomic_t pending; /* pressed, and not yet forgotten by host_interrupt_clear */
     struct timespec last;
 } interrupts;
 
@@ -35,11 +34,33 @@ void host_push_interrupted(lua_State *L)
     lua_settop(L, top + 1);
 }
 
+/* The registry's table of sheltered chunks, {source = true}. */
+#define SHELTERED "gal.sheltered"
+
+/* Whether the Lua function that runs, or that called the C function that runs, is in a sheltered chunk. */
+static bool in_shelter(lua_State *L)
+{
+    lua_Debug frame;
+    for (int level = 0; lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "S", &frame);
+        if (*frame.what == 'C')
+            continue;
+        lua_getfield(L, LUA_REGISTRYINDEX, SHELTERED);
+        lua_getfield(L, -1, frame.source);
+        bool sheltered = lua_toboolean(L, -1);
+        lua_pop(L, 2);
+        return sheltered;
+    }
+    return false;
+}
+
 /* Interpreted code calls this at its next instruction. By then a loop of the library may have seen the flag,
- * cleared it and raised the error. */
+ * cleared it and raised the error. In a sheltered chunk the hook stays armed: it gets its turn behind it. */
 static void interrupt_hook(lua_State *L, lua_Debug *where)
 {
     (void)where;
+    if (gal_interrupted() && in_shelter(L))
+        return;
     lua_sethook(L, NULL, 0, 0);
     if (!gal_interrupted())
         return;
@@ -75,8 +96,7 @@ static void on_interrupt(int signal_number)
     interrupts.last = now;
     interrupts.pending = 1;
     gal_interrupt_set(1);
-    if (!interrupts.polled_only)
-        arm_hook();
+    arm_hook();
     errno = saved;
 }
 
@@ -91,15 +111,19 @@ bool host_interrupt_pending(void)
     return interrupts.pending;
 }
 
-/* gal.host.poll_interrupts(on): while on, Ctrl-C only sets the flag, and the caller asks gal_interrupted()
- * where its state is whole. Returns whether it was on before. */
-static int poll_interrupts(lua_State *L)
+/* gal.host.shelter(): the chunk that calls it is sheltered from here on: its functions change what must not
+ * stay half changed (a handle of C that has no owner yet, the scope that is open), call no other chunk's
+ * meanwhile, and do not run long. */
+static int shelter(lua_State *L)
 {
-    lua_pushboolean(L, interrupts.polled_only);
-    interrupts.polled_only = lua_toboolean(L, 1);
-    if (!interrupts.polled_only && gal_interrupted())
-        arm_hook();
-    return 1;
+    lua_Debug caller;
+    if (!lua_getstack(L, 1, &caller))
+        return 0;
+    lua_getinfo(L, "S", &caller);
+    lua_getfield(L, LUA_REGISTRYINDEX, SHELTERED);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, caller.source);
+    return 0;
 }
 
 static int interrupted_text(lua_State *L)
@@ -111,8 +135,10 @@ static int interrupted_text(lua_State *L)
 /* Without SA_RESTART a read that waits (io.read, the prompt) returns, and the hook gets its turn. */
 void host_interrupt_catch(lua_State *L)
 {
-    lua_pushcfunction(L, poll_interrupts);
-    lua_setfield(L, -2, "poll_interrupts");
+    lua_newtable(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, SHELTERED);
+    lua_pushcfunction(L, shelter);
+    lua_setfield(L, -2, "shelter");
     lua_newtable(L);
     lua_newtable(L);
     lua_pushcfunction(L, interrupted_text);

@@ -57,11 +57,8 @@ function Report:least(what, value, least) add_bar(self, value >= least, what, va
 --- r:figure(what): a figure without a bar, a text.
 function Report:figure(what) self.figures[#self.figures + 1] = what end
 
---- r:finish(): the verdict, and the line in RESULTS.md.
-function Report:finish()
-  local verdict = self.short == 0 and "pass" or ("falls short in %d"):format(self.short)
-  print(verdict)
-  if not self.record then return end
+-- The line of RESULTS.md.
+local function append(self, verdict)
   local here = debug.getinfo(1, "S").source:match "^@(.*)/" or "."
   local commit = output(("git -C '%s' rev-parse --short HEAD"):format(here)) or "no commit"
   if output(("git -C '%s' status --porcelain -uno"):format(here)) then commit = commit .. " and changes" end
@@ -69,6 +66,15 @@ function Report:finish()
   file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(os.date "!%Y-%m-%d", self.name, verdict,
     table.concat(self.figures, "; "), cpu(), commit))
   file:close()
+end
+
+--- r:finish(): the verdict, the line in RESULTS.md, and the end of the process: 0, or 1 where a bar is not
+-- reached.
+function Report:finish()
+  local verdict = self.short == 0 and "pass" or ("falls short in %d"):format(self.short)
+  print(verdict)
+  if self.record then append(self, verdict) end
+  os.exit(self.short == 0 and 0 or 1, true)
 end
 
 return report

@@ -139,4 +139,3 @@ for _, name in ipairs { "linear_gaussian", "banana", "eco_resolve" } do
   end
 end
 verdict:finish()
-os.exit(verdict.short == 0 and 0 or 1)

@@ -214,6 +214,31 @@ static void notices(void)
     IS_TRUE(!gal_notice());
     gal_note("plain kernels for window %d", 3);
     IS_TRUE(!gal_notice());
+
+    CASE("a notice of a thousand letters is told whole; one of 3,000 ends in dots, and is told once");
+    char text[3001];
+    memset(text, 'x', sizeof text - 1);
+    text[1000] = 0;
+    gal_leave_notice(text);
+    const char *whole = gal_notice();
+    IS_TRUE(whole && !strcmp(whole, text));
+    text[1000] = 'x', text[3000] = 0;
+    gal_leave_notice(text);
+    gal_leave_notice(text);
+    const char *cut = gal_notice();
+    IS_TRUE(cut && strlen(cut) == 2047 && !strcmp(cut + 2043, "x..."));
+    IS_TRUE(!gal_notice());
+
+    CASE("how many notices had no place is told once");
+    int told = 0;
+    for (int i = 0; i < 300; i++)
+        gal_note("notice %d", i);
+    const char *last = NULL;
+    for (const char *next = gal_notice(); next; next = gal_notice(), told++)
+        last = next;
+    IS_INT(told, 256 - 4 + 1);
+    IS_TRUE(last && !strcmp(last, "notices that are left out: 48"));
+    IS_TRUE(!gal_notice());
 }
 
 static void streams(void)

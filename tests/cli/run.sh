@@ -3,6 +3,7 @@
 # usage: run.sh GALRUN; exits with 1 if a case failed
 # A case is: run ARGS... (fills $out, $err, $code), then checks, each a sentence that can be false.
 galrun=$1
+acceptance=$(cd "$(dirname "$0")/../acceptance" && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -68,6 +69,12 @@ lines "a missing script is told in one sentence" 1
 has "a missing script is named" "none.lua" "$err"
 run "$work"; code "a folder is no script" 2; has "a folder is called one" "directory" "$err"
 echo 'os.exit(7)' >exit.lua; run exit.lua; code "os.exit's code is the process's" 7
+for least in 1 3; do
+  printf 'local r = dofile("%s/report.lua").new("a run")\nr:least("figure", 2, %d)\nr:finish()' \
+    "$acceptance" "$least" >bars.lua
+  run bars.lua
+  code "an acceptance run exits with 1 where a bar is not reached: 2, at least $least" $((least / 2))
+done
 pipe 'print("from stdin", ...)' - a; out "galrun - runs standard input as the script" "from stdin	a"
 mkdir -p sub
 echo 'return {answer = 42}' >sub/neighbour.lua
@@ -257,16 +264,46 @@ LUA
 interrupt 1 catch.lua
 out "a script can catch the interrupt by its value" "false	true	interrupted"
 code "and end well" 0
-cat >poll.lua <<'LUA'
-jit.off()
-local C = require("ffi").C
-require("gal.host").poll_interrupts(true)
-dofile("ready.lua")()
-while C.gal_interrupted() == 0 do end
-print "asked"
+# Ctrl-C right behind a call that leaves something half changed: send is sheltered as its callers are.
+cat >send.lua <<'LUA'
+require("gal.host").shelter()
+local ffi = require "ffi"
+ffi.cdef "int raise(int);"
+return function(out)
+  if out then out[0] = ffi.cast("void *", 8) end
+  ffi.C.raise(2)
+  return 0
+end
 LUA
-interrupt 1 poll.lua; out "poll_interrupts leaves Ctrl-C to the one who asks" asked
-code "and nothing is raised" 0
+cat >shelter.lua <<'LUA'
+jit.off()
+local ffi, gal, send = require "ffi", require "gal", require "send"
+local collect, core = require "gal.base.collect", require "gal.tensor"
+local freed, x = 0, nil
+local function free() freed = freed + 1 end
+local function pressed(...) return select(2, pcall(...)) == gal.interrupted end
+local function stale()
+  gal.scope(function() x = gal.ones{ 1 } end)
+  return not pcall(x.item, x)
+end
+local cases = {
+  handle = function()
+    local seen = pressed(function() local h = collect.handle(free, ffi.new "void *[1]", send) return h end)
+    collectgarbage() collectgarbage()
+    return seen and freed == 1
+  end,
+  outside = function() return pressed(gal.scope, function() core.outside(send) end) and stale() end,
+  tape = function()
+    local seen = pressed(function() gal.no_grad(send) end)
+    return seen and (gal.ones{ 1 }:requires_grad() * 2):backward() == nil
+  end,
+  scope = function() return pressed(function() gal.scope(send) end) and stale() end,
+}
+print(cases[...]())
+LUA
+for case in handle outside tape scope; do
+  run shelter.lua $case; out "Ctrl-C leaves nothing half changed: $case" true
+done
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

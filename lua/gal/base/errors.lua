@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local C = ffi.C
 
+require("gal.base.host").shelter()
 local M = {}
 
 --- The value that Ctrl-C raises: compare with `err == gal.interrupted`.

@@ -7,4 +7,5 @@ return inside and host or {
   seed = 0,                             -- of --seed
   interactive = false,                  -- whether the prompt runs
   columns = function() return nil end,  -- the terminal's width; nil where output goes to a file or a pipe
+  shelter = function() end,             -- Ctrl-C is raised behind the functions of the chunk that calls it
 }

@@ -31,7 +31,6 @@ local json = require "gal.base.json"
 local path = require "gal.base.path"
 local collect = require "gal.base.collect"
 local C = ffi.C
-local made = collect.made
 local check, raise = errors.check, errors.raise
 
 local M = {}
@@ -97,10 +96,14 @@ end
 
 local function take_lock(self, name)
   local file = self:path(name)
-  if collect.again(C.gal_lock_take(locks, file), C.gal_lock_take, locks, file) ~= C.GAL_OK then
-    raise("%s: %s", self.where, ffi.string(C.gal_error()))
+  local function take() return collect.handle(C.gal_lock_release, locks, C.gal_lock_take, file) end
+  local ok, lock = pcall(take)
+  if not ok then
+    collectgarbage() -- a run that Ctrl-C left on its way to its owner holds the lock until it is collected
+    ok, lock = pcall(take)
   end
-  self.lock = ffi.gc(locks[0], C.gal_lock_release)
+  if not ok then raise("%s: %s", self.where, ffi.string(C.gal_error())) end
+  self.lock = lock
 end
 
 --- run.open{where =, out =, noun = "run", lock = "lock", settings_file =, settings =, mark =}: the folder
@@ -138,11 +141,11 @@ end
 --- run:close(): closes the files that grow and gives up the lock. A run that is closed stays so.
 function Run:close()
   for _, file in ipairs(self.growing) do
-    C.gal_growing_close(ffi.gc(file.h, nil))
+    collect.free(C.gal_growing_close, file.h)
     file.h = nil
   end
   self.growing = {}
-  if self.lock then C.gal_lock_release(ffi.gc(self.lock, nil)) end
+  if self.lock then collect.free(C.gal_lock_release, self.lock) end
   self.lock = nil
 end
 
@@ -204,8 +207,9 @@ end
 -- bytes after it stay, the rest is cut off; with keep = 0 it begins anew with head. Returns a file with put
 -- and sync; run:close() closes it.
 function Run:grow(name, head, keep)
-  made(C.gal_growing_open, files, self:path(name), keep > 0 and #head + keep or 0)
-  local file = setmetatable({ h = ffi.gc(files[0], C.gal_growing_close), path = self:path(name) }, Growing)
+  local kept = keep > 0 and #head + keep or 0
+  local h = collect.handle(C.gal_growing_close, files, C.gal_growing_open, self:path(name), kept)
+  local file = setmetatable({ h = h, path = self:path(name) }, Growing)
   self.growing[#self.growing + 1] = file
   if keep == 0 then file:put(head) end
   return file

@@ -4,7 +4,8 @@ local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local C = ffi.C
-local made = require("gal.base.collect").made
+local collect = require "gal.base.collect"
+local made = collect.made
 local raise, check, kind = errors.raise, errors.check, errors.kind
 
 local file = {}
@@ -50,10 +51,9 @@ end
 -- int64, everything else float32. Raises where the file is missing, cut short or malformed.
 function file.load(path)
   local holds = form_of("load", path)
-  made(C.gal_arrays_open, out, path)
-  local arrays = out[0]
+  local arrays = collect.handle(C.gal_arrays_free, out, C.gal_arrays_open, path)
   local ok, first, second = pcall(read_all, holds, arrays)
-  C.gal_arrays_free(arrays)
+  collect.free(C.gal_arrays_free, arrays)
   if not ok then error(first, 0) end -- it names the user's line already
   return first, second
 end
@@ -62,12 +62,11 @@ end
 -- many they are.
 function file.doubles(path)
   if form_of("doubles", path) ~= C.GAL_HOLDS_ONE then raise("doubles: %s is no .npy", path) end
-  check(C.gal_arrays_open(out, path))
-  local arrays, n = ffi.gc(out[0], C.gal_arrays_free), 1
+  local arrays, n = collect.handle(C.gal_arrays_free, out, C.gal_arrays_open, path), 1
   for d = 0, C.gal_arrays_rank(arrays, 0) - 1 do n = n * tonumber(C.gal_arrays_shape(arrays, 0)[d]) end
   local values = ffi.new("double[?]", n + 1)
   check(C.gal_arrays_doubles(values, arrays, 0))
-  C.gal_arrays_free(ffi.gc(arrays, nil))
+  collect.free(C.gal_arrays_free, arrays)
   return values, n
 end
 

@@ -6,6 +6,7 @@ local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local C = ffi.C
+local collect = require "gal.base.collect"
 local check, raise = errors.check, errors.raise
 local number, integer = arguments.number, arguments.integer
 
@@ -100,8 +101,8 @@ local function new(magnitudes, options)
   local seed = integer("reference", o, "seed", 0, 0, 2 ^ 53)
   local most = integer("reference", o, "most", 2 ^ 30, 1, 2 ^ 32)
   local first = integer("reference", o, "first", 0, 0, 2 ^ 18)
-  check(C.gal_reference_new(out, seed, n, first, flux))
-  local self = setmetatable({ h = ffi.gc(out[0], C.gal_reference_free), n = n }, Reference)
+  local h = collect.handle(C.gal_reference_free, out, C.gal_reference_new, seed, n, first, flux)
+  local self = setmetatable({ h = h, n = n }, Reference)
   for from = 0, n - 1, TOGETHER do
     local to = math.min(n, from + TOGETHER)
     check(C.gal_reference_search(self.h, from, to, wanted, most))

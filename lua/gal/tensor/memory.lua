@@ -14,6 +14,7 @@ local C = ffi.C
 local raise, check = errors.raise, errors.check
 local due, again = collect.due, collect.again
 
+require("gal.base.host").shelter()
 local M = {}
 local Tensor = {}
 M.Tensor = Tensor

@@ -9,6 +9,7 @@ local random = require "gal.tensor.random"
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 
+require("gal.base.host").shelter()
 local program = {}
 local Program = {}
 Program.__index = Program

@@ -14,6 +14,7 @@ local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 local live, like, Tensor = memory.live, memory.like, memory.Tensor
 
+require("gal.base.host").shelter()
 local tape = {}
 local enabled, evaluating, last_id, last_walk = true, false, 0, 0
 
