@@ -155,7 +155,7 @@ check.case("help is found by the shortest name, before a module is loaded, and b
   check.equal(says "?train.quick", says "?gal.train.quick")
   check.that(says "?gal.mock":find("mock survey", 1, true), says "?gal.mock")
   check.that(says "?gal.infer":find("^infer: .*Functions: posteriors, score, summary"), says "?gal.infer")
-  check.that(says "?gal.plot":find("Functions: band, contours", 1, true), says "?gal.plot")
+  check.that(says "?gal.plot":find("Functions: arrow, band, box, contours", 1, true), says "?gal.plot")
   -- The function, which has the name of the room gal.cli.common.
   check.that(says "?gal.cli.common":find("^cli.common{"), says "?gal.cli.common")
   check.that(says "?gal.train.fitt":find("^There is no gal.train.fitt"), says "?gal.train.fitt")

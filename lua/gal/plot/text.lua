@@ -1,0 +1,216 @@
+-- Words in figures: a label as the string that gnuplot takes, and how much room it will need. A label is
+-- plain text in UTF-8; between two dollars stands TeX-like markup, as in matplotlib: "$A_V$ [mag]",
+-- "$\log_{10} M_\star / M_\odot$". \$ is a dollar. No TeX runs: the markup becomes gnuplot's "enhanced"
+-- text.
+local text = {}
+
+-- ---- gnuplot's strings ----
+
+--- quoted(s): s as gnuplot's string. Between single quotes gnuplot takes ''' at the beginning for an empty
+-- string; between double ones it runs what stands in backquotes and knows escapes: what means more than
+-- itself there is written in octal.
+function text.quoted(s)
+  local function octal(c) return ("\\%03o"):format(c:byte()) end
+  return '"' .. tostring(s):gsub('[%c"\\`@]', octal) .. '"'
+end
+
+--- file(name): a file of the figure as gnuplot's string: behind ./ no name is a command (<id) or a data block
+-- ($x).
+function text.file(name) return text.quoted("./" .. name) end
+
+-- ---- widths ----
+
+-- Advance widths of DejaVu Sans, which Debian's "Sans" is, in hundredths of the size of type, for the
+-- characters 32 to 126. It is a wide face: with a narrower one there is more room than was reckoned with.
+local WIDTHS = {}
+local HUNDREDTHS = [[
+32 40 46 84 64 95 78 27 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 53 100 68
+69 70 77 63 58 77 75 29 29 66 56 86 75 79 60 79 69 63 61 73 68 99 69 61 69 39 34 39 84 50 50 61 63 55 63
+62 35 63 63 28 28 58 28 97 63 61 63 63 41 52 39 63 59 82 59 59 52 64 34 64 84
+]]
+for width in HUNDREDTHS:gmatch "%d+" do WIDTHS[#WIDTHS + 1] = tonumber(width) / 100 end
+
+local OTHERS = { ["−"] = 0.84, ["×"] = 0.84, ["±"] = 0.84, ["⊙"] = 0.84, ["…"] = 1, ["·"] = 0.32 }
+
+-- How wide the characters of s are, in ems.
+local function ems(s)
+  local sum = 0
+  for c in s:gmatch "[%z\1-\127\194-\255][\128-\191]*" do
+    local byte = c:byte()
+    if byte < 128 then
+      sum = sum + (WIDTHS[byte - 31] or 0)
+    elseif byte == 204 or byte == 205 then -- combining marks
+      sum = sum + 0
+    else
+      sum = sum + (OTHERS[c] or byte >= 227 and byte ~= 239 and 1 or 0.66)
+    end
+  end
+  return sum
+end
+
+-- ---- markup ----
+
+local SYMBOLS = {
+  alpha = "α", beta = "β", gamma = "γ", delta = "δ", epsilon = "ε", zeta = "ζ", eta = "η", theta = "θ",
+  kappa = "κ", lambda = "λ", mu = "μ", nu = "ν", xi = "ξ", pi = "π", rho = "ρ", sigma = "σ", tau = "τ",
+  phi = "φ", chi = "χ", psi = "ψ", omega = "ω", Gamma = "Γ", Delta = "Δ", Theta = "Θ", Lambda = "Λ",
+  Sigma = "Σ", Phi = "Φ", Psi = "Ψ", Omega = "Ω", odot = "⊙", oplus = "⊕", star = "⋆", ast = "∗",
+  times = "×", cdot = "·", pm = "±", mp = "∓", sim = "∼", approx = "≈", propto = "∝", leq = "≤", le = "≤",
+  geq = "≥", ge = "≥", ll = "≪", gg = "≫", neq = "≠", infty = "∞", AA = "Å", prime = "′", circ = "∘",
+  degree = "°", arcsec = "″", to = "→", rightarrow = "→", mid = " | ", ldots = "…", dots = "…", ell = "ℓ",
+  hat = "", bar = "", [","] = " ", [";"] = " ", [":"] = " ", [" "] = " ", quad = "  ", ["!"] = "",
+  left = "", right = "", langle = "⟨", rangle = "⟩", sqrt = "√", sum = "Σ", partial = "∂", hbar = "ħ",
+}
+-- What stands upright although it is made of letters: its argument in braces, or all that follows in the
+-- group.
+local UPRIGHT = { mathrm = true, text = true, rm = true, mathsf = true, mbox = true, operatorname = true }
+
+-- Text that means itself, for gnuplot's enhanced mode. A blank beside markup is one that does not break: SVG
+-- drops the others there.
+local function plain(s)
+  return (s:gsub("[{}%^_@&~\\]", "\\%0"):gsub("^ ", "\194\160"):gsub(" $", "\194\160"))
+end
+
+local SMALL = 0.8 -- of subscripts and superscripts, gnuplot's own
+
+-- Reads markup. A reader is {s, at, upright}; group and atom return enhanced text and its width in ems.
+local group
+
+local function atom(r)
+  local s, at = r.s, r.at
+  local name = s:match("^\\(%a+)%s*", at) or s:match("^\\(.)", at)
+  if name then
+    r.at = at + 1 + (s:match("^\\%a", at) and #s:match("^%a+%s*", at + 1) or #name)
+    if UPRIGHT[name] then
+      local before = r.upright
+      r.upright = true
+      local found, width = "", 0
+      if r.s:sub(r.at, r.at) == "{" then found, width = atom(r) else return "", 0 end
+      r.upright = before
+      return found, width
+    end
+    local symbol = SYMBOLS[name] or name
+    return plain(symbol), ems(symbol)
+  end
+  local c = s:match("^[%z\1-\127\194-\255][\128-\191]*", at) or s:sub(at, at)
+  r.at = at + #c
+  if c == "{" then
+    local inner = { s = s, at = r.at, upright = r.upright }
+    local found, width = group(inner, "}")
+    r.at = inner.at
+    return found, width
+  end
+  if c:match "%a" and not r.upright then return "{/:Italic " .. c .. "}", ems(c) end
+  if c == "-" then c = "−" elseif c == "'" then c = "′" elseif c == "~" then c = " " end
+  return plain(c), ems(c)
+end
+
+function group(r, ending)
+  local parts, width = {}, 0
+  while r.at <= #r.s do
+    local c = r.s:sub(r.at, r.at)
+    if c == ending then
+      r.at = r.at + 1
+      break
+    end
+    if c == "}" then -- nothing that it closes
+      r.at = r.at + 1
+    elseif c == "_" or c == "^" then
+      r.at = r.at + 1
+      local found, w = "", 0
+      if r.at <= #r.s then found, w = atom(r) end
+      parts[#parts + 1], width = c .. "{" .. found .. "}", width + SMALL * w
+    else
+      local found, w = atom(r)
+      parts[#parts + 1], width = found, width + w
+    end
+  end
+  return table.concat(parts), width
+end
+
+-- The parts of a label, alternately plain and markup; markup only where a dollar has its partner.
+local function parts_of(s)
+  local parts, at, from = {}, 1, 1
+  local function next_dollar(position)
+    while true do
+      position = s:find("$", position, true)
+      if not position or s:sub(position - 1, position - 1) ~= "\\" then return position end
+      position = position + 1
+    end
+  end
+  while true do
+    local open = next_dollar(at)
+    local close = open and next_dollar(open + 1)
+    if not close then break end
+    parts[#parts + 1] = { s:sub(from, open - 1) }
+    parts[#parts + 1] = { s:sub(open + 1, close - 1), markup = true }
+    at, from = close + 1, close + 1
+  end
+  parts[#parts + 1] = { s:sub(from) }
+  return parts
+end
+
+-- A line of a label: {said, enhanced, width}: the characters for gnuplot, whether they are enhanced text, and
+-- the width in ems.
+local function line_of(s)
+  local parts = parts_of(s)
+  if #parts == 1 then
+    local said = parts[1][1]:gsub("\\%$", "$")
+    return { said = said, enhanced = false, width = ems(said) }
+  end
+  local said, width = {}, 0
+  for _, part in ipairs(parts) do
+    if part.markup then
+      local found, w = group{ s = part[1], at = 1 }
+      said[#said + 1], width = found, width + w
+    else
+      local words = part[1]:gsub("\\%$", "$")
+      said[#said + 1], width = plain(words), width + ems(words)
+    end
+  end
+  return { said = table.concat(said), enhanced = true, width = width }
+end
+
+local POINT = 25.4 / 72 -- mm
+
+--- label(s, flat): s for gnuplot: {string, how, width, lines}: the quoted string; the keyword that says
+-- whether it is enhanced text, to stand behind it; its width in ems; how many lines it has. flat: line
+-- breaks become blanks.
+function text.label(s, flat)
+  s = tostring(s):gsub("\r\n?", "\n")
+  if flat then s = s:gsub("\n", " ") end
+  local lines, enhanced, width = {}, false, 0
+  for line in (s .. "\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = line_of((line:gsub("%c", " ")))
+    enhanced, width = enhanced or lines[#lines].enhanced, math.max(width, lines[#lines].width)
+  end
+  local words = {}
+  for i, line in ipairs(lines) do
+    words[i] = text.quoted(enhanced and not line.enhanced and plain(line.said) or line.said):sub(2, -2)
+  end
+  return {
+    string = '"' .. table.concat(words, "\\n") .. '"', how = enhanced and "enhanced" or "noenhanced",
+    width = width, lines = #lines,
+  }
+end
+
+--- said(s, flat): s for gnuplot, with the keyword behind it.
+function text.said(s, flat)
+  local label = text.label(s, flat)
+  return label.string .. " " .. label.how
+end
+
+--- width(s, points): how wide s will be, mm, at this size of type.
+function text.width(s, points) return text.label(s).width * points * POINT end
+
+--- height(points): how far apart lines are, mm, at this size of type.
+function text.height(points) return 1.2 * points * POINT end
+
+local RAISED = { [0] = "⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹" }
+
+--- raised(n): the integer n in superscript digits: 10⁻³.
+function text.raised(n)
+  return (("%d"):format(n):gsub("[-%d]", function(c) return c == "-" and "⁻" or RAISED[tonumber(c)] end))
+end
+
+return text

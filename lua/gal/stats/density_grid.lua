@@ -1,0 +1,326 @@
+-- Kernel densities of weighted samples on grids, and the heights above which they hold given shares: what
+-- contours are drawn from. Two dimensions: the sample is whitened, binned linearly, and convolved with a
+-- Gaussian of Scott's (1992) width n^(-1/6); at a limit of a variable the density is reflected. A level is
+-- the quantile of the sample's own densities, each point left out of its own: levels from the grid's sum, or
+-- with the points in, hold less than they say. One dimension likewise, by Silverman's (1986) width.
+local errors = require "gal.base.errors"
+local host = require "gal.stats.host"
+local weighted = require "gal.stats.weighted"
+
+local density_grid = {}
+
+local TAIL = 4 -- kernel widths after which the Gaussian (3e-4 of its height) is cut
+local MOST = 2000 -- points whose densities give the levels
+
+-- Mean and deviation of values under weights: {mean, sd, low, high}. Values beyond low and high, which are at
+-- most five deviations from the mean, count as these: an outlier must not widen the kernel.
+local function moments(values, weights, n, sum)
+  local low, high = math.huge, -math.huge
+  for i = 0, n - 1 do
+    if weights[i] > 0 then low, high = math.min(low, values[i]), math.max(high, values[i]) end
+  end
+  local function mean_and_deviation()
+    local mean, squares = 0, 0
+    for i = 0, n - 1 do mean = mean + weights[i] * math.max(low, math.min(high, values[i])) end
+    mean = mean / sum
+    for i = 0, n - 1 do
+      local v = math.max(low, math.min(high, values[i])) - mean
+      squares = squares + weights[i] * v * v
+    end
+    return mean, math.sqrt(squares / sum)
+  end
+  local mean, sd
+  for _ = 1, 10 do -- an outlier is pulled in step by step; most samples are left as they are at once
+    mean, sd = mean_and_deviation()
+    local inner, outer = mean - 5 * sd, mean + 5 * sd
+    if low >= inner and high <= outer then break end
+    low, high = math.max(low, inner), math.min(high, outer)
+  end
+  return { mean = mean, sd = sd, low = low, high = high }
+end
+
+-- The range of whitened values that a grid has to cover: between the quantiles `tail` and 1 - tail, by
+-- counting, and a kernel's reach beyond.
+local function reach(values, weights, n, sum, tail, h)
+  local low, high = math.huge, -math.huge
+  for i = 0, n - 1 do
+    if weights[i] > 0 then low, high = math.min(low, values[i]), math.max(high, values[i]) end
+  end
+  low, high = math.max(low, -30), math.min(high, 30)
+  local CELLS = 1024
+  local count, scale = host.new(CELLS), CELLS / math.max(high - low, 1e-9)
+  for i = 0, n - 1 do
+    local cell = math.floor((values[i] - low) * scale)
+    cell = math.max(0, math.min(CELLS - 1, cell))
+    count[cell] = count[cell] + weights[i]
+  end
+  local first, last, below, above = 0, CELLS - 1, count[0], count[CELLS - 1]
+  while below <= tail * sum and first < last do
+    first = first + 1
+    below = below + count[first]
+  end
+  while above <= tail * sum and last > first do
+    last = last - 1
+    above = above + count[last]
+  end
+  return low + first / scale - TAIL * h, low + (last + 1) / scale + TAIL * h
+end
+
+-- The Gaussian of width h at 0, 1, 2, … steps of d, an array from 0, and how many steps it has.
+local function kernel_of(h, d)
+  local steps = math.max(1, math.ceil(TAIL * h / d))
+  local kernel = host.new(steps + 1)
+  for k = 0, steps do kernel[k] = math.exp(-0.5 * (k * d / h) ^ 2) / (h * math.sqrt(2 * math.pi)) end
+  return kernel, steps
+end
+
+-- Convolves the bins x bins cells of `from` with the kernel along one axis into `to`: stride is 1 along x,
+-- bins along y.
+local function convolve(from, to, bins, along, across, kernel, steps)
+  for line = 0, bins - 1 do
+    local first, last = -1, -1 -- cells of this line that are not 0
+    for k = 0, bins - 1 do
+      if from[line * across + k * along] ~= 0 then
+        if first < 0 then first = k end
+        last = k
+      end
+    end
+    for k = 0, bins - 1 do
+      local sum = 0
+      if first >= 0 then
+        for j = math.max(first, k - steps), math.min(last, k + steps) do
+          sum = sum + from[line * across + j * along] * kernel[math.abs(k - j)]
+        end
+      end
+      to[line * across + k * along] = sum
+    end
+  end
+end
+
+-- The value of grid g between its points, at u, v; 0 outside.
+local function between(g, u, v)
+  local a, b, bins = (u - g.u0) / g.du, (v - g.v0) / g.dv, g.bins
+  local i, j = math.floor(a), math.floor(b)
+  if i < 0 or j < 0 or i >= bins - 1 or j >= bins - 1 then return 0 end
+  a, b = a - i, b - j
+  local at, cell = g.cell, j * bins + i
+  return (1 - b) * ((1 - a) * at[cell] + a * at[cell + 1])
+    + b * ((1 - a) * at[cell + bins] + a * at[cell + bins + 1])
+end
+
+-- The points among which the levels are found: all, or MOST of them at equal steps of the summed weights;
+-- each with its weight there.
+local function chosen(weights, n, sum)
+  local index, weight = {}, {}
+  if n <= MOST then
+    for i = 0, n - 1 do
+      if weights[i] > 0 then index[#index + 1], weight[#weight + 1] = i, weights[i] end
+    end
+    return index, weight
+  end
+  local so_far, i = weights[0], 0
+  for k = 0, MOST - 1 do
+    local target = (k + 0.5) / MOST * sum
+    while so_far < target and i < n - 1 do
+      i = i + 1
+      so_far = so_far + weights[i]
+    end
+    index[k + 1], weight[k + 1] = i, 1
+  end
+  return index, weight
+end
+
+-- The mirrors of a plane with limits {low, high} for x and y: a list of {x = limit or nil, y = limit or nil}.
+local function mirrors_of(limits)
+  local list = {}
+  local x, y = limits[1] or {}, limits[2] or {}
+  for _, a in ipairs{ x[1] or false, x[2] or false } do
+    if a then list[#list + 1] = { x = a } end
+  end
+  for _, b in ipairs{ y[1] or false, y[2] or false } do
+    if b then
+      list[#list + 1] = { y = b }
+      for _, a in ipairs{ x[1] or false, x[2] or false } do
+        if a then list[#list + 1] = { x = a, y = b } end
+      end
+    end
+  end
+  return list
+end
+
+-- A plane's way to whitened coordinates and back.
+local Plane = {}
+Plane.__index = Plane
+
+function Plane:white(x, y)
+  local u = (x - self.mx) / self.sx
+  return u, ((y - self.my) / self.sy - self.rho * u) / self.c
+end
+
+--- plane:place(i, j): where in the sample's own units the cell i, j (from 0, or between cells) lies.
+function Plane:place(i, j)
+  local u, v = self.u0 + i * self.du, self.v0 + j * self.dv
+  return self.mx + self.sx * u, self.my + self.sy * (self.rho * u + self.c * v)
+end
+
+-- The density at x, y: of the grid g, and of its mirror images.
+function Plane:mirrored(g, x, y)
+  local sum = between(g, self:white(x, y))
+  for _, mirror in ipairs(self.mirrors) do
+    sum = sum + between(g, self:white(mirror.x and 2 * mirror.x - x or x, mirror.y and 2 * mirror.y - y or y))
+  end
+  return sum
+end
+
+-- What a point's own kernel adds to the mirrored density there.
+function Plane:own(x, y)
+  local u, v = self:white(x, y)
+  local function along(t, kernel)
+    t = t - math.floor(t)
+    return ((1 - t) ^ 2 + t ^ 2) * kernel[0] + 2 * t * (1 - t) * kernel[1]
+  end
+  local sum = along((u - self.u0) / self.du, self.kernel_u) * along((v - self.v0) / self.dv, self.kernel_v)
+  for _, mirror in ipairs(self.mirrors) do
+    local a, b = self:white(mirror.x and 2 * mirror.x - x or x, mirror.y and 2 * mirror.y - y or y)
+    sum = sum + math.exp(-0.5 * ((a - u) ^ 2 + (b - v) ^ 2) / self.h ^ 2) / (2 * math.pi * self.h ^ 2)
+  end
+  return sum
+end
+
+-- Adds the points to the cells of the plane's grid, each shared by the four around it.
+local function bin(plane, us, vs, weights, n)
+  local bins, cell = plane.bins, host.new(plane.bins * plane.bins)
+  for i = 0, n - 1 do
+    local a, b = (us[i] - plane.u0) / plane.du, (vs[i] - plane.v0) / plane.dv
+    local k, l = math.floor(a), math.floor(b)
+    if k >= 0 and l >= 0 and k < bins - 1 and l < bins - 1 then
+      a, b = a - k, b - l
+      local at, w = l * bins + k, weights[i]
+      cell[at] = cell[at] + w * (1 - a) * (1 - b)
+      cell[at + 1] = cell[at + 1] + w * a * (1 - b)
+      cell[at + bins] = cell[at + bins] + w * (1 - a) * b
+      cell[at + bins + 1] = cell[at + bins + 1] + w * a * b
+    end
+  end
+  return cell
+end
+
+-- The whitening of the points, or nil where they lie on a point or a line.
+local function whitening(x, y, weights, n, sum)
+  local a, b = moments(x, weights, n, sum), moments(y, weights, n, sum)
+  if not (a.sd > 0 and b.sd > 0 and a.sd < math.huge and b.sd < math.huge) then return nil end
+  local product = 0
+  for i = 0, n - 1 do
+    local p, q = math.max(a.low, math.min(a.high, x[i])), math.max(b.low, math.min(b.high, y[i]))
+    product = product + weights[i] * ((p - a.mean) / a.sd) * ((q - b.mean) / b.sd)
+  end
+  local rho = product / sum
+  local rest = 1 - rho * rho
+  if rest < 1e-9 then return nil end
+  return setmetatable({
+    mx = a.mean, sx = a.sd, my = b.mean, sy = b.sd, rho = rho, c = math.sqrt(rest),
+  }, Plane)
+end
+
+-- The heights above which the plane's density holds the shares of the points.
+local function heights(plane, grid, x, y, sample, levels)
+  local index, weight = chosen(sample.weights, sample.n, sample.sum)
+  local density, w = host.new(#index), host.new(#index)
+  for k, i in ipairs(index) do
+    local own = sample.weights[i] / sample.sum
+    density[k - 1] = (plane:mirrored(grid, x[i], y[i]) - own * plane:own(x[i], y[i])) / (1 - own)
+    w[k - 1] = weight[k]
+  end
+  local tails = {}
+  for k, share in ipairs(levels) do tails[k] = 1 - share end
+  return weighted.at(density, w, weighted.order(density, #index), tails)
+end
+
+--- plane(x, y, n, {weights, sum, effective, limits, levels, bins = 128}): the density of n points on a grid
+-- of bins x bins cells. x, y, weights: arrays from 0 of finite numbers, sum their sum, effective their
+-- effective number, as weighted.weights gives them; limits {{low, high}, {low, high}}, nil where there is
+-- none; levels: a list of shares. Returns {cell, an array from 0, x fastest, of densities in whitened
+-- units; bins; height, a list for the levels; limits; place(i, j)}, or nil where the points lie on a line.
+function density_grid.plane(x, y, n, given)
+  local weights, sum = given.weights, given.sum
+  local plane = n > 2 and whitening(x, y, weights, n, sum)
+  if not plane then return nil end
+  local bins, h = given.bins or 128, given.effective ^ (-1 / 6)
+  local us, vs, most = host.new(n), host.new(n), 0
+  for i = 0, n - 1 do us[i], vs[i] = plane:white(x[i], y[i]) end
+  for _, share in ipairs(given.levels) do most = math.max(most, share) end
+  local u0, u1 = reach(us, weights, n, sum, (1 - most) / 50, h)
+  local v0, v1 = reach(vs, weights, n, sum, (1 - most) / 50, h)
+  plane.u0, plane.v0, plane.du, plane.dv = u0, v0, (u1 - u0) / (bins - 1), (v1 - v0) / (bins - 1)
+  plane.bins, plane.h, plane.limits = bins, h, given.limits or {}
+  plane.mirrors = mirrors_of(plane.limits)
+  local steps_u, steps_v
+  plane.kernel_u, steps_u = kernel_of(h, plane.du)
+  plane.kernel_v, steps_v = kernel_of(h, plane.dv)
+  local binned, half = bin(plane, us, vs, weights, n), host.new(bins * bins)
+  convolve(binned, half, bins, 1, bins, plane.kernel_u, steps_u)
+  convolve(half, binned, bins, bins, 1, plane.kernel_v, steps_v)
+  for k = 0, bins * bins - 1 do binned[k] = binned[k] / sum end
+  errors.poll()
+  local grid = { cell = binned, bins = bins, u0 = u0, v0 = v0, du = plane.du, dv = plane.dv }
+  plane.height = heights(plane, grid, x, y, { weights = weights, n = n, sum = sum }, given.levels)
+  plane.cell = binned
+  if #plane.mirrors > 0 then
+    plane.cell = host.new(bins * bins)
+    for j = 0, bins - 1 do
+      for i = 0, bins - 1 do plane.cell[j * bins + i] = plane:mirrored(grid, plane:place(i, j)) end
+    end
+  end
+  return plane
+end
+
+--- line(x, n, {weights, sum, effective, limits = {low, high}, points = 256}): the density of n values, whose
+-- integral is 1: {x, y}, lists of places and densities between the limits; nil where all values are the same.
+-- The kernel's width is .9 min(σ, IQR/1.34) n^(-1/5) (Silverman 1986, eq. 3.31).
+function density_grid.line(x, n, given)
+  local weights, sum, limits, points = given.weights, given.sum, given.limits or {}, given.points or 256
+  local m = moments(x, weights, n, sum)
+  if not (m.sd > 0 and m.sd < math.huge) then return nil end
+  local q = given.quartiles or weighted.at(x, weights, weighted.order(x, n), { 0.25, 0.75 })
+  local spread = math.min(m.sd, q[2] > q[1] and (q[2] - q[1]) / 1.34 or m.sd)
+  local h, white = 0.9 * spread / m.sd * given.effective ^ -0.2, host.new(n)
+  for i = 0, n - 1 do white[i] = (x[i] - m.mean) / m.sd end
+  local low, high = reach(white, weights, n, sum, 1e-4, h)
+  local cells = 4 * points
+  local d = (high - low) / (cells - 1)
+  local kernel, steps = kernel_of(h, d)
+  local binned, density = host.new(cells), host.new(cells)
+  for i = 0, n - 1 do
+    local a = (white[i] - low) / d
+    local k = math.floor(a)
+    if k >= 0 and k < cells - 1 then
+      binned[k] = binned[k] + weights[i] * (1 - a + k)
+      binned[k + 1] = binned[k + 1] + weights[i] * (a - k)
+    end
+  end
+  for k = 0, cells - 1 do
+    local total = 0
+    for j = math.max(0, k - steps), math.min(cells - 1, k + steps) do
+      total = total + binned[j] * kernel[math.abs(k - j)]
+    end
+    density[k] = total / (sum * m.sd)
+  end
+  local function at(v)
+    local a = ((v - m.mean) / m.sd - low) / d
+    local k = math.floor(a)
+    if k < 0 or k >= cells - 1 then return 0 end
+    return density[k] + (a - k) * (density[k + 1] - density[k])
+  end
+  local first = math.max(m.mean + m.sd * low, limits[1] or -math.huge)
+  local last = math.min(m.mean + m.sd * high, limits[2] or math.huge)
+  local found = { x = {}, y = {} }
+  for k = 1, points do
+    local v = first + (last - first) * (k - 1) / (points - 1)
+    local y = at(v)
+    for _, limit in pairs(limits) do y = y + at(2 * limit - v) end
+    found.x[k], found.y[k] = v, y
+  end
+  return found
+end
+
+return density_grid
