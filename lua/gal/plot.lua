@@ -18,6 +18,8 @@ publish(require "gal.plot.curves", "points lines steps band histogram spike")
 publish(require "gal.plot.fields", "density contours")
 publish(require "gal.plot.marks", "rule label note arrow box")
 publish(require "gal.plot.pictures", "picture montage")
+publish(require "gal.plot.corner", "corner")
+publish(require "gal.plot.labels", "label_of")
 
 -- ---- panels ----
 

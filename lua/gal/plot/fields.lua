@@ -150,7 +150,8 @@ function fields.region_layer(list, o)
   end
   return layer.curve("contours", o, {
     data = o.filled and loops.area(list) or loops.lines(list), using = "1:2", extent = extent,
-    style = o.filled and "with filledcurves fs transparent solid 0.3 noborder lc COLOUR"
+    style = o.filled and ("with filledcurves fs transparent solid %g noborder lc COLOUR"):format(
+      o.filled == true and 0.3 or o.filled)
       or ("with lines lw %g dt %d lc COLOUR"):format(width, dash),
   })
 end

@@ -119,7 +119,7 @@ local function set_numbers(items, share)
     local inner_y = share.y and not item.inset and leftmost[item.cell.row] ~= item
     item.xnumbers = not (bare or item.legend or panel.xtics == false or inner_x)
     item.ynumbers = not (bare or item.legend or panel.ytics == false or inner_y)
-    item.xlabel, item.ylabel = not inner_x and panel.x or nil, not inner_y and panel.y or nil
+    item.xwhole, item.ywhole = not inner_x and panel.x or nil, not inner_y and panel.y or nil
   end
 end
 
@@ -157,12 +157,27 @@ local function widest(list, o)
   return most
 end
 
+-- The form of an axis' label that is not longer than its axis: the label, its short form, either of them in
+-- two lines; the last where none is.
+local function fitting(label, short, length, o)
+  if not label or not length then return label end
+  short = short or label
+  local halves, short_halves = text.broken(label) or label, text.broken(short) or short
+  for _, form in ipairs{ label, halves, short, short_halves } do
+    if text.width(form, o.type) <= length then return form end
+  end
+  return short_halves
+end
+
 -- What lies between the box of an item and the edges of its cell, mm: {left, right, top, bottom}; and where
 -- its labels are.
 local function room_of(item, o)
   local line, panel = text.height(o.type), item.panel
   local room = { left = 0, right = 0, top = 0, bottom = 0 }
   if item.legend then return room end
+  local box = item.box
+  item.xlabel = fitting(item.xwhole, panel.x_short, box and box.right - box.left + o.spacing[1], o)
+  item.ylabel = fitting(item.ywhole, panel.y_short, box and box.top - box.bottom + o.spacing[2], o)
   if item.xnumbers then
     local label = o.upright_numbers and widest(item.xlist, o) or 0.75 * line
     room.bottom = o.tick + o.gap + label
@@ -178,7 +193,10 @@ local function room_of(item, o)
     room.left = room.left + 0.3 * line + high
   end
   if panel.title then room.top = 0.3 * line + line * text.label(panel.title).lines end
-  if panel.head then room.top = math.max(room.top, panel.head.height(o)) end
+  if panel.headroom then room.top = math.max(room.top, panel.headroom * line) end
+  if panel.headwide and item.box then
+    room.right = math.max(room.right, panel.headwide(o.type) - (item.box.right - item.box.left))
+  end
   if item.key == "outside" then
     local most = 0
     for _, layer in ipairs(panel) do
@@ -238,6 +256,12 @@ local function wanted_heights(items, o, width)
       heights[c.row] = math.max(heights[c.row], (item.panel.ratio or item.ratio or o.ratio) * wide)
     end
   end
+  for _, item in ipairs(items) do
+    local c = item.cell
+    if item.legend and heights[c.row] == 0 then
+      heights[c.row] = text.height(o.type) * (1.15 * #item.panel + 1 + 2.2 * #item.panel.text)
+    end
+  end
   for k = 1, o.rows do
     if heights[k] == 0 then heights[k] = 0.5 * width[1] end
     heights[k] = heights[k] * (o.heights and o.heights[k] or 1)
@@ -291,6 +315,12 @@ local function set_boxes(items, o)
         left = o.margin + x[c.column], right = o.margin + x[last_column] + width[last_column],
         top = height - above - y[c.row], bottom = height - above - y[last_row] - high[last_row],
       }
+      -- Labels of the panels above each other are in one line, and so are those beside each other.
+      item.room.left = r.left[c.column]
+      if item.room.xlabel then
+        local own = item.room.bottom - item.room.xlabel
+        item.room.xlabel = r.bottom[last_row] - own
+      end
       local ratio = item.panel.ratio or item.ratio
       item.box = ratio and not item.legend and with_ratio(box, ratio) or box
     end
@@ -333,7 +363,7 @@ function layout.of(items, o)
   if o.spacing[1] < 3 and o.columns > 1 and (o.share.y or o.tight) then o.overhang = o.spacing[1] / 2 end
   local height
   -- The boxes depend on the numbers' width, and the numbers on the boxes' size.
-  for pass = 1, 3 do
+  for pass = 1, 4 do
     for _, item in ipairs(kept) do
       local box = item.box
       local wide = box and box.right - box.left or o.width / o.columns * 0.7

@@ -10,46 +10,96 @@ legend.HOW = "samplen 1.8 spacing 1.15 reverse Left"
 
 local SPACING = 1.15
 
--- Puts a sentence, filled to `wide` mm, at x, its first line beneath `top`; returns where it ends.
-local function put_words(add, figure, sentence, place, wide)
-  local words, line = "", text.height(figure.type)
-  local function flush()
-    local label = text.label(words)
-    local at = pen.screen(figure, place.x, place.top - line / 2)
-    add(("set label %s at %s %s %s"):format(label.string, at, place.align, label.how))
-    place.top = place.top - line
+-- The sentences in lines of at most `wide` mm; false between two sentences. And how wide the longest line is.
+local function filled(sentences, wide, points)
+  local lines, widest = {}, 0
+  local function put(line)
+    lines[#lines + 1], widest = line, math.max(widest, text.width(line, points))
   end
-  for word in sentence:gmatch "%S+" do
-    local longer = words == "" and word or words .. " " .. word
-    if words ~= "" and text.width(longer, figure.type) > wide then
-      flush()
-      longer = word
+  for k, sentence in ipairs(sentences) do
+    local line = ""
+    for word in sentence:gmatch "%S+" do
+      local longer = line == "" and word or line .. " " .. word
+      if line ~= "" and text.width(longer, points) > wide then
+        put(line)
+        longer = word
+      end
+      line = longer
     end
-    words = longer
+    put(line)
+    if k < #sentences then lines[#lines + 1] = false end
   end
-  flush()
-  place.top = place.top - 0.2 * line
+  return lines, widest
 end
 
---- legend.panel(add, item, figure): a panel that is a legend: what its layers are, and words beneath, which
--- are filled to its width.
-function legend.panel(add, item, figure)
+local WIDEST = 62 -- mm: longer lines of small type are hard to read
+
+-- The places for a legend in the empty half of a triangle: {left, high}: right of the panels on the
+-- diagonal, and above them and their heads.
+local function stairs(items, box, line)
+  local list = {}
+  for _, item in ipairs(items) do
+    local panel = item.panel
+    if panel and panel.apart and item.box.left > box.left - 0.1 then
+      local bottom = item.box.top + (panel.headlines or 0) * line
+      list[#list + 1] = { left = item.box.left, high = box.top - bottom }
+    end
+  end
+  table.sort(list, function(a, b) return a.left < b.left end)
+  return list
+end
+
+-- The first of the places in which a legend has room: its left edge and the width of its lines; high(width):
+-- how high it is.
+local function choose(places, box, wide, high)
+  local best, most = nil, -math.huge
+  for _, place in ipairs(places) do
+    local width = math.min(WIDEST, box.right - place.left)
+    local spare = place.high - high(width)
+    if width >= wide and spare >= 0 then return place.left, width end
+    if width >= wide and spare > most then best, most = place.left, spare end
+  end
+  return best or box.left, math.min(WIDEST, box.right - (best or box.left))
+end
+
+--- legend.panel(add, item, figure[, items]): a panel that is a legend: what its layers are, and words
+-- beneath, in lines that its width has room for. With align = "right" all of it stands at the box' right
+-- edge, in the empty half of a triangle of panels.
+function legend.panel(add, item, figure, items)
   local panel, box, line = item.panel, item.box, text.height(figure.type)
   pen.box(add, figure, box)
   pen.empty(add)
-  local entries, paints = { "NaN notitle" }, pen.colours(panel)
+  local entries, paints, wide = { "NaN notitle" }, pen.colours(panel), 0
   for _, layer in ipairs(panel) do
-    if layer.title then entries[#entries + 1] = pen.key_entry(layer, paints[layer]) end
+    if layer.title then
+      entries[#entries + 1] = pen.key_entry(layer, paints[layer])
+      wide = math.max(wide, figure.sample + text.width(layer.title, figure.type))
+    end
   end
-  local align = panel.align == "right" and "right" or "left"
-  local place = { x = box[align], top = box.top, align = align }
+  local key = #entries > 1 and (SPACING * (#entries - 1) + 0.6) * line or 0
+  local x, y, width = box.left, box.top, math.min(WIDEST, box.right - box.left)
+  if panel.align == "right" then
+    x, width = choose(stairs(items, box, line), box, wide, function(w)
+      local high = key
+      for _, words in ipairs((filled(panel.text or {}, w, figure.type))) do
+        high = high + (words and line or 0.3 * line)
+      end
+      return high
+    end)
+  end
+  local lines, widest = filled(panel.text or {}, width, figure.type)
+  if panel.align == "right" then x = math.max(x, box.right - math.max(wide, widest)) end
   if #entries > 1 then
-    add(("set key default; set key at %s %s top %s"):format(pen.screen(figure, place.x, box.top), align,
-      legend.HOW))
-    place.top = place.top - SPACING * line * (#entries - 1) - 0.6 * line
+    add(("set key default; set key at %s left top %s"):format(pen.screen(figure, x, y), legend.HOW))
+    y = y - key
   end
-  for _, sentence in ipairs(panel.text or {}) do
-    put_words(add, figure, sentence, place, box.right - box.left)
+  for _, words in ipairs(lines) do
+    if words then
+      local label = text.label(words)
+      local at = pen.screen(figure, x, y - line / 2)
+      add(("set label %s at %s left %s"):format(label.string, at, label.how))
+    end
+    y = y - (words and line or 0.3 * line)
   end
   add("plot " .. table.concat(entries, ", \\\n     "))
 end

@@ -67,7 +67,7 @@ local function axis_lines(add, item, axis, figure)
   local range, panel = item[axis .. "range"], item.panel
   add(("set %srange [%.9g:%.9g] noextend"):format(axis, range[1], range[2]))
   add((panel["log" .. axis] and "set logscale " or "unset logscale ") .. axis)
-  if item.bare then
+  if item.bare or axis == "y" and panel.no_height then
     add(("unset %stics"):format(axis))
   else
     tick_lines(add, item, axis, figure)
@@ -109,17 +109,19 @@ local function source_of(layer, name, counts)
 end
 
 -- The layers of one panel; their data go to counts.
-local function layer_lines(add, item, name, counts)
+local function layer_lines(add, item, figure, counts)
   local clauses, panel = {}, item.panel
   local paints = pen.colours(panel, item.by_title)
   for _, layer in ipairs(panel) do
     if layer.set then add(pen.painted(layer.set, paints[layer])) end
-    if layer.kind == "label" then
+    if layer.draw then
+      layer.draw(add, item, figure)
+    elseif layer.kind == "label" then
       local label = text.label(layer.words)
       add(("set label %s at %s %s%s %s"):format(label.string, layer.place, layer.how,
         layer.size and (" font ',%d'"):format(layer.size) or "", label.how))
     elseif layer.data or layer.binary then
-      clauses[#clauses + 1] = ("%s %s %s notitle"):format(source_of(layer, name, counts), layer.using,
+      clauses[#clauses + 1] = ("%s %s %s notitle"):format(source_of(layer, figure.name, counts), layer.using,
         pen.painted(layer.style, paints[layer]))
     end
     if layer.title and item.key then clauses[#clauses + 1] = pen.key_entry(layer, paints[layer]) end
@@ -138,9 +140,9 @@ local function key_lines(add, item, figure)
   add(("set key default; set key %s %s"):format(key, legend.HOW))
 end
 
-local function panel_lines(add, item, figure, counts)
+local function panel_lines(add, item, figure, counts, items)
   local panel = item.panel
-  if panel.legend then return legend.panel(add, item, figure) end
+  if panel.legend then return legend.panel(add, item, figure, items) end
   pen.box(add, figure, item.box)
   add "unset label; unset arrow; unset object"
   if item.inset then
@@ -155,7 +157,7 @@ local function panel_lines(add, item, figure, counts)
   end
   key_lines(add, item, figure)
   label_lines(add, item, figure)
-  layer_lines(add, item, figure.name, counts)
+  layer_lines(add, item, figure, counts)
 end
 
 -- ---- the figure ----
@@ -198,7 +200,7 @@ local function alone_lines(add, figure, counts)
   local e = panel[1].extent
   add(("set xrange [%g:%g] noextend; set yrange [%g:%g] noextend"):format(unpack(e)))
   add "unset xtics; unset ytics; unset border; set size ratio -1"
-  layer_lines(add, { panel = panel }, figure.name, counts)
+  layer_lines(add, { panel = panel }, figure, counts)
 end
 
 -- Lines for panels, legends and the title.
@@ -211,7 +213,7 @@ local function page_lines(add, figure, counts)
   for i, item in ipairs(items) do
     if item.panel then
       add(("# panel %d"):format(i))
-      panel_lines(add, item, figure, counts)
+      panel_lines(add, item, figure, counts, items)
     end
   end
   if own then legend.own(add, own, figure) end

@@ -58,9 +58,16 @@ local SYMBOLS = {
   times = "×", cdot = "·", pm = "±", mp = "∓", sim = "∼", approx = "≈", propto = "∝", leq = "≤", le = "≤",
   geq = "≥", ge = "≥", ll = "≪", gg = "≫", neq = "≠", infty = "∞", AA = "Å", prime = "′", circ = "∘",
   degree = "°", arcsec = "″", to = "→", rightarrow = "→", mid = " | ", ldots = "…", dots = "…", ell = "ℓ",
-  hat = "", bar = "", [","] = " ", [";"] = " ", [":"] = " ", [" "] = " ", quad = "  ", ["!"] = "",
+  hat = "", bar = "", [","] = " ", [";"] = " ", [":"] = " ", [" "] = "\194\160", quad = "  ", ["!"] = "",
   left = "", right = "", langle = "⟨", rangle = "⟩", sqrt = "√", sum = "Σ", partial = "∂", hbar = "ħ",
 }
+-- Functions: upright, and apart from what they are of.
+local FUNCTIONS = {}
+for name in ("log ln exp sin cos tan max min"):gmatch "%a+" do FUNCTIONS[name] = true end
+-- Signs that stand apart from both sides.
+local RELATIONS = {}
+for sign in ("= < > ≤ ≥ ≪ ≫ ≈ ∼ ∝ × ± ∓ → ≠"):gmatch "%S+" do RELATIONS[sign] = true end
+local THIN, THIN_WIDTH = " ", 0.2 -- U+2009
 -- What stands upright although it is made of letters: its argument in braces, or all that follows in the
 -- group.
 local UPRIGHT = { mathrm = true, text = true, rm = true, mathsf = true, mbox = true, operatorname = true }
@@ -73,56 +80,70 @@ end
 
 local SMALL = 0.8 -- of subscripts and superscripts, gnuplot's own
 
--- Reads markup. A reader is {s, at, upright}; group and atom return enhanced text and its width in ems.
+-- Reads markup. A reader is {s, at, upright}; group and atom return enhanced text and its width in ems, atom
+-- also what it is: "function", "relation" or nil.
 local group
 
-local function atom(r)
-  local s, at = r.s, r.at
-  local name = s:match("^\\(%a+)%s*", at) or s:match("^\\(.)", at)
-  if name then
-    r.at = at + 1 + (s:match("^\\%a", at) and #s:match("^%a+%s*", at + 1) or #name)
-    if UPRIGHT[name] then
-      local before = r.upright
-      r.upright = true
-      local found, width = "", 0
-      if r.s:sub(r.at, r.at) == "{" then found, width = atom(r) else return "", 0 end
-      r.upright = before
-      return found, width
-    end
-    local symbol = SYMBOLS[name] or name
-    return plain(symbol), ems(symbol)
-  end
-  local c = s:match("^[%z\1-\127\194-\255][\128-\191]*", at) or s:sub(at, at)
-  r.at = at + #c
-  if c == "{" then
-    local inner = { s = s, at = r.at, upright = r.upright }
+-- A command, \name.
+local function command(r, name)
+  local letters = name:match "^%a"
+  r.at = r.at + 1 + (letters and #r.s:match("^%a+%s*", r.at + 1) or #name)
+  if UPRIGHT[name] then
+    if r.s:sub(r.at, r.at) ~= "{" then return "", 0 end
+    local inner = { s = r.s, at = r.at + 1, upright = true }
     local found, width = group(inner, "}")
     r.at = inner.at
     return found, width
   end
+  local symbol = SYMBOLS[name] or name
+  local what = FUNCTIONS[name] and "function" or RELATIONS[symbol] and "relation" or nil
+  return plain(symbol), ems(symbol), what
+end
+
+local function atom(r)
+  local name = r.s:match("^\\(%a+)", r.at) or r.s:match("^\\(.)", r.at)
+  if name then return command(r, name) end
+  local c = r.s:match("^[%z\1-\127\194-\255][\128-\191]*", r.at) or r.s:sub(r.at, r.at)
+  r.at = r.at + #c
+  if c == "{" then
+    local inner = { s = r.s, at = r.at, upright = r.upright }
+    local found, width = group(inner, "}")
+    r.at = inner.at
+    return found, width
+  end
+  if c == " " then
+    if r.upright then return "\194\160", ems " " end
+    return "", 0
+  end
   if c:match "%a" and not r.upright then return "{/:Italic " .. c .. "}", ems(c) end
-  if c == "-" then c = "−" elseif c == "'" then c = "′" elseif c == "~" then c = " " end
-  return plain(c), ems(c)
+  if c == "-" then c = "−" elseif c == "'" then c = "′" elseif c == "~" then c = "\194\160" end
+  return plain(c), ems(c), RELATIONS[c] and "relation" or nil
 end
 
 function group(r, ending)
-  local parts, width = {}, 0
+  local parts, width, pending = {}, 0, false
+  local function put(found, w)
+    parts[#parts + 1], width = found, width + w
+  end
   while r.at <= #r.s do
     local c = r.s:sub(r.at, r.at)
     if c == ending then
       r.at = r.at + 1
       break
-    end
-    if c == "}" then -- nothing that it closes
+    elseif c == "}" then -- nothing that it closes
       r.at = r.at + 1
     elseif c == "_" or c == "^" then
       r.at = r.at + 1
       local found, w = "", 0
       if r.at <= #r.s then found, w = atom(r) end
-      parts[#parts + 1], width = c .. "{" .. found .. "}", width + SMALL * w
+      put(c .. "{" .. found .. "}", SMALL * w)
     else
-      local found, w = atom(r)
-      parts[#parts + 1], width = found, width + w
+      local found, w, what = atom(r)
+      if w > 0 and (pending and not c:match "[%(%[,]" or what == "relation" and #parts > 0) then
+        put(THIN, THIN_WIDTH)
+      end
+      put(found, w)
+      if w > 0 then pending = what ~= nil end
     end
   end
   return table.concat(parts), width
@@ -198,6 +219,19 @@ end
 function text.said(s, flat)
   local label = text.label(s, flat)
   return label.string .. " " .. label.how
+end
+
+--- broken(s): s in two lines, broken at the blank nearest its middle that is not within markup; nil where it
+-- has none.
+function text.broken(s)
+  local best, nearest = nil, math.huge
+  for at in s:gmatch "() " do
+    local _, dollars = s:sub(1, at):gsub("%$", "")
+    local _, escaped = s:sub(1, at):gsub("\\%$", "")
+    local off = math.abs(text.label(s:sub(1, at - 1)).width - text.label(s:sub(at + 1)).width)
+    if (dollars - escaped) % 2 == 0 and off < nearest then best, nearest = at, off end
+  end
+  return best and s:sub(1, best - 1) .. "\n" .. s:sub(best + 1) or nil
 end
 
 --- width(s, points): how wide s will be, mm, at this size of type.

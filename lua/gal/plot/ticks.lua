@@ -123,7 +123,7 @@ function ticks.of(low, high, length, given)
   end
   local overhang = given.overhang
   local how = {
-    length = length, overhang = overhang, gap = text.width(given.upright and "." or "0", given.points),
+    length = length, overhang = overhang, gap = text.width("0", given.points) * (given.upright and 0.25 or 1),
     apart = given.upright and 2.2 * text.height(given.points) or 2.5 * text.height(given.points),
     room = function(label)
       return given.upright and 0.8 * text.height(given.points) or text.width(label, given.points)

@@ -1,0 +1,83 @@
+-- Titles above the panels of a corner plot: a value with its interval for each set of draws.
+local density_grid = require "gal.stats.density_grid"
+local layer = require "gal.plot.layer"
+local pen = require "gal.plot.pen"
+local rounding = require "gal.plot.rounding"
+local samples = require "gal.plot.samples"
+local text = require "gal.plot.text"
+
+local heads = {}
+
+local BLACK = "#000000"
+local SMALL = 0.75 -- of the type: errors
+
+local EDGE = math.exp(-0.5) -- of the peak: a density so high at a limit leans on it
+
+--- heads.of(set, j, p): what is said of a set's property j: {main, above, below} as text, the last two nil
+-- where there is no interval. p: {limits, interval, titles}.
+function heads.of(set, j, p)
+  local tail = (1 - p.interval) / 2
+  local q = samples.quantiles(set, j, { 0.05, tail, 0.5, 1 - tail, 0.95 })
+  if set.constant[j] then return { (("%.4g"):format(q[3]):gsub("^%-", "−")) } end
+  local line, limits = density_grid.line(set.columns[j], set.n, {
+    weights = set.weights, sum = set.sum, effective = set.effective, limits = p.limits[j], points = 128,
+    quartiles = samples.quantiles(set, j, { 0.25, 0.75 }),
+  }), p.limits[j]
+  local peak = 0
+  for _, y in ipairs(line and line.y or {}) do peak = math.max(peak, y) end
+  local width = (q[4] - q[2]) / 2
+  if line and limits[1] and line.x[1] <= limits[1] and line.y[1] >= EDGE * peak then
+    return { "< " .. rounding.bound(q[5], width) .. " (95 %)" }
+  elseif line and limits[2] and line.x[#line.x] >= limits[2] and line.y[#line.y] >= EDGE * peak then
+    return { "> " .. rounding.bound(q[1], width) .. " (95 %)" }
+  end
+  local middle = q[3]
+  if p.titles == "mean" then
+    middle = 0
+    for i = 0, set.n - 1 do middle = middle + set.weights[i] * set.columns[j][i] / set.sum end
+  end
+  return { rounding.interval(middle, middle - q[2], q[4] - middle) }
+end
+
+-- A colour for type: yellow on white can't be read.
+local function darker(colour)
+  return (colour:gsub("%x%x", function(two) return ("%02x"):format(math.floor(0.7 * tonumber(two, 16))) end))
+end
+
+--- heads.width(main, said, points): the width of a title, mm, and that of its first part.
+function heads.width(main, said, points)
+  local first = text.width(main, points)
+  if not said[3] then return first, first end
+  return first + SMALL * math.max(text.width(said[2], points), text.width(said[3], points)), first
+end
+
+--- heads.layer(all, sets, short): a layer that writes the titles of a property above its panel, a line for
+-- each set: name = value where there is room, else the value; errors above and below each other.
+function heads.layer(all, sets, short)
+  local function draw(add, item, figure)
+    local points, line, box = figure.type, text.height(figure.type), item.box
+    for k, said in ipairs(all) do
+      local main = short .. " = " .. said[1]
+      if said[1]:find "^[<>]" then main = short .. " " .. said[1] end
+      local wide, first = heads.width(main, said, points)
+      if k > 1 or wide > box.right - box.left then
+        main = said[1]
+        wide, first = heads.width(main, said, points)
+      end
+      local x = math.max(box.left, (box.left + box.right - wide) / 2)
+      local y = box.top + (#all - k + 0.75) * 1.15 * line
+      local colour = #all > 1 and darker(sets[k].colour) or BLACK
+      local label = text.label(main, true)
+      local how = (" front textcolor rgb '%s' "):format(colour)
+      add(("set label %s at %s left%s%s"):format(label.string, pen.screen(figure, x, y), how, label.how))
+      for i = 2, said[3] and 3 or 1 do
+        local at = pen.screen(figure, x + first, y + (i == 2 and 0.3 or -0.3) * line)
+        add(("set label %s at %s left%sfont ',%.3g' noenhanced"):format(text.quoted(said[i]), at, how,
+          SMALL * points))
+      end
+    end
+  end
+  return layer.new{ kind = "title", draw = draw }
+end
+
+return heads
