@@ -10,10 +10,13 @@ verdict.SMALL = 0.1
 
 local NONE, CLOSE, OFF = "no deviation found", "calibrated to within", "not calibrated"
 
+-- Two digits, without a power of ten.
+local function digits(v) return (v < 10 and "%.2g" or "%.0f"):format(v) end
+
 -- "18 % too small" of a width of which the truth's spread is `ratio`.
 local function too_small(ratio)
   local percent = 100 * math.abs(1 / ratio - 1)
-  return ("%.3g %% too %s"):format(percent, ratio > 1 and "small" or "large")
+  return ("%s %% too %s"):format(digits(percent), ratio > 1 and "small" or "large")
 end
 
 local WORDS = {}
@@ -45,8 +48,8 @@ local RANKS = {
     "the posteriors as a whole are too wide: truths lie where their density is high",
   },
   ["other run"] = {
-    "the other run's density is higher at these draws than at the truths: these draws miss them its way",
-    "the other run's density is higher at the truths than at these draws: it knows what this one doesn't",
+    "the other run's density is higher at these draws than at the truths: they miss them on its side",
+    "the other run knows what this one doesn't: its density is higher at the truths than at these draws",
   },
   TARP = {
     "truths lie nearer to random points than draws do", "truths lie farther from random points than draws do",
