@@ -46,11 +46,23 @@ function calibration.accumulator(options)
   })
 end
 
+-- The properties, of these names, that no statistic is of.
+local function untested(names, list)
+  local tested, none = {}, {}
+  for _, e in ipairs(list) do tested[e.of] = true end
+  for _, name in ipairs(names) do
+    if not tested[name] then none[#none + 1] = name end
+  end
+  return none
+end
+
 -- What the sums of an accumulator say.
 local function test_of(acc)
   local sums = acc:close()
   local found = effects.of(sums, acc.context_names, acc.level)
-  if not found.worst then raise("%s: truth and draws are the same in every galaxy", acc.where) end
+  if not found.worst then
+    raise("%s: truth and draws are at values that many training rows share, expected others", acc.where)
+  end
   local c = {
     p = found.p, worst = found.worst, table = found.list, n = sums.n, draws = acc.draws, level = acc.level,
     least = effects.least(found, sums.n, acc.level), left_out = acc.left_out, ranks = acc.ranks,
@@ -58,7 +70,10 @@ local function test_of(acc)
   }
   c.curves, c.curves_leave = bands.curves(sums, 1 - acc.level)
   c.grade, c.verdict = verdict.of(found, c.least, acc.level)
-  c.blind = verdict.blind{ log_q = acc.at.density, context = acc.c > 0, against = acc.at.other, n = sums.n }
+  c.blind = verdict.blind{
+    log_q = acc.at.density, context = acc.c > 0, against = acc.at.other, n = sums.n,
+    untested = untested(acc.names, found.list),
+  }
   if sums.n < MANY then
     local sentence = "Only %d galaxies: nothing below %.2g σ or %.2g %% of a width would be found."
     c.warning = sentence:format(sums.n, c.least.shift, c.least.width)
@@ -278,10 +293,10 @@ end
 function Test:describe() return verdict.describe(self) end
 
 Test.__tostring = Test.describe
-errors.methods(Test, "a test (calibration.test)")
+errors.methods(Test, "a test")
 
 --- acc:finish(): the test of all galaxies that were added, as calibration.test's.
 accumulator.methods.finish = test_of
-errors.methods(accumulator.methods, "an accumulator (calibration.accumulator)", nil, { "add", "finish" })
+errors.methods(accumulator.methods, "an accumulator", nil, { "add", "finish" })
 
 return calibration

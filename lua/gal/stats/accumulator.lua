@@ -182,7 +182,10 @@ local function add_galaxies(self, b)
     else
       fill_galaxy(self, b, k)
       fill_distances(self, b, k)
-      if self.atoms then self.atoms:count(self.values, self.m) end
+      if self.atoms then
+        self.atoms:count(self.values, self.m)
+        self.atoms:round(self.values, self.m)
+      end
       own = self.sums:add(self.values, b.context or NO_CONTEXT, k * b.c)
     end
     for q, list in ipairs(self.ranks) do list[self.n] = own and own[q - 1] or 0 / 0 end

@@ -94,8 +94,8 @@ function verdict.of(found, least, level)
   return CLOSE, ("%s %.2g σ and %.2g %%: %s"):format(CLOSE, shift, width, verdict.words(worst))
 end
 
---- verdict.blind(had): sentences on what a test could not see. had: {log_q, context, against, d, n}, what it
--- was given.
+--- verdict.blind(had): sentences on what a test could not see. had: {log_q, context, against, n, untested},
+-- what it was given; untested: names of properties.
 function verdict.blind(had)
   local list = {}
   local function add(condition, sentence)
@@ -108,6 +108,9 @@ function verdict.blind(had)
     .. "their properties one by one only.")
   local skewed = "A residual that is skewed but has the right mean and width is not found in %d galaxies."
   add(had.n < 5000, skewed:format(had.n))
+  for _, name in ipairs(had.untested) do
+    add(true, ("%s has the same few values in all galaxies: it is not tested."):format(name))
+  end
   add(true, "Everything here is a mean over these galaxies: faults of few of them, and galaxies unlike "
     .. "them, are not seen.")
   return list
