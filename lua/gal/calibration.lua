@@ -13,7 +13,10 @@ local effects = require "gal.stats.effects"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
+local lc2st = require "gal.stats.lc2st"
 local options_of = require "gal.base.options"
+local tarp = require "gal.stats.tarp"
+local uniformity = require "gal.stats.uniformity"
 local verdict = require "gal.stats.verdict"
 local raise, integer, number = errors.raise, options_of.integer, options_of.number
 
@@ -43,11 +46,23 @@ function calibration.accumulator(options)
   })
 end
 
+-- The properties, of these names, that no statistic is of.
+local function untested(names, list)
+  local tested, none = {}, {}
+  for _, e in ipairs(list) do tested[e.of] = true end
+  for _, name in ipairs(names) do
+    if not tested[name] then none[#none + 1] = name end
+  end
+  return none
+end
+
 -- What the sums of an accumulator say.
 local function test_of(acc)
   local sums = acc:close()
-  local found = effects.of(sums, acc.context_names)
-  if not found.worst then raise("%s: truth and draws are the same in every galaxy", acc.where) end
+  local found = effects.of(sums, acc.context_names, acc.level)
+  if not found.worst then
+    raise("%s: truth and draws are at values that many training rows share, expected others", acc.where)
+  end
   local c = {
     p = found.p, worst = found.worst, table = found.list, n = sums.n, draws = acc.draws, level = acc.level,
     least = effects.least(found, sums.n, acc.level), left_out = acc.left_out, ranks = acc.ranks,
@@ -55,7 +70,10 @@ local function test_of(acc)
   }
   c.curves, c.curves_leave = bands.curves(sums, 1 - acc.level)
   c.grade, c.verdict = verdict.of(found, c.least, acc.level)
-  c.blind = verdict.blind{ log_q = acc.at.density, context = acc.c > 0, against = acc.at.other, n = sums.n }
+  c.blind = verdict.blind{
+    log_q = acc.at.density, context = acc.c > 0, against = acc.at.other, n = sums.n,
+    untested = untested(acc.names, found.list),
+  }
   if sums.n < MANY then
     local sentence = "Only %d galaxies: nothing below %.2g σ or %.2g %% of a width would be found."
     c.warning = sentence:format(sums.n, c.least.shift, c.least.width)
@@ -68,13 +86,24 @@ local TEST = {
   "seed", "references",
 }
 
--- The block of all galaxies that test was given.
-local function whole_of(truth, samples, o)
-  return {
+-- The accumulator of all the galaxies that a test was given; o: its options, `level` checked.
+local function gathered(where, truth, samples, o)
+  local whole = {
     truth = truth, samples = samples, log_q = o.log_q, log_q_true = o.log_q_true, context = o.context,
     against = o.against, left_out = o.left_out,
     references = core.is_tensor(o.references) and o.references or nil,
   }
+  local n = blocks.check(where, whole)
+  local few = "%s: truth has %d galaxies, expected at least %d"
+  if n < blocks.LEAST then raise(few, where, n, blocks.LEAST) end
+  local acc = accumulator.new(where, {
+    names = o.names, context_names = o.context_names, training = o.training,
+    references = not core.is_tensor(o.references) and o.references or nil,
+    level = number(where, o, "level", 0.05, 1e-6, 0.5),
+    seed = integer(where, o, "seed", 1, -2 ^ 53, 2 ^ 53),
+  })
+  for first = 1, n, TOGETHER do acc:add(blocks.cut(whole, first, math.min(TOGETHER, n - first + 1))) end
+  return acc
 end
 
 --- calibration.test(truth, samples[, options]): one exact test of posteriors. truth {N, d}; samples {N, L,
@@ -86,9 +115,10 @@ end
 -- training rows {M, d}: values that more than 1 % of them share are reported apart (c.atoms) and left out;
 -- left_out, a list of galaxies that do not count, as those whose draws are no numbers; level (.05); seed (1),
 -- of ties and random points. Returns c: c.p, exact, over all statistics, in steps of 1/(L + 1); c.table, a
--- list of {name, kind, effect, interval {2}, z, p_alone, p}; c.worst, the one of the largest |z|; c.curves, a
--- list of {name, x, y, low, high}: ranks' distributions less the uniform one, with a band that holds all of
--- them at once with probability 1 - level; c.least, {shift, in posterior deviations, width, in %}: the least
+-- list of {name, kind, effect, interval {2}, z, p_alone, p}; c.worst, the one of the largest |z|, but TARP's
+-- and the other run's only where no other is significant, as they don't say what is wrong; c.curves, a list
+-- of {name, x, y, low, high}: ranks' distributions less the uniform one, with a band that holds all of them
+-- at once with probability 1 - level; c.least, {shift, in posterior deviations, width, in %}: the least
 -- effects that would be found with probability .9; c.blind, sentences on what can't be seen; c.grade and
 -- c.verdict, a sentence; c.ranks, a list of {name, …} with the rank of each galaxy's truth, uniform in [0, 1]
 -- if calibrated; c.atoms, c.left_out, c.warning. tostring(c) is all of it as text; c:near(x, k) the test near
@@ -97,19 +127,110 @@ end
 -- each of its deviations.
 function calibration.test(truth, samples, options)
   local o = options_of.known("test", options, TEST)
-  local whole = whole_of(truth, samples, o)
-  local n = blocks.check("test", whole)
-  if n < blocks.LEAST then raise("test: truth has %d galaxies, expected at least %d", n, blocks.LEAST) end
-  local acc = accumulator.new("test", {
-    names = o.names, context_names = o.context_names, training = o.training,
-    references = not core.is_tensor(o.references) and o.references or nil,
-    level = number("test", o, "level", 0.05, 1e-6, 0.5),
-    seed = integer("test", o, "seed", 1, -2 ^ 53, 2 ^ 53),
-  })
-  for first = 1, n, TOGETHER do acc:add(blocks.cut(whole, first, math.min(TOGETHER, n - first + 1))) end
-  local c = test_of(acc)
+  local c = test_of(gathered("test", truth, samples, o))
   c.given = { truth = truth, samples = samples, options = o }
   return c
+end
+
+-- ---- tests by name ----
+
+--- calibration.ranks(truth, samples[, {left_out, seed = 1}]): the rank of each truth among its draws, {N, d}:
+-- (k + u)/(L + 1), k of the L draws below it, ties at random, u uniform in [0, 1): uniform in [0, 1] if
+-- calibrated. truth, samples, left_out as calibration.test's; NaN for galaxies that are left out.
+function calibration.ranks(truth, samples, options)
+  local acc = gathered("ranks", truth, samples, options_of.known("ranks", options, { "left_out", "seed" }))
+  acc:close()
+  local columns = {}
+  for i = 1, acc.d do columns[i] = gal.tensor(acc.ranks[i], { acc.n, 1 }, { device = "cpu" }) end
+  return gal.cat(columns, 2)
+end
+
+local UNIFORM = { "resamples", "seed" }
+
+local function uniform(where, ranks, options, statistic)
+  local resamples = integer(where, options, "resamples", 999, 1, 1e6)
+  local seed = integer(where, options, "seed", 1, -2 ^ 53, 2 ^ 53)
+  return uniformity.test(where, ranks, statistic, resamples, seed)
+end
+
+--- calibration.ks(ranks[, {resamples = 999, seed = 1}]): Kolmogorov & Smirnov's test that ranks, a list or a
+-- tensor {N} as a column of calibration.ranks, are uniform. Returns {statistic, p, n}, p = (1 + #)/(1 +
+-- resamples) by simulation. It finds shifts and is weak for widths; calibration.test has one p for all.
+function calibration.ks(ranks, options)
+  return uniform("ks", ranks, options_of.known("ks", options, UNIFORM), uniformity.ks)
+end
+
+--- calibration.ad(ranks[, options]): Anderson & Darling's test, as calibration.ks.
+function calibration.ad(ranks, options)
+  return uniform("ad", ranks, options_of.known("ad", options, UNIFORM), uniformity.ad)
+end
+
+--- calibration.chi2(ranks[, {bins = 20, resamples = 999, seed = 1}]): Pearson's chi squared of the histogram
+-- of ranks, as calibration.ks.
+function calibration.chi2(ranks, options)
+  local o = options_of.known("chi2", options, { "bins", "resamples", "seed" })
+  return uniform("chi2", ranks, o, uniformity.chi2(integer("chi2", o, "bins", 20, 2, 1e4)))
+end
+
+local TARP = { "references", "context", "left_out", "resamples", "seed" }
+
+-- Reference points {N, d} by a regression of the truth on the context, of each half of the galaxies by the
+-- other half; left-out galaxies count in neither.
+local function halves(truth, context, left_out)
+  local n, out, list = truth:size(1), blocks.left_out("tarp", left_out, truth:size(1)), { {}, {} }
+  local points, x, place = {}, host.read(context), context:size(2)
+  for k = 1, n do
+    if not out[k] then table.insert(list[k % 2 + 1], k) end
+  end
+  local count = #list[1] + #list[2]
+  if count < blocks.LEAST then raise("tarp: %d galaxies count, expected at least %d", count, blocks.LEAST) end
+  for half = 1, 2 do
+    local others = list[3 - half]
+    local point = tarp.regression(truth:rows(others), context:rows(others))
+    for _, k in ipairs(list[half]) do points[k] = point(x, (k - 1) * place) end
+  end
+  for k = 1, n do points[k] = points[k] or points[list[1][1]] end
+  return gal.tensor(points, nil, { device = "cpu" })
+end
+
+--- calibration.tarp(truth, samples[, options]): Lemos et al.'s (2023) test by distances from reference
+-- points: {ranks {N}, statistic, p, n}, Kolmogorov & Smirnov's of the ranks of the truths' distances among
+-- the draws'. options: references ("random"; "regression" of the truth on context {N, c}, each half of the
+-- galaxies by the other; or a tensor {N, d}), left_out, resamples, seed, as elsewhere.
+function calibration.tarp(truth, samples, options)
+  local o = options_of.known("tarp", options, TARP)
+  local n, d = host.matrix("tarp", "truth", truth)
+  local points, name = o.references, "TARP by regression"
+  if points == "regression" then
+    if host.matrix("tarp", "context", o.context) ~= n then
+      raise("tarp: context is %s, expected {%d, c}", core.shape_text(o.context), n)
+    end
+    points = halves(truth, o.context, o.left_out)
+  elseif points == nil or points == "random" then
+    if d < 2 then raise "tarp: truth has 1 property, expected at least 2, or references" end
+    points, name = nil, "TARP"
+  else
+    host.matrix("tarp", "references", points, d)
+  end
+  local acc = gathered("tarp", truth, samples, { left_out = o.left_out, seed = o.seed, references = points })
+  acc:close()
+  for _, ranks in ipairs(acc.ranks) do
+    if ranks.name == name then
+      local found = uniform("tarp", ranks, o, uniformity.ks)
+      found.ranks = ranks
+      return found
+    end
+  end
+end
+
+--- calibration.lc2st(truth, samples[, {context, left_out, seed}]): a classifier two-sample test of truths
+-- against draws: the score test of a logistic classifier of residuals, their products, and products with the
+-- context {N, c}; no training, and all draws are used. Returns {statistic, p, scores}, p exact, in steps of
+-- 1/(L + 1) (Linhart, Gramfort & Rodrigues 2023 train one).
+function calibration.lc2st(truth, samples, options)
+  local o = options_of.known("lc2st", options, { "context", "left_out", "seed" })
+  local acc = gathered("lc2st", truth, samples, o)
+  return lc2st.test(acc:close()) or raise "lc2st: truth and draws are the same in every galaxy"
 end
 
 -- ---- near a galaxy ----
@@ -142,7 +263,9 @@ end
 function calibration.near(x, k, truth, samples, options)
   local o = options_of.known("near", options, TEST)
   k = errors.integer("near", "k", k == nil and 500 or k, blocks.LEAST)
-  local whole = whole_of(truth, samples, o)
+  local whole = { truth = truth, samples = samples }
+  for _, name in ipairs{ "log_q", "log_q_true", "context", "against" } do whole[name] = o[name] end
+  if core.is_tensor(o.references) then whole.references = o.references end
   local n = blocks.check("near", whole)
   local _, c = host.matrix("near", "context", o.context)
   local own, given = host.numbers("near", "x", x)
@@ -151,8 +274,8 @@ function calibration.near(x, k, truth, samples, options)
   local list = nearest(host.list(own, c), k, o.context:to "cpu", out)
   for name, value in pairs(o) do chosen[name] = value end
   local block = blocks.pick(whole, list)
-  for _, name in ipairs{ "log_q", "log_q_true", "context", "against" } do chosen[name] = block[name] end
-  chosen.references, chosen.left_out = block.references or o.references, nil
+  for name in pairs(whole) do chosen[name] = block[name] end
+  chosen.truth, chosen.samples, chosen.left_out = nil, nil, nil
   local found = calibration.test(block.truth, block.samples, chosen)
   found.nearest = list
   return found
@@ -170,10 +293,10 @@ end
 function Test:describe() return verdict.describe(self) end
 
 Test.__tostring = Test.describe
-errors.methods(Test, "a test (calibration.test)")
+errors.methods(Test, "a test")
 
 --- acc:finish(): the test of all galaxies that were added, as calibration.test's.
 accumulator.methods.finish = test_of
-errors.methods(accumulator.methods, "an accumulator (calibration.accumulator)", nil, { "add", "finish" })
+errors.methods(accumulator.methods, "an accumulator", nil, { "add", "finish" })
 
 return calibration

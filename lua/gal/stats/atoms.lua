@@ -1,10 +1,13 @@
 -- atoms: values that many galaxies share, such as A_V = 0 where a fit hit its limit. A continuous posterior
 -- has no such values, only draws near them, so that a truth at an atom has no fair rank among the draws. A
--- value counts as at the atom where it is within `tolerance` of it, truth and draws alike.
+-- value counts as at the atom where it is within `tolerance` of it, truth and draws alike. Where most rows
+-- are at atoms the property is rounded: its values, draws too, are taken to the nearest, and ties are broken
+-- at random.
 local host = require "gal.stats.host"
 
 local atoms = {}
 
+local ROUNDED = 0.5     -- of the training rows: more at atoms than that, and the property is rounded
 local SHARE = 0.01      -- of the training rows, more than that share an atom
 local TOLERANCE = 0.15  -- deviations of the training rows: three times the default smoothing of a flow
 
@@ -24,25 +27,47 @@ local function shared(ascending, n)
   return list
 end
 
---- atoms.of(theta, names): the atoms of training rows {M, d}; nil where there are none. of[p]: those of
--- property p, a list of {value, share, tolerance}; a neighbour at less than twice the tolerance halves the
--- distance.
-function atoms.of(theta, names)
-  local of, any = {}, false
-  for p = 1, theta:size(2) do
-    local ascending, n = host.sorted(theta:select(2, p))
-    local deviation = theta:select(2, p):std():item()
-    of[p] = shared(ascending, n)
-    for i, atom in ipairs(of[p]) do
-      any, atom.tolerance, atom.name = true, TOLERANCE * deviation, names[p]
-      for _, other in ipairs{ of[p][i - 1] or false, of[p][i + 1] or false } do
-        local gap = other and math.abs(other.value - atom.value) / 2 or math.huge
-        atom.tolerance = math.min(atom.tolerance, gap)
-      end
+-- Sets how near a value is to count as at each atom of a list: no nearer to its neighbour.
+local function set_tolerances(list, most, name)
+  for i, atom in ipairs(list) do
+    atom.tolerance, atom.name = most, name
+    for _, other in pairs{ list[i - 1], list[i + 1] } do
+      atom.tolerance = math.min(atom.tolerance, math.abs(other.value - atom.value) / 2)
     end
   end
+end
+
+--- atoms.of(theta, names): the atoms of training rows {M, d}; nil where there are none. of[p]: those of
+-- property p, a list of {value, share, tolerance}, ascending; rounded[p]: the same where most rows are at
+-- them, and of[p] is empty then.
+function atoms.of(theta, names)
+  local of, rounded, any = {}, {}, false
+  for p = 1, theta:size(2) do
+    local ascending, n = host.sorted(theta:select(2, p))
+    local list, sum = shared(ascending, n), 0
+    for _, atom in ipairs(list) do any, sum = true, sum + atom.share end
+    set_tolerances(list, TOLERANCE * theta:select(2, p):std():item(), names[p])
+    of[p] = list
+    if sum > ROUNDED and #list > 1 then of[p], rounded[p] = {}, list end
+  end
   if not any then return nil end
-  return setmetatable({ of = of, draws = {}, truths = {}, galaxies = 0 }, Atoms)
+  return setmetatable({ of = of, rounded = rounded, draws = {}, truths = {}, galaxies = 0 }, Atoms)
+end
+
+local function nearest(list, value)
+  local best = list[1].value
+  for i = 2, #list do
+    if math.abs(list[i].value - value) >= math.abs(best - value) then break end
+    best = list[i].value
+  end
+  return best
+end
+
+--- a:round(values, m): takes the values {d, m} of properties that are rounded to the nearest atoms.
+function Atoms:round(values, m)
+  for p, list in pairs(self.rounded) do
+    for j = (p - 1) * m, p * m - 1 do values[j] = nearest(list, values[j]) end
+  end
 end
 
 --- a:has(p): whether property p (from 0) has atoms.

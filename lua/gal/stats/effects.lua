@@ -9,6 +9,9 @@ local effects = {}
 -- What the Legendre components 1 to 4 of ranks are called. An amplitude of 1 is the component's deviation.
 local COMPONENTS = { "shift", "width", "skew", "tails" }
 
+-- The Legendre polynomials' deviations, inverted.
+local NORM = { shift = math.sqrt(3), width = math.sqrt(5), skew = math.sqrt(7), tails = 3 }
+
 -- E P_2(2u - 1) is .551 ln s where the truth's spread is s posterior widths: the slope at s = 1 of normal
 -- posteriors; it gives s = 1.25 as 1.257 and .8 as .80.
 local WIDTH = 0.551
@@ -161,26 +164,50 @@ local function at_least(values, m, v)
   return count
 end
 
---- effects.of(sums, names): the test. names: of the contexts. Returns {list, p, worst, largest, m}: list has
--- an entry {name, kind, of, with, effect, interval, z, p_alone, p, amplitude} for each statistic that varies;
--- p_alone is that of the statistic by itself, p that of the largest |z| among all (Westfall & Young 1993,
--- single step); worst the entry of the largest |z|; largest {L + 1} the largest |z| of each pseudo-truth.
-function effects.of(sums, names)
+-- What tells that something is wrong, and not what.
+local OMNIBUS = { TARP = true, ["TARP by regression"] = true, ["other run"] = true }
+
+-- The entry to name: of the largest |z|, an omnibus one only where no other has p of at most `level`.
+local function worst_of(list, level)
+  local worst, other
+  for _, e in ipairs(list) do
+    local omnibus = e.kind == "rank" and OMNIBUS[e.of]
+    if not worst or math.abs(e.z) > math.abs(worst.z) then worst = e end
+    if not omnibus and (not other or math.abs(e.z) > math.abs(other.z)) then other = e end
+  end
+  return other and (other.p <= level or worst.p > level) and other or worst
+end
+
+-- Of the ranks that an entry is of, the component to name: the largest of the mean Legendre polynomials as
+-- they are, not in deviations: where all ranks are near 1 all are 1, and that is a shift.
+local function plainest(list, worst)
+  local best = worst
+  for _, e in ipairs(worst.component and list or {}) do
+    local own = e.component and e.of == worst.of
+    if own and math.abs(e.z) / NORM[e.component] > math.abs(best.z) / NORM[best.component] then best = e end
+  end
+  return best
+end
+
+--- effects.of(sums, names, level): the test. names: of the contexts. Returns {list, p, worst, largest, m}:
+-- list has an entry {name, kind, of, with, effect, interval, z, p_alone, p, amplitude} for each statistic
+-- that varies; p_alone is that of the statistic by itself, p that of the largest |z| among all (Westfall &
+-- Young 1993, single step); worst the entry to name; largest {L + 1} the largest |z| of each pseudo-truth.
+function effects.of(sums, names, level)
   local m = sums.m
   local s = setmetatable({ m = m, list = {}, z = {}, largest = host.new(m) }, Statistics)
   add_ranks(s, sums)
   add_pairs(s, sums)
   add_contexts(s, sums, names)
-  local worst
   for i, entry in ipairs(s.list) do
     local size, alone = math.abs(entry.z), 0
     for j = 0, m - 1 do
       if math.abs(s.z[i][j]) >= size then alone = alone + 1 end
     end
     entry.p_alone, entry.p = alone / m, at_least(s.largest, m, size) / m
-    if not worst or size > math.abs(worst.z) then worst = entry end
   end
   local p = at_least(s.largest, m, s.largest[0]) / m
+  local worst = #s.list > 0 and plainest(s.list, worst_of(s.list, level)) or nil
   return { list = s.list, worst = worst, p = p, largest = s.largest, m = m }
 end
 

@@ -10,10 +10,13 @@ verdict.SMALL = 0.1
 
 local NONE, CLOSE, OFF = "no deviation found", "calibrated to within", "not calibrated"
 
+-- Two digits, without a power of ten.
+local function digits(v) return (v < 10 and "%.2g" or "%.0f"):format(v) end
+
 -- "18 % too small" of a width of which the truth's spread is `ratio`.
 local function too_small(ratio)
   local percent = 100 * math.abs(1 / ratio - 1)
-  return ("%.3g %% too %s"):format(percent, ratio > 1 and "small" or "large")
+  return ("%s %% too %s"):format(digits(percent), ratio > 1 and "small" or "large")
 end
 
 local WORDS = {}
@@ -45,8 +48,8 @@ local RANKS = {
     "the posteriors as a whole are too wide: truths lie where their density is high",
   },
   ["other run"] = {
-    "the other run's density is higher at these draws than at the truths: these draws miss them its way",
-    "the other run's density is higher at the truths than at these draws: it knows what this one doesn't",
+    "the other run's density is higher at these draws than at the truths: they miss them on its side",
+    "the other run knows what this one doesn't: its density is higher at the truths than at these draws",
   },
   TARP = {
     "truths lie nearer to random points than draws do", "truths lie farther from random points than draws do",
@@ -91,8 +94,8 @@ function verdict.of(found, least, level)
   return CLOSE, ("%s %.2g σ and %.2g %%: %s"):format(CLOSE, shift, width, verdict.words(worst))
 end
 
---- verdict.blind(had): sentences on what a test could not see. had: {log_q, context, against, d, n}, what it
--- was given.
+--- verdict.blind(had): sentences on what a test could not see. had: {log_q, context, against, n, untested},
+-- what it was given; untested: names of properties.
 function verdict.blind(had)
   local list = {}
   local function add(condition, sentence)
@@ -105,6 +108,9 @@ function verdict.blind(had)
     .. "their properties one by one only.")
   local skewed = "A residual that is skewed but has the right mean and width is not found in %d galaxies."
   add(had.n < 5000, skewed:format(had.n))
+  for _, name in ipairs(had.untested) do
+    add(true, ("%s has the same few values in all galaxies: it is not tested."):format(name))
+  end
   add(true, "Everything here is a mean over these galaxies: faults of few of them, and galaxies unlike "
     .. "them, are not seen.")
   return list

@@ -54,6 +54,8 @@ local function tensors()
     core.new({ 8, 8, 3 }, "uint8"):fill_(1), core.float64{ 3 }, core.float64{},
     gal.ones{ 3 }:requires_grad(), gal.ones{ 2, 3 }:requires_grad(), gal.ones{ 2, 3 }:requires_grad() * 2,
     stale(), walked(), gal.full({ 40, 2 }, 1),
+    gal.randn({ 100, 2 }, { rng = gal.rng(7) }), gal.randn({ 100, 19, 2 }, { rng = gal.rng(8) }),
+    gal.randn({ 100, 3 }, { rng = gal.rng(9) }),
   }
   return list
 end
@@ -90,8 +92,13 @@ function values.pool()
   local spoiled = nn.conv2d(3, 4, 3, { padding = 0 })
   spoiled.stride = 0
   local prior = require("gal.stats.prior").fit(theta, { candidates = { 1 } })
+  local calibration, all = require "gal.calibration", tensors()
+  local truth, draws, x = all[31], all[32], all[33]
+  local test = calibration.test(truth, draws, { context = x })
+  local half = calibration.accumulator():add{ truth = truth, samples = draws }
   return {
-    tensor = tensors(), flow = { trained, bare, fresh, seeing }, survey = { survey, with_images },
+    tensor = all, accumulator = { half, calibration.accumulator() }, test = { test },
+    flow = { trained, bare, fresh, seeing }, survey = { survey, with_images },
     table_ = { gal.table{ objID = { "1", "2", "3" }, z = { 1, 2, 0 / 0 }, name = { "a", "", "c" } } },
     set = { set, closed }, loader = { set:loader(2, "cpu") }, resident = { set:resident "cpu" },
     module = { net, conv, nn.dropout(0.5), nn.flatten(), nn.layer_norm(3), nn.residual(nn.linear(3, 3)),
@@ -195,7 +202,7 @@ end
 
 local OBJECTS = {
   "tensor", "flow", "survey", "table_", "set", "loader", "resident", "module", "optimiser", "schedule", "rng",
-  "program", "prior", "kde", "mixture", "layer", "panel",
+  "program", "prior", "kde", "mixture", "layer", "panel", "accumulator", "test",
 }
 for _, name in ipairs(OBJECTS) do
   kinds[name] = function(r, pool)
@@ -211,6 +218,18 @@ function kinds.matrix2(r, pool) -- {40, 2}
   return v, "<{40, 2}>"
 end
 function kinds.matrix3(_, pool) return pool.tensor[12], "<{40, 3}>" end
+function kinds.truth(_, pool) return pool.tensor[31], "<{100, 2}>" end
+function kinds.draws(_, pool) return pool.tensor[32], "<{100, 19, 2}>" end
+function kinds.inputs(_, pool) return pool.tensor[33], "<{100, 3}>" end
+function kinds.block(r, pool)
+  local t, words = {}, {}
+  for _, name in ipairs{ "truth", "samples", "context" } do
+    local kind = name == "samples" and "draws" or name == "context" and "inputs" or name
+    if r:chance(0.85) then t[name] = r:chance(0.85) and kinds[kind](r, pool) or (values.any(r, pool)) end
+    words[#words + 1] = name
+  end
+  return t, "{" .. table.concat(words, ", ") .. "}"
+end
 function kinds.image(_, pool) return pool.tensor[13], "<{2, 8, 8, 3}>" end
 function kinds.modules(r, pool) return list_of(r, 3, function() return kinds.module(r, pool) end) end
 function kinds.layers(r, pool) return list_of(r, 3, function() return kinds.layer(r, pool) end) end
@@ -248,6 +267,7 @@ local NAMED = {
   names = "names", out = "path", panels = "layers", seed = "n", prior = "prior", schedule = "schedule",
   into = "function", hidden = "shape", channels = "shape", rows = "n", levels = "list", range = "list",
   xrange = "list", yrange = "list", title = "string", betas = "list", packed = "path", magnitudes = "matrix3",
+  training = "truth", left_out = "positions", references = "truth", against = "block", log_q_true = "list",
 }
 local function option(r, pool, name)
   if name == "progress" then return false, "false" end -- silence
@@ -347,6 +367,15 @@ for name, list in ([[
   gal.metrics.properties_table: names matrix
   gal.metrics.c2st: matrix2 matrix2 options
   gal.metrics.population_table: names matrix matrix
+  gal.calibration.test: truth draws options
+  gal.calibration.near: list n truth draws options
+  gal.calibration.accumulator: options
+  gal.calibration.ranks: truth draws options
+  gal.calibration.ks: list options
+  gal.calibration.ad: list options
+  gal.calibration.chi2: list options
+  gal.calibration.tarp: truth draws options
+  gal.calibration.lc2st: truth draws options
   gal.stats.linalg.covariance: matrix
   gal.stats.linalg.cholesky: matrix
   gal.stats.linalg.invert: matrix
@@ -422,6 +451,8 @@ for name, list in ([[
   optimiser:rate: n
   optimiser:averaged: function
   program:replay: n
+  accumulator:add: block
+  test:near: list n
   prior:log_density: matrix2
   kde:log_density: matrix2
   mixture:log_density: matrix2
