@@ -164,7 +164,8 @@ check.case("--id names the galaxies; without ids a table whose rows moved is ref
   local moved = "rows.csv is no longer the table that numbered was trained on.*row numbers"
   refuses(1, moved, "evaluate", "numbered", "--n", "39")
   refuses(1, moved, "sample", "numbered", "--n", "2", "--out", "none")
-  refuses(1, "data was %d+ and is", "train_photometry", train("numbered", "--resume"))
+  refuses(1, "settings: the training galaxies have other values .named by row numbers.*; the valid",
+    "train_photometry", train("numbered", "--resume"))
   refuses(1, "notes.id was none and is TARGETID", "train_photometry",
     train("numbered", "--resume", "--id", "TARGETID"))
   text = succeeds("evaluate", "named", "--n", "39", "--steps", "4")
