@@ -23,6 +23,19 @@ local data = require "gal.data"
 local folder = require "gal.base.path"
 local train = require "gal.train"
 
+-- Other draws of an earlier call stay.
+local function open_draws()
+  return require("gal.base.run").open{
+    where = "fit_posterior", out = o.out, noun = "draws", lock = "draws.lock", settings_file = "draws.json",
+    settings = cli.values(o, { "solver" }, {
+      x_test = folder.absolute(o.x_test), theta_test = o.theta_test and folder.absolute(o.theta_test),
+      n = o.n, seed = o.seed,
+    }),
+  }
+end
+
+train.expect{ out = o.out, resume = o.resume }
+local draws = folder.kind(o.out .. "/draws.json") and open_draws()
 local known = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = known }
 for _, part in ipairs{ known, new } do
@@ -38,14 +51,7 @@ local run = train.fit(cli.values(o, { "training" }, {
 }))
 print(train.describe(run))
 
--- Other draws of an earlier call stay.
-local draws = require("gal.base.run").open{
-  where = "fit_posterior", out = o.out, noun = "draws", lock = "draws.lock", settings_file = "draws.json",
-  settings = cli.values(o, { "solver" }, {
-    x_test = folder.absolute(o.x_test), theta_test = o.theta_test and folder.absolute(o.theta_test), n = o.n,
-    seed = o.seed,
-  }),
-}
+draws = draws or open_draws()
 local function print_report(report)
   if report then print(tostring(report)) end
 end

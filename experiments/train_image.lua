@@ -48,6 +48,8 @@ for _, name in ipairs(o.photometry) do
   end
 end
 
+train.expect{ out = o.out, resume = o.resume, precision = o.precision }
+
 -- Refuses images of so many pixels a side that don't outlast the encoder's blocks.
 local function check_side(side)
   local least = 2 ^ #o.channels

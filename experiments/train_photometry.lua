@@ -11,6 +11,7 @@ local o = cli.options{
 local gal = require "gal"
 local train = require "gal.train"
 
+train.expect{ out = o.out, resume = o.resume }
 local survey = require("gal.data").open(o.survey, cli.values(o, { "table", "reading" }))
 print(survey:describe())
 

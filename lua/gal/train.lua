@@ -3,9 +3,12 @@
 -- the step in train/step.lua, the options in train/settings.lua, the forms of rows in train/rows.lua, the
 -- files of a run's folder in train/files.lua.
 local core = require "gal.tensor"
+local default_device = require("gal.base.device").default
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"
+local files = require "gal.train.files"
 local options = require "gal.base.options"
+local precisions = require "gal.base.precision"
 local recipe = require "gal.train.recipe"
 local rows = require "gal.train.rows"
 local Run = require "gal.train.run"
@@ -77,6 +80,14 @@ function train.fit(given)
   run:close()
   if not ok then error(result, 0) end
   return result
+end
+
+--- train.expect{out =, resume =, precision =, device =}: raises where fit would refuse these options: for
+-- scripts whose rows take long to open, before they do. device: that of the flow, the default one if nil.
+function train.expect(given)
+  local o = options.known("expect", given, { "out", "resume", "precision", "device" })
+  precisions.check("fit", o.precision, o.device or default_device(), "conv2d")
+  if o.out ~= nil then files.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume) end
 end
 
 train.quick, train.describe = recipe.quick, recipe.describe

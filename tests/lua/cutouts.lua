@@ -296,7 +296,7 @@ check.case("a training run that was resumed is the undisturbed one, its turns in
   check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
   raises("augment was true and is not set", train, stored, { epochs = 4, out = out, resume = true })
   for _, k in ipairs{ 2, 8, 14 } do write(("%s/cutouts/%d.jpg"):format(home, k), pictures[3]) end
-  raises("data was", train, open(home, { crop = 16 }),
+  raises("the training galaxies have other images", train, open(home, { crop = 16 }),
     { augment = true, epochs = 5, out = out, resume = true })
   for _, k in ipairs{ 2, 8, 14 } do write(("%s/cutouts/%d.jpg"):format(home, k), pictures[2]) end
   local split, validated = data.read_split(out .. "/split.csv"), nil
@@ -304,8 +304,8 @@ check.case("a training run that was resumed is the undisturbed one, its turns in
     if split[tostring(k)] == "valid" then validated = k end
   end
   write(("%s/cutouts/%d.jpg"):format(home, validated), pictures[3])
-  raises("other settings: valid_data was", train, open(home, { crop = 16 }),
-    { augment = true, epochs = 5, out = out, resume = true })
+  raises("other settings: the validation galaxies have other values or images", train,
+    open(home, { crop = 16 }), { augment = true, epochs = 5, out = out, resume = true })
   write(("%s/cutouts/%d.jpg"):format(home, validated), pictures[2])
 end)
 

@@ -448,6 +448,20 @@ check.case("what is wrong with a survey is said in one sentence", function()
   check.raises(function() data.open(write(HEADER .. row "1"), { missing = "fill" }) end,
     'missing is "fill", expected "drop" or "mask"', true)
   check.raises(function() data.open(write(HEADER .. row "1"), { sample = "paper" }) end, "bptclass")
+  local function refused(options, sentence)
+    check.raises(function() data.open(write(HEADER .. row "1"), options) end, sentence, true)
+  end
+  refused({ contex = { "z" } }, "open: unknown option 'contex', expected 'context'?")
+  refused({ images = { crops = 2 } }, "open: unknown option 'crops', expected 'crop'?")
+  refused({ images = true }, "open: images is the boolean true, expected a table of options")
+  refused({ dereddened = "no" }, 'open: dereddened is the string "no", expected true or false')
+  local seen = data.open(write(HEADER .. row "1")):choices()
+  check.raises(function() data.reopen(seen, { surve = "x.csv" }) end,
+    "reopen: unknown option 'surve', expected 'survey'?", true)
+  check.raises(function() data.open_arrays{ y = "x.npy" } end, "open_arrays: unknown option 'y'", true)
+  check.raises(function() data.open_arrays() end, "open_arrays: x is nil, expected the path", true)
+  check.raises(function() data.arrays(gal.zeros{ 2, 1 }, nil, { thetas = {} }) end,
+    "arrays: unknown option 'thetas', expected 'theta'?", true)
   check.raises(function() data.open(write(HEADER .. row "1")):split "tset" end, 'the part is "tset"', true)
 end)
 

@@ -113,7 +113,9 @@ check.case("evaluate takes other surveys, and refuses magnitudes of the other ki
 end)
 
 check.case("a run goes on where it stopped, and is not overwritten", function()
-  refuses(1, "'run', which exists", "train_photometry", small("--survey", "catalog.csv", "--out", "run"))
+  for _, name in ipairs{ "train_photometry", "train_image" } do -- before any survey is opened
+    refuses(1, "'run', which exists", name, small("--survey", "nowhere", "--out", "run"))
+  end
   succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
     "--epochs", "3", "--resume")
   local _, lines = read("run/history.csv"):gsub("\n", "")
@@ -164,7 +166,8 @@ check.case("--id names the galaxies; without ids a table whose rows moved is ref
   local moved = "rows.csv is no longer the table that numbered was trained on.*row numbers"
   refuses(1, moved, "evaluate", "numbered", "--n", "39")
   refuses(1, moved, "sample", "numbered", "--n", "2", "--out", "none")
-  refuses(1, "data was %d+ and is", "train_photometry", train("numbered", "--resume"))
+  refuses(1, "settings: the training galaxies have other values .named by row numbers.*; the valid",
+    "train_photometry", train("numbered", "--resume"))
   refuses(1, "notes.id was none and is TARGETID", "train_photometry",
     train("numbered", "--resume", "--id", "TARGETID"))
   text = succeeds("evaluate", "named", "--n", "39", "--steps", "4")
@@ -240,9 +243,11 @@ check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
   fit("--n", "3", "--out", "fit2", "--steps", "5")
   check.equal((scratch.run "test ! -e fit2/log_prob.npy"), 0)
   fit("--n", "3", "--out", "fit2", "--steps", "5", "--resume")
-  refuses(1, "the draws in fit2 began with other settings: n was 3 and is 4", "fit_posterior",
-    small("--theta", "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "4", "--out", "fit2",
-      "--steps", "5", "--resume"))
+  local before = scratch.read(path "fit2/history.csv")
+  refuses(1, "the draws in fit2 began with other settings: n was 3 and is 4", "fit_posterior", "--theta",
+    "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "4", "--out", "fit2", "--hidden", "8",
+    "--epochs", "4", "--steps", "5", "--resume")
+  check.equal(scratch.read(path "fit2/history.csv"), before) -- refused before two more epochs
   check.equal(gal.load(path "fit2/samples.npy").shape, { 7, 3, 2 })
 end)
 

@@ -140,12 +140,37 @@ check.case("a run is not resumed on other validation rows, unless its folder rec
   end
   fit(given(0))
   check.raises(function() fit(given(1e-3)) end,
-    "other settings: valid_data was %d+ and is %d+%. Give those again", true)
+    "other settings: the validation rows have other values%. Give those again", true)
   local path = folder "validated/checkpoint.safetensors"
   local tensors, metadata = gal.load(path)
   metadata.state = metadata.state:gsub('"valid_data":"%d+",?', "", 1):gsub(",}", "}")
   gal.save(path, tensors, metadata)
   check.equal(#fit(given(1e-3)).history, 4)
+end)
+
+check.case("a resumed run on other rows says in words what is another about them", function()
+  local theta, x = problem(60, 8)
+  local function given(ids, change)
+    local list, t = {}, theta:clone()
+    for k = 1, 60 do list[k] = ids[k] or "g" .. k end
+    if change then t:set(change, 7, 1) end
+    return options { out = folder "others", resume = true, theta = t, context = x, ids = list,
+      valid = { 1, 2 } }
+  end
+  local function says(sentence, ...)
+    local o, pattern = given(...), sentence:gsub("[().]", "%%%0")
+    check.raises(function() fit(o) end, "other settings: " .. pattern .. "%. Give those again", true)
+  end
+  fit(given {})
+  says("the training galaxies have other values", {}, 3)
+  says("the training galaxies are others: 1 is gone (g9), 1 is new (x)", { [9] = "x" }, 3)
+  says("the training galaxies are others: they stand in another order", { [9] = "g10", [10] = "g9" }, 3)
+  local new = {}
+  for k = 3, 7 do new[k] = "h" .. k end
+  says("the training galaxies are others: 5 are gone (g3, g4, g5, ...), 5 are new (h3, h4, h5, ...)", new, 3)
+  local o = given {}
+  o.flow = flows.new { theta = { "a", "b" }, context = { "x", "y" }, hidden = { 8 } }
+  check.raises(function() fit(o) end, "other settings: the network is another. Give", true)
 end)
 
 check.case("the folder of another run is left alone", function()

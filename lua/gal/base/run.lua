@@ -60,10 +60,11 @@ local function flat(settings, prefix, into)
   return into
 end
 
---- run:compare(old, new[, free]): raises where settings differ, naming each with what it was and is. old,
--- new: tables that JSON can hold; free: {name = true} of settings that may change.
-function Run:compare(old, new, free)
-  local names, wrong = {}, {}
+--- run:compare(old, new[, free[, words]]): raises where settings differ, naming each with what it was and is.
+-- old, new: tables that JSON can hold; free: {name = true} of settings that may change; words(name): what is
+-- said instead of a setting that differs, once where it is said of several; nil: that it was and is.
+function Run:compare(old, new, free, words)
+  local names, wrong, said = {}, {}, {}
   old, new = flat(old, "", {}), flat(new, "", {})
   for name in pairs(old) do names[name] = true end
   for name in pairs(new) do names[name] = true end
@@ -71,7 +72,9 @@ function Run:compare(old, new, free)
     local a, b = old[name], new[name]
     local before, now = a ~= nil and json.encode(a), b ~= nil and json.encode(b)
     if before ~= now and not (free and free[name]) then
-      wrong[#wrong + 1] = ("%s was %s and is %s"):format(name, shown(a), shown(b))
+      local told = words and words(name) or ("%s was %s and is %s"):format(name, shown(a), shown(b))
+      if not said[told] then wrong[#wrong + 1] = told end
+      said[told] = true
     end
   end
   if #wrong == 0 then return end

@@ -3,6 +3,7 @@ local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
 local gal = require "gal"
 local errors = require "gal.base.errors"
+local known = require("gal.base.options").known
 local raise = errors.raise
 local related = require "gal.stats.related"
 local survey = require "gal.data.survey"
@@ -98,7 +99,7 @@ function matrices.arrays(theta, context, names)
   if context and core.live(context, "arrays", "context"):size(1) ~= n then
     raise("arrays: theta has %d rows and context %d, expected as many", n, context:size(1))
   end
-  names = errors.list("arrays", "names", names or {}, "a table of two lists, theta and context")
+  names = known("arrays", names, { "theta", "context" })
   return of_rows(theta, context, names,
     remarks(of_tensor(theta, "theta", names.theta), of_tensor(context, "context", names.context)))
 end
@@ -107,7 +108,8 @@ end
 -- d}; without theta it is {context, suspects} only. like: an earlier survey, whose numbers of columns these
 -- must have. `suspects` lists sentences on odd values, which double precision is looked at for.
 function matrices.open_arrays(files)
-  errors.list("open_arrays", "files", files, "a table of two paths, x and theta")
+  files = known("open_arrays", files, { "x", "theta", "like" })
+  errors.text("open_arrays", "x", files.x, "the path of a .npy file")
   local like = files.like
   local context, seen = matrix(files.x)
   local theta, inferred

@@ -3,6 +3,7 @@
 local columns = require "gal.data.columns"
 local cutouts = require "gal.data.cutouts"
 local gal = require "gal"
+local known = require("gal.base.options").known
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
@@ -120,6 +121,32 @@ local function images_of(file, ids, options)
   return options and cutouts.open(file:match "^(.*)/[^/]*$" or ".", ids, options)
 end
 
+-- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes.
+local NAMES = {
+  "theta", "context", "dereddened", "sample", "missing", "fill", "images", "id", "hdu", "without_id",
+}
+local IMAGES = { "crop", "bin", "resize", "packed", "progress" }
+
+-- The options as a table, all of them known; raises where one of them can't be what it is.
+local function checked(options)
+  options = known("open", options, NAMES)
+  for _, name in ipairs{ "theta", "context" } do
+    for i, column in ipairs(errors.list("open", name, options[name] or {}, "a list of columns")) do
+      errors.text("open", ("%s[%d]"):format(name, i), column, "the name of a column")
+    end
+  end
+  if options.missing ~= nil and options.missing ~= "drop" and options.missing ~= "mask" then
+    raise('missing is "%s", expected "drop" or "mask"', tostring(options.missing))
+  end
+  if options.dereddened ~= nil and type(options.dereddened) ~= "boolean" then
+    raise("open: dereddened is %s, expected true or false", errors.kind(options.dereddened))
+  end
+  if options.images then
+    known("open", errors.list("open", "images", options.images, "a table of options"), IMAGES)
+  end
+  return options
+end
+
 --- data.open(path[, options]): opens a survey; path is a table file or a folder with catalog.fits or
 -- catalog.csv. options:
 --   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do;
@@ -137,16 +164,8 @@ end
 -- Returns a survey (its fields stand at the head of data/survey.lua). Raises where the file or a column is
 -- missing, where no row is left, and where two have the same id.
 function open.open(place, options)
-  options = errors.list("open", "options", options or {}, "a table of options")
-  for _, name in ipairs{ "theta", "context" } do
-    for i, column in ipairs(errors.list("open", name, options[name] or {}, "a list of columns")) do
-      errors.text("open", ("%s[%d]"):format(name, i), column, "the name of a column")
-    end
-  end
+  options = checked(options)
   local dereddened, missing = options.dereddened ~= false, options.missing or "drop"
-  if missing ~= "drop" and missing ~= "mask" then
-    raise('missing is "%s", expected "drop" or "mask"', tostring(missing))
-  end
   local asked = { theta = options.theta or open.theta, context = options.context or open.context }
   columns.refuse_own_predictors(asked.theta, asked.context)
   local file = columns.find(place)

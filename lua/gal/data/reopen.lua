@@ -4,6 +4,7 @@
 -- galaxies that it mistakes for others: all that is refused.
 local columns = require "gal.data.columns"
 local identity = require "gal.data.ids"
+local known = require("gal.base.options").known
 local open = require("gal.data.open").open
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
@@ -120,10 +121,14 @@ end
 
 -- ---- both ----
 
+-- The options of data.reopen, and the choices that are data.open's options as they are.
+local NAMES = { "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "images", "theta" }
+local CHOSEN = { "theta", "context", "dereddened", "sample", "missing", "fill" }
+
 -- data.open's options for the choices and what is asked for.
 local function opening(choices, options)
   local asked, images = {}, choices.images
-  for key, value in pairs(choices) do asked[key] = value end
+  for _, key in ipairs(CHOSEN) do asked[key] = choices[key] end
   if options.dereddened ~= nil then asked.dereddened = options.dereddened end
   if options.theta == false then asked.theta, asked.sample = {}, "none" end
   if options.images == false then
@@ -136,15 +141,15 @@ local function opening(choices, options)
 end
 
 --- data.reopen(choices[, options]): opens a survey as `choices` (survey:choices(), which flows carry as their
--- notes) say. options: survey, another table; hdu and id, of another table; dereddened, crop and bin, which
--- must be what was done; packed, as data.open's images have it; images = false: without them; theta = false:
--- every row with the context, whether or not its properties are known, so that the survey has no theta, and
--- cuts on properties are left out. Raises where the table differs from the run's in what decides who is who
--- (ids, HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin, the cutouts' size.
--- dereddened = true takes off what extinctions the table has, and says that its other magnitudes are
--- corrected; false leaves them on. Second: whether it is the run's own table.
+-- notes) say. options: survey, another table; hdu and id, of another table; dereddened, crop, bin and resize,
+-- which must be what was done; packed, as data.open's images have it; images = false: without them;
+-- theta = false: every row with the context, whether or not its properties are known, so that the survey has
+-- no theta, and cuts on properties are left out. Raises where the table differs from the run's in what
+-- decides who is who (ids, HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin,
+-- the cutouts' size. dereddened = true takes off what extinctions the table has, and says that its other
+-- magnitudes are corrected; false leaves them on. Second: whether it is the run's own table.
 return function(choices, options)
-  options = errors.list("reopen", "options", options or {}, "a table of options")
+  options = known("reopen", options, NAMES)
   errors.list("reopen", "choices", choices or {}, "what survey:choices() returned")
   if choices and choices.images then
     errors.list("reopen", "choices.images", choices.images, "a table")

@@ -16,6 +16,11 @@ local Folder = {}
 Folder.__index = Folder
 
 local SETTINGS, LINES = "draws.json", "summary.part"
+-- What is said of settings that are hashes, where they differ.
+local OTHERS = {
+  flow = "the flow has other weights", ids = "the galaxies are others, or stand in another order",
+  data = "what the flow is shown of the galaxies has other values", generator = "the seed is another",
+}
 -- Seconds between two syncs: what a crash of the machine costs at most.
 local SYNC = 2
 
@@ -47,7 +52,7 @@ local function agree(self, settings, resume)
   if not known or type(old) ~= "table" then
     raise("posteriors: the draws in %s don't say with what they were made; name another folder", out)
   end
-  self.run:compare(old, settings)
+  self.run:compare(old, settings, nil, function(name) return OTHERS[name] end)
 end
 
 -- Opens the files behind what they hold of whole galaxies.

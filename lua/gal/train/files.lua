@@ -15,11 +15,10 @@ local CHECKPOINT = "checkpoint.safetensors"
 
 local function number(v) return v and ("%.9g"):format(v) or "" end
 
---- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
--- folder:close(). Raises where the folder exists, holds more than a run that failed in its first epoch, and
--- resume is not true; and where it holds a history without a checkpoint, which can't be gone on with and is
--- never replaced. Second: the checkpoint in it as {tensors, small}, or nil where a run begins.
-function files.open(out, resume)
+--- files.refuse(out, resume): raises where the folder `out` exists, holds more than a run that failed in its
+-- first epoch, and resume is not true; and where it holds a history without a checkpoint, which can't be gone
+-- on with and is never replaced.
+function files.refuse(out, resume)
   local function has(name) return path.kind(out .. "/" .. name) ~= nil end
   if has "history.csv" and not has(CHECKPOINT) then
     raise("fit: %s holds a run with a history and no checkpoint (%s): put that back, or name another folder",
@@ -31,9 +30,18 @@ function files.open(out, resume)
     raise("fit: out is '%s', which exists; pass resume = true to go on with the run in it, "
       .. "or name another folder", out)
   end
+end
+
+--- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
+-- folder:close(), unless files.refuse refuses it. Second: the checkpoint in it as {tensors, small}, or nil
+-- where a run begins.
+function files.open(out, resume)
+  files.refuse(out, resume)
   local folder = run.open{ where = "fit", out = out }
   local saved
-  folder:guard(function() saved = has(CHECKPOINT) and files.load_checkpoint(folder) or nil end)
+  folder:guard(function()
+    saved = path.kind(out .. "/" .. CHECKPOINT) and files.load_checkpoint(folder) or nil
+  end)
   return folder, saved
 end
 

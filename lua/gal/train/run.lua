@@ -21,6 +21,7 @@ local errors = require "gal.base.errors"
 local files = require "gal.train.files"
 local flow_file = require "gal.flow.file"
 local gal = require "gal"
+local moved = require "gal.train.moved"
 local optim = require "gal.optim"
 local reporter = require "gal.train.report"
 local settings = require "gal.train.settings"
@@ -68,11 +69,12 @@ local function save(self)
 end
 
 -- Continues from a checkpoint {tensors, small}; raises where its settings, but for `epochs`, or shapes
--- differ.
-local function restore(self, saved)
+-- differ. parts: as files.save_split takes them.
+local function restore(self, saved, parts)
   local small = saved.small
   settings.forget_later(self.settings, small.settings)
-  self.folder:compare(small.settings, self.settings, { epochs = true })
+  local words = moved.words(self.folder, parts, small.settings, self.settings)
+  self.folder:compare(small.settings, self.settings, { epochs = true }, words)
   local own, where = tensors_of(self), "fit: the checkpoint in " .. self.folder.out
   for name, tensor in pairs(own) do
     local from = saved.tensors[name]
@@ -219,12 +221,12 @@ local function begin(self, part, valid, o)
   local saved
   self.folder, saved = files.open(o.out, o.resume)
   build(self, part, valid, o)
+  local parts = ids_of(part, valid, o.test)
   if saved then
-    restore(self, saved)
+    restore(self, saved, parts)
     return
   end
   files.save_config(self.folder, self.settings)
-  local parts = ids_of(part, valid, o.test)
   if parts then files.save_split(self.folder, parts) end
 end
 

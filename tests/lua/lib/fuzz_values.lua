@@ -340,6 +340,7 @@ for name, list in ([[
   gal.train.fit: options
   gal.train.quick: survey options
   gal.train.describe: options
+  gal.train.expect: options
   gal.data.open: path options
   gal.data.arrays: matrix2 matrix3 options
   gal.data.open_arrays: options
