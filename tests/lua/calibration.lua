@@ -59,9 +59,9 @@ check.case("every statistic treats the truth and the draws alike", function()
   check.that(math.abs(a[0] - a[7]) > 0.01, "numbers 0 and 7 can't be told apart")
 end)
 
-check.case("of calibrated posteriors p is at most .05 in .05 of 120 repetitions", function()
+check.case("of calibrated posteriors p is at most .05 in .05 of 90 repetitions", function()
   local below, outside, score = 0, 0, 0
-  for seed = 1, 120 do
+  for seed = 1, 90 do
     gal.scope(function()
       local truth, samples, o = planted.make("exact", 100, 99, gal.rng(9000 + seed))
       local c = calibration.test(truth, samples, o)
@@ -70,10 +70,10 @@ check.case("of calibrated posteriors p is at most .05 in .05 of 120 repetitions"
       if calibration.lc2st(truth, samples, { context = o.context }).p <= 0.05 then score = score + 1 end
     end)
   end
-  -- Binomial (120, .05): 13 or more with probability .008.
-  check.that(below <= 12, below .. " of 120 rejected")
-  check.that(outside <= 12, outside .. " of 120 leave the band")
-  check.that(score <= 12, score .. " of 120 rejected by lc2st")
+  -- Binomial (90, .05): 11 or more with probability .006.
+  check.that(below <= 10, below .. " of 90 rejected")
+  check.that(outside <= 10, outside .. " of 90 leave the band")
+  check.that(score <= 10, score .. " of 90 rejected by lc2st")
 end)
 
 check.case("p counts in steps of 1/(L + 1), and that of all is no less than that of one alone", function()
@@ -88,7 +88,7 @@ end)
 check.case("each planted fault is found, and named", function()
   for _, fault in ipairs(planted.FAULTS) do
     local found, named = 0, 0
-    for seed = 1, 3 do
+    for seed = 1, 2 do
       local c = tested(fault[1], 100 + seed, 0.01, 800)
       found = found + (c.p <= 0.01 and 1 or 0)
       for k = 2, #fault do
@@ -98,8 +98,8 @@ check.case("each planted fault is found, and named", function()
         end
       end
     end
-    check.that(found >= 2, ("%s: found in %d of 3"):format(fault[1], found))
-    check.that(named >= 2, ("%s: named in %d of 3"):format(fault[1], named))
+    check.that(found == 2, ("%s: found in %d of 2"):format(fault[1], found))
+    check.that(named >= 1, ("%s: named in %d of 2"):format(fault[1], named))
   end
 end)
 

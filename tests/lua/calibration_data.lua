@@ -156,12 +156,13 @@ check.case("near a galaxy the bias there is found, with its sign", function()
     check.near(shift.effect, -0.3 * sign, 0.15)
     check.that(near.worst.name == "shift of log_mass" and near.p <= 0.05, tostring(near))
   end
-  -- The nearest by inputs that are whitened: units don't matter.
+  -- The nearest by inputs that are whitened: neither their units nor which combinations they are matter.
   local function nearest(x, context)
     return calibration.near(x, 300, truth, samples, { context = context }).nearest
   end
-  local stretched = all * gal.tensor{ 1000, 1, 1, 1, 1 }
-  check.equal(nearest({ 1500, 0, 0, 0, 1 }, stretched), nearest({ 1.5, 0, 0, 0, 1 }, all))
+  local other = gal.randn({ 5, 5 }, { rng = gal.rng(11) }) * gal.tensor{ 100, 1, 1, 1, 0.1 }
+  local x = gal.tensor{ { 1.5, 0, 0, 0, 1 } }
+  check.equal(nearest(x:matmul(other)[1], all:matmul(other)), nearest(x[1], all))
 end)
 
 check.case("a context that others nearly give is tried as it is and beyond them", function()

@@ -61,6 +61,8 @@ check.case("lua/README.md names every function of gal and every method of tensor
   end
 end)
 
+run "lua/TRUST.md"
+
 run("README.md", function()
   require("gal.mock").make { out = "survey", n = 120, cutouts = false, progress = false }
 end)
