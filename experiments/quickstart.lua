@@ -97,8 +97,8 @@ end
 
 local function posterior(k)
   local panel = {
-    x = k > SHOWN / 2 and "log SFR, M⊙ / yr" or nil, y = k % 4 == 1 and "A_V, mag" or nil,
-    xrange = ranges[X], yrange = ranges[Y],
+    x = k > SHOWN / 2 and plot.label_of(image.theta[X]) or nil,
+    y = k % 4 == 1 and plot.label_of(image.theta[Y]) or nil, xrange = ranges[X], yrange = ranges[Y],
   }
   for m, colour in ipairs{ "#D55E00", "#0072B2" } do
     local own = draws[m]:select(1, k)

@@ -27,4 +27,7 @@ function gal.save(...) return require("gal.data.arrays").save(...) end
 -- tensors.
 function gal.table(...) return require("gal.table").open(...) end
 
+--- gal.show(figure[, path]): shows a figure, the path of one or what plot.corner gives: its path is printed.
+function gal.show(...) return require("gal.plot.show").show(...) end
+
 return gal

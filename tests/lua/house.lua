@@ -331,7 +331,7 @@ end)
 check.case("every field of gal is there", function()
   local gal = require "gal"
   local functions = [[tensor zeros ones full arange rand randn rng default_rng cat kde_log_density no_grad
-    scope program memory device has is_tensor load save table]]
+    scope program memory device has is_tensor load save table show]]
   for name in functions:gmatch "%S+" do
     check.equal(type(gal[name]), "function", "gal." .. name)
   end

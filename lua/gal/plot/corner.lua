@@ -177,8 +177,9 @@ local ATOM = 0.02 -- of the draws: so many with one value are a spike, not a den
 local function atom_of(set, j)
   local column, order, w = set.columns[j], set.order[j], set.weights
   local best, share, run = nil, 0, 0
-  for k, i in ipairs(order) do
-    run = (k > 1 and column[i] == column[order[k - 1]] and run or 0) + w[i]
+  for k = 0, set.n - 1 do
+    local i = order[k]
+    run = (k > 0 and column[i] == column[order[k - 1]] and run or 0) + w[i]
     if run > share then best, share = column[i], run end
   end
   share = share / set.sum

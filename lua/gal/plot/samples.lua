@@ -104,7 +104,7 @@ end
 
 --- samples.quantiles(set, j, levels): the quantiles of the set's column j, at mid-weights.
 function samples.quantiles(set, j, levels)
-  return weighted.at(set.columns[j], set.weights, set.order[j], levels)
+  return weighted.at(set.columns[j], set.weights, set.order[j], set.n, levels)
 end
 
 --- samples.read(where, name, given, o, notes): a set: {columns, a list of arrays from 0; n; weights; sum;

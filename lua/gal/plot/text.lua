@@ -58,7 +58,7 @@ local SYMBOLS = {
   times = "×", cdot = "·", pm = "±", mp = "∓", sim = "∼", approx = "≈", propto = "∝", leq = "≤", le = "≤",
   geq = "≥", ge = "≥", ll = "≪", gg = "≫", neq = "≠", infty = "∞", AA = "Å", prime = "′", circ = "∘",
   degree = "°", arcsec = "″", to = "→", rightarrow = "→", mid = " | ", ldots = "…", dots = "…", ell = "ℓ",
-  hat = "", bar = "", [","] = " ", [";"] = " ", [":"] = " ", [" "] = "\194\160", quad = "  ", ["!"] = "",
+  hat = "", bar = "", [","] = " ", [";"] = " ", [":"] = " ", [" "] = " ", quad = "  ", ["!"] = "",
   left = "", right = "", langle = "⟨", rangle = "⟩", sqrt = "√", sum = "Σ", partial = "∂", hbar = "ħ",
 }
 -- Functions: upright, and apart from what they are of.
@@ -72,10 +72,13 @@ local THIN, THIN_WIDTH = " ", 0.2 -- U+2009
 -- group.
 local UPRIGHT = { mathrm = true, text = true, rm = true, mathsf = true, mbox = true, operatorname = true }
 
--- Text that means itself, for gnuplot's enhanced mode. A blank beside markup is one that does not break: SVG
--- drops the others there.
+-- A sign without width (U+2060) behind or before a blank at the end of a piece of text: readers of SVG trim it
+-- else.
+local JOINER = "\226\129\160"
+
+-- Text that means itself, for gnuplot's enhanced mode.
 local function plain(s)
-  return (s:gsub("[{}%^_@&~\\]", "\\%0"):gsub("^ ", "\194\160"):gsub(" $", "\194\160"))
+  return (s:gsub("[{}%^_@&~\\]", "\\%0"):gsub("^ ", JOINER .. " "):gsub(" $", " " .. JOINER))
 end
 
 local SMALL = 0.8 -- of subscripts and superscripts, gnuplot's own
@@ -112,11 +115,11 @@ local function atom(r)
     return found, width
   end
   if c == " " then
-    if r.upright then return "\194\160", ems " " end
+    if r.upright then return plain " ", ems " " end
     return "", 0
   end
   if c:match "%a" and not r.upright then return "{/:Italic " .. c .. "}", ems(c) end
-  if c == "-" then c = "−" elseif c == "'" then c = "′" elseif c == "~" then c = "\194\160" end
+  if c == "-" then c = "−" elseif c == "'" then c = "′" elseif c == "~" then c = " " end
   return plain(c), ems(c), RELATIONS[c] and "relation" or nil
 end
 
@@ -140,7 +143,7 @@ function group(r, ending)
     else
       local found, w, what = atom(r)
       if w > 0 and (pending and not c:match "[%(%[,]" or what == "relation" and #parts > 0) then
-        put(THIN, THIN_WIDTH)
+        put(JOINER .. THIN .. JOINER, THIN_WIDTH)
       end
       put(found, w)
       if w > 0 then pending = what ~= nil end

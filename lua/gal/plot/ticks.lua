@@ -24,10 +24,11 @@ local function number(v, places, largest)
 end
 
 -- The multiples of step from low to high, with their labels.
-local function multiples(low, high, step)
+local function multiples(low, high, step, log)
   local list, places = {}, decimals(step)
   local largest = math.max(math.abs(low), math.abs(high))
-  for k = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) do
+  local slack = log and 0 or 1e-6 * (high - low) -- so that an end that is a multiple is one
+  for k = math.ceil((low - slack) / step), math.floor((high + slack) / step) do
     list[#list + 1] = { k * step, number(k * step, places, largest) }
     if #list > 1000 then break end
   end
@@ -47,8 +48,8 @@ local function fits(list, place, room, length, gap, overhang)
   return true
 end
 
-local STEPS = { 1, 2, 5 }
-local MINOR = { 5, 4, 5 } -- parts between two of them
+local STEPS = { 1, 2, 2.5, 5 }
+local MINOR = { 5, 4, 5, 5 } -- parts between two of them
 
 -- How many of a list have a label.
 local function labelled(list)
@@ -64,13 +65,13 @@ local function linear(low, high, place, a)
   for _, apart in ipairs{ a.apart, 0.6 * a.apart, 0 } do
     local wanted = (high - low) * math.max(math.min(apart / a.length, 1), 0.02)
     local decade = math.floor(math.log10(wanted) - 1e-9)
-    for k = 0, 12 do
-      local step = STEPS[k % 3 + 1] * 10 ^ (decade + math.floor(k / 3))
+    for k = 0, 16 do
+      local step = STEPS[k % 4 + 1] * 10 ^ (decade + math.floor(k / 4))
       if step >= wanted * 0.999 then
-        local list = multiples(low, high, step)
+        local list = multiples(low, high, step, a.log)
         if fits(list, place, a.room, a.length, a.gap, a.overhang) then
-          if labelled(list) >= 2 then return list, MINOR[k % 3 + 1] end
-          if labelled(list) > labelled(best) then best, best_parts = list, MINOR[k % 3 + 1] end
+          if labelled(list) >= 2 then return list, MINOR[k % 4 + 1] end
+          if labelled(list) > labelled(best) then best, best_parts = list, MINOR[k % 4 + 1] end
         end
       end
     end
@@ -121,13 +122,11 @@ function ticks.of(low, high, length, given)
     local t = log and math.log(v / a) / math.log(b / a) or (v - a) / (b - a)
     return t * length
   end
-  local overhang = given.overhang
+  local line, digit = text.height(given.points), text.width("0", given.points)
   local how = {
-    length = length, overhang = overhang, gap = text.width("0", given.points) * (given.upright and 0.25 or 1),
-    apart = given.upright and 2.2 * text.height(given.points) or 2.5 * text.height(given.points),
-    room = function(label)
-      return given.upright and 0.8 * text.height(given.points) or text.width(label, given.points)
-    end,
+    log = log, length = length, overhang = given.overhang,
+    gap = given.upright and 0.25 * digit or digit, apart = (given.upright and 2.2 or 2.5) * line,
+    room = function(label) return given.upright and 0.8 * line or text.width(label, given.points) end,
   }
   local list, parts = (log and logarithmic or linear)(a, b, place, how)
   if turned then

@@ -233,7 +233,7 @@ local function heights(plane, grid, x, y, sample, levels)
   end
   local tails = {}
   for k, share in ipairs(levels) do tails[k] = 1 - share end
-  return weighted.at(density, w, weighted.order(density, #index), tails)
+  return weighted.at(density, w, weighted.order(density, #index), #index, tails)
 end
 
 --- plane(x, y, n, {weights, sum, effective, limits, levels, bins = 128}): the density of n points on a grid
@@ -281,7 +281,7 @@ function density_grid.line(x, n, given)
   local weights, sum, limits, points = given.weights, given.sum, given.limits or {}, given.points or 256
   local m = moments(x, weights, n, sum)
   if not (m.sd > 0 and m.sd < math.huge) then return nil end
-  local q = given.quartiles or weighted.at(x, weights, weighted.order(x, n), { 0.25, 0.75 })
+  local q = given.quartiles or weighted.at(x, weights, weighted.order(x, n), n, { 0.25, 0.75 })
   local spread = math.min(m.sd, q[2] > q[1] and (q[2] - q[1]) / 1.34 or m.sd)
   local h, white = 0.9 * spread / m.sd * given.effective ^ -0.2, host.new(n)
   for i = 0, n - 1 do white[i] = (x[i] - m.mean) / m.sd end

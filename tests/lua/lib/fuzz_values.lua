@@ -404,6 +404,14 @@ for name, list in ([[
   gal.plot.panel: layers
   gal.plot.montage: tensor options
   gal.plot.figure: path options
+  gal.plot.steps: list list options
+  gal.plot.spike: n n options
+  gal.plot.note: string string options
+  gal.plot.arrow: n n n n options
+  gal.plot.box: list list options
+  gal.plot.legend: layers
+  gal.plot.corner: matrix2 options
+  gal.plot.label_of: string
   gal.ode.rk4: function tensor options
   gal.ode.euler: function list options
   gal.ode.midpoint: function n options
