@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The most there can be; rows integrated at once, 2,048 tiles of 32, some fifteen for each multiprocessor;
- * images encoded at once. */
-enum { CARDS = 15, ROWS = 65536, IMAGES = 256 };
+/* The most there can be; rows integrated at once: on tensor cores a round of an H100 takes 50,688, and of
+ * five rounds and more little is lost to the last one; images encoded at once. */
+enum { CARDS = 15, ROWS = 262144, IMAGES = 256 };
 
 const gal_host *gal_cuda_host;
 static gal_cuda cards[CARDS];
@@ -103,13 +103,13 @@ static int has(const gal_backend *backend, int op)
     return gal_cuda_kernel_of(op) != NULL;
 }
 
-/* Products have all; the integrator multiplies in float32. */
+/* Products and the integrator have all. */
 static int has_precision(const gal_backend *backend, int op, int precision)
 {
     (void)backend;
-    int product = op == GAL_OP_matmul || op == GAL_OP_linear || op == GAL_OP_linear_backward_input ||
-                  op == GAL_OP_linear_backward_weight;
-    return precision == GAL_IN_F32 || product;
+    int every = op == GAL_OP_flow_integrate || op == GAL_OP_matmul || op == GAL_OP_linear ||
+                op == GAL_OP_linear_backward_input || op == GAL_OP_linear_backward_weight;
+    return precision == GAL_IN_F32 || every;
 }
 
 /* A card has the memory, and working it out again costs another product. */

@@ -2,6 +2,7 @@
  * shared memory. A tile has 32 columns: a row each or, with the divergence, a row and its tangents by theta.
  * The sums run in the order of the CPU's specification, so a row's bits depend on no other row. */
 #include "activation.h"
+#include "integrate.h"
 #include "launch.h"
 
 enum { COLUMNS = 32 };
@@ -12,7 +13,7 @@ typedef struct net_work {
     float *base;                    /* {galaxies here, out of the first layer}: b_1 and the features' part */
     float *spill;           /* {tiles of a launch, floats}, or NULL: a tile's arrays fit shared memory */
     int64_t widest, floats; /* of all layers; of a tile's arrays */
-    int64_t share, galaxy;  /* rows of a galaxy, 0: all are of one; the first galaxy here */
+    galaxies_here galaxies;
     int32_t rows, tangents; /* of a tile; of a row, in one pass over the net */
 } net_work;
 
@@ -33,13 +34,13 @@ __global__ void __launch_bounds__(BLOCK)
         w.weight[blockIdx.y][i] = l.w[i % l.out * l.in + i / l.out];
 }
 
-__global__ void __launch_bounds__(BLOCK) net_base(const __grid_constant__ gal_flow_integrate_args g,
-                                                  const __grid_constant__ net_work w, int64_t count)
+__global__ void __launch_bounds__(BLOCK)
+    net_base(const __grid_constant__ gal_flow_integrate_args g, const __grid_constant__ net_work w)
 {
     const gal_flow_layer &l = g.layer[0];
-    GAL_EACH (i, count * l.out) {
+    GAL_EACH (i, w.galaxies.count * l.out) {
         int64_t o = i % l.out;
-        const float *features = g.features ? g.features + (w.galaxy + i / l.out) * g.width : NULL;
+        const float *features = g.features ? g.features + (w.galaxies.from + i / l.out) * g.width : NULL;
         float z = l.b ? l.b[o] : 0;
         for (int64_t c = 0; c < g.width; c++)
             z = fmaf(w.weight[0][(1 + g.d + c) * l.out + o], features[c], z);
@@ -64,7 +65,7 @@ static __device__ inline void one_output(const gal_flow_integrate_args &g, const
         if ((first + c) % span == 0 && layer > 0)
             sum[c] = l.b ? l.b[o] : 0;
         else if ((first + c) % span == 0 && row < g.rows)
-            sum[c] = w.base[(w.share ? (g.first + row) / w.share - w.galaxy : 0) * l.out + o];
+            sum[c] = w.base[(w.galaxies.share ? (w.galaxies.first + row) / w.galaxies.share : 0) * l.out + o];
     }
     for (int64_t i = 0; i < in; i++) {
         float a = weight[i * l.out];
@@ -123,17 +124,6 @@ static __device__ inline void evaluate(const gal_flow_integrate_args &g, const n
 }
 
 /* ---- steps ---- */
-
-/* y + h sum_j weights_j s_j, s {count, stride}, over the weights other than 0. */
-static __device__ inline float advance(float y, float h, const double *weights, const float *s,
-                                       int64_t stride, int count)
-{
-    float sum = 0;
-    for (int j = 0; j < count; j++)
-        if (weights[j] != 0)
-            sum = fmaf((float)weights[j], s[j * stride], sum);
-    return fmaf(h, sum, y);
-}
 
 /* t.x = [time; theta] of a stage, and the unit tangents from `direction` on. */
 static __device__ inline void fill_inputs(const gal_flow_integrate_args &g, const net_work &w, const tile &t,
@@ -221,11 +211,6 @@ __global__ void __launch_bounds__(BLOCK) integrate(const __grid_constant__ gal_f
 
 /* ---- the op ---- */
 
-static int64_t galaxies_here(const gal_flow_integrate_args *g, const net_work *w)
-{
-    return w->share ? (g->first + g->rows - 1) / w->share - w->galaxy + 1 : 1;
-}
-
 static void measure(net_work *w, const gal_flow_integrate_args *g)
 {
     w->widest = 1 + g->d;
@@ -233,15 +218,14 @@ static void measure(net_work *w, const gal_flow_integrate_args *g)
         w->widest = g->layer[i].out > w->widest ? g->layer[i].out : w->widest;
     w->tangents = !g->integral ? 0 : g->d < COLUMNS ? (int32_t)g->d : COLUMNS - 1;
     w->rows = COLUMNS / (1 + w->tangents);
-    w->share = g->features && g->galaxies != 1 ? g->share : 0;
-    w->galaxy = w->share ? g->first / w->share : 0;
+    w->galaxies = galaxies_of(g);
     w->floats = 2 * w->widest * COLUMNS + w->rows * (g->d + (g->d + 1) * g->method.stages + 1);
 }
 
 /* The scratch block as the launches' arrays; `tiles`: of a launch. */
 static gal_status lay_out(gal_cuda *device, net_work *w, const gal_flow_integrate_args *g, int64_t tiles)
 {
-    int64_t base = galaxies_here(g, w) * g->layer[0].out, spill = w->spill ? tiles * w->floats : 0;
+    int64_t base = w->galaxies.count * g->layer[0].out, spill = w->spill ? tiles * w->floats : 0;
     int64_t floats = base + spill;
     float *at;
     for (int i = 0; i < g->layers; i++)
@@ -267,12 +251,10 @@ static int64_t tiles_of(const gal_cuda *device, const gal_flow_integrate_args *g
     return device->processors * (at_once < 1 ? 1 : at_once < 8 ? at_once : 8) * (waves > 1 ? waves : 1);
 }
 
-extern "C" gal_status gal_cuda_flow_integrate(gal_cuda *device, const void *args)
+/* In float32. */
+static gal_status integrate_whole(gal_cuda *device, const gal_flow_integrate_args *g)
 {
-    const gal_flow_integrate_args *g = (const gal_flow_integrate_args *)args;
     net_work w = {};
-    if (g->rows == 0)
-        return GAL_OK;
     measure(&w, g);
     size_t shared = (size_t)w.floats * sizeof(float);
     if ((int64_t)shared > device->shared) {
@@ -280,7 +262,6 @@ extern "C" gal_status gal_cuda_flow_integrate(gal_cuda *device, const void *args
         shared = 0;
     }
     int64_t tiles = (g->rows + w.rows - 1) / w.rows, most = tiles_of(device, g, shared);
-    int64_t count = galaxies_here(g, &w);
     gal_status status = lay_out(device, &w, g, most < tiles ? most : tiles);
     if (status == GAL_OK)
         status = gal_cuda_status(device,
@@ -291,7 +272,7 @@ extern "C" gal_status gal_cuda_flow_integrate(gal_cuda *device, const void *args
     if (status == GAL_OK)
         status = GAL_LAUNCH(device, pack_weights, dim3(64, (unsigned)g->layers), BLOCK, 0, *g, w);
     if (status == GAL_OK)
-        status = GAL_LAUNCH(device, net_base, gal_grid(count * g->layer[0].out), BLOCK, 0, *g, w, count);
+        status = GAL_LAUNCH(device, net_base, gal_grid(w.galaxies.count * g->layer[0].out), BLOCK, 0, *g, w);
     for (int64_t from = 0; from < tiles && status == GAL_OK; from += most) {
         unsigned blocks = (unsigned)(tiles - from < most ? tiles - from : most);
         if (gal_cuda_host->interrupted())
@@ -301,4 +282,20 @@ extern "C" gal_status gal_cuda_flow_integrate(gal_cuda *device, const void *args
             status = gal_cuda_keep_pace(device);
     }
     return status;
+}
+
+extern "C" gal_status gal_cuda_flow_integrate(gal_cuda *device, const void *args)
+{
+    const gal_flow_integrate_args *g = (const gal_flow_integrate_args *)args;
+    int taken = 0;
+    gal_status status = GAL_OK;
+    if (g->rows == 0)
+        return GAL_OK;
+    if (g->precision != GAL_IN_F32) {
+        status = gal_cuda_integrate_mma(device, g, &taken);
+        if (!taken)
+            gal_cuda_host->note("a velocity net with a layer of more than 256 outputs, or more than 31 "
+                                "properties, is integrated in float32 on this device, ten times slower");
+    }
+    return taken ? status : integrate_whole(device, g);
 }

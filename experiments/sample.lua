@@ -12,7 +12,7 @@ local o = cli.options{
   { "n", 1000, "draws a galaxy", type = "integer", least = 1 },
   cli.common{ "solver" },
   {
-    "precision", "f32", "precision of the net's products; bf16 is faster and coarser",
+    "precision", "f32", "precision of the net's products: f16 is for cards, bf16 coarser",
     choices = { "f32", "tf32", "f16", "bf16" },
   },
   { "seed", 0, "seed of the draws" },
@@ -32,7 +32,7 @@ local survey = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
 
 local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver" }, {
-  n = o.n, seed = o.seed, log_prob = o.log_prob, precision = not o.log_prob and o.precision or nil,
+  n = o.n, seed = o.seed, log_prob = o.log_prob, precision = o.precision,
   out = o.out, format = o.format, resume = o.resume,
 }))
 if found.resumed > 0 then print(("%d of the galaxies had been drawn before"):format(found.resumed)) end

@@ -198,9 +198,11 @@ typedef struct gal_runge_kutta {
  * divergence of the velocity by theta, exact (negative where times descend); it needs
  * another precision than GAL_IN_BF16. precision GAL_IN_BF16: the products between hidden layers take both
  * factors rounded to bfloat16, on processors with fast instructions for it; elsewhere it is the same as
- * GAL_IN_F32, and gal_notice() says so. State, stages, sums, the first and the last layer stay float32. The
+ * GAL_IN_F32, and gal_notice() says so. State, stages, sums, the first and the last layer stay float32. On
+ * cards another precision than GAL_IN_F32 is that of all weights and hidden layers; state, stages and sums
+ * stay float32, and nets that are too wide for it are as in GAL_IN_F32, and gal_notice() says so. The
  * features' part of the first layer is computed once. A row's bits depend neither on the rows computed with
- * it nor on the threads. After GAL_INTERRUPTED some rows are carried and others as they were. */
+ * it nor on the threads. After GAL_INTERRUPTED rows are carried, on their way, or as they were. */
 GAL_API gal_status gal_flow_integrate(gal_tensor *theta, gal_tensor *integral, const gal_tensor *features,
                                       int64_t first, int64_t share, const gal_velocity_net *net,
                                       const gal_runge_kutta *method, const gal_tensor *times, int precision);

@@ -208,7 +208,7 @@ end
 
 --- infer.posteriors(flow, part[, options]): draws the posterior of every galaxy of a part of a survey
 -- (gal.data), which needs no theta, and summarises the draws. options: n (1,000 draws a galaxy), steps
--- ("auto", or a number), tolerance (1e-3, of "auto"), precision ("f32", or "bf16": faster and coarser),
+-- ("auto", or a number), tolerance (1e-3, of "auto"), precision (flow:sample's),
 -- seed (0) or rng, log_prob (false: no densities), out (a folder for the draws; nil: they are not kept),
 -- resume (false; true: goes on with the draws in out), format ("csv" or "fits", of the summary), progress
 -- (true). Returns {summary, report, solver, files, resumed, left_out, warning}: summary is a table

@@ -94,6 +94,31 @@ plant "a tile's arrays made too small" integrate.cu integrate 'byte [0-9]+ of sh
   's/g->method\.stages \+ 1\)/g->method.stages)/'
 plant "shared memory above 48 KiB without the attribute" integrate.cu integrate 'integrate failed' \
   's/\(int\)device->shared\)/1024)/'
+plant "+tensor cores: a tangent left out" integrate_mma.cu tensor "$off" \
+  's/o == why\.direction \+ q - 1 \&\& o < d/q < 2 * M - 1 \&\& &/'
+plant "tensor cores: the tangents of the last pass left out" integrate_mma.cu tensor "$off" \
+  's/\(g->d \+ columns - 2\)/g->d/'
+plant "tensor cores: words of a fragment exchanged" mma.h tensor "$off" \
+  's/w\[0\] = gal_pack_##name\(z\[0\], z\[1\]\)/w[0] = gal_pack_##name(z[1], z[0])/' integrate_mma.cu
+plant "tensor cores: TF32 in the order of 16 bits" mma.h tensor "$off" \
+  's/w\[0\] = gal_round_tf32\(z\[0\]\), w\[1\] = gal_round_tf32\(z\[2\]\)/w[0] = gal_round_tf32(z[0]), w[1] = gal_round_tf32(z[1])/
+    s/w\[2\] = gal_round_tf32\(z\[1\]\), w\[3\]/w[2] = gal_round_tf32(z[2]), w[3]/' integrate_mma.cu
+plant "tensor cores: lanes name other rows of a slab" mma.h tensor "$off" \
+  's/lane \/ 16 \* 8 : 0\) \+ lane % 8\) \* pitch \+ lane \/ 8 % 2 \* 16/lane \/ 8 % 2 * 8 : 0) + lane % 8) * pitch + lane \/ 16 * 16/' integrate_mma.cu
+plant "+tensor cores: no barrier before a slab is read" integrate_layer.h tensor "$race" \
+  '/^    __syncthreads\(\);$/d' integrate_mma.cu
+plant "tensor cores: a slab not waited for" integrate_layer.h tensor "$race|has not waited for" \
+  '/^    gal_copy_wait\(\);$/d' integrate_mma.cu
+plant "tensor cores: the last slab not waited for" integrate_mma.cu tensor 'has not waited for' \
+  '/^    gal_copy_wait\(\);$/d'
+plant "tensor cores: a stage begun before all lanes have ended the last" integrate_mma.cu tensor "$race" \
+  '/^        __syncwarp\(\);$/d'
+plant "tensor cores: the context of another galaxy" integrate_layer.h tensor "$off|$race" \
+  's/of_call \/ \(uint32_t\)w/(of_call + 1) \/ (uint32_t)w/' integrate_mma.cu
+plant "tensor cores: the slope of another activation" mma.h tensor "$off" \
+  's/\*slope = fmaf\(y, 1 - s, s\)/*slope = s * (1 - s)/' integrate_mma.cu
+plant "tensor cores: the bias of other outputs" integrate_layer.h tensor "$off|$memory" \
+  's/slab \+ outputs_of\(l, at\.from\) \* pitch/slab + l.each * pitch/' integrate_mma.cu
 plant "cuBLASLt: alignment not told" cublas.c library 'chosen for alignment' \
   's/return 1u << .*/return p ? 256 : 1;/'
 plant "cuBLASLt: a wrong leading dimension" cublas.c library "$off" 's/(b\.count), k->b\.lead/\1, k->b.side/'

@@ -51,16 +51,22 @@ local captured, flow = photometry(true)
 line("W1, captured", captured * 1e6, "us a step")
 line("W1, eager", photometry(false) * 1e6, "us a step")
 
-for _, density in ipairs { false, true } do
-  local rows, steps = small and 64 or density and 20000 or 200000, small and 1 or 20
+for _, asked in ipairs { { false, "f32" }, { false, "tf32" }, { false, "f16" }, { true, "f32" }, { true, "tf32" },
+  { true, "f16" } } do
+  local density, precision = unpack(asked)
+  -- As many rows as fill an H100 a few times over: of f32 five a tile with the divergence, 32 without.
+  local few = density and (precision == "f32" and 20000 or 50000) or 200000
+  local rows, steps = small and 64 or few, small and 1 or precision == "f32" and 20 or 100
   local times = {}
   for i = 0, steps do times[i + 1] = i / steps end
   local theta = gal.randn({ rows, 5 }, { rng = gal.rng(5) })
   local features = gal.randn({ rows, 5 }, { rng = gal.rng(6) })
   local took = seconds(function()
-    integrate.run(flow, theta, features, 1, { times = times, density = density })
+    integrate.run(flow, theta, features, 1, { times = times, density = density, precision = precision })
   end)
-  line(density and "W4, with the divergence" or "W3", rows * steps * 4 / took / 1e6, "million evaluations/s")
+  local name = (density and "W4, with the divergence, " or "W3, ") .. precision
+  line(name, rows * steps * 4 / took / 1e6, "million evaluations/s")
+  line(name .. ": 10^6 rows of 100 steps", took * 1e6 / rows * 100 / steps, "s")
 end
 
 local n = small and 1e4 or 1e8

@@ -322,6 +322,8 @@ check.case("bad options are named at the caller's line", function()
   end
   check.raises(function() banana:sample_and_log_prob(x, { precision = "bf16" }) end,
     'sample_and_log_prob: precision is "bf16", too coarse for densities, expected "f32"', true)
+  check.raises(function() banana:log_prob(gal.zeros { 20, 2 }, x, { precision = "bf16", steps = 2 }) end,
+    'log_prob: precision is "bf16", too coarse for densities, expected "f32"', true)
   check.raises(function() banana:sample(x, { into = 3 }) end,
     "sample: into is the number 3, expected a function", true)
   check.raises(function() banana:sample(x, { progress = "yes" }) end,

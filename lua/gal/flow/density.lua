@@ -14,7 +14,7 @@ local raise = errors.raise
 local density = {}
 
 local HOST = { device = "cpu" } -- where reports lie
-local OPTIONS = { "steps", "tolerance", "progress", "told" }
+local OPTIONS = { "steps", "tolerance", "precision", "progress", "told" }
 
 -- The points z {M, d} solved in `steps` steps: the noise that they come from, {M, d}, and the integral of
 -- the divergence, {M}. `each` points belong to one row of features; z is overwritten.
@@ -97,7 +97,11 @@ end
 function density.run(where, flow, theta, x, options)
   options = arguments.known(where, options, OPTIONS)
   local job = { flow = flow, cost = 0, scale = tiles.scale(where, flow) }
-  local steps, tolerance = tiles.solver(where, options, flow:device(), true)
+  local steps, tolerance, precision = tiles.solver(where, options, flow:device(), true)
+  if steps == "auto" and (precision or "f32") ~= "f32" then
+    raise('%s: precision is "%s" with steps = "auto", which compares solutions more finely than that rounds, '
+      .. 'expected "f32", or a number of steps', where, precision)
+  end
   x = inputs.conditions(where, flow, x)
   local rows, each, shape
   theta, rows, each, shape = inputs.points(where, flow, theta)
@@ -126,7 +130,8 @@ function density.run(where, flow, theta, x, options)
           values = tile(job, z, features, m, first, at)
         else
           local integral = integrate.run(flow, z, features, m, {
-            steps = steps, density = true, backward = true, progress = tiles.part(job.progress, at),
+            steps = steps, density = true, backward = true, precision = precision,
+            progress = tiles.part(job.progress, at),
           })
           values = tiles.log_normal(z) + integral:reshape { -1 }
         end

@@ -82,15 +82,15 @@ end
 -- AVX-512 kernel for two and four threads.
 local PIECE, WHOLE = 0.1, 192
 
--- run, by the op: in one call, or in pieces whose sizes follow the time that the last one took: so that tell
--- can be called, and on devices that can't look out for Ctrl-C within a call. A piece has to be done before
--- the clock is read.
+-- run, by the op: in one call or, on devices of a few threads, in pieces whose sizes follow the time that the
+-- last one took, so that tell can be called. A piece has to be done before the clock is read. Cards are given all
+-- rows at once: a piece that does not fill one takes as long as one that does.
 local function fused(net, theta, features, share, times, method, density, precision, tell)
   local total, device = theta:size(1), theta:device()
   local integral = density and gal.zeros({ total, 1 }, { device = device }) or nil
   local at = core.new({ #times }, "float64", device)
   check(C.gal_tensor_write(at.h, ffi.new("double[?]", #times, times), #times))
-  local pieces = tell or C.gal_device_host_readable(device) == 0
+  local pieces = tell and C.gal_device_host_readable(device) == 1
   local m, first, rows = tableau(method), 0, pieces and 256 or total
   while first < total do
     errors.poll()
@@ -103,9 +103,9 @@ local function fused(net, theta, features, share, times, method, density, precis
       check(C.gal_flow_integrate(part.h, sums and sums.h, seen, first, share, net, m, at.h, precision))
     end)
     first = first + rows
-    if pieces and first < total or tell then
+    if tell then
       check(C.gal_device_wait(device))
-      if tell then tell(first) end
+      tell(first)
       local seconds = math.max(1e-6, tonumber(C.gal_now()) - start)
       rows = math.max(256, math.floor(rows * math.min(8, PIECE / seconds) / WHOLE) * WHOLE)
     end
@@ -125,7 +125,8 @@ end
 --   precision = "f32"   or "bf16": products between hidden layers in bfloat16 (8 bits), two to four times as
 --                       fast where the processor has fast instructions for it. Draws of a linear-Gaussian
 --                       posterior moved by 5e-4 posterior deviations (rms; at most .003), its means by 8e-4.
---                       Not for densities
+--                       Not for densities. On a card also "f16" and "tf32" (11 bits), for densities too, and
+--                       all products are in it, of nets of up to 256 wide; wider ones are in float32
 --   progress = fn       fn(rows done) between pieces of the work, at most about ten times a second
 -- Ctrl-C raises gal.interrupted, with some rows carried and others not. Memory for work does not depend on M.
 function integrate.run(flow, theta, features, share, options)

@@ -181,6 +181,11 @@ static void run_block(bool backwards)
         if (!moved)
             deadlock();
     }
+    for (int t = 0; t < block->threads; t++)
+        if (!block->copies[(size_t)t].empty()) {
+            become(t);
+            fault("ends with a copy to shared memory that it has not waited for");
+        }
     std::memset(arena, 0xff, block->shared()); /* shared memory is NaN when a block starts */
     forget(arena, block->shared());
 }
@@ -195,6 +200,7 @@ void run_grid(const cudaLaunchConfig_t &c, const char *name, const void *kernel,
     b.threads = (int)(c.blockDim.x * c.blockDim.y * c.blockDim.z);
     b.dynamic_bytes = c.dynamicSmemBytes;
     b.warps.resize((size_t)(b.threads + 31) / 32);
+    b.copies.resize((size_t)b.threads);
     fibers.resize((size_t)b.threads);
     blockDim = c.blockDim, gridDim = c.gridDim;
     for (unsigned t = 0; t < (unsigned)b.threads; t++)
@@ -247,7 +253,8 @@ int lane()
     return block->current % 32;
 }
 
-const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, const char *file, int line)
+const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, const char *file, int line,
+                   void (*together)(Record *))
 {
     int own = lane(), first = block->current - own;
     Warp &w = block->warps[(size_t)block->current / 32];
@@ -273,6 +280,8 @@ const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, 
             wait_in(kind, line);
         return table;
     }
+    if (together)
+        together(table);
     s.arrived = 0, s.turn++;
     w.clock = ++now;
     for (int i = 0; i < 32; i++)

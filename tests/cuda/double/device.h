@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <tuple>
+#include <immintrin.h>
 #include <cuda_runtime_api.h>
 #include <vector_functions.h>
 #undef __launch_bounds__
@@ -25,13 +26,14 @@ namespace twin
 {
 /* Where a device function was called: the last parameters of those that can be misused. */
 #define PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
-enum Meeting { SYNC = 1, SHUFFLE, VOTE };
+enum Meeting { SYNC = 1, SHUFFLE, VOTE, LDMATRIX, MMA };
 struct alignas(16) Record {
-    unsigned char bytes[16];
+    unsigned char bytes[48];
 };
 /* Lays this lane's bytes down, waits until every lane of mask has done so in the same call, and returns what
- * all 32 laid down. */
-const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, const char *file, int line);
+ * all 32 laid down, or what `together`, which runs once then, made of it. */
+const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, const char *file, int line,
+                   void (*together)(Record *) = nullptr);
 void shuffle(unsigned mask, void *value, size_t bytes, int source, const char *file, int line);
 unsigned ballot(unsigned mask, int predicate, const char *file, int line);
 void barrier(const char *file, int line);
@@ -102,6 +104,19 @@ inline int __any_sync(unsigned mask, int predicate, PLACE)
     return twin::ballot(mask, predicate, file, line) != 0;
 }
 
+/* ---- tensor cores, copies that nobody waits for at once (tensor.cpp) ---- */
+#define GAL_MMA(name)                                                                                  \
+    void gal_mma_##name(float(&d)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, \
+                        uint32_t b1, PLACE);
+GAL_MMA(f16)
+GAL_MMA(bf16)
+GAL_MMA(tf32)
+#undef GAL_MMA
+void gal_ldmatrix(uint32_t (&r)[2], const void *row, PLACE);
+void gal_ldmatrix(uint32_t (&r)[4], const void *row, PLACE);
+void gal_copy_async(void *shared, const void *global, PLACE);
+void gal_copy_wait();
+
 /* ---- atomics: one access each, so that the compiler's hooks leave them out ---- */
 #define ATOMIC __attribute__((noinline, no_sanitize_thread))
 template <class T> ATOMIC T atomicAdd(T *address, T value)
@@ -145,6 +160,44 @@ inline float __uint_as_float(uint32_t bits)
     float x;
     std::memcpy(&x, &bits, 4);
     return x;
+}
+inline uint32_t gal_thread()
+{
+    return threadIdx.x;
+}
+inline uint32_t gal_pack_f16(float low, float high)
+{
+    return (uint32_t)_cvtss_sh(high, 0) << 16 | _cvtss_sh(low, 0);
+}
+inline float gal_low_f16(uint32_t word)
+{
+    return _cvtsh_ss((unsigned short)word);
+}
+inline uint32_t gal_pack_bf16(float low, float high)
+{
+    auto rounded = [](float x) {
+        uint32_t bits = __float_as_uint(x);
+        return x != x ? 0x7fffu : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    };
+    return rounded(high) << 16 | rounded(low);
+}
+inline uint32_t gal_round_tf32(float x)
+{
+    uint32_t bits = __float_as_uint(x);
+    return (bits & 0x7f800000) == 0x7f800000 ? bits : (bits + 0x1000) & ~0x1fffu;
+}
+/* As coarse as the instruction may be, and always towards 0. */
+inline float gal_tanh_approx(float x)
+{
+    return __uint_as_float(__float_as_uint(tanhf(x)) & ~0xfffu);
+}
+inline float __expf(float x)
+{
+    return expf(x);
+}
+inline float __fdividef(float x, float y)
+{
+    return x / y;
 }
 inline int __ffs(int x)
 {

@@ -36,6 +36,10 @@ struct Warp {
     std::unique_ptr<Slot> slots[32];
     uint32_t clock = 0; /* of its last meeting */
 };
+struct Copy { /* to shared memory, not waited for */
+    void *to;
+    const void *from;
+};
 struct Block {
     Caller *call;
     const void *function;
@@ -43,6 +47,7 @@ struct Block {
     int threads, current;
     size_t fixed_used, dynamic_bytes;
     std::vector<Warp> warps;
+    std::vector<std::vector<Copy>> copies; /* of each thread */
     const char *arguments;
     size_t argument_bytes;
     uint32_t launch_clock, start_clock, barrier_clock;
