@@ -164,6 +164,8 @@ typedef struct gal_table_choice {
  * in a CSV file are text wherever numbers would change them: 1E5, 0.25, a quoted "5.0", null. A FITS column
  * is read when it is first asked for and kept until the table is freed. */
 GAL_API gal_status gal_table_open(gal_table **out, const char *path, const gal_table_choice *choice);
+/* "a FITS file, or a name that ends in .csv, …": which files are tables, in words. */
+GAL_API const char *gal_table_reads(void);
 GAL_API void gal_table_free(gal_table *table); /* NULL does nothing */
 GAL_API int64_t gal_table_rows(const gal_table *table);
 GAL_API int gal_table_columns(const gal_table *table);

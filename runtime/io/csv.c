@@ -1,7 +1,7 @@
-/* csv.c: comma-separated tables (RFC 4180), read in two passes over the text: the first finds the type that
- * all values of a column have, the second stores them in it. Memory is taken for the text and the columns,
- * and nothing for each cell. */
-#include "io.h"
+/* csv.c: comma-separated tables (RFC 4180) and their relatives (csv_layout.c), read in two passes over the
+ * text: the first finds the type that all values of a column have, the second stores them in it. Memory is
+ * taken for the text and the columns, and nothing for each cell. */
+#include "csv.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,128 +9,6 @@
 
 /* A column takes some 200 bytes beside its values, and two in the line of names. */
 #define LARGEST_COLUMNS 65536
-
-/* Where reading has come to, and the field before it: text {n}, without its outer quotes and blanks. */
-typedef struct scanner {
-    const char *at, *end;
-    int64_t line; /* of at, from 1 */
-    const char *path;
-    const char *text;
-    int64_t n;
-    int last;   /* this field ended its row */
-    int quoted; /* it stood in quotes: a doubled quote in it means one */
-} scanner;
-
-static int is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* Skips the end of a line: \n, \r\n or a lone \r. */
-static void next_line(scanner *s)
-{
-    if (s->at < s->end && *s->at == '\r')
-        s->at++;
-    if (s->at < s->end && *s->at == '\n')
-        s->at++;
-    s->line++;
-}
-
-static int at_line_end(const scanner *s)
-{
-    return s->at == s->end || *s->at == '\n' || *s->at == '\r';
-}
-
-/* Takes a field in quotes, s->at being on the first. */
-static gal_status take_quoted(scanner *s)
-{
-    int64_t began = s->line;
-    s->text = ++s->at;
-    for (; s->at < s->end; s->at++) {
-        if (*s->at == '\n' || (*s->at == '\r' && s->at + 1 < s->end && s->at[1] != '\n'))
-            s->line++;
-        if (*s->at != '"')
-            continue;
-        if (s->at + 1 == s->end || s->at[1] != '"') {
-            s->n = s->at++ - s->text;
-            return GAL_OK;
-        }
-        s->at++;
-    }
-    return gal_fail(GAL_FILE, "%s: line %lld has a quote that is never closed", s->path, (long long)began);
-}
-
-/* Copies the field into out {n + 1}, doubled quotes made one. Returns the bytes written, with the 0. */
-static int64_t copy_field(char *out, const scanner *s)
-{
-    char *to = out;
-    for (int64_t k = 0; k < s->n; k++) {
-        *to++ = s->text[k];
-        k += s->quoted && s->text[k] == '"';
-    }
-    *to++ = 0;
-    return to - out;
-}
-
-/* Takes the next field of the row, and the comma or the line's end behind it. */
-static gal_status take_field(scanner *s)
-{
-    gal_status status = GAL_OK;
-    while (s->at < s->end && is_blank(*s->at))
-        s->at++;
-    s->quoted = s->at < s->end && *s->at == '"';
-    if (s->quoted) {
-        status = take_quoted(s);
-        if (status)
-            return status;
-        while (s->at < s->end && is_blank(*s->at))
-            s->at++;
-        if (!at_line_end(s) && *s->at != ',')
-            return gal_fail(GAL_FILE, "%s: line %lld has text behind a closing quote", s->path,
-                            (long long)s->line);
-    } else {
-        s->text = s->at;
-        while (!at_line_end(s) && *s->at != ',')
-            s->at++;
-        const char *stop = s->at;
-        while (stop > s->text && is_blank(stop[-1]))
-            stop--;
-        s->n = stop - s->text;
-    }
-    s->last = at_line_end(s);
-    if (s->last)
-        next_line(s);
-    else
-        s->at++;
-    return GAL_OK;
-}
-
-static void skip_blank_lines(scanner *s)
-{
-    for (;;) {
-        const char *at = s->at;
-        while (at < s->end && is_blank(*at))
-            at++;
-        if (at < s->end && *at != '\n' && *at != '\r')
-            return;
-        s->at = at;
-        if (at == s->end)
-            return;
-        next_line(s);
-    }
-}
-
-/* Skips the mark of UTF-8 and lines that begin with # (SkyServer's #Table1). */
-static void skip_preamble(scanner *s)
-{
-    if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
-        s->at += 3;
-    for (skip_blank_lines(s); s->at < s->end && *s->at == '#'; skip_blank_lines(s)) {
-        while (!at_line_end(s))
-            s->at++;
-        next_line(s);
-    }
-}
 
 static gal_status no_memory(const gal_table *table)
 {
@@ -161,7 +39,8 @@ static gal_status note_line(gal_table *table, int64_t line, int64_t *capacity)
 
 /* What the values of a column have been so far. */
 typedef struct traits {
-    int integers, digits, floats, texts;
+    int integers, digits, floats, booleans, texts;
+    int absent;    /* a word for a missing value, where the others are numbers */
     int odd;       /* a float that is no whole number as 5.0 is one, or stands in quotes */
     int rounded;   /* a large integer whose last digits are lost: 1.23765e+18 */
     int64_t bytes; /* of all values as text, each with its zero */
@@ -199,11 +78,11 @@ static int is_id(const char *name, const gal_table_choice *choice)
     return choice->id && strcasecmp(name, choice->id) == 0;
 }
 
-static gal_status read_names(gal_table *table, scanner *s)
+static gal_status read_names(gal_table *table, gal_scanner *s)
 {
     int capacity = 0;
     for (s->last = 0; !s->last;) {
-        gal_status status = take_field(s);
+        gal_status status = gal_scan_field(s);
         if (status)
             return status;
         if (table->columns == LARGEST_COLUMNS)
@@ -219,12 +98,12 @@ static gal_status read_names(gal_table *table, scanner *s)
         *c = (gal_column){.name = malloc((size_t)s->n + 1), .width = 1, .loaded = 1};
         if (!c->name)
             return no_memory(table);
-        copy_field(c->name, s);
+        gal_scan_copy(c->name, s);
     }
     return GAL_OK;
 }
 
-static gal_status count_error(const gal_table *table, const scanner *s, int64_t line, int fields)
+static gal_status count_error(const gal_table *table, const gal_scanner *s, int64_t line, int fields)
 {
     return gal_fail(GAL_FILE, "%s: line %lld has %d%s, the line of names has %d", s->path, (long long)line,
                     fields,
@@ -235,17 +114,17 @@ static gal_status count_error(const gal_table *table, const scanner *s, int64_t 
 }
 
 /* The first pass: finds the traits {columns}, the number of rows and the line of each. */
-static gal_status survey(gal_table *table, scanner *s, traits *trait)
+static gal_status survey(gal_table *table, gal_scanner *s, traits *trait)
 {
     int64_t capacity = 0;
-    for (skip_blank_lines(s); s->at < s->end; skip_blank_lines(s)) {
+    for (gal_scan_empty(s); s->at < s->end; gal_scan_empty(s)) {
         int64_t line = s->line;
         int field = 0;
         gal_status status = note_line(table, line, &capacity);
         if (status)
             return status;
         for (s->last = 0; !s->last; field++) {
-            status = take_field(s);
+            status = gal_scan_field(s);
             if (status)
                 return status;
             if (field == table->columns)
@@ -258,7 +137,10 @@ static gal_status survey(gal_table *table, scanner *s, traits *trait)
             t->floats |= kind == GAL_TEXT_FLOAT;
             t->odd |= kind == GAL_TEXT_FLOAT && (s->quoted || !is_whole(s->text, s->n));
             t->rounded |= kind == GAL_TEXT_FLOAT && is_rounded(s->text, s->n);
-            t->texts |= kind == GAL_TEXT_OTHER ||
+            gal_csv_word word = kind == GAL_TEXT_OTHER && !s->quoted ? gal_csv_word_of(s->text, s->n) : 0;
+            t->booleans |= word == GAL_WORD_TRUE || word == GAL_WORD_FALSE;
+            t->absent |= word == GAL_WORD_ABSENT;
+            t->texts |= (kind == GAL_TEXT_OTHER && word == GAL_WORD_OTHER) ||
                         (kind == GAL_TEXT_MISSING && s->quoted && s->n > 0); /* "null" in quotes is a word */
             t->bytes += s->n + 1;
         }
@@ -279,12 +161,16 @@ static gal_status choose_types(gal_table *table, const traits *trait, const gal_
         const traits *t = &trait[i];
         c->names = is_id(c->name, choice);
         int odd_ids = c->names && (t->odd || t->digits) && !t->rounded;
-        if (t->texts || (t->digits && !t->floats) || (t->floats && odd_ids)) {
+        int numbers = t->integers || t->digits || t->floats;
+        int words = t->texts || (t->booleans && numbers) || (t->absent && !numbers && !t->booleans) ||
+                    (c->names && (t->booleans || t->absent));
+        if (words || (t->digits && !t->floats) || (t->floats && odd_ids)) {
             c->type = GAL_COLUMN_STRING;
             c->text = malloc((size_t)t->bytes + 1);
             c->start = malloc((rows + 1) * sizeof *c->start);
-        } else if (t->integers && !t->floats) {
+        } else if (t->booleans || (t->integers && !t->floats)) {
             c->type = GAL_COLUMN_I64;
+            c->form.letter = t->booleans ? 'L' : 0;
             c->i64 = malloc((rows + 1) * sizeof *c->i64);
         } else {
             c->type = GAL_COLUMN_F64;
@@ -296,26 +182,42 @@ static gal_status choose_types(gal_table *table, const traits *trait, const gal_
     return GAL_OK;
 }
 
-/* Stores the field as the column's value in row k; used {1} counts the bytes of text so far. */
-static gal_status store(gal_table *table, gal_column *c, const scanner *s, int64_t k, int64_t *used)
+/* What storing a column has counted so far. */
+typedef struct stored {
+    int64_t bytes;  /* of its text */
+    int64_t beyond; /* numbers that no double holds; the first is in this row */
+    int64_t row;
+} stored;
+
+/* Whether the field, a number, is not the word inf or nan. */
+static int is_digits(const gal_scanner *s)
+{
+    return s->n > 0 && !memchr("iInN", s->text[s->n > 1 && (*s->text == '-' || *s->text == '+')], 4);
+}
+
+/* Stores the field as the column's value in row k. */
+static gal_status store(gal_table *table, gal_column *c, const gal_scanner *s, int64_t k, stored *count)
 {
     int64_t i;
     double f;
     gal_text_kind kind = gal_number_parse(s->text, s->n, &i, &f);
     if (c->type == GAL_COLUMN_STRING) {
-        c->start[k] = *used;
+        c->start[k] = count->bytes;
         if (kind == GAL_TEXT_MISSING && !s->quoted && !c->names) /* null */
-            c->text[(*used)++] = 0;
+            c->text[count->bytes++] = 0;
         else
-            *used += copy_field(c->text + *used, s);
+            count->bytes += gal_scan_copy(c->text + count->bytes, s);
         return GAL_OK;
     }
     if (c->type == GAL_COLUMN_F64) {
         c->f64[k] = f;
+        if (isinf(f) && is_digits(s) && count->beyond++ == 0)
+            count->row = k;
         return GAL_OK;
     }
-    c->i64[k] = i;
-    if (kind == GAL_TEXT_MISSING) {
+    gal_csv_word word = kind == GAL_TEXT_OTHER ? gal_csv_word_of(s->text, s->n) : GAL_WORD_OTHER;
+    c->i64[k] = word == GAL_WORD_OTHER ? i : word == GAL_WORD_TRUE;
+    if (kind == GAL_TEXT_MISSING || word == GAL_WORD_ABSENT) {
         if (!c->missing && !(c->missing = calloc((size_t)table->rows, 1)))
             return no_memory(table);
         c->missing[k] = 1;
@@ -323,14 +225,14 @@ static gal_status store(gal_table *table, gal_column *c, const scanner *s, int64
     return GAL_OK;
 }
 
-static gal_status fill(gal_table *table, scanner *s, int64_t *used)
+static gal_status fill(gal_table *table, gal_scanner *s, stored *count)
 {
     for (int64_t row = 0; row < table->rows; row++) {
-        skip_blank_lines(s);
+        gal_scan_empty(s);
         for (int i = 0; i < table->columns; i++) {
-            gal_status status = take_field(s);
+            gal_status status = gal_scan_field(s);
             if (!status)
-                status = store(table, &table->column[i], s, row, &used[i]);
+                status = store(table, &table->column[i], s, row, &count[i]);
             if (status)
                 return status;
         }
@@ -338,28 +240,57 @@ static gal_status fill(gal_table *table, scanner *s, int64_t *used)
     return GAL_OK;
 }
 
+/* Tells of numbers in the text that no double holds. */
+static void tell_beyond(const gal_table *table, const stored *count)
+{
+    for (int i = 0; i < table->columns; i++)
+        if (count[i].beyond)
+            gal_note("%s: column \"%s\" has %lld number%s beyond what a double holds (1.8e308), the first in "
+                     "%s: taken for infinite, which counts as missing; their logarithm would do",
+                     table->path, table->column[i].name, (long long)count[i].beyond,
+                     count[i].beyond == 1 ? "" : "s", gal_row_text(table, count[i].row));
+}
+
+/* Takes over what an ECSV says of the columns: units, and which hold text. */
+static gal_status describe(gal_table *table, const gal_csv_layout *layout, traits *trait)
+{
+    char unit[64];
+    gal_status status = GAL_OK;
+    for (int i = 0; layout->header && !status && i < table->columns; i++) {
+        trait[i].texts |= gal_ecsv_column(unit, sizeof unit, layout, table->column[i].name);
+        if (*unit)
+            status = gal_table_set_unit(table, i, unit);
+    }
+    return status;
+}
+
 static gal_status parse(gal_table *table, const char *text, int64_t n, const gal_table_choice *choice)
 {
-    scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
+    gal_scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
+    gal_csv_layout layout;
     table->in_lines = 1;
     if (memchr(text, 0, (size_t)n))
         return gal_fail(GAL_FILE, "%s: holds bytes that are 0, expected text in UTF-8", table->path);
-    skip_preamble(&s);
-    if (s.at == s.end)
-        return gal_fail(GAL_FILE, "%s: has no line of column names", table->path);
-    gal_status status = read_names(table, &s);
+    gal_status status = gal_csv_layout_of(&layout, &s);
+    if (!status)
+        status = read_names(table, &layout.names);
     if (status)
         return status;
     traits *trait = calloc((size_t)table->columns, sizeof *trait);
-    int64_t *used = calloc((size_t)table->columns, sizeof *used);
-    scanner rows = s;
-    status = trait && used ? survey(table, &s, trait) : no_memory(table);
+    stored *count = calloc((size_t)table->columns, sizeof *count);
+    s = layout.in_comment ? layout.rows : layout.names;
+    gal_scanner rows = s;
+    status = trait && count ? survey(table, &s, trait) : no_memory(table);
+    if (!status)
+        status = describe(table, &layout, trait);
     if (!status)
         status = choose_types(table, trait, choice);
     if (!status)
-        status = fill(table, &rows, used);
+        status = fill(table, &rows, count);
+    if (!status)
+        tell_beyond(table, count);
     free(trait);
-    free(used);
+    free(count);
     return status;
 }
 
@@ -375,5 +306,8 @@ static gal_status open_csv(gal_table *table, char *bytes, int64_t n, const gal_t
     return status;
 }
 
-const gal_table_format gal_csv_format = {
-    .name = "CSV", .endings = {".csv", ".txt"}, .written = 1, .open = open_csv, .write = gal_csv_write};
+const gal_table_format gal_csv_format = {.name = "CSV",
+                                         .endings = {".csv", ".txt", ".tsv", ".dat", ".ecsv", ".tab", ".asc"},
+                                         .written = 1,
+                                         .open = open_csv,
+                                         .write = gal_csv_write};

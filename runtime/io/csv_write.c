@@ -1,5 +1,5 @@
 /* csv_write.c: a table as comma-separated text that csv.c reads back to the same values. */
-#include "io.h"
+#include "csv.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,22 +26,29 @@ static gal_status put(buffered *b, const char *text, int64_t n)
     return status;
 }
 
+/* What a field is. */
+typedef enum field { NUMBER, TEXT, NAME } field;
+
 /* Whether text without quotes would read back as something else: it has a comma, a quote, a line's end, outer
- * blanks or a # in front (a comment), is the word null, or, of a column of text, looks like a float. */
-static int needs_quotes(const char *text, int of_text)
+ * blanks or a # in front (a comment), is the word null, or, of a column of text, looks like a float or is
+ * another word that numbers stand beside, or is a column's name and looks like a number. In a table of one
+ * column blanks would separate. */
+static int needs_quotes(const char *text, field what, int alone)
 {
     size_t n = strlen(text);
     int64_t i;
     if (n == 0)
         return 0;
     gal_text_kind kind = gal_number_parse(text, (int64_t)n, &i, NULL);
+    int word = kind == GAL_TEXT_OTHER && gal_csv_word_of(text, (int64_t)n) != GAL_WORD_OTHER;
     return strpbrk(text, ",\"\r\n") || strchr(" \t#", text[0]) || strchr(" \t", text[n - 1]) ||
-           kind == GAL_TEXT_MISSING || (of_text && kind == GAL_TEXT_FLOAT);
+           (alone && strpbrk(text, " \t;")) || kind == GAL_TEXT_MISSING ||
+           (what == TEXT && (kind == GAL_TEXT_FLOAT || word)) || (what == NAME && kind != GAL_TEXT_OTHER);
 }
 
-static gal_status put_text(buffered *b, const char *text, int of_text)
+static gal_status put_text(buffered *b, const char *text, field what, int alone)
 {
-    if (!needs_quotes(text, of_text))
+    if (!needs_quotes(text, what, alone))
         return put(b, text, (int64_t)strlen(text));
     gal_status status = put(b, "\"", 1);
     while (!status && *text) {
@@ -82,12 +89,15 @@ static gal_status put_rows(buffered *b, gal_table *table, const char *whole)
     for (int64_t row = -1; !status && row < table->rows; row++)
         for (int i = 0; !status && i < table->columns; i++) {
             const char *text = table->column[i].name;
-            if (row >= 0)
+            field what = table->column[i].type == GAL_COLUMN_STRING ? TEXT : NUMBER;
+            if (row < 0)
+                what = NAME;
+            else
                 status = gal_table_text(&text, table, i, row);
             if (!status && !*text && table->columns == 1)
                 status = put(b, "\"\"", 2); /* an empty line would be no row */
             else if (!status)
-                status = put_text(b, text, row >= 0 && table->column[i].type == GAL_COLUMN_STRING);
+                status = put_text(b, text, what, table->columns == 1);
             if (!status && row >= 0 && whole[i] && *text)
                 status = put(b, ".0", 2);
             if (!status)

@@ -8,6 +8,7 @@
 #define ENTRY(name) &gal_##name##_format,
 static const gal_array_format *const array_formats[] = {GAL_ARRAY_FORMATS(ENTRY)};
 static const gal_table_format *const table_formats[] = {GAL_TABLE_FORMATS(ENTRY)};
+#define ENDINGS (int)(sizeof((gal_table_format *)0)->endings / sizeof(char *))
 #define ARRAY_FORMATS (sizeof array_formats / sizeof *array_formats)
 #define TABLE_FORMATS (sizeof table_formats / sizeof *table_formats)
 
@@ -104,7 +105,7 @@ static int is_named(const gal_table_format *format, const char *path, int ending
 static const gal_table_format *format_named(const char *path)
 {
     for (size_t k = 0; k < TABLE_FORMATS; k++)
-        if (is_named(table_formats[k], path, 4, 1))
+        if (is_named(table_formats[k], path, ENDINGS, 1))
             return table_formats[k];
     return NULL;
 }
@@ -120,19 +121,19 @@ static const gal_table_format *format_marked(const char *bytes, int64_t n)
     return NULL;
 }
 
-static gal_status no_table_format(const char *path)
+const char *gal_table_reads(void)
 {
+    static _Thread_local char text[256];
     char marked[64] = "", named[128] = "";
     for (size_t k = 0; k < TABLE_FORMATS; k++) {
         const gal_table_format *f = table_formats[k];
         if (f->mark)
             append(marked, sizeof marked, f->name, 1);
-        for (int e = 0; !f->mark && e < 4 && f->endings[e]; e++)
+        for (int e = 0; !f->mark && e < ENDINGS && f->endings[e]; e++)
             append(named, sizeof named, f->endings[e], 1);
     }
-    return gal_fail(GAL_FILE,
-                    "%s: is no table: expected a %s file, or a name that ends in %s or these with .gz", path,
-                    marked, named);
+    snprintf(text, sizeof text, "a %s file, or a name that ends in %s or these with .gz", marked, named);
+    return text;
 }
 
 /* The file begins otherwise than its name says. */
@@ -180,8 +181,11 @@ static gal_status open_table(gal_table *table, const char *path, const gal_table
     const gal_table_format *marked = format_marked(start, n), *named = format_named(path);
     if (marked)
         return marked->open(table, NULL, 0, choice);
+    status = gal_foreign_refuse(path, start, n);
+    if (status)
+        return status;
     if (!named)
-        return no_table_format(path);
+        return gal_fail(GAL_FILE, "%s: is no table: expected %s", path, gal_table_reads());
     if (named->mark && !gal_gzip_is(start, n))
         return unmarked(named, path, "");
     status = gal_file_read(&bytes, &n, path);

@@ -127,8 +127,10 @@ static gal_status parse_header(gal_array *a, const char *text, int64_t n, const 
         if (strcmp(word, "descr") == 0) {
             if (take(&c, '['))
                 return gal_fail(GAL_TYPE,
-                                "%s: holds records (a structured array), expected one number per element",
-                                path);
+                                "%s: holds records (a structured array), expected one number per element; "
+                                "this makes a table of them: python3 -c 'import numpy; from astropy.table "
+                                "import Table; Table(numpy.load(\"%s\")).write(\"table.fits\")'",
+                                path, path);
             if (!take_string(&c, word, sizeof word))
                 return malformed(path, "'descr' is no string");
             gal_status status = parse_descr(a, word, path);

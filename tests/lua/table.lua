@@ -252,8 +252,8 @@ end, "cut.fits.gz: is truncated: the gzip stream ends too early")
 fails("a file that only ends in .fits is refused", function()
   local _ = gal.table(write("page.fits", "<html>no such table</html>"))
 end, "page.fits: is no FITS file: it does not begin with SIMPLE")
-fails("an unknown ending is refused", function() local _ = gal.table(write("a.parquet", "PAR1")) end,
-  "a.parquet: is no table: expected a FITS file, or a name")
+fails("an unknown ending is refused", function() local _ = gal.table(write("a.table", "x,y")) end,
+  "a.table: is no table: expected a FITS file, or a name")
 fails("a folder is no table", function() local _ = gal.table(folder) end,
   "is a folder, expected a regular file")
 fails("a path that is no string is refused", function() local _ = gal.table(7) end,

@@ -2,6 +2,7 @@
 -- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
 -- {name, values {rows}, as single precision holds them, exact {rows}, as the table has them, extinction
 -- {rows} or nil, extinction_name, derived: whether it was made of another}.
+local ffi = require "ffi"
 local folder = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
@@ -23,8 +24,8 @@ function columns.find(path)
   local kind = folder.kind(path)
   if kind == "file" then return path end
   if not kind then
-    raise("no survey at %s: expected a table (.fits, .csv, either also as .gz) or a folder with catalog.fits "
-      .. "or catalog.csv", path)
+    raise("no survey at %s: expected a table (%s) or a folder with catalog.fits or catalog.csv", path,
+      ffi.string(ffi.C.gal_table_reads()))
   end
   for _, name in ipairs{ "catalog.fits", "catalog.fits.gz", "catalog.csv", "catalog.csv.gz" } do
     local candidate = path:gsub("/+$", "") .. "/" .. name

@@ -1,0 +1,349 @@
+/* csv_layout.c: how a text holds a table, before its values are looked at: fields and what separates them,
+ * comments, the line of names, which may be a comment (numpy.savetxt, TOPCAT), and ECSV's description of
+ * columns. Nothing here takes memory. */
+#include "csv.h"
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static int is_blank(const gal_scanner *s, char c)
+{
+    return c == ' ' || (c == '\t' && s->separator != '\t');
+}
+
+static void skip_blanks(gal_scanner *s)
+{
+    while (s->at < s->end && is_blank(s, *s->at))
+        s->at++;
+}
+
+/* Skips the end of a line: \n, \r\n or a lone \r. */
+static void next_line(gal_scanner *s)
+{
+    if (s->at < s->end && *s->at == '\r')
+        s->at++;
+    if (s->at < s->end && *s->at == '\n')
+        s->at++;
+    s->line++;
+}
+
+static int at_line_end(const gal_scanner *s)
+{
+    return s->at == s->end || *s->at == '\n' || *s->at == '\r';
+}
+
+static void skip_line(gal_scanner *s)
+{
+    while (!at_line_end(s))
+        s->at++;
+    next_line(s);
+}
+
+static int at_separator(const gal_scanner *s)
+{
+    return s->separator == ' ' ? is_blank(s, *s->at) : *s->at == s->separator;
+}
+
+/* Takes a field in quotes, s->at being on the first. */
+static gal_status take_quoted(gal_scanner *s)
+{
+    int64_t began = s->line;
+    s->text = ++s->at;
+    for (; s->at < s->end; s->at++) {
+        if (*s->at == '\n' || (*s->at == '\r' && s->at + 1 < s->end && s->at[1] != '\n'))
+            s->line++;
+        if (*s->at != '"')
+            continue;
+        if (s->at + 1 == s->end || s->at[1] != '"') {
+            s->n = s->at++ - s->text;
+            return GAL_OK;
+        }
+        s->at++;
+    }
+    return gal_fail(GAL_FILE, "%s: line %lld has a quote that is never closed", s->path, (long long)began);
+}
+
+gal_csv_word gal_csv_word_of(const char *text, int64_t n)
+{
+    static const char *const absent[] = {"NA", "N/A", "#N/A", "--", "None", "masked"};
+    if ((n == 4 && strncasecmp(text, "true", 4) == 0) || (n == 5 && strncasecmp(text, "false", 5) == 0))
+        return n == 4 ? GAL_WORD_TRUE : GAL_WORD_FALSE;
+    for (size_t k = 0; k < sizeof absent / sizeof *absent; k++)
+        if (n == (int64_t)strlen(absent[k]) && memcmp(text, absent[k], (size_t)n) == 0)
+            return GAL_WORD_ABSENT;
+    return GAL_WORD_OTHER;
+}
+
+int64_t gal_scan_copy(char *out, const gal_scanner *s)
+{
+    char *to = out;
+    for (int64_t k = 0; k < s->n; k++) {
+        *to++ = s->text[k];
+        k += s->quoted && s->text[k] == '"';
+    }
+    *to++ = 0;
+    return to - out;
+}
+
+gal_status gal_scan_field(gal_scanner *s)
+{
+    gal_status status = GAL_OK;
+    skip_blanks(s);
+    s->quoted = s->at < s->end && *s->at == '"';
+    if (s->quoted) {
+        status = take_quoted(s);
+        if (status)
+            return status;
+        if (s->separator != ' ')
+            skip_blanks(s);
+        if (!at_line_end(s) && !at_separator(s))
+            return gal_fail(GAL_FILE, "%s: line %lld has text behind a closing quote", s->path,
+                            (long long)s->line);
+    } else {
+        s->text = s->at;
+        while (!at_line_end(s) && !at_separator(s))
+            s->at++;
+        const char *stop = s->at;
+        while (stop > s->text && is_blank(s, stop[-1]))
+            stop--;
+        s->n = stop - s->text;
+    }
+    if (s->separator == ' ')
+        skip_blanks(s); /* those before the line's end are no field */
+    s->last = at_line_end(s);
+    if (s->last)
+        next_line(s);
+    else if (s->separator != ' ')
+        s->at++;
+    return GAL_OK;
+}
+
+void gal_scan_empty(gal_scanner *s)
+{
+    for (;;) {
+        gal_scanner ahead = *s;
+        skip_blanks(&ahead);
+        if (s->comments && ahead.at < ahead.end && *ahead.at == '#') {
+            skip_line(s);
+            continue;
+        }
+        if (!at_line_end(&ahead))
+            return;
+        s->at = ahead.at;
+        if (s->at == s->end)
+            return;
+        next_line(s);
+    }
+}
+
+/* ---- what separates fields ---- */
+
+/* What the fields of a row are. */
+typedef struct look {
+    int fields;
+    int numbers, empty; /* so many of them are numbers, or nothing */
+    int quoted;         /* so many numbers stand in quotes */
+    int counting;       /* they are 0, 1, 2, … or 1, 2, 3, …, as pandas names columns without names */
+    int closed;         /* all quotes are */
+} look;
+
+/* The look of the row at s, were its fields separated so. */
+static look look_at(gal_scanner s, char separator)
+{
+    look found = {.counting = 1, .closed = 1};
+    int64_t i, first = 0;
+    if (s.at == s.end)
+        return found;
+    s.separator = separator;
+    for (s.last = 0; !s.last; found.fields++) {
+        if (gal_scan_field(&s) != GAL_OK) {
+            found.closed = 0;
+            return found;
+        }
+        gal_text_kind kind = gal_number_parse(s.text, s.n, &i, NULL);
+        if (found.fields == 0)
+            first = i;
+        found.empty += kind == GAL_TEXT_MISSING;
+        int number = kind == GAL_TEXT_INTEGER || kind == GAL_TEXT_DIGITS || kind == GAL_TEXT_FLOAT;
+        found.numbers += number;
+        found.quoted += number && s.quoted;
+        found.counting &= kind == GAL_TEXT_INTEGER && i == first + found.fields && first <= 1 && first >= 0;
+    }
+    return found;
+}
+
+static const char separators[] = {',', '\t', ';', ' '};
+
+/* Whether the two rows have as many fields, more than one, where they are separated so. */
+static int agree(const gal_scanner *a, const gal_scanner *b, char separator)
+{
+    look first = look_at(*a, separator), second = look_at(*b, separator);
+    return first.fields > 1 && first.fields == second.fields && first.closed && second.closed;
+}
+
+/* What separates the fields of a table whose names are at a and whose first row is at b (at its end where
+ * there is none): the first separator that gives both as many; else the first that splits the names. */
+static char separator_of(const gal_scanner *a, const gal_scanner *b)
+{
+    for (size_t k = 0; k < sizeof separators; k++)
+        if (agree(a, b, separators[k]))
+            return separators[k];
+    for (size_t k = 0; k < sizeof separators; k++)
+        if (look_at(*a, separators[k]).fields > 1 && (separators[k] != ' ' || look_at(*b, ' ').fields > 1))
+            return separators[k];
+    return ',';
+}
+
+/* ---- where the names are ---- */
+
+/* Whether the comment at c, behind its #, has a name for each field of the row at s, which has numbers; then
+ * *separator is what separates both. */
+static int names_row(const gal_scanner *c, const gal_scanner *s, char *separator)
+{
+    for (size_t k = 0; k <= sizeof separators; k++) {
+        char with = k < sizeof separators ? separators[k] : ','; /* last: one name, of one column */
+        if (k < sizeof separators && !agree(c, s, with))
+            continue;
+        look names = look_at(*c, with), row = look_at(*s, with);
+        *separator = with;
+        return names.fields == row.fields && names.numbers == 0 && names.empty == 0 && row.numbers > 0 &&
+               (names.fields > 1 || look_at(*c, ' ').fields == 1);
+    }
+    return 0;
+}
+
+/* The beginnings of texts that are tables of other kinds. */
+static gal_status refuse_other(const gal_scanner *s)
+{
+    if (s->at < s->end && (*s->at == '|' || *s->at == '\\'))
+        return gal_fail(GAL_FILE,
+                        "%s: is an IPAC table; astropy converts it: "
+                        "Table.read(\"%s\", format=\"ascii.ipac\").write(\"table.fits\")",
+                        s->path, s->path);
+    return GAL_OK;
+}
+
+/* The line of names that is missing: the first line has numbers only. */
+static gal_status no_names(const gal_scanner *s)
+{
+    int64_t n = 0;
+    while (s->at + n < s->end && n < 40 && s->at[n] != '\n' && s->at[n] != '\r')
+        n++;
+    return gal_fail(GAL_FILE,
+                    "%s: has no line of column names: line %lld, the first, has numbers: %.*s; expected "
+                    "names such as objID,z,modelMag_r above them",
+                    s->path, (long long)s->line, (int)n, s->at);
+}
+
+/* Skips the mark of UTF-8 and the comments. *comment: behind the # of the last one; *header: at the second
+ * line of an ECSV's description, or NULL. */
+static void skip_preamble(gal_scanner *s, gal_scanner *comment, const char **header)
+{
+    if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
+        s->at += 3;
+    *comment = *s;
+    *header = NULL;
+    comment->end = comment->at; /* none */
+    for (gal_scan_empty(s); s->at < s->end && *s->at == '#'; gal_scan_empty(s)) {
+        if (s->end - s->at > 7 && memcmp(s->at, "# %ECSV", 7) == 0)
+            *header = s->at;
+        *comment = *s;
+        while (comment->at < comment->end && *comment->at == '#')
+            comment->at++;
+        skip_line(s);
+        comment->end = s->at;
+    }
+}
+
+/* The separator that an ECSV names: a blank, or what its line "# delimiter: ','" has. */
+static char ecsv_separator(const char *header, const char *end)
+{
+    static const char key[] = "# delimiter: ";
+    for (const char *at = header; at < end; at++)
+        if (*at == '#' && end - at > (int64_t)sizeof key && memcmp(at, key, sizeof key - 1) == 0) {
+            at += sizeof key - 1;
+            at += *at == '\'' || *at == '"';
+            return *at == ' ' || *at == ',' ? *at : ' ';
+        }
+    return ' ';
+}
+
+gal_status gal_csv_layout_of(gal_csv_layout *layout, const gal_scanner *beginning)
+{
+    gal_scanner s = *beginning, comment;
+    *layout = (gal_csv_layout){0};
+    s.separator = ',';
+    skip_preamble(&s, &comment, &layout->header);
+    if (s.at == s.end)
+        return gal_fail(GAL_FILE, "%s: has no line of column names", s.path);
+    gal_status status = refuse_other(&s);
+    if (status)
+        return status;
+    if (layout->header) {
+        layout->header_end = comment.end;
+        s.separator = ecsv_separator(layout->header, comment.end);
+        s.comments = 1;
+    } else if (names_row(&comment, &s, &s.separator)) {
+        layout->in_comment = s.comments = 1;
+        comment.separator = s.separator;
+        layout->names = comment;
+        layout->rows = s;
+        return GAL_OK;
+    } else {
+        gal_scanner row = s;
+        skip_line(&row);
+        gal_scan_empty(&row);
+        s.separator = separator_of(&s, &row);
+        s.comments = s.separator == ' ';
+        look first = look_at(s, s.separator), second = look_at(row, s.separator);
+        if (first.numbers > first.quoted && first.numbers + first.empty == first.fields && !first.counting &&
+            second.fields == first.fields)
+            return no_names(&s);
+    }
+    layout->names = layout->rows = s;
+    return GAL_OK;
+}
+
+/* ---- ECSV ---- */
+
+/* Copies the value of `key` in the description at from to to, "unit: mag" of "{name: caSu, unit: mag}",
+ * into out {size}: up to a comma or brace, without quotes; "" where there is none. */
+static void value_of(char *out, int64_t size, const char *from, const char *to, const char *key)
+{
+    int64_t length = (int64_t)strlen(key), n = 0;
+    const char *at = from;
+    while (at + length < to && memcmp(at, key, (size_t)length) != 0)
+        at++;
+    at += length;
+    char quote = at < to && (*at == '\'' || *at == '"') ? *at++ : 0;
+    for (; at < to && n + 1 < size; at++) {
+        if (quote ? *at == quote : *at == ',' || *at == '}' || *at == '\n' || *at == '\r')
+            break;
+        out[n++] = *at;
+    }
+    while (!quote && n > 0 && out[n - 1] == ' ')
+        n--;
+    out[n] = 0;
+}
+
+int gal_ecsv_column(char *out, int64_t size, const gal_csv_layout *layout, const char *name)
+{
+    static const char begins[] = "# - {name: ";
+    char text[256];
+    *out = 0;
+    for (const char *at = layout->header; at && at < layout->header_end; at++) {
+        if (*at != '#' || layout->header_end - at < (int64_t)sizeof begins ||
+            memcmp(at, begins, sizeof begins - 1) != 0)
+            continue;
+        const char *to = at + sizeof begins - 1; /* one entry ends where the next begins */
+        while (to < layout->header_end && memcmp(to, "\n# - ", to + 5 < layout->header_end ? 5 : 1) != 0)
+            to++;
+        value_of(text, sizeof text, at, to, "{name: ");
+        if (strcmp(text, name) != 0)
+            continue;
+        value_of(out, size, at, to, ", unit: ");
+        value_of(text, sizeof text, at, to, ", datatype: ");
+        return strcmp(text, "string") == 0;
+    }
+    return 0;
+}

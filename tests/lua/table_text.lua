@@ -1,0 +1,145 @@
+-- Tables as text, as programs other than galrun write them: what separates fields, where the names stand,
+-- words among numbers, ECSV; and formats that are not read, which name the line that converts them.
+local check = dofile "lua/lib/check.lua"
+local ffi = require "ffi"
+local gal = require "gal"
+local scratch = dofile "lua/lib/scratch.lua"
+local path, nan = scratch.path, 0 / 0
+
+local function write(name, text)
+  local file = assert(io.open(path(name), "wb"))
+  file:write(text)
+  file:close()
+  return path(name)
+end
+local function read(text, name) return gal.table(write(name or "t.csv", text)) end
+local function refused(text, pattern, name)
+  local place = write(name or "t.csv", text)
+  check.raises(function() gal.table(place) end, pattern, true)
+end
+local function notices()
+  local list = {}
+  for _ = 1, 300 do
+    local text = ffi.C.gal_notice()
+    if text == nil then break end
+    list[#list + 1] = ffi.string(text)
+  end
+  return list
+end
+
+-- The same table of three columns, whichever way it is written.
+local function same(text, name)
+  local t = read(text, name)
+  check.equal({ t.rows, t.names }, { 2, { "objID", "g", "logm" } })
+  check.equal(t:ids "objID", { "1237648704043942146", "1237648704043942147" })
+  check.equal({ t:doubles "g", t:doubles "logm" }, { { 19.5, nan }, { 9.25, 10 } })
+end
+local ROWS = { "1237648704043942146,19.5,9.25", "1237648704043942147,nan,10" }
+local function rows(separator, ending)
+  ending = ending or "\n"
+  return ((table.concat(ROWS, ending) .. ending):gsub(",", separator))
+end
+
+check.case("names may stand in a comment, as numpy, TOPCAT and astropy write them", function()
+  same("# objID,g,logm\n" .. rows ",")
+  same("#objID,g,logm\n" .. rows ",")
+  same("## objID, g, logm\r\n" .. rows(",", "\r\n"))
+  same("# objID g logm\n" .. rows " ", "t.txt")
+  same("#  objID                g     logm  \n" .. rows "   ", "t.dat")
+  same("# objID\tg\tlogm\n" .. rows "\t", "t.tsv")
+  same("# made by a program\n# on Monday, at 9, in a hurry\n# objID g logm\n\n" .. rows " ", "t.dat")
+  same("\239\187\191# objID;g;logm\n" .. rows ";")
+  same("# objID,g,logm\n" .. rows "," .. "# the end, of it\n")
+  check.equal(read("# flux\n1.5\n2.5\n"):doubles "flux", { 1.5, 2.5 })
+end)
+check.case("a comment above a line of names stays a comment", function()
+  same("#Table1\nobjID,g,logm\n" .. rows ",")
+  same("# units: none,mag,dex\nobjID,g,logm\n" .. rows ",")
+  same("# one,two,three\nobjID,g,logm\n" .. rows ",")
+  same("# 1,2,3\nobjID,g,logm\n" .. rows ",")
+end)
+for name, separator in pairs{ tab = "\t", semicolon = ";", blank = " ", blanks = "  \t " } do
+  check.case("fields are separated by " .. name, function()
+    same(("objID,g,logm\n"):gsub(",", separator) .. rows(separator), "t.dat")
+    same(("objID,g,logm\r\n"):gsub(",", separator) .. rows(separator, "\r\n"), "t.csv")
+  end)
+end
+check.case("what separates is what gives names and rows as many fields; else the names decide", function()
+  same("objID\tg\tlogm\n" .. rows "\t", "t.csv")
+  check.equal(read("a\tb, c\n1\t2, 3\n").names, { "a\tb", "c" })
+  check.equal(read("a;b\n1,5;2,5\n"):strings "a", { "1,5" }) -- a decimal comma is no separator
+  check.equal(read('name z\n"NGC 1" 2\n""  3\n'):strings "name", { "NGC 1", "" })
+  refused("a b c\n1 2\n3 4\n", "line 2 has 2 fields, the line of names has 3")
+  refused("a,b\n1,2,3\n", "line 2 has 3 or more fields, the line of names has 2")
+  check.equal(read("a\tb\n\t2\n1\t\n"):doubles "a", { nan, 1 }) -- an empty field between tabs
+  check.equal(read("galaxy\nNGC 1\n"):strings "galaxy", { "NGC 1" })
+end)
+check.case("a table without names is refused, and its first galaxy is not taken for them", function()
+  refused("1000,18.39,9.1\n1001,17,9.2\n",
+    "no line of column names: line 1, the first, has numbers: 1000,18.39")
+  refused("# made on a Monday\n1 2.5 3\n4 5 6\n", "no line of column names: line 2")
+  check.equal(read("0,1,2\n5,6,7\n").names, { "0", "1", "2" }) -- pandas's, of columns without names
+  check.equal(read(",g,r\n0,6,7\n").names, { "", "g", "r" })
+end)
+check.case("True is 1, NA is missing among numbers, and both are words among words", function()
+  local t = read "a,b,c,d,e\nTrue,1.5,NA,NA,true\nFALSE,N/A,x,2,1\n,--,y,None,2\n"
+  check.equal({ t:doubles "a", t:doubles "b" }, { { 1, 0, nan }, { 1.5, nan, nan } })
+  check.equal(t:doubles "d", { nan, 2, nan })
+  check.equal({ t:strings "c", t:strings "e" }, { { "NA", "x", "y" }, { "true", "1", "2" } })
+  check.equal(gal.table(t:save(path "t.fits") and path "t.fits"):doubles "a", { 1, 0, nan })
+  check.equal(read("id,x\nNA,1\n7,2\n"):ids "id", { "NA", "7" })
+end)
+check.case("what galrun writes is read back: words, names that are numbers, blanks in one column", function()
+  local columns = { ["3"] = { 1, 2 }, ["7"] = { 3, 4 }, word = { "True", "NA" }, w = { "False", "TRUE" } }
+  local t = gal.table(gal.table(columns):save(path "own.csv") and path "own.csv")
+  check.equal(t.names, { "3", "7", "w", "word" })
+  check.equal({ t:strings "word", t:strings "w", t:doubles "7" }, { columns.word, columns.w, { 3, 4 } })
+  local one = { ["log mass"] = { "a b", "c;d" } }
+  t = gal.table(gal.table(one):save(path "one.csv") and path "one.csv")
+  check.equal({ t.names, t:strings "log mass" }, { { "log mass" }, one["log mass"] })
+end)
+check.case("a number that no double holds is told, with its line", function()
+  notices()
+  local t = read "z,lum\n1,1e400\n2,-1e999\n3,inf\n4,1e300\n"
+  check.equal(t:doubles "lum", { 1 / 0, -1 / 0, 1 / 0, 1e300 })
+  local told = notices()
+  check.equal(#told, 1)
+  local sentence = 'column "lum" has 2 numbers beyond what a double holds (1.8e308), the first in line 2'
+  check.that(told[1]:find(sentence, 1, true), told[1])
+end)
+check.case("ECSV: units, text that looks like numbers, either separator", function()
+  local head = "# %ECSV 1.0\n# ---\n# datatype:\n"
+    .. "# - {name: ID, datatype: string, description: 'a, b'}\n# - {name: z, datatype: float64}\n"
+    .. "# - {name: mag, unit: mag, datatype: float64, description: long\n#     words, unit: none}\n"
+    .. "# - {name: lum, unit: 'erg / s', datatype: float64}\n# - {name: ok, datatype: bool}\n"
+  local t = read(head .. "# schema: astropy-2.0\nID z mag lum ok\n7 0.5 19.25 1e40 True\n"
+    .. '12 "" 20 2 False\n', "t.ecsv")
+  check.equal({ t:strings "ID", t:doubles "z", t:doubles "ok" }, { { "7", "12" }, { 0.5, nan }, { 1, 0 } })
+  check.equal({ t:unit "mag", t:unit "lum", t:unit "z" }, { "mag", "erg / s", "" })
+  t = read(head .. "# delimiter: ','\nID,z,mag,lum,ok\n7,0.5,,1e40,True\n", "t.ecsv")
+  check.equal({ t:strings "ID", t:doubles "mag" }, { { "7" }, { nan } })
+end)
+check.case("tables of other kinds are refused, with the line that converts them", function()
+  local function line(name, bytes, pattern) refused(bytes, pattern, name) end
+  line("t.xml", '<?xml version="1.0"?><VOTABLE>', 'is a VOTable, .*Table.read%(".*t.xml", format="votable"%)')
+  line("t.csv", "<VOTABLE version=", "is a VOTable")
+  line("t.vot.gz", "\31\139", "is a VOTable")
+  line("t.h5", "\137HDF\r\n\26\n", "is an HDF5 file, .*Table.read")
+  line("t.parquet", "PAR1....", "is a Parquet file, .*pandas.read_parquet%(\".*t.parquet\"%).to_csv")
+  line("t.xlsx", "PK\3\4....", "is a spreadsheet, .*pandas.read_excel%(.*dtype=str")
+  line("t.csv", "PK\3\4....", "is a spreadsheet")
+  line("t.npz", "PK\3\4....", "is a NumPy archive")
+  line("t.npy", "\147NUMPY\1", "is a NumPy array, .*Table%(numpy.load")
+  line("t.RData", "\31\139", "is R's data, .*Rscript %-e 'write.csv%(get%(load")
+  line("t.sav", "SR\0\4", "is IDL's variables, .*readsav")
+  line("t.dat", "SQLite format 3\0", "is an SQLite database")
+  line("t.csv", "\255\216\255\224", "is a picture, expected a table")
+  line("t.tbl", "|ra |dec |\n", "is no table: expected a FITS file, or a name that ends in .csv, .txt, .tsv")
+  line("t.txt", "|ra   |dec  |\n 1     2\n", "is an IPAC table; .*ascii.ipac")
+  line("t'$(x).h5", "\137HDF", "Table.read%(\"FILE\"%)")
+  check.raises(function() gal.load "golden/files/records.npy" end,
+    "holds records .*Table%(numpy.load%(\"golden/files/records.npy\"%)%).write", true)
+end)
+
+scratch.remove()
+check.finish()
