@@ -9,7 +9,7 @@ local nn = require "gal.nn"
 local flows = require "gal.flow"
 local fit = require("gal.train").fit
 
--- A flow in two dimensions that a short training has bent: x says where a ring-like cloud lies.
+-- A flow in two dimensions that a short training on the CPU has bent: x says where a ring-like cloud lies.
 local function trained()
   local n, r = 4000, gal.rng(11)
   local x, noise = gal.randn({ n, 1 }, { rng = r }), gal.randn({ n, 2 }, { rng = r })
@@ -17,10 +17,10 @@ local function trained()
     noise:narrow(2, 2, 1) * 0.3 + noise:narrow(2, 1, 1):pow(2) * 0.5 - x * 3 }, 2)
   local width = check.sized(48, 12)
   local flow = flows.new { theta = { "a", "b" }, context = { "x" }, hidden = { width, width },
-    rng = gal.rng(5) }
+    rng = gal.rng(5) }:to "cpu"
   fit { flow = flow, theta = bend * 10 + 100, context = x * 0.01, epochs = 25, batch = 100, lr = 2e-3,
     decay = 0.99, seed = 1, progress = false }
-  return flow
+  return flow:to(gal.device())
 end
 local flow = trained()
 
@@ -43,29 +43,29 @@ end
 
 check.case("log_prob integrates to 1 and gives its own samples' frequencies", function()
   local x = gal.tensor { 0.004 }
-  local draws = flow:sample(x, { n = 20000, steps = 30, rng = gal.rng(1) })[1]
-  local m = 100
+  local n, steps, m = check.sized(20000, 5000), check.sized(30, 12), check.sized(100, 60)
+  local draws = flow:sample(x, { n = n, steps = steps, rng = gal.rng(1) })[1]
   local points, area, low, step = grid(draws, m, 5)
-  local density = flow:log_prob(points, x, { steps = 30 }):exp()
+  local density = flow:log_prob(points, x, { steps = steps }):exp()
   check.near(density:sum():item() * area, 1, 0.005)
-  -- The share of draws in each block of 10 x 10 cells, against the integral of the density there: binomial
-  -- within five deviations.
-  local expected, found = {}, {}
+  -- The share of draws in each of 10 x 10 blocks of cells, against the integral of the density there:
+  -- binomial within five deviations.
+  local expected, found, side = {}, {}, m / 10
   for k = 0, 99 do expected[k], found[k] = 0, 0 end
   for i, p in ipairs(density:totable()) do
     local row, column = math.floor((i - 1) / m), (i - 1) % m
-    local block = math.floor(row / 10) * 10 + math.floor(column / 10)
+    local block = math.floor(row / side) * 10 + math.floor(column / side)
     expected[block] = expected[block] + p * area
   end
   for _, theta in ipairs(draws:totable()) do
-    local row = math.floor((theta[1] - low[1]) / step[1] / 10)
-    local column = math.floor((theta[2] - low[2]) / step[2] / 10)
+    local row = math.floor((theta[1] - low[1]) / step[1] / side)
+    local column = math.floor((theta[2] - low[2]) / step[2] / side)
     if row >= 0 and row < 10 and column >= 0 and column < 10 then
       found[row * 10 + column] = found[row * 10 + column] + 1
     end
   end
   for k = 0, 99 do
-    local share, deviation = found[k] / 20000, math.sqrt(expected[k] * (1 - expected[k]) / 20000)
+    local share, deviation = found[k] / n, math.sqrt(expected[k] * (1 - expected[k]) / n)
     -- A cell's corners stand for its inside only to first order: 5 % of the block besides.
     local tolerance = 5 * deviation + 0.05 * expected[k] + 2e-4
     check.that(math.abs(share - expected[k]) < tolerance,

@@ -90,10 +90,11 @@ function tiles.solver(where, options, device, density)
   local tolerance = arguments.number(where, options, "tolerance", 1e-3, 0)
   if tolerance == 0 then raise("%s: tolerance is 0, expected a number above it", where) end
   local precision = options.precision
-  precisions.check(where, precision, device, "flow_integrate")
+  precisions.code(where, precision)
   if density and precision == "bf16" then
     raise('%s: precision is "bf16", too coarse for densities, expected "f32"', where)
   end
+  precisions.check(where, precision, device, "flow_integrate")
   return steps, tolerance, precision
 end
 

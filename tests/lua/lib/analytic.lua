@@ -81,7 +81,7 @@ function analytic.table(n, seed)
   return gal.table(columns)
 end
 
---- The exact posterior given dereddened magnitudes x {N, 5}: means {N, 5} (a tensor), and the covariance
+--- The exact posterior given dereddened magnitudes x {N, 5}: means {N, 5}, on x's device, and the covariance
 -- {5}{5}, the same for all.
 function analytic.posterior(x)
   local s = {}
@@ -103,7 +103,7 @@ function analytic.posterior(x)
     local mean = linalg.apply(gain, offset)
     for i = 1, 5 do means[k * 5 - 5 + i] = MEAN[i] + mean[i] end
   end
-  return gal.tensor(means, { x:size(1), 5 }), posterior
+  return gal.tensor(means, { x:size(1), 5 }, { device = x:device() }), posterior
 end
 
 --- ln of the exact posterior density at theta {N, 5} given x {N, 5}: a Lua table {N}, nats per product of
@@ -128,7 +128,7 @@ analytic.flow = {}
 
 --- As flow:log_prob; options are ignored.
 function analytic.flow:log_prob(theta, x)
-  return gal.tensor(analytic.log_posterior(theta, x))
+  return gal.tensor(analytic.log_posterior(theta, x), { device = x:device() })
 end
 
 --- As flow:sample_and_log_prob, options n and rng.
@@ -136,8 +136,9 @@ function analytic.flow:sample_and_log_prob(x, options)
   local count, n = x:size(1), options.n
   local means, posterior = analytic.posterior(x)
   local lower = linalg.cholesky(posterior)
-  local z = gal.randn({ count * n, 5 }, { rng = options.rng })
-  local draws = z:matmul(gal.tensor(linalg.transpose(lower))):reshape{ count, n, 5 }
+  local place = { device = x:device() }
+  local z = gal.randn({ count * n, 5 }, { rng = options.rng, device = place.device })
+  local draws = z:matmul(gal.tensor(linalg.transpose(lower), place)):reshape{ count, n, 5 }
     + means:reshape{ count, 1, 5 }
   local log_p = (z * z):sum(2) * -0.5 - (2.5 * math.log(2 * math.pi) + linalg.log_determinant(lower) / 2)
   return draws, log_p:reshape{ count, n }
