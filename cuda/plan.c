@@ -28,12 +28,6 @@ gal_cuda_kernel *gal_cuda_kernel_of(int op)
     return op >= 0 && op < GAL_OP_COUNT ? kernels[op] : NULL;
 }
 
-/* Ops that the host takes part in: no graph can have them. */
-static int waits(int op)
-{
-    return op == GAL_OP_permutation;
-}
-
 gal_status gal_cuda_issue(const gal_backend *backend, const gal_call *call)
 {
     gal_cuda *device = backend->self;
@@ -54,34 +48,32 @@ gal_status gal_cuda_report(gal_cuda *device)
 
 /* ---- plans ---- */
 
-/* A recorded list: a graph or, where one of its ops can't be captured, the list itself. */
+/* A recorded list: a graph or, where the capture failed, the list itself. */
 typedef struct plan {
     cudaGraphExec_t graph;
     const gal_call *calls;
     int64_t count;
 } plan;
 
-static gal_status capture(gal_cuda *device, plan *p)
+/* Makes p's graph; or returns what a graph can't have, and p has none. */
+static const char *capture(gal_cuda *device, plan *p)
 {
     cudaGraph_t graph = NULL;
-    gal_status status =
-        gal_cuda_status(device, cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal),
-                        "a capture's begin");
-    if (status != GAL_OK)
-        return status;
+    const char *why = NULL;
+    if (cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess)
+        return "its first call";
     device->capturing = 1;
-    for (int64_t i = 0; i < p->count && status == GAL_OK; i++)
-        status = gal_cuda_issue(&device->backend, &p->calls[i]);
+    for (int64_t i = 0; i < p->count && !why; i++)
+        if (gal_cuda_issue(&device->backend, &p->calls[i]) != GAL_OK)
+            why = gal_op_name(p->calls[i].op);
     device->capturing = 0;
-    cudaError_t ended = cudaStreamEndCapture(device->stream, &graph);
-    if (status == GAL_OK)
-        status = gal_cuda_status(device, ended, "a capture's end");
-    if (status == GAL_OK)
-        status = gal_cuda_status(device, cudaGraphInstantiate(&p->graph, graph, 0), "cudaGraphInstantiate");
+    if (cudaStreamEndCapture(device->stream, &graph) != cudaSuccess)
+        why = why ? why : "one of its calls";
+    else if (!why && cudaGraphInstantiate(&p->graph, graph, 0) != cudaSuccess)
+        why = "all of them";
     if (graph)
         cudaGraphDestroy(graph);
-    cudaGetLastError();
-    return status;
+    return why;
 }
 
 gal_status gal_cuda_prepare(const gal_backend *backend, void **out, const gal_call *calls, int64_t count)
@@ -92,22 +84,16 @@ gal_status gal_cuda_prepare(const gal_backend *backend, void **out, const gal_ca
     if (!p)
         return gal_cuda_host->fail(GAL_MEMORY, "program: no memory left");
     *p = (plan){.calls = calls, .count = count};
-    for (int64_t i = 0; i < count; i++)
-        if (waits(calls[i].op)) {
-            gal_cuda_host->note(
-                "%s: a program with %s can't be a CUDA graph; its %lld calls are issued one by "
-                "one",
-                device->name, gal_op_name(calls[i].op), (long long)count);
-            return GAL_OK;
-        }
     cudaSetDevice(device->number);
-    gal_status status = capture(device, p);
-    if (status != GAL_OK) {
-        free(p);
-        *out = NULL;
-        return status;
+    const char *why = capture(device, p);
+    if (!why) {
+        device->plans++;
+        return GAL_OK;
     }
-    device->plans++;
+    cudaGetLastError(); /* or the next call would report it */
+    p->graph = NULL;
+    gal_cuda_host->note("%s: the %lld calls of a program are issued one by one: a CUDA graph can't have %s",
+                        device->name, (long long)count, why);
     return GAL_OK;
 }
 

@@ -1,7 +1,6 @@
 /* random.cu: uniforms, normals, permutations and dropout by the formulas of core/random.h: the CPU's bits. */
 #include "core/random.h"
 #include "launch.h"
-#include <cstdlib>
 
 /* ---- draws ---- */
 
@@ -77,40 +76,74 @@ extern "C" gal_status gal_cuda_dropout(gal_cuda *device, const void *args)
     return GAL_LAUNCH(device, drop, gal_grid(gal_blocks_of(g->n)), BLOCK, 0, *g);
 }
 
-/* ---- permutations ---- */
+/* ---- permutations ----
+ * Fisher & Yates: for i = n - 1 ... 1 the places i and j(i) <= i exchange what they hold, which at first is
+ * their own number. Place p holds before exchange i what the last exchange before it that reached p brought:
+ * that of the smallest k > i with j(k) = p, which brought what place k held before exchange k; and so on,
+ * until no exchange has reached the place. So each element is found by itself: the exchanges that reach a
+ * place are a list, some ln(n / p) long, and on average there are as many lists to look through. */
 
-/* Fisher & Yates, from the generator's words {key, counter}: one exchange after another, which a card does
- * slowly (0.1 s for 100,000), so the host does it. */
-static void shuffle_on_host(int64_t *y, int64_t n, const uint64_t *state)
+/* The place that exchange i reaches. */
+static __device__ inline int64_t reached(const gal_random_args &g, int64_t i)
 {
-    uint32_t word[4] = {0};
-    for (int64_t i = 0; i < n; i++)
-        y[i] = i;
-    for (int64_t i = n - 1; i > 0; i--) {
-        int64_t used = n - 1 - i;
-        if (used % 2 == 0)
-            gal_random_block(word, state[0], state[1] + (uint64_t)used / 2, 0);
-        uint64_t bits = (uint64_t)word[used % 2 * 2] << 32 | word[used % 2 * 2 + 1];
-        int64_t j = (int64_t)(((unsigned __int128)bits * (uint64_t)(i + 1)) >> 64), swap = y[i];
-        y[i] = y[j];
-        y[j] = swap;
+    if (i == 0)
+        return 0;
+    uint32_t word[4];
+    int64_t used = g.n - 1 - i;
+    gal_random_block(word, g.state[0], g.state[1] + (uint64_t)used / 2, 0);
+    uint64_t bits = (uint64_t)word[used % 2 * 2] << 32 | word[used % 2 * 2 + 1];
+    return (int64_t)(((unsigned __int128)bits * (uint64_t)(i + 1)) >> 64);
+}
+
+/* The lists: first {n} of a place and next {n} of an exchange, plus 1; 0 ends a list. */
+struct exchanges {
+    unsigned long long *first, *next;
+};
+
+__global__ void __launch_bounds__(BLOCK) empty_lists(exchanges e, int64_t n)
+{
+    GAL_EACH (p, n)
+        e.first[p] = 0;
+}
+
+/* In which order a list has its exchanges depends on timing; what is read of it does not. */
+__global__ void __launch_bounds__(BLOCK)
+    list_exchanges(const __grid_constant__ gal_random_args g, exchanges e)
+{
+    GAL_EACH (i, g.n)
+        if (i > 0)
+            e.next[i] = atomicExch(&e.first[reached(g, i)], (unsigned long long)i + 1);
+}
+
+__global__ void __launch_bounds__(BLOCK) permute(const __grid_constant__ gal_random_args g, exchanges e)
+{
+    GAL_EACH (i, g.n) {
+        int64_t place = reached(g, i), before = i;
+        for (int64_t last = -1; last != before;) {
+            last = before;
+            int64_t nearest = INT64_MAX;
+            for (int64_t k = (int64_t)e.first[place] - 1; k >= 0; k = (int64_t)e.next[k] - 1)
+                if (k > before && k < nearest)
+                    nearest = k;
+            if (nearest < INT64_MAX)
+                place = before = nearest;
+        }
+        ((int64_t *)g.y)[i] = place;
     }
 }
 
 extern "C" gal_status gal_cuda_permutation(gal_cuda *device, const void *args)
 {
     const gal_random_args *g = (const gal_random_args *)args;
-    const gal_backend *backend = &device->backend;
-    uint64_t state[2];
-    int64_t *order = (int64_t *)malloc((size_t)(g->n + 1) * sizeof *order);
-    if (!order)
-        return gal_cuda_host->fail(GAL_MEMORY, "permutation: no memory left for %lld places",
-                                   (long long)g->n);
-    gal_status status = backend->download(backend, state, g->state, sizeof state);
-    if (status == GAL_OK) {
-        shuffle_on_host(order, g->n, state);
-        status = backend->upload(backend, g->y, order, (size_t)g->n * sizeof *order);
-    }
-    free(order);
-    return status;
+    void *room = NULL;
+    if (g->n == 0)
+        return GAL_OK;
+    gal_status status = gal_cuda_scratch(device, &room, 2 * (size_t)g->n * sizeof(unsigned long long));
+    exchanges e = {(unsigned long long *)room, (unsigned long long *)room + g->n};
+    dim3 grid = gal_grid(g->n);
+    if (status == GAL_OK)
+        status = GAL_LAUNCH(device, empty_lists, grid, BLOCK, 0, e, g->n);
+    if (status == GAL_OK)
+        status = GAL_LAUNCH(device, list_exchanges, grid, BLOCK, 0, *g, e);
+    return status == GAL_OK ? GAL_LAUNCH(device, permute, grid, BLOCK, 0, *g, e) : status;
 }

@@ -103,9 +103,8 @@ typedef struct gal_linear_args {
 } gal_linear_args;
 
 /* y {rows, n}; state {key, counter}; streams {rows}, or NULL for stream 0 and one row; random_advance adds
- * blocks to the counter. permutation is one exchange after another (Fisher & Yates): a device may have the
- * host do it, by a download of the state, which reports what failed before, and an upload; it then replays a
- * program that has one call by call. */
+ * blocks to the counter. permutation gives what one exchange after another gives (Fisher & Yates), on every
+ * device. */
 typedef struct gal_random_args {
     void *y;
     uint64_t *state;

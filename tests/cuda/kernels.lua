@@ -42,11 +42,12 @@ case("uniforms, normals, streams and permutations have the CPU's bits", function
   local streams = integers(gal.arange(1, 37, { device = "cpu" }))
   local a = gal.rng(5):normal_streams(streams, 11)
   same_bits(gal.rng(5):normal_streams(streams:to "cuda", 11), a, "streams")
-  local order = gal.rng(6):permutation(1000)
-  local words = gal.rng(6):tensor "cuda"
-  local y = core.new({ 1000 }, "int64", "cuda")
-  equal(C.gal_permutation(y.h, words.h), 0)
-  same_bits(y, order, "a permutation")
+  for n = 0, 2011, 67 do
+    local order, words = gal.rng(6 + n):permutation(n), gal.rng(6 + n):tensor "cuda"
+    local y = core.new({ n }, "int64", "cuda")
+    equal(C.gal_permutation(y.h, words.h), 0)
+    same_bits(y, order, "a permutation of " .. n)
+  end
 end)
 
 case("long sums run in parts, and have the same bits every time", function()

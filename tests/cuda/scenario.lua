@@ -113,6 +113,8 @@ end
 function families.plan(device)
   local x, y = given({ 3000 }, 29, device), gal.zeros({}, { device = device })
   local p = gal.program(function() ok(C.gal_add(y.h, y.h, x:sum().h)) end, device)
+  local notice = C.gal_notice()
+  if notice ~= nil then error(ffi.string(notice), 0) end
   p:replay(1)
   local long = given({ 3, 90000 }, 30, device):mean(1)
   local longer = given({ 2, 300000 }, 31, device):mean(1)

@@ -309,7 +309,7 @@ check.case("an encoder's images condition the flow, whatever the batch", functio
   -- Without the images the error could not fall below that of the prior, whose deviation is 1 in these units.
   check.that(run.best_loss < 0.85 * run.history[1].valid_loss,
     ("the loss fell from %g to %g only"):format(run.history[1].valid_loss, run.best_loss))
-  local mean = f:sample(images, { n = 40, steps = 10 }):mean(2)
+  local mean = f:sample(images, { n = check.sized(40, 12), steps = 10 }):mean(2)
   local error = (mean - theta):pow(2):mean():item() ^ 0.5
   check.that(error < 0.8 * theta:std():item(),
     ("the means are off by %g, the prior's deviation is %g"):format(error, theta:std():item()))

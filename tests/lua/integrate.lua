@@ -144,9 +144,10 @@ check.case("bfloat16 keeps a trained posterior's means within .01 and deviations
   local theta, noise = gal.randn({ 4000, 2 }, { rng = r }), gal.randn({ 4000, 2 }, { rng = r })
   local x = theta + noise * 0.5
   local width = check.sized(64, 16)
-  local flow = flows.new { theta = 2, context = 2, hidden = { width, width, width }, rng = r }
+  local flow = flows.new { theta = 2, context = 2, hidden = { width, width, width }, rng = r }:to "cpu"
   require("gal.train").fit { flow = flow, theta = theta, context = x, epochs = 15, batch = 100, lr = 2e-3,
     decay = 0.99, seed = 1, progress = false }
+  flow:to(gal.device())
   local seen, n = flow:standard(gal.tensor { { 0, 0 }, { 1, -1 }, { -2, 0.5 } }), check.sized(20000, 1000)
   local start = gal.randn({ 3 * n, 2 }, { rng = gal.rng(22) })
   local function moments(precision)

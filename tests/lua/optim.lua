@@ -1,5 +1,5 @@
--- gal.optim: 200 AdamW steps of the photometry model against PyTorch (tests/golden/mlp_adamw.py holds the
--- recipe), and the rest against closed forms.
+-- gal.optim: 200 AdamW steps of the photometry model (on devices other than the CPU 60) against PyTorch
+-- (tests/golden/mlp_adamw.py holds the recipe), and the rest against closed forms.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -24,7 +24,7 @@ local function changes()
   return ffi.cast("const int16_t *", ffi.cast("const char *", text) + 10 + size), text
 end
 
-local ROWS, STEPS, BATCH = 1024, 200, 64
+local ROWS, STEPS, BATCH = 1024, check.sized(200, 60), 64
 
 local function train(g)
   local net = nn.mlp { 11, 256, 256, 256, 5 }
@@ -63,7 +63,7 @@ local function train(g)
   return losses, after10, parameters
 end
 
-check.case("200 AdamW steps of the photometry model are PyTorch's", function()
+check.case("AdamW steps of the photometry model are PyTorch's", function()
   local g = golden()
   check.equal({ h(0, 1), h(1, 0), h(13, 63999) }, g.check.h, "the hash")
   local losses, after10, parameters = train(g)
@@ -91,7 +91,9 @@ check.case("200 AdamW steps of the photometry model are PyTorch's", function()
     local norm200 = 0
     host, count = core.read(parameters[k])
     for i = 0, count - 1 do norm200 = norm200 + host[i] ^ 2 end
-    check.near(math.sqrt(norm200) / tensor.norm_200, 1, 1e-5, tensor.name .. "'s norm after 200 steps")
+    if STEPS == 200 then
+      check.near(math.sqrt(norm200) / tensor.norm_200, 1, 1e-5, tensor.name .. "'s norm after 200 steps")
+    end
   end
   assert(text)
 end)
