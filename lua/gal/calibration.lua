@@ -9,6 +9,7 @@ local accumulator = require "gal.stats.accumulator"
 local bands = require "gal.stats.bands"
 local blocks = require "gal.stats.blocks"
 local core = require "gal.tensor"
+local directions = require "gal.stats.directions"
 local effects = require "gal.stats.effects"
 local errors = require "gal.base.errors"
 local gal = require "gal"
@@ -235,16 +236,11 @@ end
 
 -- ---- near a galaxy ----
 
--- The k galaxies, numbers in order, nearest to x {c} by whitened contexts; none of the set `out`.
+-- The k galaxies, numbers in order, nearest to x {c} by whitened contexts {n, c}; none of the set `out`.
 local function nearest(x, k, context, out)
-  local w = host.whitening("near", context)
-  local white, n = host.whiten(w, context)
-  local own = host.whiten(w, gal.tensor(x, { 1, w.d }, { device = "cpu" }))
-  local list, distance = {}, {}
-  for i = 1, n do
-    local sum = 0
-    for f = 0, w.d - 1 do sum = sum + (white[(i - 1) * w.d + f] - own[f]) ^ 2 end
-    distance[i] = sum
+  local values, list = host.read(context), {}
+  local distance = directions.distances(x, values, context:size(1), context:size(2))
+  for i = 1, #distance do
     if not out[i] then list[#list + 1] = i end
   end
   table.sort(list, function(a, b)

@@ -170,6 +170,7 @@ function verdict.describe(c)
   add_filled(lines, c.verdict:sub(1, 1):upper() .. c.verdict:sub(2) .. ".")
   add_filled(lines, ("Exchange test of %d galaxies, %d draws each, %d statistics: p = %.3g."):format(c.n,
     c.draws, #c.table, c.p))
+  if #c.left_out > 0 then add_filled(lines, ("%d galaxies more are left out."):format(#c.left_out)) end
   if c.warning then add_filled(lines, c.warning) end
   lines[#lines + 1] = "\n" .. property_table(c)
   lines[#lines + 1] = "\n" .. largest_table(c, 5) .. "\n"
