@@ -9,6 +9,7 @@ local accumulator = require "gal.stats.accumulator"
 local bands = require "gal.stats.bands"
 local blocks = require "gal.stats.blocks"
 local core = require "gal.tensor"
+local directions = require "gal.stats.directions"
 local effects = require "gal.stats.effects"
 local errors = require "gal.base.errors"
 local gal = require "gal"
@@ -107,24 +108,24 @@ local function gathered(where, truth, samples, o)
 end
 
 --- calibration.test(truth, samples[, options]): one exact test of posteriors. truth {N, d}; samples {N, L,
--- d}, L = 199 or 999 draws of each galaxy (L + 1 a multiple of 20); N at least 100. options: log_q {N, L} and
--- log_q_true {N}, the densities at draws and truth, nats; context {N, c}, inputs that biases are looked for
--- along, with context_names {c}; names {d}; against = {log_q =, log_q_true =}, another run's densities at
--- these draws and truths; references, the points of TARP by regression: a tensor {N, d} that has not seen
--- these truths, or {theta = {M, d}, context = {M, c}} of validation rows to fit it on; training, theta of the
--- training rows {M, d}: values that more than 1 % of them share are reported apart (c.atoms) and left out;
--- left_out, a list of galaxies that do not count, as those whose draws are no numbers; level (.05); seed (1),
--- of ties and random points. Returns c: c.p, exact, over all statistics, in steps of 1/(L + 1); c.table, a
--- list of {name, kind, effect, interval {2}, z, p_alone, p}; c.worst, the one of the largest |z|, but TARP's
--- and the other run's only where no other is significant, as they don't say what is wrong; c.curves, a list
--- of {name, x, y, low, high}: ranks' distributions less the uniform one, with a band that holds all of them
--- at once with probability 1 - level; c.least, {shift, in posterior deviations, width, in %}: the least
--- effects that would be found with probability .9; c.blind, sentences on what can't be seen; c.grade and
--- c.verdict, a sentence; c.ranks, a list of {name, …} with the rank of each galaxy's truth, uniform in [0, 1]
--- if calibrated; c.atoms, c.left_out, c.warning. tostring(c) is all of it as text; c:near(x, k) the test near
--- context x. Effects: a shift is in posterior deviations, positive where truths lie above the posteriors; a
--- width is the truth's spread over the posterior's; a bias with a context is in posterior deviations for
--- each of its deviations.
+-- d}, L = 199 or 999 draws of each galaxy (L + 1 a multiple of 20); N at least 100. options: log_q {N, L}
+-- and log_q_true {N}, the densities at draws and truth, nats; context {N, c}, inputs that biases are looked
+-- for along, with context_names {c}; names {d}; against = {log_q =, log_q_true =}, another run's densities
+-- at these draws and truths; references, the points of TARP by regression: a tensor {N, d} that has not seen
+-- these truths, or {theta = {M, d}, context = {M, c}} of validation rows to fit it on; training, theta of
+-- the training rows {M, d}: values that more than 1 % of them share are reported apart (c.atoms) and left
+-- out; left_out, a list of galaxies that do not count, as those whose draws are no numbers; level (.05);
+-- seed (1), of ties and random points. Returns c: c.p, exact, over all statistics, in steps of 1/(L + 1);
+-- c.table, a list of {name, kind, effect, interval {2}, z, p_alone, p}; c.worst, the one of the largest |z|;
+-- those that don't say what is wrong (TARP's, the other run's, HPD's but its shift) only where no other is
+-- significant; c.curves, a list of {name, x, y, low, high}: ranks' distributions less the uniform one, with
+-- a band that holds all of them at once with probability 1 - level; c.least, {shift, in posterior
+-- deviations, width, in %}: the least effects that would be found with probability .9; c.blind, sentences on
+-- what can't be seen; c.grade and c.verdict, a sentence; c.ranks, a list of {name, …} with the rank of each
+-- galaxy's truth, uniform in [0, 1] if calibrated; c.atoms, c.left_out, c.warning. tostring(c) is all of it
+-- as text; c:near(x, k) the test near context x. Effects: a shift is in posterior deviations, positive where
+-- truths lie above the posteriors; a width is the truth's spread over the posterior's; a bias with a context
+-- is in posterior deviations for each of its deviations.
 function calibration.test(truth, samples, options)
   local o = options_of.known("test", options, TEST)
   local c = test_of(gathered("test", truth, samples, o))
@@ -235,16 +236,11 @@ end
 
 -- ---- near a galaxy ----
 
--- The k galaxies, numbers in order, nearest to x {c} by whitened contexts; none of the set `out`.
+-- The k galaxies, numbers in order, nearest to x {c} by whitened contexts {n, c}; none of the set `out`.
 local function nearest(x, k, context, out)
-  local w = host.whitening("near", context)
-  local white, n = host.whiten(w, context)
-  local own = host.whiten(w, gal.tensor(x, { 1, w.d }, { device = "cpu" }))
-  local list, distance = {}, {}
-  for i = 1, n do
-    local sum = 0
-    for f = 0, w.d - 1 do sum = sum + (white[(i - 1) * w.d + f] - own[f]) ^ 2 end
-    distance[i] = sum
+  local values, list = host.read(context), {}
+  local distance = directions.distances(x, values, context:size(1), context:size(2))
+  for i = 1, #distance do
     if not out[i] then list[#list + 1] = i end
   end
   table.sort(list, function(a, b)

@@ -154,7 +154,7 @@ check.case("the verdict has three grades, and the text fits 80 columns", functio
     { "shift", "^not calibrated: log_mass is too" },
     { "one_narrow", "^not calibrated: the width of a_v is %d+ %% too small" },
     { "one_wide", "^not calibrated: the width of a_v is %d+ %% too large" },
-    { "ignored", "^not calibrated: a_v falls short with x5" },
+    { "ignored", "^not calibrated: a_v is too low where x5 is high" },
     { "sign", "^not calibrated: the correlation of dn" },
   } do
     local c = tested(case[1], 31)

@@ -163,6 +163,8 @@ check.case("near a galaxy the bias there is found, with its sign", function()
   local other = gal.randn({ 5, 5 }, { rng = gal.rng(11) }) * gal.tensor{ 100, 1, 1, 1, 0.1 }
   local x = gal.tensor{ { 1.5, 0, 0, 0, 1 } }
   check.equal(nearest(x:matmul(other)[1], all:matmul(other)), nearest(x[1], all))
+  local beside = gal.cat({ all, gal.ones{ 2000, 1 } }, 2) -- an input that is the same everywhere
+  check.equal(nearest({ 1.5, 0, 0, 0, 1, 1 }, beside), nearest(x[1], all))
 end)
 
 check.case("a context that others nearly give is tried as it is and beyond them", function()
@@ -177,6 +179,8 @@ check.case("a context that others nearly give is tried as it is and beyond them"
   check.that(c.worst.name:find "^bias of oh with [ug] at given others$", c.worst.name)
   check.near(math.abs(c.worst.effect), 0.4, 0.1)
   for _, e in ipairs(c.table) do check.that(e.with ~= "constant", "a constant has " .. e.name) end
+  local away = context + gal.tensor{ 18, 17, 0 } -- as magnitudes are
+  check.equal(calibration.lc2st(truth, samples, { context = away }).p, 1 / 200)
 end)
 
 check.case("few galaxies come with a warning, too few are refused", function()

@@ -1,8 +1,8 @@
 -- effects: the statistics of the exchange test, made of the sums over galaxies (stats.exchangeable): each
 -- one's effect in words that astronomers use, with an interval, its z, and its p, alone and among all.
 local bands = require "gal.stats.bands"
+local directions = require "gal.stats.directions"
 local host = require "gal.stats.host"
-local linalg = require "gal.stats.linalg"
 
 local effects = {}
 
@@ -22,56 +22,6 @@ local SCALES = {
   width = function(mean) return math.exp(mean / math.sqrt(5) / WIDTH) end,
   ["width with"] = function(mean) return math.exp(mean / 2) end,
 }
-
--- ---- contexts ----
-
--- The covariance of the contexts over galaxies.
-local function covariance(sums)
-  local c, n, s = sums.c, sums.n, {}
-  for f = 1, c do
-    s[f] = {}
-    for g = 1, c do
-      s[f][g] = sums.xx[(f - 1) * c + g - 1] / n - sums.x[f - 1] * sums.x[g - 1] / n ^ 2
-    end
-  end
-  return s
-end
-
---- effects.directions(sums, names): along which contexts biases are looked for: each column in units of its
--- deviation, and where the others give more than half of its variance (a magnitude by other bands'), what is
--- left of it. A list of {name, weights {c}}, weights of the columns less their means. Columns that don't vary
--- have none.
-function effects.directions(sums, names)
-  local s, list, varying = covariance(sums), {}, {}
-  for f = 1, sums.c do
-    local scale = sums.xx[(f - 1) * sums.c + f - 1] / sums.n
-    if s[f][f] > 1e-12 * scale then
-      local weights = {}
-      for g = 1, sums.c do weights[g] = 0 end
-      weights[f] = 1 / math.sqrt(s[f][f])
-      list[#list + 1] = { name = names[f], weights = weights }
-      varying[#varying + 1] = f
-    end
-  end
-  local own = {}
-  for a, f in ipairs(varying) do
-    own[a] = {}
-    for b, g in ipairs(varying) do own[a][b] = s[f][g] / math.sqrt(s[f][f] * s[g][g]) end
-  end
-  local inverse = #varying > 1 and linalg.invert(own)
-  for a, f in ipairs(inverse and varying or {}) do
-    local left = 1 / inverse[a][a] -- the share of the variance that the others don't give
-    if left < 0.5 and left > 1e-6 then
-      local weights = {}
-      for g = 1, sums.c do weights[g] = 0 end
-      for b, g in ipairs(varying) do
-        weights[g] = inverse[a][b] * math.sqrt(left) / math.sqrt(s[g][g])
-      end
-      list[#list + 1] = { name = names[f] .. " at given others", weights = weights }
-    end
-  end
-  return list
-end
 
 -- ---- the statistics ----
 
@@ -126,31 +76,17 @@ local function add_pairs(statistics, sums)
   end
 end
 
--- Residuals of property p (from 0) times a direction of the contexts: {m}. alone, by: their sums, as they are
--- and times each column.
-local function along(sums, p, direction, alone, by)
-  local m, c, n, values = sums.m, sums.c, sums.n, host.new(sums.m)
-  for f = 0, c - 1 do
-    local weight = direction.weights[f + 1]
-    if weight ~= 0 then
-      local mean, at = sums.x[f] / n, (p * c + f) * m
-      for j = 0, m - 1 do values[j] = values[j] + weight * (by[at + j] - mean * alone[p * m + j]) end
-    end
-  end
-  return values
-end
-
 local function add_contexts(statistics, sums, names)
-  local directions = sums.c > 0 and effects.directions(sums, names) or {}
+  local list = directions.of(sums, names)
   for p = 0, sums.d - 1 do
     local name, n = sums.ranked[p + 1], sums.counted[p]
-    for _, direction in ipairs(directions) do
+    for _, direction in ipairs(list) do
       local with = direction.name
       local bias = { name = ("bias of %s with %s"):format(name, with), kind = "bias with" }
       local width = { name = ("width of %s with %s"):format(name, with), kind = "width with" }
       bias.of, bias.with, width.of, width.with = name, with, name, with
-      statistics:add(bias, along(sums, p, direction, sums.first, sums.first_by), 0, n)
-      statistics:add(width, along(sums, p, direction, sums.second, sums.second_by), 0, n)
+      statistics:add(bias, directions.along(sums, p, direction, sums.first, sums.first_by), 0, n)
+      statistics:add(width, directions.along(sums, p, direction, sums.second, sums.second_by), 0, n)
     end
   end
 end
@@ -164,16 +100,16 @@ local function at_least(values, m, v)
   return count
 end
 
--- What tells that something is wrong, and not what.
-local OMNIBUS = { TARP = true, ["TARP by regression"] = true, ["other run"] = true }
+-- Whether a statistic tells that something is wrong, and not what: ranks by anything but a property, apart
+-- from the shift of densities, which is the width of all.
+local function is_omnibus(e) return e.kind == "rank" and not (e.of == "HPD" and e.component == "shift") end
 
 -- The entry to name: of the largest |z|, an omnibus one only where no other has p of at most `level`.
 local function worst_of(list, level)
   local worst, other
   for _, e in ipairs(list) do
-    local omnibus = e.kind == "rank" and OMNIBUS[e.of]
     if not worst or math.abs(e.z) > math.abs(worst.z) then worst = e end
-    if not omnibus and (not other or math.abs(e.z) > math.abs(other.z)) then other = e end
+    if not is_omnibus(e) and (not other or math.abs(e.z) > math.abs(other.z)) then other = e end
   end
   return other and (other.p <= level or worst.p > level) and other or worst
 end

@@ -1,6 +1,7 @@
 -- lc2st: a classifier two-sample test of truths against draws, given the context (Linhart, Gramfort &
 -- Rodrigues 2023), without training a classifier: the score of a logistic one, quadratic in the residuals and
--- bilinear in residuals and contexts, at the point where it tells nothing apart.
+-- bilinear in residuals and whitened contexts, at the point where it tells nothing apart.
+local directions = require "gal.stats.directions"
 local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
 
@@ -18,7 +19,12 @@ local function scores_of(sums)
   add(sums.first, sums.d)
   add(sums.second, sums.d)
   add(sums.pairs, sums.d * (sums.d - 1) / 2)
-  add(sums.first_by, sums.d * sums.c)
+  local white = directions.white(sums)
+  for p = 0, sums.d - 1 do
+    for _, direction in ipairs(white) do
+      list[#list + 1] = { directions.along(sums, p, direction, sums.first, sums.first_by), 0 }
+    end
+  end
   return list
 end
 

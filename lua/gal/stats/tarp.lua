@@ -8,7 +8,7 @@ local linalg = require "gal.stats.linalg"
 
 local tarp = {}
 
-local RIDGE = 1e-3 -- of the contexts' variance, so that columns that are alike do no harm
+local RIDGE = 1e-6 -- of the contexts' variance, so that columns that are alike do no harm
 
 -- Means and deviations of the columns of rows {N}{c}; 1 for the deviation of a constant one.
 local function scale_of(rows, c)

@@ -34,8 +34,8 @@ function WORDS.correlation(e)
   return ("the correlation of %s and %s is too %s by %.2g"):format(e.of, e.with, sign, math.abs(e.effect))
 end
 WORDS["bias with"] = function(e)
-  local sign = e.effect > 0 and "falls short" or "goes too high"
-  return ("%s %s with %s, by %.2g σ for each deviation of it"):format(e.of, sign, e.with, math.abs(e.effect))
+  local format = "%s is too %s where %s is high, by %.2g σ for each of its deviations"
+  return format:format(e.of, e.effect > 0 and "low" or "high", e.with, math.abs(e.effect))
 end
 WORDS["width with"] = function(e)
   local format = "the width of %s is %s where %s is a deviation above its mean, and the opposite below"
@@ -62,6 +62,9 @@ local RANKS = {
 
 function WORDS.rank(e)
   if e.component == "shift" then return RANKS[e.of][e.effect > 0 and 2 or 1] end
+  if e.of == "HPD" and e.component == "width" and e.effect > 0 then
+    return "some posteriors are too narrow and others too wide: truths lie at both ends of their densities"
+  end
   local of = e.of == "other run" and "density of the other run" or e.of == "HPD" and "density" or "distance"
   return ("the ranks by %s (%s) are not uniform: their %s"):format(of, e.of, e.component)
 end
@@ -167,6 +170,7 @@ function verdict.describe(c)
   add_filled(lines, c.verdict:sub(1, 1):upper() .. c.verdict:sub(2) .. ".")
   add_filled(lines, ("Exchange test of %d galaxies, %d draws each, %d statistics: p = %.3g."):format(c.n,
     c.draws, #c.table, c.p))
+  if #c.left_out > 0 then add_filled(lines, ("%d galaxies more are left out."):format(#c.left_out)) end
   if c.warning then add_filled(lines, c.warning) end
   lines[#lines + 1] = "\n" .. property_table(c)
   lines[#lines + 1] = "\n" .. largest_table(c, 5) .. "\n"
