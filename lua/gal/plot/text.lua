@@ -68,12 +68,11 @@ for name in ("log ln exp sin cos tan max min"):gmatch "%a+" do FUNCTIONS[name] =
 local RELATIONS = {}
 for sign in ("= < > ≤ ≥ ≪ ≫ ≈ ∼ ∝ × ± ∓ → ≠"):gmatch "%S+" do RELATIONS[sign] = true end
 local THIN, THIN_WIDTH = " ", 0.2 -- U+2009
--- What stands upright although it is made of letters: its argument in braces, or all that follows in the
--- group.
+-- What stands upright although it is made of letters: the group behind one of these.
 local UPRIGHT = { mathrm = true, text = true, rm = true, mathsf = true, mbox = true, operatorname = true }
 
--- A sign without width (U+2060) behind or before a blank at the end of a piece of text: readers of SVG trim it
--- else.
+-- A sign without width (U+2060) behind or before a blank at the end of a piece of text: readers of SVG trim
+-- it else.
 local JOINER = "\226\129\160"
 
 -- Text that means itself, for gnuplot's enhanced mode.
