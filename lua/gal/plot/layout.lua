@@ -351,6 +351,9 @@ function layout.of(items, o)
   end
   local cells
   cells, o.rows = place_panels(panels, o.columns)
+  if o.heights and #o.heights ~= o.rows then
+    raise("figure: heights has %d entries, expected %d, as there are rows", #o.heights, o.rows)
+  end
   local kept = {}
   for i, item in ipairs(own) do item.cell = cells[i] end
   for _, item in ipairs(items) do
