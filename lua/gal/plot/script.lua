@@ -147,9 +147,9 @@ local function key_lines(add, item, figure)
   add(("set key default; set key %s %s"):format(key, legend.HOW))
 end
 
-local function panel_lines(add, item, figure, counts, items)
+local function panel_lines(add, item, figure, counts)
   local panel = item.panel
-  if panel.legend then return legend.panel(add, item, figure, items) end
+  if panel.legend then return legend.panel(add, item, figure) end
   pen.box(add, figure, item.box)
   add "unset label; unset arrow; unset object"
   if item.inset then
@@ -215,12 +215,18 @@ local function page_lines(add, figure, counts)
   figure.sample = 1.8 * 0.8 * text.height(figure.type) + 2
   local items, own = items_of(figure), nil
   figure.strip, own = legend.strip(items, figure)
+  local height = figure.height
   figure.height, figure.upright_numbers = layout.of(items, figure)
+  local below = legend.below(items, figure)
+  if below > 0 then
+    figure.strip.bottom, figure.height = figure.strip.bottom + below, height
+    figure.height, figure.upright_numbers = layout.of(items, figure)
+  end
   add "set multiplot"
   for i, item in ipairs(items) do
     if item.panel then
       add(("# panel %d"):format(i))
-      panel_lines(add, item, figure, counts, items)
+      panel_lines(add, item, figure, counts)
     end
   end
   if own then legend.own(add, own, figure) end
