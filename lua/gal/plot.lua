@@ -84,6 +84,9 @@ function plot.panel(spec)
     end
   end
   arguments.known("panel", named, PANEL)
+  for _, name in ipairs{ "x", "y", "title" } do
+    if named[name] ~= nil and named[name] ~= false then errors.text("panel", name, named[name]) end
+  end
   check_axes(named)
   if named.key and not (type(named.key) == "string" and named.key:match "^[%a ]+$") then
     raise("panel: key is %s, expected words such as \"top left\", or false", kind(named.key))
@@ -211,7 +214,8 @@ local LEGENDS = { right = true, above = true, below = true }
 local function figure_of(spec, name, ending)
   local columns = arguments.integer("figure", spec, "columns", math.min(#spec.panels, 3), 1, 100)
   local figure = size_of(spec, columns)
-  figure.panels, figure.columns, figure.title = spec.panels, columns, spec.title
+  figure.panels, figure.columns = spec.panels, columns
+  figure.title = spec.title and errors.text("figure", "title", spec.title)
   figure.name, figure.ending = name, ending
   local spacing = spec.spacing
   if type(spacing) ~= "table" then

@@ -321,7 +321,7 @@ local function words_of(sets, p)
     words[1] = ("Contours: %s\194\160%% of the draws%s"):format(list, sigma)
   end
   if p.titles then
-    local form = "Above the panels: %s and %s\194\160%% interval"
+    local form = "Titles: %s and %s\194\160%% interval"
     words[#words + 1] = form:format(p.titles, percent(p.interval))
   end
   for _, set in ipairs(sets) do
@@ -372,9 +372,8 @@ local function add_heads(panel, sets, j, p)
   local said = {}
   for k, set in ipairs(sets) do said[k] = heads.of(set, j, p) end
   panel[#panel + 1] = heads.layer(said, sets, p.shorts[j])
-  panel.headlines = 1.15 * #sets + 0.2
+  panel.headlines = heads.LINE * #sets + 0.2
   if j == 1 then panel.headroom = panel.headlines end -- the others rise into the empty half
-  if j < p.d then return end
   function panel.headwide(points)
     local most = 0
     for _, s in ipairs(said) do most = math.max(most, (heads.width(s[1], s, points))) end

@@ -21,9 +21,11 @@ function curves.symbol(where, o)
   return number
 end
 
+local VECTOR = " with vectors nohead lw 1 lc COLOUR"
+
 -- The columns of an error bar: {name, values} for its low and its high end; none where `given` is nil.
 local function ends_of(where, name, given, values)
-  if given == nil then return {} end
+  if not given then return {} end
   local both = { given, given }
   if type(given) == "table" and not core.is_tensor(given) and type(given[1]) == "table" then
     both = { given[1], given[2] }
@@ -41,23 +43,26 @@ end
 -- square, diamond, triangle, plus, cross, star.
 function curves.points(x, y, given)
   local o = options("points", given, { "title", "colour", "size", "symbol", "error", "xerror" })
-  local columns, bars = { { "x", x }, { "y", y } }, ""
+  local columns, bars = { { "x", x }, { "y", y } }, {}
   local _, count = together("points", columns)
-  for _, side in ipairs{ { "xerror", o.xerror, x, "x" }, { "error", o.error, y, "y" } } do
-    for k, column in ipairs(ends_of("points", side[1], side[2], side[3])) do
-      columns[#columns + 1] = column
-      if k == 1 then bars = bars .. side[4] end
-    end
+  for _, side in ipairs{ { "xerror", o.xerror or false, x }, { "error", o.error or false, y } } do
+    local first = #columns + 1
+    for _, column in ipairs(ends_of("points", unpack(side))) do columns[#columns + 1] = column end
+    -- A bar is a vector without head: gnuplot 6 draws its error bars with gaps around the points.
+    local form = side[1] == "error" and "1:%d:(0):($%d-$%d)" or "%d:2:($%d-$%d):(0)"
+    if #columns > first then bars[#bars + 1] = "using " .. form:format(first, first + 1, first) .. VECTOR end
   end
   local arrays, n = together("points", columns)
   local size = arguments.number("points", o, "size", 0.35, 0)
-  local mark = ("pt %d ps %g lc COLOUR"):format(curves.symbol("points", o), size)
-  local extent = layer.extent(arrays[1], arrays[2], count, bars:find "y" and arrays[#arrays], bars:find "y"
-    and arrays[#arrays - 1])
+  local extent = layer.extent(arrays[1], arrays[2], count)
+  if o.error then extent = layer.extent(arrays[1], arrays[#arrays - 1], count, arrays[#arrays]) end
+  if o.xerror then
+    extent[1], extent[2] = layer.bounds(arrays[3], n, extent[1], extent[2])
+    extent[1], extent[2] = layer.bounds(arrays[4], n, extent[1], extent[2])
+  end
   return curve("points", o, {
-    data = layer.columns(arrays, n), using = ({ [2] = "1:2", [4] = "1:2:3:4", [6] = "1:2:3:4:5:6" })[#arrays],
-    style = (bars == "" and "with points " or "with " .. bars .. "errorbars ") .. mark,
-    key = "with points " .. mark, extent = extent,
+    data = layer.columns(arrays, n), using = "1:2", under = bars, extent = extent,
+    style = ("with points pt %d ps %g lc COLOUR"):format(curves.symbol("points", o), size),
   })
 end
 

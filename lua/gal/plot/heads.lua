@@ -9,9 +9,21 @@ local text = require "gal.plot.text"
 local heads = {}
 
 local BLACK = "#000000"
-local SMALL = 0.75 -- of the type: errors
+
+-- The size of errors, points: 7 is the least that can be read in print.
+local function small(points) return math.max(7, 0.8 * points) end
 
 local EDGE = math.exp(-0.5) -- of the peak: a density so high at a limit leans on it
+
+-- Whether a density leans on its lower and on its upper limit.
+local function leans(line, limits)
+  if not line then return false, false end
+  local x, y, peak = line.x, line.y, 0
+  for _, v in ipairs(y) do peak = math.max(peak, v) end
+  local low = limits[1] and x[1] <= limits[1] and y[1] >= EDGE * peak
+  local high = limits[2] and x[#x] >= limits[2] and y[#y] >= EDGE * peak
+  return low, high
+end
 
 --- heads.of(set, j, p): what is said of a set's property j: {main, above, below} as text, the last two nil
 -- where there is no interval. p: {limits, interval, titles}.
@@ -23,14 +35,10 @@ function heads.of(set, j, p)
     weights = set.weights, sum = set.sum, effective = set.effective, limits = p.limits[j], points = 128,
     quartiles = samples.quantiles(set, j, { 0.25, 0.75 }),
   }), p.limits[j]
-  local peak = 0
-  for _, y in ipairs(line and line.y or {}) do peak = math.max(peak, y) end
+  local low, high = leans(line, limits)
   local width = (q[4] - q[2]) / 2
-  if line and limits[1] and line.x[1] <= limits[1] and line.y[1] >= EDGE * peak then
-    return { "< " .. rounding.bound(q[5], width) .. " (95 %)" }
-  elseif line and limits[2] and line.x[#line.x] >= limits[2] and line.y[#line.y] >= EDGE * peak then
-    return { "> " .. rounding.bound(q[1], width) .. " (95 %)" }
-  end
+  if low and not high then return { "< " .. rounding.bound(q[5], width) .. " (95\194\160%)" } end
+  if high and not low then return { "> " .. rounding.bound(q[1], width) .. " (95\194\160%)" } end
   local middle = q[3]
   if p.titles == "mean" then
     middle = 0
@@ -44,11 +52,15 @@ local function darker(colour)
   return (colour:gsub("%x%x", function(two) return ("%02x"):format(math.floor(0.7 * tonumber(two, 16))) end))
 end
 
+--- heads.LINE: how far the titles of two sets are apart, in lines.
+heads.LINE = 1.4
+
 --- heads.width(main, said, points): the width of a title, mm, and that of its first part.
 function heads.width(main, said, points)
   local first = text.width(main, points)
   if not said[3] then return first, first end
-  return first + SMALL * math.max(text.width(said[2], points), text.width(said[3], points)), first
+  local errors = small(points)
+  return first + math.max(text.width(said[2], errors), text.width(said[3], errors)), first
 end
 
 --- heads.layer(all, sets, short): a layer that writes the titles of a property above its panel, a line for
@@ -65,15 +77,15 @@ function heads.layer(all, sets, short)
         wide, first = heads.width(main, said, points)
       end
       local x = math.max(box.left, (box.left + box.right - wide) / 2)
-      local y = box.top + (#all - k + 0.75) * 1.15 * line
+      local y = box.top + (#all - k) * heads.LINE * line + 0.8 * line
       local colour = #all > 1 and darker(sets[k].colour) or BLACK
       local label = text.label(main, true)
       local how = (" front textcolor rgb '%s' "):format(colour)
       add(("set label %s at %s left%s%s"):format(label.string, pen.screen(figure, x, y), how, label.how))
       for i = 2, said[3] and 3 or 1 do
-        local at = pen.screen(figure, x + first, y + (i == 2 and 0.3 or -0.3) * line)
+        local at = pen.screen(figure, x + first, y + (i == 2 and 0.34 or -0.34) * line)
         add(("set label %s at %s left%sfont ',%.3g' noenhanced"):format(text.quoted(said[i]), at, how,
-          SMALL * points))
+          small(points)))
       end
     end
   end

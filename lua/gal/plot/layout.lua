@@ -194,8 +194,8 @@ local function room_of(item, o)
   end
   if panel.title then room.top = 0.3 * line + line * text.label(panel.title).lines end
   if panel.headroom then room.top = math.max(room.top, panel.headroom * line) end
-  if panel.headwide and item.box then
-    room.right = math.max(room.right, panel.headwide(o.type) - (item.box.right - item.box.left))
+  if panel.headwide and box and item.cell.column == o.columns then
+    room.right = math.max(room.right, panel.headwide(o.type) - (box.right - box.left))
   end
   if item.key == "outside" then
     local most = 0
@@ -351,6 +351,9 @@ function layout.of(items, o)
   end
   local cells
   cells, o.rows = place_panels(panels, o.columns)
+  if o.heights and #o.heights ~= o.rows then
+    raise("figure: heights has %d entries, expected %d, as there are rows", #o.heights, o.rows)
+  end
   local kept = {}
   for i, item in ipairs(own) do item.cell = cells[i] end
   for _, item in ipairs(items) do

@@ -34,65 +34,93 @@ end
 
 local WIDEST = 62 -- mm: longer lines of small type are hard to read
 
--- The places for a legend in the empty half of a triangle: {left, high}: right of the panels on the
--- diagonal, and above them and their heads.
-local function stairs(items, box, line)
-  local list = {}
+-- The places for a legend in the empty half of a triangle: {left, high}: right of a panel on the diagonal
+-- and of what its head has beside it, above the next panel and its head.
+local function stairs(items, box, figure)
+  local list, line, beside = {}, text.height(figure.type), 0
   for _, item in ipairs(items) do
     local panel = item.panel
-    if panel and panel.apart and item.box.left > box.left - 0.1 then
-      local bottom = item.box.top + (panel.headlines or 0) * line
-      list[#list + 1] = { left = item.box.left, high = box.top - bottom }
+    if panel and panel.apart then
+      if item.box.left > box.left - 0.1 then
+        local bottom = item.box.top + (panel.headlines or 0) * line
+        list[#list + 1] = { left = math.max(item.box.left, beside), high = box.top - bottom }
+      end
+      beside = item.box.left + (panel.headwide and panel.headwide(figure.type) + 1 or 0)
     end
   end
-  table.sort(list, function(a, b) return a.left < b.left end)
   return list
 end
 
--- The first of the places in which a legend has room: its left edge and the width of its lines; high(width):
--- how high it is.
+-- The first of the places in which a legend has room: its left edge and the width of its lines; nil where
+-- none has. wide: the least width; high(width): how high it is.
 local function choose(places, box, wide, high)
-  local best, most = nil, -math.huge
   for _, place in ipairs(places) do
     local width = math.min(WIDEST, box.right - place.left)
-    local spare = place.high - high(width)
-    if width >= wide and spare >= 0 then return place.left, width end
-    if width >= wide and spare > most then best, most = place.left, spare end
+    if width >= wide and place.high >= high(width) then return place.left, width end
   end
-  return best or box.left, math.min(WIDEST, box.right - (best or box.left))
 end
 
---- legend.panel(add, item, figure[, items]): a panel that is a legend: what its layers are, and words
--- beneath, in lines that its width has room for. With align = "right" all of it stands at the box' right
--- edge, in the empty half of a triangle of panels.
-function legend.panel(add, item, figure, items)
+local function height_of(lines, line)
+  local high = 0
+  for _, words in ipairs(lines) do high = high + (words and line or 0.3 * line) end
+  return high
+end
+
+-- What a legend's panel has: {entries, of the key; key, its height; wide, its width}, mm.
+local function contents(panel, figure)
+  local found, paints = { entries = { "NaN notitle" }, wide = 0 }, pen.colours(panel)
+  for _, layer in ipairs(panel) do
+    if layer.title then
+      table.insert(found.entries, pen.key_entry(layer, paints[layer]))
+      found.wide = math.max(found.wide, figure.sample + text.width(layer.title, figure.type))
+    end
+  end
+  local count = #found.entries - 1
+  found.key = count > 0 and (SPACING * count + 0.6) * text.height(figure.type) or 0
+  return found
+end
+
+--- legend.below(items, figure): how much room, mm, the words of legends need beneath the figure, where a
+-- triangle of panels has none for them in its empty half; and item.below is set then.
+function legend.below(items, figure)
+  local line, room = text.height(figure.type), 0
+  for _, item in ipairs(items) do
+    local panel = item.panel
+    if panel and panel.legend and panel.align == "right" then
+      local found, places = contents(panel, figure), stairs(items, item.box, figure)
+      item.left, item.width = choose(places, item.box, found.wide, function(width)
+        return found.key + height_of(filled(panel.text, width, figure.type), line)
+      end)
+      if not item.left then
+        item.below = true
+        item.left = choose(places, item.box, found.wide, function() return found.key end) or item.box.left
+        room = height_of(filled(panel.text, figure.width - 2 * figure.margin, figure.type), line) + 0.5 * line
+      end
+    end
+  end
+  return room
+end
+
+--- legend.panel(add, item, figure): a panel that is a legend: what its layers are, and words beneath, in
+-- lines that its width has room for. With align = "right" all of it stands at the box' right edge, in the
+-- empty half of a triangle of panels, as legend.below has chosen.
+function legend.panel(add, item, figure)
   local panel, box, line = item.panel, item.box, text.height(figure.type)
   pen.box(add, figure, box)
   pen.empty(add)
-  local entries, paints, wide = { "NaN notitle" }, pen.colours(panel), 0
-  for _, layer in ipairs(panel) do
-    if layer.title then
-      entries[#entries + 1] = pen.key_entry(layer, paints[layer])
-      wide = math.max(wide, figure.sample + text.width(layer.title, figure.type))
-    end
-  end
-  local key = #entries > 1 and (SPACING * (#entries - 1) + 0.6) * line or 0
-  local x, y, width = box.left, box.top, math.min(WIDEST, box.right - box.left)
-  if panel.align == "right" then
-    x, width = choose(stairs(items, box, line), box, wide, function(w)
-      local high = key
-      for _, words in ipairs((filled(panel.text or {}, w, figure.type))) do
-        high = high + (words and line or 0.3 * line)
-      end
-      return high
-    end)
-  end
+  local found = contents(panel, figure)
+  local x, y = item.left or box.left, box.top
+  local width = item.below and figure.width - 2 * figure.margin or item.width or math.min(WIDEST,
+    box.right - box.left)
   local lines, widest = filled(panel.text or {}, width, figure.type)
-  if panel.align == "right" then x = math.max(x, box.right - math.max(wide, widest)) end
-  if #entries > 1 then
-    add(("set key default; set key at %s left top %s"):format(pen.screen(figure, x, y), legend.HOW))
-    y = y - key
+  if panel.align == "right" then
+    x = math.max(x, box.right - math.max(found.wide, item.below and 0 or widest))
   end
+  if found.key > 0 then
+    add(("set key default; set key at %s left top %s"):format(pen.screen(figure, x, y), legend.HOW))
+    y = y - found.key
+  end
+  if item.below then x, y = figure.margin, figure.margin + height_of(lines, line) end
   for _, words in ipairs(lines) do
     if words then
       local label = text.label(words)
@@ -101,7 +129,7 @@ function legend.panel(add, item, figure, items)
     end
     y = y - (words and line or 0.3 * line)
   end
-  add("plot " .. table.concat(entries, ", \\\n     "))
+  add("plot " .. table.concat(found.entries, ", \\\n     "))
 end
 
 -- The layers of all panels that have a title, once each, for a legend of the figure; each title gets a

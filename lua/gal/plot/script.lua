@@ -11,7 +11,7 @@ local SETTINGS = [[
 set output output
 set encoding utf8
 set datafile missing 'nan'
-set style fill solid 0.35 noborder
+set style fill empty
 set palette defined (0 'white', 0.15 '#cfe3f2', 0.5 '#4f9bd0', 1 '#08306b')
 unset colorbox
 unset key]]
@@ -65,8 +65,10 @@ end
 
 local function axis_lines(add, item, axis, figure)
   local range, panel = item[axis .. "range"], item.panel
+  -- gnuplot 6 looks at the range of the panel before when it hears of a logarithmic axis.
+  local scale = panel["log" .. axis] and "set %srange [1:10]; set logscale %s" or "unset logscale %s"
+  add((scale:gsub("%%s", axis)))
   add(("set %srange [%.9g:%.9g] noextend"):format(axis, range[1], range[2]))
-  add((panel["log" .. axis] and "set logscale " or "unset logscale ") .. axis)
   if item.bare or axis == "y" and panel.no_height then
     add(("unset %stics"):format(axis))
   else
@@ -105,12 +107,12 @@ local function source_of(layer, name, counts)
     return text.file(("%s-%d.rgb"):format(name, counts.pictures))
   end
   counts.blocks[#counts.blocks + 1] = layer.data
-  return ("%s index %d using"):format(text.file(name .. ".dat"), #counts.blocks - 1)
+  return ("%s index %d"):format(text.file(name .. ".dat"), #counts.blocks - 1)
 end
 
 -- The layers of one panel; their data go to counts.
 local function layer_lines(add, item, figure, counts)
-  local clauses, panel = {}, item.panel
+  local clauses, entries, panel = {}, {}, item.panel
   local paints = pen.colours(panel, item.by_title)
   for _, layer in ipairs(panel) do
     if layer.set then add(pen.painted(layer.set, paints[layer])) end
@@ -121,12 +123,17 @@ local function layer_lines(add, item, figure, counts)
       add(("set label %s at %s %s%s %s"):format(label.string, layer.place, layer.how,
         layer.size and (" font ',%d'"):format(layer.size) or "", label.how))
     elseif layer.data or layer.binary then
-      clauses[#clauses + 1] = ("%s %s %s notitle"):format(source_of(layer, figure.name, counts), layer.using,
-        pen.painted(layer.style, paints[layer]))
+      local source, ways = source_of(layer, figure.name, counts), {}
+      for k, way in ipairs(layer.under or {}) do ways[k] = way end
+      ways[#ways + 1] = (layer.binary and "" or "using ") .. layer.using .. " " .. layer.style
+      for _, way in ipairs(ways) do
+        clauses[#clauses + 1] = ("%s %s notitle"):format(source, pen.painted(way, paints[layer]))
+      end
     end
-    if layer.title and item.key then clauses[#clauses + 1] = pen.key_entry(layer, paints[layer]) end
+    if layer.title and item.key then entries[#entries + 1] = pen.key_entry(layer, paints[layer]) end
   end
   if #clauses == 0 then clauses[1] = "NaN notitle" end
+  for _, entry in ipairs(entries) do clauses[#clauses + 1] = entry end -- nothing is drawn over these
   add("plot " .. table.concat(clauses, ", \\\n     "))
 end
 
@@ -140,9 +147,9 @@ local function key_lines(add, item, figure)
   add(("set key default; set key %s %s"):format(key, legend.HOW))
 end
 
-local function panel_lines(add, item, figure, counts, items)
+local function panel_lines(add, item, figure, counts)
   local panel = item.panel
-  if panel.legend then return legend.panel(add, item, figure, items) end
+  if panel.legend then return legend.panel(add, item, figure) end
   pen.box(add, figure, item.box)
   add "unset label; unset arrow; unset object"
   if item.inset then
@@ -208,12 +215,18 @@ local function page_lines(add, figure, counts)
   figure.sample = 1.8 * 0.8 * text.height(figure.type) + 2
   local items, own = items_of(figure), nil
   figure.strip, own = legend.strip(items, figure)
+  local height = figure.height
   figure.height, figure.upright_numbers = layout.of(items, figure)
+  local below = legend.below(items, figure)
+  if below > 0 then
+    figure.strip.bottom, figure.height = figure.strip.bottom + below, height
+    figure.height, figure.upright_numbers = layout.of(items, figure)
+  end
   add "set multiplot"
   for i, item in ipairs(items) do
     if item.panel then
       add(("# panel %d"):format(i))
-      panel_lines(add, item, figure, counts, items)
+      panel_lines(add, item, figure, counts)
     end
   end
   if own then legend.own(add, own, figure) end

@@ -6,12 +6,15 @@ local text = {}
 
 -- ---- gnuplot's strings ----
 
+-- What \ and " are between double quotes; an octal \042 would take a digit behind it along.
+local ESCAPED = { ["\\"] = "\\\\", ['"'] = '\\"' }
+
 --- quoted(s): s as gnuplot's string. Between single quotes gnuplot takes ''' at the beginning for an empty
 -- string; between double ones it runs what stands in backquotes and knows escapes: what means more than
--- itself there is written in octal.
+-- itself there is escaped, or written in octal. A control character becomes a blank.
 function text.quoted(s)
-  local function octal(c) return ("\\%03o"):format(c:byte()) end
-  return '"' .. tostring(s):gsub('[%c"\\`@]', octal) .. '"'
+  local function safe(c) return ESCAPED[c] or ("\\%03o"):format(c:byte()) end
+  return '"' .. tostring(s):gsub("%c", " "):gsub('["\\`@]', safe) .. '"'
 end
 
 --- file(name): a file of the figure as gnuplot's string: behind ./ no name is a command (<id) or a data block
@@ -68,12 +71,11 @@ for name in ("log ln exp sin cos tan max min"):gmatch "%a+" do FUNCTIONS[name] =
 local RELATIONS = {}
 for sign in ("= < > ≤ ≥ ≪ ≫ ≈ ∼ ∝ × ± ∓ → ≠"):gmatch "%S+" do RELATIONS[sign] = true end
 local THIN, THIN_WIDTH = " ", 0.2 -- U+2009
--- What stands upright although it is made of letters: its argument in braces, or all that follows in the
--- group.
+-- What stands upright although it is made of letters: the group behind one of these.
 local UPRIGHT = { mathrm = true, text = true, rm = true, mathsf = true, mbox = true, operatorname = true }
 
--- A sign without width (U+2060) behind or before a blank at the end of a piece of text: readers of SVG trim it
--- else.
+-- A sign without width (U+2060) behind or before a blank at the end of a piece of text: readers of SVG trim
+-- it else.
 local JOINER = "\226\129\160"
 
 -- Text that means itself, for gnuplot's enhanced mode.
@@ -85,7 +87,7 @@ local SMALL = 0.8 -- of subscripts and superscripts, gnuplot's own
 
 -- Reads markup. A reader is {s, at, upright}; group and atom return enhanced text and its width in ems, atom
 -- also what it is: "function", "relation" or nil.
-local group
+local group, atom
 
 -- A command, \name.
 local function command(r, name)
@@ -98,12 +100,17 @@ local function command(r, name)
     r.at = inner.at
     return found, width
   end
+  if name == "frac" then
+    local above, w1 = atom(r)
+    local below, w2 = atom(r)
+    return above .. "/" .. below, w1 + w2 + ems "/"
+  end
   local symbol = SYMBOLS[name] or name
   local what = FUNCTIONS[name] and "function" or RELATIONS[symbol] and "relation" or nil
   return plain(symbol), ems(symbol), what
 end
 
-local function atom(r)
+function atom(r)
   local name = r.s:match("^\\(%a+)", r.at) or r.s:match("^\\(.)", r.at)
   if name then return command(r, name) end
   local c = r.s:match("^[%z\1-\127\194-\255][\128-\191]*", r.at) or r.s:sub(r.at, r.at)
@@ -197,11 +204,26 @@ end
 
 local POINT = 25.4 / 72 -- mm
 
+-- s with the sign for what is unreadable in place of each byte that is no part of UTF-8, which would make an
+-- SVG no XML.
+local function readable(s)
+  if not s:find "[\128-\255]" then return s end
+  local parts, at = {}, 1
+  while at <= #s do
+    local c = s:match("^[%z\1-\127]+", at) or s:match("^[\194-\223][\128-\191]", at)
+      or s:match("^[\224-\239][\128-\191][\128-\191]", at)
+      or s:match("^[\240-\244][\128-\191][\128-\191][\128-\191]", at)
+    parts[#parts + 1] = c or "\239\191\189"
+    at = at + (c and #c or 1)
+  end
+  return table.concat(parts)
+end
+
 --- label(s, flat): s for gnuplot: {string, how, width, lines}: the quoted string; the keyword that says
 -- whether it is enhanced text, to stand behind it; its width in ems; how many lines it has. flat: line
 -- breaks become blanks.
 function text.label(s, flat)
-  s = tostring(s):gsub("\r\n?", "\n")
+  s = readable(tostring(s)):gsub("\r\n?", "\n")
   if flat then s = s:gsub("\n", " ") end
   local lines, enhanced, width = {}, false, 0
   for line in (s .. "\n"):gmatch "(.-)\n" do

@@ -35,15 +35,19 @@ local function multiples(low, high, step, log)
   return list
 end
 
--- Whether the labels of a list fit: their rooms (mm along the axis) do not touch, gap apart, and none stands
--- out by more than `overhang` beyond the axis' ends.
-local function fits(list, place, room, length, gap, overhang)
+-- Whether the labels of a list fit: their rooms (mm along the axis) do not touch, gap apart. One that would
+-- stand out by more than `overhang` beyond the axis' ends is left away; every: only each so many-th tick,
+-- the first of them `phase`, has a label.
+local function fits(list, place, a, every, phase)
   local before = -math.huge
-  for _, tick in ipairs(list) do
-    local at, half = place(tick[1]), room(tick[2]) / 2
-    if at - half < before + gap then return false end
-    before = at + half
-    if overhang and (at - half < -overhang or at + half > length + overhang) then tick.bare = true end
+  for k, tick in ipairs(list) do
+    local at, half = place(tick[1]), a.room(tick[2]) / 2
+    local out = a.overhang and (at - half < -a.overhang or at + half > a.length + a.overhang)
+    tick.bare = out or every and (k - phase) % every ~= 0 or nil
+    if not tick.bare then
+      if at - half < before + a.gap then return false end
+      before = at + half
+    end
   end
   return true
 end
@@ -58,21 +62,23 @@ local function labelled(list)
   return count
 end
 
+-- What is tried one after another, until two numbers stand at an axis: how far apart, as a part of what is
+-- fair, and whether each tick has a number or every second.
+local TRIES = { { 1 }, { 0.6 }, { 0 }, { 0, 2, 1 }, { 0, 2, 2 } }
+
 -- Ticks of a linear axis: the smallest round step whose labels fit and are `apart` mm from each other; nearer
 -- where only so two numbers have room.
 local function linear(low, high, place, a)
   local best, best_parts = {}, 1
-  for _, apart in ipairs{ a.apart, 0.6 * a.apart, 0 } do
-    local wanted = (high - low) * math.max(math.min(apart / a.length, 1), 0.02)
+  for _, try in ipairs(TRIES) do
+    local wanted = (high - low) * math.max(math.min(try[1] * a.apart / a.length, 1), 0.02)
     local decade = math.floor(math.log10(wanted) - 1e-9)
     for k = 0, 16 do
       local step = STEPS[k % 4 + 1] * 10 ^ (decade + math.floor(k / 4))
-      if step >= wanted * 0.999 then
-        local list = multiples(low, high, step, a.log)
-        if fits(list, place, a.room, a.length, a.gap, a.overhang) then
-          if labelled(list) >= 2 then return list, MINOR[k % 4 + 1] end
-          if labelled(list) > labelled(best) then best, best_parts = list, MINOR[k % 4 + 1] end
-        end
+      local list = step >= wanted * 0.999 and multiples(low, high, step, a.log)
+      if list and fits(list, place, a, try[2], try[3]) then
+        if labelled(list) >= 2 then return list, MINOR[k % 4 + 1] end
+        if labelled(list) > labelled(best) then best, best_parts = list, MINOR[k % 4 + 1] end
       end
     end
   end
@@ -99,11 +105,11 @@ local function logarithmic(low, high, place, a)
   end
   for _, choice in ipairs{ { { 1, 2, 5 }, 1, last - first <= 2 }, { { 1, 3 }, 1, last - first <= 2 } } do
     local list = choice[3] and make(choice[1], choice[2])
-    if list and #list >= 2 and fits(list, place, a.room, a.length, a.gap, a.overhang) then return list, 1 end
+    if list and #list >= 2 and fits(list, place, a) then return list, 1 end
   end
   for every = 1, math.max(last - first, 1) do
     local list = make({ 1 }, every)
-    if #list >= 2 and fits(list, place, a.room, a.length, a.gap, a.overhang) then
+    if #list >= 2 and fits(list, place, a) then
       return list, every == 1 and 10 or 1
     end
   end

@@ -1,8 +1,9 @@
 -- Kernel densities of weighted samples on grids, and the heights above which they hold given shares: what
 -- contours are drawn from. Two dimensions: the sample is whitened, binned linearly, and convolved with a
--- Gaussian of Scott's (1992) width n^(-1/6); at a limit of a variable the density is reflected. A level is
--- the quantile of the sample's own densities, each point left out of its own: levels from the grid's sum, or
--- with the points in, hold less than they say. One dimension likewise, by Silverman's (1986) width.
+-- Gaussian of Scott's (1992) width n^(-1/6), or of less where that makes the points likelier, each left out
+-- of its own density; at a limit of a variable the density is reflected. A level is the quantile of the
+-- sample's own densities, each point left out of its own: levels from the grid's sum, or with the points in,
+-- hold less than they say. One dimension likewise, by Silverman's (1986) width.
 local errors = require "gal.base.errors"
 local host = require "gal.stats.host"
 local weighted = require "gal.stats.weighted"
@@ -222,49 +223,98 @@ local function whitening(x, y, weights, n, sum)
   }, Plane)
 end
 
--- The heights above which the plane's density holds the shares of the points.
-local function heights(plane, grid, x, y, sample, levels)
-  local index, weight = chosen(sample.weights, sample.n, sample.sum)
-  local density, w = host.new(#index), host.new(#index)
+-- The binned points under a Gaussian of width h, as a grid; the plane's kernels are its.
+local function smoothed(plane, binned, h, sum)
+  local bins, half, cell = plane.bins, host.new(plane.bins ^ 2), host.new(plane.bins ^ 2)
+  local steps_u, steps_v
+  plane.h = h
+  plane.kernel_u, steps_u = kernel_of(h, plane.du)
+  plane.kernel_v, steps_v = kernel_of(h, plane.dv)
+  convolve(binned, half, bins, 1, bins, plane.kernel_u, steps_u)
+  convolve(half, cell, bins, bins, 1, plane.kernel_v, steps_v)
+  for k = 0, bins * bins - 1 do cell[k] = cell[k] / sum end
+  errors.poll()
+  return { cell = cell, bins = bins, u0 = plane.u0, v0 = plane.v0, du = plane.du, dv = plane.dv }
+end
+
+-- The densities at the points of this index, each left out of its own: an array from 0.
+local function left_out(plane, grid, x, y, sample, index)
+  local density = host.new(#index)
   for k, i in ipairs(index) do
     local own = sample.weights[i] / sample.sum
     density[k - 1] = (plane:mirrored(grid, x[i], y[i]) - own * plane:own(x[i], y[i])) / (1 - own)
-    w[k - 1] = weight[k]
   end
-  local tails = {}
-  for k, share in ipairs(levels) do tails[k] = 1 - share end
-  return weighted.at(density, w, weighted.order(density, #index), #index, tails)
+  return density
+end
+
+-- The mean of the logarithm of densities under their weights; none counts for less than `floor`, so that a
+-- few points that lie alone don't decide.
+local function likelihood(density, weight, floor)
+  local sum, all = 0, 0
+  for k, w in ipairs(weight) do
+    sum, all = sum + w * math.log(math.max(density[k - 1], floor)), all + w
+  end
+  return sum / all
+end
+
+-- Widths that are tried, of Scott's. His is that of a Gaussian; several modes or a bent ridge want less.
+local WIDTHS = { 1, 0.7, 0.5, 0.35 }
+local GAIN = 0.01 -- nats: what a smaller width has to gain, as a smoother contour is easier to read
+
+-- The grid of the width that is most likely, with its densities at the points of the index; the plane keeps
+-- it.
+local function best_grid(plane, binned, x, y, sample, index, weight)
+  local scott, best, most, floor = sample.effective ^ (-1 / 6), nil, -math.huge, nil
+  for _, width in ipairs(WIDTHS) do
+    local h = width * scott
+    if best and h < 1.2 * math.max(plane.du, plane.dv) then break end
+    local grid = smoothed(plane, binned, h, sample.sum)
+    local density = left_out(plane, grid, x, y, sample, index)
+    if not floor then
+      local order = weighted.order(density, #index)
+      floor = 1e-3 * math.max(density[order[math.floor(#index / 2)]], 1e-300)
+    end
+    local found = likelihood(density, weight, floor)
+    if found < most + GAIN then break end
+    best, most = { grid = grid, density = density, h = h, u = plane.kernel_u, v = plane.kernel_v }, found
+  end
+  plane.h, plane.kernel_u, plane.kernel_v = best.h, best.u, best.v
+  return best.grid, best.density
+end
+
+-- The plane's grid: its range, by the points' whitened places, and its cells.
+local function set_range(plane, us, vs, sample, levels, bins)
+  local most, h = 0, sample.effective ^ (-1 / 6)
+  for _, share in ipairs(levels) do most = math.max(most, share) end
+  local u0, u1 = reach(us, sample.weights, sample.n, sample.sum, (1 - most) / 50, h)
+  local v0, v1 = reach(vs, sample.weights, sample.n, sample.sum, (1 - most) / 50, h)
+  plane.bins, plane.u0, plane.v0 = bins, u0, v0
+  plane.du, plane.dv = (u1 - u0) / (bins - 1), (v1 - v0) / (bins - 1)
 end
 
 --- plane(x, y, n, {weights, sum, effective, limits, levels, bins = 128}): the density of n points on a grid
 -- of bins x bins cells. x, y, weights: arrays from 0 of finite numbers, sum their sum, effective their
 -- effective number, as weighted.weights gives them; limits {{low, high}, {low, high}}, nil where there is
 -- none; levels: a list of shares. Returns {cell, an array from 0, x fastest, of densities in whitened
--- units; bins; height, a list for the levels; limits; place(i, j)}, or nil where the points lie on a line.
+-- units; bins; h, the kernel's width; height, a list for the levels; limits; place(i, j)}, or nil where the
+-- points lie on a line.
 function density_grid.plane(x, y, n, given)
-  local weights, sum = given.weights, given.sum
-  local plane = n > 2 and whitening(x, y, weights, n, sum)
+  local sample = { weights = given.weights, n = n, sum = given.sum, effective = given.effective }
+  local plane = n > 2 and whitening(x, y, sample.weights, n, sample.sum)
   if not plane then return nil end
-  local bins, h = given.bins or 128, given.effective ^ (-1 / 6)
-  local us, vs, most = host.new(n), host.new(n), 0
+  local us, vs = host.new(n), host.new(n)
   for i = 0, n - 1 do us[i], vs[i] = plane:white(x[i], y[i]) end
-  for _, share in ipairs(given.levels) do most = math.max(most, share) end
-  local u0, u1 = reach(us, weights, n, sum, (1 - most) / 50, h)
-  local v0, v1 = reach(vs, weights, n, sum, (1 - most) / 50, h)
-  plane.u0, plane.v0, plane.du, plane.dv = u0, v0, (u1 - u0) / (bins - 1), (v1 - v0) / (bins - 1)
-  plane.bins, plane.h, plane.limits = bins, h, given.limits or {}
+  plane.limits = given.limits or {}
   plane.mirrors = mirrors_of(plane.limits)
-  local steps_u, steps_v
-  plane.kernel_u, steps_u = kernel_of(h, plane.du)
-  plane.kernel_v, steps_v = kernel_of(h, plane.dv)
-  local binned, half = bin(plane, us, vs, weights, n), host.new(bins * bins)
-  convolve(binned, half, bins, 1, bins, plane.kernel_u, steps_u)
-  convolve(half, binned, bins, bins, 1, plane.kernel_v, steps_v)
-  for k = 0, bins * bins - 1 do binned[k] = binned[k] / sum end
-  errors.poll()
-  local grid = { cell = binned, bins = bins, u0 = u0, v0 = v0, du = plane.du, dv = plane.dv }
-  plane.height = heights(plane, grid, x, y, { weights = weights, n = n, sum = sum }, given.levels)
-  plane.cell = binned
+  set_range(plane, us, vs, sample, given.levels, given.bins or 128)
+  local binned, bins = bin(plane, us, vs, sample.weights, n), plane.bins
+  local index, weight = chosen(sample.weights, n, sample.sum)
+  local grid, density = best_grid(plane, binned, x, y, sample, index, weight)
+  local tails, weights = {}, host.new(#index)
+  for k, share in ipairs(given.levels) do tails[k] = 1 - share end
+  for k, w in ipairs(weight) do weights[k - 1] = w end
+  plane.height = weighted.at(density, weights, weighted.order(density, #index), #index, tails)
+  plane.cell = grid.cell
   if #plane.mirrors > 0 then
     plane.cell = host.new(bins * bins)
     for j = 0, bins - 1 do
