@@ -253,7 +253,9 @@ function Flow:encode(seen, images, precision)
   if seen then core.live(seen, "encode", "seen") end
   if not images then return seen end
   if not self.encoder then raise "encode: the flow has no encoder of images" end
-  if not self.scale then raise "encode: the flow has not been trained: it has no units yet" end
+  if not (self.scale and self.scale.image_mean) then
+    raise "encode: the flow has not been trained on images: it has no units of theirs yet"
+  end
   if not core.is_tensor(images) then
     errors.list("encode", "images", images, "a tensor, or some of a resident set's")
     core.live(images.pixels, "encode", "images.pixels")

@@ -270,7 +270,7 @@ end
 function optim.cosine(lr, steps, final)
   errors.number("cosine", "lr", lr)
   errors.number("cosine", "steps", steps)
-  final = final == nil and 0 or errors.number("cosine", "final", final)
+  final = type(final) == "nil" and 0 or errors.number("cosine", "final", final)
   return schedule("cosine", { lr = lr, steps = steps, final = final }, function(s, step)
     local part = math.min(1, (step - 1) / s.steps)
     return s.final + (s.lr - s.final) * (1 + math.cos(math.pi * part)) / 2

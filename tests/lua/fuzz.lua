@@ -48,6 +48,31 @@ check.case("nil and lists in the place of devices, tensors and paths are refused
   check.raises(function() loader:start(nil) end, "start: order is nil, expected a tensor")
 end)
 
+check.case("a size that an object keeps is not believed once it has been overwritten", function()
+  local mixture = require("gal.stats.mixture").fit(gal.randn({ 40, 2 }, { rng = gal.rng(1) }), 1)
+  check.equal(#mixture:describe()[1].mean, 2)
+  mixture.d = "1e5" -- it was the length of arrays: the process ended
+  check.raises(function() mixture:describe() end,
+    'lua/fuzz.lua:%d+: describe: the field d of a mixture was overwritten: it is the string "1e5"')
+end)
+
+check.case("a null pointer is a value like others, and refused", function()
+  local null = require("ffi").cast("void *", 0)
+  local theta, context = gal.zeros{ 40, 2 }, gal.zeros{ 40, 3 }
+  check.raises(function() require("gal.data").arrays(theta, context, { theta = null }) end,
+    "lua/fuzz.lua:%d+: arrays: names.theta is a cdata, expected a list of names")
+  check.raises(function() optim.cosine(1, 10, null) end, "cosine: final is a cdata, expected a number")
+end)
+
+check.case("a flow that has units, but none of images, does not encode", function()
+  local flow = require("gal.flow").new{
+    theta = 1, context = 1, hidden = { 2 }, encoder = nn.sequential{ nn.flatten() }, image = { 2, 2, 3 },
+  }
+  flow:standardise(gal.arange(4):reshape{ 4, 1 }, gal.arange(4):reshape{ 4, 1 })
+  check.raises(function() flow:encode(nil, gal.zeros{ 1, 2, 2, 3 }) end,
+    "encode: the flow has not been trained on images")
+end)
+
 check.case("C refuses tensors that are missing", function()
   local C = require("ffi").C
   local x, shape = gal.zeros{ 2 }.h, require("ffi").new "int64_t[8]"

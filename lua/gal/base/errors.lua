@@ -184,6 +184,25 @@ end
 --- original[f]: the method that f, one of M.methods', calls: for those who look for its source.
 M.original = setmetatable({}, { __mode = "k" })
 
+local sealed = setmetatable({}, { __mode = "k" }) -- object -> its fields as they were made
+
+--- seal(object): from here on the object's methods (those of M.methods) raise where one of its fields has been
+-- overwritten: for objects whose methods index memory by sizes that they keep. Returns object.
+function M.seal(object)
+  local fields = {}
+  for name, value in pairs(object) do fields[name] = value end
+  sealed[object] = fields
+  return object
+end
+
+local function check_seal(name, object, noun)
+  for field, value in pairs(sealed[object]) do
+    if not rawequal(object[field], value) and value == value then
+      raise("%s: the field %s of %s was overwritten: it is %s", name, field, noun, M.kind(object[field]))
+    end
+  end
+end
+
 --- methods(class, noun[, meta = class[, names]]): from here on each method of the class, or of those that the
 -- list `names` has, raises unless it is called with an object, whose metatable is meta: flow.sample(x) in
 -- place of flow:sample(x) is a common mistake. noun names an object in the sentence, with its article. Names
@@ -199,6 +218,7 @@ function M.methods(class, noun, meta, names)
           local called = noun:match "%w+$" .. ":" .. name
           raise("%s: called with %s, expected %s: %s(…)", name, M.kind(self), noun, called)
         end
+        if sealed[self] then check_seal(name, self, noun) end
         return method(self, ...)
       end
       M.original[class[name]] = method

@@ -61,7 +61,7 @@ function ids.of(source, file, asked, without)
     raise("ids: source is %s, expected a table (gal.table)", errors.kind(source))
   end
   errors.text("ids", "file", file)
-  if asked ~= nil then errors.text("ids", "asked", asked) end
+  if type(asked) ~= "nil" then errors.text("ids", "asked", asked) end
   local id = asked and asked ~= ids.NUMBERS and (columns.spelling(source, asked) or asked)
   if not asked then
     for _, name in ipairs(KNOWN) do id = id or columns.spelling(source, name) end

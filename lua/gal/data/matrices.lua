@@ -73,7 +73,7 @@ end
 
 -- The columns of a tensor {N, d} or {N}, or of nil, under these names, else which_1, which_2, ….
 local function of_tensor(x, which, names)
-  if names ~= nil then errors.list("arrays", "names." .. which, names, "a list of names") end
+  if type(names) ~= "nil" then errors.list("arrays", "names." .. which, names, "a list of names") end
   if not x then return {} end
   if #x.shape > 2 or x.dtype ~= "float32" then return {} end
   local values, n = core.read(x)

@@ -107,7 +107,7 @@ local function titles_of(given, count)
   if given then errors.list("corner", "legend", given, "a list of the sets' titles") end
   for k = 1, count do
     local own = given and given[k]
-    if own ~= nil then errors.text("corner", ("legend[%d]"):format(k), own) end
+    if type(own) ~= "nil" then errors.text("corner", ("legend[%d]"):format(k), own) end
     found[k] = own or count == 1 and "draws" or "set " .. k
   end
   return found

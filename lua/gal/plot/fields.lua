@@ -80,8 +80,8 @@ function fields.limits(where, name, given)
   if given == nil then return {} end
   errors.list(where, name, given, "{low, high}, of which either may be nil")
   local low, high = given[1], given[2]
-  if low ~= nil then errors.number(where, name .. "[1]", low, -1e300, 1e300) end
-  if high ~= nil then errors.number(where, name .. "[2]", high, low or -1e300, 1e300) end
+  if type(low) ~= "nil" then errors.number(where, name .. "[1]", low, -1e300, 1e300) end
+  if type(high) ~= "nil" then errors.number(where, name .. "[2]", high, low or -1e300, 1e300) end
   return { low, high }
 end
 

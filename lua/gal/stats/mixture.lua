@@ -151,7 +151,8 @@ local function prepare(theta)
 end
 
 local function finish(components, whitening)
-  return setmetatable({ components = components, d = whitening.d, whitening = whitening }, mixture)
+  local fields = { components = components, d = whitening.d, whitening = whitening }
+  return errors.seal(setmetatable(fields, mixture))
 end
 
 -- The options iterations and seed, with their defaults.
@@ -228,7 +229,7 @@ function mixture.choose(theta, options)
   end
   local result = finish((fit_white(white, n, d, best_count, host.uniforms(seed), iterations)), whitening)
   result.held_out = tried
-  return result
+  return errors.seal(result)
 end
 
 --- ln density of points {M, d}, a tensor, in nats per product of theta's units: a Lua table {M}.
