@@ -28,10 +28,11 @@ function rounding.interval(middle, below, above)
   return at(middle, place), "+" .. at(above, place), "−" .. at(below, place)
 end
 
---- rounding.bound(v, scale): v with two significant digits of scale, its unit of accuracy.
+--- rounding.bound(v, scale): a bound v of something that is so wide: to two digits of its own or one of the
+-- scale, whichever is finer.
 function rounding.bound(v, scale)
-  if not (scale > 0) then return (("%.4g"):format(v):gsub("^%-", "−")) end
-  return at(v, second_place(scale))
+  if not (scale > 0) or v == 0 then return (("%.4g"):format(v):gsub("^%-", "−")) end
+  return at(v, math.min(second_place(math.abs(v)), second_place(scale) + 1))
 end
 
 return rounding

@@ -261,11 +261,22 @@ end
 local WIDTHS = { 1, 0.7, 0.5, 0.35 }
 local GAIN = 0.01 -- nats: what a smaller width has to gain, as a smoother contour is easier to read
 
+-- Whether more than a twentieth of the values at the index are shared with others: rounded values and atoms,
+-- which are the likelier the smaller the width is.
+local function repeated(values, index)
+  local seen, distinct = {}, 0
+  for _, i in ipairs(index) do
+    if not seen[values[i]] then seen[values[i]], distinct = true, distinct + 1 end
+  end
+  return distinct < 0.95 * #index
+end
+
 -- The grid of the width that is most likely, with its densities at the points of the index; the plane keeps
 -- it.
 local function best_grid(plane, binned, x, y, sample, index, weight)
   local scott, best, most, floor = sample.effective ^ (-1 / 6), nil, -math.huge, nil
-  for _, width in ipairs(WIDTHS) do
+  local widths = (repeated(x, index) or repeated(y, index)) and { 1 } or WIDTHS
+  for _, width in ipairs(widths) do
     local h = width * scott
     if best and h < 1.2 * math.max(plane.du, plane.dv) then break end
     local grid = smoothed(plane, binned, h, sample.sum)
