@@ -258,7 +258,7 @@ local function likelihood(density, weight, floor)
 end
 
 -- Widths that are tried, of Scott's. His is that of a Gaussian; several modes or a bent ridge want less.
-local WIDTHS = { 1, 0.7, 0.5, 0.35 }
+local WIDTHS = { 1, 0.7, 0.5, 0.35, 0.25 }
 local GAIN = 0.01 -- nats: what a smaller width has to gain, as a smoother contour is easier to read
 
 -- Whether more than a twentieth of the values at the index are shared with others: rounded values and atoms,
