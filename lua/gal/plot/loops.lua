@@ -97,7 +97,7 @@ function loops.of(plane, height)
   return list
 end
 
-local function line_of(p) return ("%.7g %.7g"):format(p[1], p[2]) end
+local function line_of(p) return ("%.9g %.9g"):format(p[1], p[2]) end
 
 --- loops.lines(list): the loops as gnuplot's data: closed lines.
 function loops.lines(list)

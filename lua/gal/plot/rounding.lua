@@ -8,11 +8,13 @@ local function second_place(v)
   return place
 end
 
--- v at this place, with a true minus sign.
+-- v at this place, with a true minus sign; very large and small ones with an exponent.
 local function at(v, place)
+  local form = ("%%.%df"):format(math.max(0, -place))
+  if math.abs(place) > 6 then form = "%.3g" end
   local rounded = math.floor(v / 10 ^ place + 0.5) * 10 ^ place
   if rounded == 0 then rounded = 0 end -- no −0
-  return (("%.%df"):gsub("%%d", tostring(math.max(0, -place))):format(rounded):gsub("^%-", "−"))
+  return (form:format(rounded):gsub("%-", "−"))
 end
 
 --- rounding.interval(middle, below, above): a value and how far its interval reaches below and above it, as
