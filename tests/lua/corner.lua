@@ -72,6 +72,15 @@ check.case("a density along a line integrates to 1, and at a limit it does not s
   check.near(sum, 1, 2e-3) -- the kernel is cut at 3e-4 of its height
   check.equal(line.x[1], 0)
   check.near(line.y[1], 2 / math.sqrt(2 * math.pi), 0.06)
+  -- Two modes far apart: a kernel of Silverman's width, by the deviation of both, would make the second half
+  -- as high.
+  for i = 0, n - 1, 2 do z[i] = 20 + (i % 4 == 0 and z[i] or -z[i]) end
+  line = density_grid.line(z, n, given)
+  local highest = 0
+  for k, x in ipairs(line.x) do
+    if x > 15 then highest = math.max(highest, line.y[k]) end
+  end
+  check.near(highest, 0.5 / math.sqrt(2 * math.pi), 0.03)
 end)
 
 check.case("a contour is as wide at a limit as it is beside it", function()
@@ -152,7 +161,10 @@ check.case("a value has two digits of its smaller error", function()
   check.equal(said(-1.239, 0.12, 0.13), "−1.24 +0.13 −0.12")
   check.equal(said(52345, 1234, 2100), "52300 +2100 −1200")
   check.equal(said(3, 0, 0.5), "3.00 +0.50 −0.00")
-  check.equal(rounding.bound(0.3567, 0.11), "0.36")
+  check.equal(said(123.4, 12, 13), "123 +13 −12")
+  check.equal(said(1.234e-8, 1e-9, 2e-9), "1.23e−08 +2e−09 −1e−09")
+  check.equal({ rounding.bound(0.3567, 0.11), rounding.bound(2.14, 0.58) }, { "0.36", "2.1" })
+  check.equal({ rounding.bound(10.523, 0.13), rounding.bound(-0.5, 2) }, { "10.5", "−0.50" })
 end)
 
 check.case("the numbers of an axis do not touch, and there are two where two have room", function()
@@ -259,6 +271,21 @@ check.case("what can't be drawn as asked is said by name", function()
     "corner: names has 3 entries, expected 2")
   local two = draws(9, 1):narrow(2, 1, 2)
   check.raises(function() plot.corner({ draws(9, 1), two }) end, "corner: sets%[2%] is")
+end)
+
+check.case("values that many draws share are a spike with their share, not a density", function()
+  local d = draws(1000, 6):clone()
+  for i = 1, 250 do d:set(0, i, 3) end
+  plot.figure(home .. "/atom.svg", plot.corner(d:narrow(2, 3, 1), { names = { "a_v" }, limits = { { 0 } } }))
+  local script, data = file "atom.gp", file "atom.dat"
+  check.that(script:find('"25\194\160%"', 1, true) and script:find("with impulses", 1, true), script)
+  local sum, last = 0, nil
+  for x, y in data:match("^(.-)\n\n"):gmatch "(%S+) (%S+)\n?" do
+    x, y = tonumber(x), tonumber(y)
+    if last then sum = sum + (x - last[1]) * (y + last[2]) / 2 end
+    last = { x, y }
+  end
+  check.near(sum, 0.75, 2e-3)
 end)
 
 check.case("labels of all kinds are drawn in PNG, PDF (with its fonts) and SVG (as text)", function()

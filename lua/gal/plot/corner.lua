@@ -240,12 +240,13 @@ local function diagonal(sets, prior, j, p)
     end
     if value then set.atoms[j] = { value, share } end
   end
-  local top = most > 0 and 1.08 * most or 1
-  for _, set in ipairs(sets) do
-    local atom = set.atoms[j]
+  local step, top = most > 0 and most or 1, most > 0 and 1.08 * most or 1
+  for k = #sets, 1, -1 do -- spikes rise above the curves, each above the last one
+    local atom, set = sets[k].atoms[j], sets[k]
     if atom then
-      panel[#panel + 1] = curves.spike(atom[1], 0.92 * top, {
-        colour = set.colour, text = ("%.0f %%"):format(100 * atom[2]), width = 2,
+      top = top + 0.18 * step
+      panel[#panel + 1] = curves.spike(atom[1], top - 0.05 * step, {
+        colour = set.colour, text = ("%.0f\194\160%%"):format(100 * atom[2]), width = 2,
       })
     end
   end

@@ -97,7 +97,7 @@ function loops.of(plane, height)
   return list
 end
 
-local function line_of(p) return ("%.7g %.7g"):format(p[1], p[2]) end
+local function line_of(p) return ("%.9g %.9g"):format(p[1], p[2]) end
 
 --- loops.lines(list): the loops as gnuplot's data: closed lines.
 function loops.lines(list)
@@ -112,19 +112,6 @@ function loops.lines(list)
   return table.concat(lines, "\n") .. "\n"
 end
 
---- loops.area(list): the loops as gnuplot's data for one filled area: joined by bridges there and back, so
--- that holes, which run the other way round, stay empty.
-function loops.area(list)
-  if #list == 0 then return "nan nan\n" end
-  local lines = {}
-  for _, loop in ipairs(list) do
-    for _, p in ipairs(loop) do lines[#lines + 1] = line_of(p) end
-    lines[#lines + 1] = line_of(loop[1])
-  end
-  for k = #list - 1, 1, -1 do lines[#lines + 1] = line_of(list[k][1]) end
-  return table.concat(lines, "\n") .. "\n"
-end
-
 --- loops.signed_area(loop): the area within a loop, negative where it runs clockwise.
 function loops.signed_area(loop)
   local sum = 0
@@ -133,6 +120,53 @@ function loops.signed_area(loop)
     sum = sum + p[1] * q[2] - q[1] * p[2]
   end
   return sum / 2
+end
+
+-- Whether the point p is within the loop: a ray from it crosses the loop an odd number of times.
+local function within(loop, p)
+  local inside = false
+  for k = 1, #loop do
+    local a, b = loop[k], loop[k % #loop + 1]
+    if (a[2] > p[2]) ~= (b[2] > p[2]) and p[1] < a[1] + (p[2] - a[2]) * (b[1] - a[1]) / (b[2] - a[2]) then
+      inside = not inside
+    end
+  end
+  return inside
+end
+
+-- The loop with a hole cut into it: a bridge there and back joins the two where they are nearest.
+local function joined(loop, hole)
+  local best, at, from = math.huge, 1, 1
+  for i = 1, #loop do
+    for j = 1, #hole do
+      local d = (loop[i][1] - hole[j][1]) ^ 2 + (loop[i][2] - hole[j][2]) ^ 2
+      if d < best then best, at, from = d, i, j end
+    end
+  end
+  local all = {}
+  for i = 1, at do all[i] = loop[i] end
+  for j = 0, #hole do all[#all + 1] = hole[(from - 1 + j) % #hole + 1] end
+  for i = at, #loop do all[#all + 1] = loop[i] end
+  return all
+end
+
+--- loops.area(list): the loops as gnuplot's data for filled areas: those that run round an area, each with
+-- the holes that are within it.
+function loops.area(list)
+  local areas, holes = {}, {}
+  for _, loop in ipairs(list) do
+    local kind = loops.signed_area(loop) > 0 and areas or holes
+    kind[#kind + 1] = loop
+  end
+  for _, hole in ipairs(holes) do
+    for k, area in ipairs(areas) do
+      if within(area, hole[1]) then
+        areas[k] = joined(area, hole)
+        break
+      end
+    end
+  end
+  return loops.lines(areas)
 end
 
 return loops

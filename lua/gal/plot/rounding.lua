@@ -8,11 +8,13 @@ local function second_place(v)
   return place
 end
 
--- v at this place, with a true minus sign.
+-- v at this place, with a true minus sign; very large and small ones with an exponent.
 local function at(v, place)
+  local form = ("%%.%df"):format(math.max(0, -place))
+  if math.abs(place) > 6 then form = "%.3g" end
   local rounded = math.floor(v / 10 ^ place + 0.5) * 10 ^ place
   if rounded == 0 then rounded = 0 end -- no −0
-  return (("%.%df"):gsub("%%d", tostring(math.max(0, -place))):format(rounded):gsub("^%-", "−"))
+  return (form:format(rounded):gsub("%-", "−"))
 end
 
 --- rounding.interval(middle, below, above): a value and how far its interval reaches below and above it, as
@@ -28,10 +30,11 @@ function rounding.interval(middle, below, above)
   return at(middle, place), "+" .. at(above, place), "−" .. at(below, place)
 end
 
---- rounding.bound(v, scale): v with two significant digits of scale, its unit of accuracy.
+--- rounding.bound(v, scale): a bound v of something that is so wide: to two digits of its own or one of the
+-- scale, whichever is finer.
 function rounding.bound(v, scale)
-  if not (scale > 0) then return (("%.4g"):format(v):gsub("^%-", "−")) end
-  return at(v, second_place(scale))
+  if not (scale > 0) or v == 0 then return (("%.4g"):format(v):gsub("^%-", "−")) end
+  return at(v, math.min(second_place(math.abs(v)), second_place(scale) + 1))
 end
 
 return rounding

@@ -258,14 +258,25 @@ local function likelihood(density, weight, floor)
 end
 
 -- Widths that are tried, of Scott's. His is that of a Gaussian; several modes or a bent ridge want less.
-local WIDTHS = { 1, 0.7, 0.5, 0.35 }
+local WIDTHS = { 1, 0.7, 0.5, 0.35, 0.25 }
 local GAIN = 0.01 -- nats: what a smaller width has to gain, as a smoother contour is easier to read
+
+-- Whether more than a twentieth of the values at the index are shared with others: rounded values and atoms,
+-- which are the likelier the smaller the width is.
+local function repeated(values, index)
+  local seen, distinct = {}, 0
+  for _, i in ipairs(index) do
+    if not seen[values[i]] then seen[values[i]], distinct = true, distinct + 1 end
+  end
+  return distinct < 0.95 * #index
+end
 
 -- The grid of the width that is most likely, with its densities at the points of the index; the plane keeps
 -- it.
 local function best_grid(plane, binned, x, y, sample, index, weight)
   local scott, best, most, floor = sample.effective ^ (-1 / 6), nil, -math.huge, nil
-  for _, width in ipairs(WIDTHS) do
+  local widths = (repeated(x, index) or repeated(y, index)) and { 1 } or WIDTHS
+  for _, width in ipairs(widths) do
     local h = width * scott
     if best and h < 1.2 * math.max(plane.du, plane.dv) then break end
     local grid = smoothed(plane, binned, h, sample.sum)
@@ -324,22 +335,11 @@ function density_grid.plane(x, y, n, given)
   return plane
 end
 
---- line(x, n, {weights, sum, effective, limits = {low, high}, points = 256}): the density of n values, whose
--- integral is 1: {x, y}, lists of places and densities between the limits; nil where all values are the same.
--- The kernel's width is .9 min(σ, IQR/1.34) n^(-1/5) (Silverman 1986, eq. 3.31).
-function density_grid.line(x, n, given)
-  local weights, sum, limits, points = given.weights, given.sum, given.limits or {}, given.points or 256
-  local m = moments(x, weights, n, sum)
-  if not (m.sd > 0 and m.sd < math.huge) then return nil end
-  local q = given.quartiles or weighted.at(x, weights, weighted.order(x, n), n, { 0.25, 0.75 })
-  local spread = math.min(m.sd, q[2] > q[1] and (q[2] - q[1]) / 1.34 or m.sd)
-  local h, white = 0.9 * spread / m.sd * given.effective ^ -0.2, host.new(n)
-  for i = 0, n - 1 do white[i] = (x[i] - m.mean) / m.sd end
-  local low, high = reach(white, weights, n, sum, 1e-4, h)
-  local cells = 4 * points
-  local d = (high - low) / (cells - 1)
-  local kernel, steps = kernel_of(h, d)
-  local binned, density = host.new(cells), host.new(cells)
+-- ---- one dimension ----
+
+-- The values shared by the cells of a line from low in steps of d.
+local function bin_line(white, weights, n, low, d, cells)
+  local binned = host.new(cells)
   for i = 0, n - 1 do
     local a = (white[i] - low) / d
     local k = math.floor(a)
@@ -348,27 +348,87 @@ function density_grid.line(x, n, given)
       binned[k + 1] = binned[k + 1] + weights[i] * (a - k)
     end
   end
+  return binned
+end
+
+-- The binned values under a Gaussian of width h: {at(u), the density at a whitened place with its mirror
+-- images; own(u), what a value's own kernel adds there}.
+local function smooth_line(line, binned, h, sum)
+  local kernel, steps = kernel_of(h, line.d)
+  local cells, density = line.cells, host.new(line.cells)
   for k = 0, cells - 1 do
     local total = 0
     for j = math.max(0, k - steps), math.min(cells - 1, k + steps) do
       total = total + binned[j] * kernel[math.abs(k - j)]
     end
-    density[k] = total / (sum * m.sd)
+    density[k] = total / sum
   end
-  local function at(v)
-    local a = ((v - m.mean) / m.sd - low) / d
+  local function between_cells(u)
+    local a = (u - line.low) / line.d
     local k = math.floor(a)
     if k < 0 or k >= cells - 1 then return 0 end
     return density[k] + (a - k) * (density[k + 1] - density[k])
   end
-  local first = math.max(m.mean + m.sd * low, limits[1] or -math.huge)
-  local last = math.min(m.mean + m.sd * high, limits[2] or math.huge)
-  local found = { x = {}, y = {} }
+  local function at(u)
+    local y = between_cells(u)
+    for _, limit in pairs(line.limits) do y = y + between_cells(2 * limit - u) end
+    return y
+  end
+  local function own(u)
+    local t = (u - line.low) / line.d
+    t = t - math.floor(t)
+    local y = ((1 - t) ^ 2 + t ^ 2) * kernel[0] + 2 * t * (1 - t) * kernel[1]
+    for _, limit in pairs(line.limits) do
+      y = y + math.exp(-2 * ((limit - u) / h) ^ 2) / (h * math.sqrt(2 * math.pi))
+    end
+    return y
+  end
+  return { at = at, own = own }
+end
+
+-- The smoothed line of the width, of those tried, that is most likely.
+local function best_line(line, white, h, sample)
+  local binned = bin_line(white, sample.weights, sample.n, line.low, line.d, line.cells)
+  local index, weight = chosen(sample.weights, sample.n, sample.sum)
+  local best, most, density = nil, -math.huge, host.new(#index)
+  for _, width in ipairs(repeated(white, index) and { 1 } or WIDTHS) do
+    local found = smooth_line(line, binned, width * h, sample.sum)
+    for k, i in ipairs(index) do
+      local own = sample.weights[i] / sample.sum
+      density[k - 1] = (found.at(white[i]) - own * found.own(white[i])) / math.max(1 - own, 1e-9)
+    end
+    local likely = likelihood(density, weight, 1e-4)
+    if likely < most + GAIN then break end
+    best, most = found, likely
+  end
+  return best
+end
+
+--- line(x, n, {weights, sum, effective, limits = {low, high}, quartiles, points = 256}): the density of n
+-- values, whose integral is 1: {x, y}, lists of places and densities between the limits; nil where all
+-- values are the same. The kernel's width is .9 min(σ, IQR/1.34) n^(-1/5) (Silverman 1986, eq. 3.31), or
+-- less, as in two dimensions.
+function density_grid.line(x, n, given)
+  local sample = { weights = given.weights, n = n, sum = given.sum, effective = given.effective }
+  local m, points = moments(x, sample.weights, n, sample.sum), given.points or 256
+  if not (m.sd > 0 and m.sd < math.huge) then return nil end
+  local q = given.quartiles
+    or weighted.at(x, sample.weights, weighted.order(x, n), n, { 0.25, 0.75 })
+  local spread = math.min(m.sd, q[2] > q[1] and (q[2] - q[1]) / 1.34 or m.sd)
+  local h, white = 0.9 * spread / m.sd * sample.effective ^ -0.2, host.new(n)
+  for i = 0, n - 1 do white[i] = (x[i] - m.mean) / m.sd end
+  local low, high = reach(white, sample.weights, n, sample.sum, 1e-4, h)
+  local line = { low = low, cells = 4 * points, d = (high - low) / (4 * points - 1), limits = {} }
+  for k, limit in pairs(given.limits or {}) do line.limits[k] = (limit - m.mean) / m.sd end
+  local best, found = best_line(line, white, h, sample), { x = {}, y = {} }
+  local first, last = math.max(low, line.limits[1] or low), math.min(high, line.limits[2] or high)
   for k = 1, points do
-    local v = first + (last - first) * (k - 1) / (points - 1)
-    local y = at(v)
-    for _, limit in pairs(limits) do y = y + at(2 * limit - v) end
-    found.x[k], found.y[k] = v, y
+    local u = first + (last - first) * (k - 1) / (points - 1)
+    found.x[k], found.y[k] = m.mean + m.sd * u, best.at(u) / m.sd
+  end
+  for k, end_at in pairs{ [1] = 1, [2] = points } do -- exactly at the limit, without rounding
+    local limit = given.limits and given.limits[k]
+    if limit and line.limits[k] == (k == 1 and first or last) then found.x[end_at] = limit end
   end
   return found
 end
