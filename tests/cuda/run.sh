@@ -71,7 +71,8 @@ fi
 # Four tests side by side.
 for group in "lua/ops lua/grad lua/nn lua/optim" "lua/compare cuda/suite:layers cuda/suite:tensor cuda/flow" \
   "cuda/suite:flow cuda/suite:train cuda/devices cuda/experiments" \
-  "lua/solver lua/metrics lua/analytic cuda/suite:integrate" "cuda/integrate"; do
+  "lua/solver lua/metrics lua/analytic cuda/suite:integrate" \
+  "cuda/integrate cuda/images cuda/image_runs lua/golden_image"; do
   for test in $group; do
     argument=
     case $test in
@@ -83,7 +84,8 @@ for group in "lua/ops lua/grad lua/nn lua/optim" "lua/compare cuda/suite:layers 
   wait
 done
 for tool in memcheck racecheck synccheck; do
-  for families in "map reduce rows" "product flow integrate" "kde norm random tensor"; do
+  for families in "map reduce rows" "product flow integrate" "kde norm random tensor" \
+    "conv conv_bf16 first pool"; do
     for family in $families; do
       stage 30 "${tool}_$family" compute-sanitizer --tool $tool --error-exitcode 9 "$galrun" --device cuda \
         cuda/scenario.lua "$family" &
