@@ -69,7 +69,7 @@ if ! on_card 60 kernels cuda/kernels.lua; then
   finish
 fi
 # Four tests side by side.
-for group in "lua/ops lua/grad lua/nn lua/optim" "lua/compare cuda/suite:layers cuda/suite:tensor cuda/flow" \
+for group in "lua/ops lua/grad lua/nn lua/optim" "lua/compare lua/layers cuda/suite:tensor cuda/flow" \
   "cuda/suite:flow cuda/suite:train cuda/devices cuda/experiments" \
   "lua/solver lua/metrics lua/analytic cuda/suite:integrate" \
   "cuda/integrate cuda/images cuda/image_runs lua/golden_image"; do
