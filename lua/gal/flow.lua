@@ -272,8 +272,9 @@ end
 -- ---- drawing and density ----
 
 --- flow:outside(x): how far each galaxy's most extreme input lies from what the flow was trained on, in
--- deviations of the training rows, a list {N}; x as for sample; nil for a flow without context. Beyond 20 or
--- so what the flow says of a galaxy is an extrapolation.
+-- deviations of the training rows, a list {N}; x as for sample. nil for a flow without context, such as one
+-- of images alone: of pictures it is not measured. Beyond 20 or so what the flow says of a galaxy is an
+-- extrapolation.
 function Flow:outside(x)
   tiles.scale("outside", self)
   if self.c == 0 then return nil end

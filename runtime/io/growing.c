@@ -33,6 +33,8 @@ gal_status gal_growing_open(gal_growing **out, const char *path, int64_t keep)
             gal_fail(gal_file_status(errno), "%s: can't be written (opening): %s", path, strerror(errno));
     else if (!S_ISREG(info.st_mode))
         status = gal_fail(GAL_FILE, "%s: is no regular file", path);
+    else if (info.st_nlink > 1)
+        status = gal_fail(GAL_FILE, "%s: " GAL_LINKED, path);
     else if (info.st_size < keep)
         status = gal_fail(GAL_FILE, "%s: has %lld bytes, expected at least %lld", path,
                           (long long)info.st_size, (long long)keep);

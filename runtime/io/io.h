@@ -19,6 +19,8 @@ gal_status gal_file_status(int reason);
 /* How a file that is written in place is opened, beside O_WRONLY or O_RDWR: no link is followed, since its
  * end may lie anywhere and would be cut; a FIFO does not block. */
 #define GAL_OPEN_OWN (O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+/* What is said of such a file that has a second name, which may lie anywhere, too. */
+#define GAL_LINKED "has another name, too (a hard link), expected none: a copy in its place has one name"
 /* bytes {n} from offset; GAL_FILE where the file ends before. */
 gal_status gal_file_at(const gal_file *file, void *bytes, int64_t n, int64_t offset);
 void gal_file_close(gal_file *file);

@@ -46,6 +46,8 @@ static gal_status open_file(int *file, const char *path)
         return gal_fail(GAL_FILE, "%s: can't be opened to lock it: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return gal_fail(GAL_FILE, "%s: is no regular file, expected one or none", path);
+    if (info.st_nlink > 1)
+        return gal_fail(GAL_FILE, "%s: " GAL_LINKED, path);
     return GAL_OK;
 }
 

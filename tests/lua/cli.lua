@@ -18,6 +18,16 @@ local function refused(pattern, ...)
     ("the sentence is %q, expected one matching %q"):format(tostring(message), pattern))
 end
 
+check.case("~/ behind = is the home folder, as the shell has it; another ~ is refused", function()
+  local home = os.getenv "HOME"
+  check.equal(read("--x-test=~/runs/a", "--survey=~").x_test, home .. "/runs/a")
+  check.equal(read("--survey=~").survey, home)
+  check.equal(read("--survey=./~/a").survey, "./~/a")
+  check.equal(read("--survey=a~b/~").survey, "a~b/~")
+  refused("%-%-survey is '~friend/a', in which the shell has not expanded ~", "--survey=~friend/a")
+  local function make() require("gal.base.path").make "~/galrun" end
+  check.raises(make, "~/galrun: ~ stands for the home folder")
+end)
 check.case("an option that is not given has its default", function()
   local o = read()
   check.equal({ o.survey, o.epochs, o.lr, o.resume, o.dereddened, o.draws, o.x_test == nil },

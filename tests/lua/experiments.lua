@@ -106,6 +106,9 @@ check.case("evaluate takes other surveys, and refuses magnitudes of the other ki
   refuses(1, "dereddened is false, but the flow was trained on dereddened magnitudes", "evaluate", "run",
     "--no-dereddened")
   refuses(1, "^other.csv: is a file, expected a folder", "evaluate", "run", "--out", "other.csv")
+  scratch.run "cp -r run linked && rm -rf linked/results && mkdir beyond && ln -s ../beyond linked/results"
+  refuses(1, "^linked/results: is a link that leads out of its folder", "evaluate", "linked", "--n", "39")
+  check.equal({ scratch.run "ls beyond" }, { 0, "" })
   if os.execute "test -w /sys" ~= 0 then
     refuses(1, "^/sys: nothing can be written into this folder", "evaluate", "run", "--out", "/sys")
   end

@@ -259,6 +259,12 @@ check.case("a lock and a file that grows are no links and no pipes, whatever the
   check.equal(said(ffi.C.gal_lock_take(lock, file "pipe")), "is no regular file, expected one or none")
   check.equal(said(ffi.C.gal_growing_open(growing, file "link", 0)),
     "is a link, expected a regular file or none")
+  -- A hard link: the same file under a name outside of the folder, which would be cut and written into.
+  scratch.run "echo precious >own && ln own hard"
+  local linked = "has another name, too (a hard link), expected none: a copy in its place has one name"
+  check.equal(said(ffi.C.gal_lock_take(lock, file "hard")), linked)
+  check.equal(said(ffi.C.gal_growing_open(growing, file "hard", 0)), linked)
+  check.equal(scratch.read(file "own"), "precious\n")
   check.equal(read(victim), "precious")
 end)
 

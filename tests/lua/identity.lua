@@ -51,6 +51,22 @@ end
 
 local function plain(k) return ("%d"):format(k) end
 
+check.case("ids that a spreadsheet has rounded are told with their number", function()
+  local function suspects(format, odd)
+    local head, lines = lines_of(40, "objID", function(k)
+      return (k == odd and "1237648704043942%d7" or format):format(100 + k)
+    end)
+    return data.open(write("rounded.csv", head, lines), options()).suspects
+  end
+  check.equal(suspects("587725074995%d000"), {
+    "suspicious: 40 of 40 galaxies have zeros behind the 15th digit of objID (587725074995101000), as "
+      .. "spreadsheets round numbers: these may not be the catalogue's ids",
+  })
+  check.equal(#suspects("587725074995%d000", 3), 1)
+  check.equal(suspects("1237648704043942%d"), {})
+  check.equal(suspects("5877250749%d00"), {}) -- 15 digits: none is lost
+end)
+
 check.case("row numbers as ids are told, other columns offered, and a sorted table is refused", function()
   local head, lines = lines_of(120, "objID_1", function(k) return 1000 + k end)
   local file = write("rows.csv", head, lines)

@@ -50,16 +50,20 @@ function folder.inside(home, name)
   if C.readlink(file, text, 1) < 0 then return file end -- no link
   local target, root = folder.absolute(file), folder.absolute(home)
   if target == file or target:sub(1, #root + 1) ~= root .. "/" then
-    raise("%s: is a link that leads %s, expected a file or none", file,
+    raise("%s: is a link that leads %s, expected none, or one within the folder", file,
       target == file and "nowhere" or "out of its folder, to " .. target)
   end
   return file
 end
 
 --- folder.make(path): makes the folder and the folders above it where they are absent, and removes the
--- half-written files that killed processes left in it. Returns path.
+-- half-written files that killed processes left in it. Returns path. Raises where it begins with ~, which
+-- would be a folder of that name.
 function folder.make(path)
-  named("make", path)
+  if named("make", path):find "^~" then
+    raise("%s: ~ stands for the home folder in a shell only, expected the path written out "
+      .. "(os.getenv \"HOME\" .. …), or ./~", path)
+  end
   made(C.gal_make_folder, path)
   C.gal_folder_sweep(path)
   return path

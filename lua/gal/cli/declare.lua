@@ -128,7 +128,12 @@ end
 
 local readers = {}
 
-function readers.string(_, word) return word end
+-- ~/ is the home folder: a shell expands it in `--out ~/runs`, and not in `--out=~/runs`.
+function readers.string(_, word)
+  local home = os.getenv "HOME"
+  if home and (word == "~" or word:find "^~/") then return home .. word:sub(2) end
+  if not word:find "^~" then return word end
+end
 
 function readers.boolean(_, word)
   if word == "true" or word == "false" then return word == "true" end
@@ -241,6 +246,10 @@ function declare.read(spec, words, given)
     local o, text, used = next_option(words, i, list, by_name, taken)
     if not o then return nil, text end
     local v = readers[o.type](o, text)
+    if v == nil and text:find "^~" then
+      return nil, ("%s is '%s', in which the shell has not expanded ~: write the folder out, or a blank "
+        .. "instead of ="):format(declare.flag(o), text)
+    end
     if v == nil then return nil, ("%s is '%s', expected %s"):format(declare.flag(o), text, wanted_of(o)) end
     local wrong = refused_choice(o, v)
     if wrong then return nil, wrong end

@@ -90,6 +90,20 @@ function ids.told(source)
     .. "when the table is sorted; %s"):format(offer(source))
 end
 
+--- ids.rounded(column, list, rows): a sentence on ids of these rows that have lost digits, or nil: more than
+-- 15 digits, and nothing but zeros behind the 15th, as spreadsheets keep whole numbers, in half of them.
+function ids.rounded(column, list, rows)
+  local long, rounded, first = 0, 0, nil
+  for _, k in ipairs(rows) do
+    local digits = list[k]:match "^%-?%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d(%d+)$"
+    if digits then long = long + 1 end
+    if digits and not digits:find "[1-9]" then rounded, first = rounded + 1, first or list[k] end
+  end
+  if rounded < 3 or 2 * rounded < long then return nil end
+  return ("suspicious: %d of %d galaxies have zeros behind the 15th digit of %s (%s), as spreadsheets round "
+    .. "numbers: these may not be the catalogue's ids"):format(rounded, #rows, column, first)
+end
+
 --- ids.refuse_duplicates(source, file, column, list, rows): raises where an id of the list names two of the
 -- rows: one of them could be trained on, and the other asked about.
 function ids.refuse_duplicates(source, file, column, list, rows)

@@ -192,7 +192,8 @@ function open.open(place, options)
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
   identity.refuse_duplicates(source, file, id_column, all, rows)
   if not (id_column or options.id) then told = identity.told(source) end
-  self.suspects[1] = told
+  suspect(self, { told })
+  suspect(self, { id_column and identity.rounded(id_column, all, rows) or nil })
   remark(self, source, theta, true)
   remark(self, source, context, false)
   suspect(self, columns.related(theta, context, rows))

@@ -165,13 +165,14 @@ local function base_of(place)
 end
 
 --- run:results(survey, part[, against]): the folder for results on a part of a survey, beside another run
--- where `against` is the folder of one: out/results/<survey>-<part>[-against-<run>].
+-- where `against` is the folder of one: out/results/<survey>-<part>[-against-<run>]. Raises where that is a
+-- link that leads out of the run's folder.
 function Trained:results(survey, part, against)
   local words = { base_of(survey.path) }
   if survey.hdu then words[2] = base_of(tostring(survey.hdu)) end
   words[#words + 1] = part
   if against then words[#words + 1] = "against-" .. base_of(against) end
-  return self.out .. "/results/" .. table.concat(words, "-")
+  return path.inside(path.inside(self.out, "results"), table.concat(words, "-"))
 end
 
 return M
