@@ -3,6 +3,7 @@
 local columns = require "gal.data.columns"
 local cutouts = require "gal.data.cutouts"
 local gal = require "gal"
+local is_utf8 = require("gal.base.text").is_utf8
 local known = require("gal.base.options").known
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
@@ -139,6 +140,10 @@ local function checked(options)
   for _, name in ipairs{ "theta", "context" } do
     for i, column in ipairs(errors.list("open", name, options[name] or {}, "a list of columns")) do
       errors.text("open", ("%s[%d]"):format(name, i), column, "the name of a column")
+      if not is_utf8(column) then
+        raise("open: %s[%d] is %q, which is not UTF-8, as a run has to keep it: rename the column", name, i,
+          column)
+      end
     end
   end
   if options.missing ~= nil and options.missing ~= "drop" and options.missing ~= "mask" then
@@ -183,6 +188,9 @@ function open.open(place, options)
   local asked = { theta = options.theta or open.theta, context = options.context or open.context }
   columns.refuse_own_predictors(asked.theta, asked.context)
   local file = columns.find(place)
+  if not is_utf8(file) then
+    raise("%s: the file's name is not UTF-8, as a run has to keep it: rename it", file)
+  end
   local hdu = tonumber(options.hdu) or options.hdu or nil
   local source = gal.table(file, { hdu = hdu, id = options.id })
   source.marks = options.missing_value
