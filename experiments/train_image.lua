@@ -14,7 +14,7 @@ local o = cli.options{
     "what to infer them from beside the image, columns of the table; none: images alone",
   },
   cli.common{
-    "sample", "missing", "dereddened", "cutouts",
+    "sample", "missing", "missing_value", "dereddened", "cutouts",
     missing = {
       "drop", "rows without all of the photometry: drop them, or fill the gaps, marked by further columns",
     },
@@ -55,7 +55,9 @@ local function check_side(side)
     least)
 end
 if o.crop > 0 then check_side(math.floor(o.crop / o.bin)) end -- before all cutouts are decoded
-local survey = data.open(o.survey, cli.values(o, { "table", "theta", "sample", "missing", "dereddened" }, {
+local survey = data.open(o.survey, cli.values(o, {
+  "table", "theta", "sample", "missing", "missing_value", "dereddened",
+}, {
   context = o.photometry[1] == "none" and {} or o.photometry, images = cli.values(o, { "cutouts" }),
 }))
 print(survey:describe())

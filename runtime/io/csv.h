@@ -11,7 +11,7 @@ typedef struct gal_scanner {
     const char *path;
     const char *text;
     int64_t n;
-    char separator; /* , ; a tab, or a blank, which stands for any number of blanks and tabs */
+    char separator; /* , ; | a tab, or a blank, which stands for any number of blanks and tabs */
     int comments;   /* lines that begin with # are no rows, wherever they stand */
     int last;       /* this field ended its row */
     int quoted;     /* it stood in quotes: a doubled quote in it means one */

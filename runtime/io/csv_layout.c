@@ -172,7 +172,7 @@ static look look_at(gal_scanner s, char separator)
     return found;
 }
 
-static const char separators[] = {',', '\t', ';', ' '};
+static const char separators[] = {',', '\t', ';', '|', ' '};
 
 /* Whether the two rows have as many fields, more than one, where they are separated so. */
 static int agree(const gal_scanner *a, const gal_scanner *b, char separator)
@@ -196,18 +196,65 @@ static char separator_of(const gal_scanner *a, const gal_scanner *b)
 
 /* ---- where the names are ---- */
 
-/* Whether the comment at c, behind its #, has a name for each field of the row at s, which has numbers; then
- * *separator is what separates both. */
-static int names_row(const gal_scanner *c, const gal_scanner *s, char *separator)
+/* Whether the comment at c, behind its #, has a name for each field of a row that has numbers and looks so,
+ * {separators}, by separator; then *separator is what separates both. One name, of one column, has none. */
+static int names_row(const gal_scanner *c, const look *row, char *separator)
 {
-    for (size_t k = 0; k <= sizeof separators; k++) {
-        char with = k < sizeof separators ? separators[k] : ','; /* last: one name, of one column */
-        if (k < sizeof separators && !agree(c, s, with))
+    for (size_t k = 0; k < sizeof separators; k++) {
+        look names = look_at(*c, separators[k]);
+        if (names.fields != row[k].fields || !names.closed || !row[k].closed)
             continue;
-        look names = look_at(*c, with), row = look_at(*s, with);
-        *separator = with;
-        return names.fields == row.fields && names.numbers == 0 && names.empty == 0 && row.numbers > 0 &&
-               (names.fields > 1 || look_at(*c, ' ').fields == 1);
+        if (names.fields == 1 && look_at(*c, ' ').fields != 1)
+            continue;
+        if (names.numbers > 0 || names.empty > 0 || row[k].numbers == 0)
+            continue;
+        if (names.fields == 1 && row[sizeof separators - 1].fields != 1)
+            continue;
+        *separator = separators[k];
+        return 1;
+    }
+    return 0;
+}
+
+/* Whether two fields of the row at c are the same, as in a line of units. */
+static int repeats(gal_scanner c, char separator)
+{
+    gal_scanner other = c;
+    c.separator = separator;
+    for (int field = 0; !c.last && field < 1000; field++) { /* more are no line of units */
+        if (gal_scan_field(&c) != GAL_OK)
+            return 1;
+        other = c;
+        while (!other.last) {
+            if (gal_scan_field(&other) != GAL_OK)
+                return 1;
+            if (other.n == c.n && memcmp(other.text, c.text, (size_t)c.n) == 0)
+                return 1;
+        }
+    }
+    return 0;
+}
+
+/* The first comment from `comment` on that names the columns of the row at s: units may stand below it, in
+ * one more. *comment is that one, *separator what separates both. */
+static int names_comment(gal_scanner *comment, const gal_scanner *s, char *separator)
+{
+    gal_scanner at = *comment;
+    look row[sizeof separators];
+    for (size_t k = 0; k < sizeof separators; k++)
+        row[k] = look_at(*s, separators[k]);
+    while (at.at < s->at) {
+        gal_scanner line = at;
+        skip_line(&at);
+        if (line.at == at.at || *line.at != '#')
+            continue;
+        while (line.at < at.at && *line.at == '#')
+            line.at++;
+        line.end = at.at;
+        if (names_row(&line, row, separator) && !repeats(line, *separator)) {
+            *comment = line;
+            return 1;
+        }
     }
     return 0;
 }
@@ -235,23 +282,18 @@ static gal_status no_names(const gal_scanner *s)
                     s->path, (long long)s->line, (int)n, s->at);
 }
 
-/* Skips the mark of UTF-8 and the comments. *comment: behind the # of the last one; *header: at the second
- * line of an ECSV's description, or NULL. */
+/* Skips the mark of UTF-8 and the comments. *comment: at the first one, or what follows; *header: at the
+ * beginning of an ECSV's description, or NULL. */
 static void skip_preamble(gal_scanner *s, gal_scanner *comment, const char **header)
 {
     if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
         s->at += 3;
     *comment = *s;
     *header = NULL;
-    comment->end = comment->at; /* none */
     for (gal_scan_empty(s); s->at < s->end && *s->at == '#'; gal_scan_empty(s)) {
         if (s->end - s->at > 7 && memcmp(s->at, "# %ECSV", 7) == 0)
             *header = s->at;
-        *comment = *s;
-        while (comment->at < comment->end && *comment->at == '#')
-            comment->at++;
         skip_line(s);
-        comment->end = s->at;
     }
 }
 
@@ -280,10 +322,10 @@ gal_status gal_csv_layout_of(gal_csv_layout *layout, const gal_scanner *beginnin
     if (status)
         return status;
     if (layout->header) {
-        layout->header_end = comment.end;
-        s.separator = ecsv_separator(layout->header, comment.end);
+        layout->header_end = s.at;
+        s.separator = ecsv_separator(layout->header, s.at);
         s.comments = 1;
-    } else if (names_row(&comment, &s, &s.separator)) {
+    } else if (names_comment(&comment, &s, &s.separator)) {
         layout->in_comment = s.comments = 1;
         comment.separator = s.separator;
         layout->names = comment;

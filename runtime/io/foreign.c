@@ -62,6 +62,8 @@ static const foreign formats[] = {
     {NULL, 0, {".pkl", ".pickle"}, "a pickle", PANDAS("read_pickle(\"%s\")")},
     {NULL, 0, {".json"}, "JSON", PANDAS("read_json(\"%s\")")},
     {NULL, 0, {".dta"}, "Stata's data", PANDAS("read_stata(\"%s\")")},
+    {"<!DOC", 5, {".html", ".htm"}, "a web page", NULL},
+    {"<html", 5, {NULL}, "a web page", NULL},
     {"\xff\xd8\xff", 3, {NULL}, "a picture", NULL},
     {"\x89PNG", 4, {NULL}, "a picture", NULL},
 };

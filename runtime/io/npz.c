@@ -118,6 +118,16 @@ static gal_status begin_entry(gal_bytes *bytes, const gal_arrays *arrays, const 
     return status;
 }
 
+/* Takes the last array, whose type is not read, out again and leaves a notice of it. */
+static void leave_out(gal_arrays *arrays)
+{
+    gal_array *a = &arrays->array[--arrays->count];
+    gal_note("%s: it is left out", gal_error());
+    free(a->name);
+    free(a->label);
+    *a = (gal_array){0};
+}
+
 static gal_status open_npz(gal_arrays *arrays)
 {
     zip_uint64_t claimed = 0, size = 0;
@@ -134,6 +144,11 @@ static gal_status open_npz(gal_arrays *arrays)
         if (!status) {
             status = gal_npy_header(a, &bytes, (int64_t)size);
             zip_fclose(bytes.entry);
+        }
+        if (status == GAL_TYPE &&
+            (arrays->count > 1 || i + 1 < count)) { /* text, records: the others count */
+            leave_out(arrays);
+            status = GAL_OK;
         }
     }
     return status ? status : gal_arrays_sort(arrays);

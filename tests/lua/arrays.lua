@@ -239,6 +239,19 @@ fails("an array with one wrong byte is refused by its checksum", function()
   local at = bytes:find("'<f4'", 1, true) + 110 -- among the values of theta
   local _ = gal.load(write("wrong.npz", bytes:sub(1, at - 1) .. "\1" .. bytes:sub(at + 1)))
 end, 'wrong.npz: array "theta" is .*CRC error')
+check.case("an archive with text in it gives its other arrays, and tells; text alone is refused", function()
+  local place = folder .. "/named.npz"
+  gal.save(place, { name = gal.zeros{ 3 }, z = gal.ones{ 2 } })
+  local bytes = read(place)
+  local function as_text(count) write("named.npz", (bytes:gsub("'<f4'", "'<U1'", count))) end
+  as_text(1)
+  while ffi.C.gal_notice() ~= nil do end
+  check.equal(gal.load(place), { z = { 1, 1 } })
+  local told = ffi.string(ffi.C.gal_notice())
+  check.that(told:find('named.npz: array "name": its values are of NumPy type .<U1.*: it is left'), told)
+  as_text(2)
+  check.raises(function() gal.load(place) end, "NumPy type '<U1'")
+end)
 fails("an archive packed otherwise says how", function() local _ = gal.load(golden .. "other.npz") end,
   'other.npz: "a.npy" is packed by method 12, expected stored or deflated')
 fails("an archive with other files names one", function() local _ = gal.load(golden .. "foreign.npz") end,

@@ -451,6 +451,12 @@ check.case("what is wrong with a survey is said in one sentence", function()
   local function refused(options, sentence)
     check.raises(function() data.open(write(HEADER .. row "1"), options) end, sentence, true)
   end
+  refused({ context = { "r", "m\233" } }, "open: context%[2%] is \"m\233\", which is not UTF%-8")
+  check.raises(function() data.open(scratch.write(scratch.path "caf\233.csv", HEADER .. row "1")) end,
+    "the file's name is not UTF%-8", true)
+  local is_utf8 = require("gal.base.text").is_utf8
+  check.equal({ is_utf8 "log M⊙ é𝄞", is_utf8 "\195a\169", is_utf8 "\169", is_utf8 "\192\175" },
+    { true, false, false, false })
   refused({ contex = { "z" } }, "open: unknown option 'contex', expected 'context'?")
   refused({ images = { crops = 2 } }, "open: unknown option 'crops', expected 'crop'?")
   refused({ images = true }, "open: images is the boolean true, expected a table of options")

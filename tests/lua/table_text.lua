@@ -50,6 +50,8 @@ check.case("names may stand in a comment, as numpy, TOPCAT and astropy write the
   same("# made by a program\n# on Monday, at 9, in a hurry\n# objID g logm\n\n" .. rows " ", "t.dat")
   same("\239\187\191# objID;g;logm\n" .. rows ";")
   same("# objID,g,logm\n" .. rows "," .. "# the end, of it\n")
+  same("# objID g logm\n# - mag mag\n" .. rows " ", "t.dat") -- units below the names
+  same("# objID g logm\n# none mag Msun\n" .. rows " ", "t.dat")
   check.equal(read("# flux\n1.5\n2.5\n"):doubles "flux", { 1.5, 2.5 })
 end)
 check.case("a comment above a line of names stays a comment", function()
@@ -58,7 +60,7 @@ check.case("a comment above a line of names stays a comment", function()
   same("# one,two,three\nobjID,g,logm\n" .. rows ",")
   same("# 1,2,3\nobjID,g,logm\n" .. rows ",")
 end)
-for name, separator in pairs{ tab = "\t", semicolon = ";", blank = " ", blanks = "  \t " } do
+for name, separator in pairs{ tab = "\t", pipe = "|", semicolon = ";", blank = " ", blanks = "  \t " } do
   check.case("fields are separated by " .. name, function()
     same(("objID,g,logm\n"):gsub(",", separator) .. rows(separator), "t.dat")
     same(("objID,g,logm\r\n"):gsub(",", separator) .. rows(separator, "\r\n"), "t.csv")
@@ -133,6 +135,7 @@ check.case("tables of other kinds are refused, with the line that converts them"
   line("t.RData", "\31\139", "is R's data, .*Rscript %-e 'write.csv%(get%(load")
   line("t.sav", "SR\0\4", "is IDL's variables, .*readsav")
   line("t.dat", "SQLite format 3\0", "is an SQLite database")
+  line("t.csv", "<!DOCTYPE html><html>", "is a web page, expected a table")
   line("t.csv", "\255\216\255\224", "is a picture, expected a table")
   line("t.tbl", "|ra |dec |\n", "is no table: expected a FITS file, or a name that ends in .csv, .txt, .tsv")
   line("t.txt", "|ra   |dec  |\n 1     2\n", "is an IPAC table; .*ascii.ipac")

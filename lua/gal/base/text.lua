@@ -1,6 +1,17 @@
 -- Text for people: tables with aligned columns, and paragraphs filled to a width. Nothing here prints.
 local text = {}
 
+--- text.is_utf8(s): whether the bytes of s are UTF-8.
+function text.is_utf8(s)
+  for _, sequence in ipairs{
+    "[\1-\127]", "[\194-\223][\128-\191]", "[\224-\239][\128-\191][\128-\191]",
+    "[\240-\244][\128-\191][\128-\191][\128-\191]",
+  } do
+    s = s:gsub(sequence, "\0") -- not "", which would bring bytes together that stand apart
+  end
+  return not s:find "%Z"
+end
+
 --- text.length(s): how many characters a UTF-8 text has.
 function text.length(s) return select(2, s:gsub("[^\128-\191]", "")) end
 

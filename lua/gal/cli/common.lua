@@ -17,13 +17,20 @@ common.table = {
 
 -- How its columns are read: gal.data's open.
 common.reading = {
-  { "theta", data.theta, "properties to infer, columns of the table" },
-  { "context", data.context, "what to infer them from, columns of the table" },
+  {
+    "theta", data.theta,
+    "properties to infer: columns of the table, MODELMAG[2], g-r, log10(flux), or NAME= any of these",
+  },
+  { "context", data.context, "what to infer them from: columns of the table, or the like" },
   { "sample", "none", "none: every complete row; paper: the paper's cuts", choices = { "none", "paper" } },
   {
     "missing", "drop",
     "rows without all of the context: drop them, or fill the gaps, marked by further columns",
     choices = { "drop", "mask" },
+  },
+  {
+    "missing_value", type = "numbers",
+    help = "numbers that stand for missing values in the table, such as 99,-99; -9999 does always",
   },
   { "dereddened", true, "take each band's Galactic extinction off its magnitude" },
 }
@@ -89,6 +96,10 @@ common.asked = {
   },
   { "id", type = "string", help = "column of the galaxies' ids in --survey; default: the run's" },
   { "hdu", type = "string", help = "number or name of --survey's HDU; default: the run's" },
+  {
+    "rename", type = "list",
+    help = "--survey's columns for names of the run's: modelMag_u=MAG_U,...; default: they have these names",
+  },
   {
     "dereddened", type = "boolean",
     help = "take extinctions off; must be what was done to the run's magnitudes; default: as they were",

@@ -1,13 +1,15 @@
 -- data/columns: the columns of a survey's table: SDSS's names, the extinction that is subtracted from a
 -- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
 -- {name, values {rows}, as single precision holds them, exact {rows}, as the table has them, extinction
--- {rows} or nil, extinction_name, derived: whether it was made of another}.
+-- {rows} or nil, extinction_name, derived: whether it was made of another, corrected: the names of the
+-- columns that extinction comes off, told: a sentence on where it comes from, or nil}.
 local ffi = require "ffi"
 local folder = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
 local related = require "gal.stats.related"
 local suspects = require "gal.stats.suspects"
+local terms = require "gal.data.terms"
 
 local columns = {}
 
@@ -58,10 +60,13 @@ local function is_derived(source, name)
     and columns.spelling(source, "tauv_cont") ~= nil
 end
 
---- columns.has(source, name): whether the table `source` has that column, or it can be made of another.
-function columns.has(source, name)
-  return is_derived(source, name) or columns.spelling(source, name) ~= nil
+-- What the text asks the table `source` for (gal.data.terms), or nil.
+local function term_of(source, text)
+  return terms.parse(text, function(name) return columns.spelling(source, name) end)
 end
+
+--- columns.has(source, text): whether the table `source` has that column, or it can be made of others.
+function columns.has(source, text) return is_derived(source, text) or term_of(source, text) ~= nil end
 
 --- columns.refuse_vector(source, name): raises where a row of that column of the table `source` has several
 -- values, or none.
@@ -70,16 +75,38 @@ function columns.refuse_vector(source, name)
   if width == 1 then return end
   local why = source.rows == 1 and width > 1 and ": the table has one row, as IDL's mwrfits writes a "
     .. "structure of arrays; expected a row for each galaxy" or ""
-  raise('%s: column "%s" holds %d numbers a row, expected one%s', source.path or "the table",
-    columns.spelling(source, name) or name, width, why)
+  local spelled = columns.spelling(source, name) or name
+  if why == "" and width > 1 then why = ("; %s[1] to %s[%d] are they"):format(spelled, spelled, width) end
+  raise('%s: column "%s" holds %d numbers a row, expected one%s', source.path or "the table", spelled, width,
+    why)
 end
 
--- The numbers of a column {rows}, as single precision holds them and as they are.
-local function numbers(source, name)
-  columns.refuse_vector(source, name)
-  local exact, values = source:doubles(name), {}
+-- The numbers of one element of a column of vectors {rows}.
+local function element_of(source, name, element)
+  local width, rows, list = source:width(name), source:doubles(name), {}
+  errors.integer(source.path or "the table", ("the element of %s"):format(name), element, 1, width)
+  for k, row in ipairs(rows) do list[k] = width == 1 and row or row[element] end
+  return list
+end
+
+-- A list of numbers as single precision holds them.
+local function singles(exact)
+  local values = {}
   for k = 1, #exact do values[k] = suspects.single(exact[k]) end
-  return values, exact
+  return values
+end
+
+-- The numbers of a column {rows}, or of one of its elements, as single precision holds them and as they are;
+-- NaN for those that source.marks, a list, says stand for missing ones.
+local function numbers(source, name, element)
+  if not element then columns.refuse_vector(source, name) end
+  local exact = element and element_of(source, name, element) or source:doubles(name)
+  for _, mark in ipairs(source.marks or {}) do
+    for k = 1, #exact do
+      if exact[k] == mark then exact[k] = 0 / 0 end
+    end
+  end
+  return singles(exact), exact
 end
 
 -- A column's values {rows}, and as they are. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086
@@ -101,17 +128,68 @@ local APPARENT = {
   devmag = true, expmag = true,
 }
 
---- columns.requested(source, name, dereddened): the column of that name of the table `source`. Where
--- dereddened is true, modelMag_u and its like are paired with extinction_u. Raises where the table has no
--- such column.
-function columns.requested(source, name, dereddened)
-  local column = { name = name, derived = is_derived(source, name) }
-  column.values, column.exact = values_of(source, name)
+-- Pairs a column with the extinction of the band that `name`, its own or the one that it is given, says.
+local function redden(source, column, name)
   local kind, band = name:lower():match "^(%w+)_([ugriz])$"
-  local extinction = kind and APPARENT[kind] and "extinction_" .. band
-  if dereddened and extinction and columns.spelling(source, extinction) then
-    column.extinction_name = columns.spelling(source, extinction)
-    column.extinction = numbers(source, column.extinction_name)
+  local extinction = kind and APPARENT[kind] and columns.spelling(source, "extinction_" .. band)
+  if not extinction then return end
+  column.extinction_name, column.extinction = extinction, numbers(source, extinction)
+  column.corrected = { column.name }
+end
+
+-- The values of a term's operand as a function of the row, in double precision and dereddened: NaN where they
+-- are missing. The names of magnitudes that extinction came off are appended to corrected.
+local function operand_of(source, operand, dereddened, corrected)
+  if operand.number then return function() return operand.number end end
+  local column = { name = operand.column }
+  column.values, column.exact = numbers(source, operand.column, operand.element)
+  if dereddened and not operand.element then redden(source, column, operand.column) end
+  if column.corrected then corrected[#corrected + 1] = operand.column end
+  return function(k)
+    local value, extinction = column.exact[k], column.extinction and column.extinction[k] or 0
+    return (missing(value) or missing(extinction)) and 0 / 0 or value - extinction
+  end
+end
+
+-- The column of a term with an operator or a function. What is not finite is missing.
+local function composed(source, term, dereddened)
+  local column, exact = { name = term.label, corrected = {} }, {}
+  local a = operand_of(source, term[1], dereddened, column.corrected)
+  local b = term[2] and operand_of(source, term[2], dereddened, column.corrected)
+  for k = 1, source.rows do
+    local value = term.apply(a(k), b and b(k))
+    exact[k] = value - value == 0 and value or 0 / 0
+  end
+  column.values, column.exact = singles(exact), exact
+  return column
+end
+
+--- columns.requested(source, text, dereddened): the column that the text asks the table `source` for: one of
+-- that name, or a term of gal.data.terms. Where dereddened is true, modelMag_u and its like are paired with
+-- extinction_u; a column that is renamed to such a name, too. Raises where the table has nothing such.
+function columns.requested(source, text, dereddened)
+  local derived = is_derived(source, text)
+  local term = not derived and term_of(source, text)
+  if not derived and not term then
+    source:width(terms.wanted(text)) -- raises, with the names that are near
+    raise("%s has no column %s, and it is no term: expected one of + - * / between two columns or numbers, "
+      .. "or one of %s of a column", source.path or "the table", text, terms.FUNCTIONS)
+  end
+  if term and term.apply then
+    local column = composed(source, term, dereddened)
+    if term.renamed then column.told = ("%s is %s"):format(term.label, text:match "=%s*(.*)$") end
+    return column
+  end
+  local column = { name = derived and text or term.label, derived = derived }
+  if derived then
+    column.values, column.exact = values_of(source, text)
+  else
+    column.values, column.exact = numbers(source, term.column, term.element)
+  end
+  if dereddened then redden(source, column, column.name) end
+  if term and term.renamed then
+    column.told = ("%s is %s%s"):format(term.label, text:match "=%s*(.*)$",
+      column.extinction and ", less " .. column.extinction_name or "")
   end
   return column
 end
@@ -203,7 +281,8 @@ function columns.refuse_own_predictors(theta, context)
   local inferred = {}
   for _, list in ipairs{ theta, context } do
     local seen = {}
-    for _, name in ipairs(list) do
+    for _, text in ipairs(list) do
+      local name = terms.label(text)
       local key = name:lower()
       if seen[key] then
         raise("%s names %s twice", list == theta and "theta" or "context", name)

@@ -117,8 +117,9 @@ function ids.refuse_duplicates(source, file, column, list, rows)
   end
   if not first then return end
   local more = again > 1 and (" (%s rows repeat an id)"):format(describe.thousands(again)) or ""
-  raise("%s: %s %s is in row %d and in row %d%s; expected each galaxy once: %s", file, column, list[first],
-    row[list[first]], first, more, offer(source, column))
+  local rounded = ids.rounded(column, list, rows)
+  raise("%s: %s %s is in row %d and in row %d%s; expected each galaxy once: %s%s", file, column, list[first],
+    row[list[first]], first, more, offer(source, column), rounded and "; " .. rounded or "")
 end
 
 return ids

@@ -3,6 +3,7 @@
 local columns = require "gal.data.columns"
 local cutouts = require "gal.data.cutouts"
 local gal = require "gal"
+local is_utf8 = require("gal.base.text").is_utf8
 local known = require("gal.base.options").known
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
@@ -110,8 +111,13 @@ end
 -- of other columns, odd values.
 local function remark(self, source, list, inferred)
   for _, column in ipairs(list) do
-    if column.extinction then table.insert(self.corrected, column.name) end
+    for _, name in ipairs(column.corrected or {}) do
+      local known = false
+      for _, other in ipairs(self.corrected) do known = known or other == name end
+      if not known then table.insert(self.corrected, name) end
+    end
     if column.derived then table.insert(self.derived, column.name) end
+    suspect(self, { column.told })
     suspect(self, columns.suspects(source, column, self.rows, inferred))
   end
 end
@@ -123,7 +129,8 @@ end
 
 -- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes.
 local NAMES = {
-  "theta", "context", "dereddened", "sample", "missing", "fill", "images", "id", "hdu", "without_id",
+  "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill", "images", "id", "hdu",
+  "without_id",
 }
 local IMAGES = { "crop", "bin", "resize", "packed", "progress" }
 
@@ -133,6 +140,10 @@ local function checked(options)
   for _, name in ipairs{ "theta", "context" } do
     for i, column in ipairs(errors.list("open", name, options[name] or {}, "a list of columns")) do
       errors.text("open", ("%s[%d]"):format(name, i), column, "the name of a column")
+      if not is_utf8(column) then
+        raise("open: %s[%d] is %q, which is not UTF-8, as a run has to keep it: rename the column", name, i,
+          column)
+      end
     end
   end
   if options.missing ~= nil and options.missing ~= "drop" and options.missing ~= "mask" then
@@ -140,6 +151,10 @@ local function checked(options)
   end
   if options.dereddened ~= nil and type(options.dereddened) ~= "boolean" then
     raise("open: dereddened is %s, expected true or false", errors.kind(options.dereddened))
+  end
+  local marks = errors.list("open", "missing_value", options.missing_value or {}, "a list of numbers")
+  for i, mark in ipairs(marks) do
+    errors.number("open", ("missing_value[%d]"):format(i), mark)
   end
   if options.images then
     known("open", errors.list("open", "images", options.images, "a table of options"), IMAGES)
@@ -150,11 +165,15 @@ end
 --- data.open(path[, options]): opens a survey; path is a table file or a folder with catalog.fits or
 -- catalog.csv. options:
 --   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do;
---                   "a_v" is 1.086 tauv_cont where it is absent.
+--                   "a_v" is 1.086 tauv_cont where it is absent. Also "MODELMAG[2]", an element of a column
+--                   of vectors; "g-r", one of + - * / between two columns or numbers; "log10(flux)", one of
+--                   log10 ln exp sqrt abs asinh; each after dereddening; "modelMag_u=MAG_U", any of these
+--                   under a name, by which it is dereddened
 --   dereddened      true: every magnitude …Mag_b less extinction_b, where the table has that column
 --   sample          "none", or "paper": the cuts of Yunus, Wu & Holwerda (2025)
 --   missing         "drop": rows without all values fall out (-9999, NaN, infinite); "mask": a missing
 --                   context value is filled, and a column `…_missing`, 1 or 0, added
+--   missing_value   a list of numbers that stand for missing values, too: {99, -99}
 --   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill`
 --   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as
 --                   gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
@@ -169,8 +188,12 @@ function open.open(place, options)
   local asked = { theta = options.theta or open.theta, context = options.context or open.context }
   columns.refuse_own_predictors(asked.theta, asked.context)
   local file = columns.find(place)
+  if not is_utf8(file) then
+    raise("%s: the file's name is not UTF-8, as a run has to keep it: rename it", file)
+  end
   local hdu = tonumber(options.hdu) or options.hdu or nil
   local source = gal.table(file, { hdu = hdu, id = options.id })
+  source.marks = options.missing_value
   refuse_other_hdu(source, file, asked.theta, hdu)
   refuse_other_hdu(source, file, asked.context, hdu)
   local theta, context = requested(source, asked.theta, false), requested(source, asked.context, dereddened)
@@ -187,7 +210,8 @@ function open.open(place, options)
   local self = survey.new{
     path = file, total = source.rows, rows = rows, dropped = dropped, dereddened = dereddened,
     sample = options.sample or "none", missing = missing, fill = missing == "mask" and fill or nil,
-    id_column = id_column, hdu = hdu, ids = {}, names = {}, asked = asked,
+    missing_value = options.missing_value, id_column = id_column, hdu = hdu, ids = {}, names = {},
+    asked = asked,
   }
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
   identity.refuse_duplicates(source, file, id_column, all, rows)

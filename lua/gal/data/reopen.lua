@@ -8,6 +8,7 @@ local known = require("gal.base.options").known
 local open = require("gal.data.open").open
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
+local terms = require "gal.data.terms"
 local raise = errors.raise
 
 -- ---- whose galaxies ----
@@ -122,13 +123,40 @@ end
 -- ---- both ----
 
 -- The options of data.reopen, and the choices that are data.open's options as they are.
-local NAMES = { "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "images", "theta" }
-local CHOSEN = { "theta", "context", "dereddened", "sample", "missing", "fill" }
+local NAMES = {
+  "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "images", "theta",
+  "rename",
+}
+local CHOSEN = { "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill" }
+
+-- The lists of columns theta and context as the list `rename` has them: {"modelMag_u=MAG_U"} takes modelMag_u
+-- from MAG_U.
+local function renamed(theta, context, rename)
+  local names, new = {}, { {}, {} }
+  for i, list in ipairs{ theta, context } do
+    local which = i == 1 and "choices.theta" or "choices.context"
+    for k, text in ipairs(errors.list("reopen", which, list)) do
+      errors.text("reopen", ("%s[%d]"):format(which, k), text)
+      new[i][k], names[terms.label(text):lower()] = text, { i, k }
+    end
+  end
+  for i, text in ipairs(errors.list("reopen", "rename", rename or {}, "a list of NAME=COLUMN")) do
+    local name = errors.text("reopen", ("rename[%d]"):format(i), text):match "^[^=]+=." and terms.label(text)
+    local place = name and names[name:lower()]
+    if not place then
+      local known = table.concat(theta, ", ") .. ", " .. table.concat(context, ", ")
+      raise("rename is %s, expected NAME=COLUMN with one of the run's names: %s", text, known)
+    end
+    new[place[1]][place[2]] = text
+  end
+  return new[1], new[2]
+end
 
 -- data.open's options for the choices and what is asked for.
 local function opening(choices, options)
   local asked, images = {}, choices.images
   for _, key in ipairs(CHOSEN) do asked[key] = choices[key] end
+  asked.theta, asked.context = renamed(choices.theta or {}, choices.context or {}, options.rename)
   if options.dereddened ~= nil then asked.dereddened = options.dereddened end
   if options.theta == false then asked.theta, asked.sample = {}, "none" end
   if options.images == false then
@@ -141,9 +169,10 @@ local function opening(choices, options)
 end
 
 --- data.reopen(choices[, options]): opens a survey as `choices` (survey:choices(), which flows carry as their
--- notes) say. options: survey, another table; hdu and id, of another table; dereddened, crop, bin and resize,
--- which must be what was done; packed, as data.open's images have it; images = false: without them;
--- theta = false: every row with the context, whether or not its properties are known, so that the survey has
+-- notes) say. options: survey, another table; hdu and id, of another table; rename, a list such as
+-- {"modelMag_u=MAG_U"}: the run's names, and another table's columns; dereddened, crop, bin and resize, which
+-- must be what was done; packed, as data.open's images have it; images = false: without them; theta = false:
+-- every row with the context, whether or not its properties are known, so that the survey has
 -- no theta, and cuts on properties are left out. Raises where the table differs from the run's in what
 -- decides who is who (ids, HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin,
 -- the cutouts' size. dereddened = true takes off what extinctions the table has, and says that its other

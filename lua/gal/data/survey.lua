@@ -10,7 +10,7 @@
 --   id_column       the column of the ids; nil: rows are numbered
 --   hdu             the HDU that was asked for, a number or a name; nil: the file's first table
 --   asked           {theta =, context =}: the columns that were asked for
---   dereddened, sample, missing   as data.open was told
+--   dereddened, sample, missing, missing_value   as data.open was told
 --   fill            {column = value} of masked columns; nil where missing is "drop"
 --   prepared        {crop, bin, resize, packed, side (in pixels, before the crop)} of the images; nil without
 --   damaged         of the images: a list of {id, problem}, those that could not be decoded
@@ -46,7 +46,8 @@ function survey:choices()
   return {
     survey = path.absolute(self.path), hdu = self.hdu or false, id = self.id_column or identity.NUMBERS,
     theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened,
-    sample = self.sample, missing = self.missing, fill = self.fill, images = self.prepared,
+    sample = self.sample, missing = self.missing, missing_value = self.missing_value, fill = self.fill,
+    images = self.prepared,
     corrected = setmetatable(self.corrected, list), derived = setmetatable(self.derived, list),
   }
 end
