@@ -175,19 +175,19 @@ end)
 -- ---- curves ----
 
 check.case("bands are as wide as simultaneous ones must be", function()
-  -- Half widths at 1/2 of one curve and of six, of N = 500: Saeilynoja, Buerkner & Vehtari's (2022) adjusted
-  -- quantiles give .066 and .080, a band that holds each point by itself .044.
-  local function half_width(d)
+  -- Half widths at 1/2 of one curve and of six (five properties and TARP), by the adjusted quantiles of
+  -- Saeilynoja, Buerkner & Vehtari (2022); a band that holds each point by itself is .044 and .031 wide.
+  local function half_width(n, d)
     local rng, sum = gal.rng(40 + d), 0
     for _ = 1, 4 do
-      local truth, samples = gal.randn({ N, d }, { rng = rng }), gal.randn({ N, DRAWS, d }, { rng = rng })
+      local truth, samples = gal.randn({ n, d }, { rng = rng }), gal.randn({ n, DRAWS, d }, { rng = rng })
       local c = calibration.test(truth, samples)
       sum = sum + (c.curves[1].high[50] - c.curves[1].low[50]) / 2
     end
     return sum / 4
   end
-  check.near(half_width(1), 0.066, 0.006)
-  check.near(half_width(5), 0.080, 0.006) -- five properties and TARP
+  check.near({ half_width(500, 1), half_width(500, 5) }, { 0.066, 0.080 }, 0.006)
+  check.near({ half_width(1000, 1), half_width(1000, 5) }, { 0.048, 0.056 }, 0.004)
 end)
 
 check.case("curves are the ranks' distributions", function()
