@@ -3,10 +3,7 @@
 -- deviations, percentiles and flags. Where the properties are known, infer.score measures the flow against
 -- them; the scores' formulas are metrics'.
 local arguments = require "gal.base.options"
-local ffi = require "ffi"
-local C = ffi.C
 local core = require "gal.tensor"
-local fingerprint = require("gal.train.rows").fingerprint
 local gal = require "gal"
 local galaxies = require "gal.infer.galaxies"
 local host = require "gal.stats.host"
@@ -24,11 +21,7 @@ local function check_both(where, flow, method, part)
   errors.list(where, "part.ids", part.ids, "the ids of a survey (gal.data)")
 end
 
--- What a flow is shown of the galaxies of a part: their images too if it has an encoder.
-local function shown(flow, part)
-  if flow.encoder then return part:seen() end
-  return part.context
-end
+local shown = galaxies.shown
 
 -- ---- summaries ----
 
@@ -116,28 +109,11 @@ local POSTERIORS = {
   "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "resume", "format", "progress",
 }
 
--- A hash of the flow's weights and units, and of what it is shown of a part, decimal.
-local function fingerprints(flow, part)
-  local tensors, names, hash = {}, {}, 0ULL
-  for name, x in pairs(flow:state()) do tensors[name] = x end
-  for name, x in pairs(flow.scale or {}) do tensors["scale." .. name] = x end
-  for name in pairs(tensors) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local values = core.read(tensors[name])
-    hash = C.gal_hash(values, ffi.sizeof(values), hash)
-  end
-  local images = flow.encoder and part.images
-  local ids = table.concat(part.ids, "\0")
-  return (tostring(hash):gsub("ULL$", "")), fingerprint{ context = part.context, images = images },
-    (tostring(C.gal_hash(ids, #ids, 0)):gsub("ULL$", ""))
-end
-
 -- The folder for the draws that the options o ask for; nil where they are not kept.
 local function folder_of(flow, part, n, o, rng)
   if not o.out then return nil end
   local auto = o.steps == nil or o.steps == "auto"
-  local weights, data, ids = fingerprints(flow, part)
+  local weights, data, ids = galaxies.fingerprints(flow, part)
   if o.format == "fits" then
     for _, id in ipairs(part.ids) do
       if id:find "[^\32-\126]" then

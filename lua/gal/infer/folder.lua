@@ -85,7 +85,7 @@ function folder.open(o)
   local self = setmetatable({
     run = run.open{ where = "posteriors", out = o.out, noun = "draws" }, rows = {}, first = 0,
     head = table.concat(o.columns, ",") .. "\n", files = { growing("samples.npy", o.shape) },
-    summary = "summary." .. o.format,
+    summary = "summary." .. o.format, again = o.resume and "the same command" or "--resume",
   }, Folder)
   if o.densities then self.files[2] = growing("log_prob.npy", { o.shape[1], o.shape[2] }) end
   self.run:guard(function()
@@ -129,8 +129,8 @@ function Folder:stop()
   local drawn, out = #self.rows, self.run.out
   if drawn > 0 then
     self:sync()
-    local told = "%d galaxies are drawn and kept in %s; --resume goes on from there"
-    C.gal_leave_notice(told:format(drawn, out))
+    local told = "%d galaxies are drawn and kept in %s; %s goes on from there"
+    C.gal_leave_notice(told:format(drawn, out, self.again))
   else
     for _, file in ipairs(self.files) do self.run:remove(file.part) end
     self.run:remove(LINES)

@@ -1,9 +1,40 @@
--- infer/galaxies: the galaxies of which a flow's answer is to be doubted: those that are not within the
--- tolerance, those without numbers, those far outside of what the flow was trained on; and the sentences that
--- name them.
+-- infer/galaxies: what a flow is shown of galaxies, and by what they and it are known again; and the
+-- galaxies of which its answer is to be doubted: those that are not within the tolerance, those without
+-- numbers, those far outside of what the flow was trained on, with the sentences that name them.
+local core = require "gal.tensor"
+local ffi = require "ffi"
+local fingerprint = require("gal.train.rows").fingerprint
 local inputs = require "gal.flow.inputs"
+local C = ffi.C
 
 local galaxies = {}
+
+--- galaxies.shown(flow, part): what a flow is shown of the galaxies of a part: their images too if it has an
+-- encoder.
+function galaxies.shown(flow, part)
+  if flow.encoder then return part:seen() end
+  return part.context
+end
+
+-- A hash of bytes, decimal.
+local function decimal(hash) return (tostring(hash):gsub("ULL$", "")) end
+
+--- galaxies.fingerprints(flow, part): hashes, decimal, of the flow's weights and units, of what it is shown
+-- of a part, and of the part's ids.
+function galaxies.fingerprints(flow, part)
+  local tensors, names, hash = {}, {}, 0ULL
+  for name, x in pairs(flow:state()) do tensors[name] = x end
+  for name, x in pairs(flow.scale or {}) do tensors["scale." .. name] = x end
+  for name in pairs(tensors) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local values = core.read(tensors[name])
+    hash = C.gal_hash(values, ffi.sizeof(values), hash)
+  end
+  local ids = table.concat(part.ids, "\0")
+  return decimal(hash), fingerprint{ context = part.context, images = flow.encoder and part.images },
+    decimal(C.gal_hash(ids, #ids, 0))
+end
 
 --- galaxies.outside(flow, x): flow:outside, or nil for a flow that has none (one of the user's own).
 function galaxies.outside(flow, x) return flow.outside and flow:outside(x) end

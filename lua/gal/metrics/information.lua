@@ -225,8 +225,8 @@ local ROWS = {
   { "log q", "log_q" },
 }
 
---- metrics.table(summary): what metrics.summary found, as the text of a table, in nats.
-function information.table(summary)
+--- information.rows(summary): the rows and the headers of metrics.table.
+function information.rows(summary)
   errors.list("table", "summary", summary, "what metrics.summary returns")
   local rows = {}
   local function add(label, field, s)
@@ -244,8 +244,11 @@ function information.table(summary)
       add(entry[1], field, errors.list("table", field, found, "what metrics.bootstrap returns"))
     end
   end
-  return text.table(rows, { "nats", "mean", "95 % interval", "scatter", "systematic" })
+  return rows, { "nats", "mean", "95 % interval", "scatter", "systematic" }
 end
+
+--- metrics.table(summary): what metrics.summary found, as the text of a table, in nats.
+function information.table(summary) return text.table(information.rows(summary)) end
 
 --- metrics.path_excess(c {d, d}, p {d, d}, sigma): what a path of width sigma makes of D_KL - Delta log p,
 -- nats, for normal posteriors of covariance c under a normal prior of covariance p, both of standardised

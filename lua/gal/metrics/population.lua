@@ -82,9 +82,8 @@ end
 
 local DISTANCES = { "means", "pooled", "chance", "chance_high" }
 
---- metrics.population_table(names, distances, coverage): one row a property: what metrics.wasserstein_table
--- found, and the list `coverage` of metrics.coverage at the levels .68 and .95, as the text of a table.
-function population.population_table(names, distances, coverage)
+--- population.rows(names, distances, coverage): the rows and the headers of metrics.population_table.
+function population.rows(names, distances, coverage)
   local rows, where = {}, "population_table"
   errors.list(where, "names", names, "a list of names")
   errors.list(where, "distances", distances, "what metrics.wasserstein_table returns")
@@ -104,7 +103,13 @@ function population.population_table(names, distances, coverage)
       ("%.1f %%"):format(100 * coverage[2][i]),
     }
   end
-  return text.table(rows, { "Wasserstein-1", "of means", "pooled", "by chance (95 %)", "in 68 %", "in 95 %" })
+  return rows, { "property", "W1 of means", "W1 pooled", "by chance (95 %)", "in 68 %", "in 95 %" }
+end
+
+--- metrics.population_table(names, distances, coverage): one row a property: what metrics.wasserstein_table
+-- found, and the list `coverage` of metrics.coverage at the levels .68 and .95, as the text of a table.
+function population.population_table(names, distances, coverage)
+  return text.table(population.rows(names, distances, coverage))
 end
 
 return population

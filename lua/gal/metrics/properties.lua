@@ -158,9 +158,8 @@ function properties.properties(truth, samples, options)
   return result
 end
 
---- metrics.properties_table(names {d}, found): what metrics.properties found, as the text of a table, in the
--- properties' units and nats; an error is half of a 95 % interval, as wide as 1.96 standard errors.
-function properties.properties_table(names, found)
+--- properties.rows(names, found): the rows and the headers of metrics.properties_table.
+function properties.rows(names, found)
   local rows, where = {}, "properties_table"
   errors.list(where, "names", names, "a list of names")
   errors.list(where, "found", found, "what metrics.properties returns")
@@ -178,7 +177,11 @@ function properties.properties_table(names, found)
       told and ("%.3f"):format(number(told.mean, "information.mean")) or "",
     }
   end
-  return text.table(rows, { "", "bias", "RMSE", "CRPS", "beyond draws", "nats told" })
+  return rows, { "property", "bias", "RMSE", "CRPS", "beyond draws", "nats told" }
 end
+
+--- metrics.properties_table(names {d}, found): what metrics.properties found, as the text of a table, in the
+-- properties' units and nats; an error is half of a 95 % interval, as wide as 1.96 standard errors.
+function properties.properties_table(names, found) return text.table(properties.rows(names, found)) end
 
 return properties

@@ -85,13 +85,18 @@ function sample.moments(values)
   return sum / n, math.sqrt(squares / n), n > 1 and math.sqrt(squares / (n - 1) / n) or math.huge
 end
 
---- metrics.bootstrap(values[, {resamples = 2000, level = .95, seed = 1}]): the mean with a bootstrap interval
--- (Efron 1979, percentiles): galaxies are drawn anew with replacement `resamples` times. Returns {mean, low,
--- high, deviation, n}.
+--- metrics.bootstrap(values[, {resamples = 2000, level = .95, seed = 1, left_out = a list of places that
+-- don't count}]): the mean with a bootstrap interval (Efron 1979, percentiles): galaxies are drawn anew with
+-- replacement `resamples` times. Returns {mean, low, high, deviation, n}.
 function sample.bootstrap(values, options)
-  options = options_of.known("bootstrap", options, { "resamples", "level", "seed" })
+  options = options_of.known("bootstrap", options, { "resamples", "level", "seed", "left_out" })
   local v, n = host.numbers("bootstrap", "values", values)
   if n == 0 then raise "bootstrap: there are no values" end
+  local kept = host.others("bootstrap", n, options.left_out)
+  if kept then
+    values = host.pick(host.list(v, n), kept)
+    v, n = host.read(values)
+  end
   local mean, deviation = sample.moments(values)
   local level, means = number("bootstrap", options, "level", 0.95, 0, 1), {}
   local rng = gal.rng(integer("bootstrap", options, "seed", 1, -2 ^ 53, 2 ^ 53))
@@ -104,10 +109,5 @@ function sample.bootstrap(values, options)
   local interval = sample.quantile(means, { (1 - level) / 2, (1 + level) / 2 })
   return { mean = mean, low = interval[1], high = interval[2], deviation = deviation, n = n }
 end
-
-sample.public = {
-  quantile = sample.quantile, wasserstein = sample.wasserstein, moments = sample.moments,
-  bootstrap = sample.bootstrap,
-}
 
 return sample

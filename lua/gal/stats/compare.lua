@@ -149,32 +149,38 @@ function compare.wasserstein(truth, a, b, options)
   return result
 end
 
---- compare.table(scores, distances, names, models): what compare.scores and compare.wasserstein found, as the
--- text of a table; names {d} of the properties, models {2} of the two models.
-function compare.table(scores, distances, names, models)
+--- compare.rows(scores, distances, names, models): the rows and the headers of compare.table.
+function compare.rows(scores, distances, names, models)
   errors.list("table", "scores", scores, "what compare.scores found")
   errors.list("table", "distances", distances, "what compare.wasserstein found")
   errors.list("table", "names", names, "a list of names")
   errors.list("table", "models", models, "two names")
   local rows = {}
   local function add(label, digits, entry, difference)
-    local number, signed = "%." .. digits .. "f", "%+." .. digits .. "f"
+    local number, signed = "%." .. digits, "%+." .. digits
     rows[#rows + 1] = {
-      label, number:format(entry.a), number:format(entry.b), signed:format(difference),
-      (number .. " to " .. number):format(entry.low, entry.high),
+      label, number:format(entry.a), number:format(entry.b),
+      (signed .. " (" .. number .. " to " .. number .. ")"):format(difference, entry.low, entry.high),
       entry.higher and ("%.1f %%"):format(100 * entry.higher) or "",
     }
   end
-  add("Delta log p, nats", 3, scores.delta_log_p, scores.delta_log_p.mean)
-  add("D_KL, nats", 3, scores.d_kl, scores.d_kl.mean)
-  add("D_KL - Delta log p", 3, scores.excess, scores.excess.mean)
-  for _, kind in ipairs{ { "Wasserstein-1 of means, ", "means" }, { "of pooled draws, ", "pooled" } } do
+  add("Delta log p, nats", "3f", scores.delta_log_p, scores.delta_log_p.mean)
+  add("D_KL, nats", "3f", scores.d_kl, scores.d_kl.mean)
+  add("D_KL - Delta log p", "3f", scores.excess, scores.excess.mean)
+  for _, kind in ipairs{ { "W1 means, ", "means" }, { "W1 pooled, ", "pooled" } } do
     for i, name in ipairs(names) do
       local entry = distances[i][kind[2]]
-      add(kind[1] .. name, 4, entry, entry.difference)
+      add(kind[1] .. name, "4f", entry, entry.difference)
     end
   end
-  return text.table(rows, { "", models[1], models[2], "difference", "interval", models[1] .. " higher" })
+  return rows, { "", models[1], models[2], "difference (95 %)", "higher" }
+end
+
+--- compare.table(scores, distances, names, models): what compare.scores and compare.wasserstein found, as the
+-- text of a table; names {d} of the properties, models {2} of the two models. W1: Wasserstein-1 between the
+-- truth and the posterior means, or all draws pooled; higher: for how many galaxies the first model's is.
+function compare.table(scores, distances, names, models)
+  return text.table(compare.rows(scores, distances, names, models))
 end
 
 return compare

@@ -147,4 +147,58 @@ function linalg.apply(a, x)
   return y
 end
 
+-- The rows of a {k}{d}, each less its parts along those before it, and of length 1 (Gram & Schmidt); a row of
+-- which nothing is left becomes an axis.
+local function orthonormal(a)
+  for i, row in ipairs(a) do
+    for _ = 1, 2 do
+      for j = 1, i - 1 do
+        local along = 0
+        for c = 1, #row do along = along + row[c] * a[j][c] end
+        for c = 1, #row do row[c] = row[c] - along * a[j][c] end
+      end
+    end
+    local length = 0
+    for c = 1, #row do length = length + row[c] ^ 2 end
+    for c = 1, #row do row[c] = length > 0 and row[c] / math.sqrt(length) or (c == i and 1 or 0) end
+  end
+  return a
+end
+
+-- linalg.apply without its checks.
+local function image_of(a, x)
+  local y = {}
+  for i, row in ipairs(a) do
+    local sum = 0
+    for j = 1, #x do sum = sum + row[j] * x[j] end
+    y[i] = sum
+  end
+  return y
+end
+
+--- linalg.leading(a, k): the k largest eigenvalues of a symmetric matrix {d}{d} without negative ones, and
+-- their eigenvectors {k}{d}, by orthogonal iteration (Golub & Van Loan 2013, 7.3.2): 200 steps, so that
+-- directions whose eigenvalues are within a few percent are found as a plane.
+function linalg.leading(a, k)
+  local d, vectors, values = square("leading", "a", a), {}, {}
+  if type(k) ~= "number" or k % 1 ~= 0 or k < 1 or k > d then
+    raise("leading: k is %s, expected a whole number from 1 to %d", errors.kind(k), d)
+  end
+  for i = 1, k do
+    vectors[i] = {}
+    for j = 1, d do vectors[i][j] = math.sin(i * j + i) end
+  end
+  vectors = orthonormal(vectors)
+  for _ = 1, 200 do
+    for i = 1, k do vectors[i] = image_of(a, vectors[i]) end
+    vectors = orthonormal(vectors)
+  end
+  for i, vector in ipairs(vectors) do
+    local image, sum = image_of(a, vector), 0
+    for j = 1, d do sum = sum + vector[j] * image[j] end
+    values[i] = sum
+  end
+  return values, vectors
+end
+
 return linalg

@@ -1,0 +1,65 @@
+-- infer/figures: the figures of an evaluation, by gal.plot.
+local plot = require "gal.plot"
+
+local figures = {}
+
+-- What SDSS's properties are called, and their units; others have the names of their columns.
+local LABELS = {
+  lgm_tot_p50 = { "log M*", "M⊙" }, sfr_tot_p50 = { "log SFR", "M⊙ / yr" }, oh_p50 = { "12 + log(O/H)" },
+  d4000_n = { "Dn4000" }, a_v = { "A_V", "mag" },
+}
+
+--- figures.label(name[, unit]): a property's name for people, with its unit, if it has one, where unit is
+-- true.
+function figures.label(name, unit)
+  local label = LABELS[name] or { name }
+  return label[1] .. (unit and label[2] and ", " .. label[2] or "")
+end
+
+-- The range of both axes: of all values, and a little more.
+local function range_of(a, b)
+  local low, high = math.huge, -math.huge
+  for _, list in ipairs{ a, b } do
+    for _, v in ipairs(list) do low, high = math.min(low, v), math.max(high, v) end
+  end
+  local room = high > low and 0.03 * (high - low) or 1
+  return { low - room, high + room }
+end
+
+--- figures.truth(path, names {d}, truth {N, d}, samples {N, n, d}): posterior medians against the truth, a
+-- panel a property; tensors on the host. Returns path.
+function figures.truth(path, names, truth, samples)
+  local panels = {}
+  for i, name in ipairs(names) do
+    local own = truth:select(2, i):totable()
+    local median = samples:select(3, i):quantiles{ 0.5 }:reshape{ #own }:totable()
+    local range = range_of(own, median)
+    panels[i] = plot.panel{
+      plot.points(own, median, { colour = "#0072B2" }),
+      plot.rule{ slope = 1, intercept = 0, from = range[1], to = range[2], colour = "#444444" },
+      x = "true " .. figures.label(name, true), y = "posterior median", xrange = range, yrange = range,
+      ratio = 1,
+    }
+  end
+  return plot.figure(path, { panels = panels, columns = math.min(3, #panels) })
+end
+
+--- figures.calibration(path, curves): the curves of a test (calibration.test), each with its band. Returns
+-- path.
+function figures.calibration(path, curves)
+  local panels, most = {}, 0
+  for _, curve in ipairs(curves) do
+    for k = 1, #curve.x do most = math.max(most, curve.high[k], -curve.low[k], math.abs(curve.y[k])) end
+  end
+  for i, curve in ipairs(curves) do
+    panels[i] = plot.panel{
+      plot.band(curve.x, curve.low, curve.high, { colour = "#BBBBBB" }),
+      plot.lines(curve.x, curve.y, { colour = "#D55E00", width = 2 }), plot.rule{ y = 0, from = 0, to = 1 },
+      title = figures.label(curve.name), x = "rank", y = i % 3 == 1 and "distribution less uniform" or nil,
+      xrange = { 0, 1 }, yrange = { -1.05 * most, 1.05 * most },
+    }
+  end
+  return plot.figure(path, { panels = panels, columns = math.min(3, #panels) })
+end
+
+return figures
