@@ -27,7 +27,8 @@ check.case("a run is trained, scored and drawn from, with the CPU's results to r
   local scores = {}
   for _, device in ipairs { "far", "cpu" } do
     succeeds("train_photometry", PHOTOMETRY .. device .. " --epochs 3", device)
-    scores[device] = succeeds("evaluate", device .. " --n 39", device):match "written in (%S+):" .. "/galaxies.csv"
+    local said = succeeds("evaluate", device .. " --n 39", device)
+    scores[device] = said:match "written in (%S+):" .. "/galaxies.csv"
     succeeds("sample", device .. " --n 50 --log-prob --out " .. device .. "/draws", device)
   end
   local function near(read, tolerance, what)

@@ -1,6 +1,6 @@
 -- What evaluate.lua stands on: posteriors that are drawn once and kept, contexts, the report as text and as
 -- a page; and small runs that are wrong, over-fitted, trained on shuffled labels, or without an input: the
--- first sentence says so. The full-size ones are in the acceptance run of this name.
+-- first sentence says so.
 local check = dofile "lua/lib/check.lua"
 local data = require "gal.data"
 local gal = require "gal"

@@ -77,9 +77,10 @@ local function leave_out(result, scale)
   end
 end
 
--- The galaxies' scores are complete, their draws are `samples`: leaves out those without.
-local function finish(result, samples, scale)
-  result.samples = samples
+-- The galaxies' scores are complete, their draws are `samples` with these densities: leaves out those
+-- without.
+local function finish(result, samples, densities, scale)
+  result.samples, result.log_q_draws = samples, densities
   result.beyond = result.beyond / #result.log_q
   leave_out(result, scale)
   return result
@@ -94,10 +95,10 @@ local function together(rows, n) return math.max(1, math.floor((rows or 5000) / 
 -- rows (5,000 draws are worked on at once), progress (a function of the galaxies done and N). Returns lists
 -- {N}: log_q, log_p and log_p_mixture at the truth; delta_log_p and d_kl by the kernel estimate of the
 -- prior, delta_log_p_mixture and d_kl_mixture by the mixture; sharpness, the mean of ln q over the draws
--- less ln q at the truth, in which there is no prior; samples; left_out, a list of the galaxies that have no
--- scores, because a density or a draw is no number or too far away for single precision: theirs are NaN; and
--- where the prior has it, `lowest`, the lowest ln p of a training row, and beyond, the share of draws below
--- it.
+-- less ln q at the truth, in which there is no prior; samples and log_q_draws, what was drawn; left_out, a
+-- list of the galaxies that have no scores, because a density or a draw is no number or too far away for
+-- single precision: theirs are NaN; and where the prior has it, `lowest`, the lowest ln p of a training row,
+-- and beyond, the share of draws below it.
 function information.scores(theta, drawn, prior, options)
   options = options_of.known("scores", options, { "scale", "rows", "progress" })
   local count, d = host.matrix("scores", "theta", theta)
@@ -122,7 +123,7 @@ function information.scores(theta, drawn, prior, options)
     add_draws(result, first, drawn.samples:narrow(1, first, size), drawn.log_q:narrow(1, first, size), prior)
     if progress then progress(first + size - 1, count) end
   end
-  return finish(result, drawn.samples:to "cpu", options.scale)
+  return finish(result, drawn.samples:to "cpu", drawn.log_q:to "cpu", options.scale)
 end
 
 --- metrics.information(flow, theta, context, prior, options): draws from posteriors and gives metrics.scores
@@ -146,7 +147,7 @@ function information.information(flow, theta, context, prior, options)
     steps = options.steps, tolerance = options.tolerance, progress = false, told = false,
   })
   local result = at_truth(log_q, theta, prior)
-  local beyond, evaluations, each, parts = {}, 0, together(options.rows, n), {}
+  local beyond, evaluations, each, parts, known = {}, 0, together(options.rows, n), {}, {}
   for _, k in ipairs(report and report.flagged or {}) do beyond[k] = true end
   for first = 1, count, each do
     local size = math.min(each, count - first + 1)
@@ -158,12 +159,13 @@ function information.information(flow, theta, context, prior, options)
     })
     for _, k in ipairs(own and own.flagged or {}) do beyond[first + k - 1] = true end
     evaluations = evaluations + (own and own.evaluations or 0) * size / count
-    draws = draws:to "cpu"
+    draws, densities = draws:to "cpu", densities:to "cpu"
     add_draws(result, first, draws, densities, prior)
-    parts[#parts + 1] = draws
+    parts[#parts + 1], known[#known + 1] = draws, densities
     if options.progress then options.progress(first + size - 1, count) end
   end
-  finish(result, #parts == 1 and parts[1] or gal.cat(parts, 1), flow.scale)
+  local function joined(list) return #list == 1 and list[1] or gal.cat(list, 1) end
+  finish(result, joined(parts), joined(known), flow.scale)
   if report then
     result.evaluations, result.tolerance, result.flagged = evaluations, report.tolerance, {}
     for k = 1, count do
