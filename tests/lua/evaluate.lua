@@ -130,7 +130,7 @@ check.case("an over-fitted run is not calibrated, and the first sentence says wh
     end
   end
   part:save(path "few.csv")
-  train("few.csv", "over", { epochs = 200, batch = 16, draws = 16, average = false, hidden = { 128, 128 } })
+  train("few.csv", "over", { epochs = 320, batch = 16, draws = 16, average = false, hidden = { 128, 128 } })
   local found = evaluated "over"
   check.that(found.verdict:find "^Not calibrated: .*; the run is over%-fitted: ln q is [%d.]+ nats higher",
     found.verdict)

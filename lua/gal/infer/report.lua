@@ -55,7 +55,8 @@ function report.lead(found)
     sentences[1] = capital(table.concat(clauses, "; ")) .. "."
     sentences[2] = ("Exchange test over %d statistics of %d galaxies with %d draws each: p = %.3g."):format(
       #c.table, c.n, c.draws, c.p)
-    sentences[3] = c.warning
+    -- A verdict of no deviation says by itself what would not have been seen.
+    sentences[3] = c.grade ~= "no deviation found" and c.warning or nil
   else
     sentences[1] = ("%d galaxies are too few to tell whether the posteriors are calibrated: at least 100 are "
       .. "needed."):format(#found.evaluation.test.ids - #found.scores.left_out)
