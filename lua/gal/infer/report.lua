@@ -145,7 +145,7 @@ local function add_calibration(add, found, figure)
   add{ heading = "Calibration" }
   add{ text = "If calibrated, a galaxy's truth is one more draw of its posterior. The largest deviations "
     .. "from that are (shifts in posterior deviations, above 0 where truths lie higher; widths: the truths' "
-    .. "spread over the posteriors'; p: how often chance makes the largest of all statistics as large)" }
+    .. "spread over the posteriors'; p: how often chance makes the largest of all statistics as large)." }
   add{ rows = largest(c, 8), headers = { "statistic", "effect", "z", "p" } }
   for _, atom in ipairs(c.atoms) do
     local sentence = "%s within %.2g of %.4g: %.1f %% of the truths and %.1f %% of the draws; not tested."
