@@ -137,6 +137,7 @@ local picture = plot.figure(out .. "/posteriors.png", {
     .. "magnitudes alone (blue), and the truth (dot)",
 })
 print(([[
+
 drawn: %s. Next: your own survey,
   galrun experiments/train_image.lua --survey FOLDER
   galrun experiments/evaluate.lua runs/image]]):format(picture))

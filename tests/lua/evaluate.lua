@@ -75,6 +75,15 @@ check.case("a run without an input: contexts or another run show it, else the te
   check.that(against.verdict:find "^Not calibrated: .*other run", against.verdict)
   local beside = json.decode(read(out .. "/against.json"))
   check.that(beside.scores.delta_log_p.high < 0, "the run without an input tells less")
+  local crossed = gal.load(path(out .. "/densities-against.npz"))
+  local posteriors = gal.load(path(out .. "/posteriors.npz"))
+  local other = data.open(path "other.csv", { theta = THETA, context = BANDS })
+  local flow = require("gal.flow").load(path "full/flow.safetensors")
+  for _, k in ipairs{ 1, 399 } do -- of the first and of the last piece
+    local draws, x = posteriors.samples:narrow(1, k, 1), other.context:narrow(1, k, 1)
+    local own = flow:log_prob(draws, x, { steps = 6 })
+    check.near(crossed.log_q:narrow(1, k, 1), own, 1e-4, "densities by the other run, galaxy " .. k)
+  end
   local html = read(out .. "/evaluation.html")
   check.that(html:find("<p class=\"lead\">" .. against.verdict:sub(1, 30), 1, true), html:sub(1, 3000))
   check.that(not html:find "http", "the page needs nothing from elsewhere")
@@ -121,7 +130,7 @@ check.case("an over-fitted run is not calibrated, and the first sentence says wh
     end
   end
   part:save(path "few.csv")
-  train("few.csv", "over", { epochs = 200, batch = 16, draws = 16, average = false, hidden = { 128, 128 } })
+  train("few.csv", "over", { epochs = 320, batch = 16, draws = 16, average = false, hidden = { 128, 128 } })
   local found = evaluated "over"
   check.that(found.verdict:find "^Not calibrated: .*; the run is over%-fitted: ln q is [%d.]+ nats higher",
     found.verdict)

@@ -16,7 +16,7 @@ local kept = {}
 
 -- Draws whose densities another flow gives in one call, at most: a few seconds of work, so that little is
 -- lost.
-local TOGETHER = 20000
+local TOGETHER = 10000
 
 -- A tensor of bytes on the host, {N} or {N, width}, from a function of the place in it, from 0.
 local function bytes(shape, at)

@@ -55,7 +55,8 @@ function report.lead(found)
     sentences[1] = capital(table.concat(clauses, "; ")) .. "."
     sentences[2] = ("Exchange test over %d statistics of %d galaxies with %d draws each: p = %.3g."):format(
       #c.table, c.n, c.draws, c.p)
-    sentences[3] = c.warning
+    -- A verdict of no deviation says by itself what would not have been seen.
+    sentences[3] = c.grade ~= "no deviation found" and c.warning or nil
   else
     sentences[1] = ("%d galaxies are too few to tell whether the posteriors are calibrated: at least 100 are "
       .. "needed."):format(#found.evaluation.test.ids - #found.scores.left_out)
@@ -144,7 +145,7 @@ local function add_calibration(add, found, figure)
   add{ heading = "Calibration" }
   add{ text = "If calibrated, a galaxy's truth is one more draw of its posterior. The largest deviations "
     .. "from that are (shifts in posterior deviations, above 0 where truths lie higher; widths: the truths' "
-    .. "spread over the posteriors'; p: how often chance makes the largest of all statistics as large)" }
+    .. "spread over the posteriors'; p: how often chance makes the largest of all statistics as large)." }
   add{ rows = largest(c, 8), headers = { "statistic", "effect", "z", "p" } }
   for _, atom in ipairs(c.atoms) do
     local sentence = "%s within %.2g of %.4g: %.1f %% of the truths and %.1f %% of the draws; not tested."

@@ -384,6 +384,7 @@ for name, list in ([[
   gal.stats.linalg.product: matrix matrix
   gal.stats.linalg.apply: matrix list
   gal.stats.linalg.transpose: matrix
+  gal.stats.linalg.leading: matrix n
   gal.stats.linalg.log_determinant: matrix
   gal.stats.kde.fit: matrix2 options
   gal.stats.mixture.fit: matrix2 n options
