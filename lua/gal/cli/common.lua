@@ -92,4 +92,20 @@ common.asked = {
   { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
 }
 
+-- Galaxies that a run, and another beside it, have not seen: gal.infer.paired.
+common.paired = {
+  { "against", type = "string", help = "folder of another run, beside this one on the same galaxies" },
+  {
+    "part", "test",
+    "test: a tenth of the survey, by its ids' hash; all: every galaxy that the run was not trained on",
+    choices = { "test", "all" },
+  },
+}
+
+-- Where a run's figures and the numbers behind them go.
+common.results = {
+  { "out", type = "string", help = "folder for the results; default: one in the run's results/" },
+  { "format", "png", "format of the figure", choices = { "png", "pdf", "svg" } },
+}
+
 return common

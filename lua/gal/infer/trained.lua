@@ -164,11 +164,12 @@ local function base_of(place)
   return (name:gsub("[^%w%.%-_]+", "_"))
 end
 
---- run:results(survey, part[, against]): the folder for results on a part of a survey, beside another run
--- where `against` is the folder of one: out/results/<survey>-<part>[-against-<run>].
-function Trained:results(survey, part, against)
-  local words = { base_of(survey.path) }
-  if survey.hdu then words[2] = base_of(tostring(survey.hdu)) end
+--- run:results(survey, part[, against[, what]]): the folder for results on a part of a survey, beside another
+-- run where `against` is the folder of one: out/results/[<what>-]<survey>-<part>[-against-<run>]. what: the
+-- name of results other than an evaluation's.
+function Trained:results(survey, part, against, what)
+  local words = { (what and what .. "-" or "") .. base_of(survey.path) }
+  if survey.hdu then words[#words + 1] = base_of(tostring(survey.hdu)) end
   words[#words + 1] = part
   if against then words[#words + 1] = "against-" .. base_of(against) end
   return self.out .. "/results/" .. table.concat(words, "-")

@@ -43,4 +43,12 @@ function labels.label_of(name)
   return plain, plain
 end
 
+--- labels.unit_of(name): the unit of a quantity in words: "dex" of a logarithm, "mag", or "" where it has
+-- none or is not known.
+function labels.unit_of(name)
+  local label = labels.label_of(name)
+  if label:find("\\log_{10}", 1, true) then return "dex" end
+  return label:match " %[([^%]]*)%]$" or ""
+end
+
 return labels

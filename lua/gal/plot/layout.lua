@@ -79,13 +79,15 @@ local function range_of(panels, axis, log)
   return { floor and low == 0 and 0 or low - pad, high + pad }
 end
 
--- Sets range.x and range.y of the items; share: axes that panels of a column (x) or a row (y) have in common.
+-- Sets range.x and range.y of the items; share: axes that panels of a column (x) or a row (y) have in common;
+-- pictures have their own.
 local function set_ranges(items, share)
   for _, axis in ipairs{ "x", "y" } do
     local groups, order = {}, {}
     for i, item in ipairs(items) do
       local line = item.cell[axis == "x" and "column" or "row"]
-      local key = share[axis] and not item.inset and not item.panel.apart and "shared " .. line or i
+      local alone = item.inset or item.panel.apart or item.bare
+      local key = share[axis] and not alone and "shared " .. line or i
       if not groups[key] then
         groups[key] = {}
         order[#order + 1] = key
@@ -106,7 +108,7 @@ end
 local function set_numbers(items, share)
   local lowest, leftmost = {}, {}
   for _, item in ipairs(items) do
-    if not (item.inset or item.legend) then
+    if not (item.inset or item.legend or item.bare) then
       local c = item.cell
       local key = c.column
       if not lowest[key] or lowest[key].cell.row < c.row then lowest[key] = item end
@@ -256,12 +258,15 @@ local function wanted_heights(items, o, width)
       heights[c.row] = math.max(heights[c.row], (item.panel.ratio or item.ratio or o.ratio) * wide)
     end
   end
+  local words = {} -- rows of nothing but legends
   for _, item in ipairs(items) do
-    local c = item.cell
-    if item.legend and heights[c.row] == 0 then
-      heights[c.row] = text.height(o.type) * (1.15 * #item.panel + 1 + 2.2 * #item.panel.text)
+    local row = item.cell.row
+    if item.legend and heights[row] == 0 then
+      local lines = 1.15 * #item.panel + 1 + 2.2 * #item.panel.text
+      words[row] = math.max(words[row] or 0, text.height(o.type) * lines)
     end
   end
+  for row, height in pairs(words) do heights[row] = height end
   for k = 1, o.rows do
     if heights[k] == 0 then heights[k] = 0.5 * width[1] end
     heights[k] = heights[k] * (o.heights and o.heights[k] or 1)

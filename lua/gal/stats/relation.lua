@@ -1,0 +1,77 @@
+-- How closely pairs lie along a relation: a parabola through them, and the scatter about it.
+local errors = require "gal.base.errors"
+local gal = require "gal"
+local host = require "gal.stats.host"
+local raise = errors.raise
+
+local relation = {}
+
+-- The pairs of x and y that are finite: two arrays from 0, and how many they are.
+local function finite(x, y)
+  local a, n = host.numbers("relation", "x", x)
+  local b, count = host.numbers("relation", "y", y)
+  if n ~= count then raise("relation: x has %d values and y %d, expected as many", n, count) end
+  local kept = 0
+  for k = 0, n - 1 do
+    if a[k] - a[k] == 0 and b[k] - b[k] == 0 then a[kept], b[kept], kept = a[k], b[k], kept + 1 end
+  end
+  return a, b, kept
+end
+
+--- relation.parabola(x, y): the parabola through pairs by least squares, as a function of x, and the y less
+-- it, an array from 0, and how many pairs were finite. The basis is orthogonal on the x, so that there is no
+-- system of equations. With two x it is a line, with one the mean.
+function relation.parabola(x, y)
+  local a, b, n = finite(x, y)
+  if n == 0 then raise "relation: there is no pair of finite numbers" end
+  local mean, s2, s3 = 0, 0, 0
+  for k = 0, n - 1 do mean = mean + a[k] / n end
+  for k = 0, n - 1 do
+    local u = a[k] - mean
+    s2, s3 = s2 + u * u / n, s3 + u * u * u / n
+  end
+  local skew = s2 > 0 and s3 / s2 or 0
+  local function second(u) return u * u - skew * u - s2 end
+  local c0, c1, c2, norm = 0, 0, 0, 0
+  for k = 0, n - 1 do
+    local u = a[k] - mean
+    local p = second(u)
+    c0, c1, c2, norm = c0 + b[k] / n, c1 + b[k] * u / n, c2 + b[k] * p / n, norm + p * p / n
+  end
+  c1, c2 = s2 > 0 and c1 / s2 or 0, norm > 1e-24 * s2 * s2 and norm > 0 and c2 / norm or 0
+  local function at(v)
+    local u = v - mean
+    return c0 + c1 * u + c2 * second(u)
+  end
+  local rest = host.new(n)
+  for k = 0, n - 1 do rest[k] = b[k] - at(a[k]) end
+  return at, rest, n
+end
+
+-- Half the width of the central 68 % of each row of x {R, n}, a list.
+local function half_widths(x)
+  local list = {}
+  for r, q in ipairs(x:quantiles({ 0.16, 0.84 }):totable()) do list[r] = (q[2] - q[1]) / 2 end
+  return list
+end
+
+local RESAMPLES = 100
+
+--- relation.scatter(x, y[, seed]): {scatter, error, n, curve}: half the width of the central 68 % of y about
+-- its parabola in x (relation.parabola), in y's units, which outliers hardly move and which is the deviation
+-- where it is Gaussian; its bootstrap error, the deviation over 100 resamples of the n pairs (Efron 1979);
+-- and that parabola, a function. seed (1): of the resamples.
+function relation.scatter(x, y, seed)
+  local curve, rest, n = relation.parabola(x, y)
+  local values = gal.tensor(host.list(rest, n), { n }, { device = "cpu" })
+  local rng = gal.rng(seed == nil and 1 or errors.integer("scatter", "seed", seed, -2 ^ 53, 2 ^ 53))
+  local picks, list = host.read(gal.rand({ RESAMPLES * n }, { rng = rng, device = "cpu" })), {}
+  for k = 1, RESAMPLES * n do list[k] = math.min(math.floor(picks[k - 1] * n), n - 1) + 1 end
+  local widths = half_widths(values:reshape{ n, 1 }:rows(list):reshape{ RESAMPLES, n })
+  local mean, square = 0, 0
+  for _, w in ipairs(widths) do mean = mean + w / RESAMPLES end
+  for _, w in ipairs(widths) do square = square + (w - mean) ^ 2 / (RESAMPLES - 1) end
+  return { scatter = half_widths(values:reshape{ 1, n })[1], error = math.sqrt(square), n = n, curve = curve }
+end
+
+return relation
