@@ -16,6 +16,7 @@ local function publish(room, names)
 end
 publish(require "gal.plot.curves", "points lines steps band histogram spike")
 publish(require "gal.plot.fields", "density contours")
+publish(require "gal.plot.map", "map")
 publish(require "gal.plot.marks", "rule label note arrow box")
 publish(require "gal.plot.pictures", "picture montage")
 publish(require "gal.plot.corner", "corner")
@@ -70,7 +71,7 @@ end
 -- column}, span = {rows, columns}, inset = a panel, inset_at = {x, y, width, height}}: one set of axes. A
 -- range goes from its first number to its second, so {20, 10} turns an axis of magnitudes round. at and
 -- span place it in the figure's grid; inset_at is in parts of the panel. Layers: plot.points, lines, steps,
--- histogram, density, contours, band, spike, rule, arrow, box, label, note, picture.
+-- histogram, density, contours, band, spike, rule, arrow, box, label, note, picture, map.
 function plot.panel(spec)
   if type(spec) ~= "table" then
     raise("panel: called with %s, expected a table of layers and labels", kind(spec))

@@ -1,5 +1,6 @@
 -- infer/paired: galaxies that one run, or two, have not seen, each as the run was trained to see it: what
 -- figures of two models side by side are about.
+local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local infer = require "gal.infer"
@@ -103,6 +104,35 @@ function Paired:seeing()
   end
 end
 
+--- p:training(): the galaxies that the first run which sees images was trained on, else the first run, with
+-- its images, as a survey. Raises where its own table is gone.
+function Paired:training()
+  local run = (self:seeing() or self.models[1]).run
+  if not path.kind(run.notes.survey) then
+    raise("%s was trained on %s, which is gone: it has no training galaxies to show", run.out,
+      run.notes.survey)
+  end
+  local home = run == self.models[1].run and self.own and self.survey or run:survey{}
+  return home:of(run.lists.train)
+end
+
+--- p:columns(names, ids, survey): further columns of a survey's table, of the galaxies with these ids:
+-- {name = {N}}, as the run would read them, NaN where a value is missing. Columns that the table lacks are
+-- nil.
+function Paired:columns(names, ids, survey)
+  local source = gal.table(survey.path, { hdu = survey.hdu, id = survey.id_column })
+  local row, found = {}, {}
+  for k, id in ipairs(survey.ids) do row[id] = survey.rows[k] end
+  for _, name in ipairs(names) do
+    if columns.has(source, name) then
+      local column = columns.requested(source, name, survey.dereddened)
+      found[name] = {}
+      for k, id in ipairs(ids) do found[name][k] = columns.value_at(column, row[id]) end
+    end
+  end
+  return found
+end
+
 --- p:folder(what, out, settings): the folder for results that are called `what`: `out`, or else one in the
 -- run's results/; its lock is held until folder:close(). settings: more that they depend on. Raises where it
 -- has results of other settings.
@@ -128,11 +158,11 @@ function Paired:draw(folder, o)
     local found = infer.posteriors(model.flow, model.part, {
       n = o.n, steps = o.steps, tolerance = o.tolerance, seed = o.seed, out = out, resume = true,
     })
-    local columns = {}
+    local means = {}
     for i, name in ipairs(self.names) do
-      columns[i] = found.summary:column(name .. "_mean"):reshape{ -1, 1 }
+      means[i] = found.summary:column(name .. "_mean"):reshape{ -1, 1 }
     end
-    model.means = gal.cat(columns, 2)
+    model.means = gal.cat(means, 2)
     model.draws = gal.load(out .. "/samples.npy"):narrow(2, 1, 1):reshape{ #self.ids, #self.names }
     if found.warning then warnings[#warnings + 1] = model.name .. ": " .. found.warning end
   end

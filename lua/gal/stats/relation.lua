@@ -48,11 +48,10 @@ function relation.parabola(x, y)
   return at, rest, n
 end
 
--- Half the width of the central 68 % of each row of x {R, n}, a list.
-local function half_widths(x)
-  local list = {}
-  for r, q in ipairs(x:quantiles({ 0.16, 0.84 }):totable()) do list[r] = (q[2] - q[1]) / 2 end
-  return list
+-- Half the width of the central 68 % of x {n}.
+local function half_width(x)
+  local q = x:quantiles({ 0.16, 0.84 }):totable()
+  return (q[2] - q[1]) / 2
 end
 
 local RESAMPLES = 100
@@ -65,13 +64,16 @@ function relation.scatter(x, y, seed)
   local curve, rest, n = relation.parabola(x, y)
   local values = gal.tensor(host.list(rest, n), { n }, { device = "cpu" })
   local rng = gal.rng(seed == nil and 1 or errors.integer("scatter", "seed", seed, -2 ^ 53, 2 ^ 53))
-  local picks, list = host.read(gal.rand({ RESAMPLES * n }, { rng = rng, device = "cpu" })), {}
-  for k = 1, RESAMPLES * n do list[k] = math.min(math.floor(picks[k - 1] * n), n - 1) + 1 end
-  local widths = half_widths(values:reshape{ n, 1 }:rows(list):reshape{ RESAMPLES, n })
-  local mean, square = 0, 0
-  for _, w in ipairs(widths) do mean = mean + w / RESAMPLES end
-  for _, w in ipairs(widths) do square = square + (w - mean) ^ 2 / (RESAMPLES - 1) end
-  return { scatter = half_widths(values:reshape{ 1, n })[1], error = math.sqrt(square), n = n, curve = curve }
+  local sum, squares, scatter = 0, 0, half_width(values)
+  for _ = 1, RESAMPLES do
+    errors.poll()
+    local u, picks = host.read(gal.rand({ n }, { rng = rng, device = "cpu" })), {}
+    for k = 1, n do picks[k] = math.floor(u[k - 1] * n) + 1 end
+    local apart = half_width(values:rows(picks)) - scatter
+    sum, squares = sum + apart, squares + apart * apart
+  end
+  local variance = (squares - sum * sum / RESAMPLES) / (RESAMPLES - 1)
+  return { scatter = scatter, error = math.sqrt(math.max(variance, 0)), n = n, curve = curve }
 end
 
 return relation

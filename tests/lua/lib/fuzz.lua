@@ -31,8 +31,9 @@ local SIGALRM, REAL, PROCESSOR = 14, 0, 2
 local MODULES = {
   "gal", "gal.nn", "gal.optim", "gal.flow", "gal.train", "gal.data", "gal.table", "gal.images", "gal.metrics",
   "gal.stats.linalg", "gal.stats.kde", "gal.stats.mixture", "gal.stats.prior", "gal.stats.compare",
-  "gal.stats.exchange", "gal.calibration", "gal.plot", "gal.ode", "gal.mock", "gal.mock.posterior",
-  "gal.infer", "gal.base.path", "gal.base.json",
+  "gal.stats.exchange", "gal.stats.relation", "gal.stats.selection", "gal.infer.nearest",
+  "gal.infer.occlusion", "gal.plot.map", "gal.plot.history", "gal.plot.corners", "gal.calibration",
+  "gal.plot", "gal.ode", "gal.mock", "gal.mock.posterior", "gal.infer", "gal.base.path", "gal.base.json",
 }
 -- Not called: what hands out handles, and what ends or waits for something outside.
 local NOT = { ["gal.table.adopt"] = true, ["gal.mock.catalogue"] = true, ["gal.mock.search"] = true }

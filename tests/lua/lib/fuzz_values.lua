@@ -392,6 +392,19 @@ for name, list in ([[
   gal.stats.compare.scores: scores scores options
   gal.stats.exchange.partners: tensors list rng
   gal.stats.exchange.exchanged: survey names list rng
+  gal.stats.relation.parabola: list list
+  gal.stats.relation.scatter: list list n
+  gal.stats.selection.within: list list list list
+  gal.stats.selection.box: list list list
+  gal.stats.selection.some: list n n
+  gal.stats.selection.corner: list list list
+  gal.infer.nearest.rows: matrix2 list n options
+  gal.infer.nearest.each: matrix2 matrix2 options
+  gal.infer.occlusion.background: tensor
+  gal.infer.occlusion.map: flow tensor tensor tensor options
+  gal.plot.map: matrix2 options
+  gal.plot.map.map: matrix2 options
+  gal.plot.map.colour: n
   gal.plot.points: list list options
   gal.plot.lines: list list options
   gal.plot.histogram: list options
