@@ -69,7 +69,10 @@ local panels, rows = {}, {}
 for k, each in ipairs(found) do
   local low, high = each.map:min():item(), each.map:max():item()
   local most = math.max(-low, high, 1e-3) -- 0 is grey: dark is above, light below
-  panels[#panels + 1] = plot.panel{ plot.picture(each.image), title = "galaxy " .. these.ids[k] }
+  local id = these.ids[k]
+  panels[#panels + 1] = plot.panel{
+    plot.picture(each.image), title = (#id < 12 and "galaxy " or "") .. id,
+  }
   panels[#panels + 1] = plot.panel{
     plot.map(each.map, {
       range = { -most, most }, reverse = true, xrange = { 0, side }, yrange = { 0, side },
@@ -82,7 +85,7 @@ for k, each in ipairs(found) do
     y = "$\\Delta\\ln q$ [nats]",
   }
   rows[k] = {
-    these.ids[k], ("%.2f"):format(each.log_q), ("%.2f"):format(low), ("%.2f"):format(high),
+    id, ("%.2f"):format(each.log_q), ("%.2f"):format(low), ("%.2f"):format(high),
     ("%d"):format(each.patches), table.concat(each.fill, " "),
   }
 end
@@ -90,8 +93,8 @@ local drawn = plot.figure(folder:path("occlusion." .. o.format), {
   panels = panels, columns = 3, widths = { 1, 1, 0.07 }, size = { 120 },
 })
 print(cli.table(rows, { "galaxy", "ln q", "lowest change", "highest", "patches", "painted with" }))
-print(("\nln q: of %s, %d properties, nats."):format(o.at == "truth" and "the galaxy's own properties" or
-  "draws of the posterior, their mean", #these.names))
+print(("\nln q, nats: of %s. Its properties:"):format(o.at == "truth" and "the galaxy's own properties" or
+  "draws of its posterior, their mean"))
 for i, name in ipairs(these.names) do
   local words, unit = { name }, labels.unit_of(name)
   for k in ipairs(found) do words[#words + 1] = ("%.3f"):format(these.theta:get(k, i)) end

@@ -88,7 +88,8 @@ for k, id in ipairs(these.ids) do
   for m, model in ipairs(these.models) do
     local draws = model.draws:select(1, k)
     local found, distances = nearest.each(known.theta, draws, { scale = scale, only = only })
-    local sheet = plot.montage(known.images:read(found), { columns = o.draws, gap = 3 })
+    local across = #these.models == 1 and math.ceil(o.draws / 2) or o.draws
+    local sheet = plot.montage(known.images:read(found), { columns = across, gap = 3 })
     panels[#panels + 1] = plot.panel{
       plot.picture(sheet), at = { #these.models * (k - 1) + m, 2 },
       title = ("training galaxies nearest to %d draws of the %s model"):format(o.draws, model.name),
@@ -110,11 +111,15 @@ for k, id in ipairs(these.ids) do
   end
 end
 
+local alone = #these.models == 1
 local drawn = plot.figure(folder:path("predictive." .. o.format), {
-  panels = panels, columns = 2, widths = { 2, o.draws }, size = "page", spacing = { 2, 1.5 },
+  panels = panels, columns = 2, widths = { alone and 3 or 2, 8 }, size = alone and { 130 } or "page",
+  spacing = { 2, 1.5 },
 })
 gal.table(columns):save(folder:path "neighbours.csv")
 print(cli.table(rows, { "galaxy", "model", "mean distance", "among" }))
-print(("\ndistance: from a draw to its neighbour in %d properties, in their deviations over the training "
-  .. "galaxies.\nwritten: %s, and neighbours.csv beside it"):format(#these.names, drawn))
+print(([[
+
+distance: from a draw to its neighbour in the properties, in their deviations over the training galaxies.
+written: %s, and neighbours.csv beside it]]):format(drawn))
 folder:close()

@@ -133,16 +133,16 @@ local function panel_of(plane, data, set, row)
     x = labels.label_of(plane.x), y = labels.label_of(plane.y), xrange = plane.xrange, yrange = plane.yrange,
     title = row == 1 and set.title or nil, frame = "box", ratio = 1.15,
   }
-  add_points(panel, data.x, data.y, DATA, "galaxies themselves")
+  add_points(panel, data.x, data.y, DATA, "galaxies")
   add_points(panel, set.x, set.y, set.colour, set.column:gsub(" %w+$", " model"))
   panel[#panel + 1] = plot.contours(data.x, data.y, {
-    colour = "#333333", width = 0.7, title = "68 and 95 % of the galaxies",
+    colour = "#333333", width = 0.7, title = "68 and 95 % of them",
   })
   panel[#panel + 1] = plot.note(("%.3f %s\n(galaxies %.3f)"):format(set.relation.scatter, plane.unit,
     data.relation.scatter), "bottom right", { size = 7 })
   if set.selects then
     panel[#panel + 1] = plot.box(plane.box.x, plane.box.y, {
-      colour = BOX, width = 1.4, title = "selected by the " .. models[1].name .. " model",
+      colour = BOX, width = 1.4, title = "selection",
     })
   end
   return plot.panel(panel)
@@ -176,8 +176,8 @@ local widths = {}
 for k = 1, 2 * #models do widths[k] = 1 end
 if seeing then widths[#widths + 1] = 0.4 end
 local drawn = plot.figure(folder:path("scaling_relations." .. o.format), {
-  panels = panels, columns = #widths, widths = widths, size = "page", share = "y", spacing = { 1.5, 2.5 },
-  legend = "below",
+  panels = panels, columns = #widths, widths = widths, size = #models == 1 and { 105 } or "page",
+  share = "y", spacing = { 1.5, 2.5 }, legend = "below",
 })
 
 -- ---- in words and numbers ----

@@ -166,6 +166,12 @@ function legend.strip(items, figure)
     strip.right = widest + 2
     return strip, found
   end
+  -- gnuplot makes as many columns as it thinks have room: its characters are all of one width. Two that
+  -- disagree would make a row that nothing is kept free for.
+  for _, entry in ipairs(found) do
+    local letters = select(2, entry.title:gsub("[^\128-\191]", ""))
+    widest = math.max(widest, figure.sample + 0.68 * (letters + 1) * figure.type * 25.4 / 72 + 4)
+  end
   found.across = math.max(1, math.min(#found, math.floor((figure.width - 4) / widest)))
   found.high = SPACING * line * math.ceil(#found / found.across) + 0.6 * line
   if figure.legend == "above" then strip.top = strip.top + found.high else strip.bottom = found.high end
@@ -183,7 +189,7 @@ function legend.own(add, found, figure)
   pen.box(add, figure, box)
   pen.empty(add)
   local y = (figure.legend == "above" and top or figure.margin) + found.high
-  add(("set key default; set key at %s center top horizontal maxcols %d %s"):format(
+  add(("set key default; set key at %s center top horizontal maxcols %d width 1 %s"):format(
     pen.screen(figure, figure.width / 2, y), found.across, legend.HOW))
   local entries = { "NaN notitle" }
   for _, entry in ipairs(found) do entries[#entries + 1] = pen.key_entry(entry, entry.colour) end
