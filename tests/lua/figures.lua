@@ -292,6 +292,29 @@ check.case("the figures of two models are drawn from a survey, with the data tha
   scratch.read(path(RESULTS .. "scaling_relations.png"))
 end)
 
+check.case("distributions tells quantiles of a survey's columns, and what share of values are one", function()
+  local rows, a_v = { "objID,lgm_tot_p50,a_v,modelMag_r" }, {}
+  local mass, dust = normals(400, 20), normals(400, 21)
+  for k = 1, 400 do
+    a_v[k] = k % 10 == 0 and 0 or math.exp(dust[k])
+    rows[k + 1] = ("%d,%.4f,%.4f,%.4f"):format(k, 10 + mass[k], a_v[k], 17 - mass[k])
+  end
+  scratch.write(path "few.csv", table.concat(rows, "\n") .. "\n")
+  local told = succeeds("distributions", "--survey few.csv --theta lgm_tot_p50,a_v --no-dereddened --out few")
+  check.that(told:find "a_v +mag .* 10.0 %% are 0\n", told)
+  local found = gal.table(path "few/quantiles.csv")
+  check.equal(found:strings "column", { "lgm_tot_p50", "a_v", "modelMag_r" })
+  table.sort(a_v)
+  check.near(found:doubles("p50")[2], (a_v[200] + a_v[201]) / 2, 1e-3)
+  check.near(found:doubles("share")[2], 0.1, 1e-6)
+  local script = scratch.read(path "few/distributions.gp")
+  local turned = 0
+  for from, to in script:gmatch "set xrange %[([-%d.]+):([-%d.]+)%]" do
+    if tonumber(from) > tonumber(to) then turned = turned + 1 end
+  end
+  check.equal(turned, 1, "how many x axes are turned round: that of the magnitude alone")
+end)
+
 check.case("results of other options are not overwritten, and options are refused by name", function()
   local words = "image --against photometry --part all --n 20 --steps 4"
   local code, text = run("scaling_relations", words)
