@@ -22,6 +22,7 @@ local o = cli.options{
 local atoms = require "gal.stats.atoms"
 local gal = require "gal"
 local labels = require "gal.plot.labels"
+local limits = require "gal.stats.limits"
 local path = require "gal.base.path"
 local plot = require "gal.plot"
 
@@ -49,14 +50,13 @@ end
 
 -- Each column's range without the outermost thousandths, magnitudes turned round; a limit at 0 for what comes
 -- near it and is never below; quantiles and atoms.
-local ranges, limits, rows = {}, {}, {}
+local ranges, limited, rows = {}, {}, {}
 local table_ = { column = {}, p16 = {}, p50 = {}, p84 = {}, atom = {}, share = {} }
 for i, name in ipairs(names) do
   local column = values:select(2, i)
   local q = column:quantiles{ 0.001, 0.16, 0.5, 0.84, 0.999 }:totable()
   local pad = 0.05 * (q[5] > q[1] and q[5] - q[1] or 1)
-  local least = column:min():item()
-  if least >= 0 and least < 0.2 * (q[4] - q[2]) then limits[name] = { 0, nil } end -- such as A_V
+  limited[name] = limits.of(column)
   ranges[name] = { q[1] - pad, q[5] + pad }
   if name:lower():find "mag_[ugriz]$" then ranges[name] = { q[5] + pad, q[1] - pad } end
   local atom, share = atom_of(i)
@@ -69,7 +69,7 @@ for i, name in ipairs(names) do
 end
 
 local figure = plot.corner(values, {
-  names = names, ranges = ranges, limits = limits, levels = o.levels, titles = "median",
+  names = names, ranges = ranges, limits = limited, levels = o.levels, titles = "median",
 })
 for _, panel in ipairs(figure.panels) do
   for k, words in ipairs(panel.legend and panel.text or {}) do

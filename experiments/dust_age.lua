@@ -18,6 +18,7 @@ local o = cli.options{
 }
 local gal = require "gal"
 local json = require "gal.base.json"
+local limits = require "gal.stats.limits"
 local metrics = require "gal.metrics"
 local corners = require "gal.plot.corners"
 local plot = require "gal.plot"
@@ -86,8 +87,8 @@ end
 -- ---- the figure ----
 
 local seeing = these:seeing()
-local limits = o.y == "a_v" and { a_v = { 0, nil } } or nil
-local list = {}
+local list, limited = {}, {}
+for _, name in ipairs{ o.x, o.y } do limited[name] = limits.of(gal.tensor(values(name))) end
 for k, each in ipairs(chosen) do
   local sets, titles = {}, {}
   for m, model in ipairs(these.models) do
@@ -100,7 +101,7 @@ for k, each in ipairs(chosen) do
   }
 end
 local drawn = plot.figure(folder:path("dust_age." .. o.format), corners.figure(list, {
-  names = { o.x, o.y }, levels = o.levels, limits = limits, target = "spectroscopic target",
+  names = { o.x, o.y }, levels = o.levels, limits = limited, target = "spectroscopic target",
 }))
 
 -- ---- in numbers ----

@@ -8,6 +8,7 @@ local curve = require "gal.train.curve"
 local flow_module = require "gal.flow"
 local gal = require "gal"
 local json = require "gal.base.json"
+local limits = require "gal.stats.limits"
 local map = require "gal.plot.map"
 local nearest = require "gal.infer.nearest"
 local occlusion = require "gal.infer.occlusion"
@@ -109,6 +110,13 @@ check.case("a corner's galaxy is in the corner's middle, and mirrored data give 
   check.that(selection.corner(x, y, { "high", "low" }).share > 0.2, "the corner is not widened")
   check.raises(function() selection.corner({ 1, 2 }, { 1, 2 }, { "high", "left" }) end,
     'sides%[2%] is the string "left", expected "high" or "low"')
+end)
+
+check.case("values that come near 0 and are never below have a limit there, others have none", function()
+  local near, far, below = normals(200, 14), normals(200, 14), normals(200, 14)
+  for k = 1, 200 do near[k], far[k] = math.abs(near[k]), 9 + 0.1 * far[k] end
+  check.equal({ limits.of(gal.tensor(near)), limits.of(gal.tensor(far)), limits.of(gal.tensor(below)) },
+    { { 0 }, {}, {} })
 end)
 
 -- ---- neighbours ----

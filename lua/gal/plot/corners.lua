@@ -118,10 +118,13 @@ function corners.figure(list, given)
       panel.at = { row, column + left }
       panels[#panels + 1] = panel
     end
+    local own = { is_panel = true, at = { 1, left + 2 } }
     if each.picture then
-      local seen = pictures.picture(each.picture)
-      panels[#panels + 1] = { seen, is_panel = true, at = { 1, left + 2 }, title = each.title }
+      own[1], own.title = pictures.picture(each.picture), each.title
+    else
+      own.legend, own.text, own.align = true, { each.title }, "left"
     end
+    panels[#panels + 1] = own
     widths[#widths + 1], widths[#widths + 2] = 1, 1
     if k < #list then widths[#widths + 1] = 0.35 end
   end
