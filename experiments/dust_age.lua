@@ -88,7 +88,9 @@ end
 
 local seeing = these:seeing()
 local list, limited = {}, {}
-for _, name in ipairs{ o.x, o.y } do limited[name] = limits.of(gal.tensor(values(name))) end
+for _, name in ipairs{ o.x, o.y } do
+  limited[name] = limits.of(both.survey.theta:select(2, column_of[name]))
+end
 for k, each in ipairs(chosen) do
   local sets, titles = {}, {}
   for m, model in ipairs(these.models) do

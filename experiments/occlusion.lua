@@ -40,7 +40,7 @@ for k, id in ipairs(o.galaxy or {}) do positions[k] = all:position(id) end
 if not o.galaxy then positions = selection.some(every, o.shown, o.seed) end
 local these = all:select(positions)
 local folder = these:folder("occlusion", o.out, cli.values(o, { "solver" }, {
-  galaxies = these.ids, at = o.at, size = o.size, stride = o.stride, seed = o.seed,
+  galaxy = o.galaxy, shown = o.shown, at = o.at, size = o.size, stride = o.stride, seed = o.seed,
 }))
 
 -- ---- the maps ----

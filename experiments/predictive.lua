@@ -45,7 +45,7 @@ for _, name in ipairs(like) do
   end
 end
 local folder = these:folder("predictive", o.out, cli.values(o, { "solver" }, {
-  galaxies = these.ids, draws = o.draws, like = o.like, among = o.among, seed = o.seed,
+  galaxy = o.galaxy, shown = o.shown, draws = o.draws, like = o.like, among = o.among, seed = o.seed,
 }))
 
 -- The training galaxies, rows, that are most like galaxy k; nil: all are. Second: what they are like in.

@@ -133,17 +133,26 @@ function Paired:columns(names, ids, survey)
   return found
 end
 
+-- Ids in a folder's name: the first three, and how many more.
+local function tag_of(ids)
+  local words = {}
+  for i = 1, math.min(3, #ids) do words[i] = ids[i]:gsub("[^%w%.%-_]+", "_") end
+  if #ids > 3 then words[4] = ("and-%d-more"):format(#ids - 3) end
+  return table.concat(words, "-")
+end
+
 --- p:folder(what, out, settings): the folder for results that are called `what`: `out`, or else one in the
--- run's results/; its lock is held until folder:close(). settings: more that they depend on. Raises where it
--- has results of other settings.
+-- run's results/, with the ids that settings.galaxy lists in its name; its lock is held until folder:close().
+-- settings: more that they depend on. Raises where it has results of other settings.
 function Paired:folder(what, out, settings)
   local all = { what = what }
+  if settings.galaxy then what = what .. "-" .. tag_of(settings.galaxy) end
   for key, value in pairs(self.asked) do all[key] = value end
   for key, value in pairs(settings) do all[key] = value end
   local first = self.models[1].run
   local own = first:results(self.survey, self.asked.part, self.asked.against, what)
   return require("gal.base.run").open{
-    where = what, out = path.ready(out or own), noun = "results", settings_file = "options.json",
+    where = all.what, out = path.ready(out or own), noun = "results", settings_file = "options.json",
     settings = all,
   }
 end
