@@ -48,7 +48,7 @@ function relation.parabola(x, y)
   return at, rest, n
 end
 
--- The value of rank r (from 0) and the next of a sample that has the k-th of ascending values counts[k] times.
+-- The value of rank r (from 0) and the next, of a sample that has each of n ascending values counts[k] times.
 local function ranked(ascending, counts, n, r)
   local seen, low = 0, nil
   for k = 0, n - 1 do
