@@ -69,7 +69,7 @@ for i, name in ipairs(names) do
 end
 
 local figure = plot.corner(values, {
-  names = names, ranges = ranges, limits = limited, levels = o.levels, titles = "median",
+  names = names, ranges = ranges, limits = limited, levels = o.levels, bounds = false,
 })
 for _, panel in ipairs(figure.panels) do
   for k, words in ipairs(panel.legend and panel.text or {}) do

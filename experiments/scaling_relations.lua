@@ -121,7 +121,7 @@ local function choose(plane, sets, k)
 end
 
 -- Points of so many galaxies, small where they are many, and the larger one that stands in the legend.
-local size = math.max(0.15, math.min(0.35, 4 / math.sqrt(#both.ids)))
+local size = math.max(0.08, math.min(0.35, 4 / math.sqrt(#both.ids)))
 local function add_points(panel, x, y, colour, title)
   panel[#panel + 1] = plot.points(x, y, { colour = colour, size = size })
   panel[#panel + 1] = plot.points({}, {}, { colour = colour, size = 0.5, title = title })
@@ -135,9 +135,7 @@ local function panel_of(plane, data, set, row)
   }
   add_points(panel, data.x, data.y, DATA, "galaxies")
   add_points(panel, set.x, set.y, set.colour, set.column:gsub(" %w+$", " model"))
-  panel[#panel + 1] = plot.contours(data.x, data.y, {
-    colour = "#333333", width = 0.7, title = "68 and 95 % of them",
-  })
+  panel[#panel + 1] = plane.contours
   panel[#panel + 1] = plot.note(("%.3f %s\n(galaxies %.3f)"):format(set.relation.scatter, plane.unit,
     data.relation.scatter), "bottom right", { size = 7 })
   if set.selects then
@@ -165,6 +163,9 @@ for k, plane in ipairs(planes) do
   plane.xrange = range_of({ data, unpack(sets) }, "x")
   plane.yrange = range_of({ data, unpack(sets) }, "y")
   choose(plane, sets, k)
+  plane.contours = plot.contours(data.x, data.y, {
+    colour = "#333333", width = 0.7, title = "68 and 95 % of them",
+  })
   for _, set in ipairs(sets) do panels[#panels + 1] = panel_of(plane, data, set, k) end
   if seeing then panels[#panels + 1] = cutouts_of(plane, k) end
   for _, position in ipairs(plane.shown) do
@@ -189,7 +190,7 @@ print(([[
 local head, results = { "y against x", "unit", "galaxies" }, { galaxies = #both.ids, n = o.n, planes = {} }
 for _, set in ipairs(planes[1].sets) do head[#head + 1] = set.column end
 for k, plane in ipairs(planes) do
-  local function shown(set) return ("%.3f +- %.3f"):format(set.relation.scatter, set.relation.error) end
+  local function shown(set) return ("%.3f +- %.4f"):format(set.relation.scatter, set.relation.error) end
   rows[k] = { plane.y .. " " .. plane.x, plane.unit, shown(plane.data) }
   local scatter = { galaxies = { plane.data.relation.scatter, plane.data.relation.error } }
   for _, set in ipairs(plane.sets) do

@@ -112,11 +112,17 @@ check.case("a corner's galaxy is in the corner's middle, and mirrored data give 
     'sides%[2%] is the string "left", expected "high" or "low"')
 end)
 
-check.case("values that come near 0 and are never below have a limit there, others have none", function()
+check.case("values have limits where they end sharply, and at 0 where they come near it", function()
   local near, far, below = normals(200, 14), normals(200, 14), normals(200, 14)
   for k = 1, 200 do near[k], far[k] = math.abs(near[k]), 9 + 0.1 * far[k] end
   check.equal({ limits.of(gal.tensor(near)), limits.of(gal.tensor(far)), limits.of(gal.tensor(below)) },
     { { 0 }, {}, {} })
+  local even = gal.arange(2000) / 1000 + 5 -- uniform from 5.001 to 7
+  check.near(limits.of(even), { 5.001, 7 }, 1e-6)
+  local cut = {} -- the lower half of a Gaussian: a tail below, an edge above
+  for k, v in ipairs(normals(2000, 15)) do cut[k] = 7 - math.abs(v) end
+  local faint = limits.of(gal.tensor(cut))
+  check.that(faint[1] == nil and math.abs(faint[2] - 7) < 2e-3, check.text(faint))
 end)
 
 -- ---- neighbours ----

@@ -22,8 +22,8 @@ local LOOKS = {
 local PRIOR, TRUTH = "#999999", "#000000"
 
 local OPTIONS = {
-  "names", "labels", "levels", "truths", "weights", "ranges", "titles", "interval", "prior", "limits",
-  "legend", "colours", "size", "type", "n",
+  "names", "labels", "levels", "truths", "weights", "ranges", "titles", "bounds", "interval", "prior",
+  "limits", "legend", "colours", "size", "type", "n",
 }
 
 -- ---- what is asked for ----
@@ -96,6 +96,7 @@ local function plan_of(given, list)
   if p.titles ~= "median" and p.titles ~= "mean" and p.titles ~= false then
     raise("corner: titles is %s, expected \"median\", \"mean\" or false", kind(p.titles))
   end
+  p.bounds = o.bounds ~= false
   p.size, p.type = o.size or d > 2 and "page" or "column", o.type
   p.draws = arguments.integer("corner", o, "n", 10000, 1, 1e7)
   return p, o
@@ -382,18 +383,19 @@ local function add_heads(panel, sets, j, p)
   end
 end
 
---- plot.corner(sets, {names =, labels =, levels =, truths =, weights =, ranges =, titles =, interval =,
--- prior =, limits =, legend =, colours =, size =, type =, n =}): a figure, for plot.figure(path, figure):
--- the density of each property and the regions of each pair. sets: draws {n, d}, a list of them, or {flow
--- =, context =} for `n` (10,000) draws of a galaxy. names: of the properties; labels: of their axes, by
--- default what is known of the names. levels = {.68, .95}, or "sigma", 39 and 86 %, one and two σ in two
--- dimensions; the figure says which. truths, ranges {low, high} (default "union", what all sets cover) and
--- limits {low, high}, of which either may be nil, are lists or tables by name; densities do not leak over a
--- limit. weights: of the draws, a list for each set. titles = "median", "mean" or false, with the
--- `interval` (.68) around it, two digits of the smaller error; where a density leans on a limit, "< x (95
--- %)". prior: draws shown underneath. legend: the sets' titles, or false. size as of plot.figure: "page"
--- from three properties on. A level that fewer than 20 draws would make is shown as points. figure.notes
--- are sentences on what was left out, also in the figure.
+--- plot.corner(sets, {names =, labels =, levels =, truths =, weights =, ranges =, titles =, bounds =,
+-- interval =, prior =, limits =, legend =, colours =, size =, type =, n =}): a figure, for
+-- plot.figure(path, figure): the density of each property and the regions of each pair. sets: draws {n,
+-- d}, a list of them, or {flow =, context =} for `n` (10,000) draws of a galaxy. names: of the
+-- properties; labels: of their axes, by default what is known of the names. levels = {.68, .95}, or
+-- "sigma", 39 and 86 %, one and two σ in two dimensions; the figure says which. truths, ranges {low,
+-- high} (default "union", what all sets cover) and limits {low, high}, of which either may be nil, are
+-- lists or tables by name; densities do not leak over a limit. weights: of the draws, a list for each
+-- set. titles = "median", "mean" or false, with the `interval` (.68) around it, two digits of the smaller
+-- error; where a density leans on a limit, "< x (95 %)", unless bounds = false. prior: draws shown
+-- underneath. legend: the sets' titles, or false. size as of plot.figure: "page" from three properties
+-- on. A level that fewer than 20 draws would make is shown as points. figure.notes are sentences on what
+-- was left out, also in the figure.
 function corner.corner(sets, options)
   local list = list_of(sets)
   local p, o = plan_of(options, list)

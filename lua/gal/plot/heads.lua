@@ -26,7 +26,7 @@ local function leans(line, limits)
 end
 
 --- heads.of(set, j, p): what is said of a set's property j: {main, above, below} as text, the last two nil
--- where there is no interval. p: {limits, interval, titles}.
+-- where there is no interval. p: {limits, interval, titles, bounds}.
 function heads.of(set, j, p)
   local tail = (1 - p.interval) / 2
   local q = samples.quantiles(set, j, { 0.05, tail, 0.5, 1 - tail, 0.95 })
@@ -35,7 +35,8 @@ function heads.of(set, j, p)
     weights = set.weights, sum = set.sum, effective = set.effective, limits = p.limits[j], points = 128,
     quartiles = samples.quantiles(set, j, { 0.25, 0.75 }),
   }), p.limits[j]
-  local low, high = leans(line, limits)
+  local low, high = false, false
+  if p.bounds then low, high = leans(line, limits) end
   local width = (q[4] - q[2]) / 2
   if low and not high then return { "< " .. rounding.bound(q[5], width) .. " (95\194\160%)" } end
   if high and not low then return { "> " .. rounding.bound(q[1], width) .. " (95\194\160%)" } end
