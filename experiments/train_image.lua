@@ -28,10 +28,6 @@ local o = cli.options{
     "flip and turn the images by quarters, and average over the eight ways that one can lie when it is "
       .. "evaluated: a galaxy has no up",
   },
-  {
-    "precision", "f32", "precision of the convolutions while training; bf16 is faster and coarser",
-    choices = { "f32", "tf32", "f16", "bf16" },
-  },
   cli.common{
     "network", "training",
     draws = { 8, "draws of time and noise for each image and step: the encoder runs once for all of them" },
@@ -75,7 +71,7 @@ local flow = require("gal.flow").new{
 flow.notes = survey:choices()
 local run = train.fit(cli.values(o, { "training" }, {
   flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
-  out = o.out, augment = o.augment, precision = o.precision,
+  out = o.out, augment = o.augment,
 }))
 
 print(train.describe(run))

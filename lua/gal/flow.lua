@@ -248,7 +248,7 @@ end
 --- flow:encode(seen {N, c} or nil, images or nil[, precision]): the features of N galaxies, from which the
 -- velocity net infers, {N, E + c}: the encoded images, then the standardised context `seen`; nil for an
 -- unconditional flow. Taped. Images are on the flow's device: a tensor, or some of a resident set
--- (gal.images). precision "bf16": of the encoder's convolutions.
+-- (gal.images). precision: of the encoder's products.
 function Flow:encode(seen, images, precision)
   if seen then core.live(seen, "encode", "seen") end
   if not images then return seen end

@@ -50,10 +50,11 @@ end
 --   average = true      validate and keep an exponential moving average of the weights, of decay = .999
 --   augment = false     every image of every epoch in one of its eight flips and quarter turns, drawn from
 --                       the run's generator
---   precision = "f32"   or "bf16": the encoder's convolutions multiply in bfloat16 while it trains (8 bits;
---                       sums, weights, validation and the flow stay float32), about twice as fast where the
---                       processor has fast instructions for it; elsewhere f32, and a notice says so. "tf32"
---                       and "f16" where the device has them
+--   precision = "f32"   or "bf16": products multiply in bfloat16 while it trains (8 bits; sums, weights,
+--                       validation and the flow stay float32). On the CPU those of the encoder's
+--                       convolutions: about twice as fast where the processor has fast instructions for it;
+--                       elsewhere f32, and a notice says so. On a card those of linear layers, too; and
+--                       "tf32" and "f16"
 --   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
 --                       true where they are a tensor of that device, or one has twice their size free. It
 --                       changes no bit and is no setting of the run

@@ -99,9 +99,24 @@ case("a run that begins on one device goes on on the other", function()
       equal(run.flow:parameters()[1]:device(), device)
     end
     for epoch, row in ipairs(whole.history) do
-      check.near(run.history[epoch].train, row.train, 1e-5)
-      check.near(run.history[epoch].valid, row.valid, 1e-5)
+      check.near(run.history[epoch].train_loss, row.train_loss, 1e-5 * row.train_loss)
+      check.near(run.history[epoch].valid_loss, row.valid_loss, 1e-5 * row.valid_loss)
     end
+  end
+end)
+
+case("linear layers train in every precision that a card has, and a run goes on in none other", function()
+  local exact = fit(options {})
+  for precision, tolerance in pairs { tf32 = 2e-3, f16 = 2e-3, bf16 = 1.5e-2 } do
+    local out = scratch.path(precision)
+    local run = fit(options { precision = precision, out = out })
+    for epoch, row in ipairs(exact.history) do
+      check.near(run.history[epoch].train_loss, row.train_loss, tolerance * row.train_loss, precision)
+    end
+    that(weights(run.flow) ~= weights(exact.flow), precision .. ": nothing was rounded")
+    check.raises(function() fit(options { out = out, resume = true }) end, "precision was \"?" .. precision)
+    check.raises(function() fit(options { flow = small "cpu", precision = precision }) end,
+      "which cpu does not have for linear layers, and the flow has no encoder whose convolutions")
   end
 end)
 

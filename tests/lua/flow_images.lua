@@ -156,7 +156,7 @@ check.case("a precision is one that the device has, and needs an encoder", funct
   check.raises(function()
     fit { flow = flows.new { theta = 1, context = 0, hidden = { 4 } }, theta = gal.zeros { 20, 1 },
       precision = "bf16" }
-  end, "fit: precision is \"bf16\", but the flow has no encoder")
+  end, "fit: precision is \"bf16\", which .* does not have for linear layers, and the flow has no encoder")
 end)
 
 check.case("a run is not resumed on other images", function()

@@ -16,8 +16,13 @@ function precision.code(where, name)
   raise('%s: precision is %s, expected "f32", "tf32", "f16" or "bf16"', where, errors.kind(name))
 end
 
---- check(where, name, device, op): raises, too, where the device does not multiply so in the op ("conv2d",
--- "flow_integrate"), saying how it can.
+--- has(name, device, op): whether the device multiplies so in the op: "linear", "conv2d", "flow_integrate".
+function precision.has(name, device, op)
+  return C.gal_device_precision(device, op, precision.code(op, name)) == C.GAL_OK
+end
+
+--- check(where, name, device, op): raises, too, where the device does not multiply so in the op, saying how
+-- it can.
 function precision.check(where, name, device, op)
   local code = precision.code(where, name)
   if C.gal_device_precision(device, op, code) == C.GAL_OK then return end

@@ -60,6 +60,12 @@ common.training = {
   { "decay", 0.999, "share of that average that each step keeps", least = 0, most = 1 },
   { "epochs", 200, "epochs at most", type = "integer", least = 1 },
   {
+    "precision", "f32",
+    "precision of products while training: bf16 is faster and coarser, of convolutions and, on a card, of "
+      .. "linear layers; cards have tf32 and f16, too",
+    choices = { "f32", "tf32", "f16", "bf16" },
+  },
+  {
     "patience", 20, "epochs without a better validation loss before it stops", type = "integer", least = 1,
   },
   { "seed", 0, "seed of the weights, the batches and the noise" },

@@ -6,6 +6,7 @@ local activations = require "gal.base.activations"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local options_of = require "gal.base.options"
+local precisions = require "gal.base.precision"
 local module = require "gal.nn.module"
 local integer = errors.integer
 
@@ -30,10 +31,14 @@ local uniform = layers.uniform
 
 local Linear = {}
 
-function Linear:forward(x) return self:activate(x, nil) end
+function Linear:forward(x, precision) return self:activate(x, nil, nil, precision) end
 
--- The layer and the activation after it in one op. x {..., in}.
-function Linear:activate(x, activation) return core.linear(x, self.weight, self.bias, activation) end
+-- The layer and the activation after it in one op. x {..., in}. Where the device has not the precision for
+-- linear layers (the CPU has float32 alone) they multiply in float32.
+function Linear:activate(x, activation, _, precision)
+  local has = precision and precisions.has(precision, self.weight:device(), "linear")
+  return core.linear(x, self.weight, self.bias, activation, has and precision or nil)
+end
 
 function Linear:spec()
   return { type = "linear", inputs = self.inputs, outputs = self.outputs, bias = self.bias ~= nil }

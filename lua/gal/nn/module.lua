@@ -3,8 +3,8 @@
 -- A module is any table with
 --   m(x[, precision]) or m:forward(x[, precision])
 --                           the result for the input tensor x. precision "bf16" asks for faster, coarser
---                           products (an option of gal.train), of convolutions only: nn.linear and the other
---                           layers leave it alone; a module hands it on to those it calls
+--                           products (an option of gal.train): of convolutions, and of linear layers where
+--                           the device has it for them; a module hands it on to those it calls
 --   m:parameters()          a list of its trainable tensors (requires_grad), always in the same order
 --   m:state()               {name = tensor}: everything to be saved, the tensors themselves and not copies
 --   m:load_state(s)         copies such a table into the module; raises where a name or a shape doesn't fit

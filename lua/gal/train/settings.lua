@@ -18,16 +18,24 @@ settings.OPTIONS = {
   "precision", "progress", "recorded", "resident",
 }
 
+-- A precision is of the convolutions of a flow that has an encoder, and of the linear layers wherever the
+-- device has it for them.
+local function refuse_precision(name, flow)
+  local device = flow:device()
+  if flow.encoder then return precisions.check("fit", name, device, "conv2d") end
+  precisions.code("fit", name)
+  if precisions.has(name, device, "linear") then return end
+  raise("fit: precision is %q, which %s does not have for linear layers, and the flow has no encoder whose "
+    .. "convolutions it would be of", name, device)
+end
+
 local function refuse_values(o)
   for _, name in ipairs { "average", "augment", "resident" } do
     if type(o[name]) ~= "nil" and type(o[name]) ~= "boolean" then
       raise("fit: %s is %s, expected true or false", name, errors.kind(o[name]))
     end
   end
-  precisions.check("fit", o.precision, o.flow:device(), "conv2d")
-  if (o.precision or "f32") ~= "f32" and not o.flow.encoder then
-    raise("fit: precision is %q, but the flow has no encoder whose convolutions it would be of", o.precision)
-  end
+  refuse_precision(o.precision, o.flow)
   if o.resident and not o.flow.encoder then
     raise("fit: resident is true, but the flow has no encoder of images that the device would hold")
   end

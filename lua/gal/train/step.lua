@@ -61,7 +61,7 @@ local function step(self)
     local encoded = flow:encode(nil, self.source.images, self.precision)
     input = core.into_columns(encoded, input, 2 + flow.d, self.repeats)
   end
-  local loss = mse(nn.call(flow.head, input), target, self.total)
+  local loss = mse(nn.call(flow.head, input, self.precision), target, self.total)
   self.opt:zero_grad()
   loss:backward(self.one)
   self.opt:apply()
