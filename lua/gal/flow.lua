@@ -293,9 +293,10 @@ end
 --                       rule that are shorter near t = 1. The same noise, so the same draws but for the error
 --   tolerance = 1e-3    of "auto": the largest over the properties of the error's rms over draws, in units of
 --                       the galaxy's posterior deviation
---   precision = "f32"   or "bf16" on the CPU, on a card "f16", "tf32" or "bf16": faster, on a card some ten
---                       times. f16 and tf32 moved draws by 1e-4 to 5e-4 posterior deviations (rms), bf16 by
---                       5e-4 to 4e-3; that rounding is no part of the error that "auto" knows
+--   precision = "f32"   or "bf16" on the CPU, on a card "f16", "tf32" or "bf16": faster, f16 some ten times
+--                       (computed, not measured). f16 and tf32 moved draws of a trained flow by 2e-4
+--                       posterior deviations (rms), bf16 by 5e-4 to 2e-3; that rounding is no part of the
+--                       error that "auto" knows
 --   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw, report) with one
 --                       part of the draws after the other: of k galaxies from `first` on, m draws each from
 --                       `draw` on, so that memory does not grow with N or n; nothing is returned then.
@@ -328,8 +329,8 @@ end
 -- theta. The ODE backwards with the exact divergence. steps = "auto" solves each point with two step counts,
 -- and twice as many where they differ by more than the tolerance (1e-3 nats) allows; a report comes second
 -- then, as sample's, but steps and error have the result's shape, and flagged are the galaxies that have a
--- point beyond the tolerance. progress and told as for sample; precision too, but for "bf16", and with a number of
--- steps only: f16 and tf32 move log p by some 1e-3 nats (rms), more than "auto" allows.
+-- point beyond the tolerance. progress and told as for sample; precision too, but for "bf16", and with a
+-- number of steps only: f16 and tf32 move log p by some 1e-3 nats (rms), more than "auto" allows.
 function Flow:log_prob(theta, x, options)
   local log_prob, report = density.run("log_prob", self, theta, x, options)
   if report then return log_prob, report end
