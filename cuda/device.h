@@ -76,6 +76,32 @@ static __device__ __forceinline__ void gal_copy_wait()
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
+/* ---- a barrier in two parts, 8 bytes of shared memory: what a thread does between them waits for nobody
+ * ---- What was done before an arrival is seen by who has waited for that turn. Turns are counted by their
+ * parity, the first is 0. */
+static __device__ __forceinline__ void gal_arrivals(uint64_t *barrier, uint32_t count)
+{
+    asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"((uint32_t)__cvta_generic_to_shared(barrier)),
+                 "r"(count)
+                 : "memory");
+}
+static __device__ __forceinline__ void gal_arrive(uint64_t *barrier)
+{
+    asm volatile("{.reg .b64 state; mbarrier.arrive.shared.b64 state, [%0];}" ::"r"(
+                     (uint32_t)__cvta_generic_to_shared(barrier))
+                 : "memory");
+}
+static __device__ __forceinline__ void gal_await(uint64_t *barrier, uint32_t parity)
+{
+    uint32_t done;
+    do
+        asm volatile("{.reg .pred p; mbarrier.test_wait.parity.shared.b64 p, [%1], %2; selp.u32 %0, 1, 0, p;}"
+                     : "=r"(done)
+                     : "r"((uint32_t)__cvta_generic_to_shared(barrier)), "r"(parity)
+                     : "memory");
+    while (!done);
+}
+
 /* ---- numbers of fewer bits: rounded to nearest, ties to even, in TF32 away from 0 ---- */
 static __device__ __forceinline__ uint32_t gal_pack_f16(float low, float high)
 {

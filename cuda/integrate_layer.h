@@ -5,23 +5,30 @@
 #include "integrate.h"
 #include "mma.h"
 
-enum { MOST_WARPS = 8, MOST_INPUTS = 8, TILE = 8, SLAB = 32 * (MMA_TILES / 2 * MMA_STEP + 16 + 4) };
+/* FRONT: bytes before the slabs, where the barrier is. */
+enum {
+    FRONT = 16,
+    MOST_WARPS = 8,
+    MOST_INPUTS = 8,
+    TILE = 8,
+    SLAB = 32 * (MMA_TILES / 2 * MMA_STEP + 16 + 4)
+};
 
-/* A layer in the image of the net: for each output a row of `steps` stretches of weights, then 16 bytes so
+/* A layer as it is packed: for each output a row of `steps` stretches of weights, then 16 bytes so
  * that eight rows lie in different banks; behind the rows of a slab their biases. */
 typedef struct mma_layer {
-    int64_t image;             /* where its first slab begins */
+    int64_t packed;            /* where its first slab begins */
     int32_t steps, outs, each; /* each: outputs of a slab; outs: a multiple of 8, zeros behind the last */
     int32_t activation;
 } mma_layer;
 
 /* What the launches share beside the op's arguments, all in the scratch block. */
 typedef struct mma_net {
-    unsigned char *image;
+    unsigned char *packed;
     float *base;           /* {galaxies here, outs of the first layer}: b_1 and the features' part */
     float *k, *divergence; /* {warps of a launch, stages, rows of a warp, d}, the same without d */
     galaxies_here galaxies;
-    int64_t bytes;        /* of the image */
+    int64_t bytes;        /* of all that is packed */
     int32_t tiles, rows;  /* of the widest layer; of a warp */
     int32_t inputs;       /* tiles of [time; theta]: four numbers each */
     int64_t done;         /* rows that launches before this one have */
@@ -93,7 +100,21 @@ static __device__ __forceinline__ int outputs_of(const mma_layer &l, int from)
 static __device__ __forceinline__ unsigned char *slab_of(int slot)
 {
     GAL_SHARED_DYNAMIC(unsigned char, shared);
-    return shared + slot * SLAB;
+    return shared + FRONT + slot * SLAB;
+}
+static __device__ __forceinline__ uint64_t *barrier_of()
+{
+    GAL_SHARED_DYNAMIC(uint64_t, shared);
+    return shared;
+}
+
+/* The warp needs the slab that it used no more, and what it copied of the next one is there. */
+static __device__ __forceinline__ void arrive()
+{
+    gal_copy_wait();
+    __syncwarp();
+    if (lane_of() == 0)
+        gal_arrive(barrier_of());
 }
 
 /* The block begins to copy a slab. */
@@ -101,9 +122,9 @@ static __device__ __forceinline__ void fetch(const mma_net &w, int layer, int fr
 {
     const mma_layer &l = w.layer[layer];
     int row = pitch_of(l) + 4, bytes = outputs_of(l, from) * row;
-    const unsigned char *image = w.image + l.image + (int64_t)from * row;
+    const unsigned char *slab = w.packed + l.packed + (int64_t)from * row;
     for (int i = (int)gal_thread() * 16; i < bytes; i += (int)blockDim.x * 16)
-        gal_copy_async(slab_of(slot) + i, image + i);
+        gal_copy_async(slab_of(slot) + i, slab + i);
 }
 
 /* Waits until the slab that a warp comes to is there for all, and the one before it not needed any more,
@@ -111,8 +132,7 @@ static __device__ __forceinline__ void fetch(const mma_net &w, int layer, int fr
 static __device__ __forceinline__ void turn_over(const mma_net &w, int layers, place &at)
 {
     at.slot ^= 1;
-    gal_copy_wait();
-    __syncthreads();
+    gal_await(barrier_of(), (uint32_t)at.slot);
     int from = at.from + w.layer[at.layer].each, layer = at.layer;
     if (from >= w.layer[layer].outs)
         from = 0, layer = layer + 1 < layers ? layer + 1 : 0;
@@ -210,11 +230,12 @@ static __device__ __forceinline__ void activate_chunk(float (&z)[N][M][4], int a
     }
 }
 
-/* N tiles of outputs, from tile `tile` of the slab on. */
+/* N tiles of outputs, from tile `tile` of the slab on. last: of this slab; the others need not wait until its
+ * activations are computed. */
 template <class kind, int M, int N, bool TANGENTS, bool FIRST, int TILES_IN>
-static __device__ __forceinline__ void chunk(const gal_flow_integrate_args &g, const mma_net &w, place &at,
-                                             int tile, const uint32_t (&x)[TILES_IN][M][kind::WORDS],
-                                             const uint32_t (&base)[2 * M])
+static __device__ __forceinline__ void
+chunk(const gal_flow_integrate_args &g, const mma_net &w, place &at, int tile, bool last,
+      const uint32_t (&x)[TILES_IN][M][kind::WORDS], const uint32_t (&base)[2 * M])
 {
     const mma_layer &l = w.layer[at.layer];
     int pitch = pitch_of(l), mine = TILE * tile + lane_of() % 4 * 2;
@@ -227,6 +248,8 @@ static __device__ __forceinline__ void chunk(const gal_flow_integrate_args &g, c
         mma_products<kind, M, N, true, TILES_IN>(z, x, row, l.steps);
     else
         mma_products<kind, M, N, false, TILES_IN>(z, x, row, l.steps);
+    if (last)
+        arrive();
     activate_chunk<kind, M, N, TANGENTS>(z, l.activation);
 #pragma unroll
     for (int n = 0; n < N; n++) {
@@ -256,10 +279,10 @@ static __device__ __forceinline__ void run_layer(const gal_flow_integrate_args &
         int tiles = outputs_of(w.layer[at.layer], at.from) / TILE;
         for (int tile = 0; tile < tiles;)
             if (tiles - tile < 2 || (tile == 0 && gal_thread() / 128 % 2)) {
-                chunk<kind, M, 1, TANGENTS, FIRST, TILES_IN>(g, w, at, tile, x, base);
+                chunk<kind, M, 1, TANGENTS, FIRST, TILES_IN>(g, w, at, tile, tile + 1 == tiles, x, base);
                 tile += 1;
             } else {
-                chunk<kind, M, 2, TANGENTS, FIRST, TILES_IN>(g, w, at, tile, x, base);
+                chunk<kind, M, 2, TANGENTS, FIRST, TILES_IN>(g, w, at, tile, tile + 2 == tiles, x, base);
                 tile += 2;
             }
     }

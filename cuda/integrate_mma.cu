@@ -7,7 +7,7 @@
 
 /* ---- before the first step ---- */
 
-/* Writes the image. A thread has a pair of inputs: of a hidden layer 2t and 2t + 1 of a tile, of the first
+/* Packs the net. A thread has a pair of inputs: of a hidden layer 2t and 2t + 1 of a tile, of the first
  * one number t of the tile twice, since [time; theta] comes as a rounded number and what the rounding left.
  */
 template <int precision>
@@ -22,7 +22,8 @@ __global__ void __launch_bounds__(BLOCK)
     GAL_EACH (u, (int64_t)to.outs * (tiles + 1) * 4) {
         int t = (int)(u % 4), tile = (int)(u / 4 % (tiles + 1)), o = (int)(u / 4 / (tiles + 1));
         int slab = o / to.each * to.each, count = to.outs - slab < to.each ? to.outs - slab : to.each;
-        unsigned char *at = w.image + to.image + (int64_t)slab * (pitch + 4), *row = at + (o - slab) * pitch;
+        unsigned char *at = w.packed + to.packed + (int64_t)slab * (pitch + 4),
+                      *row = at + (o - slab) * pitch;
         float z[4] = {};
         for (int e = 0; e < 2; e++) {
             int64_t i = first ? 4 * tile + t : 8 * tile + 2 * t + e;
@@ -141,7 +142,11 @@ __global__ void __launch_bounds__(32 * MOST_WARPS, 1)
 {
     typedef mma_kind<precision> kind;
     place at = {0, 0, 0, 1};
+    if (threadIdx.x == 0)
+        gal_arrivals(barrier_of(), blockDim.x / 32);
+    __syncthreads();
     fetch(w, 0, 0, 0);
+    arrive();
     for (; at.pass < steps * g.method.stages * w.passes; at.pass++) {
         fill_inputs<kind, M, TANGENTS>(g, w, purpose_of<M, TANGENTS>(g, w, at.pass));
         at.layer = 0;
@@ -156,7 +161,6 @@ __global__ void __launch_bounds__(32 * MOST_WARPS, 1)
             __syncwarp();
         }
     }
-    gal_copy_wait();
 }
 
 /* ---- the op ---- */
@@ -189,7 +193,7 @@ static int64_t round_up(int64_t n, int64_t to)
     return (n + to - 1) / to * to;
 }
 
-/* The layers' places in the image, and what a warp needs; 0 where the net is too wide. */
+/* The layers' places among what is packed, and what a warp needs; 0 where the net is too wide. */
 static int measure(mma_net *w, const gal_flow_integrate_args *g, const mma_way *way)
 {
     int64_t in = round_up(1 + g->d, 4 * way->tiles) / 4; /* tiles */
@@ -202,7 +206,7 @@ static int measure(mma_net *w, const gal_flow_integrate_args *g, const mma_way *
         l->steps = (int32_t)(in / way->tiles), l->activation = g->layer[i].activation;
         l->outs = (int32_t)round_up(g->layer[i].out, TILE * (last ? 1 : way->tiles));
         l->each = SLAB / (pitch_of(*l) + 4) / TILE * TILE;
-        l->image = w->bytes;
+        l->packed = w->bytes;
         w->bytes += (int64_t)l->outs * (pitch_of(*l) + 4);
         in = last ? l->outs / TILE * 4 / way->words : l->outs / TILE;
         if (in > MMA_TILES)
@@ -232,7 +236,7 @@ static launches cut(const gal_cuda *device, const gal_flow_integrate_args *g, co
     launches c;
     int64_t own = (int64_t)w->tiles * way->m * way->words * 32 * 4,
             needed = (g->rows + w->rows - 1) / w->rows;
-    int64_t most = (device->shared - 2 * SLAB) / own, each = device->processors;
+    int64_t most = (device->shared - FRONT - 2 * SLAB) / own, each = device->processors;
     most = most < MOST_WARPS ? most : (int64_t)MOST_WARPS;
     /* As few rounds of blocks as there must be, and equally many warps in each. */
     int64_t rounds = (needed + each * most - 1) / (each * most);
@@ -242,7 +246,7 @@ static launches cut(const gal_cuda *device, const gal_flow_integrate_args *g, co
     c.blocks = each * (c.steps == g->steps && passes / g->steps > 1 ? passes / g->steps : 1);
     int64_t all = (needed + c.warps - 1) / c.warps;
     c.blocks = c.blocks < all ? c.blocks : all;
-    c.shared = (size_t)(2 * SLAB + c.warps * own);
+    c.shared = (size_t)(FRONT + 2 * SLAB + c.warps * own);
     return c;
 }
 
@@ -253,7 +257,7 @@ static gal_status lay_out(gal_cuda *device, mma_net *w, const gal_flow_integrate
     float *at;
     gal_status status = gal_cuda_scratch(device, (void **)&at,
                                          (size_t)(w->bytes + (base + k + (g->integral ? k / g->d : 0)) * 4));
-    w->image = (unsigned char *)at;
+    w->packed = (unsigned char *)at;
     w->base = at + w->bytes / 4;
     w->k = w->base + base;
     w->divergence = w->k + k;

@@ -82,8 +82,9 @@ static __device__ __forceinline__ float mma_activate(float z, float *slope)
         *slope = z > 0 ? 1 : 0;
         y = z > 0 || z != z ? z : 0;
     } else if (activation == GAL_SILU) {
-        float s = APPROXIMATE ? fmaf(0.5f, gal_tanh_approx(0.5f * z), 0.5f) : mma_sigmoid(z);
-        y = z * s;
+        float half = 0.5f * z, t = APPROXIMATE ? gal_tanh_approx(half) : 0;
+        float s = APPROXIMATE ? fmaf(0.5f, t, 0.5f) : mma_sigmoid(z);
+        y = APPROXIMATE ? fmaf(half, t, half) : z * s;
         *slope = fmaf(y, 1 - s, s); /* s (1 + z (1 - s)) */
     } else if (activation == GAL_GELU) {
         /* Phi(z) by Abramowitz & Stegun (1964), 7.1.26: off by at most 1e-7. */

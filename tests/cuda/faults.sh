@@ -106,11 +106,13 @@ plant "tensor cores: TF32 in the order of 16 bits" mma.h tensor "$off" \
 plant "tensor cores: lanes name other rows of a slab" mma.h tensor "$off" \
   's/lane \/ 16 \* 8 : 0\) \+ lane % 8\) \* pitch \+ lane \/ 8 % 2 \* 16/lane \/ 8 % 2 * 8 : 0) + lane % 8) * pitch + lane \/ 16 * 16/' integrate_mma.cu
 plant "+tensor cores: no barrier before a slab is read" integrate_layer.h tensor "$race" \
-  '/^    __syncthreads\(\);$/d' integrate_mma.cu
+  '/^    gal_await\(/d' integrate_mma.cu
 plant "tensor cores: a slab not waited for" integrate_layer.h tensor "$race|has not waited for" \
   '/^    gal_copy_wait\(\);$/d' integrate_mma.cu
-plant "tensor cores: the last slab not waited for" integrate_mma.cu tensor 'has not waited for' \
-  '/^    gal_copy_wait\(\);$/d'
+plant "tensor cores: a slab given up before its last chunk" integrate_layer.h tensor "$race" \
+  's/tile \+ (1|2) == tiles/tile == 0/' integrate_mma.cu
+plant "tensor cores: a warp that does not arrive" integrate_layer.h tensor 'waits for ever' \
+  's/if \(lane_of\(\) == 0\)$/if (gal_thread() == 0)/' integrate_mma.cu
 plant "tensor cores: a stage begun before all lanes have ended the last" integrate_mma.cu tensor "$race" \
   '/^        __syncwarp\(\);$/d'
 plant "tensor cores: the context of another galaxy" integrate_layer.h tensor "$off|$race" \

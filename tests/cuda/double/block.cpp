@@ -121,8 +121,7 @@ static void deadlock()
     for (int t = 0; t < block->threads; t++)
         if (fibers[t].state == WAITING) {
             become(t);
-            const char *whom =
-                fibers[t].kind == AT_BARRIER ? "__syncthreads of its block" : "lanes of its warp";
+            const char *whom = fibers[t].kind == AT_BARRIER ? "a barrier of its block" : "lanes of its warp";
             fault("waits for ever at line %d for %s; %d of %d threads have ended", fibers[t].line, whom,
                   ended, block->threads);
         }
@@ -133,6 +132,7 @@ static void start_block()
     now++;
     block->start_clock = block->barrier_clock = now;
     block->fixed_used = 0;
+    block->arrivals.clear();
     arrived = ended = 0;
     for (auto &w : block->warps)
         w.clock = now;
@@ -226,6 +226,14 @@ static void wait_in(int kind, int line)
     leave();
 }
 
+static void wake_all()
+{
+    block->barrier_clock = ++now;
+    for (auto &f : fibers)
+        if (f.state == WAITING && f.kind == AT_BARRIER)
+            f.state = READY;
+}
+
 void barrier(const char *file, int line)
 {
     if (arrived++ == 0)
@@ -242,12 +250,17 @@ void barrier(const char *file, int line)
         return;
     }
     arrived = 0, barrier_turn++;
-    block->barrier_clock = ++now;
-    for (auto &f : fibers)
-        if (f.state == WAITING && f.kind == AT_BARRIER)
-            f.state = READY;
+    wake_all();
 }
 
+/* What all others did before the last arrival of a turn is taken to come before what follows it, so a race
+ * with what a thread does between its arrival and that one may pass. */
+static Arrivals &arrivals_of(uint64_t *barrier, const char *file, int line)
+{
+    if (!block->arrivals.count(barrier))
+        fault("%s:%d: a barrier that nobody has made", file, line);
+    return block->arrivals[barrier];
+}
 int lane()
 {
     return block->current % 32;
@@ -328,3 +341,29 @@ void atomic_access(void *address, size_t bytes)
     access(address, bytes, true, true, __builtin_return_address(0));
 }
 } // namespace twin
+
+void gal_arrivals(uint64_t *barrier, uint32_t count, const char *file, int line)
+{
+    if (!twin::on_device(barrier) || (char *)barrier >= twin::arena + twin::SHARED_BYTES ||
+        (uintptr_t)barrier % 8)
+        twin::fault("%s:%d: a barrier at %p, expected 8 aligned bytes of shared memory", file, line,
+                    (void *)barrier);
+    twin::access(barrier, 8, true, false, __builtin_return_address(0));
+    twin::block->arrivals[barrier] = {count, 0, 0};
+}
+
+void gal_arrive(uint64_t *barrier, const char *file, int line)
+{
+    twin::Arrivals &a = twin::arrivals_of(barrier, file, line);
+    if (++a.here < a.count)
+        return;
+    a.here = 0, a.turn++;
+    twin::wake_all();
+}
+
+void gal_await(uint64_t *barrier, uint32_t parity, const char *file, int line)
+{
+    twin::Arrivals &a = twin::arrivals_of(barrier, file, line);
+    while (a.turn % 2 == parity)
+        twin::wait_in(twin::AT_BARRIER, line);
+}

@@ -116,6 +116,10 @@ void gal_ldmatrix(uint32_t (&r)[2], const void *row, PLACE);
 void gal_ldmatrix(uint32_t (&r)[4], const void *row, PLACE);
 void gal_copy_async(void *shared, const void *global, PLACE);
 void gal_copy_wait();
+/* A barrier in two parts (block.cpp). */
+void gal_arrivals(uint64_t *barrier, uint32_t count, PLACE);
+void gal_arrive(uint64_t *barrier, PLACE);
+void gal_await(uint64_t *barrier, uint32_t parity, PLACE);
 
 /* ---- atomics: one access each, so that the compiler's hooks leave them out ---- */
 #define ATOMIC __attribute__((noinline, no_sanitize_thread))

@@ -4,6 +4,7 @@
 #define GAL_DOUBLE_H
 #include "device.h"
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct Copy { /* to shared memory, not waited for */
     void *to;
     const void *from;
 };
+struct Arrivals { /* a barrier in two parts */
+    uint32_t count = 0, here = 0, turn = 0;
+};
 struct Block {
     Caller *call;
     const void *function;
@@ -48,6 +52,7 @@ struct Block {
     size_t fixed_used, dynamic_bytes;
     std::vector<Warp> warps;
     std::vector<std::vector<Copy>> copies; /* of each thread */
+    std::map<const void *, Arrivals> arrivals;
     const char *arguments;
     size_t argument_bytes;
     uint32_t launch_clock, start_clock, barrier_clock;
