@@ -51,8 +51,8 @@ local captured, flow = photometry(true)
 line("W1, captured", captured * 1e6, "us a step")
 line("W1, eager", photometry(false) * 1e6, "us a step")
 
-for _, asked in ipairs { { false, "f32" }, { false, "tf32" }, { false, "f16" }, { true, "f32" }, { true, "tf32" },
-  { true, "f16" } } do
+for _, asked in ipairs { { false, "f32" }, { false, "tf32" }, { false, "f16" },
+  { true, "f32" }, { true, "tf32" }, { true, "f16" } } do
   local density, precision = unpack(asked)
   -- As many rows as fill an H100 a few times over: of f32 five a tile with the divergence, 32 without.
   local few = density and (precision == "f32" and 20000 or 50000) or 200000
