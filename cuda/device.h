@@ -76,9 +76,11 @@ static __device__ __forceinline__ void gal_copy_wait()
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
-/* ---- a barrier in two parts, 8 bytes of shared memory: what a thread does between them waits for nobody
- * ---- What was done before an arrival is seen by who has waited for that turn. Turns are counted by their
- * parity, the first is 0. */
+/* ---- a barrier in two parts ---- */
+
+/* In 8 bytes of shared memory, for so many arrivals a turn. What a thread does between its arrival and its
+ * wait waits for nobody; what was done before an arrival is seen by who has waited for that turn. Turns are
+ * known by their parity, the first one's is 0. */
 static __device__ __forceinline__ void gal_arrivals(uint64_t *barrier, uint32_t count)
 {
     asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"((uint32_t)__cvta_generic_to_shared(barrier)),

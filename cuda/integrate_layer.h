@@ -133,6 +133,7 @@ static __device__ __forceinline__ void turn_over(const mma_net &w, int layers, p
 {
     at.slot ^= 1;
     gal_await(barrier_of(), (uint32_t)at.slot);
+    __syncwarp(); /* lanes may have seen it one after another */
     int from = at.from + w.layer[at.layer].each, layer = at.layer;
     if (from >= w.layer[layer].outs)
         from = 0, layer = layer + 1 < layers ? layer + 1 : 0;

@@ -101,10 +101,11 @@ plant "tensor cores: the tangents of the last pass left out" integrate_mma.cu te
 plant "tensor cores: words of a fragment exchanged" mma.h tensor "$off" \
   's/w\[0\] = gal_pack_##name\(z\[0\], z\[1\]\)/w[0] = gal_pack_##name(z[1], z[0])/' integrate_mma.cu
 plant "tensor cores: TF32 in the order of 16 bits" mma.h tensor "$off" \
-  's/w\[0\] = gal_round_tf32\(z\[0\]\), w\[1\] = gal_round_tf32\(z\[2\]\)/w[0] = gal_round_tf32(z[0]), w[1] = gal_round_tf32(z[1])/
+  's/, w\[1\] = gal_round_tf32\(z\[2\]\)/, w[1] = gal_round_tf32(z[1])/
     s/w\[2\] = gal_round_tf32\(z\[1\]\), w\[3\]/w[2] = gal_round_tf32(z[2]), w[3]/' integrate_mma.cu
 plant "tensor cores: lanes name other rows of a slab" mma.h tensor "$off" \
-  's/lane \/ 16 \* 8 : 0\) \+ lane % 8\) \* pitch \+ lane \/ 8 % 2 \* 16/lane \/ 8 % 2 * 8 : 0) + lane % 8) * pitch + lane \/ 16 * 16/' integrate_mma.cu
+  's/lane \/ 16 \* 8 : 0/lane \/ 8 % 2 * 8 : 0/
+    s/lane \/ 8 % 2 \* 16/lane \/ 16 * 16/' integrate_mma.cu
 plant "+tensor cores: no barrier before a slab is read" integrate_layer.h tensor "$race" \
   '/^    gal_await\(/d' integrate_mma.cu
 plant "tensor cores: a slab not waited for" integrate_layer.h tensor "$race|has not waited for" \

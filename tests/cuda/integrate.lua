@@ -44,7 +44,9 @@ end
 local function layers_of(flow)
   local layers = {}
   for i, l in ipairs(velocity.layers(flow.head)) do
-    layers[i] = { weight = l.weight:totable(), bias = l.bias:totable(), inputs = l.inputs, outputs = l.outputs }
+    layers[i] = {
+      weight = l.weight:totable(), bias = l.bias:totable(), inputs = l.inputs, outputs = l.outputs,
+    }
   end
   return layers
 end

@@ -11,7 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for file in cuda/*.cu; do
   "$nvcc" -std=c++17 -O3 --fmad=false -gencode arch=compute_90,code=sm_90 -Xptxas -v -Iruntime -Icuda \
-    -gencode arch=compute_90,code=compute_90 --no-compress -fatbin -o "$work/${file##*/}.bin" "$file" 2>&1 | sed -n -e 's/.*Compiling entry function .\([^ ]*\). for.*/\1/p' \
+    -gencode arch=compute_90,code=compute_90 --no-compress -fatbin -o "$work/${file##*/}.bin" "$file" 2>&1 |
+    sed -n -e 's/.*Compiling entry function .\([^ ]*\). for.*/\1/p' \
     -e 's/.* \([0-9]*\) bytes spill stores.*/spill \1/p' -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' |
     awk -v file="$file" '/^spill/ { spill = $2; next } /^registers/ { print file, name, $2, spill; next }
       { name = $1 }' >>"$work/all"
@@ -22,6 +23,7 @@ for shape in m16n8k16.row.col.f32.f16 m16n8k16.row.col.f32.bf16 m16n8k8.row.col.
 done
 awk '{ kernels++; if ($3 > most) most = $3; if ($4 > spill) spill = $4
        tensor = $2 ~ /integrate_mma/
-       if ($3 > (tensor ? 255 : 128) || $4 > (tensor ? 0 : 32)) { print $1 ": " $2 ": " $3 " registers, " $4 " bytes spilled"; bad = 1 } }
+       if ($3 > (tensor ? 255 : 128) || $4 > (tensor ? 0 : 32)) {
+         print $1 ": " $2 ": " $3 " registers, " $4 " bytes spilled"; bad = 1 } }
      END { print kernels " kernels, at most " most " registers and " spill " bytes spilled"
            exit bad || kernels < 60 }' "$work/all"

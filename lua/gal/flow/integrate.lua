@@ -83,8 +83,8 @@ end
 local PIECE, WHOLE = 0.1, 192
 
 -- run, by the op: in one call or, on devices of a few threads, in pieces whose sizes follow the time that the
--- last one took, so that tell can be called. A piece has to be done before the clock is read. Cards are given all
--- rows at once: a piece that does not fill one takes as long as one that does.
+-- last one took, so that tell can be called. A piece has to be done before the clock is read. Cards are given
+-- all rows at once: a piece that does not fill one takes as long as one that does.
 local function fused(net, theta, features, share, times, method, density, precision, tell)
   local total, device = theta:size(1), theta:device()
   local integral = density and gal.zeros({ total, 1 }, { device = device }) or nil
