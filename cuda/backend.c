@@ -103,16 +103,18 @@ static int has(const gal_backend *backend, int op)
     return gal_cuda_kernel_of(op) != NULL;
 }
 
-/* Products and the integrator have all. */
+/* Products and the integrator have all; convolutions keep z and its gradient in the type that they multiply,
+ * for which f16 has too small a range. */
 static int has_precision(const gal_backend *backend, int op, int precision)
 {
     (void)backend;
     int every = op == GAL_OP_flow_integrate || op == GAL_OP_matmul || op == GAL_OP_linear ||
                 op == GAL_OP_linear_backward_input || op == GAL_OP_linear_backward_weight;
-    return precision == GAL_IN_F32 || every;
+    int convolution = op == GAL_OP_conv2d || op == GAL_OP_conv2d_backward;
+    return precision == GAL_IN_F32 || every || (convolution && precision != GAL_IN_F16);
 }
 
-/* A card has the memory, and working it out again costs another product. */
+/* A card has the memory, and working it out again costs another product: conv.c says what it holds. */
 static int stores_slope(const gal_backend *backend, int64_t out, int64_t kh, int64_t kw, int64_t c)
 {
     (void)backend, (void)out, (void)kh, (void)kw, (void)c;
@@ -157,6 +159,7 @@ static gal_status make(gal_cuda *device)
              card.minor);
     device->processors = card.multiProcessorCount;
     device->shared = (int64_t)card.sharedMemPerBlockOptin;
+    device->total = (int64_t)card.totalGlobalMem;
     if (card.major < 8)
         return gal_cuda_host->fail(GAL_DEVICE, "device \"%s\" can't be had: %s, expected 8.0 or more",
                                    device->name, device->card);

@@ -10,16 +10,18 @@ typedef struct gal_cuda {
     gal_backend backend; /* first: its `self` is this struct */
     int number;
     int64_t processors, shared; /* the card's multiprocessors; bytes of shared memory that a block can have */
+    int64_t total;              /* the memory of the card, bytes */
     int capturing;              /* a graph is being made */
     char name[16], card[128];
     cudaStream_t stream; /* everything of the device happens in it */
     cudaMemPool_t pool;
-    struct gal_cuda_memory *memory;     /* memory.c */
-    struct gal_cuda_products *products; /* cublas.c */
-    struct gal_cuda_fault *fault;       /* in pinned memory: kernels write it, the host reads it */
-    struct gal_cuda_pace *pace;         /* plan.c */
-    int plans;                          /* graphs that exist */
-    uint32_t calls;                     /* issued so far: which of two faults was first */
+    struct gal_cuda_memory *memory;             /* memory.c */
+    struct gal_cuda_products *products;         /* cublas.c */
+    struct gal_cuda_convolutions *convolutions; /* cudnn.c */
+    struct gal_cuda_fault *fault;               /* in pinned memory: kernels write it, the host reads it */
+    struct gal_cuda_pace *pace;                 /* plan.c */
+    int plans;                                  /* graphs that exist */
+    uint32_t calls;                             /* issued so far: which of two faults was first */
 } gal_cuda;
 
 /* The first index out of range that a kernel has found: the one of the earliest call and, in it, the smallest

@@ -14,6 +14,7 @@
     X(sum) X(mean) X(max) X(min) X(std) X(sort) X(quantiles) \
     X(matmul) X(linear) X(linear_backward_input) X(linear_backward_weight) \
     X(uniform) X(normal) X(permutation) X(random_advance) X(dropout) \
+    X(conv2d) X(conv2d_backward) X(avg_pool2d) X(avg_pool2d_backward) X(max_pool2d) X(max_pool2d_backward) \
     X(layer_norm) X(layer_norm_backward) X(layer_norm_backward_scale) \
     X(flow_batch) X(mse) X(mse_backward) X(flow_integrate) \
     X(adamw) X(sgd) X(clip) X(sum_squares) X(kde_log_density)

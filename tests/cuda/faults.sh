@@ -26,7 +26,7 @@ link() {
     *) gcc -std=gnu11 $common -c "$work/cuda/$1" -o "$work/new.o" ;;
   esac
   others=$(find "$objects/double_checked.dir" "$objects/double_parts.dir" -name '*.o' ! -name "$1.o")
-  g++ -shared -o "$work/libgalrun_cuda.so" "$work/new.o" $others -L"$cuda/lib64" -lcublasLt \
+  g++ -shared -o "$work/libgalrun_cuda.so" "$work/new.o" $others -L"$cuda/lib64" -lcublasLt -Wl,--wrap=dlsym \
     -Wl,-rpath,"$cuda/lib64" -ldl
 }
 
@@ -132,6 +132,39 @@ plant "lists of exchanges that were not emptied" random.cu random "$memory" \
 plant "exchanges before this one are followed" random.cu random "$off|waits|over" 's/k > before \&\& //'
 plant "the host reads device memory" random.cu random 'host: touched device memory' \
   's/^    dim3 grid = gal_grid\(g->n\);/&\n    if (g->state[0] == 7)\n        return GAL_OK;/'
+cudnn='double: .*cudnnBackendExecute'
+plant "cuDNN: strides of 1" cudnn.c conv "$off|BAD_PARAM" 's/\{k->stride, k->stride\}/{1, 1}/'
+plant "cuDNN: windows turned round" cudnn.c conv "$cudnn" 's/CUDNN_CROSS_CORRELATION/CUDNN_CONVOLUTION/'
+plant "cuDNN: rows padded as columns are" cudnn.c conv "$off|BAD_PARAM" \
+  's/before\[2\] = \{k->top, k->left\}/before[2] = {k->top, 0}/'
+plant "+cuDNN: tensor cores in float32" cudnn.c conv "$off" 's/if \(k->precision == GAL_IN_F32\)/if (0)/'
+plant "+cuDNN: a plan for each call" cudnn.c conv_plan 'EXECUTION_FAILED' \
+  's/if \(!memcmp\(&p->key/if (0 \&\& !memcmp(\&p->key/'
+plant "cuDNN: alignment not looked at" conv.c conv "$cudnn.*alignment" \
+  's/return \(uint32_t\)\(all & -all\);/return 16 + 0 * (uint32_t)all;/'
+plant "cuDNN: works where dz lies" conv.c conv "$off" \
+  's/block \+ room\);/block);/;s/= block \+ to_room;/= block;/'
+plant "+the bias added twice" conv_pass.cu conv "$off" \
+  's/values\[v\] \+ bias\[v\], &slope\);/values[v] + 2 * bias[v], \&slope);/'
+plant "the slope taken without the bias" conv_pass.cu conv "$off" \
+  's/values\[v\] \+ bias\[v\], &slope\[v\]/values[v], \&slope[v]/'
+plant "the gradient of pixels in no mean" conv_pass.cu conv_bf16 "$off|$memory" \
+  's/bool used = .*/bool used = true;/'
+plant "no barrier before the lanes' sums are read" conv_pass.cu conv "$race" \
+  '/part.of\[threadIdx.x\] = total\[v\];/{n;d}'
+plant "x kept where z lies" conv.c conv_bf16 "$off" 's/after\(g->slope, 2 \* n\.z\)/after(g->slope, n.z)/'
+plant "dw not added to" conv_pass.cu conv_bf16 "$off|nothing wrote" \
+  's/e\.dw_from && i < e\.dw_count/e.dw_from \&\& i + 1 < e.dw_count/'
+plant "+a patch overwritten while it is read" conv_first.cu first "$race" '/the patch has been read/d'
+plant "a tap of the next pixel" conv_first.cu first "$off" \
+  's/i % row \/ c\) \* CHANNELS/i % row \/ c + 1) * CHANNELS/'
+plant "a warp's sums left out" conv_first.cu first "$off" \
+  's/for \(int warp = 0; warp < WARPS/for (int warp = 0; warp < WARPS - 1/'
+plant "means beyond the edge" conv_first.cu first "$off|$race" 's/return r < yh && c < yw \?/return true ?/'
+plant "a window too few for a pixel" pool.cu pool "$off" \
+  's/\(pixel - window\) \/ stride \+ 1/(pixel - window) \/ stride + 2/'
+plant "a turn that mirrors nothing" images.cu images "$off|$memory" 's/turn & 4 \? -pixel : pixel/pixel/'
+plant "no turns" images.cu images "$off" 's/g\.turns \? g\.turns\[row\] & 7 : 0/0/'
 if [ $missed = 0 ]; then
   echo "$planted faults, each caught by its sentence"
 else

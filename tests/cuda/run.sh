@@ -46,16 +46,17 @@ if ! stage 60 kernels "$galrun" --device cuda cuda/kernels.lua; then
   stage 120 kernels_memcheck compute-sanitizer "$galrun" --device cuda cuda/kernels.lua
   finish 1
 fi
-for test in ops grad nn optim compare; do
+for test in ops grad nn layers optim compare golden_image; do
   stage 60 "$test" "$galrun" --device cuda "lua/$test.lua" || bad=1
 done
-stage 60 layers "$galrun" --device cuda cuda/suite.lua layers || bad=1
 stage 60 integrate "$galrun" --device cuda cuda/integrate.lua || bad=1
+stage 60 images "$galrun" --device cuda cuda/images.lua || bad=1
+stage 90 image_runs "$galrun" --device cuda cuda/image_runs.lua || bad=1
 stage 60 flow "$galrun" --device cuda cuda/flow.lua || bad=1
 stage 90 experiments "$galrun" --device cuda cuda/experiments.lua || bad=1
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck synccheck; do
-    for family in map reduce rows product flow integrate tensor; do
+    for family in map reduce rows product flow integrate tensor conv conv_bf16 first pool; do
       stage 20 "${tool}_$family" compute-sanitizer --tool $tool --error-exitcode 9 "$galrun" --device cuda \
         cuda/scenario.lua $family || bad=1
     done

@@ -122,6 +122,67 @@ function families.plan(device)
   return y, long, longer
 end
 
+-- y and the gradients of a layer of images {n, h, w, c}; `still`: without x's.
+local function layer(device, size, weights, options, still)
+  local x, w = given(size, 32, device), given(weights, 33, device)
+  local b = given({ weights[1] }, 34, device)
+  w:requires_grad()
+  b:requires_grad()
+  if not still then x:requires_grad() end
+  local y = core.conv2d(x, w, b, options)
+  y:backward(given(y.shape, 35, device))
+  return y:detach(), w.grad, b.grad, x.grad
+end
+
+function families.conv(device)
+  local y, dw, db, dx = layer(device, { 2, 9, 8, 5 }, { 8, 3, 3, 5 },
+    { stride = 2, padding = 1, activation = "silu", pool = 2 })
+  local shifted = given({ 1, 6, 6, 4 }, 36, device):reshape { 144 }:narrow(1, 2, 128):reshape { 1, 4, 8, 4 }
+  return y, dw, db, dx, core.conv2d(shifted, given({ 4, 3, 3, 4 }, 37, device))
+end
+
+function families.conv_bf16(device)
+  return layer(device, { 2, 9, 8, 8 }, { 32, 3, 3, 8 },
+    { activation = "silu", pool = 2, precision = device ~= "cpu" and "bf16" or nil })
+end
+
+function families.first(device)
+  return layer(device, { 3, 18, 35, 3 }, { 16, 3, 3, 3 },
+    { activation = "silu", pool = 2, precision = device ~= "cpu" and "bf16" or nil }, true)
+end
+
+function families.pool(device)
+  local x = given({ 2, 7, 8, 5 }, 38, device):requires_grad()
+  local y = core.max_pool2d(x, 3, 2) + core.avg_pool2d(x, 3, 2)
+  y:backward(given(y.shape, 39, device))
+  return y:detach(), x.grad
+end
+
+function families.images(device)
+  local images, turns = core.new({ 8, 6, 6, 3 }, "uint8", "cpu"), core.new({ 8 }, "uint8", "cpu")
+  core.assign(images, gal.rand({ 8, 6, 6, 3 }, { rng = gal.rng(40), device = "cpu" }) * 256)
+  core.assign(turns, gal.arange(0, 7, { device = "cpu" }))
+  local y, ones = gal.zeros({ 8, 6, 6, 3 }, { device = device }), gal.ones({ 3 }, { device = device })
+  local there, turned = images:to(device), turns:to(device)
+  ok(C.gal_gather_images(y.h, there.h, nil, 0, turned.h, ones.h, ones.h, 1))
+  return y
+end
+
+-- A recorded layer; its plan is made before the capture.
+function families.conv_plan(device)
+  local x, w = given({ 1, 6, 6, 4 }, 41, device), given({ 4, 3, 3, 4 }, 42, device)
+  local y, sum = gal.zeros({ 1, 6, 6, 4 }, { device = device }), gal.zeros({ 144 }, { device = device })
+  local p = gal.program(function()
+    ok(C.gal_conv2d(y.h, nil, x.h, w.h, nil, 1, C.GAL_SAME, C.GAL_IDENTITY, 1, 0))
+    ok(C.gal_add(sum.h, sum.h, y:reshape({ 144 }).h))
+  end, device)
+  p:replay(2)
+  return sum
+end
+
+-- Of the largest element; where products are in bfloat16, that of tests.
+local tolerance = ({ conv_bf16 = 1.5e-2, first = 1.5e-2 })[arg[1]] or 1e-4
+
 local family = assert(families[arg[1]], "expected a family of kernels")
 local tolerance = arg[1] == "tensor" and 2e-3 or 1e-4 -- 11 bits, or float32
 local expected, found = { family "cpu" }, { family "cuda" }

@@ -1,6 +1,7 @@
 -- What the works of tests/bench cost on a card: W1, a training step of the photometry model, captured and
--- eager; W3 and W4, evaluations of its velocity net in sampling and with the divergence; and the ceilings
--- beside them, copies and products. Medians of rounds, each timed by the host between two waits.
+-- eager; W2, one of the image model in each precision; W3 and W4, evaluations of W1's velocity net in
+-- sampling and with the divergence; and the ceilings beside them, copies and products. Medians of rounds,
+-- each timed by the host between two waits.
 -- usage: galrun --device cuda cuda/works.lua [small]; small: a few rows, to try the script on the double.
 local ffi = require "ffi"
 local gal = require "gal"
@@ -50,6 +51,29 @@ print(gal.device_info("cuda").description)
 local captured, flow = photometry(true)
 line("W1, captured", captured * 1e6, "us a step")
 line("W1, eager", photometry(false) * 1e6, "us a step")
+
+-- The image model over a survey that lies on the card, turned.
+local function image(precision)
+  local encoder = require("gal.nn").galaxy_cnn { rng = gal.rng(3) }
+  local flow = flows.new { theta = 5, context = 5, encoder = encoder, rng = gal.rng(4) }
+  local n, size = small and 8 or 4096, { 128, 128, 3 }
+  local images = core.new({ n, unpack(size) }, "uint8")
+  core.assign(images, gal.rand({ n, unpack(size) }, { rng = gal.rng(7) }) * 256)
+  local theta, x = gal.randn({ n, 5 }, { rng = gal.rng(8) }), gal.randn({ n, 5 }, { rng = gal.rng(9) })
+  flow:standardise(theta, x, images)
+  local s = step.stepper(flow, optim.adamw(flow:parameters(), { average = 0.999 }),
+    { theta = theta, seen = x, images = images, n = n }, {
+      batch = small and 4 or 64, draws = 1, seed = 1, augment = true, precision = precision, recorded = true,
+    })
+  local steps = small and 2 or 50
+  return seconds(function()
+    s:start_epoch()
+    s:run(steps)
+  end) / steps
+end
+for _, precision in ipairs { "bf16", "tf32", "f32" } do
+  line("W2, " .. precision, image(precision) * 1e6, "us a step")
+end
 
 for _, asked in ipairs { { false, "f32" }, { false, "tf32" }, { false, "f16" }, { true, "f32" }, { true, "tf32" },
   { true, "f16" } } do
