@@ -1,7 +1,7 @@
 #!/bin/sh
 # Packs a build so that it runs on another machine with a card: galrun, its library for CUDA, lua/,
 # experiments/ and tests/, and the shared libraries of this system that galrun needs, without libc and its kin
-# and without CUDA's own, which the other machine has. Below 60 MiB, for glibc 2.34 or later;
+# and without CUDA's own and cuDNN, which the other machine has. Below 60 MiB, for glibc 2.34 or later;
 # tests/cuda/run.sh goes along, and what it compares with.
 # usage: tests/cuda/pack.sh BUILD OUT.tar.gz, BUILD configured with -DGALRUN_ONEDNN=OFF
 set -eu

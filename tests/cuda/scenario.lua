@@ -177,6 +177,8 @@ function families.conv_plan(device)
     ok(C.gal_add(sum.h, sum.h, y:reshape({ 144 }).h))
   end, device)
   p:replay(2)
+  local notice = C.gal_notice()
+  if notice ~= nil then error(ffi.string(notice), 0) end
   return sum
 end
 
