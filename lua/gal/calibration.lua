@@ -293,6 +293,6 @@ errors.methods(Test, "a test")
 
 --- acc:finish(): the test of all galaxies that were added, as calibration.test's.
 accumulator.methods.finish = test_of
-errors.methods(accumulator.methods, "an accumulator", nil, { "add", "finish" })
+errors.methods(accumulator.methods, "an accumulator", nil, { "add", "close", "finish" })
 
 return calibration

@@ -186,8 +186,8 @@ M.original = setmetatable({}, { __mode = "k" })
 
 local sealed = setmetatable({}, { __mode = "k" }) -- object -> its fields as they were made
 
---- seal(object): from here on the object's methods (those of M.methods) raise where one of its fields has been
--- overwritten: for objects whose methods index memory by sizes that they keep. Returns object.
+--- seal(object): from here on the object's methods (those of M.methods) raise where one of its fields has
+-- been overwritten: for objects whose methods index memory by sizes that they keep. Returns object.
 function M.seal(object)
   local fields = {}
   for name, value in pairs(object) do fields[name] = value end

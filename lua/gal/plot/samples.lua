@@ -168,7 +168,8 @@ function samples.names(where, given, sets, d)
   local names = given
   if names == nil then
     for _, set in ipairs(sets) do
-      names = names or not core.is_tensor(set) and type(set) == "table" and set.flow and set.flow.theta
+      local flow = not core.is_tensor(set) and type(set) == "table" and set.flow
+      names = names or type(flow) == "table" and flow.theta
     end
   end
   if type(names) ~= "table" then

@@ -81,7 +81,7 @@ function kde.fit(theta, options)
     self.h, self.repeated = choose(self, scored)
   end
   self.scaled = self.data * (1 / self.h)
-  return self
+  return errors.seal(self)
 end
 
 --- ln density of points {M, d}, a tensor, in nats per product of theta's units: a Lua table {M}.
