@@ -5,14 +5,14 @@
 #include "launch.h"
 #include "product.h"
 
-/* Up to so many multiply-adds a float32 product is our own kernel's: one launch with bias, activation and
- * slope instead of two, and a row's own bits. Computed, not yet measured on a card. */
+/* Up to so many multiply-adds a product is our own kernel's, in float32 whatever precision is asked for: one
+ * launch with bias, activation and slope instead of two, whose latency is what a small product costs, and a
+ * row's own bits. Computed, not yet measured on a card. */
 #define OWN_MOST ((int64_t)1 << 24)
 
 static bool own(const gal_matmul_args *g)
 {
-    bool small = g->precision == GAL_IN_F32 && g->m * g->n * g->k <= OWN_MOST;
-    return small || g->k == 0 || !gal_cuda_library_takes(g);
+    return g->m * g->n * g->k <= OWN_MOST || !gal_cuda_library_takes(g);
 }
 
 extern "C" gal_status gal_cuda_matmul(gal_cuda *device, const void *args)

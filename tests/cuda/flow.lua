@@ -113,7 +113,8 @@ case("linear layers train in every precision that a card has, and a run goes on 
     for epoch, row in ipairs(exact.history) do
       check.near(run.history[epoch].train_loss, row.train_loss, tolerance * row.train_loss, precision)
     end
-    that(weights(run.flow) ~= weights(exact.flow), precision .. ": nothing was rounded")
+    -- Products as small as these are in float32 whatever was asked for; kernels.lua has larger ones.
+    that(weights(run.flow) == weights(exact.flow), precision .. ": a small product was rounded")
     check.raises(function() fit(options { out = out, resume = true }) end, "precision was \"?" .. precision)
     check.raises(function() fit(options { flow = small "cpu", precision = precision }) end,
       "which cpu does not have for linear layers, and the flow has no encoder whose convolutions")
