@@ -166,7 +166,8 @@ check.case("a run is not resumed on other images", function()
   local changed = o.images:clone()
   changed:set(changed:get(1, 1, 1, 1) > 100 and 0 or 255, 1, 1, 1, 1)
   o.images = changed
-  check.raises(function() fit(o) end, "fit: the run in .* began with other settings: the training rows have other images", true)
+  check.raises(function() fit(o) end,
+    "fit: the run in .* began with other settings: the training rows have other images", true)
 end)
 
 check.case("a flow is loaded with its encoder, and takes uint8 images for float32 ones / 255", function()
