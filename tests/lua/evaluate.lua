@@ -87,7 +87,7 @@ check.case("a run without an input: contexts or another run show it, else the te
   local html = read(out .. "/evaluation.html")
   check.that(html:find("<p class=\"lead\">" .. against.verdict:sub(1, 30), 1, true), html:sub(1, 3000))
   check.that(not html:find "http", "the page needs nothing from elsewhere")
-  check.equal(select(2, html:gsub("data:image/png;base64,iVBOR", "")), 2)
+  check.equal(select(2, html:gsub("data:image/png;base64,iVBOR", "")), 3)
 end)
 
 check.case("a run on shuffled labels has learned nothing, and the first sentence says so", function()

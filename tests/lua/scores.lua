@@ -185,4 +185,22 @@ check.case("C2ST of shifted normals is the best classifier's accuracy, whatever 
   check.raises(function() metrics.c2st(a, gal.zeros{ 9, 3 }) end, "b is float32 {9, 3}, expected {N, 2}")
 end)
 
+check.case("the figure of gains says moments, the median, what is outside, and the share above", function()
+  local gain = require "gal.infer.gain"
+  local values = {}
+  for k = 1, 1000 do values[k] = k end
+  values[1000] = 1e6 -- alone it would set the frame
+  local range = gain.frame{ values }
+  local fits = range[1] < 6 and range[2] > 995 and range[2] < 1100
+  check.that(fits, ("the frame is %g to %g"):format(unpack(range)))
+  check.equal(gain.told({ 1, 2, 3, 10 }, { 0, 5 }), "4.00 ± 3.54, median 2.50, 1 outside")
+  check.equal(gain.told({ 1, 3 }, { 0, 5 }), "2.00 ± 1.00, median 2.00")
+  local x, y, share = gain.pairs_of({ 1, 2, 0 / 0, 4 }, { 2, 1, 5, 9 })
+  check.equal({ x, y, share }, { { 1, 2, 4 }, { 2, 1, 9 }, 2 / 3 })
+  local set = { title = "a", delta_log_p = values, d_kl = values }
+  check.equal({ #gain.figure{ set }.panels, #gain.figure({ set, set }).panels }, { 2, 4 })
+  check.raises(function() gain.figure{ { title = "a", delta_log_p = { 0 / 0 }, d_kl = { 1 } } } end,
+    "gain: sets%[1%] has no finite delta_log_p", true)
+end)
+
 check.finish()

@@ -8,11 +8,13 @@ local compare = require "gal.stats.compare"
 local core = require "gal.tensor"
 local figures = require "gal.infer.figures"
 local gal = require "gal"
+local gain = require "gal.infer.gain"
 local galaxies = require "gal.infer.galaxies"
 local host = require "gal.stats.host"
 local information = require "gal.metrics.information"
 local json = require "gal.base.json"
 local page = require "gal.infer.page"
+local plot = require "gal.plot"
 local population = require "gal.metrics.population"
 local properties = require "gal.metrics.properties"
 
@@ -184,7 +186,7 @@ local function add_against(add, found)
 end
 
 --- report.of(found, figures): the report, as page.text and page.html take it. figures: {truth =, calibration
--- =}, paths of PNGs, each or nil.
+-- =, gain =}, paths of PNGs, each or nil.
 function report.of(found, figures)
   local e, blocks = found.evaluation, {}
   local add = section_of(blocks)
@@ -192,6 +194,11 @@ function report.of(found, figures)
   if doubted then add{ list = lines_of(doubted) } end
   add_calibration(add, found, figures.calibration)
   add_information(add, found)
+  if figures.gain then
+    local caption = "What the posteriors tell beyond the prior, of all galaxies (lines: medians)%s: the "
+      .. "paper's Figure 1."
+    add{ figure = figures.gain, caption = caption:format(found.against and ", and galaxy by galaxy" or "") }
+  end
   add_properties(add, found)
   if figures.truth then
     add{ figure = figures.truth, caption = "Posterior medians against the truth, with the line of equality." }
@@ -296,8 +303,20 @@ function report.against(found)
     :set("d_kl", found.scores.d_kl):set("d_kl_against", other.scores.d_kl)
 end
 
--- The figures of an evaluation in the folder of its results: {truth =, calibration =}, paths; those that
--- can't be drawn are told by a notice.
+-- The scores of both runs as gain.figure takes them, by the names of their folders.
+local function gains(found)
+  local function set(folder, scores)
+    local title = folder:gsub("/+$", ""):match "[^/]+$" or folder
+    return { title = title, delta_log_p = scores.delta_log_p, d_kl = scores.d_kl }
+  end
+  local o, sets = found.evaluation.options, {}
+  sets[1] = set(o.run, found.scores)
+  if found.against then sets[2] = set(o.against, found.against.scores) end
+  return sets
+end
+
+-- The figures of an evaluation in the folder of its results: {truth =, calibration =, gain =}, paths; those
+-- that can't be drawn are told by a notice.
 local function draw(found, home)
   local e, drawn = found.evaluation, {}
   local kept = host.others("figures", #e.test.ids, found.scores.left_out)
@@ -310,6 +329,7 @@ local function draw(found, home)
   local samples = host.pick(found.drawn.samples, kept)
   try("truth", figures.truth, e.flow.theta, host.pick(e.test.theta, kept), samples)
   if found.calibration then try("calibration", figures.calibration, found.calibration.curves) end
+  try("gain", function(path) return plot.figure(path, gain.figure(gains(found))) end)
   return drawn
 end
 
