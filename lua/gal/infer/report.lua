@@ -17,6 +17,7 @@ local page = require "gal.infer.page"
 local plot = require "gal.plot"
 local population = require "gal.metrics.population"
 local properties = require "gal.metrics.properties"
+local sample = require "gal.metrics.sample"
 
 local report = {}
 
@@ -289,15 +290,28 @@ function report.numbers(found)
   return results
 end
 
+-- The deviation of scores over galaxies, a list, NaN where there is none.
+local function deviation_of(list)
+  local finite = {}
+  for _, v in ipairs(list) do
+    if v == v then finite[#finite + 1] = v end
+  end
+  return (select(2, sample.moments(finite)))
+end
+
 --- report.against(found): what the comparison with another run found, a table that JSON can hold, and its
 -- table with a row a galaxy.
 function report.against(found)
   local e, other = found.evaluation, found.against
-  local by_name = {}
+  local by_name, deviations = {}, {}
+  for _, name in ipairs{ "delta_log_p", "d_kl" } do
+    deviations[name] = { run = deviation_of(found.scores[name]), against = deviation_of(other.scores[name]) }
+  end
   for i, name in ipairs(e.flow.theta) do by_name[name] = other.distances[i] end
   return {
     run = e.options.run, against = e.options.against, survey = e.survey.path, galaxies = #e.test.ids,
-    scores = other.compared, wasserstein = by_name, calibration = test_of(other.calibration),
+    scores = other.compared, deviations = deviations, wasserstein = by_name,
+    calibration = test_of(other.calibration),
   }, gal.table{ id = e.test.ids }
     :set("log_q", found.scores.log_q):set("log_q_against", other.scores.log_q)
     :set("d_kl", found.scores.d_kl):set("d_kl_against", other.scores.d_kl)
