@@ -210,5 +210,12 @@ check.case("leading eigenvectors are those that were planted", function()
   for k = 1, 3 do check.near(math.abs(linalg.apply({ vectors[k] }, basis[k])[1]), 1, 1e-9) end
 end)
 
-if not arg[1] then scratch.remove() else print(scratch.folder) end
+check.case("a context that the table has not is refused before anything is drawn", function()
+  local words = " full --contexts g_r,modelMag_g --out none"
+  local code, text = scratch.run(scratch.experiment "evaluate" .. words)
+  check.equal(code, 1)
+  check.that(text:find "has no column \"g_r\"" and not io.open(path "none/options.json"), text)
+end)
+
+scratch.remove()
 check.finish()

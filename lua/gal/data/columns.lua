@@ -171,7 +171,7 @@ function columns.requested(source, text, dereddened)
   local derived = is_derived(source, text)
   local term = not derived and term_of(source, text)
   if not derived and not term then
-    source:width(terms.wanted(text)) -- raises, with the names that are near
+    source:column(terms.wanted(text)) -- raises, with the names that are near
     raise("%s has no column %s, and it is no term: expected one of + - * / between two columns or numbers, "
       .. "or one of %s of a column", source.path or "the table", text, terms.FUNCTIONS)
   end

@@ -32,6 +32,19 @@ local function training_rows(self)
   return home:of(ids), true
 end
 
+-- The table that further contexts are columns of.
+local function source_of(self)
+  local survey = self.survey
+  return gal.table(survey.path, { hdu = survey.hdu, id = survey.id_column })
+end
+
+-- Raises where the table has not all columns that residuals are to be tested along: before anything is drawn.
+local function check_contexts(self)
+  local asked = self.options.contexts or {}
+  local source = #asked > 0 and source_of(self)
+  for _, name in ipairs(asked) do columns.requested(source, name, self.survey.dereddened) end
+end
+
 -- The galaxies to score, and, with another run, the same as that run was trained to see them: galaxies that
 -- one of the two can't see are left out for both.
 local function tested(self)
@@ -100,6 +113,7 @@ function evaluation.open(o)
     survey = o.survey, id = o.id, hdu = o.hdu, dereddened = o.dereddened, crop = o.crop, bin = o.bin,
     packed = o.packed,
   }
+  check_contexts(self)
   self.known, self.trained = training_rows(self)
   self.test, self.others = tested(self)
   self.out = results_folder(self)
@@ -184,8 +198,8 @@ local function along(self, part, image, told)
     list[#list + 1] = image
     for i = 1, image:size(2) do names[#names + 1] = "image component " .. i end
   end
-  local asked, survey = self.options.contexts or {}, self.survey
-  local source = #asked > 0 and gal.table(survey.path, { hdu = survey.hdu, id = survey.id_column })
+  local asked = self.options.contexts or {}
+  local source = #asked > 0 and source_of(self)
   for _, name in ipairs(asked) do
     local values, missing = further(self, part, source, name)
     list[#list + 1], names[#names + 1] = gal.tensor(values, { #values, 1 }, { device = "cpu" }), name
