@@ -62,10 +62,14 @@ if o.tiny then
   end
 end
 
-local words = "What takes long is the image model, some 4 ms a galaxy and epoch on two cores (100 s an epoch "
-  .. "of 25,000 galaxies of 128 x 128 pixels), until its validation loss has not fallen for 20 epochs; then "
-  .. "some minutes for 1,000 galaxies and both models' draws."
-print(table.concat(text.filled(words, 80), "\n"))
+-- What it will take: 4 ms an image of 128 x 128 pixels and epoch, as the steps of tests/bench/w2.c do.
+local SECONDS, PIXELS = 0.004, 128
+local known = require("gal.data").open(survey, { id = o.id, hdu = o.hdu, sample = o.sample }):split "train"
+local longest = #known.ids * epochs * SECONDS * (crop > 0 and math.min(1, crop / PIXELS) ^ 2 or 1)
+local words = ("What takes long is the image model: at most %s on two cores (%d galaxies, %d epochs), and "
+  .. "less where its validation loss has not fallen for 20 epochs. Scores and draws are some minutes "
+  .. "more."):format(require("gal.base.progress").duration(longest), #known.ids, epochs)
+if not o.image then print(table.concat(text.filled(words, 80), "\n")) end
 
 -- The two models.
 local function trained(kind, given, more)

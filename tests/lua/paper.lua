@@ -39,10 +39,13 @@ check.case("one command makes all of it, and does nothing twice", function()
   check.that(code == 0 and text:find "is finished" and not text:find "epoch 1/", text)
 end)
 
-check.case("a step that fails is named, with what to do", function()
-  local code, text = run "--survey nowhere --out none"
+check.case("a step that fails is named, with what to do; a survey that is not there is told first", function()
+  local code, text = run "--survey all/survey --out failed --image nowhere --epochs 1"
   check.equal(code, 1)
-  check.that(text:find "train_photometry failed; the same command goes on from there", text)
+  check.that(text:find "evaluate failed; the same command goes on from there", text)
+  code, text = run "--survey nowhere --out none"
+  check.equal(code, 1)
+  check.that(text:find "nowhere" and not text:find "==", text)
 end)
 
 check.finish()
