@@ -6,6 +6,7 @@ local encoding = require "gal.infer.encoding"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local galaxies = require "gal.infer.galaxies"
+local host = require "gal.stats.host"
 local infer = require "gal.infer"
 local kept = require "gal.infer.kept"
 local metrics = require "gal.metrics"
@@ -154,10 +155,7 @@ function Evaluation:training_gap(log_q)
   local part, o = self.known:thin(COMPARED), self.options
   local known = infer.score(self.flow, part, { steps = o.steps, tolerance = o.tolerance, progress = false })
   local function moments(list)
-    local finite = {}
-    for _, q in ipairs(list) do
-      if q == q then finite[#finite + 1] = q end
-    end
+    local finite = host.finite(list)
     if #finite < 2 then return 0, math.huge end
     local mean, _, error_ = metrics.moments(finite)
     return mean, error_

@@ -1,6 +1,7 @@
 -- infer/gain: the paper's Figure 1: what posteriors tell beyond the prior, of all galaxies (histograms of
 -- Delta log p and D_KL) and, where two runs were scored on the same ones, galaxy by galaxy.
 local errors = require "gal.base.errors"
+local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
 local plot = require "gal.plot"
 local raise = errors.raise
@@ -13,14 +14,6 @@ local OUTSIDE, ROOM, BINS = 0.005, 0.06, 36
 -- Scores, their labels, and the corner in which their histograms leave room for the sets' names.
 local QUANTITIES = { { "delta_log_p", "Δlog p, nats", "top left" }, { "d_kl", "D_KL, nats", "top right" } }
 local COLOURS = { "#0072B2", "#D55E00" }
-
-local function finite(values)
-  local list = {}
-  for _, v in ipairs(values) do
-    if v - v == 0 then list[#list + 1] = v end
-  end
-  return list
-end
 
 --- gain.frame(lists): {low, high} that holds all but a share of .005 of the numbers of these lists at either
 -- end.
@@ -99,7 +92,7 @@ function gain.figure(sets)
   for j, quantity in ipairs(QUANTITIES) do
     local lists = {}
     for i, set in ipairs(sets) do
-      lists[i] = finite(errors.list("gain", ("sets[%d].%s"):format(i, quantity[1]), set[quantity[1]]))
+      lists[i] = host.finite(errors.list("gain", ("sets[%d].%s"):format(i, quantity[1]), set[quantity[1]]))
       if #lists[i] == 0 then raise("gain: sets[%d] has no finite %s", i, quantity[1]) end
     end
     local range = gain.frame(lists)

@@ -291,13 +291,7 @@ function report.numbers(found)
 end
 
 -- The deviation of scores over galaxies, a list, NaN where there is none.
-local function deviation_of(list)
-  local finite = {}
-  for _, v in ipairs(list) do
-    if v == v then finite[#finite + 1] = v end
-  end
-  return (select(2, sample.moments(finite)))
-end
+local function deviation_of(list) return (select(2, sample.moments(host.finite(list)))) end
 
 --- report.against(found): what the comparison with another run found, a table that JSON can hold, and its
 -- table with a row a galaxy.

@@ -237,4 +237,13 @@ function host.uniforms(seed)
   end
 end
 
+--- host.finite(values): the finite numbers of a list, a list.
+function host.finite(values)
+  local list = {}
+  for _, v in ipairs(values) do
+    if v - v == 0 then list[#list + 1] = v end
+  end
+  return list
+end
+
 return host
