@@ -143,10 +143,11 @@ GAL_API void gal_tensor_free(gal_tensor *x);
 GAL_API const char *gal_tensor_device(const gal_tensor *x);
 GAL_API int64_t gal_tensor_count(const gal_tensor *x);
 GAL_API int gal_tensor_contiguous(const gal_tensor *x);
-/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements. While
- * a program is being recorded read fails (every replay would reuse the value read now), and what write writes
- * is a constant of the program: every replay writes the same values at the same place in the order. A tensor
- * whose memory the host fills by itself is such a constant where it is made while scopes are paused. */
+/* Copies between x (contiguous or not) and host memory of x's dtype, row-major, exactly count elements; a NaN
+ * is read as the plain one, whatever its bits. While a program is being recorded read fails (every replay
+ * would reuse the value read now), and what write writes is a constant of the program: every replay writes
+ * the same values at the same place in the order. A tensor whose memory the host fills by itself is such a
+ * constant where it is made while scopes are paused. */
 GAL_API gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count);
 GAL_API gal_status gal_tensor_write(gal_tensor *y, const void *host, int64_t count);
 

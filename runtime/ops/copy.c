@@ -1,6 +1,7 @@
 /* copy.c: copies within a device, between devices and to and from the host; fill and arange: check, then
  * issue. */
 #include "ops.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,20 @@ static gal_status count_matches(const char *name, const gal_tensor *x, int64_t c
                                                    name, (long long)count, gal_shape_text(x));
 }
 
+/* Makes any NaN the plain one: LuaJIT keeps its other types in negative NaNs with a payload, and memory that
+ * nothing has been written to holds anything. */
+static void plain_nans(void *host, int64_t count, int dtype)
+{
+    float *f = host;
+    double *d = host;
+    if (dtype == GAL_F32)
+        for (int64_t i = 0; i < count; ++i)
+            f[i] = isnan(f[i]) ? (float)NAN : f[i];
+    else if (dtype == GAL_F64)
+        for (int64_t i = 0; i < count; ++i)
+            d[i] = isnan(d[i]) ? (double)NAN : d[i];
+}
+
 /* In one piece where x is contiguous, else through a contiguous copy on its device. */
 gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
 {
@@ -145,14 +160,18 @@ gal_status gal_tensor_read(const gal_tensor *x, void *host, int64_t count)
                         "would reuse the value read now");
     const gal_backend *backend = x->storage->backend;
     size_t bytes = (size_t)count * gal_dtype_size(x->dtype);
-    if (gal_tensor_contiguous(x))
-        return backend->download(backend, host, x->data, bytes);
-    gal_tensor *whole;
-    status = gal_tensor_keep(&whole, x);
-    if (status == GAL_OK) {
-        status = backend->download(backend, host, whole->data, bytes);
-        gal_tensor_free(whole);
+    if (gal_tensor_contiguous(x)) {
+        status = backend->download(backend, host, x->data, bytes);
+    } else {
+        gal_tensor *whole;
+        status = gal_tensor_keep(&whole, x);
+        if (status == GAL_OK) {
+            status = backend->download(backend, host, whole->data, bytes);
+            gal_tensor_free(whole);
+        }
     }
+    if (status == GAL_OK)
+        plain_nans(host, count, x->dtype);
     return status;
 }
 

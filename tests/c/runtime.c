@@ -37,6 +37,11 @@ static void accounting(void)
     memset(column, 0, sizeof column);
     IS_OK(gal_tensor_read(view, column, 3));
     IS_NEAR(column[2], 3, 0);
+    CASE("a NaN of any bits is read as the plain one, through a view too");
+    uint32_t bits[3] = {0xffffffff, 0xffc12345, 0x3f800000}, plain = 0x7fc00000;
+    IS_OK(gal_tensor_write(view, bits, 3));
+    IS_OK(gal_tensor_read(view, bits, 3));
+    IS_TRUE(bits[0] == plain && bits[1] == plain && bits[2] == 0x3f800000);
     gal_tensor_free(view);
     gal_tensor_free(b);
     gal_tensor_free(c);
