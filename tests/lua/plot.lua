@@ -102,6 +102,8 @@ check.case("a wrong argument is one sentence that names it", function()
     'points: x%[2%] is the string "2", expected a number')
   check.raises(function() plot.lines({ 1 }, { 1 }, { color = "red" }) end,
     "lines: unknown option 'color', expected 'colour'")
+  check.raises(function() plot.contours({ 1 }, { 1 }, { filled = "yes" }) end,
+    "contours: filled is the string \"yes\", expected a number from 0 to 1")
   check.raises(function() plot.panel{ 3 } end, "panel: entry 1 is the number 3, expected a layer")
   check.raises(function() plot.panel{ plot.points({ 1 }, { 1 }), xrange = { 1, 1 } } end, "panel: xrange is")
   check.raises(function()

@@ -112,10 +112,10 @@ end
 
 --- plot.contours(x, y, {levels = {0.68, 0.95}, weights =, xlimits =, ylimits =, xrange =, yrange =, bins =
 -- 128, width = 1.5, dash = 1, filled = false, title =, colour =}): lines around the densest places that
--- hold these shares of the pairs, or with `filled` their areas: levels of a kernel density
--- (gal.stats.density_grid), each draw left out of its own. levels = "sigma" are 39 and 86 %. xlimits = {0,
--- nil}: x can't be below 0, and the density does not leak there. Pairs outside xrange and yrange are left
--- out. A level that would hold fewer than 20 draws is not drawn.
+-- hold these shares of the pairs, or with `filled` (true, or how opaque, up to 1) their areas: levels of a
+-- kernel density (gal.stats.density_grid), each draw left out of its own. levels = "sigma" are 39 and 86 %.
+-- xlimits = {0, nil}: x can't be below 0, and the density does not leak there. Pairs outside xrange and
+-- yrange are left out. A level that would hold fewer than 20 draws is not drawn.
 function fields.contours(x, y, given)
   local o = layer.options("contours", given, { "levels", "weights", "xlimits", "ylimits", "bins", "xrange",
     "yrange", "width", "dash", "filled", "title", "colour" })
@@ -141,6 +141,8 @@ end
 function fields.region_layer(list, o)
   local width = arguments.number("contours", o, "width", 1.5, 0)
   local dash = arguments.integer("contours", o, "dash", 1, 1, 10)
+  local opaque = o.filled == true and 0.3 or o.filled
+  if opaque then errors.number("contours", "filled", opaque, 0, 1) end
   local extent = { math.huge, -math.huge, math.huge, -math.huge }
   for _, loop in ipairs(list) do
     for _, p in ipairs(loop) do
@@ -149,9 +151,8 @@ function fields.region_layer(list, o)
     end
   end
   return layer.curve("contours", o, {
-    data = o.filled and loops.area(list) or loops.lines(list), using = "1:2", extent = extent,
-    style = o.filled and ("with filledcurves fs transparent solid %g noborder lc COLOUR"):format(
-      o.filled == true and 0.3 or o.filled)
+    data = opaque and loops.area(list) or loops.lines(list), using = "1:2", extent = extent,
+    style = opaque and ("with filledcurves fs transparent solid %g noborder lc COLOUR"):format(opaque)
       or ("with lines lw %g dt %d lc COLOUR"):format(width, dash),
   })
 end
