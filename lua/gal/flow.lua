@@ -62,7 +62,10 @@ end
 local function encoded_width(encoder, image, device)
   local shape = { 1 }
   for i = 1, #image do shape[i + 1] = image[i] end
-  local function encode() return nn.call(encoder, gal.zeros(shape, { device = device })):keep() end
+  local function encode()
+    local y = nn.call(encoder, gal.zeros(shape, { device = device }))
+    return core.is_tensor(y) and y:keep() or y
+  end
   local y = gal.scope(gal.no_grad, encode)
   local size = core.is_tensor(y) and y.shape or {}
   if #size ~= 2 or size[1] ~= 1 then

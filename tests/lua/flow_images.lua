@@ -315,6 +315,9 @@ check.case("wrong images are named at the caller's line", function()
   check.raises(function()
     flows.new { theta = 2, context = 1, encoder = nn.conv2d(3, 4, 3), image = { 8, 8, 3 } }
   end, "flow: the encoder makes a tensor {1, 8, 8, 4} of one image {1, 8, 8, 3}, expected {1, E}", true)
+  check.raises(function()
+    flows.new { theta = 2, context = 1, encoder = function() end, image = { 8, 8, 3 } }
+  end, "flow: the encoder makes nil of one image {1, 8, 8, 3}, expected {1, E}", true)
 end)
 
 scratch.remove()
