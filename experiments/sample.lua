@@ -5,7 +5,9 @@
 -- outside of what the run was trained on its most extreme column lies, in deviations (a run on images alone
 -- has no such column: of pictures that is not measured). The table needs the context only, and cutouts for a
 -- run on images. Draws go to the disk as they come: memory does not grow
--- with their number, and what was drawn before Ctrl-C stays: with --resume the same command goes on.
+-- with their number, and what was drawn before Ctrl-C stays: with --resume the same command goes on. With
+-- --shard 2/8 it draws the second eighth of the galaxies, with the same draws; with --merge, once all eight
+-- are drawn, it makes one of them.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -22,6 +24,7 @@ local o = cli.options{
   { "format", "csv", "format of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
   { "resume", false, "go on with the draws in --out" },
+  cli.common{ "shards" },
 }
 local gal = require "gal"
 local infer = require "gal.infer"
@@ -29,15 +32,22 @@ local infer = require "gal.infer"
 if o.log_prob and o.precision == "bf16" then
   cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob"
 end
+if o.shard and o.merge then cli.refuse "--shard and --merge are given, expected one of them" end
+if o.shard then require("gal.infer.shards").check("sample", o.shard) end
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
 
-local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver" }, {
+local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver", "shards" }, {
   n = o.n, seed = o.seed, log_prob = o.log_prob, precision = o.precision,
   out = o.out, format = o.format, resume = o.resume,
 }))
-if found.resumed > 0 then print(("%d of the galaxies had been drawn before"):format(found.resumed)) end
+if found.merged then
+  print(("one of %d shards"):format(found.merged))
+elseif found.resumed > 0 then
+  print(("%d of the galaxies had been drawn before"):format(found.resumed))
+end
+if o.shard then print(("shard %s of %d galaxies"):format(o.shard, #survey.ids)) end
 if found.warning then print(found.warning) end
-print(("%d draws of each of %d galaxies; %s"):format(o.n, #survey.ids, found.solver))
+print(("%d draws of each of %d galaxies; %s"):format(o.n, found.summary.rows, found.solver))
 print("written: " .. table.concat(found.files, ", "))

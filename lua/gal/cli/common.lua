@@ -88,6 +88,19 @@ common.solver = {
   },
 }
 
+-- Galaxies in shards that are worked on side by side: gal.infer.shards.
+common.shards = {
+  {
+    "shard", type = "string",
+    help = "k/K: only part k of K of the galaxies, into --out/shards; each part by a command, a machine or "
+      .. "an element of a job array",
+  },
+  {
+    "merge", false,
+    "put the parts in --out/shards together: the files are those of the command without parts",
+  },
+}
+
 -- The galaxies that a trained run is asked about: gal.data's reopen.
 common.asked = {
   {
