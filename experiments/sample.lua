@@ -24,19 +24,28 @@ local o = cli.options{
   { "format", "csv", "format of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
   { "resume", false, "go on with the draws in --out" },
-  cli.common{ "shards" },
+  cli.common{ "shards", "array" },
 }
 local gal = require "gal"
 local infer = require "gal.infer"
+local shards = require "gal.infer.shards"
+local slurm = require "gal.cli.slurm"
 
 if o.log_prob and o.precision == "bf16" then
   cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob"
 end
-if o.shard and o.merge then cli.refuse "--shard and --merge are given, expected one of them" end
-if o.shard then require("gal.infer.shards").check("sample", o.shard) end
+if o.shard and o.merge or o.slurm and (o.shard or o.merge) then
+  cli.refuse "--shard, --merge and --slurm do different things, expected one of them"
+end
+if o.shard then shards.check("sample", o.shard) end
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
+if o.slurm then
+  shards.range("sample", { k = 1, of = o.slurm }, #survey.ids)
+  print(slurm.shards(o))
+  return
+end
 
 local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver", "shards" }, {
   n = o.n, seed = o.seed, log_prob = o.log_prob, precision = o.precision,

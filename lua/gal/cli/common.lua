@@ -101,6 +101,29 @@ common.shards = {
   },
 }
 
+-- What each element of a Slurm job array has: gal.cli.slurm.
+common.slurm = {
+  { "cpus", 1, "Slurm: threads of each element", type = "integer", least = 1 },
+  { "gpus", 0, "Slurm: cards of each element", type = "integer", least = 0 },
+  {
+    "at_once", type = "integer", least = 1,
+    help = "Slurm: elements that run side by side at most; default: as many as there is room for",
+  },
+  {
+    "sbatch", type = "string",
+    help = "Slurm: further options of sbatch: --sbatch='--time=2:00:00 --account=abc'",
+  },
+}
+
+-- Shards as the elements of a Slurm job array: gal.cli.slurm's shards.
+common.array = {
+  {
+    "slurm", type = "integer", least = 1,
+    help = "draw nothing: write a Slurm job array of so many shards into --out, and print what submits it",
+  },
+  unpack(common.slurm),
+}
+
 -- The galaxies that a trained run is asked about: gal.data's reopen.
 common.asked = {
   {
