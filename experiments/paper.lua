@@ -28,6 +28,9 @@ local text = require "gal.base.text"
 
 local out = path.make(o.out or o.tiny and "runs/paper-tiny" or "runs/paper")
 
+-- Exit codes of a galrun that Ctrl-C, TERM or USR1 ended.
+local ENDED = { [130] = true, [143] = true, [75] = true }
+
 -- One experiment, as a process of its own. A step that fails, or that Ctrl-C stops, ends this one.
 local function step(name, words)
   local script = ("%s/experiments/%s.lua"):format(host.root, name)
@@ -38,7 +41,7 @@ local function step(name, words)
   io.stdout:flush()
   local status = os.execute(table.concat(parts, " "))
   if status == 0 then return end
-  if status == 130 * 256 or status % 256 == 2 then error(gal.interrupted, 0) end
+  if ENDED[status / 256] or status % 256 == 2 then error(gal.interrupted, 0) end
   cli.refuse("%s failed; the same command goes on from there", name)
 end
 

@@ -5,7 +5,9 @@
 -- outside of what the run was trained on its most extreme column lies, in deviations (a run on images alone
 -- has no such column: of pictures that is not measured). The table needs the context only, and cutouts for a
 -- run on images. Draws go to the disk as they come: memory does not grow
--- with their number, and what was drawn before Ctrl-C stays: with --resume the same command goes on.
+-- with their number, and what was drawn before Ctrl-C stays: with --resume the same command goes on. With
+-- --shard 2/8 it draws the second eighth of the galaxies, with the same draws; with --merge, once all eight
+-- are drawn, it makes one of them.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -22,22 +24,39 @@ local o = cli.options{
   { "format", "csv", "format of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
   { "resume", false, "go on with the draws in --out" },
+  cli.common{ "shards", "array" },
 }
 local gal = require "gal"
 local infer = require "gal.infer"
+local shards = require "gal.infer.shards"
+local slurm = require "gal.cli.slurm"
 
 if o.log_prob and o.precision == "bf16" then
   cli.refuse "--precision is bf16, too coarse for densities, expected f32 with --log-prob"
 end
+if o.shard and o.merge or o.slurm and (o.shard or o.merge) then
+  cli.refuse "--shard, --merge and --slurm do different things, expected one of them"
+end
+if o.shard then shards.check("sample", o.shard) end
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
+if o.slurm then
+  shards.range("sample", { k = 1, of = o.slurm }, #survey.ids)
+  print(slurm.shards(o))
+  return
+end
 
-local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver" }, {
+local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver", "shards" }, {
   n = o.n, seed = o.seed, log_prob = o.log_prob, precision = o.precision,
   out = o.out, format = o.format, resume = o.resume,
 }))
-if found.resumed > 0 then print(("%d of the galaxies had been drawn before"):format(found.resumed)) end
+if found.merged then
+  print(("one of %d shards"):format(found.merged))
+elseif found.resumed > 0 then
+  print(("%d of the galaxies had been drawn before"):format(found.resumed))
+end
+if o.shard then print(("shard %s of %d galaxies"):format(o.shard, #survey.ids)) end
 if found.warning then print(found.warning) end
-print(("%d draws of each of %d galaxies; %s"):format(o.n, #survey.ids, found.solver))
+print(("%d draws of each of %d galaxies; %s"):format(o.n, found.summary.rows, found.solver))
 print("written: " .. table.concat(found.files, ", "))

@@ -286,6 +286,12 @@ function Flow:outside(x)
   return inputs.outside(self, inputs.conditions("outside", self, x).context)
 end
 
+--- flow:streams(x): the number of each galaxy's random stream, int64 {N}, on the flow's device; x as for
+-- sample. It is made of what the flow is shown of the galaxy; of galaxies that are shown alike each has
+-- another, by how many came before it. So the streams of a part of x are rows of those of x, and not the
+-- streams of that part alone.
+function Flow:streams(x) return inputs.streams(inputs.conditions("streams", self, x)) end
+
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
 -- = 1). The context as it was in training: an experiment's flow learned from magnitudes with the Galactic
@@ -306,8 +312,10 @@ end
 --   into = function     called as (first, samples {k, m, d}, log_prob {k, m} or nil, draw, report) with one
 --                       part of the draws after the other: of k galaxies from `first` on, m draws each from
 --                       `draw` on, so that memory does not grow with N or n; nothing is returned then.
--- report,
---                       of "auto": steps and error of the galaxies so far, and cost, draws times evaluations
+--                       report, of "auto": steps and error of the galaxies so far, and cost, draws times
+--                       evaluations
+--   streams             int64 {N}, of flow:streams: where x is a part of a larger whole, whose draws have to
+--                       be the same in any part
 --   progress            true: a line with the time left where it takes over two seconds (the default at the
 --                       prompt); or a function (done, total)
 --   told = true         false: no notice of galaxies whose draws are no numbers, for callers who look

@@ -10,6 +10,7 @@ local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
 local errors = require "gal.base.errors"
 local raise = errors.raise
+local shards = require "gal.infer.shards"
 local solver = require "gal.flow.solver"
 
 local infer = {}
@@ -106,14 +107,39 @@ end
 -- ---- posteriors ----
 
 local POSTERIORS = {
-  "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "resume", "format", "progress",
+  "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "resume", "shard", "merge",
+  "format", "progress",
 }
 
--- The folder for the draws that the options o ask for; nil where they are not kept.
-local function folder_of(flow, part, n, o, rng)
-  if not o.out then return nil end
-  local auto = o.steps == nil or o.steps == "auto"
+-- Whether the options o ask for as many steps as each galaxy needs.
+local function is_auto(o) return o.steps == nil or o.steps == "auto" end
+
+-- Raises where the options shard and merge don't go together with each other, or with no folder.
+local function refuse_shards(o)
+  if type(o.merge) ~= "nil" and type(o.merge) ~= "boolean" then
+    raise("posteriors: merge is %s, expected true or false", errors.kind(o.merge))
+  end
+  local asked = o.merge and "merge" or o.shard ~= nil and "shard"
+  if asked and not o.out then raise("posteriors: %s is given, but not out, the shards' folder", asked) end
+  if o.merge and o.shard ~= nil then
+    raise "posteriors: shard and merge are given, expected one: merge is for when all shards are drawn"
+  end
+end
+
+-- What the draws that the options o ask for are made with, a table that JSON can hold.
+local function settings_of(flow, part, n, o, rng)
   local weights, data, ids = galaxies.fingerprints(flow, part)
+  return {
+    n = n, steps = o.steps or "auto", tolerance = is_auto(o) and (o.tolerance or TOLERANCE) or nil,
+    precision = o.precision or "f32", log_prob = o.log_prob or false, generator = rng:state(),
+    galaxies = #part.ids, ids = ids, data = data, flow = weights, format = o.format or "csv",
+  }
+end
+
+-- The folder for the draws of a job; nil where they are not kept.
+local function folder_of(job)
+  local o, flow, part, settings = job.options, job.flow, job.part, job.settings
+  if not o.out then return nil end
   if o.format == "fits" then
     for _, id in ipairs(part.ids) do
       if id:find "[^\32-\126]" then
@@ -121,28 +147,68 @@ local function folder_of(flow, part, n, o, rng)
       end
     end
   end
+  settings.shard = job.shard and shards.text(job.shard)
   return require("gal.infer.folder").open{
-    out = o.out, shape = { #part.ids, n, flow.d }, densities = o.log_prob, format = o.format or "csv",
-    resume = o.resume, columns = columns_of(flow.theta, auto),
-    settings = {
-      n = n, steps = o.steps or "auto", tolerance = auto and (o.tolerance or TOLERANCE) or nil,
-      precision = o.precision or "f32", log_prob = o.log_prob or false, generator = rng:state(),
-      galaxies = #part.ids, ids = ids, data = data, flow = weights, format = o.format or "csv",
-    },
+    out = job.shard and shards.folder(o.out, job.shard) or o.out, shape = { #part.ids, job.n, flow.d },
+    densities = o.log_prob, format = o.format or "csv", resume = o.resume or o.merge,
+    columns = columns_of(flow.theta, is_auto(o)), settings = settings,
   }
 end
 
--- Draws n times for each galaxy of a part that has no row in `rows` yet, as the options o say. Appends the
--- rows; kept, a folder of draws, gets the draws too. Returns the report of steps = "auto" on these galaxies.
-local function drawn(flow, part, n, o, rng, rows, kept)
-  local done, pieces, rest = #rows, {}, part -- pieces: draws of one galaxy, where they come in several
-  local cost = done > 0 and rows[done][#rows[done]] or 0
-  if done == #part.ids then return nil end
-  if done > 0 then
-    local positions = {}
-    for k = done + 1, #part.ids do positions[k - done] = k end
-    rest = part:select(positions)
+-- The numbers from first to last.
+local function counted(first, last)
+  local list = {}
+  for k = first, last do list[#list + 1] = k end
+  return list
+end
+
+-- What a call of posteriors is about: flow, n, options, rng; part, the galaxies that are to be drawn, all or
+-- a shard's; shard {k, of} or nil; settings of the draws; kept, their folder, or nil; rows, of each galaxy
+-- drawn a list of numbers; streams(), those of part's galaxies.
+local function job_of(flow, whole, n, o)
+  local job, first = { flow = flow, part = whole, n = n, options = o, rows = {} }, 1
+  job.rng = o.rng or gal.rng(o.seed or 0)
+  if o.shard ~= nil then
+    job.shard = shards.check("posteriors", o.shard)
+    local last
+    first, last = shards.range("posteriors", job.shard, #whole.ids)
+    job.part = whole:select(counted(first, last))
   end
+  if o.out then job.settings = settings_of(flow, whole, n, o, job.rng) end
+  -- Of galaxies that are shown alike each has a stream of its own, by how many come before it in the table.
+  function job.streams()
+    return flow.streams and flow:streams(shown(flow, whole)):narrow(1, first, #job.part.ids) or nil
+  end
+  job.kept = folder_of(job)
+  if job.kept then job.rows = job.kept.rows end
+  return job
+end
+
+-- Takes the galaxies of all shards that the job's rows don't have yet; the job's `merged` is how many shards
+-- there are. Lines of "auto" end with the evaluations of all galaxies so far.
+local function merge(job)
+  local kept, rows, out = job.kept, job.rows, job.options.out
+  local function look(folder) return kept:look(folder, job.settings) end
+  for _, shard in ipairs(shards.gather("posteriors", out, #job.part.ids, look)) do
+    local before = rows[#rows]
+    job.merged = shard.of
+    kept:take(shard, function(numbers)
+      if before and is_auto(job.options) then numbers[#numbers] = numbers[#numbers] + before[#before] end
+      return numbers
+    end)
+  end
+end
+
+-- Draws n times for each galaxy of the job that has no row yet. Appends the rows, and the draws to the job's
+-- folder, if it has one. Returns the report of steps = "auto" on these galaxies.
+local function drawn(job)
+  local flow, n, o, rows, kept = job.flow, job.n, job.options, job.rows, job.kept
+  local done, all = #rows, #job.part.ids
+  if done == all then return nil end
+  local pieces, rest, streams = {}, job.part, nil -- pieces: draws of one galaxy, where they come in several
+  local cost = done > 0 and rows[done][#rows[done]] or 0
+  if done > 0 then rest = job.part:select(counted(done + 1, all)) end
+  if done > 0 or job.shard then streams = job.streams() end
   local function add(first, samples, report)
     for i, row in ipairs(statistics_of(flow.theta, samples, flow.scale)) do
       if report then
@@ -154,8 +220,9 @@ local function drawn(flow, part, n, o, rng, rows, kept)
     end
   end
   local options = {
-    n = n, steps = o.steps or "auto", tolerance = o.tolerance, precision = o.precision, rng = rng,
+    n = n, steps = o.steps or "auto", tolerance = o.tolerance, precision = o.precision, rng = job.rng,
     told = false, progress = o.progress == nil and true or o.progress,
+    streams = streams and streams:narrow(1, done + 1, all - done),
     into = function(first, samples, log_prob, from, report)
       if kept then kept:put(samples, log_prob) end
       pieces[#pieces + 1] = samples
@@ -184,20 +251,22 @@ end
 
 --- infer.posteriors(flow, part[, options]): draws the posterior of every galaxy of a part of a survey
 -- (gal.data), which needs no theta, and summarises the draws. options: n (1,000 draws a galaxy), steps
--- ("auto", or a number), tolerance (1e-3, of "auto"), precision (flow:sample's),
--- seed (0) or rng, log_prob (false: no densities), out (a folder for the draws; nil: they are not kept),
--- resume (false; true: goes on with the draws in out), format ("csv" or "fits", of the summary), progress
--- (true). Returns {summary, report, solver, files, resumed, left_out, warning}: summary is a table
--- (gal.table) of id, of NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for each property, of outside
--- (flow:outside), with steps = "auto" of steps and error, and of flagged: 1 where the error is beyond the
--- tolerance, or the draws are no numbers. Of those the statistics are NaN, and left_out lists them by their
--- numbers; warning has sentences on all such galaxies, and on those far outside, or is nil. report is
--- flow:sample's; solver says in words how the equation was solved; files lists what was written:
--- out/samples.npy {N, n, d}, with log_prob
--- out/log_prob.npy {N, n} (nats per product of theta's units), and out/summary.csv; resumed is how many
--- galaxies had been drawn before. The files have these names when they are complete. Stopped or killed, what
--- is drawn stays in out, and a call with resume = true draws the other galaxies: the same draws, as if
--- nothing had happened. Raises where out has draws and resume is not true, or draws that were made otherwise.
+-- ("auto", or a number), tolerance (1e-3, of "auto"), precision (flow:sample's), seed (0) or rng, log_prob
+-- (false: no densities), out (a folder for the draws; nil: they are not kept), resume (false; true: goes on
+-- with the draws in out), format ("csv" or "fits", of the summary), progress (true); shard ("k/K": only shard
+-- k of K equal parts of the galaxies, into out/shards/k-of-K, with the draws that they have among all) and
+-- merge (true: draws nothing, and makes the files of out from its shards, once they have every galaxy once:
+-- the files that a call without shards writes). Returns {summary, report, solver, files, resumed, left_out,
+-- warning}: summary is a table (gal.table) of id, of NAME_mean, NAME_std, NAME_p16, NAME_p50 and NAME_p84 for
+-- each property, of outside (flow:outside), with steps = "auto" of steps and error, and of flagged: 1 where
+-- the error is beyond the tolerance, or the draws are no numbers. Of those the statistics are NaN, and
+-- left_out lists them by their numbers; warning has sentences on all such galaxies, and on those far outside,
+-- or is nil. report is flow:sample's; solver says in words how the equation was solved; files lists what was
+-- written: out/samples.npy {N, n, d}, with log_prob out/log_prob.npy {N, n} (nats per product of theta's
+-- units), and out/summary.csv; resumed is how many galaxies had been drawn before, merged how many shards
+-- they came from. The files have these names when they are complete. Stopped or killed, what is drawn stays
+-- in out, and a call with resume = true draws the other galaxies: the same draws, as if nothing had happened.
+-- Raises where out has draws and resume is not true, or draws that were made otherwise.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)
@@ -205,8 +274,10 @@ function infer.posteriors(flow, part, options)
   if format ~= "csv" and format ~= "fits" then
     raise("posteriors: format is \"%s\", expected \"csv\" or \"fits\"", tostring(format))
   end
-  local rng, rows = o.rng or gal.rng(o.seed or 0), {}
-  local kept = folder_of(flow, part, n, o, rng)
+  refuse_shards(o)
+  local job = job_of(flow, part, n, o)
+  local kept, rows = job.kept, job.rows
+  part = job.part
   if kept and kept.finished then
     local files = kept:written()
     return {
@@ -214,16 +285,13 @@ function infer.posteriors(flow, part, options)
       left_out = {},
     }
   end
-  if kept then rows = kept.rows end
-  local before = #rows
-  local ok, report = pcall(drawn, flow, part, n, o, rng, rows, kept)
+  local before = o.merge and #part.ids or #rows
+  local ok, report = pcall(o.merge and merge or drawn, job)
   if not ok then
     if kept then kept:stop() end
     error(report, 0)
   end
-  if before > 0 and (o.steps or "auto") == "auto" then
-    report = report_of(rows, n, o.tolerance or TOLERANCE)
-  end
+  if before > 0 and is_auto(o) then report = report_of(rows, n, o.tolerance or TOLERANCE) end
   local found = { outside = galaxies.outside(flow, shown(flow, part)) }
   local columns, left_out = table_of(part.ids, flow.theta, rows, found.outside, report)
   found.left_out = left_out
@@ -232,7 +300,7 @@ function infer.posteriors(flow, part, options)
   local files = kept and kept:finish(columns) or {}
   return {
     summary = columns, report = report, solver = solved, files = files, resumed = before, left_out = left_out,
-    warning = galaxies.warning(found, part.ids),
+    merged = job.merged, warning = galaxies.warning(found, part.ids),
   }
 end
 

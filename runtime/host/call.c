@@ -81,11 +81,11 @@ int host_report(lua_State *L)
     if (interrupted && isatty(STDERR_FILENO))
         fputc('\n', stderr); /* the terminal has shown ^C on the line */
     if (interrupted)
-        fputs("interrupted\n", stderr);
+        fprintf(stderr, "%s\n", host_interrupt_text());
     else
         fprintf(stderr, "%s\n", lua_isstring(L, -2) ? lua_tostring(L, -2) : "an error without a message");
     lua_pop(L, 2);
-    return interrupted ? HOST_INTERRUPTED : HOST_FAILED;
+    return interrupted ? host_interrupt_code() : HOST_FAILED;
 }
 
 void host_interpret(lua_State *L)

@@ -2,10 +2,13 @@
  * host includes lua.h, prints, and ends the process. */
 #ifndef GAL_HOST_H
 #define GAL_HOST_H
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HOST_DONE = 0, HOST_FAILED = 1, HOST_USAGE = 2, HOST_INTERRUPTED = 130 }; /* exit codes */
+/* Exit codes. Ended by Ctrl-C, by TERM, and by USR1: there is more to do, and the same command does it. */
+enum { HOST_DONE = 0, HOST_FAILED = 1, HOST_USAGE = 2 };
+enum { HOST_INTERRUPTED = 130, HOST_TERMINATED = 143, HOST_MORE = 75 };
 
 /* ---- options.c ---- */
 
@@ -43,7 +46,7 @@ struct lua_State;
  * (gal.base.errors) is its sentence alone, and Ctrl-C is the value gal.interrupted. */
 bool host_call(struct lua_State *L, int arguments, int results);
 /* Pops the error value that a failed host_call or load has left, flushes stdout and prints the error on
- * stderr. Returns HOST_INTERRUPTED for Ctrl-C, else HOST_FAILED. */
+ * stderr. Returns host_interrupt_code() for an interrupt, else HOST_FAILED. */
 int host_report(struct lua_State *L);
 /* Keeps LuaJIT from compiling the stack's top function and all that is defined in it, so that Ctrl-C stops
  * any loop in them. */
@@ -51,8 +54,8 @@ void host_interpret(struct lua_State *L);
 
 /* ---- interrupt.c ---- */
 
-/* Catches Ctrl-C until host_interrupt_release. Adds `interrupted`, the value of the error, and
- * `shelter` to the table on top of the stack, gal.host. */
+/* Catches Ctrl-C, TERM and USR1, which all interrupt, until host_interrupt_release. Adds `interrupted`, the
+ * value of the error, `shelter` and `signal` to the table on top of the stack, gal.host. */
 void host_interrupt_catch(struct lua_State *L);
 void host_interrupt_release(void);
 /* Pushes the value that Ctrl-C raises: gal.interrupted, or gal.host.interrupted before gal is loaded, which
@@ -60,14 +63,22 @@ void host_interrupt_release(void);
 void host_push_interrupted(struct lua_State *L);
 /* Forgets a Ctrl-C that nobody has acted on, so that the next one counts as the first. */
 void host_interrupt_clear(void);
-/* Whether Ctrl-C was pressed since the last host_interrupt_clear. */
+/* Whether an interrupt came since the last host_interrupt_clear; whether it was TERM or USR1, which end a
+ * prompt too. */
 bool host_interrupt_pending(void);
+bool host_interrupt_ends(void);
+/* The exit code of the last interrupt, HOST_INTERRUPTED, HOST_TERMINATED or HOST_MORE, and what is told of
+ * it; Ctrl-C's where none came. */
+int host_interrupt_code(void);
+const char *host_interrupt_text(void);
+/* Fills the set with the signals that interrupt. */
+void host_interrupt_set(sigset_t *set);
 
 /* ---- repl.c ---- */
 
 /* Reads standard input chunk by chunk until its end and runs each: with prompts, line editing and history
  * where it is a terminal, without them where it is a pipe. Returns HOST_DONE; from a pipe HOST_FAILED where a
- * chunk failed, and HOST_INTERRUPTED at once after Ctrl-C. */
+ * chunk failed, and host_interrupt_code() at once after an interrupt, at a terminal after TERM or USR1. */
 int host_repl(struct lua_State *L);
 
 #endif

@@ -1,6 +1,7 @@
-/* interrupt.c: Ctrl-C. It sets a flag, which the long loops of C and of the library poll; it arms a debug
- * hook, which raises the error gal.interrupted in interpreted Lua outside of sheltered chunks; and pressed
- * twice it ends the process, which stops all other code. */
+/* interrupt.c: Ctrl-C, and the signals by which supervisors end work. They set a flag, which the long loops
+ * of C and of the library poll; they arm a debug hook, which raises the error gal.interrupted in interpreted
+ * Lua outside of sheltered chunks; and Ctrl-C pressed twice, or another signal that nothing heeds, ends the
+ * process, which stops all other code. */
 #include "host.h"
 #include "galrun.h"
 
@@ -15,9 +16,34 @@
 static struct {
     lua_State *L;
     pthread_t thread;              /* the one that runs Lua */
-    volatile sig_atomic_t pending; /* pressed, and not yet forgotten by host_interrupt_clear */
+    volatile sig_atomic_t pending; /* the last signal, 0 once host_interrupt_clear has forgotten it */
     struct timespec last;
 } interrupts;
+
+/* TERM is how batch systems, init and kill end a process. USR1 is how a batch system is asked to tell that
+ * the time is nearly up: 75, EX_TEMPFAIL of BSD, says that the same command has more to do. */
+static const struct ending {
+    int signal;
+    const char *name, *told;
+    int code;
+} endings[] = {
+    {SIGINT, "INT", "interrupted", HOST_INTERRUPTED},
+    {SIGTERM, "TERM", "interrupted by TERM", HOST_TERMINATED},
+    {SIGUSR1, "USR1", "interrupted by USR1: there is more to do", HOST_MORE},
+};
+enum { ENDINGS = sizeof endings / sizeof endings[0] };
+
+/* Seconds after TERM or USR1 until a process that does not heed it is ended: less than batch systems wait
+ * before they kill (Slurm's KillWait is 30 s), and longer than the work between two polls. */
+enum { GRACE = 10 };
+
+static const struct ending *last_ending(void)
+{
+    int last = interrupts.pending, i = 0;
+    while (i < ENDINGS - 1 && endings[i].signal != last)
+        i++;
+    return last ? &endings[i] : &endings[0];
+}
 
 void host_push_interrupted(lua_State *L)
 {
@@ -74,27 +100,47 @@ static void arm_hook(void)
     lua_sethook(interrupts.L, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* A compiled loop never calls the hook and a long computation polls late, so a second Ctrl-C within 2 s ends
- * the process. */
+/* Says the text {n} and ends the process: for signal handlers. */
+static void end_at_once(const char *text, size_t n, int code)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, n);
+    (void)ignored;
+    _exit(code);
+}
+
+/* Whether this Ctrl-C is the second within 2 s. A compiled loop never calls the hook and a long computation
+ * polls late: it ends the process. */
+static bool pressed_twice(void)
+{
+    struct timespec now, before = interrupts.last;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    interrupts.last = now;
+    double since = (double)(now.tv_sec - before.tv_sec) + 1e-9 * (double)(now.tv_nsec - before.tv_nsec);
+    return interrupts.pending == SIGINT && since < 2;
+}
+
+static void on_grace(int signal_number)
+{
+    static const char text[] = "interrupted, and nothing heeded it: ended at once\n";
+    (void)signal_number;
+    if (gal_interrupted())
+        end_at_once(text, sizeof text - 1, host_interrupt_code());
+}
+
+/* A batch system may send TERM twice in a moment, to a job and to its processes: only Ctrl-C counts. */
 static void on_interrupt(int signal_number)
 {
+    static const char text[] = "\ninterrupted twice: ended at once\n";
     if (!pthread_equal(pthread_self(), interrupts.thread)) {
         pthread_kill(interrupts.thread, signal_number);
         return;
     }
     int saved = errno;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double since = (double)(now.tv_sec - interrupts.last.tv_sec) +
-                   1e-9 * (double)(now.tv_nsec - interrupts.last.tv_nsec);
-    if (interrupts.pending && since < 2) {
-        static const char text[] = "\ninterrupted twice: ended at once\n";
-        ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-        (void)ignored;
-        _exit(HOST_INTERRUPTED);
-    }
-    interrupts.last = now;
-    interrupts.pending = 1;
+    if (signal_number != SIGINT)
+        alarm(GRACE);
+    else if (pressed_twice())
+        end_at_once(text, sizeof text - 1, HOST_INTERRUPTED);
+    interrupts.pending = signal_number;
     gal_interrupt_set(1);
     arm_hook();
     errno = saved;
@@ -108,7 +154,38 @@ void host_interrupt_clear(void)
 
 bool host_interrupt_pending(void)
 {
-    return interrupts.pending;
+    return interrupts.pending != 0;
+}
+
+int host_interrupt_code(void)
+{
+    return last_ending()->code;
+}
+
+const char *host_interrupt_text(void)
+{
+    return last_ending()->told;
+}
+
+bool host_interrupt_ends(void)
+{
+    return interrupts.pending && interrupts.pending != SIGINT;
+}
+
+void host_interrupt_set(sigset_t *set)
+{
+    sigemptyset(set);
+    for (int i = 0; i < ENDINGS; i++)
+        sigaddset(set, endings[i].signal);
+}
+
+/* gal.host.signal(): "INT", "TERM" or "USR1", the last that came; nil where none has. */
+static int signal_name(lua_State *L)
+{
+    if (!interrupts.pending)
+        return 0;
+    lua_pushstring(L, last_ending()->name);
+    return 1;
 }
 
 /* gal.host.shelter(): the chunk that calls it is sheltered from here on: its functions change what must not
@@ -139,6 +216,8 @@ void host_interrupt_catch(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, SHELTERED);
     lua_pushcfunction(L, shelter);
     lua_setfield(L, -2, "shelter");
+    lua_pushcfunction(L, signal_name);
+    lua_setfield(L, -2, "signal");
     lua_newtable(L);
     lua_newtable(L);
     lua_pushcfunction(L, interrupted_text);
@@ -150,12 +229,17 @@ void host_interrupt_catch(lua_State *L)
 
     interrupts.L = L;
     interrupts.thread = pthread_self();
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
+    struct sigaction action = {.sa_handler = on_interrupt}, grace = {.sa_handler = on_grace};
+    host_interrupt_set(&action.sa_mask);
+    sigemptyset(&grace.sa_mask);
+    sigaction(SIGALRM, &grace, NULL);
+    for (int i = 0; i < ENDINGS; i++)
+        sigaction(endings[i].signal, &action, NULL);
 }
 
 void host_interrupt_release(void)
 {
-    signal(SIGINT, SIG_DFL);
+    alarm(0);
+    for (int i = 0; i < ENDINGS; i++)
+        signal(endings[i].signal, SIG_DFL);
 }

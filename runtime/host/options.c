@@ -26,7 +26,8 @@ const char host_help[] =
     "--device, --threads and --seed may also follow the script's name. --name=value is --name value.\n"
     "All other words after the script's name are its own: galrun SCRIPT --help lists an experiment's\n"
     "options. At the prompt, ?name shows help on name.\n"
-    "Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.\n";
+    "Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C, 143 SIGTERM, 75 SIGUSR1: there is\n"
+    "more to do.\n";
 
 static const char *const names[] = {"--device", "--threads", "--seed", "--version", "--help"};
 enum { NAMES = sizeof names / sizeof names[0], LONGEST_NAME = 24 };

@@ -51,13 +51,12 @@ static char *prompt_text(EditLine *editor)
     return (char *)p->text;
 }
 
-/* Waits for a byte of standard input. Returns false after a signal. SIGINT is blocked but while it waits, so
- * that none is missed on the way there. */
+/* Waits for a byte of standard input. Returns false after a signal. Interrupts are blocked but while it
+ * waits, so that none is missed on the way there. */
 static bool wait_for_input(void)
 {
     sigset_t interrupt, before;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
+    host_interrupt_set(&interrupt);
     sigprocmask(SIG_BLOCK, &interrupt, &before);
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     bool ready = !host_interrupt_pending() && ppoll(&input, 1, NULL, &before) > 0;
@@ -166,10 +165,13 @@ static void remember(prompt *p, const char *line)
 
 /* ---- lines ---- */
 
-/* The next line, with its newline; valid until the next call. */
+/* The next line, with its newline; valid until the next call. LINE_INTERRUPTED after Ctrl-C, which gives up
+ * the line, and after TERM and USR1, which end the prompt. */
 static line_state read_line(prompt *p, const char *text, const char **line)
 {
     p->text = text;
+    if (host_interrupt_ends())
+        return LINE_INTERRUPTED;
     if (p->terminal)
         host_interrupt_clear();
     if (p->editor) {
@@ -308,14 +310,14 @@ int host_repl(lua_State *L)
         if (state == LINE_END)
             break;
         if (state == LINE_INTERRUPTED) {
-            if (p.terminal)
+            if (p.terminal && !host_interrupt_ends())
                 continue;
-            code = HOST_INTERRUPTED;
+            code = host_interrupt_code();
             break;
         }
         if (failed || !run_chunk(L)) {
             code = host_report(L);
-            if (code == HOST_INTERRUPTED && !p.terminal)
+            if (code == host_interrupt_code() && !p.terminal)
                 break;
         }
         if (p.terminal) /* its user has seen what went wrong */

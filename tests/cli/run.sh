@@ -27,6 +27,10 @@ first() {
 }
 lines() { n=$(wc -l <err); [ "$n" -eq "$2" ] && ok || fail "$1" "$n lines on stderr, expected $2: $err"; }
 
+# A compiled loop heeds no signal: TERM ends it all the same, some seconds later. Looked at far below.
+"$galrun" -e 'io.open("turns", "w"):close() require("jit").on(true, true)
+  assert(loadstring "local n = 0 while true do n = n + 1 end")()' 2>heedless.err & heedless=$!
+
 # ---- instruction sets ----
 isa='require "gal" print(require("ffi").string(require("ffi").C.gal_cpu_isa()))'
 for name in SSE41 AVX; do
@@ -36,6 +40,8 @@ done
 DNNL_MAX_CPU_ISA=AVX2 run -e "$isa"
 case $out in avx2 | plain) ok ;; *) fail "DNNL_MAX_CPU_ISA=AVX2 leaves AVX-512" "$out" ;; esac
 DNNL_MAX_CPU_ISA=AVX2 GALRUN_ISA=plain run -e "$isa"; out "GALRUN_ISA stands above it" plain
+
+[ -f turns ] && kill -TERM $heedless
 
 # ---- scripts and errors ----
 echo 'print("hello", ...)' >hello.lua
@@ -264,6 +270,36 @@ LUA
 interrupt 1 catch.lua
 out "a script can catch the interrupt by its value" "false	true	interrupted"
 code "and end well" 0
+
+# ---- TERM and USR1 ----
+# ends CODE SENTENCE TOLD: a script is sent $signals one behind the other, and ends.
+ends() {
+  rm -f ready
+  "$galrun" tidy.lua >out 2>err </dev/null & pid=$!
+  for _ in $(seq 200); do [ -f ready ] && break; sleep 0.1; done
+  for signal in $signals; do kill -"$signal" $pid; done
+  wait $pid; code=$? out=$(cat out) ran="galrun tidy.lua, sent $signals"
+  code "$2" "$1"; first "and it says by what: $signals" "$3"
+}
+cat >tidy.lua <<'LUA'
+jit.off()
+dofile("ready.lua")()
+local ok, e = pcall(function() while true do end end)
+local last = os.clock() + .2 -- a second signal may come a moment later
+while os.clock() < last do end
+print("tidied", require("gal.host").signal())
+error(e, 0)
+LUA
+signals=TERM; ends 143 "TERM is one Ctrl-C, and ends with 143" "interrupted by TERM"
+out "what a script does on its way out is done" "tidied	TERM"
+signals=USR1; ends 75 "USR1 ends with 75" "interrupted by USR1: there is more to do"
+out "and it knows the signal" "tidied	USR1"
+signals="TERM TERM"; ends 143 "TERM twice, as batch systems send it, is TERM" "interrupted by TERM"
+signals="USR1 TERM"; ends 143 "the last one counts" "interrupted by TERM"
+wait $heedless; code=$? ran="a compiled loop, sent TERM"
+code "TERM ends what does not heed it" 143
+has "and that is told" "nothing heeded it" "$(cat heedless.err)"
+
 # Ctrl-C right behind a call that leaves something half changed: send is sheltered as its callers are.
 cat >send.lua <<'LUA'
 require("gal.host").shelter()

@@ -116,6 +116,12 @@ check.case("a galaxy's draws are the same alone and in any batch, and the first 
   local twins = flow:sample(gal.tensor { { 0.01 }, { 0.01 } }, { n = 5 })
   check.that(bits(twins[1]:clone()) ~= bits(twins[2]:clone()),
     "two galaxies of one context have the same draws")
+  local alike = gal.tensor { { 0.01 }, { 0.02 }, { 0.01 }, { 0.01 } }
+  local how = { n = 5, steps = "auto", rng = gal.rng(6) }
+  local whole = flow:sample(alike, how)
+  how.rng, how.streams = gal.rng(6), flow:streams(alike):narrow(1, 2, 3)
+  check.equal(bits((flow:sample(alike:narrow(1, 2, 3), how))), bits(whole:narrow(1, 2, 3):clone()),
+    "a part with the streams of the whole")
 end)
 
 check.case("a saved flow that is loaded gives the same bits", function()
@@ -346,6 +352,10 @@ check.case("bad arguments are named at the caller's line", function()
     "log_prob: x has 3 rows and theta 4", true)
   check.raises(function() flow:sample(gal.tensor { 1 }, { N = 3 }) end,
     "sample: unknown option 'N', expected 'n'?", true)
+  check.raises(function() flow:sample(gal.zeros { 4, 1 }, { streams = flow:streams(gal.zeros { 3, 1 }) }) end,
+    "sample: streams is int64 {3}, expected int64 {4}, of flow:streams", true)
+  check.raises(function() flow:sample(gal.zeros { 4, 1 }, { streams = 4 }) end,
+    "sample: streams is the number 4, expected a tensor", true)
   check.raises(function() flow:sample(gal.tensor { 1 }, { n = 0 }) end,
     "sample: n is 0, expected an integer of at least 1", true)
   check.raises(function() flows.new { theta = 2, context = 1, sigma = -1 } end, "flow: sigma is %-1", true)

@@ -159,7 +159,7 @@ end
 
 -- The part as gal.data's, that can be thinned out.
 function part.select(self, positions)
-  local own = { ids = {}, context = self.context:rows(positions), seen = self.seen }
+  local own = { ids = {}, context = self.context:rows(positions), seen = self.seen, select = self.select }
   for i, k in ipairs(positions) do own.ids[i] = self.ids[k] end
   return own
 end
@@ -195,6 +195,101 @@ check.case("stopped draws are kept, and resumed they are the undisturbed ones, b
   local again = infer.posteriors(flow, part, options("stopped", true))
   check.equal({ again.resumed, again.summary:ids "id" }, { N, part.ids })
   check.raises(function() infer.posteriors(flow, part, options "undisturbed") end, "which has draws", true)
+end)
+
+-- Galaxies of which three are shown alike, and one has no posterior.
+local alike = {
+  ids = part.ids, context = part.context:rows{ 1, 2, 3, 2, 5, 6, 7, 2, 9 }:clone():set(3.4e38, 6, 1),
+  select = part.select, seen = part.seen,
+}
+
+-- The files of a folder of draws, one behind the other.
+local function files_of(name)
+  local text = {}
+  for _, file in ipairs{ "draws.json", "samples.npy", "log_prob.npy", "summary.csv", "summary.fits" } do
+    if exists(name .. "/" .. file) then
+      text[#text + 1] = file .. scratch.read(scratch.path(name .. "/" .. file))
+    end
+  end
+  return table.concat(text, "\n")
+end
+
+-- Draws of these galaxies in a folder; more: further options.
+local function draw(out, more)
+  local options = { n = 40, seed = 6, log_prob = true, out = scratch.path(out), progress = false }
+  for key, value in pairs(more or {}) do options[key] = value end
+  return infer.posteriors(flow, alike, options)
+end
+
+check.case("shards have the draws that their galaxies have among all; merged, they are one folder", function()
+  for _, how in ipairs{ {}, { format = "fits", steps = 4, log_prob = false } } do
+    local whole = "alike-" .. (how.format or "csv")
+    local found = draw(whole, how)
+    for _, of in ipairs{ 1, 4, 9 } do
+      local out = whole .. of
+      for k = of, 1, -1 do
+        how.shard = k .. "/" .. of
+        local first, last = math.floor((k - 1) * N / of) + 1, math.floor(k * N / of)
+        check.equal(draw(out, how).summary.rows, last - first + 1)
+      end
+      how.shard, how.merge = nil, true
+      local merged = draw(out, how)
+      check.equal({ merged.merged, merged.solver, merged.warning }, { of, found.solver, found.warning })
+      check.that(files_of(out) == files_of(whole), out .. " is not the folder without shards")
+      check.equal(draw(out, how).solver, "drawn before")
+      how.merge = nil
+    end
+  end
+end)
+
+check.case("galaxies that are shown alike keep their draws where work was stopped between them", function()
+  draw "one"
+  check.raises(function()
+    infer.posteriors(stopping(4, function() error("stopped", 0) end), alike,
+      { n = 40, seed = 6, log_prob = true, out = scratch.path "two", progress = false })
+  end, "stopped")
+  check.equal(draw("two", { resume = true }).resumed, 3)
+  check.that(files_of "two" == files_of "one", "the files differ")
+  local samples = gal.load(scratch.path "one/samples.npy")
+  check.that(samples[2]:eq(samples[4]):sum():item() == 0, "galaxies that are shown alike have equal draws")
+end)
+
+check.case("a merge names shards that are missing, unfinished, there twice, or of something else", function()
+  local function refused(sentence, more)
+    more = more or {}
+    more.merge = true
+    check.raises(function() draw("parts", more) end, sentence, true)
+    check.equal({ exists "parts/samples.npy", exists "parts/summary.csv" }, { false, false })
+  end
+  refused "no shards in .*parts/shards"
+  draw("parts", { shard = "1/3" })
+  draw("parts", { shard = "3/3" })
+  refused "not every galaxy in .*parts has come yet: shard 2/3 %(galaxies 4 to 6%) is missing%."
+  check.raises(function()
+    infer.posteriors(stopping(2, function() error("stopped", 0) end), alike,
+      { n = 40, seed = 6, log_prob = true, out = scratch.path "parts", shard = "2/3", progress = false })
+  end, "stopped")
+  refused "shard 2/3 has 1 of its 3 galaxies%. The same command with"
+  local other = require("gal.base.run").open{ where = "test", out = scratch.path "parts/shards/2-of-3" }
+  refused "shard 2/3 has 1 of its 3 galaxies and is still being worked on"
+  other:close()
+  check.equal(draw("parts", { shard = "2/3", resume = true }).resumed, 1)
+  refused("parts/shards/1%-of%-3 began with other settings: n was 40 and is 41", { n = 41 })
+  refused("1%-of%-3 began with other settings: the seed is another", { seed = 7 })
+  os.execute(("cp -r '%s' '%s'"):format(scratch.path "parts/shards/1-of-3", scratch.path "parts/shards/copy"))
+  refused "shard 1/3 came twice, in .*1%-of%-3 and in .*copy"
+  os.execute(("rm -r '%s'"):format(scratch.path "parts/shards/copy"))
+  draw("parts", { shard = "2/4" })
+  refused "1%-of%-3 is a part of 3 and .*2%-of%-4 of 4: galaxies would come twice"
+  os.execute(("rm -r '%s'"):format(scratch.path "parts/shards/2-of-4"))
+  for _, wrong in ipairs{ "0/4", "5/4", "1", "1/4/2", 3, { k = 1 } } do
+    check.raises(function() draw("parts", { shard = wrong }) end, "shard is .*expected \"k/K\"", true)
+  end
+  check.raises(function() draw("parts", { shard = "2/10" }) end, "is 2/10, but there are 9 galaxies", true)
+  check.raises(function() draw("parts", { shard = "1/3", merge = true }) end, "expected one", true)
+  check.raises(function() infer.posteriors(flow, alike, { shard = "1/3" }) end, "but not out", true)
+  check.equal(draw("parts", { merge = true }).merged, 3)
+  check.that(files_of "parts" == files_of "one", "the merged folder is not the one without shards")
 end)
 
 check.case("draws of one galaxy that come in several pieces are summarised together", function()

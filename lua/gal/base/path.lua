@@ -113,7 +113,7 @@ function folder.list(path, ending)
   errors.text("list", "ending", ending)
   local pipe, list = io.popen(("ls -A '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))), {}
   for name in pipe:lines() do
-    if name:lower():sub(-#ending) == ending then list[#list + 1] = path .. "/" .. name end
+    if name:lower():sub(#name - #ending + 1) == ending then list[#list + 1] = path .. "/" .. name end
   end
   pipe:close()
   return list

@@ -95,6 +95,10 @@ local function agrees(self, o)
   return true
 end
 
+--- run.compare({where =, out =, noun =}, old, new[, free[, words]]): run:compare of a folder that is not
+-- open.
+M.compare = Run.compare
+
 -- ---- opening and closing ----
 
 local function take_lock(self, name)

@@ -88,6 +88,42 @@ common.solver = {
   },
 }
 
+-- Galaxies in shards that are worked on side by side: gal.infer.shards.
+common.shards = {
+  {
+    "shard", type = "string",
+    help = "k/K: only part k of K of the galaxies, into --out/shards; each part by a command, a machine or "
+      .. "an element of a job array",
+  },
+  {
+    "merge", false,
+    "put the parts in --out/shards together: the files are those of the command without parts",
+  },
+}
+
+-- What each element of a Slurm job array has: gal.cli.slurm.
+common.slurm = {
+  { "cpus", 1, "Slurm: threads of each element", type = "integer", least = 1 },
+  { "gpus", 0, "Slurm: cards of each element", type = "integer", least = 0 },
+  {
+    "at_once", type = "integer", least = 1,
+    help = "Slurm: elements that run side by side at most; default: as many as there is room for",
+  },
+  {
+    "sbatch", type = "string",
+    help = "Slurm: further options of sbatch: --sbatch='--time=2:00:00 --account=abc'",
+  },
+}
+
+-- Shards as the elements of a Slurm job array: gal.cli.slurm's shards.
+common.array = {
+  {
+    "slurm", type = "integer", least = 1,
+    help = "draw nothing: write a Slurm job array of so many shards into --out, and print what submits it",
+  },
+  unpack(common.slurm),
+}
+
 -- The galaxies that a trained run is asked about: gal.data's reopen.
 common.asked = {
   {

@@ -223,6 +223,40 @@ local function next_option(words, i, list, by_name, taken)
   return o, value, 2
 end
 
+-- The text of a value, as a reader above takes it.
+local function spelled(v)
+  if type(v) == "table" then
+    local words = {}
+    for i, item in ipairs(v) do words[i] = spelled(item) end
+    return table.concat(words, ",")
+  end
+  if type(v) ~= "number" then return tostring(v) end
+  local short = ("%.15g"):format(v)
+  return tonumber(short) == v and short or ("%.17g"):format(v)
+end
+
+-- Values that declare.read gave -> their declarations.
+local declared = setmetatable({}, { __mode = "k" })
+
+--- declare.words(values[, without]): the words of a command line that gives these values of declare.read's:
+-- those of options that have other values than their defaults, but for the options in the list `without`.
+function declare.words(values, without)
+  local words, left_out = {}, {}
+  for _, name in ipairs(without or {}) do left_out[name] = true end
+  for _, o in ipairs(declared[values]) do
+    local v = values[o.name]
+    if v ~= nil and not left_out[o.name] and (o.default == nil or spelled(v) ~= spelled(o.default)) then
+      if o.type == "boolean" then
+        words[#words + 1] = (v and "--" or "--no-") .. declare.flag(o):sub(3)
+      else
+        if not o.positional then words[#words + 1] = declare.flag(o) end
+        words[#words + 1] = spelled(v)
+      end
+    end
+  end
+  return words
+end
+
 local function copy(v)
   if type(v) ~= "table" then return v end
   local c = {}
@@ -261,6 +295,7 @@ function declare.read(spec, words, given)
       return nil, ("%s is missing, expected %s"):format(declare.flag(o), wanted_of(o))
     end
   end
+  declared[values] = list
   return setmetatable(values, { __index = function(_, key)
     if not by_name[key] then raise("options: '%s' was not declared", tostring(key)) end
   end })

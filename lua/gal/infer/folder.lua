@@ -1,21 +1,23 @@
 -- infer/folder: a folder of draws that grows galaxy by galaxy (gal.base.run): samples.npy {N, n, d} and, with
 -- densities, log_prob.npy {N, n} as NAME.part, and beside them summary.part, a line a galaxy: its statistics,
 -- and what the solver took. The lines are written last: a galaxy without its line is drawn again. draws.json
--- says with what the draws were made. Whole, the files get their names and the lines become the summary.
+-- says with what the draws were made. Whole, the files get their names and the lines become the summary. The
+-- folder of a shard (infer/shards.lua) is one of these, and keeps its lines as lines.csv: folder:take makes
+-- one of several.
 local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
+local errors = require "gal.base.errors"
 local ffi = require "ffi"
 local json = require "gal.base.json"
 local path = require "gal.base.path"
-local raise = require("gal.base.errors").raise
 local run = require "gal.base.run"
-local C = ffi.C
+local C, raise = ffi.C, errors.raise
 
 local folder = {}
 local Folder = {}
 Folder.__index = Folder
 
-local SETTINGS, LINES = "draws.json", "summary.part"
+local SETTINGS, LINES, KEPT = "draws.json", "summary.part", "lines.csv"
 -- What is said of settings that are hashes, where they differ.
 local OTHERS = {
   flow = "the flow has other weights", ids = "the galaxies are others, or stand in another order",
@@ -30,7 +32,8 @@ local SYNC = 2
 local function growing(name, shape)
   local each = 4
   for i = 2, #shape do each = each * shape[i] end
-  return { name = name, part = name .. ".part", head = arrays.header(shape, "float32"), each = each }
+  local head = arrays.header(shape, "float32")
+  return { name = name, part = name .. ".part", head = head, each = each, shape = shape }
 end
 
 -- Raises where the folder has draws and resume is not true, or draws of which nothing is known, or that were
@@ -55,6 +58,13 @@ local function agree(self, settings, resume)
   self.run:compare(old, settings, nil, function(name) return OTHERS[name] end)
 end
 
+-- The numbers of a line.
+local function numbers_of(line)
+  local numbers = {}
+  for v in line:gmatch "[^,]+" do numbers[#numbers + 1] = tonumber(v) end
+  return numbers
+end
+
 -- Opens the files behind what they hold of whole galaxies.
 local function go_on(self)
   local done, bytes = self.run:lines(LINES, self.head), 0
@@ -64,10 +74,7 @@ local function go_on(self)
     if not self.run:has(file.part) and self.run:has(file.name) then self.run:rename(file.name, file.part) end
     count = math.min(count, self.run:whole(file.part, file.head, file.each))
   end
-  for k = 1, count do
-    self.rows[k], bytes = {}, bytes + #done[k] + 1
-    for v in done[k]:gmatch "[^,]+" do table.insert(self.rows[k], tonumber(v)) end
-  end
+  for k = 1, count do self.rows[k], bytes = numbers_of(done[k]), bytes + #done[k] + 1 end
   for _, file in ipairs(self.files) do
     file.growing = self.run:grow(file.part, file.head, count * file.each)
   end
@@ -77,20 +84,22 @@ end
 
 --- folder.open{out =, shape = {N, n, d}, densities =, columns =, format =, settings =, resume =}: the folder
 -- of draws `out`, its lock held until it is closed. columns: the names of a line's numbers; settings: what
--- the draws depend on, a table that JSON can hold; format: "csv" or "fits", of the summary. Returns {rows (a
--- list of numbers for each galaxy that is drawn), first (how many were before), finished (all are, and the
--- summary is written)}. Raises where `out` has draws and resume is not true, or draws with other settings.
+-- the draws depend on, a table that JSON can hold, with `shard` where it is one's; format: "csv" or "fits",
+-- of the summary. Returns {rows (a list of numbers for each galaxy that is drawn), first (how many were
+-- before), finished (all are, and the summary is written)}. Raises where `out` has draws and resume is not
+-- true, or draws with other settings.
 function folder.open(o)
   path.ready(o.out)
   local self = setmetatable({
     run = run.open{ where = "posteriors", out = o.out, noun = "draws" }, rows = {}, first = 0,
     head = table.concat(o.columns, ",") .. "\n", files = { growing("samples.npy", o.shape) },
     summary = "summary." .. o.format, again = o.resume and "the same command" or "--resume",
+    kept = o.settings.shard and KEPT,
   }, Folder)
   if o.densities then self.files[2] = growing("log_prob.npy", { o.shape[1], o.shape[2] }) end
   self.run:guard(function()
     agree(self, o.settings, o.resume)
-    self.finished = self.run:has(self.summary)
+    self.finished = self.run:has(self.kept or self.summary)
     if not self.finished then go_on(self) end
   end)
   return self
@@ -150,9 +159,70 @@ function Folder:finish(summary)
   end
   written[#written + 1] = self.run:path(self.summary)
   summary:save(written[#written])
+  if self.kept then self.run:rename(LINES, self.kept) end
   self.run:close()
-  self.run:remove(LINES)
+  if not self.kept then self.run:remove(LINES) end
   return written
+end
+
+-- ---- one folder of several ----
+
+-- Whether another process works in the folder.
+local function is_busy(out)
+  local ok, opened = pcall(run.open, { where = "posteriors", out = out, noun = "draws" })
+  if ok then opened:close() end
+  return not ok and tostring(opened):find("in use by", 1, true) ~= nil
+end
+
+--- draws:look(out, settings): what infer/shards' gather asks about the folder of a shard of these draws:
+-- {shard = "k/K", drawn =, busy =}. settings: those of the draws. Raises where the shard has others, or
+-- nothing says with what it was made.
+function Folder:look(out, settings)
+  local known, old = pcall(json.decode, path.read(path.inside(out, SETTINGS)) or "")
+  if not known or type(old) ~= "table" or old.shard == nil then
+    raise("posteriors: %s is no shard: nothing there says with what it was drawn; remove it", out)
+  end
+  local same = { where = "posteriors", out = out, noun = "draws" }
+  run.compare(same, old, settings, { shard = true }, function(name) return OTHERS[name] end)
+  if path.kind(out .. "/" .. KEPT) then
+    return { shard = old.shard, drawn = #run.lines(path.inside(out, KEPT), self.head) }
+  end
+  local drawn = #run.lines(path.inside(out, LINES), self.head)
+  return { shard = old.shard, drawn = drawn, busy = is_busy(out) }
+end
+
+-- Bytes that are copied at once: Ctrl-C is looked at between them.
+local PIECE = 2 ^ 20
+
+-- Appends the draws of a shard {folder, first, last} behind its first `skip` galaxies to one of the files.
+local function copy(file, shard, skip)
+  local name, count = path.inside(shard.folder, file.name), shard.last - shard.first + 1
+  local own = growing(file.name, { count, unpack(file.shape, 2) })
+  local source, bytes = io.open(name, "rb"), #own.head + count * own.each
+  if not source or source:read(#own.head) ~= own.head or source:seek "end" ~= bytes then
+    raise("posteriors: %s is damaged, expected %d galaxies; remove %s and draw the shard again", name, count,
+      shard.folder)
+  end
+  source:seek("set", #own.head + skip * own.each)
+  local left = (count - skip) * own.each
+  while left > 0 do
+    errors.poll()
+    local bytes, why = source:read(math.min(left, PIECE))
+    if not bytes then raise("posteriors: %s can't be read: %s", name, why or "it ends too early") end
+    file.growing:put(bytes)
+    left = left - #bytes
+  end
+  source:close()
+end
+
+--- draws:take(shard[, change]): appends the galaxies of a shard (infer/shards) that these draws do not have
+-- yet. change(numbers): what becomes of each line's numbers.
+function Folder:take(shard, change)
+  local lines = run.lines(path.inside(shard.folder, KEPT), self.head)
+  local skip = math.max(0, #self.rows - shard.first + 1)
+  if skip >= #lines then return end
+  for _, file in ipairs(self.files) do copy(file, shard, skip) end
+  for k = skip + 1, #lines do self:add(change(numbers_of(lines[k]))) end
 end
 
 --- draws:written(): the paths of the files of draws that are finished.
