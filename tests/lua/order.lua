@@ -4,6 +4,7 @@ local gal = require "gal"
 local harness = dofile "lua/lib/harness.lua"
 local check, like = harness.check, harness.like
 local case, equal, near, raises = check.case, check.equal, check.near, check.raises
+local promise = dofile("lua/lib/document.lua").promises(check)
 local golden = require("gal.base.json").decode(require("gal.base.path").read "golden/tensor_order.json")
 
 local function plain(told)
@@ -179,6 +180,25 @@ case("linspace has both ends", function()
   near(gal.linspace(-1, 0.3, 1000):get(1000), 0.3, 1e-7)
   raises(function() gal.linspace(0, 1, 0) end, "linspace: n is 0, expected an integer from 1", true)
 end)
+
+-- ---- what lua/TENSORS.md promises ----
+
+promise("`argsort` counts from 0, for `x:rows`, as `rng:permutation` does; `argmax` and `argmin` count "
+  .. "from 1, for `x[i]` and `x:get`, and without `dim` in row-major order; they are int64.", function()
+  local x = gal.tensor { { 4, 9 }, { 1, 9 }, { 4, 2 } }
+  check.equal(x:rows(x:select(2, 1):argsort()), { { 1, 9 }, { 4, 9 }, { 4, 2 } })
+  check.equal(x[x:argmax(1):get(1)]:totable(), { 4, 9 })
+  check.equal({ x:argmax():item(), x:argmin():item() }, { 2, 3 })
+  for _, y in ipairs { x:argsort(), x:argmax(), x:argmin(2) } do check.equal(y.dtype, "int64") end
+end)
+
+promise("A NaN among the elements makes them NaN: `gal.where(x:isnan(), 0, x)` puts a number in its place.",
+  function()
+    local x = gal.tensor { 1, 0 / 0, 3 }
+    local middle = x:median():item()
+    check.that(middle ~= middle, "the median of a NaN")
+    check.equal(gal.where(x:isnan(), 0, x):median():item(), 1)
+  end)
 
 -- ---- what is refused ----
 
