@@ -11,7 +11,8 @@
 #define GAL_CUDA_OPS(X) \
     X(affine) X(power) X(copy) X(fill) X(arange) \
     X(gather_rows) X(scatter_add_rows) X(next_rows) X(gather_images) \
-    X(sum) X(mean) X(max) X(min) X(std) X(sort) X(quantiles) \
+    X(sum) X(mean) X(max) X(min) X(std) X(argmax) X(argmin) X(cumsum) \
+    X(sort) X(argsort) X(quantiles) \
     X(matmul) X(linear) X(linear_backward_input) X(linear_backward_weight) \
     X(uniform) X(normal) X(permutation) X(random_advance) X(dropout) \
     X(conv2d) X(conv2d_backward) X(avg_pool2d) X(avg_pool2d_backward) X(max_pool2d) X(max_pool2d_backward) \

@@ -1,7 +1,7 @@
-/* reduce.cu: sums, means, deviations and extremes along the middle of {outer, n, inner}. Sums run in double,
- * in an order that depends on n, outer and inner alone. A block has 256 threads for `results` elements of y
- * side by side, 256 / results lanes for each; long sums of few results are cut into parts, which a second
- * launch adds up. */
+/* reduce.cu: sums, means, deviations, extremes and their places, and running sums, along the middle of
+ * {outer, n, inner}. Sums run in double, in an order that depends on n, outer and inner alone. A block has
+ * 256 threads for `results` elements of y side by side, 256 / results lanes for each; long sums of few
+ * results are cut into parts, which a second launch adds up. */
 #include "launch.h"
 #include <cmath>
 
@@ -174,4 +174,125 @@ extern "C" gal_status gal_cuda_std(gal_cuda *device, const void *args)
     if (status == GAL_OK)
         status = pass<squares>(device, g, mean, NULL, mean + results, parts, ROOT_MEAN);
     return status;
+}
+
+/* ---- places of extremes ---- */
+
+/* Of the terms that a thread or a block has seen; place 0: of none. */
+struct candidate {
+    float value;
+    int64_t place;
+};
+
+/* The better of two: a NaN before all else, then the larger (sign +1) or smaller (-1), then the earlier. */
+template <int sign> static __device__ inline candidate better(candidate a, candidate b)
+{
+    if (a.place == 0 || b.place == 0)
+        return a.place ? a : b;
+    bool a_nan = a.value != a.value, b_nan = b.value != b.value;
+    if (a_nan != b_nan)
+        return a_nan ? a : b;
+    if (!a_nan && a.value != b.value)
+        return sign * a.value > sign * b.value ? a : b;
+    return a.place < b.place ? a : b;
+}
+
+struct candidates {
+    candidate of[BLOCK];
+};
+
+/* lanes: how many threads of a block share a result, 1 or all. */
+template <int sign, int lanes>
+__global__ void __launch_bounds__(BLOCK)
+    extreme_places(int64_t *y, const float *x, int64_t results, int64_t n, int64_t inner)
+{
+    GAL_SHARED(candidates, s);
+    int lane = lanes == 1 ? 0 : (int)threadIdx.x;
+    int64_t step = (int64_t)gridDim.x * (BLOCK / lanes);
+    for (int64_t r = (int64_t)blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes; r < results; r += step) {
+        const float *column = x + r / inner * n * inner + r % inner;
+        candidate best = {0, 0};
+        for (int64_t i = lane; i < n; i += lanes)
+            best = better<sign>(best, candidate{column[i * inner], i + 1});
+        for (int apart = lanes / 2; apart > 0; apart /= 2) {
+            s.of[lane] = best;
+            __syncthreads();
+            if (lane < apart)
+                best = better<sign>(best, s.of[lane + apart]);
+            __syncthreads();
+        }
+        if (lane == 0)
+            y[r] = best.place;
+    }
+}
+
+template <int sign> static gal_status places(gal_cuda *device, const void *args)
+{
+    const gal_reduce_args *g = (const gal_reduce_args *)args;
+    int64_t results = g->outer * g->inner;
+    if (results == 0)
+        return GAL_OK;
+    if (g->n <= 64)
+        return GAL_LAUNCH(device, (extreme_places<sign, 1>), gal_grid(results), BLOCK, 0, (int64_t *)g->y,
+                          g->x, results, g->n, g->inner);
+    return GAL_LAUNCH(device, (extreme_places<sign, BLOCK>), gal_blocks(device, results), BLOCK, 0,
+                      (int64_t *)g->y, g->x, results, g->n, g->inner);
+}
+
+extern "C" gal_status gal_cuda_argmax(gal_cuda *device, const void *args)
+{
+    return places<1>(device, args);
+}
+
+extern "C" gal_status gal_cuda_argmin(gal_cuda *device, const void *args)
+{
+    return places<-1>(device, args);
+}
+
+/* ---- running sums ---- */
+
+struct shares {
+    double sum[BLOCK];
+};
+
+/* Each of a result's threads sums its share of the n terms, then writes what its terms add to the sums of the
+ * shares before. lanes as above; y may be x. */
+template <int lanes>
+__global__ void __launch_bounds__(BLOCK)
+    running_sums(float *y, const float *x, int64_t results, int64_t n, int64_t inner)
+{
+    GAL_SHARED(shares, s);
+    int lane = lanes == 1 ? 0 : (int)threadIdx.x;
+    int64_t step = (int64_t)gridDim.x * (BLOCK / lanes), part = (n + lanes - 1) / lanes;
+    int64_t from = lane * part, to = from + part < n ? from + part : n;
+    for (int64_t r = (int64_t)blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes; r < results; r += step) {
+        int64_t first = r / inner * n * inner + r % inner;
+        double total = 0, before = 0;
+        if (lanes > 1) {
+            for (int64_t i = from; i < to; i++)
+                total += x[first + i * inner];
+            s.sum[lane] = total;
+            __syncthreads();
+            for (int i = 0; i < lane; i++)
+                before += s.sum[i];
+            __syncthreads();
+        }
+        for (int64_t i = from; i < to; i++) {
+            before += x[first + i * inner];
+            y[first + i * inner] = (float)before;
+        }
+    }
+}
+
+extern "C" gal_status gal_cuda_cumsum(gal_cuda *device, const void *args)
+{
+    const gal_reduce_args *g = (const gal_reduce_args *)args;
+    int64_t results = g->outer * g->inner;
+    if (results == 0 || g->n == 0)
+        return GAL_OK;
+    if (g->n <= 64)
+        return GAL_LAUNCH(device, running_sums<1>, gal_grid(results), BLOCK, 0, (float *)g->y, g->x, results,
+                          g->n, g->inner);
+    return GAL_LAUNCH(device, running_sums<BLOCK>, gal_blocks(device, results), BLOCK, 0, (float *)g->y, g->x,
+                      results, g->n, g->inner);
 }

@@ -46,7 +46,8 @@ typedef struct gal_copy_args {
     double start, step;
 } gal_copy_args;
 
-/* x {outer, n, inner} -> y {outer, inner}; sort: x {outer, n} -> y {outer, n}. */
+/* x {outer, n, inner} -> y {outer, inner}; cumsum: -> y {outer, n, inner}; sort, argsort: x {outer, n} -> y
+ * {outer, n}. y is int64 of argmax, argmin and argsort. */
 typedef struct gal_reduce_args {
     void *y;
     const float *x;
@@ -236,6 +237,7 @@ typedef struct gal_dropout_args {
     X(eq,                1)  \
     X(lt,                1)  \
     X(le,                1)  \
+    X(masked,            1)  \
     X(relu_backward,     1)  \
     X(silu_backward,    10)  \
     X(gelu_backward,    20)  \
@@ -258,7 +260,11 @@ typedef struct gal_dropout_args {
     X(max,                       gal_reduce_args)         \
     X(min,                       gal_reduce_args)         \
     X(std,                       gal_reduce_args)         \
+    X(argmax,                    gal_reduce_args)         \
+    X(argmin,                    gal_reduce_args)         \
+    X(cumsum,                    gal_reduce_args)         \
     X(sort,                      gal_reduce_args)         \
+    X(argsort,                   gal_reduce_args)         \
     X(quantiles,                 gal_quantiles_args)      \
     X(matmul,                    gal_matmul_args)         \
     X(linear,                    gal_linear_args)         \

@@ -33,6 +33,8 @@ GAL_API gal_status gal_minimum(gal_tensor *y, const gal_tensor *a, const gal_ten
 GAL_API gal_status gal_eq(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_lt(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 GAL_API gal_status gal_le(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
+/* y = a where b is not 0, else -0, to which anything is added without a change; a NaN of b is not 0. */
+GAL_API gal_status gal_masked(gal_tensor *y, const gal_tensor *a, const gal_tensor *b);
 /* y = scale * x + shift. */
 GAL_API gal_status gal_affine(gal_tensor *y, const gal_tensor *x, double scale, double shift);
 /* y = x ^ exponent. */
@@ -93,10 +95,13 @@ GAL_API gal_status gal_sort(gal_tensor *y, const gal_tensor *x);
  * the order statistics at position level (n - 1), Hyndman & Fan's (1996) type 7; NaN where the row holds one.
  * A level beyond 0 to 1 is taken for the nearest of them. Contiguous. */
 GAL_API gal_status gal_quantiles(gal_tensor *y, const gal_tensor *x, const gal_tensor *levels);
+/* y int64, of x's shape: the places of x's elements along the last dimension, from 0, in ascending order;
+ * equal ones (0 and -0 are) stay in their order, NaN are last. At most 2^32 elements a row. Contiguous. */
+GAL_API gal_status gal_argsort(gal_tensor *y, const gal_tensor *x);
 
 /* ---- reductions. x is contiguous and seen as {outer, n, inner}: dimensions first to last (inclusive) are
  * reduced away. y holds outer * inner elements, contiguous. Sums run in double. n = 0 is GAL_SHAPE for mean,
- * max, min and std. ---- */
+ * max, min, std, argmax and argmin. ---- */
 GAL_API gal_status gal_sum(gal_tensor *y, const gal_tensor *x, int first, int last);
 GAL_API gal_status gal_mean(gal_tensor *y, const gal_tensor *x, int first, int last);
 /* NaN where any is. */
@@ -104,6 +109,13 @@ GAL_API gal_status gal_max(gal_tensor *y, const gal_tensor *x, int first, int la
 GAL_API gal_status gal_min(gal_tensor *y, const gal_tensor *x, int first, int last);
 /* Divides by n; in two passes. */
 GAL_API gal_status gal_std(gal_tensor *y, const gal_tensor *x, int first, int last);
+/* y int64: the place of the largest, of the smallest, or of the first NaN, along the reduced dimensions in
+ * row-major order; of equal ones the first. It counts from 1, as Lua does, for no op adds to an int64. */
+GAL_API gal_status gal_argmax(gal_tensor *y, const gal_tensor *x, int first, int last);
+GAL_API gal_status gal_argmin(gal_tensor *y, const gal_tensor *x, int first, int last);
+/* y, of x's shape: the sum of x's elements along dimension `dim` up to each place; y may be x. Sums run in
+ * double. */
+GAL_API gal_status gal_cumsum(gal_tensor *y, const gal_tensor *x, int dim);
 
 /* ---- products. On the CPU a row of a result depends neither on how many rows are computed with it nor on
  * the threads; other devices promise that of flow_integrate only. ---- */

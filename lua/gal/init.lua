@@ -10,7 +10,7 @@ local gal = {
   device = device.default, has = device.has, device_info = device.info, memory = tensor.memory,
 
   tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full,
-  arange = tensor.arange,
+  arange = tensor.arange, linspace = tensor.linspace, where = tensor.where,
   rand = tensor.rand, randn = tensor.randn, rng = tensor.rng, default_rng = tensor.default_rng,
   is_tensor = tensor.is_tensor, cat = tensor.cat, kde_log_density = tensor.kde_log_density,
   no_grad = tensor.no_grad, scope = tensor.scope, program = tensor.program,

@@ -12,7 +12,7 @@ local raise, check, kind, made = errors.raise, errors.check, errors.kind, collec
 
 local module = {}
 local methods = {}
-local Table = { __index = methods }
+local Table = { methods = methods } -- __index is below, with what columns are named
 
 local out = ffi.new "gal_table *[1]"
 local text = ffi.new "const char *[1]"
@@ -65,6 +65,25 @@ local function column(t, op, name)
     hint = #t.names == 0 and "" or (": it has %s%s"):format(table.concat(listed, ", "), more)
   end
   raise("%s: %s has no column %q%s", op, where, name, hint)
+end
+
+-- t.name and t[i], where numpy and pandas have a column and a row.
+function Table.__index(t, key)
+  local method = methods[key]
+  if method ~= nil then return method end
+  local names = rawget(t, "names")
+  if not names or key == "path" then return nil end
+  if type(key) == "number" then
+    raise("t[%s]: a table's row %s is t:select{%s}, a table of its own, and its column t:column(name)", key,
+      key, key)
+  end
+  for _, name in ipairs(names) do
+    if name == key then
+      raise("t.%s: %q is a column: t:column(%q) is its tensor, t:doubles, t:strings or t:ids(%q) a list", key,
+        key, key, key)
+    end
+  end
+  return nil
 end
 
 local function width(t, i) return tonumber(C.gal_table_width(t.h, i)) end

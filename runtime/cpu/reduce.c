@@ -1,6 +1,6 @@
-/* reduce.c: sums, means, deviations and extremes along the middle of {outer, n, inner}; sorting and
- * quantiles. Sums run in double. Lanes share the results, never one sum, so a result's bits depend on its own
- * terms alone. */
+/* reduce.c: sums, means, deviations, extremes and running sums along the middle of {outer, n, inner}; sorting
+ * and quantiles. Sums run in double. Lanes share the results, never one sum, so a result's bits depend on its
+ * own terms alone. */
 #include "cpu.h"
 #include "sums.h"
 #include <math.h>
@@ -107,6 +107,51 @@ gal_status gal_cpu_min(const gal_lane *lane, const void *args)
     return extreme(lane, args, -1);
 }
 
+/* Where the extreme is, from 1: the first NaN, else the first of the largest (sign +1) or smallest (-1). */
+static inline gal_status place_of(const gal_lane *lane, const gal_reduce_args *g, float sign)
+{
+    int64_t *y = g->y;
+    int64_t from, to;
+    gal_share(lane, g->outer * g->inner, 16, &from, &to);
+    for (int64_t r = from; r < to; r++) {
+        const float *x = g->x + r / g->inner * g->n * g->inner + r % g->inner;
+        float best = x[0];
+        y[r] = 1;
+        for (int64_t i = 1; i < g->n && best == best; i++) {
+            float v = x[i * g->inner];
+            if (sign * v > sign * best || v != v)
+                best = v, y[r] = i + 1;
+        }
+    }
+    return GAL_OK;
+}
+
+gal_status gal_cpu_argmax(const gal_lane *lane, const void *args)
+{
+    return place_of(lane, args, 1);
+}
+
+gal_status gal_cpu_argmin(const gal_lane *lane, const void *args)
+{
+    return place_of(lane, args, -1);
+}
+
+gal_status gal_cpu_cumsum(const gal_lane *lane, const void *args)
+{
+    const gal_reduce_args *g = args;
+    int64_t from, to;
+    gal_share(lane, g->outer * g->inner, 16, &from, &to);
+    for (int64_t r = from; r < to; r++) {
+        int64_t first = r / g->inner * g->n * g->inner + r % g->inner;
+        double total = 0;
+        for (int64_t i = 0; i < g->n; i++) {
+            total += g->x[first + i * g->inner];
+            ((float *)g->y)[first + i * g->inner] = (float)total;
+        }
+    }
+    return GAL_OK;
+}
+
 /* A float's bits as an integer of the same order, NaN above all. */
 static uint32_t key_of(float x)
 {
@@ -125,18 +170,28 @@ static float value_of(uint32_t key)
     return key == UINT32_MAX ? NAN : x;
 }
 
-/* Radix sort, least digit first, three digits of 11 bits. a and b hold n keys each; the result ends in b. */
+/* Radix sorts, least digit first, have three digits of 11 bits. place[d]: where the first of the keys whose
+ * digit is d goes. */
+enum { DIGITS = 2048 };
+static void places_of(int64_t place[DIGITS], const uint32_t *keys, int64_t n, int shift)
+{
+    int64_t sum = 0;
+    memset(place, 0, DIGITS * sizeof *place);
+    for (int64_t i = 0; i < n; i++)
+        place[(keys[i] >> shift) & 2047]++;
+    for (int d = 0; d < DIGITS; d++) {
+        int64_t count = place[d];
+        place[d] = sum;
+        sum += count;
+    }
+}
+
+/* a and b hold n keys each; the result ends in b. */
 static void sort_keys(uint32_t *a, uint32_t *b, int64_t n)
 {
     for (int shift = 0; shift < 33; shift += 11) {
-        int64_t place[2048] = {0}, sum = 0;
-        for (int64_t i = 0; i < n; i++)
-            place[(a[i] >> shift) & 2047]++;
-        for (int d = 0; d < 2048; d++) {
-            int64_t count = place[d];
-            place[d] = sum;
-            sum += count;
-        }
+        int64_t place[DIGITS];
+        places_of(place, a, n, shift);
         for (int64_t i = 0; i < n; i++)
             b[place[(a[i] >> shift) & 2047]++] = a[i];
         uint32_t *swap = a;
@@ -178,6 +233,40 @@ gal_status gal_cpu_sort(const gal_lane *lane, const void *args)
             ((float *)g->y)[r * g->n + i] = value_of(ascending[i]);
     }
     free(keys);
+    return GAL_OK;
+}
+
+/* order {n}: the places of the keys, from 0, in ascending order; equal keys stay in theirs. room {n} */
+static void sort_places(int64_t *order, int64_t *room, const uint32_t *keys, int64_t n)
+{
+    for (int pass = 0; pass < 3; pass++) {
+        const int64_t *from = pass == 1 ? order : room;
+        int64_t place[DIGITS], *to = pass == 1 ? room : order;
+        places_of(place, keys, n, 11 * pass);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = pass ? from[i] : i;
+            to[place[(keys[at] >> 11 * pass) & 2047]++] = at;
+        }
+    }
+}
+
+gal_status gal_cpu_argsort(const gal_lane *lane, const void *args)
+{
+    const gal_reduce_args *g = args;
+    int64_t from, to;
+    gal_share(lane, g->outer, 1, &from, &to);
+    if (from == to || g->n == 0)
+        return GAL_OK;
+    int64_t *room = malloc((size_t)g->n * (sizeof *room + sizeof(uint32_t)));
+    if (!room)
+        return gal_fail(GAL_MEMORY, "argsort: no memory for the keys of %lld elements", (long long)g->n);
+    uint32_t *keys = (uint32_t *)(room + g->n);
+    for (int64_t r = from; r < to; r++) {
+        for (int64_t i = 0; i < g->n; i++)
+            keys[i] = key_of(g->x[r * g->n + i] + 0.0f); /* -0 is equal to 0 */
+        sort_places((int64_t *)g->y + r * g->n, room, keys, g->n);
+    }
+    free(room);
     return GAL_OK;
 }
 

@@ -25,6 +25,7 @@ static double density(double x)
     X(eq,               2, -3,   3,    0,    a == b)                                     \
     X(lt,               2, -3,   3,    0,    a < b)                                      \
     X(le,               2, -3,   3,    0,    a <= b)                                     \
+    X(masked,           2, -3,   3,    0,    b != 0 ? a : -0.0)                          \
     X(affine,           1, 1,    3,    4e-7, 1.5 * a - 0.25)                             \
     X(power,            1, 0.1,  3,    5e-7, pow(a, 1.5))                                \
     X(exp,              1, -80,  80,   5e-7, exp(a))                                     \

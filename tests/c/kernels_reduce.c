@@ -1,4 +1,5 @@
-/* kernels_reduce.c: reductions and sorting of every instruction set against double precision. */
+/* kernels_reduce.c: reductions, running sums and sorting of every instruction set against double precision.
+ */
 #include "kernels.h"
 
 static void reductions(void)
@@ -77,6 +78,65 @@ static void sorting(void)
     unwall(x), unwall(y);
 }
 
+static void places(void)
+{
+    CASE("argsort is the order of each row, equal elements in theirs; argmax and argmin are its first and "
+         "last");
+    enum { ROWS = 3, N = 3000 };
+    float *x = numbers(ROWS * N, -1, 1);
+    int64_t order[ROWS * N], high[ROWS], low[ROWS];
+    for (int64_t i = 0; i < ROWS * N; i++) /* some 40 values, 0 and -0 among them */
+        x[i] = (i % 7 ? 1.0f : -1.0f) * roundf(20 * x[i]);
+    for (int lanes = 1; lanes <= 3; lanes++) {
+        gal_reduce_args args = {.y = order, .x = x, .outer = ROWS, .n = N, .inner = 1};
+        memset(order, 0xff, sizeof order);
+        IS_OK(by_lanes(gal_cpu_table(NULL)->argsort, &args, lanes));
+        args.y = high;
+        IS_OK(by_lanes(gal_cpu_table(NULL)->argmax, &args, lanes));
+        args.y = low;
+        IS_OK(by_lanes(gal_cpu_table(NULL)->argmin, &args, lanes));
+        for (int r = 0; r < ROWS; r++) {
+            const float *row = x + r * N;
+            const int64_t *at = order + r * N;
+            char seen[N] = {0};
+            int ordered = 1;
+            for (int i = 0; i < N; i++) {
+                ordered &= at[i] >= 0 && at[i] < N && !seen[at[i]];
+                seen[ordered ? at[i] : 0] = 1;
+                if (ordered && i > 0)
+                    ordered &=
+                        row[at[i - 1]] < row[at[i]] || (row[at[i - 1]] == row[at[i]] && at[i - 1] < at[i]);
+            }
+            IS_TRUE(ordered && low[r] == at[0] + 1);
+            int first = N - 1; /* of the largest */
+            while (first > 0 && row[at[first - 1]] == row[at[N - 1]])
+                first--;
+            IS_TRUE(high[r] == at[first] + 1);
+        }
+    }
+    unwall(x);
+}
+
+static void running_sums(void)
+{
+    CASE("running sums agree with double precision, whatever the lanes, in place too");
+    static const int64_t shapes[][3] = {{1, 1, 1}, {1, 3000, 1}, {5, 70, 3}, {40, 2, 1}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int lanes = 1; lanes <= 3; lanes++) {
+            int64_t outer = shapes[s][0], n = shapes[s][1], inner = shapes[s][2], count = outer * n * inner;
+            float *x = numbers(count, -1, 3), *y = walled(count);
+            double want[3000];
+            for (int64_t i = 0; i < count; i++)
+                want[i] = x[i] + (i / inner % n ? want[i - inner] : 0);
+            memcpy(y, x, (size_t)count * sizeof *y);
+            gal_reduce_args args = {.y = y, .x = y, .outer = outer, .n = n, .inner = inner};
+            IS_OK(by_lanes(gal_cpu_table(NULL)->cumsum, &args, lanes));
+            all_near(y, want, count, 1e-7 * (1 + largest(want, count)), "cumsum", "cpu");
+            IS_TRUE(walls_stand(y, count));
+            unwall(x), unwall(y);
+        }
+}
+
 static int ascending(const void *a, const void *b)
 {
     float x = *(const float *)a, y = *(const float *)b;
@@ -124,6 +184,8 @@ int main(void)
     reductions();
     not_a_number();
     sorting();
+    places();
+    running_sums();
     quantiles();
     return finish();
 }

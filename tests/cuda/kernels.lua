@@ -97,6 +97,25 @@ case("quantiles are the CPU's, NaN where a row holds one", function()
   end
 end)
 
+case("argsort, argmax, argmin, cumsum and where are the CPU's in rows of any length", function()
+  for _, shape in ipairs { { 1 }, { 600, 3 }, { 2, 65 }, { 2, 3000 }, { 3, 70, 5 } } do
+    local x = gal.randn(shape, { rng = gal.rng(31), device = "cpu" })
+    local whole = integers(x * 20):float() -- few values
+    for i, a in ipairs { x, whole } do
+      if i == 1 and #shape > 1 then a[1]:select(1, 1):fill_(0 / 0) end
+      local b = a:to "cuda"
+      for dim = 1, #shape do
+        for _, name in ipairs { "argsort", "argmax", "argmin" } do
+          same_bits(b[name](b, dim), a[name](a, dim), name .. " along " .. dim)
+        end
+        if i == 2 then close(b:cumsum(dim), a:cumsum(dim), 1e-7, "cumsum along " .. dim) end
+      end
+      same_bits(b:argmax(), a:argmax(), "argmax of all")
+      same_bits(gal.where(b:gt(0), b, 1), gal.where(a:gt(0), a, gal.full({}, 1, { device = "cpu" })), "where")
+    end
+  end
+end)
+
 case("images are chosen, cropped, binned, turned and standardised as on the CPU, bit for bit", function()
   local images = core.new({ 9, 10, 12, 3 }, "uint8", "cpu")
   local floats = gal.randn({ 9, 10, 10, 3 }, { rng = gal.rng(28), device = "cpu" })

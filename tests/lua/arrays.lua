@@ -287,6 +287,14 @@ check.case("a refused save leaves no file", function()
   check.that(not io.open(folder .. "/n.npy") and not io.open(folder .. "/n.safetensors"), "there is one")
 end)
 
+check.case("what gal.load gives of several arrays prints as a list of them", function()
+  gal.save(folder .. "/p.npz", { theta = gal.ones { 4, 5 }, x = gal.tensor(3) })
+  local text = tostring(gal.load(folder .. "/p.npz"))
+  check.equal(text, "theta  tensor {4, 5} float32\nx      tensor {} float32")
+  gal.save(folder .. "/p.safetensors", { x = gal.ones { 2 } }, { made = "here" })
+  check.equal(tostring((select(2, gal.load(folder .. "/p.safetensors")))), "made  here")
+end)
+
 check.case("doubles are a .npy file's numbers with all their digits, whatever it stores", function()
   local doubles = require("gal.data.arrays").doubles
   for _, name in ipairs{

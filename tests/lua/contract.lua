@@ -1,6 +1,6 @@
--- The contract with scripts outside the project: each case is a sentence of lua/README.md, or a part of one,
--- which must stand there word for word. A case that fails is a promise broken. readme.lua runs the blocks of
--- Lua in that document; the other files check how accurate the numbers are.
+-- The contract with scripts outside the project: each case is a sentence of lua/README.md or a chapter of it,
+-- or a part of one, which must stand there word for word. A case that fails is a promise broken. readme.lua
+-- runs the blocks of Lua in these documents; the other files check how accurate the numbers are.
 local check = dofile "lua/lib/check.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -10,15 +10,7 @@ local nn = require "gal.nn"
 local scratch = dofile "lua/lib/scratch.lua"
 local file = scratch.path
 
--- The document in one line, so that a sentence may be broken anywhere in it.
-local document = scratch.read("../lua/README.md"):gsub("%s+", " ")
-
-local function promise(sentence, fn)
-  check.case(sentence, function()
-    check.that(document:find(sentence, 1, true), "lua/README.md does not say so")
-    fn()
-  end)
-end
+local promise = dofile("lua/lib/document.lua").promises(check)
 
 -- ---- tensors ----
 
@@ -112,7 +104,7 @@ promise("`eq lt le gt ge`, which give 1 or 0", function()
 end)
 
 promise("drop the dimension unless `keep` is true; -1 is the last one; without `dim` they are over all "
-  .. "elements and have shape {}. `std` divides by N.", function()
+  .. "elements and have shape {}. `std` and `var` divide by N; `any` and `all` give 1 or 0", function()
   local x = gal.tensor { { 1, 2, 3 }, { 4, 5, 9 } }
   check.equal(x:sum():totable(), 24)
   check.equal(x:sum().shape, {})
@@ -122,6 +114,8 @@ promise("drop the dimension unless `keep` is true; -1 is the last one; without `
   check.equal(x:min():item(), 1)
   check.equal(x:std(1, true), { { 1.5, 1.5, 3 } })
   check.equal(x:std(1), { 1.5, 1.5, 3 })
+  check.equal(x:var(1), { 2.25, 2.25, 9 })
+  check.equal((x / x - 1):set(0 / 0, 2, 2):any(2), { 0, 1 })
   check.equal(x:mean(1, true).shape, { 1, 3 })
   check.equal(gal.tensor(3):mean():item(), 3)
   check.equal(gal.zeros({ 0, 3 }):sum(1), { 0, 0, 0 })

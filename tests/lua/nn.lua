@@ -127,6 +127,9 @@ end)
 check.case("wrong arguments are named at the caller's line", function()
   local net = nn.mlp { 3, 4, 2 }
   check.raises(function() net(gal.zeros { 5, 4 }) end, "linear: x is {5, 4}, expected 3", true)
+  check.raises(function() nn.linear { 5, 64, rng = gal.rng(1) } end,
+    "linear: inputs is a table, expected a whole number; .* in brackets: nn.linear%(5, 64%)", true)
+  check.raises(function() nn.conv2d { 3, 32, 3 } end, "in brackets: nn.conv2d%(3, 32, 3%)", true)
   check.raises(function() nn.linear(0, 3) end, "linear: inputs is 0, expected an integer of at least 1", true)
   check.raises(function() nn.sequential { nn.silu(), 3 } end,
     "sequential: entry 2 is the number 3, expected a module", true)

@@ -1,6 +1,8 @@
--- The documents are run: the Lua blocks of a README are one script, in order, and a line EXPRESSION --> VALUE
--- of it is a case. So what a reader copies works, and shows what the document says.
+-- The Lua of the documents is run: the blocks of a document are one script, in order, and a line EXPRESSION
+-- --> VALUE of it is a case. So what a reader copies works, and shows what the document says. Every chapter
+-- of lua/ is found by itself. (commands.lua runs README.md's commands and what it types at the prompt.)
 local check = dofile "lua/lib/check.lua"
+local document = dofile "lua/lib/document.lua"
 local ffi = require "ffi"
 local root = require("gal.host").root
 
@@ -8,21 +10,21 @@ ffi.cdef "int chdir(const char *path);"
 
 -- The Lua of a document, on the lines where it stands there; what is no Lua is empty lines.
 local function script_of(path)
-  local lines, code = {}, nil
-  for line in io.lines(root .. "/" .. path) do
-    if line:match "^```" then
-      code = line == "```lua"
-      line = ""
+  local code, last = {}, 0
+  for _, block in ipairs(document.blocks(root .. "/" .. path)) do
+    if block.language == "lua" then
+      for i, line in ipairs(block) do
+        local expression, value = line:match "^(%S.-)%s+%-%-> (.+)$"
+        if expression then
+          line = ("expect(%q, function() return %s end, %q);"):format(expression, expression, value)
+        end
+        last = block.line + i - 1
+        code[last] = line
+      end
     end
-    local expression, value = line:match "^(%S.-)%s+%-%-> (.+)$"
-    if not code then
-      line = ""
-    elseif expression then
-      line = ("expect(%q, function() return %s end, %q);"):format(expression, expression, value)
-    end
-    lines[#lines + 1] = line
   end
-  return table.concat(lines, "\n")
+  for i = 1, last do code[i] = code[i] or "" end
+  return table.concat(code, "\n")
 end
 
 -- Runs it in an empty folder, which is removed; prepare() makes there what the document takes for given.
@@ -47,21 +49,26 @@ local function run(path, prepare)
   return compared
 end
 
-check.case("lua/README.md shows what its calls give", function()
-  check.that(run "lua/README.md" > 40, "few lines of it have -->")
+local chapters, compared = document.chapters "lua", 0
+for _, chapter in ipairs(chapters) do compared = compared + run(chapter) end
+
+check.case("the chapters of lua/ show what their calls give", function()
+  check.that(compared > 80, ("%d lines of them have -->"):format(compared))
 end)
 
-check.case("lua/README.md names every function of gal and every method of tensors", function()
-  local document = assert(io.open(root .. "/lua/README.md")):read "*a"
+check.case("lua/README.md names its chapters, every function of gal and every method of tensors", function()
+  local texts = document.texts "lua"
+  for i, chapter in ipairs(chapters) do
+    check.that(i == 1 or texts[1]:find("](" .. chapter:match "[^/]+$" .. ")", 1, true), chapter)
+  end
+  local text = table.concat(texts, "\n")
   for name in pairs(require "gal") do
-    check.that(document:find("gal%." .. name .. "%f[%W]"), "gal." .. name)
+    check.that(text:find("gal%." .. name .. "%f[%W]"), "gal." .. name)
   end
   for name in pairs(require("gal.tensor").methods) do
-    check.that(document:find("%f[%w]" .. name .. "%f[^%w_]"), "x:" .. name)
+    check.that(text:find("%f[%w]" .. name .. "%f[^%w_]"), "x:" .. name)
   end
 end)
-
-run "lua/TRUST.md"
 
 run("README.md", function()
   require("gal.mock").make { out = "survey", n = 120, cutouts = false, progress = false }

@@ -140,7 +140,7 @@ check.case("every method of what users hold has help", function()
   }
   for name, object in pairs(held) do
     _G[name] = object
-    local methods = getmetatable(object).__index
+    local methods = getmetatable(object).methods or getmetatable(object).__index
     check.equal(helpless(name .. ":", methods), {}, name)
   end
   _G.net = nn.linear(1, 1)

@@ -301,6 +301,14 @@ print("grew", resident() - before < 400 * 1024)
   check.equal({ code, said }, { 0, "grew\ttrue\n" })
 end)
 
+check.case("a column's name and a row's number are no fields of a table", function()
+  local t = gal.table { objID = { "12" }, lgm_tot_p50 = { 3.5 } }
+  check.raises(function() return t.lgm_tot_p50 end,
+    't.lgm_tot_p50: "lgm_tot_p50" is a column: t:column%("lgm_tot_p50"%) is its tensor', true)
+  check.raises(function() return t[1] end, "t%[1%]: a table's row 1 is t:select{1}", true)
+  check.equal({ t.rows, t.path == nil, t.nothing == nil }, { 1, true, true })
+end)
+
 check.case("a field of a table that is overwritten leads to no other row or column", function()
   local t = gal.table{ z = { 1, 2, 3 } }
   t.rows, t.names = 1, { "a", "b", "z" }

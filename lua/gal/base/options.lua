@@ -54,4 +54,11 @@ function options.integer(op, given, name, default, low, high)
   return errors.integer(op, name, given[name], low, high)
 end
 
+--- options.not_in_braces(op, name, value, call): raises where value, the argument `name`, is a plain table:
+-- the arguments were given in braces, as some of op's neighbours take them. call shows how op is called.
+function options.not_in_braces(op, name, value, call)
+  if type(value) ~= "table" or value.h then return end
+  errors.raise("%s: %s is a table, expected a whole number; arguments stand in brackets: %s", op, name, call)
+end
+
 return options

@@ -32,10 +32,27 @@ local function read(arrays, i)
   return y
 end
 
+-- What load gives prints as a list of its names.
+local Named = {}
+function Named.__tostring(list)
+  local names, lines, width = {}, {}, 0
+  for name in pairs(list) do
+    names[#names + 1] = tostring(name)
+    width = math.max(width, #names[#names])
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local value = list[name]
+    local text = core.is_tensor(value) and core.show_line(value) or tostring(value)
+    lines[i] = name .. (" "):rep(width - #name + 2) .. text:gsub("%s+", " ")
+  end
+  return #lines > 0 and table.concat(lines, "\n") or "(nothing)"
+end
+
 -- Both results of load; the caller closes arrays whether or not this raises.
 local function read_all(holds, arrays)
   if holds == C.GAL_HOLDS_ONE then return read(arrays, 0) end
-  local tensors, metadata = {}, {}
+  local tensors, metadata = setmetatable({}, Named), setmetatable({}, Named)
   for i = 0, tonumber(C.gal_arrays_count(arrays)) - 1 do
     tensors[ffi.string(C.gal_arrays_name(arrays, i))] = read(arrays, i)
   end

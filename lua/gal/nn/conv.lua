@@ -60,6 +60,8 @@ end
 -- weights start with the variance gain^2 / (kh kw inputs) instead.
 function image.conv2d(inputs, outputs, k, options)
   options = options_of.known("conv2d", options, { "stride", "padding", "bias", "gain", "rng", "device" })
+  options_of.not_in_braces("conv2d", "inputs", inputs,
+    "nn.conv2d(3, 32, 3) or nn.conv2d(3, 32, 3, {stride = 2})")
   integer("conv2d", "inputs", inputs, 1)
   integer("conv2d", "outputs", outputs, 1)
   local window = window_of("conv2d", k)

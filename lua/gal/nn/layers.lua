@@ -50,6 +50,7 @@ end
 -- weights start with the variance gain^2 / inputs instead.
 function layers.linear(inputs, outputs, options)
   options = options_of.known("linear", options, { "bias", "gain", "rng", "device" })
+  options_of.not_in_braces("linear", "inputs", inputs, "nn.linear(5, 64) or nn.linear(5, 64, {bias = false})")
   integer("linear", "inputs", inputs, 1)
   integer("linear", "outputs", outputs, 1)
   local gain = options_of.number("linear", options, "gain", nil, 0, 100)

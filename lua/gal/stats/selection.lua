@@ -48,7 +48,7 @@ end
 
 --- selection.box(x, y, shares): a box along a relation: x between the quantiles `shares` = {low, high} of x,
 -- y between the 10 and 90 % quantiles of the y of those: {x = {low, high}, y = {low, high}}. Pairs that are
--- not of finite numbers are left out.
+-- not of finite numbers are left out. Raises where a side has no length.
 function selection.box(x, y, shares)
   local a, b, n = both("box", x, y)
   errors.list("box", "shares", shares, "two shares {low, high}")
@@ -60,7 +60,12 @@ function selection.box(x, y, shares)
     if v >= xs[1] and v <= xs[2] then some[#some + 1] = columns[2][i] end
   end
   if #some == 0 then raise("box: no x lies between its quantiles %g and %g", shares[1], shares[2]) end
-  return { x = xs, y = metrics.quantile(some, { 0.1, 0.9 }) }
+  local ys = metrics.quantile(some, { 0.1, 0.9 })
+  if not (ys[1] < ys[2] and xs[1] < xs[2]) then
+    raise("box: %d of %d galaxies lie between the quantiles %g and %g of x: too few for a box, or all alike",
+      #some, #good, shares[1], shares[2])
+  end
+  return { x = xs, y = ys }
 end
 
 --- selection.some(positions, count, seed): at most `count` of a list of positions at random, by the seed.

@@ -35,13 +35,16 @@ local methods = {
   rows = rows.rows, gather = rows.gather,
 
   add = map.add, sub = map.sub, mul = map.mul, div = map.div, pow = map.pow,
-  maximum = map.maximum, minimum = map.minimum,
+  maximum = map.maximum, minimum = map.minimum, where = map.x_where, clamp = map.clamp, isnan = map.isnan,
   eq = map.eq, lt = map.lt, le = map.le, gt = map.gt, ge = map.ge,
   exp = map.exp, log = map.log, sqrt = map.sqrt, abs = map.abs, sin = map.sin, cos = map.cos,
   sigmoid = map.sigmoid, tanh = map.tanh, relu = map.relu, silu = map.silu, gelu = map.gelu,
 
   sum = reduce.sum, mean = reduce.mean, max = reduce.max, min = reduce.min, std = reduce.std,
-  sort = reduce.sort, quantiles = reduce.quantiles, matmul = matmul.matmul,
+  var = reduce.var, prod = reduce.prod, any = reduce.any, all = reduce.all,
+  argmax = reduce.argmax, argmin = reduce.argmin, cumsum = reduce.cumsum,
+  sort = reduce.sort, argsort = reduce.argsort, quantiles = reduce.quantiles,
+  quantile = reduce.quantile, median = reduce.median, matmul = matmul.matmul,
 }
 
 -- ---- operators and fields ----
@@ -52,11 +55,23 @@ Tensor.__add, Tensor.__sub, Tensor.__mul, Tensor.__div = map.add, map.sub, map.m
 Tensor.__unm, Tensor.__pow = map.negative, map.raised
 Tensor.__tostring = show.text
 
+-- x[{1, 2}] of numpy and Torch, in the words that it has here.
+local function raise_index(x, key)
+  local i, j = tonumber(key[1]), tonumber(key[2])
+  if i and j and x.h and x.h.rank == 2 then
+    errors.raise("x[{%g, %g}]: a tensor's element is x:get(%g, %g); a row is x[%g], a column x:select(2, %g)",
+      i, j, i, j, i, j)
+  end
+  errors.raise("x[{…}]: a tensor's index is one number, x[i]; a column of x is x:select(2, j), a range of "
+    .. "rows x:narrow(1, first, length), some rows x:rows{1, 5, 2}, an element x:get(i, j)")
+end
+
 -- x.shape, x.dtype, x[i], and the methods.
 function Tensor.__index(x, key)
   local method = methods[key]
   if method ~= nil then return method end
   if type(key) == "number" then return views.select(x, 1, key) end
+  if type(key) == "table" then raise_index(x, key) end
   if key == "shape" then return shapes.list(memory.live(x, "shape", "x")) end
   if key == "dtype" then return memory.dtype(memory.is_tensor(x) and x or memory.live(x, "dtype", "x")) end
   return nil
@@ -76,7 +91,8 @@ return {
   methods = methods,
 
   tensor = values.tensor, zeros = values.zeros, ones = values.ones, full = values.full,
-  arange = values.arange, new = values.new, to_fill = values.to_fill, index = values.index,
+  arange = values.arange, linspace = values.linspace, where = map.where,
+  new = values.new, to_fill = values.to_fill, index = values.index,
   int64 = values.int64, float64 = values.float64, read = values.read,
 
   rand = random.rand, randn = random.randn,

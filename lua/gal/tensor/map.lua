@@ -1,5 +1,5 @@
--- Elementwise ops with their gradients, forward and backward side by side: arithmetic, comparisons, functions
--- of one tensor.
+-- Elementwise ops with their gradients, forward and backward side by side: arithmetic, comparisons, where and
+-- clamp, functions of one tensor.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local memory = require "gal.tensor.memory"
@@ -162,9 +162,9 @@ local minimum = native("minimum", {
 }, 2)
 
 -- The operand beside a tensor: a tensor, or a number made one.
-local function operand(name, value, x)
+local function operand(name, value, x, argument)
   if type(value) == "number" then return scalar(value, x) end
-  return live(value, name, "y")
+  return live(value, name, argument or "y")
 end
 
 --- x:maximum(y): elementwise the larger of x and y, a tensor or a number; NaN where either is.
@@ -197,6 +197,57 @@ map.le = comparison("le", C.gal_le)
 map.gt = comparison("gt", C.gal_lt, true)
 --- x:ge(y): 1 where x >= y, else 0.
 map.ge = comparison("ge", C.gal_le, true)
+
+--- x:isnan(): 1 where x is NaN, else 0.
+function map.isnan(x) return map.eq(map.eq(live(x, "isnan", "x"), x), 0) end
+
+-- ---- one or the other ----
+
+-- a where mask is not 0, else b; what is not chosen may be NaN. -0 is added to what is chosen.
+local where = native("where", {
+  forward = function(a, b, mask)
+    local chosen, other = both("where", mask, a, "mask", "a"), both("where", mask, b, "mask", "b")
+    check(C.gal_masked(chosen.h, a.h, mask.h))
+    check(C.gal_masked(other.h, b.h, map2(C.gal_eq, mask, scalar(0, mask)).h))
+    local y = both("where", chosen, other)
+    check(C.gal_add(y.h, chosen.h, other.h))
+    return y
+  end,
+  backward = function(dy, a, b, mask)
+    local function part(x, chosen) -- 0 where x is not chosen, and not -0
+      return tracked(x) and reduce_to(affine(map2(C.gal_masked, dy, chosen), 1, 0), x)
+    end
+    return part(a, mask), part(b, map2(C.gal_eq, mask, scalar(0, mask)))
+  end,
+}, 2)
+
+--- gal.where(mask, a, b): elementwise a where mask is not 0, else b, broadcast; a and b are tensors or
+-- numbers. What is not chosen may be NaN or infinite, and gets a gradient of 0; mask gets none.
+function map.where(mask, a, b)
+  live(mask, "where", "mask")
+  local function side(name, value)
+    if type(value) == "number" then return scalar(value, mask) end
+    return live(value, "where", name)
+  end
+  return where(side("a", a), side("b", b), mask:detach())
+end
+
+--- x:where(mask, other): gal.where(mask, x, other): x where mask is not 0, else other.
+function map.x_where(x, mask, other) return map.where(mask, live(x, "where", "x"), other) end
+
+--- x:clamp(least, most): x, but no less than least and no more than most, each a number, a tensor or nil (no
+-- limit); NaN stays. The gradient is 1 between the limits, 0 beyond them, and 1/2 where x is one.
+function map.clamp(x, least, most)
+  live(x, "clamp", "x")
+  if least == nil and most == nil then
+    raise("clamp: least and most are nil, expected a number or a tensor for one of them")
+  end
+  if type(least) == "number" and type(most) == "number" and least > most then
+    raise("clamp: least is %.14g, expected a number up to most, %.14g", least, most)
+  end
+  if least ~= nil then x = maximum(x, operand("clamp", least, x, "least")) end
+  return most ~= nil and minimum(x, operand("clamp", most, x, "most")) or x
+end
 
 -- ---- functions of one tensor ----
 

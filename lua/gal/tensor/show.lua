@@ -1,6 +1,7 @@
 -- How a tensor prints: its shape and type, and its values; of a large one the range, the mean and a corner.
 local ffi = require "ffi"
 local copy = require "gal.tensor.copy"
+local map = require "gal.tensor.map"
 local memory = require "gal.tensor.memory"
 local reduce = require "gal.tensor.reduce"
 local shapes = require "gal.tensor.shapes"
@@ -54,12 +55,20 @@ local function figures(matrix)
   return table.concat(lines, "\n"), not tall and not wide
 end
 
--- "min -2.1, mean 0.01, max 3.2". int64 has no exact float32.
+-- "min -2.1, mean 0.01, max 3.2" of what is not NaN, and how many are: "…, 2 NaN". int64 has no exact
+-- float32.
 local function statistics(x)
-  if x.h.dtype == C.GAL_U8 then x = copy.float(x) end
-  local least, mean, greatest = reduce.min(x), reduce.mean(x), reduce.max(x)
-  return ("min %s, mean %s, max %s"):format(
-    figure(values.item(least)), figure(values.item(mean)), figure(values.item(greatest)))
+  local real, count = x.h.dtype == C.GAL_F32, shapes.count(x)
+  if not real then x = copy.float(x) end
+  local nan = map.isnan(x)
+  local missing = real and values.item(reduce.sum(nan)) or 0
+  if missing == count then return "all NaN" end
+  local function of(reduction, instead)
+    return values.item(reduction(missing > 0 and map.where(nan, instead, x) or x))
+  end
+  local least, mean, greatest = of(reduce.min, math.huge), of(reduce.mean, 0), of(reduce.max, -math.huge)
+  return ("min %s, mean %s, max %s"):format(figure(least), figure(mean * count / (count - missing)),
+    figure(greatest)) .. (missing > 0 and (", %d NaN"):format(missing) or "")
 end
 
 --- line(x) --> a tensor in one line: "tensor {2, 3} float32", with the device where it is another than the

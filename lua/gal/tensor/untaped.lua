@@ -12,8 +12,9 @@ local untaped = {}
 
 -- ---- broadcasting ----
 
---- both(op, a, b) --> a new float32 tensor of the shape to which a and b broadcast.
-function untaped.both(op, a, b)
+--- both(op, a, b[, first, second]) --> a new float32 tensor of the shape to which a and b broadcast; first
+-- and second are what the user calls them, "a" and "b".
+function untaped.both(op, a, b, first, second)
   if shapes.same(a, b) then return like(a) end
   local ha, hb = a.h, b.h
   local ra, rb = ha.rank, hb.rank
@@ -23,8 +24,8 @@ function untaped.both(op, a, b)
     local na = ia < 0 and 1 or tonumber(ha.shape[ia])
     local nb = ib < 0 and 1 or tonumber(hb.shape[ib])
     if na ~= nb and na ~= 1 and nb ~= 1 then
-      raise("%s: a is %s and b is %s, expected dimension %d from the end to agree or to be 1",
-        op, shapes.text(a), shapes.text(b), rank - i)
+      raise("%s: %s is %s and %s is %s, expected dimension %d from the end to agree or to be 1", op,
+        first or "a", shapes.text(a), second or "b", shapes.text(b), rank - i)
     end
     sizes[i] = na == 1 and nb or na
   end

@@ -85,6 +85,17 @@ function values.arange(first, last, step, options)
   return y
 end
 
+--- gal.linspace(first, last, n[, {device = name}]) --> n numbers from first to last, both included, at equal
+-- distances; of n = 1 first alone.
+function values.linspace(first, last, n, options)
+  number("linspace", "first", first)
+  number("linspace", "last", last)
+  integer("linspace", "n", n, 1, 2 ^ 48)
+  local y = memory.create(0, 1, shapes.new(n), device_for("linspace", options))
+  check(C.gal_arange(y.h, first, n > 1 and (last - first) / (n - 1) or 0))
+  return y
+end
+
 -- Where in a nested table an error lies: "[2][1]".
 local function place(path) return "[" .. table.concat(path, "][") .. "]" end
 

@@ -1,0 +1,165 @@
+-- README.md does what it says: its commands and its sessions at the prompt are run from the document's own
+-- text, in their order and in one folder, as a reader would. What stands there of their output is compared
+-- with what comes out: tables of commands, and all of the prompt, with every number taken for any other.
+-- (readme.lua runs the Lua of the documents.)
+--
+-- A new command or session needs no line here. Sizes are cut by the rule of SIZES; data of the reader's own
+-- are made by `given`; a block that is not run is named in NOT_RUN, with the reason.
+local check = dofile "lua/lib/check.lua"
+local document = dofile "lua/lib/document.lua"
+local scratch = dofile "lua/lib/scratch.lua"
+local cli = require "gal.cli"
+local data = require "gal.data"
+local gal = require "gal"
+local root = require("gal.host").root
+
+-- Programs whose commands are not run, and why.
+local NOT_RUN = {
+  ["sh third_party/setup.sh"] = "it installs packages",
+  ["ctest "] = "this is one of its tests",
+  ["sh tests/"] = "it needs a machine with a card",
+  ["build/galrun tests/acceptance/"] = "long runs with a bar on their result; each has a short ctest",
+  ["sbatch "] = "it needs Slurm",
+  ["srun "] = "it needs Slurm",
+  ["mpirun "] = "it needs MPI",
+}
+
+-- The rule by which commands become small: an experiment that has --tiny gets it; else each of these options
+-- that it declares is set, in the place of what the command says.
+local SIZES = { epochs = 1, galaxies = 60, n = 1, hidden = "16,16", channels = "2,4", crop = 16 }
+-- --n counts draws, but in these; nowhere is it set below the least that the experiment takes.
+local N = { make_survey = 150, reference_posterior = 1, show_survey = 8 }
+
+local path = scratch.path
+
+-- What a reader brings: a survey with cutouts, its table, another table, arrays.
+local function given()
+  local folder = path "FOLDER"
+  require("gal.mock").make{ out = folder, n = 150, progress = false }
+  local t = gal.table(folder .. "/catalog.fits")
+  t:save(path "catalog.csv")
+  local few = {}
+  for i = 1, 20 do few[i] = i end
+  t:select(few):save(path "new.csv")
+  local survey = data.open(folder)
+  gal.save(path "theta.npy", survey.theta)
+  gal.save(path "x.npy", survey.context)
+  gal.save(path "new.npy", survey.context:narrow(1, 1, 9))
+  gal.save(path "truth.npy", survey.theta:narrow(1, 1, 9))
+end
+
+-- The command with option --name set to value, whatever it says.
+local function with(command, name, value)
+  name = name:gsub("_", "-")
+  local option = "%f[%S]%-%-" .. name:gsub("%-", "%%-")
+  return (command:gsub(option .. "[ =]%S+", "")) .. " --" .. name .. " " .. value
+end
+
+-- The command as it is run here.
+local function small(command)
+  local name, rest = command:match "^build/galrun experiments/([%w_]+)%.lua(.*)$"
+  if not name then return (command:gsub("^build/galrun", scratch.galrun)) end
+  local script = ("%s/experiments/%s.lua"):format(root, name)
+  local declared = {}
+  for _, option in ipairs(cli.declared(script)) do declared[option.name] = option end
+  if declared.tiny then
+    rest = rest .. " --tiny"
+  else
+    for option, value in pairs(SIZES) do
+      -- A run's images are cropped as it saw them; only a training chooses.
+      local chooses = option ~= "crop" or declared.epochs
+      local least = declared[option] and declared[option].least
+      if option == "n" then value = math.max(N[name] or value, least or 0) end
+      if declared[option] and chooses then rest = with(rest, option, value) end
+    end
+  end
+  return ("%s '%s'%s"):format(scratch.galrun, script, rest)
+end
+
+local function reason_of(command)
+  for program, reason in pairs(NOT_RUN) do
+    if command:sub(1, #program) == program then return reason end
+  end
+end
+
+-- ---- commands ----
+
+local printed = "" -- by the commands of the last block of shell
+
+local function run_block(block)
+  printed = ""
+  for _, command in ipairs(document.commands(block)) do
+    if not reason_of(command) then
+      check.case(("README.md:%d: %s"):format(block.line, command), function()
+        local code, output = scratch.run(small(command))
+        check.that(code == 0, ("exit code %s of %s:\n%s"):format(code, small(command), output))
+        printed = printed .. output
+      end)
+    end
+  end
+end
+
+local function compare_block(block)
+  local shown = {}
+  for _, line in ipairs(block) do
+    if document.is_table(line) then shown[#shown + 1] = line end
+  end
+  if #shown == 0 then return end
+  check.case(("README.md:%d: the tables are those of the command above"):format(block.line), function()
+    local line = document.missing(shown, printed)
+    check.that(not line, ("there is no line as %q in\n%s"):format(line or "", printed))
+  end)
+end
+
+-- ---- the prompt ----
+
+local function run_prompt(inputs)
+  local text = {}
+  for i, input in ipairs(inputs) do text[i] = input.text .. ('\nprint "[input %d]"\n'):format(i) end
+  local code, output = scratch.run(("%s <<'END' \n%sEND"):format(scratch.galrun, table.concat(text)))
+  check.case("README.md: what is typed at the prompt raises no error", function()
+    check.that(code == 0, output)
+  end)
+  local from = 1
+  for i, input in ipairs(inputs) do
+    local mark = ("[input %d]\n"):format(i)
+    local first, last = output:find(mark, from, true)
+    local found = first and output:sub(from, first - 1) or ""
+    from = last and last + 1 or from
+    check.case(("README.md:%d: > %s"):format(input.line, input.text), function()
+      check.that(first, "the prompt did not come so far")
+      local line = document.missing(input.shown, found)
+      check.that(not line, ("there is no line as %q in\n%s"):format(line or "", found))
+    end)
+  end
+end
+
+given()
+local inputs, others = {}, {}
+for _, block in ipairs(document.blocks(root .. "/README.md")) do
+  if block.language == "sh" then
+    run_block(block)
+  elseif block.language == "" and block[1] and block[1]:match "^> " then
+    for _, input in ipairs(document.inputs(block)) do inputs[#inputs + 1] = input end
+  elseif block.language == "" then
+    compare_block(block)
+  elseif block.language ~= "lua" then
+    others[#others + 1] = ("line %d, %s"):format(block.line, block.language)
+  end
+end
+run_prompt(inputs)
+
+check.case("every block of README.md is shell, Lua, output or the prompt", function()
+  check.equal(others, {})
+end)
+
+check.case("the comparison of outputs sees another word, and neither numbers nor blanks", function()
+  local shown = { "Delta log p, nats   2.4  +0.4 (.3 to .5)  72 %", "----", "...", "W1 means, a_v  .05" }
+  local found = "Delta log p, nats -1 0.1 (-.2 to 1e-3) 3 %\n---------\nmore\nW1 means, a_v 1,000\n"
+  check.equal(document.missing(shown, found), nil)
+  check.equal(document.missing({ "W1 mean, a_v  .05" }, found), "W1 mean, a_v  .05")
+  check.equal(document.missing({ "W1 means, a_v 2", "---" }, found), "---")
+end)
+
+scratch.remove()
+check.finish()
