@@ -27,7 +27,19 @@ function gal.save(...) return require("gal.data.arrays").save(...) end
 -- tensors.
 function gal.table(...) return require("gal.table").open(...) end
 
---- gal.show(figure[, path]): shows a figure, the path of one or what plot.corner gives: its path is printed.
+--- gal.show(figure[, path]): shows a figure, the path of one or what plot.corner gives, in the terminal as that
+-- can: ?gal.plot.show has the rest. Its path is printed.
 function gal.show(...) return require("gal.plot.show").show(...) end
 
-return gal
+-- The public modules are fields as soon as one asks: gal.plot.corner needs no require "gal.plot".
+local MODULES = {}
+local NAMES = "calibration cli data flow images infer metrics mock nn ode optim plot train"
+for name in NAMES:gmatch "%a+" do MODULES[name] = ("gal.%s"):format(name) end
+
+return setmetatable(gal, {
+  __index = function(t, name)
+    local module = MODULES[name] and require(MODULES[name])
+    if module then rawset(t, name, module) end
+    return module
+  end,
+})

@@ -12,7 +12,8 @@ local raise, check, kind, made = errors.raise, errors.check, errors.kind, collec
 
 local module = {}
 local methods = {}
-local Table = { methods = methods } -- __index is below, with what columns are named
+-- __index is below, with what columns are named.
+local Table = { methods = methods, completes = { column = "names", ids = "names", strings = "names" } }
 
 local out = ffi.new "gal_table *[1]"
 local text = ffi.new "const char *[1]"

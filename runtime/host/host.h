@@ -24,8 +24,9 @@ typedef struct host_options {
     int threads;        /* 0: the command line gave none */
     double seed;        /* an integer in 0 .. 2^53 */
     bool device_given, seed_given;
-    bool repl, version, help; /* -i, --version, --help */
-    host_action *actions;     /* {action_count} */
+    const char *pictures;            /* how a terminal shows figures: "auto" unless the command line said */
+    bool repl, trace, version, help; /* -i, --trace, --version, --help */
+    host_action *actions;            /* {action_count} */
     int action_count;
     const char *script; /* NULL: none; "-": standard input */
     char **arguments;   /* {argument_count}: the script's, without the options that the host takes out */
@@ -41,9 +42,17 @@ extern const char host_help[];
 /* ---- call.c ---- */
 struct lua_State;
 
+/* What an error's text has below its message: the calls in the user's own files, all calls, or nothing. */
+typedef enum host_trace { TRACE_OWN, TRACE_ALL, TRACE_NONE } host_trace;
+/* Sets that. Takes effect with the next error; TRACE_OWN before. */
+void host_trace_set(host_trace shown);
+/* gal.host.trace(): the last error with all calls, as text; nil where there was none. */
+int host_trace_last(struct lua_State *L);
+
 /* Calls the function below its `arguments` on the stack. True when it returned: its `results` take their
- * place on the stack. False when it raised: the error value does. A string has its traceback then, a refusal
- * (gal.base.errors) is its sentence alone, and Ctrl-C is the value gal.interrupted. */
+ * place on the stack. False when it raised: the error value does. A string has its traceback then
+ * (host_trace_set), a refusal (gal.base.errors) is its sentence alone, and Ctrl-C is the value
+ * gal.interrupted. */
 bool host_call(struct lua_State *L, int arguments, int results);
 /* Pops the error value that a failed host_call or load has left, flushes stdout and prints the error on
  * stderr. Returns host_interrupt_code() for an interrupt, else HOST_FAILED. */
@@ -73,6 +82,38 @@ int host_interrupt_code(void);
 const char *host_interrupt_text(void);
 /* Fills the set with the signals that interrupt. */
 void host_interrupt_set(sigset_t *set);
+
+/* ---- terminal.c ---- */
+
+/* Whether text on standard output, or on standard error, may have colours: a terminal that knows them, and no
+ * NO_COLOR in the environment. */
+bool host_colour(int descriptor);
+/* While a chunk runs the terminal does not echo what is typed ahead: it waits for the prompt. `on` = true
+ * gives the terminal its own settings back. Nothing happens where standard input is no terminal or the prompt
+ * does not run. */
+void host_terminal_prompt(void);
+void host_terminal_echo(bool on);
+bool host_terminal_echoes(void);
+/* What stands in s {n}, which begins with ESC: more is needed, a key, the terminal's answer to a question, or
+ * a mark before or behind a pasted text. */
+typedef enum host_escape { ESCAPE_OPEN, ESCAPE_KEY, ESCAPE_ANSWER, ESCAPE_PASTE, ESCAPE_PASTED } host_escape;
+host_escape host_escape_of(const char *s, size_t n);
+/* The next byte that was typed while the terminal was asked; -1 where there is none. */
+int host_terminal_typed(void);
+/* Adds `echo`, `ask` and `cells` to the table on top of the stack, gal.host. */
+void host_terminal_functions(struct lua_State *L);
+
+/* ---- editor.c ---- */
+
+/* Lines of a terminal: editing, history, completion by gal.repl, pasted text. */
+typedef struct host_editor host_editor;
+/* NULL where the terminal can't be edited on. */
+host_editor *host_editor_open(struct lua_State *L);
+void host_editor_close(host_editor *editor);
+/* The next line, with its newline, behind the prompt `text`; valid until the next call. NULL at the end of
+ * the input and after Ctrl-C (host_interrupt_pending). *pasting: the line ends inside a pasted text, which
+ * goes on. */
+const char *host_editor_line(host_editor *editor, const char *text, bool *pasting);
 
 /* ---- repl.c ---- */
 

@@ -105,6 +105,7 @@ static void end_at_once(const char *text, size_t n, int code)
 {
     ssize_t ignored = write(STDERR_FILENO, text, n);
     (void)ignored;
+    host_terminal_echo(true);
     _exit(code);
 }
 

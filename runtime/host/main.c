@@ -151,7 +151,10 @@ static void preload_host(lua_State *L, const host_options *o, const char *execut
     lua_setfield(L, -2, "executable");
     lua_pushstring(L, root);
     lua_setfield(L, -2, "root");
+    lua_pushstring(L, o->pictures);
+    lua_setfield(L, -2, "pictures");
     set_boolean(L, "interactive", interactive);
+    set_boolean(L, "colour", interactive && host_colour(STDOUT_FILENO));
     lua_newtable(L); /* which of the three the command line gave */
     set_boolean(L, "device", o->device_given);
     set_boolean(L, "threads", o->threads != 0);
@@ -159,6 +162,8 @@ static void preload_host(lua_State *L, const host_options *o, const char *execut
     lua_setfield(L, -2, "given");
     set_function(L, "exit", host_exit);
     set_function(L, "columns", host_columns);
+    set_function(L, "trace", host_trace_last);
+    host_terminal_functions(L);
     host_interrupt_catch(L);
 
     lua_pushcclosure(L, first_upvalue, 1);
@@ -179,9 +184,24 @@ static int load_cdef(lua_State *L)
     return 0;
 }
 
+/* Makes `gal` a global for -e, unless there is one or it can't be loaded. */
+static void name_library(lua_State *L)
+{
+    lua_getglobal(L, "gal");
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "gal");
+    if (lua_isnil(L, -3) && lua_pcall(L, 1, 1, 0) == 0) {
+        lua_pushvalue(L, -1);
+        lua_setglobal(L, "gal");
+    }
+}
+
 static int run_action(lua_State *L, const host_action *action)
 {
     if (action->kind == 'e') {
+        int top = lua_gettop(L);
+        name_library(L);
+        lua_settop(L, top);
         if (luaL_loadbuffer(L, action->text, strlen(action->text), "=(-e)") != 0)
             return host_report(L);
         host_interpret(L);
@@ -275,6 +295,9 @@ static int start(const host_options *o)
     luaL_openlibs(L);
     bool prompt = (o->repl || (!o->script && o->action_count == 0)) && isatty(STDIN_FILENO);
     preload_host(L, o, executable, root, prompt);
+    lua_pushfstring(L, "@%s/lua/gal/", root);
+    lua_setfield(L, LUA_REGISTRYINDEX, "gal.library"); /* call.c: whose calls a traceback leaves out */
+    host_trace_set(o->trace ? TRACE_ALL : TRACE_OWN);
     set_path(L, root, o->script);
     set_arguments(L, o);
     lua_pushcfunction(L, load_cdef);

@@ -20,6 +20,8 @@ const char host_help[] =
     "  --device NAME    where new tensors live: cpu, cuda or cuda:1 (default: cpu)\n"
     "  --threads N      threads on the CPU (default: the cores that this process may use)\n"
     "  --seed N         seed of the default random generator (default: 0)\n"
+    "  --pictures KIND  how a terminal shows figures: auto (asks it), kitty, iterm, sixel, text or none\n"
+    "  --trace          errors of a script show all calls, those inside the library too\n"
     "  --version        prints the version\n"
     "  --help           prints this text\n"
     "\n"
@@ -29,7 +31,9 @@ const char host_help[] =
     "Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C, 143 SIGTERM, 75 SIGUSR1: there is\n"
     "more to do.\n";
 
-static const char *const names[] = {"--device", "--threads", "--seed", "--version", "--help"};
+static const char *const names[] = {"--device", "--threads", "--seed", "--pictures",
+                                    "--trace",  "--version", "--help"};
+static const char *const pictures[] = {"auto", "kitty", "iterm", "sixel", "text", "none"};
 enum { NAMES = sizeof names / sizeof names[0], LONGEST_NAME = 24 };
 
 /* Levenshtein's distance between a and b; LONGEST_NAME where either has more letters than that. */
@@ -131,6 +135,22 @@ static bool shared_option(host_options *o, int *i, int argc, char **argv, char *
     return false;
 }
 
+/* Takes --pictures KIND. False as shared_option's. */
+static bool pictures_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
+{
+    const char *value =
+        value_of("--pictures", "auto, kitty, iterm, sixel, text or none", i, argc, argv, message, size);
+    if (!value)
+        return false;
+    for (size_t k = 0; k < sizeof pictures / sizeof pictures[0]; k++)
+        if (strcmp(value, pictures[k]) == 0) {
+            o->pictures = value;
+            return true;
+        }
+    snprintf(message, size, "--pictures is '%s', expected auto, kitty, iterm, sixel, text or none", value);
+    return false;
+}
+
 /* Takes -e CODE or -eCODE, and the same of -l. */
 static bool action_option(host_options *o, int *i, int argc, char **argv, char *message, size_t size)
 {
@@ -152,7 +172,7 @@ static bool action_option(host_options *o, int *i, int argc, char **argv, char *
 
 bool host_options_read(host_options *o, int argc, char **argv, char *message, size_t size)
 {
-    *o = (host_options){.device = "cpu"};
+    *o = (host_options){.device = "cpu", .pictures = "auto"};
     message[0] = '\0';
     o->actions = calloc((size_t)argc + 1, sizeof *o->actions);
     o->arguments = calloc((size_t)argc + 1, sizeof *o->arguments);
@@ -173,7 +193,10 @@ bool host_options_read(host_options *o, int argc, char **argv, char *message, si
             o->version = true;
         else if (strcmp(option, "-i") == 0)
             o->repl = true;
-        else if (!shared_option(o, &i, argc, argv, message, size) && message[0] == '\0' &&
+        else if (strcmp(option, "--trace") == 0)
+            o->trace = true;
+        else if (!pictures_option(o, &i, argc, argv, message, size) && message[0] == '\0' &&
+                 !shared_option(o, &i, argc, argv, message, size) && message[0] == '\0' &&
                  !action_option(o, &i, argc, argv, message, size) && message[0] == '\0')
             return refuse(option, message, size);
         if (message[0] != '\0')

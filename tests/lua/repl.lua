@@ -8,7 +8,7 @@ local repl = require "gal.repl"
 local function says(text)
   local chunk, message = repl.compile(text, 1, false)
   if not chunk then return nil, message end
-  return repl.show(chunk(repl.show))
+  return repl.show(chunk(repl.marks))
 end
 local function shows(value, expected) check.equal(repl.format(value), expected) end
 

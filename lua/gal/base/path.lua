@@ -106,16 +106,25 @@ function folder.write(path, content)
   made(C.gal_file_write, named("write", path), content, #content)
 end
 
+--- folder.entries(path) --> the names in the folder, in order; those of folders end in "/". An empty list
+-- where it can't be read.
+function folder.entries(path)
+  local list = {}
+  local pipe = io.popen(("ls -A -p -- '%s' 2>/dev/null"):format((named("entries", path):gsub("'", "'\\''"))))
+  for name in pipe:lines() do list[#list + 1] = name end
+  pipe:close()
+  return list
+end
+
 --- folder.list(path, ending) --> the paths of the folder's files whose names end in `ending`, case ignored,
 -- in order of their names.
 function folder.list(path, ending)
   named("list", path)
   errors.text("list", "ending", ending)
-  local pipe, list = io.popen(("ls -A '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))), {}
-  for name in pipe:lines() do
+  local list = {}
+  for _, name in ipairs(folder.entries(path)) do
     if name:lower():sub(#name - #ending + 1) == ending then list[#list + 1] = path .. "/" .. name end
   end
-  pipe:close()
   return list
 end
 

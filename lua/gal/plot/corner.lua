@@ -11,6 +11,7 @@ local labels = require "gal.plot.labels"
 local layer = require "gal.plot.layer"
 local marks = require "gal.plot.marks"
 local samples = require "gal.plot.samples"
+local show = require "gal.plot.show"
 local raise, kind = errors.raise, errors.kind
 
 local corner = {}
@@ -411,10 +412,10 @@ function corner.corner(sets, options)
   local legend = legend_of(read, prior, p, o)
   legend.at, legend.span = p.d > 1 and { 1, 2 } or { 2, 1 }, { 1, math.max(1, p.d - 1) }
   panels[#panels + 1] = legend
-  return {
+  return show.figure({
     panels = panels, columns = p.d, size = p.size, type = p.type, spacing = 1, share = "both",
     notes = p.notes,
-  }
+  }, "corner")
 end
 
 return corner

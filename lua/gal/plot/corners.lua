@@ -9,6 +9,7 @@ local layer = require "gal.plot.layer"
 local marks = require "gal.plot.marks"
 local metrics = require "gal.metrics"
 local pictures = require "gal.plot.pictures"
+local show = require "gal.plot.show"
 local raise = errors.raise
 
 local corners = {}
@@ -134,10 +135,10 @@ function corners.figure(list, given)
     sentences[2] = told:format(100 * most)
   end
   panels[#panels + 1], panels[#panels + 2] = legends_of(key, o, sentences, #widths)
-  return {
+  return show.figure({
     panels = panels, columns = #widths, widths = widths, size = "page", spacing = 1, share = "both",
     notes = sentences,
-  }
+  }, "corners")
 end
 
 return corners

@@ -2,6 +2,7 @@
 local arguments = require "gal.base.options"
 local curves = require "gal.plot.curves"
 local errors = require "gal.base.errors"
+local show = require "gal.plot.show"
 local raise = errors.raise
 
 local history = {}
@@ -77,10 +78,10 @@ function history.figure(list, given)
     rates[#rates + 1] = curves.lines(each.epoch, each.lr, { colour = colour, width = 1.2 })
   end
   losses.is_panel, rates.is_panel = true, true
-  return {
+  return show.figure({
     panels = { losses, rates }, columns = 1, share = "x", size = o.size or "column", spacing = 1.5,
     legend = "below",
-  }
+  }, "history")
 end
 
 return history

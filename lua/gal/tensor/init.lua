@@ -55,6 +55,9 @@ Tensor.__add, Tensor.__sub, Tensor.__mul, Tensor.__div = map.add, map.sub, map.m
 Tensor.__unm, Tensor.__pow = map.negative, map.raised
 Tensor.__tostring = show.text
 
+-- For the prompt: what it lists and completes.
+Tensor.methods, Tensor.completes = methods, { ["."] = { "shape", "dtype", "grad" } }
+
 -- x[{1, 2}] of numpy and Torch, in the words that it has here.
 local function raise_index(x, key)
   local i, j = tonumber(key[1]), tonumber(key[2])

@@ -1,0 +1,197 @@
+-- What `?name` shows: the help of a name, of a module, and of a value, whose methods have a line each.
+local sources = require "gal.prompt.sources"
+local utf8 = require "gal.base.text"
+local values = require "gal.prompt.values"
+
+local help = {}
+
+local WIDTH = 100       -- of a line for a method, on a terminal at most its own
+local SOURCE_WIDTH = 95 -- a line of a comment that the next word would make longer was filled
+
+local function tensors() return package.loaded["gal.tensor"] end
+
+-- The help of a value that modules of the library have as an entry: functions that others make, such as ops,
+-- and tables.
+local function help_of_value(value)
+  local names, files = sources.library()
+  for _, name in ipairs(names) do
+    local module = package.loaded[name]
+    for key, v in pairs(type(module) == "table" and module or {}) do
+      local found = type(key) == "string" and rawequal(v, value) and sources.of_entry(files[name], key)
+      if found then return found end
+    end
+  end
+end
+
+-- A module's help: what its file opens with, and its functions.
+local function help_of_module(t)
+  local names, files = sources.library()
+  for _, name in ipairs(names) do
+    if package.loaded[name] == t then
+      local entries = {}
+      for key, v in pairs(t) do
+        local callable = type(v) == "function" or (getmetatable(v) or {}).__call
+        if type(key) == "string" and callable then entries[#entries + 1] = key end
+      end
+      table.sort(entries)
+      local list = #entries > 0 and "\n\nFunctions: " .. table.concat(entries, ", ") or ""
+      return values.text((sources.header(files[name]) or name) .. list)
+    end
+  end
+end
+
+-- ---- help of a value: its methods ----
+
+-- The methods of a value, functions by name; nil where it has none.
+local function methods_of(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  if type(meta) ~= "table" then return nil end
+  local methods = rawget(meta, "methods") or rawget(meta, "__index")
+  return type(methods) == "table" and methods or nil
+end
+
+-- A block of help in a line: how the function is called, and the beginning of what it says.
+local function in_a_line(text)
+  local first, rest = text:match "^([^\n]*)\n?(.*)$"
+  first = first:gsub("^function ", "")
+  local width = math.min(WIDTH, values.width())
+  if #first < width / 2 then first = first .. " " .. rest:gsub("\n.*", "") end
+  first = first:gsub("%s+", " ")
+  if #first <= width - 2 then return first end
+  return (first:sub(1, width - 5):gsub("%s+%S*$", "")) .. " ..."
+end
+
+-- A value and its methods, a line each: nil where it has none.
+local function help_of_object(value)
+  local methods, names, lines = methods_of(value), {}, {}
+  for name, f in pairs(methods or {}) do
+    local public = type(name) == "string" and type(f) == "function" and not name:find "^__"
+    if public then names[#names + 1] = name end
+  end
+  if #names == 0 then return nil end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local found = sources.of_function(methods[name], name) or help_of_value(methods[name])
+    lines[i] = "  " .. in_a_line(found and found.text or name)
+  end
+  local shown = values.line(value)
+  return values.text(shown .. "\n\nMethods:\n" .. table.concat(lines, "\n"))
+end
+
+-- ---- what a name means ----
+
+-- The value of the expression `asked`, nil where it has none or raises.
+local function evaluated(asked)
+  local ok, value = pcall(loadstring("return " .. asked:gsub(":", ".")) or error)
+  if ok then return value end
+end
+
+-- An entry of a module of the library that may not be loaded yet, by a name such as gal.train.quick or
+-- train.quick: its value, the module's file, and the entry's name (nil where it is the module itself).
+local function below_module(asked)
+  for _, full in ipairs{ asked, "gal." .. asked } do
+    local module, rest = full:match("^(gal)%f[^%w_]"), full:gsub(":", "."):sub(5)
+    while module do
+      local path = package.searchpath(module, package.path)
+      local loaded, value = pcall(require, module)
+      local last
+      for key in rest:gmatch("[^.]+") do
+        value, last = type(value) == "table" and value[key] or nil, key
+      end
+      if path and loaded and value ~= nil then return value, path, last end
+      local key, after = rest:match("^([%w_]+)%.?(.*)$")
+      module, rest = key and module .. "." .. key, after
+    end
+  end
+end
+
+-- The help of a method by the name that the documents give its object, where no variable has that name: x:sum
+-- of tensors, flow:sample of the class that the file of gal.flow defines.
+local function help_of_method(asked)
+  local object, method = asked:match "^([%w_.]+):([%w_]+)$"
+  if object == "x" and tensors() and tensors().methods[method] then
+    return help_of_value(tensors().methods[method])
+  end
+  local path = object and (package.searchpath("gal." .. object, package.path)
+    or object:find "^gal%." and package.searchpath(object, package.path))
+  return path and sources.of_entry(path, method, ":")
+end
+
+local OVERVIEW = [[
+expression        shows its value; _ keeps the last one; a ; at the end keeps quiet
+local x = ...     at the prompt a local stays for the session
+?name             the help of a function or module: ?gal.randn, ?x:matmul, ?gal;
+                  of a value: its methods
+Tab               completes names, methods, modules, files and ids in quotes
+who()             the names of this session
+time(f)           how long f() takes
+trace()           the calls that led to the last error
+!command          runs a command of the shell
+gal.show(figure)  shows a figure; it shows itself where it is an expression's value
+Ctrl-R            searches the lines that were typed before
+Ctrl-C            stops what runs; the session stays
+exit(), Ctrl-D    leaves]]
+
+--- help.of(asked): the help of the expression `asked`, a name such as gal.randn, x:sum, gal.train.quick
+-- or gal.plot: the comment block above its definition in the source, or the block that a module's file
+-- opens with.
+function help.of(asked)
+  if asked == "" then return values.text(OVERVIEW) end
+  local value, last = evaluated(asked), asked:match("([%w_]+)%s*$")
+  local entry, path, key = below_module(asked)
+  if value == nil then value = entry end
+  if value == nil then
+    return help_of_method(asked) or values.text(("There is no %s, and no help for it."):format(asked))
+  end
+  local found
+  if type(value) == "table" and not values.is_tensor(value) then found = help_of_module(value) end
+  if type(value) == "function" then found = sources.of_function(value, last) end
+  if not found and key and rawequal(value, entry) then found = sources.of_entry(path, key) end
+  if not found and (type(value) == "function" or type(value) == "table") then
+    found = help_of_value(value)
+    local meta = debug.getmetatable(value)
+    local call = type(meta) == "table" and rawget(meta, "__call")
+    if not found and type(call) == "function" then found = sources.of_function(call, last) end
+  end
+  found = found or help_of_object(value)
+  return found or values.text(("No help for %s, which is: %s"):format(asked, values.format(value)))
+end
+
+
+-- ---- on a screen ----
+
+-- A line in pieces of at most `width` characters, all indented as it is.
+local function folded(line, width, lines)
+  local indent, words = line:match "^(%s*)(.-)%s*$"
+  local piece = nil
+  for gap, word in words:gmatch "(%s*)(%S+)" do
+    local longer = piece and piece .. gap .. word or indent .. word
+    if piece and utf8.length(longer) > width then
+      lines[#lines + 1], piece = piece, indent .. word
+    else
+      piece = longer
+    end
+  end
+  lines[#lines + 1] = piece or ""
+end
+
+--- help.filled(s, width) --> the text s in lines of at most `width` characters, but for longer words. The
+-- source's own lines are joined first where they are a paragraph: where the next word had no room left.
+function help.filled(s, width)
+  local joined, lines = {}, {}
+  for line in (s .. "\n"):gmatch "(.-)\n" do
+    local last = joined[#joined]
+    local same = last and last:match "^%s*" == line:match "^%s*" and line:find "%S"
+    local full = same and utf8.length(last:match "[^\n]*$" .. " " .. line:match "%S+") > SOURCE_WIDTH
+    local item = line:find "^%s*[%-*] "
+    if full and not item then
+      joined[#joined] = last .. "\n" .. line:match "^%s*(.*)$"
+    else
+      joined[#joined + 1] = line
+    end
+  end
+  for _, line in ipairs(joined) do folded((line:gsub("\n", " ")), width, lines) end
+  return table.concat(lines, "\n")
+end
+
+return help
