@@ -47,12 +47,13 @@ function repl.hinted(message) return hints.hinted(message, chunk_text) end
 -- What is shown of a value; nil of a figure, which shows itself on a terminal.
 local function shown(value)
   local figures = package.loaded["gal.plot.show"]
-  if figures and figures.is_figure(value) and host.columns() then
+  if figures and host.columns() and figures.is_figure(value) then
     figures.itself(value)
     return nil
   end
   if values.is_text(value) then
     local width = host.columns()
+    width = not value.fixed and width
     return width and help.filled(value.text, math.min(width, values.width())) or value.text
   end
   return values.format(value)

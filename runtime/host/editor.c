@@ -97,7 +97,7 @@ static int next_byte(host_editor *e)
             bool control = byte >= 0 && byte < ' ' && !strchr("\t\n\r", byte);
             if (e->pasting && control)
                 continue;
-            return byte == 0 ? 'D' & 31 : byte; /* Ctrl-D that was typed while a chunk ran */
+            return byte;
         }
         host_escape kind = ESCAPE_OPEN;
         e->next = e->count = 0;
@@ -178,10 +178,12 @@ static unsigned char complete(EditLine *line, int key)
 
 /* ---- search ---- */
 
+/* The last character, a blank, stays without colour: libedit draws what follows an escape with it. */
 static void set_prompt(host_editor *e, const char *text)
 {
-    const char *format = e->colour ? "\1\033[1;34m\1%s\1\033[0m\1" : "%s";
-    snprintf(e->prompt, sizeof e->prompt, format, text);
+    const char *format = e->colour ? "\1\033[1;34m\1%.*s\1\033[0m\1%s" : "%.*s%s";
+    int n = (int)strlen(text) - 1;
+    snprintf(e->prompt, sizeof e->prompt, format, n, text, text + n);
 }
 
 static char *prompt_text(EditLine *line)

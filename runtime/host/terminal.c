@@ -52,7 +52,8 @@ void host_terminal_echo(bool on)
         if (tcgetattr(STDIN_FILENO, &terminal.own) != 0)
             return;
         settings = terminal.own;
-        settings.c_lflag &= ~(tcflag_t)ECHO;
+        settings.c_lflag &= ~(tcflag_t)(ECHO | ICANON | IEXTEN); /* keys reach the prompt as they are */
+        settings.c_cc[VMIN] = 1, settings.c_cc[VTIME] = 0;
     } else {
         settings = terminal.own;
     }

@@ -3,9 +3,10 @@
  *
  *   terminal DIALOGUE PROGRAM [ARGUMENTS]
  *
- * A line of DIALOGUE is "type TEXT" (and Return), "key LETTER" (with Ctrl), "expect TEXT" (must appear,
- * within 5 s, after what was expected before), "pause SECONDS", "end CODE" (the program must end, with this
- * exit code) or a comment with #. Exits 1 with the line that failed.
+ * A line of DIALOGUE is "type TEXT" (and Return), "send TEXT" (as it is), "key LETTER" (with Ctrl), "expect
+ * TEXT" (must appear, within 5 s, after what was expected before), "absent TEXT" (must not have appeared
+ * since then), "pause SECONDS", "end CODE" (the program must end, with this exit code) or a comment with #.
+ * In TEXT \e is ESC, \r Return, \t Tab. Colours are not seen. Exits 1 with the line that failed.
  */
 #include <poll.h>
 #include <pty.h>
@@ -29,6 +30,20 @@ static long now_ms(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Takes colours out of what was not expected yet. */
+static void bleach(void)
+{
+    for (char *at = screen + seen; (at = strstr(at, "\033[")) != NULL;) {
+        size_t n = strspn(at + 2, "0123456789;");
+        if (at[2 + n] == 'm') {
+            memmove(at, at + n + 3, strlen(at + n + 3) + 1);
+            filled -= n + 3;
+        } else {
+            at += 2;
+        }
+    }
+}
+
 /* Reads what the program writes, for at most ms. False at its end. */
 static int listen_for(int terminal, int ms)
 {
@@ -40,6 +55,7 @@ static int listen_for(int terminal, int ms)
         return 0;
     filled += (size_t)n;
     screen[filled] = '\0';
+    bleach();
     return 1;
 }
 
@@ -69,6 +85,18 @@ static int ended_with(int terminal, pid_t child, int code)
     return 0;
 }
 
+/* Puts ESC, Return and Tab in the place of \e, \r and \t. */
+static void unescape(char *text)
+{
+    char *to = text;
+    for (; *text; text++) {
+        const char *names = "ert", *known = *text == '\\' && text[1] ? strchr(names, text[1]) : NULL;
+        *to++ = known ? "\033\r\t"[known - names] : *text;
+        text += known != NULL;
+    }
+    *to = '\0';
+}
+
 static int play(FILE *dialogue, int terminal, pid_t child)
 {
     char line[1024];
@@ -78,9 +106,14 @@ static int play(FILE *dialogue, int terminal, pid_t child)
         if (line[0] == '#' || line[0] == '\0' || !text)
             continue;
         *text++ = '\0';
+        unescape(text);
         int done = 1;
         if (strcmp(line, "type") == 0)
             done = write(terminal, text, strlen(text)) >= 0 && write(terminal, "\r", 1) == 1;
+        else if (strcmp(line, "send") == 0)
+            done = write(terminal, text, strlen(text)) >= 0;
+        else if (strcmp(line, "absent") == 0)
+            done = strstr(screen + seen, text) == NULL;
         else if (strcmp(line, "key") == 0)
             done = write(terminal, &(char){(char)(text[0] & 31)}, 1) == 1;
         else if (strcmp(line, "expect") == 0)

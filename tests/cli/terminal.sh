@@ -8,6 +8,8 @@ XDG_STATE_HOME=$HOME/state TERM=xterm LC_ALL=C.UTF-8
 mkdir "$XDG_STATE_HOME"
 export HOME XDG_STATE_HOME TERM LC_ALL
 failed=0
+unset NO_COLOR TMUX TERM_PROGRAM LC_TERMINAL
+cd "$HOME" || exit 1
 "$terminal" "$dialogues/prompt.txt" "$galrun" || failed=1
 history=$XDG_STATE_HOME/galrun_history
 fail() { echo "FAILED: $1"; failed=1; }
@@ -15,6 +17,9 @@ fail() { echo "FAILED: $1"; failed=1; }
 "$terminal" "$dialogues/quit.txt" "$galrun" || failed=1
 echo 'jit.off() made = "here" print("started") while true do end' >"$HOME/made.lua"
 "$terminal" "$dialogues/script.txt" "$galrun" -i "$HOME/made.lua" || failed=1
+for dialogue in edit pictures silent; do
+  "$terminal" "$dialogues/$dialogue.txt" "$galrun" || { echo "FAILED: $dialogue"; failed=1; }
+done
 before=$(cat "$history")
 echo '1 + 1' | "$galrun" >/dev/null
 [ "$before" = "$(cat "$history")" ] || fail "a pipe writes no history"

@@ -95,13 +95,13 @@ check.case("a local at the prompt stays for the session", function()
 end)
 
 check.case("help is the comment above a function", function()
-  check.that(says("?require('gal.repl').format"):find("Any value as a user wants to see it"),
+  check.that(says("?require('gal.repl').format"):find("any value as a user wants to see it"),
     says("?require('gal.repl').format"))
 end)
 check.case("help of a module is what its file opens with, and its functions", function()
   local text = says("?gal.repl")
   check.that(text:find("^repl: what the prompt does with a line")
-    and text:find("compile, format, help", 1, true), text)
+    and text:find("compile, complete, format, help", 1, true), text)
 end)
 -- The names of the functions and tables of t that `?prefix name` finds no help for.
 local function helpless(prefix, t)

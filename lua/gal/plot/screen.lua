@@ -7,6 +7,7 @@
 local errors = require "gal.base.errors"
 local folder = require "gal.base.path"
 local host = require "gal.base.host"
+local letters = require "gal.plot.letters"
 
 local screen = {}
 
@@ -146,11 +147,11 @@ local function scale_of(width, height)
   return math.min(scale, math.max(rows - 3, 10) * cell_height / height)
 end
 
-local function kitty(text, columns)
+local function kitty(text, columns, rows)
   local parts = {}
   for at = 1, #text, 4096 do
     local more = at + 4096 <= #text and 1 or 0
-    local head = at == 1 and ("a=T,f=100,q=2,c=%d,"):format(columns) or ""
+    local head = at == 1 and ("a=T,f=100,q=2,c=%d,r=%d,"):format(columns, rows) or ""
     parts[#parts + 1] = ("\27_G%sm=%d;%s\27\\"):format(head, more, text:sub(at, at + 4095))
   end
   return table.concat(parts) .. "\n"
@@ -165,10 +166,12 @@ local function as_png(kind, path, script)
   local width, height = size_of(png or "")
   if not width then return "" end
   if script then width, height = script.width, script.height end
-  local _, _, cell_width = cells()
-  local columns = math.max(1, math.floor(width * scale_of(width, height) / cell_width + 0.5))
+  local _, _, cell_width, cell_height = cells()
+  local scale = scale_of(width, height)
+  local columns = math.max(1, math.floor(width * scale / cell_width + 0.5))
+  local rows = math.max(1, math.floor(height * scale / cell_height + 0.5))
   local text = screen.base64(png)
-  if kind == "kitty" then return kitty(text, columns) end
+  if kind == "kitty" then return kitty(text, columns, rows) end
   return ("\27]1337;File=inline=1;size=%d;width=%d;preserveAspectRatio=1:%s\a\n"):format(#png, columns, text)
 end
 
@@ -179,13 +182,11 @@ local function as_sixels(script)
   return bytes ~= "" and bytes .. "\n" or "" -- the cursor stays in the picture's last line
 end
 
-local WIDEST = 110 -- columns of a figure in letters
-
 local function as_text(script)
-  local columns = math.min(host.columns(), WIDEST) - 1
-  local rows = math.max(16, math.floor(columns * script.height / script.width * 0.5 + 0.5))
+  local columns, rows = letters.size(script, host.columns())
+  script.text = letters.script(script.text, columns, rows)
   local terminal = ("dumb size %d,%d enhanced mono"):format(columns, rows)
-  return (drawn(script, terminal):gsub("[\f]", ""):gsub("%s+\n", "\n"):gsub("^\n+", ""))
+  return (drawn(script, terminal):gsub("\f", ""):gsub("[ \n]+\n", "\n"):gsub("^\n+", ""))
 end
 
 --- screen.text(path) --> what is written to the terminal to show the figure at path: "" where it can't be shown.

@@ -24,8 +24,12 @@ function show.figure(spec, name)
   return setmetatable(spec, Figure)
 end
 
---- show.is_figure(value): whether show.figure made it.
-function show.is_figure(value) return getmetatable(value) == Figure end
+--- show.is_figure(value): whether value is a figure, what plot.figure takes: looked at raw.
+function show.is_figure(value)
+  local panels = type(value) == "table" and rawget(value, "panels")
+  local first = type(panels) == "table" and (rawget(panels, 1) or rawget(panels, 2))
+  return type(first) == "table" and rawget(first, "is_panel") == true
+end
 
 -- ---- gal.show ----
 
@@ -45,10 +49,13 @@ function show.itself(figure)
 end
 
 --- gal.show(figure[, path = "figure.png"]): shows a figure: the path of one that is drawn, or what
--- plot.corner gives, or another table that plot.figure takes, which is drawn into path first. A terminal shows
--- it as it can: kitty, iTerm2 and terminals with sixels as a picture, others in letters (galrun --pictures).
--- Its path is printed, and returned.
+-- plot.corner gives, or another table that plot.figure takes, or an object with a method figure() that gives
+-- one; these are drawn into path first. A terminal shows it as it can: kitty, iTerm2 and terminals with sixels
+-- as a picture, others in letters (galrun --pictures). Its path is printed, and returned.
 function show.show(figure, path)
+  if type(figure) == "table" and not show.is_figure(figure) and type(figure.figure) == "function" then
+    figure = figure:figure()
+  end
   if type(figure) == "table" then
     path = path or (names[figure] or "figure") .. ".png"
     figure = require("gal.plot").figure(path, figure)

@@ -48,7 +48,8 @@ function chunks.compile(text, line, at_end)
   if chunk and expression:find("%S") then
     -- Not `return expression`: an error in a tail call has lost its line.
     local mark = quiet and "return (...).quiet, " or "return (...).shown, "
-    return (loadstring(lines .. mark .. expression:gsub("%s+$", ""), "=stdin"))
+    chunk = loadstring(lines .. mark .. expression:gsub("%s+$", ""), "=stdin")
+    if chunk then return chunk end -- else it is a comment
   end
   local open = message and message:match("'<eof>'$")
   if not equals then

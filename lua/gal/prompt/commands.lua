@@ -67,7 +67,7 @@ function commands.who()
     end
     rows[i] = name .. (" "):rep(widest - #name + 2) .. line
   end
-  return values.text(#rows > 0 and table.concat(rows, "\n") or "No names of this session yet.")
+  return values.text(#rows > 0 and table.concat(rows, "\n") or "No names of this session yet.", true)
 end
 
 -- ---- how long ----
@@ -100,6 +100,6 @@ end
 -- ---- errors ----
 
 --- trace() --> the last error, with all the calls that led to it.
-function commands.trace() return values.text(host.trace() or "No error so far.") end
+function commands.trace() return values.text(host.trace() or "No error so far.", true) end
 
 return commands

@@ -5,8 +5,8 @@
 -- of its __index where that is a table. A metatable may say more, in its field `completes`, a table:
 --   completes["."] = the name of the value's field that holds a list of names that __index makes; or a list of
 --   names, which are offered in place of the table's keys;
---   completes[METHOD] = the name of the value's field that holds a list of strings, which are offered inside
---   the quotes of value:METHOD("…").
+--   completes[METHOD] = the name of the value's field that holds a list of strings, or a table that has them
+--   as keys: they are offered inside the quotes of value:METHOD("…").
 local path_of = require "gal.base.path"
 local values = require "gal.prompt.values"
 
@@ -80,6 +80,7 @@ local function path_at_end(text)
   tail = (tail:match "^.*%[([^%]]*)$" or tail):match "[%a_].*$" or ""
   local path
   path, sign, part = tail:match "^(.+)([.:])([%w_]*)$"
+  if not part and text:find "[.:][%w_]*$" then return nil end -- a field of what is no path
   return path, sign, part or tail:match "^[%w_]*$", path and value_of(path)
 end
 
@@ -167,14 +168,15 @@ local function files(part)
   return found
 end
 
--- The quote that is open at the end of a text, what stands before it, and behind it; nil where none is.
+-- The quote that is open at the end of a text, what stands before it, and behind it; nil where none is, false
+-- where the text ends in a comment.
 local function open_quote(text)
   local at, from = nil, 1
   while true do
     local found = text:find("[\"'%-]", from)
     if not found then return nil end
     local sign = text:sub(found, found)
-    if text:sub(found, found + 1) == "--" then return nil end
+    if text:sub(found, found + 1) == "--" then return false end
     from = found + 1
     if sign ~= "-" then
       at = found
@@ -192,12 +194,13 @@ local function quoted(head, part)
   if head:find "require%s*%(?%s*$" then return modules(part) end
   local path, method = head:match "([%a_][%w_.%[%]]*):([%a_][%w_]*)%s*[%({]*%s*$"
   local list = path and promised(value_of(path), method) or {}
-  if #list == 0 then return files(part) end
+  if next(list) == nil then return files(part) end
   local found = {}
-  for i = 1, #list do
-    local s = rawget(list, i)
+  for key, v in next, list do
+    local s = type(key) == "string" and key or v
     if type(s) == "string" and s:sub(1, #part) == part then found[#found + 1] = s end
   end
+  table.sort(found)
   return found
 end
 
@@ -256,6 +259,7 @@ function complete.line(before)
     return answer(files(part), part, "")
   end
   local quote, head, part = open_quote(before)
+  if quote == false then return 0 end
   if quote then return answer(quoted(head, part), part, quote) end
   local _, sign, name, value = path_at_end(before)
   if not name then return 0 end

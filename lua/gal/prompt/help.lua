@@ -54,6 +54,7 @@ end
 local function in_a_line(text)
   local first, rest = text:match "^([^\n]*)\n?(.*)$"
   first = first:gsub("^function ", "")
+  if first:find "^[%w_]+$" then first = first .. ":" end
   local width = math.min(WIDTH, values.width())
   if #first < width / 2 then first = first .. " " .. rest:gsub("\n.*", "") end
   first = first:gsub("%s+", " ")
@@ -75,7 +76,7 @@ local function help_of_object(value)
     lines[i] = "  " .. in_a_line(found and found.text or name)
   end
   local shown = values.line(value)
-  return values.text(shown .. "\n\nMethods:\n" .. table.concat(lines, "\n"))
+  return values.text(shown .. "\n\nMethods:\n" .. table.concat(lines, "\n"), true)
 end
 
 -- ---- what a name means ----
@@ -136,7 +137,7 @@ exit(), Ctrl-D    leaves]]
 -- or gal.plot: the comment block above its definition in the source, or the block that a module's file
 -- opens with.
 function help.of(asked)
-  if asked == "" then return values.text(OVERVIEW) end
+  if asked == "" then return values.text(OVERVIEW, true) end
   local value, last = evaluated(asked), asked:match("([%w_]+)%s*$")
   local entry, path, key = below_module(asked)
   if value == nil then value = entry end
@@ -179,7 +180,7 @@ end
 -- source's own lines are joined first where they are a paragraph: where the next word had no room left.
 function help.filled(s, width)
   local joined, lines = {}, {}
-  for line in (s .. "\n"):gmatch "(.-)\n" do
+  for line in (s .. "\n"):gmatch "(.-)[ \t]*\n" do
     local last = joined[#joined]
     local same = last and last:match "^%s*" == line:match "^%s*" and line:find "%S"
     local full = same and utf8.length(last:match "[^\n]*$" .. " " .. line:match "%S+") > SOURCE_WIDTH
