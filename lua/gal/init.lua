@@ -27,8 +27,8 @@ function gal.save(...) return require("gal.data.arrays").save(...) end
 -- tensors.
 function gal.table(...) return require("gal.table").open(...) end
 
---- gal.show(figure[, path]): shows a figure, the path of one or what plot.corner gives, in the terminal as that
--- can: ?gal.plot.show has the rest. Its path is printed.
+--- gal.show(figure[, path]): shows a figure, the path of one or what plot.corner gives, in the terminal as
+-- that can: ?gal.plot.show has the rest. Its path is printed.
 function gal.show(...) return require("gal.plot.show").show(...) end
 
 -- The public modules are fields as soon as one asks: gal.plot.corner needs no require "gal.plot".

@@ -197,10 +197,12 @@ check.case("an impossible value is refused by its option's name, before anything
     "train_image", "--survey", "nowhere", "--crop", "4", "--bin", "2")
 end)
 
-check.case("an error in a user's copy of an experiment keeps its line and traceback", function()
+check.case("an error in a user's copy of an experiment keeps its line; --trace has the calls", function()
   write("mine.lua", scratch.read(host.root .. "/experiments/evaluate.lua"))
   local _, text = scratch.run(scratch.galrun .. " mine.lua nowhere")
-  check.that(text:find "^mine.lua:%d+: nowhere/flow.safetensors" and text:find "traceback", text)
+  check.that(text:find "^mine.lua:%d+: nowhere/flow.safetensors" and text:find "galrun %-%-trace", text)
+  _, text = scratch.run(scratch.galrun .. " --trace mine.lua nowhere")
+  check.that(text:find "^mine.lua:%d+: nowhere/flow" and text:find "traceback.*lua/gal/", text)
 end)
 
 check.case("a mistyped option is refused with its near miss", function()

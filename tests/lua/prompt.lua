@@ -51,7 +51,7 @@ check.case("Tab completes names, fields and methods", function()
   check.equal(tab "x.res", "x:reshape", "a method behind a dot gets its colon")
   check.equal(tab "retu", "return")
   check.equal(tab "", "  ", "an empty line is indented")
-  for _, nothing in ipairs{ "no_such.na", "3.", "f().", "nested.inner[9].x", "-- don't gal.ran", "no_such" } do
+  for nothing in ("no_such.na 3. f(). f().x nested.inner[9].x --don't-gal.ran no_such"):gmatch "%S+" do
     check.equal({ tab(nothing) }, { nothing }, nothing)
   end
 end)
@@ -84,8 +84,9 @@ check.case("Tab completes ids, columns, modules and files in quotes", function()
   check.equal(ran, {})
   _G.t = gal.table{ redshift = { 1 }, mass = { 2 } }
   check.equal(tab 't:column("red', 't:column("redshift"')
-  check.equal(tab 'require "gal.calib', 'require "gal.calibration"')
-  check.equal(tab 'require("gal.plot.scree', 'require("gal.plot.screen"')
+  local function required(part) return tab("require(\"" .. part) end
+  check.equal(required "gal.calib", 'require("gal.calibration"')
+  check.equal(required "gal.plot.scree", 'require("gal.plot.screen"')
   scratch.run "mkdir -p runs/image; touch 'runs/a b.csv' runs/.hidden"
   local home = scratch.folder .. "/"
   check.equal(tab('gal.open("' .. home .. "ru"), 'gal.open("' .. home .. "runs/")
@@ -104,6 +105,14 @@ check.case("a long list is cut, and says how much is left", function()
   for _ in choice:gmatch "g%d+" do shown = shown + 1 end
   check.equal(shown + left, 5000)
   check.that(select(2, choice:gsub("\n", "")) < 20, choice)
+end)
+
+check.case("the public modules are fields of gal", function()
+  local prefix = "gal."
+  for name in ("nn optim flow train data mock infer metrics calibration ode plot cli"):gmatch "%a+" do
+    check.that(rawequal(gal[name], require(prefix .. name)), name)
+  end
+  check.equal({ gal.no_such, type(gal.table), type(gal.tensor) }, { nil, "function", "function" })
 end)
 
 -- ---- lines ----
@@ -134,8 +143,9 @@ local function chunks(text)
 end
 
 check.case("a pasted text is taken apart into its chunks", function()
-  check.equal(chunks "local a = 1\n\nlocal b = f(a)\n  :sum()\n  + 2\nb\nfor i = 1, 2 do\n\n  print(i)\nend\n?gal\n", {
-    "local a = 1", "", "local b = f(a)\n  :sum()\n  + 2", "b", "for i = 1, 2 do\n\n  print(i)\nend", "?gal",
+  local loop = "for i = 1, 2 do\n\n  print(i)\nend"
+  check.equal(chunks("local a = 1\n\nlocal b = f(a)\n  :sum()\n  + 2\nb\n" .. loop .. "\n?gal\n"), {
+    "local a = 1", "", "local b = f(a)\n  :sum()\n  + 2", "b", loop, "?gal",
   })
   check.equal(chunks "-- words\nx = 1 -- more\n  - 2\ny = not x\n  and 1\n  or 2\n", {
     "-- words", "x = 1 -- more\n  - 2", "y = not x\n  and 1\n  or 2",
@@ -152,7 +162,8 @@ check.case("help is filled to a width, and its lists stay lists", function()
   local words = ("word "):rep(20) .. "\n" .. ("more "):rep(3)
   check.equal(filled(words, 30), (("word "):rep(6):sub(1, -2) .. "\n"):rep(3) .. "word word more more more")
   check.equal(filled("a short line\nanother\n  indented", 30), "a short line\nanother\n  indented")
-  for line in filled(tostring(repl.help "gal.plot.corner"), 60):gmatch "[^\n]+" do check.that(#line <= 66, line) end
+  local text = filled(tostring(repl.help "gal.plot.corner"), 60)
+  for line in text:gmatch "[^\n]+" do check.that(#line <= 66, line) end
 end)
 
 check.case("a sign that compares a tensor is told its method", function()
@@ -180,7 +191,8 @@ check.case("a terminal is known by its name, or by its answer", function()
   check.equal(named{ TERM = "screen-256color", LC_TERMINAL = "iTerm2" }, nil)
   check.equal(named{ TERM = "xterm-256color" }, nil)
   for answer, kind in pairs{ -- of kitty 0.26, xterm -ti 340, xterm, and one that says nothing
-    ["\27_Gi=31;OK\27\\\27[6;17;7t\27[?62;c"] = "kitty", ["\27[6;13;6t\27[?63;1;2;4;6;9;15;16;22;28c"] = "sixel",
+    ["\27_Gi=31;OK\27\\\27[6;17;7t\27[?62;c"] = "kitty",
+    ["\27[6;13;6t\27[?63;1;2;4;6;9;15;16;22;28c"] = "sixel",
     ["\27[?64;1;2;6;9;14;15;16;17;18;21;22c"] = "text", [""] = "text",
   } do
     check.equal((screen.answered(answer)), kind, answer:sub(2))
@@ -209,7 +221,8 @@ check.case("labels of a figure in letters have no markup and are not turned", fu
   check.equal(letters.plain "log ⁠{/:Italic M}_{⋆}⁠ [{/:Italic M}_{⊙}]", "log M⋆ [M⊙]")
   local script = 'set lmargin at screen 0.1; set rmargin at screen 0.9; set bmargin at screen 0.1; '
     .. 'set tmargin at screen 0.9\nset label "A_{V}" at screen 0.5,screen 0.5 center rotate by 90 enhanced\n'
-    .. 'set label "x = 1" at screen 0.1,screen 0.9 left front\nset label "+2" at screen 0.2,screen 0.91 left\n'
+    .. 'set label "x = 1" at screen 0.1,screen 0.9 left front\n'
+    .. 'set label "+2" at screen 0.2,screen 0.91 left\n'
     .. 'set label "−3" at screen 0.2,screen 0.89 left\nplot 1\n'
   check.equal(letters.script(script, 80, 20), script:match "^[^\n]*\n"
     .. 'set label "A" at screen 0.50000,screen 0.52500 center noenhanced\n'

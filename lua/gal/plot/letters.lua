@@ -1,5 +1,5 @@
--- A figure's script for gnuplot's text terminal: labels that letters can show. There a label is as wide as its
--- letters are many, nothing is turned or small, and markup stays out.
+-- A figure's script for gnuplot's text terminal: labels that letters can show. There a label is as wide as
+-- its letters are many, nothing is turned or small, and markup stays out.
 local letters = {}
 
 local WIDEST = 110 -- columns

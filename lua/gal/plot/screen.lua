@@ -1,9 +1,9 @@
--- Pictures in the terminal: what it shows, asked once, and a figure's file as that. Nothing goes to what is no
--- terminal.
+-- Pictures in the terminal: what it shows, asked once, and a figure's file as that. Nothing goes to what is
+-- no terminal.
 --
--- kitty (and ghostty) take a PNG by kitty's graphics protocol, iTerm2 and WezTerm by OSC 1337; a terminal with
--- sixels says so among its attributes (DA1, 4). For sixels and text gnuplot draws the figure again, from the
--- script beside it.
+-- kitty (and ghostty) take a PNG by kitty's graphics protocol, iTerm2 and WezTerm by OSC 1337; a terminal
+-- with sixels says so among its attributes (DA1, 4). For sixels and text gnuplot draws the figure again, from
+-- the script beside it.
 local errors = require "gal.base.errors"
 local folder = require "gal.base.path"
 local host = require "gal.base.host"
@@ -19,12 +19,18 @@ local PLAIN = "\27[16t\27[c"                                            -- tmux 
 local known -- the kind, once it is known
 local cell  -- {width, height} in pixels, from the answer
 
+-- Whether the terminal is tmux or screen, inside another.
+local function within(environment)
+  local term = environment "TERM"
+  return environment "TMUX" or term:find "^screen" or term:find "^tmux"
+end
+
 --- screen.named(environment) --> the kind of a terminal that is known by name; nil where it has to be asked.
 -- environment: a function, os.getenv.
 function screen.named(environment)
   local term, program = environment "TERM", environment "TERM_PROGRAM"
   if not term or term == "dumb" then return "text" end
-  if environment "TMUX" or term:find "^screen" or term:find "^tmux" then return nil end
+  if within(environment) then return nil end
   if term == "xterm-kitty" or term == "xterm-ghostty" then return "kitty" end
   local iterm = program == "iTerm.app" or program == "WezTerm" or environment "LC_TERMINAL" == "iTerm2"
   return iterm and "iterm" or nil
@@ -40,16 +46,14 @@ function screen.answered(answer)
   return kind, tonumber(width), tonumber(height)
 end
 
---- screen.kind() --> "kitty", "iterm", "sixel", "text" or "none": how figures are shown. --pictures says, or the
--- terminal is known by its name, or it is asked, once.
+--- screen.kind() --> "kitty", "iterm", "sixel", "text" or "none": how figures are shown. --pictures says, or
+-- the terminal is known by its name, or it is asked, once.
 function screen.kind()
   if not host.columns() then return "none" end
   if host.pictures ~= "auto" then return host.pictures end
   known = known or screen.named(os.getenv)
   if known then return known end
-  local environment = os.getenv
-  local multiplexed = environment "TMUX" or environment "TERM":find "^screen" or environment "TERM":find "^tmux"
-  local answer = host.ask(multiplexed and PLAIN or QUESTION)
+  local answer = host.ask(within(os.getenv) and PLAIN or QUESTION)
   if not answer then return "text" end -- it can't be asked now
   local kind, width, height = screen.answered(answer)
   known, cell = kind, width and { width, height }
@@ -79,8 +83,8 @@ local function script_of(path)
   local read, text = pcall(folder.read, home .. name .. ".gp")
   if not read or not text then return nil end
   local width, height, points = text:match "set terminal svg size (%d+),(%d+) font 'Sans,([%d.]+)'"
-  if not width then return nil end
-  return { text = text, home = home, width = tonumber(width), height = tonumber(height), type = tonumber(points) }
+  width, height, points = tonumber(width), tonumber(height), tonumber(points)
+  return width and { text = text, home = home, width = width, height = height, type = points }
 end
 
 -- A script for the picture at path, where no script made it.
@@ -178,7 +182,8 @@ end
 local function as_sixels(script)
   local scale = scale_of(script.width, script.height)
   local terminal = "sixelgd truecolor enhanced size %d,%d font 'Sans,%.1f' background '#ffffff'"
-  local bytes = drawn(script, terminal:format(script.width * scale, script.height * scale, script.type * scale))
+  local width, height = script.width * scale, script.height * scale
+  local bytes = drawn(script, terminal:format(width, height, script.type * scale))
   return bytes ~= "" and bytes .. "\n" or "" -- the cursor stays in the picture's last line
 end
 
@@ -189,7 +194,8 @@ local function as_text(script)
   return (drawn(script, terminal):gsub("\f", ""):gsub("[ \n]+\n", "\n"):gsub("^\n+", ""))
 end
 
---- screen.text(path) --> what is written to the terminal to show the figure at path: "" where it can't be shown.
+--- screen.text(path) --> what is written to the terminal to show the figure at path: "" where it can't be
+-- shown.
 function screen.text(path)
   local kind = screen.kind()
   if kind == "none" then return "" end

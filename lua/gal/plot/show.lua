@@ -17,8 +17,8 @@ function Figure.__tostring(figure)
   return ("figure of %d panels; gal.show(figure) draws it"):format(#figure.panels)
 end
 
---- show.figure(spec, name) --> spec, what plot.figure takes, as a figure: at the prompt it shows itself, drawn
--- into figures/NAME.png, and gal.show draws it into NAME.png.
+--- show.figure(spec, name) --> spec, what plot.figure takes, as a figure: at the prompt it shows itself,
+-- drawn into figures/NAME.png, and gal.show draws it into NAME.png.
 function show.figure(spec, name)
   names[spec] = name
   return setmetatable(spec, Figure)
@@ -50,8 +50,8 @@ end
 
 --- gal.show(figure[, path = "figure.png"]): shows a figure: the path of one that is drawn, or what
 -- plot.corner gives, or another table that plot.figure takes, or an object with a method figure() that gives
--- one; these are drawn into path first. A terminal shows it as it can: kitty, iTerm2 and terminals with sixels
--- as a picture, others in letters (galrun --pictures). Its path is printed, and returned.
+-- one; these are drawn into path first. A terminal shows it as it can: kitty, iTerm2 and terminals with
+-- sixels as a picture, others in letters (galrun --pictures). Its path is printed, and returned.
 function show.show(figure, path)
   if type(figure) == "table" and not show.is_figure(figure) and type(figure.figure) == "function" then
     figure = figure:figure()

@@ -30,9 +30,10 @@ local function without_semicolon(text)
   return rest, true
 end
 
---- chunks.compile(text, line, at_end): compiles the text of a chunk whose first line is number `line`. Returns
--- a function that takes chunks.marks; or nil and a message; or nil where more lines are needed. at_end: there
--- are no more. An expression (also as `= expression`) gives a mark and its values; `?name` gives the help.
+--- chunks.compile(text, line, at_end): compiles the text of a chunk whose first line is number `line`.
+-- Returns a function that takes chunks.marks; or nil and a message; or nil where more lines are needed.
+-- at_end: there are no more. An expression (also as `= expression`) gives a mark and its values; `?name`
+-- gives the help.
 function chunks.compile(text, line, at_end)
   local asked, command = text:match "^%s*%?(.*)$", text:match "^%s*!(.*)$"
   if asked then

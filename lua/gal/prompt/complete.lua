@@ -3,8 +3,8 @@
 --
 -- Behind a dot come the string keys of a table, behind a colon the functions of its metatable's `methods`, or
 -- of its __index where that is a table. A metatable may say more, in its field `completes`, a table:
---   completes["."] = the name of the value's field that holds a list of names that __index makes; or a list of
---   names, which are offered in place of the table's keys;
+--   completes["."] = the name of the value's field that holds a list of names that __index makes; or a list
+--   of names, which are offered in place of the table's keys;
 --   completes[METHOD] = the name of the value's field that holds a list of strings, or a table that has them
 --   as keys: they are offered inside the quotes of value:METHOD("…").
 local path_of = require "gal.base.path"

@@ -100,8 +100,8 @@ end
 -- A text that is shown as it is.
 local Text = { __tostring = function(self) return self.text end }
 
---- values.text(s[, fixed = false]) --> a value that the prompt shows as the text s, and tostring gives. fixed:
--- its lines stay as they are; else they are filled to the terminal's width.
+--- values.text(s[, fixed = false]) --> a value that the prompt shows as the text s, and tostring gives.
+-- fixed: its lines stay as they are; else they are filled to the terminal's width.
 function values.text(s, fixed) return setmetatable({ text = s, fixed = fixed }, Text) end
 
 --- values.is_text(v): whether values.text made it.
