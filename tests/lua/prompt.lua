@@ -162,6 +162,8 @@ check.case("help is filled to a width, and its lists stay lists", function()
   local words = ("word "):rep(20) .. "\n" .. ("more "):rep(3)
   check.equal(filled(words, 30), (("word "):rep(6):sub(1, -2) .. "\n"):rep(3) .. "word word more more more")
   check.equal(filled("a short line\nanother\n  indented", 30), "a short line\nanother\n  indented")
+  check.equal(filled("  seed = 0   a number that is long enough to be cut\n  out        a folder", 30),
+    "  seed = 0   a number that is\n             long enough to be\n             cut\n  out        a folder")
   local text = filled(tostring(repl.help "gal.plot.corner"), 60)
   for line in text:gmatch "[^\n]+" do check.that(#line <= 66, line) end
 end)

@@ -119,7 +119,7 @@ local function help_of_method(asked)
 end
 
 local OVERVIEW = [[
-expression        shows its value; _ keeps the last one; a ; at the end keeps quiet
+expression        shows its value; _ keeps the last one; a ; behind it is quiet
 local x = ...     at the prompt a local stays for the session
 ?name             the help of a function or module: ?gal.randn, ?x:matmul, ?gal;
                   of a value: its methods
@@ -128,7 +128,7 @@ who()             the names of this session
 time(f)           how long f() takes
 trace()           the calls that led to the last error
 !command          runs a command of the shell
-gal.show(figure)  shows a figure; it shows itself where it is an expression's value
+gal.show(figure)  shows a figure; one that is a value shows itself
 Ctrl-R            searches the lines that were typed before
 Ctrl-C            stops what runs; the session stays
 exit(), Ctrl-D    leaves]]
@@ -161,14 +161,13 @@ end
 
 -- ---- on a screen ----
 
--- A line in pieces of at most `width` characters, all indented as it is.
-local function folded(line, width, lines)
-  local indent, words = line:match "^(%s*)(.-)%s*$"
+-- A paragraph in lines of at most `width` characters: what follows the first is indented by `hang` blanks.
+local function folded(words, hang, width, lines)
   local piece = nil
   for gap, word in words:gmatch "(%s*)(%S+)" do
-    local longer = piece and piece .. gap .. word or indent .. word
+    local longer = piece and piece .. gap .. word or gap .. word
     if piece and utf8.length(longer) > width then
-      lines[#lines + 1], piece = piece, indent .. word
+      lines[#lines + 1], piece = piece, (" "):rep(hang) .. word
     else
       piece = longer
     end
@@ -176,22 +175,28 @@ local function folded(line, width, lines)
   lines[#lines + 1] = piece or ""
 end
 
+-- Where the lines that belong to this one begin: behind the gap of an entry, "name what it is", or a bullet,
+-- else where it begins itself; and whether it is one of these.
+local function hang_of(line)
+  local gap = line:match "^%s*[%-*] ()%S" or line:match "^%s*%S.-%S%s%s+()%S" or line:match "^%s*%S%s%s+()%S"
+  if gap then return utf8.length(line:sub(1, gap - 1)), true end
+  return #line:match "^%s*", false
+end
+
 --- help.filled(s, width) --> the text s in lines of at most `width` characters, but for longer words. The
 -- source's own lines are joined first where they are a paragraph: where the next word had no room left.
 function help.filled(s, width)
-  local joined, lines = {}, {}
+  local paragraphs, lines = {}, {}
   for line in (s .. "\n"):gmatch "(.-)[ \t]*\n" do
-    local last = joined[#joined]
-    local same = last and last:match "^%s*" == line:match "^%s*" and line:find "%S"
-    local full = same and utf8.length(last:match "[^\n]*$" .. " " .. line:match "%S+") > SOURCE_WIDTH
-    local item = line:find "^%s*[%-*] "
-    if full and not item then
-      joined[#joined] = last .. "\n" .. line:match "^%s*(.*)$"
+    local last, hang, entry = paragraphs[#paragraphs], hang_of(line)
+    local fits = last and not entry and line:find "%S" and last.hang == hang
+    if fits and utf8.length(last.line .. " " .. line:match "%S+") > SOURCE_WIDTH then
+      last.words, last.line = last.words .. " " .. line:match "^%s*(.*)$", line
     else
-      joined[#joined + 1] = line
+      paragraphs[#paragraphs + 1] = { words = line, line = line, hang = hang }
     end
   end
-  for _, line in ipairs(joined) do folded((line:gsub("\n", " ")), width, lines) end
+  for _, each in ipairs(paragraphs) do folded(each.words, each.hang, width, lines) end
   return table.concat(lines, "\n")
 end
 
