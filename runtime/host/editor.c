@@ -43,8 +43,10 @@ static void on_terminal_change(int signal_number)
 {
     if (signal_number == SIGWINCH)
         resized = 1;
-    else
+    else {
         continued = 1;
+        host_terminal_again();
+    }
 }
 
 /* Waits for a byte of standard input. Returns false after a signal. Interrupts are blocked but while it
@@ -75,6 +77,7 @@ static int typed_byte(host_editor *e)
             if (resized)
                 el_resize(e->line);
             if (continued) {
+                el_set(e->line, EL_PREP_TERM, 0); /* the shell has changed the terminal: begin anew */
                 el_set(e->line, EL_PREP_TERM, 1);
                 el_set(e->line, EL_REFRESH);
             }

@@ -42,23 +42,30 @@ void host_terminal_prompt(void)
         atexit(restore);
 }
 
-/* Only what a signal handler may call: interrupt.c ends the process in one. */
+/* Only what a signal handler may call, here and in the next two: interrupt.c ends the process in one, and
+ * editor.c's notes that it goes on. */
+static bool silence(void)
+{
+    struct termios settings = terminal.own;
+    settings.c_lflag &= ~(tcflag_t)(ECHO | ICANON | IEXTEN); /* keys reach the prompt as they are */
+    settings.c_cc[VMIN] = 1, settings.c_cc[VTIME] = 0;
+    return tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0;
+}
+
 void host_terminal_echo(bool on)
 {
     if (!terminal.prompt || on == !terminal.silent)
         return;
-    struct termios settings;
-    if (!on) {
-        if (tcgetattr(STDIN_FILENO, &terminal.own) != 0)
-            return;
-        settings = terminal.own;
-        settings.c_lflag &= ~(tcflag_t)(ECHO | ICANON | IEXTEN); /* keys reach the prompt as they are */
-        settings.c_cc[VMIN] = 1, settings.c_cc[VTIME] = 0;
-    } else {
-        settings = terminal.own;
-    }
-    if (tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0)
-        terminal.silent = !on;
+    if (on)
+        terminal.silent = tcsetattr(STDIN_FILENO, TCSANOW, &terminal.own) != 0;
+    else
+        terminal.silent = tcgetattr(STDIN_FILENO, &terminal.own) == 0 && silence();
+}
+
+void host_terminal_again(void)
+{
+    if (terminal.prompt && terminal.silent)
+        silence();
 }
 
 bool host_terminal_echoes(void)

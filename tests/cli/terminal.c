@@ -44,12 +44,25 @@ static void bleach(void)
     }
 }
 
+/* Makes room: forgets what was seen, and of the rest all but the end. */
+static void forget(void)
+{
+    size_t kept = filled - seen;
+    if (kept > sizeof screen / 4)
+        kept = sizeof screen / 4;
+    memmove(screen, screen + filled - kept, kept + 1);
+    filled = kept;
+    seen = 0;
+}
+
 /* Reads what the program writes, for at most ms. False at its end. */
 static int listen_for(int terminal, int ms)
 {
     struct pollfd p = {.fd = terminal, .events = POLLIN};
     if (poll(&p, 1, ms) <= 0)
         return 1;
+    if (filled > sizeof screen / 2)
+        forget();
     ssize_t n = read(terminal, screen + filled, sizeof screen - 1 - filled);
     if (n <= 0)
         return 0;
