@@ -366,6 +366,7 @@ const char *host_editor_line(host_editor *e, const char *text, bool *pasting)
     fputs(e->marks ? "\033[?2004h" : "", e->out); /* mark what is pasted, while a line is read */
     fflush(e->out);
     const char *line = el_gets(e->line, &count);
+    host_terminal_again(); /* libedit leaves a terminal that echoes */
     fputs(e->marks ? "\033[?2004l" : "", e->out);
     fflush(e->out);
     if (!line && host_interrupt_pending()) {

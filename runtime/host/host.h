@@ -94,7 +94,8 @@ bool host_colour(int descriptor);
 void host_terminal_prompt(void);
 void host_terminal_echo(bool on);
 bool host_terminal_echoes(void);
-/* After the process was stopped and goes on: silences the terminal that the shell has made echo. */
+/* Silences a terminal once more that others have made echo: a shell, while the process was stopped; libedit.
+ */
 void host_terminal_again(void);
 /* What stands in s {n}, which begins with ESC: more is needed, a key, the terminal's answer to a question, or
  * a mark before or behind a pasted text. */

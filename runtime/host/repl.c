@@ -134,7 +134,6 @@ static bool run_chunk(lua_State *L)
 {
     int base = lua_gettop(L) - 1;
     host_interpret(L);
-    host_terminal_echo(false);
     push_repl(L, "marks");
     if (!host_call(L, 1, LUA_MULTRET))
         return false;
@@ -212,7 +211,6 @@ static int run_read(lua_State *L, bool failed)
         told = true;
     }
     lua_pop(L, 1);
-    host_terminal_echo(true);
     return code;
 }
 
@@ -226,6 +224,8 @@ int host_repl(lua_State *L)
         host_terminal_prompt();
         host_trace_set(TRACE_NONE);
         p.editor = host_editor_open(L);
+        if (p.editor)
+            host_terminal_echo(false); /* libedit echoes */
     }
     for (;;) {
         bool failed;
@@ -249,6 +249,7 @@ int host_repl(lua_State *L)
     if (p.editor) {
         fputc('\n', stdout);
         host_editor_close(p.editor);
+        host_terminal_echo(true);
     }
     free(p.line);
     return code;

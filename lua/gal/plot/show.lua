@@ -56,7 +56,7 @@ function show.show(figure, path)
   if type(figure) == "table" and not show.is_figure(figure) and type(figure.figure) == "function" then
     figure = figure:figure()
   end
-  if type(figure) == "table" then
+  if type(figure) == "table" and figure.panels ~= nil then
     path = path or (names[figure] or "figure") .. ".png"
     figure = require("gal.plot").figure(path, figure)
   elseif type(figure) ~= "string" or path_of.kind(figure) ~= "file" then

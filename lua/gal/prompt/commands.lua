@@ -27,6 +27,11 @@ end
 -- os.execute and debug.debug.
 function commands.listen()
   io.read, os.execute, debug.debug = heard(io.read), heard(os.execute), heard(debug.debug)
+  local lines = io.lines
+  io.lines = function(path, ...)
+    if path then return lines(path, ...) end
+    return heard(lines())
+  end
   local methods = getmetatable(io.stdin).__index
   local read, read_heard = methods.read, heard(methods.read)
   methods.read = function(file, ...)
