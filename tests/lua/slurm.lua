@@ -67,11 +67,13 @@ check.case("threads, cards, a limit and sbatch's own options stand where Slurm r
   check.that(not text:match("\n[^#\n].*"):find "#SBATCH", "an option stands behind a command")
 end)
 
-check.case("points that an array has are not changed behind its back", function()
+check.case("points that an array has are not changed behind its back, but there may be more", function()
   local how = { out = scratch.path "points", name = "test", experiment = prints, options = options }
   how.elements = { { "a" }, { "b" } }
   slurm.write(how)
+  how.elements[3] = { "c" }
   slurm.write(how)
+  check.equal(scratch.read(scratch.path "points/points.txt"), "a\nb\nc\n")
   how.elements = { { "a" } }
   check.raises(function() slurm.write(how) end, "points/points%.txt has other elements", true)
   how.out, how.elements = scratch.path "line", { { "a\nb" } }

@@ -49,8 +49,8 @@ eval "set -- $line"
 echo "element $k, start $((${SLURM_RESTART_COUNT:-0} + 1)), on ${SLURMD_NODENAME:-$(uname -n)}"
 %(galrun) --threads "${SLURM_CPUS_PER_TASK:-%(cpus)}"%(device) %(experiment) "$@" &
 galrun=$!
-trap 'kill -USR1 $galrun' USR1
-trap 'kill -TERM $galrun' TERM
+trap 'kill -USR1 $galrun 2>/dev/null' USR1
+trap 'kill -TERM $galrun 2>/dev/null' TERM
 wait $galrun
 code=$?
 while [ $code -gt 128 ] && kill -0 $galrun 2>/dev/null; do # a signal ended the wait, not galrun
@@ -66,7 +66,7 @@ exit $code
 -- each the words behind it, a list of lists; options: {cpus, gpus, at_once, sbatch} of cli.common's group
 -- slurm; folder: where they run, the current one if nil: relative paths among the words are meant from there.
 -- Returns {points, script, command}, command being the line that submits them. Raises where out has other
--- points: elements that wait in Slurm's queue would become other ones.
+-- points than these, or the first of these: elements that wait in Slurm's queue would become other ones.
 function slurm.write(o)
   errors.list("slurm", "elements", o.elements, "a list of lists of words")
   local out, asked, lines = path.absolute(path.ready(o.out)), o.options, {}
@@ -74,7 +74,7 @@ function slurm.write(o)
   if out:find '[\n"\\]' then raise("slurm: out is '%s', which a job script can't name", out) end
   for i, words in ipairs(o.elements) do lines[i] = slurm.line(words) .. "\n" end
   local points, before = table.concat(lines), path.read(file "points.txt")
-  if before and before ~= points then
+  if before and points:sub(1, #before) ~= before then
     raise("slurm: %s has other elements; where none of them waits in Slurm's queue, remove it, or name "
       .. "another out", file "points.txt")
   end
