@@ -190,9 +190,9 @@ local function merge(job)
   local kept, rows, out = job.kept, job.rows, job.options.out
   local function look(folder) return kept:look(folder, job.settings) end
   for _, shard in ipairs(shards.gather("posteriors", out, #job.part.ids, look)) do
-    local before = rows[#rows]
     job.merged = shard.of
     kept:take(shard, function(numbers)
+      local before = rows[shard.first - 1]
       if before and is_auto(job.options) then numbers[#numbers] = numbers[#numbers] + before[#before] end
       return numbers
     end)
