@@ -52,7 +52,7 @@ local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver", "shar
   out = o.out, format = o.format, resume = o.resume,
 }))
 if found.merged then
-  print(("one of %d shards"):format(found.merged))
+  print(("put together of %d shards"):format(found.merged))
 elseif found.resumed > 0 then
   print(("%d of the galaxies had been drawn before"):format(found.resumed))
 end

@@ -286,11 +286,16 @@ function Flow:outside(x)
   return inputs.outside(self, inputs.conditions("outside", self, x).context)
 end
 
---- flow:streams(x): the number of each galaxy's random stream, int64 {N}, on the flow's device; x as for
--- sample. It is made of what the flow is shown of the galaxy; of galaxies that are shown alike each has
--- another, by how many came before it. So the streams of a part of x are rows of those of x, and not the
--- streams of that part alone.
-function Flow:streams(x) return inputs.streams(inputs.conditions("streams", self, x)) end
+--- flow:streams(x[, first, count]): the number of each galaxy's random stream, int64 {N}, on the flow's
+-- device; x as for sample. It is made of what the flow is shown of the galaxy; of galaxies that are shown
+-- alike each has another, by how many came before it. So a part of x has other streams alone than among all
+-- of x: those of `count` galaxies from `first` on, as they are among all, are what sample takes as `streams`.
+function Flow:streams(x, first, count)
+  x = inputs.conditions("streams", self, x, false)
+  if first ~= nil then errors.integer("streams", "first", first, 1, x.rows) end
+  if count ~= nil then errors.integer("streams", "count", count, 1, x.rows - (first or 1) + 1) end
+  return gal.no_grad(inputs.streams, x, first, count or x.rows - (first or 1) + 1)
+end
 
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N

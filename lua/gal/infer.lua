@@ -164,7 +164,7 @@ end
 
 -- What a call of posteriors is about: flow, n, options, rng; part, the galaxies that are to be drawn, all or
 -- a shard's; shard {k, of} or nil; settings of the draws; kept, their folder, or nil; rows, of each galaxy
--- drawn a list of numbers; streams(), those of part's galaxies.
+-- drawn a list of numbers; streams(done), those of part's galaxies behind the first `done`.
 local function job_of(flow, whole, n, o)
   local job, first = { flow = flow, part = whole, n = n, options = o, rows = {} }, 1
   job.rng = o.rng or gal.rng(o.seed or 0)
@@ -176,8 +176,8 @@ local function job_of(flow, whole, n, o)
   end
   if o.out then job.settings = settings_of(flow, whole, n, o, job.rng) end
   -- Of galaxies that are shown alike each has a stream of its own, by how many come before it in the table.
-  function job.streams()
-    return flow.streams and flow:streams(shown(flow, whole)):narrow(1, first, #job.part.ids) or nil
+  function job.streams(done)
+    return flow.streams and flow:streams(shown(flow, whole), first + done, #job.part.ids - done) or nil
   end
   job.kept = folder_of(job)
   if job.kept then job.rows = job.kept.rows end
@@ -190,9 +190,9 @@ local function merge(job)
   local kept, rows, out = job.kept, job.rows, job.options.out
   local function look(folder) return kept:look(folder, job.settings) end
   for _, shard in ipairs(shards.gather("posteriors", out, #job.part.ids, look)) do
-    local before = rows[#rows]
     job.merged = shard.of
     kept:take(shard, function(numbers)
+      local before = rows[shard.first - 1]
       if before and is_auto(job.options) then numbers[#numbers] = numbers[#numbers] + before[#before] end
       return numbers
     end)
@@ -208,7 +208,7 @@ local function drawn(job)
   local pieces, rest, streams = {}, job.part, nil -- pieces: draws of one galaxy, where they come in several
   local cost = done > 0 and rows[done][#rows[done]] or 0
   if done > 0 then rest = job.part:select(counted(done + 1, all)) end
-  if done > 0 or job.shard then streams = job.streams() end
+  if done > 0 or job.shard then streams = job.streams(done) end
   local function add(first, samples, report)
     for i, row in ipairs(statistics_of(flow.theta, samples, flow.scale)) do
       if report then
@@ -222,7 +222,7 @@ local function drawn(job)
   local options = {
     n = n, steps = o.steps or "auto", tolerance = o.tolerance, precision = o.precision, rng = job.rng,
     told = false, progress = o.progress == nil and true or o.progress,
-    streams = streams and streams:narrow(1, done + 1, all - done),
+    streams = streams,
     into = function(first, samples, log_prob, from, report)
       if kept then kept:put(samples, log_prob) end
       pieces[#pieces + 1] = samples

@@ -29,7 +29,7 @@ experiment make_survey --n 2000 --no-cutouts --seed 3 --out survey >log
   for k = 1, 2000 do rows[k], ids[k] = k % 7 == 0 and 3 or k, tostring(1000000 + k) end
   gal.table("survey/catalog.fits"):select(rows):set("objID", ids):save("alike.csv")'
 "$galrun" "$source/tests/cluster/points.lua" "$source" sweep 40 >submit.txt
-id=$(sbatch --parsable sweep/submit.sh)
+id=$(sbatch --parsable sweep/array.sbatch)
 for _ in $(seq 300); do
   [ "$(epochs sweep/1)" -lt 3 ] || [ "$(epochs sweep/2)" -lt 3 ] || [ "$(epochs sweep/3)" -lt 3 ] || break
   sleep 0.05
@@ -47,8 +47,8 @@ for k in 1 2 3 4; do
 done
 experiment sample whole/4 --survey alike.csv --n 20 --log-prob --out drawn >log
 experiment sample whole/4 --survey alike.csv --n 20 --log-prob --out parts --slurm 4 >submit.txt
-sbatch --parsable parts/submit.sh >log
-sbatch --parsable --array=2 sweep/submit.sh >log # the cancelled one again
+sbatch --parsable parts/array.sbatch >log
+sbatch --parsable --array=2 sweep/array.sbatch >log # the cancelled one again
 idle
 
 for k in 1 2 3 4; do
@@ -63,7 +63,7 @@ grep -q "there is more to do" sweep/slurm/3.txt || fail "USR1 is told"
 [ $failed = 0 ] || show sweep
 
 # Merged by the command that sample.lua printed.
-eval "$(sed -n 's/^then: *//p' submit.txt)" >log || fail "the shards are merged: $(cat log)"
+eval "$galrun $(sed -n 's/^then: *galrun//p' submit.txt)" >log || fail "the shards are merged: $(cat log)"
 for name in samples.npy log_prob.npy summary.csv draws.json; do
   cmp drawn/$name parts/$name || { fail "the merged $name is the one without shards"; show parts; }
 done

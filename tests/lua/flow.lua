@@ -330,6 +330,29 @@ check.case("an encoder's images condition the flow, whatever the batch", functio
   check.equal(bits(again:log_prob(theta, images, { steps = 5 })), bits(all))
 end)
 
+check.case("streams of some galaxies are those that they have among all, with images too", function()
+  local r, rows = gal.rng(12), {}
+  for k = 1, 600 do rows[k] = k % 5 == 0 and 2 or k % 300 + 1 end -- equal ones in a piece of 256, and across
+  local images = (gal.rand({ 600, 2, 2, 1 }, { rng = r })):rows(rows)
+  local context = gal.randn({ 600, 1 }, { rng = r }):rows(rows)
+  local encoder = nn.module { forward = function(_, x) return x:reshape { -1, 4 } end }
+  for c = 0, 1 do
+    local f = flows.new { theta = 1, context = c, encoder = encoder, image = { 2, 2, 1 }, hidden = { 4 } }
+    local x = { c > 0 and context or nil, images }
+    local all = f:streams(x)
+    local known = {}
+    for _, number in ipairs(all:totable()) do known[tostring(number)] = true end
+    local count = 0
+    for _ in pairs(known) do count = count + 1 end
+    check.equal(count, 600, "streams of 600 galaxies")
+    for _, range in ipairs { { 1, 600 }, { 255, 4 }, { 257, 256 }, { 600, 1 } } do
+      check.equal(f:streams(x, unpack(range)):totable(), all:narrow(1, unpack(range)):totable())
+    end
+  end
+  check.raises(function() flow:streams(gal.zeros { 4, 1 }, 2, 4) end,
+    "streams: count is 4, expected an integer from 1 to 3", true)
+end)
+
 check.case("Ctrl-C stops sampling with gal.interrupted", function()
   ffi.C.gal_interrupt_set(1)
   local ok, err = pcall(flow.sample, flow, gal.tensor { 0.01 })

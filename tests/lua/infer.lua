@@ -242,6 +242,23 @@ check.case("shards have the draws that their galaxies have among all; merged, th
   end
 end)
 
+check.case("a merge that is cut off goes on in the middle of a shard", function()
+  local whole = draw "uncut"
+  for k = 1, 3 do draw("cut", { shard = k .. "/3" }) end
+  local last, away = scratch.path "cut/shards/3-of-3/samples.npy", scratch.path "away"
+  os.rename(last, away)
+  check.raises(function() draw("cut", { merge = true }) end, "3%-of%-3/samples%.npy is damaged, exp", true)
+  os.rename(away, last)
+  -- As a kill leaves it: the lines of five galaxies, and a part of the sixth.
+  local lines = scratch.read(scratch.path "cut/summary.part")
+  local at = 0
+  for _ = 1, 6 do at = lines:find("\n", at + 1, true) end
+  scratch.write(scratch.path "cut/summary.part", lines:sub(1, at + 7))
+  local merged = draw("cut", { merge = true })
+  check.equal({ merged.merged, merged.solver }, { 3, whole.solver })
+  check.that(files_of "cut" == files_of "uncut", "the files differ")
+end)
+
 check.case("galaxies that are shown alike keep their draws where work was stopped between them", function()
   draw "one"
   check.raises(function()
@@ -270,6 +287,7 @@ check.case("a merge names shards that are missing, unfinished, there twice, or o
       { n = 40, seed = 6, log_prob = true, out = scratch.path "parts", shard = "2/3", progress = false })
   end, "stopped")
   refused "shard 2/3 has 1 of its 3 galaxies%. The same command with"
+  require("gal.base.path").make(scratch.path "parts/shards/empty") -- of one that stopped at once
   local other = require("gal.base.run").open{ where = "test", out = scratch.path "parts/shards/2-of-3" }
   refused "shard 2/3 has 1 of its 3 galaxies and is still being worked on"
   other:close()

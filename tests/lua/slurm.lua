@@ -17,7 +17,7 @@ local options, here = { cpus = 1, gpus = 0 }, scratch.folder
 local function run(out, k, signal)
   scratch.write(scratch.path "scontrol", '#!/bin/sh\necho "scontrol $*"\n')
   local form = "chmod +x scontrol; export PATH=$PWD:$PATH SLURM_ARRAY_JOB_ID=12 SLURM_ARRAY_TASK_ID=%d "
-    .. "SLURMD_NODENAME=n1 SLURM_CPUS_PER_TASK=1; sh '%s/submit.sh'"
+    .. "SLURMD_NODENAME=n1 SLURM_CPUS_PER_TASK=1; sh '%s/array.sbatch'"
   local sent = " & job=$!\nuntil [ -f ready ]; do sleep .05; done\nkill -%s $job\nwait $job"
   return scratch.run(form:format(k, scratch.path(out)) .. (signal and sent:format(signal) or ""))
 end
@@ -28,7 +28,7 @@ check.case("each element's words come to its experiment as they were, in the fol
     out = scratch.path "an array", name = "test", experiment = prints, options = options, folder = here,
     elements = { { "--lr", 0.001 }, hard },
   }
-  check.equal(job.command, ("sbatch '%s'"):format(scratch.path "an array/submit.sh"))
+  check.equal(job.command, ("sbatch '%s'"):format(scratch.path "an array/array.sbatch"))
   local code, text = run("an array", 2)
   check.equal({ code, text }, {
     0, "element 2, start 1, on n1\n" .. #hard .. "\t" .. table.concat(hard, "|") .. "\n",
@@ -56,7 +56,7 @@ check.case("threads, cards, a limit and sbatch's own options stand where Slurm r
     out = scratch.path "cards", name = "test", experiment = prints, elements = { {}, {}, {} },
     options = { cpus = 4, gpus = 2, at_once = 2, sbatch = "--time=1:00:00 --account=abc" },
   }
-  local text = scratch.read(scratch.path "cards/submit.sh")
+  local text = scratch.read(scratch.path "cards/array.sbatch")
   for _, line in ipairs{
     "#SBATCH --array=1-3%2\n", "#SBATCH --ntasks=1 --cpus-per-task=4 --gpus-per-task=2\n",
     "#SBATCH --requeue --signal=B:USR1@60\n", "#SBATCH --time=1:00:00 --account=abc\n", " --device cuda ",
@@ -67,11 +67,13 @@ check.case("threads, cards, a limit and sbatch's own options stand where Slurm r
   check.that(not text:match("\n[^#\n].*"):find "#SBATCH", "an option stands behind a command")
 end)
 
-check.case("points that an array has are not changed behind its back", function()
+check.case("points that an array has are not changed behind its back, but there may be more", function()
   local how = { out = scratch.path "points", name = "test", experiment = prints, options = options }
   how.elements = { { "a" }, { "b" } }
   slurm.write(how)
+  how.elements[3] = { "c" }
   slurm.write(how)
+  check.equal(scratch.read(scratch.path "points/points.txt"), "a\nb\nc\n")
   how.elements = { { "a" } }
   check.raises(function() slurm.write(how) end, "points/points%.txt has other elements", true)
   how.out, how.elements = scratch.path "line", { { "a\nb" } }

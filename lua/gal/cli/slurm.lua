@@ -49,8 +49,8 @@ eval "set -- $line"
 echo "element $k, start $((${SLURM_RESTART_COUNT:-0} + 1)), on ${SLURMD_NODENAME:-$(uname -n)}"
 %(galrun) --threads "${SLURM_CPUS_PER_TASK:-%(cpus)}"%(device) %(experiment) "$@" &
 galrun=$!
-trap 'kill -USR1 $galrun' USR1
-trap 'kill -TERM $galrun' TERM
+trap 'kill -USR1 $galrun 2>/dev/null' USR1
+trap 'kill -TERM $galrun 2>/dev/null' TERM
 wait $galrun
 code=$?
 while [ $code -gt 128 ] && kill -0 $galrun 2>/dev/null; do # a signal ended the wait, not galrun
@@ -61,12 +61,12 @@ done
 exit $code
 ]=]
 
---- slurm.write{out =, name =, experiment =, elements =, options =, folder =}: writes points.txt and a script
--- for sbatch into the folder out. experiment: the path of the script that each element runs; elements: of
+--- slurm.write{out =, name =, experiment =, elements =, options =, folder =}: writes points.txt and
+-- array.sbatch into the folder out. experiment: the path of the script that each element runs; elements: of
 -- each the words behind it, a list of lists; options: {cpus, gpus, at_once, sbatch} of cli.common's group
 -- slurm; folder: where they run, the current one if nil: relative paths among the words are meant from there.
 -- Returns {points, script, command}, command being the line that submits them. Raises where out has other
--- points: elements that wait in Slurm's queue would become other ones.
+-- points than these, or the first of these: elements that wait in Slurm's queue would become other ones.
 function slurm.write(o)
   errors.list("slurm", "elements", o.elements, "a list of lists of words")
   local out, asked, lines = path.absolute(path.ready(o.out)), o.options, {}
@@ -74,7 +74,7 @@ function slurm.write(o)
   if out:find '[\n"\\]' then raise("slurm: out is '%s', which a job script can't name", out) end
   for i, words in ipairs(o.elements) do lines[i] = slurm.line(words) .. "\n" end
   local points, before = table.concat(lines), path.read(file "points.txt")
-  if before and before ~= points then
+  if before and points:sub(1, #before) ~= before then
     raise("slurm: %s has other elements; where none of them waits in Slurm's queue, remove it, or name "
       .. "another out", file "points.txt")
   end
@@ -85,11 +85,12 @@ function slurm.write(o)
     gpus = asked.gpus > 0 and " --gpus-per-task=" .. asked.gpus or "", warning = WARNING, out = out,
     more = asked.sbatch and "#SBATCH " .. asked.sbatch .. "\n" or "",
     folder = quoted(o.folder or path.absolute "."), points = quoted(file "points.txt"),
-    script = quoted(file "submit.sh"), galrun = quoted(host.executable),
+    script = quoted(file "array.sbatch"), galrun = quoted(host.executable),
     device = asked.gpus > 0 and " --device cuda" or "", experiment = quoted(path.absolute(o.experiment)),
   }
-  path.write(file "submit.sh", (SCRIPT:gsub("%%%((%l+)%)", function(name) return tostring(values[name]) end)))
-  return { points = file "points.txt", script = file "submit.sh", command = "sbatch " .. values.script }
+  local text = SCRIPT:gsub("%%%((%l+)%)", function(name) return tostring(values[name]) end)
+  path.write(file "array.sbatch", text)
+  return { points = file "points.txt", script = file "array.sbatch", command = "sbatch " .. values.script }
 end
 
 -- Options that are not an element's own words.
@@ -105,7 +106,7 @@ function slurm.shards(o)
   end
   local name = arg[0]:match "([^/]+)%.lua$" or "shards"
   local job = slurm.write{ out = o.out, name = name, experiment = arg[0], elements = elements, options = o }
-  local again = slurm.line{ host.executable, arg[0], unpack(words) }
+  local again = slurm.line{ "galrun", arg[0], unpack(words) }
   local form = "written: %s, %s\nsubmit:  %s\nthen:    %s --merge"
   return form:format(job.points, job.script, job.command, again)
 end

@@ -56,10 +56,11 @@ end
 
 -- Images are read in pieces of this many, so that no copy of a whole survey is made: fn(part, first) for
 -- each, on the device, nil: where they are.
+-- Those of them that hold images from `from` to `to` alone, where these are given.
 local PIECE = 256
-local function pieces(images, device, fn)
+local function pieces(images, device, fn, from, to)
   local rows = images:size(1)
-  for first = 1, rows, PIECE do
+  for first = math.floor(((from or 1) - 1) / PIECE) * PIECE + 1, to or rows, PIECE do
     errors.poll()
     gal.scope(function() fn(sets.batch(images, first, math.min(PIECE, rows - first + 1), device), first) end)
   end
@@ -156,10 +157,11 @@ function inputs.outside(flow, context)
   return furthest
 end
 
---- inputs.conditions(where, flow, x): what the user passed as x, as {rows = N, context = {N, c} or nil,
--- images = {N, ...} or nil, device}: context on the flow's device, images where they are. Numbers that a user
--- wrote down, lists or at the prompt, may leave a notice (flow/named.lua).
-function inputs.conditions(where, flow, x)
+--- inputs.conditions(where, flow, x[, told = true]): what the user passed as x, as {rows = N, context = {N,
+-- c} or nil, images = {N, ...} or nil, device}: context on the flow's device, images where they are. Numbers
+-- that a user wrote down, lists or at the prompt, may leave a notice (flow/named.lua), and values that are
+-- FAR off do, unless told is false.
+function inputs.conditions(where, flow, x, told)
   local context, images = x, nil
   if flow.encoder then
     if flow.c == 0 and core.is_tensor(x) then x = { nil, x } end
@@ -188,7 +190,7 @@ function inputs.conditions(where, flow, x)
   if images and context:size(1) ~= rows then
     raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows)
   end
-  tell_far(flow, context)
+  if told ~= false then tell_far(flow, context) end
   return { rows = context:size(1), context = context, images = images, device = context:device() }
 end
 
@@ -216,32 +218,36 @@ local function no_streams(shape)
   return y
 end
 
--- One number for each image, made of its bytes.
-local function of_images(images)
+-- One number for each image from `from` to `to`, made of its bytes, {N}; 0 for images of other pieces.
+local function of_images(images, from, to)
   local numbers = no_streams { images:size(1) }
   pieces(images, "cpu", function(part, first)
     local own = numbers:narrow(1, first, part:size(1))
     check(C.gal_row_streams(own.h, part.h, 0))
-  end)
+  end, from, to)
   return numbers
 end
 
---- inputs.streams(x): the random stream of each galaxy, int64 {N} on x.device, from the bytes of its context
--- and image: the same in every batch.
-function inputs.streams(x)
+--- inputs.streams(x[, first, count]): the random stream of each galaxy, int64 {N} on x.device, from the bytes
+-- of its context and image: the same in every batch; of `count` galaxies from `first` on alone, {count}, the
+-- ones that they have among all.
+function inputs.streams(x, first, count)
+  first, count = first or 1, count or x.rows
   local streams, seen = no_streams { x.rows }, x.context and x.context:to("cpu")
-  if not seen and not x.images then return streams:to(x.device) end
+  if not seen and not x.images then return streams:narrow(1, first, count):to(x.device) end
   if x.images then
-    local both = no_streams { x.rows, 2 }
+    local both, from, to = no_streams { x.rows, 2 }, nil, nil
     if seen then
       check(C.gal_row_streams(streams.h, seen.h, 0))
       core.assign(both:select(2, 1), streams)
+      -- No two of these are equal, so that no image matters but the galaxy's own and those of its piece.
+      from, to = first, first + count - 1
     end
-    core.assign(both:select(2, 2), of_images(x.images))
+    core.assign(both:select(2, 2), of_images(x.images, from, to))
     seen = both
   end
   check(C.gal_row_streams(streams.h, seen.h, 0))
-  return streams:to(x.device)
+  return core.dense(streams:narrow(1, first, count)):to(x.device)
 end
 
 -- Means and mean squares per channel of float32 images: two lists.

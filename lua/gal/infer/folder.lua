@@ -137,9 +137,11 @@ end
 function Folder:stop()
   local drawn, out = #self.rows, self.run.out
   if drawn > 0 then
-    self:sync()
-    local told = "%d galaxies are drawn and kept in %s; %s goes on from there"
-    C.gal_leave_notice(told:format(drawn, out, self.again))
+    -- A file that could not be written is closed, and what stopped the draws says so.
+    if pcall(self.sync, self) then
+      local told = "%d galaxies are drawn and kept in %s; %s goes on from there"
+      C.gal_leave_notice(told:format(drawn, out, self.again))
+    end
   else
     for _, file in ipairs(self.files) do self.run:remove(file.part) end
     self.run:remove(LINES)
@@ -175,10 +177,12 @@ local function is_busy(out)
 end
 
 --- draws:look(out, settings): what infer/shards' gather asks about the folder of a shard of these draws:
--- {shard = "k/K", drawn =, busy =}. settings: those of the draws. Raises where the shard has others, or
--- nothing says with what it was made.
+-- {shard = "k/K", drawn =, busy =}; nil where nothing is drawn. settings: those of the draws. Raises where
+-- the shard has others.
 function Folder:look(out, settings)
-  local known, old = pcall(json.decode, path.read(path.inside(out, SETTINGS)) or "")
+  local text = path.read(path.inside(out, SETTINGS))
+  if not text then return nil end -- stopped before its first galaxy
+  local known, old = pcall(json.decode, text)
   if not known or type(old) ~= "table" or old.shard == nil then
     raise("posteriors: %s is no shard: nothing there says with what it was drawn; remove it", out)
   end

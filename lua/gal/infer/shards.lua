@@ -48,8 +48,8 @@ function shards.folder(out, shard) return ("%s/shards/%d-of-%d"):format(out, sha
 local function list_of(where, out, read)
   local home, list = out .. "/shards", {}
   for _, place in ipairs(path.kind(home) == "folder" and path.list(home, "") or {}) do
-    if path.kind(place) == "folder" then
-      local found = read(place)
+    local found = path.kind(place) == "folder" and read(place)
+    if found then
       local shard = shards.check(place, found.shard)
       list[#list + 1] = {
         folder = place, k = shard.k, of = shard.of, drawn = found.drawn, busy = found.busy,
@@ -102,9 +102,9 @@ local NAMED = 6
 
 --- shards.gather(where, out, n, read): all shards in out/shards, in order, each {folder, k, of, first, last}:
 -- together they have each of n galaxies once. read(folder) looks into a shard's folder: it raises where that
--- was made of something else (another run, table or options), and returns {shard = "k/K", drawn = how many
--- of its galaxies are done, busy = whether somebody works on it}. Raises, naming them, where shards are
--- missing, not finished, there twice, or of different K.
+-- was made of something else (another run, table or options), and returns {shard = "k/K", drawn = how many of
+-- its galaxies are done, busy = whether somebody works on it}, or nil where nothing is. Raises, naming them,
+-- where shards are missing, not finished, there twice, or of different K.
 function shards.gather(where, out, n, read)
   local list = list_of(where, out, read)
   refuse_twice(where, list)
