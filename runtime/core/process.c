@@ -63,7 +63,8 @@ static const char **environment(const char *const *more)
 /* What the child begins with: input from nowhere, output and errors appended to a file, a process group of
  * its own, so that a terminal's Ctrl-C reaches it only through its parent, no signal blocked, the usual
  * handlers. */
-static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, const char *output)
+static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, const char *folder,
+                   const char *output)
 {
     sigset_t none, usual;
     sigemptyset(&none);
@@ -77,6 +78,8 @@ static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attribu
         failed = posix_spawn_file_actions_addopen(files, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (!failed)
         failed = posix_spawn_file_actions_adddup2(files, 1, 2);
+    if (!failed && folder)
+        failed = posix_spawn_file_actions_addchdir_np(files, folder);
     if (!failed)
         failed = posix_spawnattr_setflags(attributes, (short)flags);
     if (!failed)
@@ -87,7 +90,7 @@ static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attribu
 }
 
 gal_status gal_process_start(int64_t *pid, const char *const *words, const char *const *more,
-                             const char *output)
+                             const char *folder, const char *output)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -99,7 +102,7 @@ gal_status gal_process_start(int64_t *pid, const char *const *words, const char 
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
     pid_t child = 0;
-    int failed = prepare(&files, &attributes, output);
+    int failed = prepare(&files, &attributes, folder, output);
     if (!failed)
         failed = posix_spawn(&child, words[0], &files, &attributes, (char *const *)words, (char **)variables);
     posix_spawn_file_actions_destroy(&files);

@@ -12,7 +12,7 @@ static char folder[] = "/tmp/galrun-process-XXXXXX", output[64];
 static int64_t started(const char *code, const char *const *more)
 {
     int64_t pid = 0;
-    IS_OK(gal_process_start(&pid, (const char *const[]){"/bin/sh", "-c", code, NULL}, more, output));
+    IS_OK(gal_process_start(&pid, (const char *const[]){"/bin/sh", "-c", code, NULL}, more, NULL, output));
     return pid;
 }
 
@@ -47,13 +47,21 @@ static void spawning(void)
     IS_INT(ended(started("echo $GALRUN_TEST_WORD", NULL)), 0);
     IS_INT(ended(started("echo $GALRUN_TEST_WORD", (const char *const[]){"GALRUN_TEST_WORD=new", NULL})), 0);
     holds("old\nnew\n");
+    CASE("it begins in the folder that is named");
+    int64_t there = 0;
+    const char *const pwd[] = {"/bin/sh", "-c", "pwd", NULL};
+    IS_OK(gal_process_start(&there, pwd, NULL, "/usr", output));
+    IS_INT(ended(there), 0);
+    holds("/usr\n");
+    FAILS(gal_process_start(&there, pwd, NULL, "/nowhere", output), GAL_FILE, "can't be started");
+    unlink(output);
     CASE("a program that is not there, and a file that can't be made, are sentences");
     int64_t pid = 0;
-    FAILS(gal_process_start(&pid, (const char *const[]){"/nowhere/x", NULL}, NULL, output), GAL_FILE,
+    FAILS(gal_process_start(&pid, (const char *const[]){"/nowhere/x", NULL}, NULL, NULL, output), GAL_FILE,
           "/nowhere/x: can't be started");
-    FAILS(gal_process_start(&pid, (const char *const[]){"/bin/sh", NULL}, NULL, "/nowhere/out"), GAL_FILE,
-          "/bin/sh: can't be started with its output in /nowhere/out: No such file");
-    FAILS(gal_process_start(&pid, NULL, NULL, output), GAL_VALUE, "no program");
+    FAILS(gal_process_start(&pid, (const char *const[]){"/bin/sh", NULL}, NULL, NULL, "/nowhere/out"),
+          GAL_FILE, "/bin/sh: can't be started with its output in /nowhere/out: No such file");
+    FAILS(gal_process_start(&pid, NULL, NULL, NULL, output), GAL_VALUE, "no program");
     unlink(output);
 }
 
