@@ -13,7 +13,7 @@
 local cli = require "gal.cli"
 local o = cli.options{
   { "space", type = "string", help = "Lua file that returns the settings", positional = true },
-  { "experiment", "train_photometry", "what is run: a script, or the name of one of galrun's experiments" },
+  { "experiment", "train_photometry", "what is run: a script, or one of galrun's experiments by name" },
   { "out", "runs/sweep", "folder for the sweep" },
   { "set", type = "string", help = "plain values in place of the space's: \"epochs=20; hidden=64,64\"" },
   {
@@ -44,7 +44,7 @@ if o.join then
   sweep.work(o.join)
   return
 end
-if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings; see --help" end
+if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings" end
 
 local s = sweep.plan{
   out = o.out, experiment = o.experiment, space = sweep.load(o.space, o.set), method = o.method,
@@ -54,8 +54,9 @@ local s = sweep.plan{
 }
 if o.retry then sweep.retry(s) end
 local board = live.new(s)
-local found = sweep.run(s, { workers = o.workers, report = function(state) board:show(state) end })
+local function show(found) board:show(found) end
+local found = sweep.run(s, { workers = o.workers, report = show })
 board:finish(found)
-local drawn = {}
+local drawn = sweep.figures(s, found, { format = o.format })
 print(("\n%s/results.csv has a row a trial%s"):format(o.out, #drawn > 0 and "; drawn:" or ""))
 for _, file in ipairs(drawn) do print("  " .. file) end

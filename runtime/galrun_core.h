@@ -66,8 +66,8 @@ GAL_API void gal_sleep(double seconds);
 /* ---- processes ---- */
 /* Starts the program words[0], a path, with these words {.., NULL}: *pid. Its input is empty, its output and
  * errors are appended to the file `output`, its process group is its own: Ctrl-C at the terminal does not
- * reach it. more {.., NULL}, or NULL: variables "NAME=value" of its environment beside this process's. folder:
- * where it begins; NULL: where this process is. */
+ * reach it. more {.., NULL}, or NULL: variables "NAME=value" of its environment beside this process's.
+ * folder: where it begins; NULL: where this process is. */
 GAL_API gal_status gal_process_start(int64_t *pid, const char *const *words, const char *const *more,
                                      const char *folder, const char *output);
 /* Waits at most so many seconds, less where the flag of an interrupt is set, for a process that was started.

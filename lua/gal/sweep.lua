@@ -55,10 +55,10 @@ local function sweep_of(where, s)
   raise("%s: sweep is %s, expected a sweep (sweep.plan) or its folder", where, errors.kind(s))
 end
 
---- sweep.work(s[, {report =}]): works on a sweep, or on the one in that folder, with this process's threads and
--- device, until no trial is left that it could do: beside any other workers, on this machine or others that
--- see the folder. report(trial, rung, record) is called after each. After Ctrl-C, TERM or USR1 the trial is put
--- away with its last whole epoch, and gal.interrupted is raised.
+--- sweep.work(s[, {report =}]): works on a sweep, or on the one in that folder, with this process's threads
+-- and device, until no trial is left that it could do: beside any other workers, on this machine or others
+-- that see the folder. report(trial, rung, record) is called after each. After Ctrl-C, TERM or USR1 the
+-- trial is put away with its last whole epoch, and gal.interrupted is raised.
 function sweep.work(s, given)
   s = sweep_of("work", s)
   local o = arguments.known("work", given, { "report" })
@@ -97,8 +97,8 @@ local function is_finished(s, trial, rung)
   return stopped == "epochs" and (not budget or records.epochs(trial) >= budget)
 end
 
---- sweep.collect(s): scores the runs that are finished and were not scored by a worker, because something else
--- trained them (Slurm, by hand), and writes results.csv. Returns sweep.results.
+--- sweep.collect(s): scores the runs that are finished and were not scored by a worker, because something
+-- else trained them (Slurm, by hand), and writes results.csv. Returns sweep.results.
 function sweep.collect(s)
   s = sweep_of("collect", s)
   local known, kept = records.read(s), {}
@@ -106,7 +106,8 @@ function sweep.collect(s)
     local rung = s:last()
     if not known[number][rung] and is_finished(s, trial, rung) then
       errors.poll()
-      trials.score(s, trial, rung, { epochs = records.epochs(trial), seconds = trials.seconds(trial) }, kept)
+      local record = { epochs = records.epochs(trial), seconds = trials.seconds(trial) }
+      trials.score(s, trial, rung, record, kept)
     end
   end
   local found = results.of(s)
@@ -117,14 +118,31 @@ end
 --- sweep.retry(s): forgets that trials failed, so that the next workers try them again.
 function sweep.retry(s) records.forget(sweep_of("retry", s)) end
 
---- sweep.text(s[, found, options]): the sweep as a table of 80 columns: the best trials first, who is at work,
--- what failed. options: most (20), trials in the table; left, seconds that are left; width.
+--- sweep.text(s[, found, options]): the sweep as a table of 80 columns: the best trials first, who is at
+-- work, what failed. options: most (20), trials in the table; left, seconds that are left; width.
 function sweep.text(s, found, given)
   s = sweep_of("text", s)
   local o = arguments.known("text", given, { "most", "left", "width" })
-  local most, width = arguments.integer("text", o, "most", 20, 0), arguments.integer("text", o, "width", 80, 20)
-  local lines = board.lines(s, found or results.of(s), { all = true, most = most, left = o.left, width = width })
+  local lines = board.lines(s, found or results.of(s), {
+    all = true, most = arguments.integer("text", o, "most", 20, 0),
+    left = arguments.number("text", o, "left", nil, 0), width = arguments.integer("text", o, "width", 80, 20),
+  })
   return table.concat(lines, "\n")
+end
+
+--- sweep.figures(s[, found, {format = "png"}]): draws three figures into the sweep's folder, each with its
+-- script and data: parallel (each trial a line through its settings to its log p), effects (log p against
+-- each setting, with the mean over trials of about that value; while halving after the first rung) and
+-- budget (log p against the epochs spent). found: sweep.results' where it is at hand. Returns their paths;
+-- none where fewer than two trials have a score.
+function sweep.figures(s, found, given)
+  s = sweep_of("figures", s)
+  local o = arguments.known("figures", given, { "format" })
+  local format = o.format == nil and "png" or o.format
+  if format ~= "png" and format ~= "pdf" and format ~= "svg" then
+    raise("figures: format is %s, expected \"png\", \"pdf\" or \"svg\"", errors.kind(format))
+  end
+  return require("gal.sweep.figures").draw(s, found or results.of(s), format)
 end
 
 --- sweep.report(out, ids, log_p): for scripts whose run has no survey that galrun could open: writes

@@ -6,23 +6,17 @@ local text = require "gal.base.text"
 
 local board = {}
 
--- A trial's varied settings in a few words: "lr 0.003, hidden 64x64".
-local function settings_of(s, trial)
-  local words = {}
-  for _, name in ipairs(s.varied) do
-    local v = trial.values[name]
-    if v ~= nil then
-      if type(v) == "table" then v = table.concat(v, "x") end
-      words[#words + 1] = ("%s %s"):format(name, tostring(v))
-    end
-  end
-  return table.concat(words, ", ")
+-- A setting's value in a table: "64x64", "yes".
+local function word_of(v)
+  if type(v) == "table" then return table.concat(v, "x") end
+  if type(v) == "boolean" then return v and "yes" or "no" end
+  return v
 end
 
 local function against(row)
   if row.place == 1 then return "the best" end
   if not row.difference then return "no density" end
-  local words = ("%+.3f (%.3f to %.3f)"):format(row.difference, row.below, row.above)
+  local words = ("%+.3f ± %.3f"):format(row.difference, row.above - row.difference)
   return row.apart and words or words .. " ~"
 end
 
@@ -32,10 +26,15 @@ local function table_of(s, found, most)
   for _, row in ipairs(found.rows) do
     if row.place and #rows < most then
       local lost = (row.record.lost or 0) > 0
-      rows[#rows + 1] = {
+      local cells = {
         ("%03d"):format(row.number), ("%d"):format(row.record.epochs or 0),
-        lost and "-" or ("%.3f"):format(row.mean), against(row), settings_of(s, row.trial),
+        lost and "-" or ("%.3f"):format(row.mean), against(row),
       }
+      for _, name in ipairs(s.varied) do
+        local v = row.trial.values[name]
+        cells[#cells + 1] = v ~= nil and word_of(v) or "-"
+      end
+      rows[#rows + 1] = cells
     end
   end
   return rows
@@ -121,7 +120,7 @@ function board.lines(s, found, o)
   local lines = text.filled(summary_of(s, found, o.left), width)
   local rows = table_of(s, found, o.most or 12)
   if #rows > 0 then
-    local headers = { "trial", "epochs", "log p", "from the best (95 %)", "settings" }
+    local headers = { "trial", "epochs", "log p", "from the best", unpack(s.varied) }
     for line in (text.table(rows, headers) .. "\n"):gmatch "(.-)\n" do lines[#lines + 1] = line end
   end
   for _, sentence in ipairs{ together(found) or "", at_work(s, found) or "" } do

@@ -38,8 +38,8 @@ local function lives(pid, begun)
   return type(pid) == "number" and pid > 1 and tonumber(C.gal_process_begun(pid)) == begun
 end
 
--- Whether the holder of the claim in that file is at work, and what the claim says. The trial's own process of
--- a holder that was killed here may live on for a moment: it is ended, and until it is gone so is nobody.
+-- Whether the holder of the claim in that file is at work, and what the claim says. The trial's own process
+-- of a holder that was killed here may live on for a moment: it is ended, and until it is gone so is nobody.
 local function at_work(folder, file)
   local known, content = pcall(json.decode, path.read(file) or "")
   if not known or type(content) ~= "table" then
@@ -73,20 +73,21 @@ function claims.holder(folder, job)
   return busy, n, content
 end
 
---- claims.fruitless(folder, job, epochs): how many of the job's last claims ended without being given back
--- and without an epoch, by how many it had when each began: of a training that kills whoever runs it.
+--- claims.fruitless(folder, job, epochs): how many of the job's last claims ended, by a death of the worker
+-- or of the job's process, without an epoch, by how many it had when each began: of a training that kills
+-- whoever runs it.
 function claims.fruitless(folder, job, epochs)
   local n, count = claims.highest(folder, job), 0
   while n > 0 do
     local known, content = pcall(json.decode, path.read(file_of(folder, job, n)) or "")
-    if not known or content.released or content.epochs ~= epochs then break end
+    if not known or content.released and not content.killed or content.epochs ~= epochs then break end
     n, count = n - 1, count + 1
   end
   return count
 end
 
---- claims.take(folder, job, epochs): claims a job ("003.1"), in whose run so many epochs are done: a claim, or
--- nil where somebody is at work on it or was quicker.
+--- claims.take(folder, job, epochs): claims a job ("003.1"), in whose run so many epochs are done: a claim,
+-- or nil where somebody is at work on it or was quicker.
 function claims.take(folder, job, epochs)
   local busy, n = claims.holder(folder, job)
   if busy then return nil end
@@ -122,9 +123,10 @@ function Claim:renew()
   return true
 end
 
---- claim:release(): gives the job back: the next one may claim it at once.
-function Claim:release()
-  self.content.released = true
+--- claim:release([killed]): gives the job back: the next one may claim it at once. killed: whether something
+-- else ended the job's process.
+function Claim:release(killed)
+  self.content.released, self.content.killed = true, killed or nil
   self:write()
 end
 

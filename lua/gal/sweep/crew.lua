@@ -45,8 +45,8 @@ end
 
 local FAILURES = 5 -- of workers, after which the crew gives up: their reason would come again
 
--- One look at all workers. A worker that was killed gets a successor; one that fails does too, some times; one
--- that was asked to leave, or found nothing to do, does not.
+-- One look at all workers. A worker that was killed gets a successor; one that fails does too, some times;
+-- one that was asked to leave, or found nothing to do, does not.
 local function look(s, list, o, failures)
   local running = 0
   for i = 1, o.workers do

@@ -12,7 +12,8 @@ Live.__index = Live
 -- none; out: a file to write to.
 function live.new(s, o)
   o = o or {}
-  local self = setmetatable({ s = s, out = o.out or io.stdout, said = {}, drawn = 0, began = C.gal_now() }, Live)
+  local self = setmetatable({ s = s, out = o.out or io.stdout, said = {}, drawn = 0 }, Live)
+  self.began = C.gal_now()
   self.columns = o.columns or host.columns()
   return self
 end
@@ -35,7 +36,8 @@ local function log(self, found)
         local what = record.state == "done" and ("log p %.3f"):format(record.log_p)
           or "failed: " .. (record.reason or "")
         if self.told then
-          self.out:write(("%s, %d epochs, %s\n"):format(row.trial.name, record.epochs or 0, what))
+          local epochs = ("%d epoch%s"):format(record.epochs or 0, record.epochs == 1 and "" or "s")
+          self.out:write(("%s, %s, %s\n"):format(row.trial.name, epochs, what))
         end
       end
     end
@@ -57,7 +59,8 @@ end
 --- l:finish(found): the table as it ended, with the reasons of failures.
 function Live:finish(found)
   local up = self.drawn > 0 and ("\r\27[%dA\27[J"):format(self.drawn) or ""
-  local lines = board.lines(self.s, found, { all = true, most = 20, width = math.max(80, (self.columns or 80) - 1) })
+  local width = math.max(80, (self.columns or 80) - 1)
+  local lines = board.lines(self.s, found, { all = true, most = 20, width = width })
   self.out:write(up, table.concat(lines, "\n"), "\n")
   self.drawn = 0
 end

@@ -237,7 +237,8 @@ function M.make(given)
   local space = spaces.space(errors.list("plan", "space", o.space, "a space of settings"))
   local script, s = script_of(o.experiment == nil and "train_photometry" or o.experiment), settings_of(o)
   local list, by_name = declared(script, s.budget)
-  local points = s.method == "grid" and space:grid{ levels = s.levels } or space[s.method](space, s.trials, s.seed)
+  local points = s.method == "grid" and space:grid{ levels = s.levels }
+    or space[s.method](space, s.trials, s.seed)
   local content = {
     format = FORMAT, experiment = script, folder = path.absolute ".", space = space:describe(),
     varied = setmetatable(space.names, json.list), rungs = rungs_of(s, o, space, by_name),

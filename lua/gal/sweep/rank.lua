@@ -1,6 +1,6 @@
--- rank: the trials of a sweep by log p of the validation galaxies, nats: paired galaxy by galaxy with the best
--- trial, since galaxies differ far more from one another than trials do. Losses are never compared: those of
--- two values of sigma are of two targets.
+-- rank: the trials of a sweep by log p of the validation galaxies, nats: paired galaxy by galaxy with the
+-- best trial, since galaxies differ far more from one another than trials do. Losses are never compared:
+-- those of two values of sigma are of two targets.
 local records = require "gal.sweep.records"
 local stats = require "gal.stats.host"
 
@@ -8,7 +8,8 @@ local rank = {}
 
 local Z = 1.959964 -- a normal distribution's 97.5 % point: a mean over galaxies is close to normal
 
--- The galaxies that all of these records have, by id: the hash where all lists are the same, else {id = true}.
+-- The galaxies that all of these records have, by id: the hash where all lists are the same, else {id =
+-- true}.
 local function common(s, list)
   local hash
   for _, r in ipairs(list) do
@@ -104,8 +105,8 @@ end
 
 --- rank.rows(s, known): the trials that have a score, best first: a list of {number, rung, record, mean, half
 -- (log p and the half width of its 95 % interval, nats), difference, below, above (of log p from the best
--- trial's, paired, with its interval; nil of the best), apart (whether that interval leaves out 0), galaxies}.
--- Second, how many galaxies are shared by all.
+-- trial's, paired, with its interval; nil of the best), apart (whether that interval leaves out 0),
+-- galaxies}. Second, how many galaxies are shared by all.
 function rank.rows(s, known)
   local list = done_of(s, known)
   local shared, n = common(s, list), 0

@@ -42,8 +42,10 @@ function records.write(s, trial, rung, record, scores)
     record.ids, record.galaxies = hash_of(text), #scores.ids
     local ids = ("%s/ids-%s.txt"):format(records.folder(s), record.ids)
     if not path.kind(ids) then path.write(ids, text) end
-    gal.save(records.file(s, trial.number, rung, "npy"), gal.tensor(scores.log_p, { #scores.ids }, { device = "cpu" }))
+    local log_p = gal.tensor(scores.log_p, { #scores.ids }, { device = "cpu" })
+    gal.save(records.file(s, trial.number, rung, "npy"), log_p)
   end
+  record.ended = os.time()
   path.write(records.file(s, trial.number, rung, "json"), json.encode(record) .. "\n")
 end
 
@@ -58,8 +60,8 @@ function records.forget(s)
   end
 end
 
---- records.read(s[, known]): the records of all trials: a list {trials} of tables {rung = record}. known: what
--- an earlier call returned, so that only what is new is read.
+--- records.read(s[, known]): the records of all trials: a list {trials} of tables {rung = record}. known:
+-- what an earlier call returned, so that only what is new is read.
 function records.read(s, known)
   local list = known or {}
   for number = 1, #s.trials do
@@ -77,8 +79,8 @@ function records.read(s, known)
   return list
 end
 
---- records.log_p(s, number, rung): log p of each validation galaxy, an array of doubles {N} from 0; kept where
--- it was read before.
+--- records.log_p(s, number, rung): log p of each validation galaxy, an array of doubles {N} from 0; kept
+-- where it was read before.
 function records.log_p(s, number, rung)
   s.read_log_p = s.read_log_p or {}
   local file = records.file(s, number, rung, "npy")

@@ -25,7 +25,8 @@ local function completed(s, row, state)
   local trial = s.trials[row.number]
   row.trial, row.state = trial, "done"
   local ended = row.record or {}
-  if not state[s:last()] then
+  local last = state[s:last()]
+  if not last or last.state == "failed" then
     local found, record = state_of(s, trial, state)
     if found == "failed" then row.state, row.reason, ended = found, record.reason, record end
     if found == "at work" or not row.record then row.state = found end
@@ -58,7 +59,8 @@ function results.of(s, known)
     for _, row in ipairs(list) do rows[#rows + 1] = row end
   end
   for _, row in ipairs(rows) do counts[row.state] = (counts[row.state] or 0) + 1 end
-  return { rows = rows, best = rows[1] and rows[1].place and rows[1] or nil, galaxies = galaxies, counts = counts, known = known }
+  local best = rows[1] and rows[1].place and rows[1] or nil
+  return { rows = rows, best = best, galaxies = galaxies, counts = counts, known = known }
 end
 
 -- ---- results.csv ----
@@ -86,9 +88,11 @@ local function cells_of(s, row, known)
   local r = row.record or {}
   local cells = {
     rank = row.place, trial = row.number, folder = row.trial.name, state = row.state, epochs = row.epochs,
-    log_p = row.mean, log_p_low = row.mean and row.mean - row.half, log_p_high = row.mean and row.mean + row.half,
+    log_p = row.mean, log_p_low = row.mean and row.mean - row.half,
+    log_p_high = row.mean and row.mean + row.half,
     difference = row.difference, difference_low = row.below, difference_high = row.above,
-    told_apart = row.apart, galaxies = row.galaxies, lost = r.lost, seconds = row.seconds, reason = row.reason,
+    told_apart = row.apart, galaxies = row.galaxies, lost = r.lost, seconds = row.seconds,
+    reason = row.reason,
   }
   for name, v in pairs(row.trial.values) do cells["setting " .. name] = v end
   for rung, budget in ipairs(s.rungs) do
@@ -99,9 +103,9 @@ local function cells_of(s, row, known)
 end
 
 --- results.text(s, found): the text of results.csv: a row a trial, the best first: rank, trial, folder, the
--- varied settings, state, epochs, log p and its interval, the difference from the best trial with its interval
--- and whether it is told apart, galaxies, those without a density, seconds, the reason of a failure, and while
--- halving log p at each rung.
+-- varied settings, state, epochs, log p and its interval, the difference from the best trial with its
+-- interval and whether it is told apart, galaxies, those without a density, seconds, the reason of a
+-- failure, and while halving log p at each rung.
 function results.text(s, found)
   local names, titles = {}, {}
   local function add(name, title) names[#names + 1], titles[#titles + 1] = name, cell(title or name) end

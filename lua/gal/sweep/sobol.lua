@@ -7,7 +7,8 @@ local errors = require "gal.base.errors"
 local sobol = {}
 
 -- Of dimensions 2 to 64, from new-joe-kuo-6.21201 (https://web.maths.unsw.edu.au/~fkuo/sobol): a primitive
--- polynomial over the field of two elements as a number, both of its ends included, and the initial numbers m.
+-- polynomial over the field of two elements as a number, both of its ends included, and the initial numbers
+-- m.
 local NUMBERS = [[
   3:1 7:1,3 11:1,3,1 13:1,1,1 19:1,1,3,3 25:1,3,5,13 37:1,1,5,5,17 41:1,1,5,5,5 47:1,1,7,11,19
   55:1,1,5,1,1 59:1,1,1,3,11 61:1,3,5,5,31 67:1,3,3,9,7,49 91:1,1,1,15,21,21 97:1,3,1,13,27,49

@@ -63,8 +63,8 @@ local function bounds(where, low, high, least)
   return { low = low, high = high }
 end
 
---- sweep.range(low, high[, {when =, levels =}]): numbers from low to high. levels: how many of them a grid has
--- (grid's own number where it is nil); when: as sweep.choice's.
+--- sweep.range(low, high[, {when =, levels =}]): numbers from low to high. levels: how many of them a grid
+-- has (grid's own number where it is nil); when: as sweep.choice's.
 function M.range(low, high, given) return parameter("range", "range", bounds("range", low, high), given) end
 
 --- sweep.log_range(low, high[, {when =, levels =}]): numbers from low, above 0, to high, as many in each
@@ -205,7 +205,8 @@ end
 local function in_force(p, point)
   for name, wanted in pairs(p.when or {}) do
     local met = false
-    for _, v in ipairs(wanted) do met = met or point[name] ~= nil and json.encode(point[name]) == json.encode(v) end
+    local own = point[name] ~= nil and json.encode(point[name])
+    for _, v in ipairs(wanted) do met = met or own == json.encode(v) end
     if not met then return false end
   end
   return true

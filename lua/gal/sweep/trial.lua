@@ -14,7 +14,7 @@ local M = {}
 -- Exit codes that say "I was asked to stop": Ctrl-C, TERM, and USR1, which asks for another start.
 local ASKED = { [130] = true, [143] = true, [75] = true }
 local TERMINATED, KILLED, INTERRUPTED, USR1 = 15, 9, 2, 10
-local NAMES = { [4] = "ILL", [6] = "ABRT", [7] = "BUS", [8] = "FPE", [11] = "SEGV", [24] = "XCPU", [31] = "SYS" }
+local NAMES = { [4] = "ILL", [6] = "ABRT", [7] = "BUS", [8] = "FPE", [11] = "SEGV", [24] = "XCPU" }
 -- Claims in a row that ended without an epoch, after which a trial counts as one that kills its process.
 local FRUITLESS = 5
 
@@ -85,7 +85,8 @@ end
 --- trial.seconds(trial): the seconds that all epochs of a run took, by its timing.csv; nil where it has none.
 function M.seconds(trial)
   local sum = 0
-  for word in (path.read(trial.out .. "/timing.csv") or ""):gmatch "\n%d+,([%d%.]+)" do sum = sum + tonumber(word) end
+  local text = path.read(trial.out .. "/timing.csv") or ""
+  for word in text:gmatch "\n%d+,([%d%.]+)" do sum = sum + tonumber(word) end
   return sum > 0 and sum or nil
 end
 
@@ -94,7 +95,8 @@ local function fruitless(s, trial, rung, output, epochs)
   local job = records.job(trial.number, rung)
   if claims.fruitless(records.folder(s), job, epochs) <= FRUITLESS then return nil end
   local reason = "cut off %d times without finishing an epoch: %s"
-  local record = { state = "failed", epochs = epochs, reason = reason:format(FRUITLESS, last_words(output, 0)) }
+  local record = { state = "failed", epochs = epochs }
+  record.reason = reason:format(FRUITLESS, last_words(output, 0))
   records.write(s, trial, rung, record)
   return record
 end
@@ -120,9 +122,9 @@ local function ran(s, trial, rung, claim, output, o)
   error(ended, 0)
 end
 
---- trial.run(s, trial, rung, claim, o): runs a claimed trial up to a rung. o: {threads, device, kept}. Returns
--- its record; nil where it was cut off, and goes on another time. Raises gal.interrupted, the trial put away
--- and the claim given back, after Ctrl-C.
+--- trial.run(s, trial, rung, claim, o): runs a claimed trial up to a rung. o: {threads, device, kept}.
+-- Returns its record; nil where it was cut off and goes on another time, and whether a signal ended its
+-- process. Raises gal.interrupted, the trial put away and the claim given back, after Ctrl-C.
 function M.run(s, trial, rung, claim, o)
   local output = records.file(s, trial.number, rung, "txt")
   local from, epochs, began = #(path.read(output) or ""), records.epochs(trial), C.gal_now()
@@ -133,10 +135,7 @@ function M.run(s, trial, rung, claim, o)
   record = { epochs = records.epochs(trial), seconds = M.seconds(trial) or C.gal_now() - began }
   if ended == "exit" and code == 0 then return M.score(s, trial, rung, record, o.kept) end
   record.reason = reason_of(ended, code, output, from)
-  if not record.reason then
-    if ended == "exit" then claim:release() end
-    return nil
-  end
+  if not record.reason then return nil, ended == "signal" end
   record.state = "failed"
   records.write(s, trial, rung, record)
   return record

@@ -65,7 +65,9 @@ function worker.work(s, o)
   while true do
     local claim, trial, rung = worker.next(s, known)
     if claim then
-      local record = trials.run(s, trial, rung, claim, { threads = o.threads, device = o.device, kept = kept })
+      local given = { threads = o.threads, device = o.device, kept = kept }
+      local record, killed = trials.run(s, trial, rung, claim, given)
+      claim:release(killed) -- where its record is forgotten (sweep.retry), it can be claimed at once
       if o.report then o.report(trial, rung, record) end
     elseif not trial then
       return
