@@ -60,6 +60,31 @@ GAL_API void gal_interrupt_set(int on);
 GAL_API int gal_interrupted(void);
 /* Seconds on the monotonic clock. */
 GAL_API double gal_now(void);
+/* Sleeps; ends early where the flag is set. */
+GAL_API void gal_sleep(double seconds);
+
+/* ---- processes ---- */
+/* Starts the program words[0], a path, with these words {.., NULL}: *pid. Its input is empty, its output and
+ * errors are appended to the file `output`, its process group is its own: Ctrl-C at the terminal does not
+ * reach it. more {.., NULL}, or NULL: variables "NAME=value" of its environment beside this process's.
+ * folder: where it begins; NULL: where this process is. */
+GAL_API gal_status gal_process_start(int64_t *pid, const char *const *words, const char *const *more,
+                                     const char *folder, const char *output);
+/* Waits at most so many seconds, less where the flag of an interrupt is set, for a process that was started.
+ * *state 0: it still runs; 1: it has ended with exit code *code; 2: signal *code has ended it. */
+GAL_API gal_status gal_process_wait(int64_t pid, double seconds, int *state, int *code);
+/* Sends a process "INT", "TERM", "USR1" or "KILL"; one that has ended is no error. */
+GAL_API gal_status gal_process_signal(int64_t pid, const char *name);
+GAL_API int64_t gal_process_own(void); /* this process's number */
+/* When the process of that number began, in the kernel's ticks; 0 where none lives. Number and beginning name
+ * one process of a place. */
+GAL_API int64_t gal_process_begun(int64_t pid);
+/* Where process numbers count: "host boot namespace": other machines, later boots and other containers have
+ * another one. */
+GAL_API const char *gal_process_place(void);
+/* From here on this process gets that signal when its parent ends; at once where that is no longer the
+ * process `parent`. */
+GAL_API gal_status gal_process_bind(int64_t parent, const char *name);
 
 /* ---- devices ---- */
 /* Makes the named device ("cpu", "cuda") ready. GAL_DEVICE with the reason where it can't be had. */

@@ -16,6 +16,12 @@ GAL_API void gal_file_free(char *bytes); /* NULL does nothing */
  * or the new one, never a part. On failure the temporary is gone and the old file stays. A symbolic link is
  * followed. */
 GAL_API gal_status gal_file_write(const char *path, const void *bytes, int64_t n);
+/* Makes the file with these bytes where nothing is at path, and sets *made to 1; where something is, to 0: of
+ * all processes on all machines that share the folder one gets 1, without locks. A process that is killed in
+ * between leaves an empty file. */
+GAL_API gal_status gal_file_create(const char *path, const void *bytes, int64_t n, int *made);
+/* The file's time of change becomes now, by its file system's clock: *modified, in nanoseconds since 1970. */
+GAL_API gal_status gal_file_touch(const char *path, int64_t *modified);
 /* 0: nothing is there; 1: a file; 2: a folder; -1, with the sentence in gal_error(), where that can't be
  * told: a folder that may not be searched, a disk that answers with an error, a link that leads nowhere. */
 GAL_API int gal_path_exists(const char *path);

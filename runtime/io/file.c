@@ -153,8 +153,12 @@ static int look_at(const char *path, struct stat *info)
     struct stat link;
     if (stat(path ? path : "", info) == 0)
         return 1;
-    int reason = errno;
-    int dangling = reason == ENOENT && lstat(path, &link) == 0;
+    int reason = errno, there = reason == ENOENT && lstat(path, &link) == 0;
+    if (there && !S_ISLNK(link.st_mode)) { /* it was made between the two looks */
+        *info = link;
+        return 1;
+    }
+    int dangling = there;
     if (dangling)
         gal_fail(GAL_FILE, "%s: is a link that leads nowhere", path);
     else if (reason == ENOENT || reason == ENOTDIR || reason == ENAMETOOLONG)

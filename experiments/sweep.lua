@@ -1,0 +1,62 @@
+-- A sweep: one experiment with many settings, ranked by log p of the validation galaxies, which no loss and
+-- no test galaxy enters. SPACE is a Lua file that returns what is varied and what all trials share:
+--
+--   local sweep = require "gal.sweep"
+--   return { survey = "survey", epochs = 40, lr = sweep.log_range(1e-4, 1e-2),
+--     hidden = sweep.choice{ { 64, 64 }, { 256, 256, 256 } } }
+--
+-- Each trial is a run in a folder of --out named by its settings, which evaluate.lua, sample.lua and the
+-- others take. --workers share this machine; --join OUT is another worker, on any machine that sees the
+-- folder. Stopped or killed, the same command goes on, and no epoch is trained twice. results.csv has a row a
+-- trial; the figures show what each setting does.
+
+local cli = require "gal.cli"
+local o = cli.options{
+  { "space", type = "string", help = "Lua file that returns the settings", positional = true },
+  { "experiment", "train_photometry", "what is run: a script, or one of galrun's experiments by name" },
+  { "out", "runs/sweep", "folder for the sweep" },
+  { "set", type = "string", help = "plain values in place of the space's: \"epochs=20; hidden=64,64\"" },
+  {
+    "method", "sobol", "how the space is covered: sobol, more evenly than random; a grid of --levels",
+    choices = { "sobol", "random", "grid" },
+  },
+  { "trials", 16, "trials, of sobol and random", type = "integer", least = 1 },
+  { "levels", 3, "values of each range, on a grid", type = "integer", least = 2 },
+  { "halving", false, "successive halving: only the best third of the trials goes on, three times as long" },
+  { "least", type = "integer", least = 1, help = "epochs of halving's first rung; default: a 27th of all" },
+  { "eta", 3, "halving's factor between rungs", type = "integer", least = 2 },
+  { "galaxies", 2000, "validation galaxies to rank by, at most", type = "integer", least = 1 },
+  { "workers", 1, "processes on this machine, which share its cores", type = "integer", least = 1 },
+  { "join", type = "string", help = "work on the sweep in this folder, beside others, and say nothing else" },
+  { "list", type = "string", help = "show the sweep in this folder as it stands, and do nothing else" },
+  { "retry", false, "try failed trials again" },
+  { "format", "png", "format of the figures", choices = { "png", "pdf", "svg" } },
+  { "seed", 0, "seed of the points; that of a training is a setting of the space" },
+}
+local sweep = require "gal.sweep"
+local live = require "gal.sweep.live"
+
+if o.list then
+  print(sweep.text(o.list))
+  return
+end
+if o.join then
+  sweep.work(o.join)
+  return
+end
+if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings" end
+
+local s = sweep.plan{
+  out = o.out, experiment = o.experiment, space = sweep.load(o.space, o.set), method = o.method,
+  trials = o.method ~= "grid" and o.trials or nil, levels = o.method == "grid" and o.levels or nil,
+  halving = o.halving, least = o.halving and o.least or nil, eta = o.halving and o.eta or nil,
+  galaxies = o.galaxies, seed = o.method ~= "grid" and o.seed or nil,
+}
+if o.retry then sweep.retry(s) end
+local board = live.new(s)
+local function show(found) board:show(found) end
+local found = sweep.run(s, { workers = o.workers, report = show })
+board:finish(found)
+local drawn = sweep.figures(s, found, { format = o.format })
+print(("\n%s/results.csv has a row a trial%s"):format(o.out, #drawn > 0 and "; drawn:" or ""))
+for _, file in ipairs(drawn) do print("  " .. file) end
