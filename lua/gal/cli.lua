@@ -187,7 +187,7 @@ function cli.options(spec)
   local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
   local source = debug.getinfo(2, "S").source
   local place, home = path.absolute(source:sub(2)), host.root .. "/experiments/"
-  if place:sub(1, #home) == home then errors.refuses_for(source) end
+  if place:sub(1, #home) == home then errors.refuses_for(source, (select(2, declare.list(spec)))) end
   local values, message = cli.parse(spec, arg or {})
   if values then return values end
   if not message then

@@ -30,10 +30,22 @@ local Refusal = { refusal = true, __tostring = function(self) return self.senten
 function M.refuse(sentence) error(setmetatable({ sentence = sentence }, Refusal), 0) end
 
 local refusing = {} -- source of a chunk -> whether its errors are shown as usage errors
+local declared = {} -- option -> true, where an experiment runs
 
---- refuses_for(source): from here on errors at lines of that chunk are shown as usage errors: the chunk is
--- one of galrun's own experiments, and its user did not write the line.
-function M.refuses_for(source) refusing[source] = true end
+--- refuses_for(source, options): from here on errors at lines of that chunk are shown as usage errors: the
+-- chunk is one of galrun's own experiments, and its user did not write the line. options: a table that has
+-- its options by name.
+function M.refuses_for(source, options)
+  refusing[source] = true
+  for name in pairs(options) do declared[name] = true end
+end
+
+--- option(name[, value]): how an option is called where it is given: "--missing-value" at the command line of
+-- an experiment that has it; in Lua "missing_value", or with a value "resume = true".
+function M.option(name, value)
+  if declared[name] then return "--" .. name:gsub("_", "-") end
+  return value == nil and name or ("%s = %s"):format(name, tostring(value))
+end
 
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never
 -- returns.

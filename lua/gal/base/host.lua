@@ -6,6 +6,6 @@ return inside and host or {
   device = "cpu",                       -- of --device
   seed = 0,                             -- of --seed
   interactive = false,                  -- whether the prompt runs
-  columns = function() return nil end,  -- the terminal's width; nil where output goes to a file or a pipe
+  columns = function() return nil end,  -- of the terminal that progress goes to; nil where that is none
   shelter = function() end,             -- Ctrl-C is raised behind the functions of the chunk that calls it
 }

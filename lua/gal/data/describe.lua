@@ -53,6 +53,7 @@ local function images(survey, lines)
   if p.resize > 0 then how[#how + 1] = ("cutouts scaled to %d x %d"):format(p.resize, p.resize) end
   if p.crop > 0 then how[#how + 1] = ("the central %d x %d"):format(p.crop, p.crop) end
   if p.bin > 1 then how[#how + 1] = ("means over %d x %d"):format(p.bin, p.bin) end
+  if p.packed then how[#how + 1] = "decoded in " .. p.packed end
   lines[#lines + 1] = table.concat(how, ", ")
   for i = 1, math.min(#damaged, 5) do lines[#lines + 1] = "damaged: " .. damaged[i].problem end
   if #damaged > 5 then

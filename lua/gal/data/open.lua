@@ -70,7 +70,7 @@ function open.attach_images(self, ids, found, options)
   self.images, self.damaged = found.images:rows(places), {}
   self.prepared = {
     crop = options.crop or 0, bin = options.bin or 1, resize = options.resize or 0, side = found.side,
-    packed = options.packed and path.absolute(options.packed),
+    packed = found.packed,
   }
   for _, id in ipairs(ids) do
     local problem = found.problem[id]
@@ -132,7 +132,7 @@ local NAMES = {
   "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill", "images", "id", "hdu",
   "without_id",
 }
-local IMAGES = { "crop", "bin", "resize", "packed", "progress" }
+local IMAGES = { "crop", "bin", "resize", "packed", "beside", "progress" }
 
 -- The options as a table, all of them known; raises where one of them can't be what it is.
 local function checked(options)
@@ -175,8 +175,8 @@ end
 --                   context value is filled, and a column `…_missing`, 1 or 0, added
 --   missing_value   a list of numbers that stand for missing values, too: {99, -99}
 --   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill`
---   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as
---                   gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
+--   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, beside = a run's folder,
+--                   progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
 --   id              the column of ids, or "none": rows are numbered; nil: the first of objID, specObjID and
 --                   name; else rows are numbered, and the description says so
 --   hdu             of a FITS file: the number or the name of the table's HDU; nil: its first table

@@ -75,7 +75,8 @@ local function results_folder(self)
   local o, survey, other = self.options, self.survey, self.other
   local out = path.ready(o.out or self.run:results(survey, o.part, o.against))
   if path.kind(out .. "/evaluation.json") and not path.kind(out .. "/options.json") then
-    raise("%s has an evaluation whose options are not known, expected another --out", out)
+    raise("%s has an evaluation whose options are not known, expected another %s", out,
+      errors.option "out")
   end
   local weights, data, ids = galaxies.fingerprints(self.flow, self.test)
   local settings = {

@@ -27,8 +27,8 @@ function files.refuse(out, resume)
   -- A run that failed before the end of its first epoch: nothing is lost.
   local failed = has "config.json" and has "lock" and not has(CHECKPOINT)
   if path.kind(out) == "folder" and not resume and not failed then
-    raise("fit: out is '%s', which exists; pass resume = true to go on with the run in it, "
-      .. "or name another folder", out)
+    raise("fit: %s is '%s', which exists; %s goes on with the run in it, or name another folder",
+      errors.option "out", out, errors.option("resume", true))
   end
 end
 
