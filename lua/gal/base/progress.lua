@@ -47,7 +47,7 @@ end
 
 -- "12.5 galaxies/s", or "4.2 s a galaxy" where that is less than one.
 local function rate_text(self, rate)
-  if rate >= 1 then return ("%.3g %s/s"):format(rate, self.unit) end
+  if rate >= 1 then return (rate < 100 and "%.3g %s/s" or "%.0f %s/s"):format(rate, self.unit) end
   local one = self.unit:gsub("ies$", "y"):gsub("s$", "")
   return ("%s %s %s"):format(duration(1 / rate), one:match("^[aeiou]") and "an" or "a", one)
 end
