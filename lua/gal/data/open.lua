@@ -90,14 +90,15 @@ end
 
 -- Raises where a table of a FITS file lacks a column and another one has it.
 local function refuse_other_hdu(source, file, names, hdu)
-  if hdu or not file:lower():find "%.fi?ts?" then return end
+  if hdu then return end
   for _, name in ipairs(names) do
     for k = 1, columns.has(source, name) and 0 or HDUS do
       local ok, other = pcall(gal.table, file, { hdu = k })
       if ok and columns.has(other, name) then
         raise("%s: its first table has no column %s, the one in HDU %d has: see --hdu %d", file, name, k, k)
       end
-      if not ok and tostring(other):find "there is no HDU" then break end
+      local past = tostring(other):find "there is no HDU" or tostring(other):find "is one table"
+      if not ok and past then break end
     end
   end
 end
