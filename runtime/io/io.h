@@ -229,8 +229,9 @@ typedef enum gal_text_kind {
 /* What text {n} is, without its outer blanks. *i = its value for INTEGER, *f for every number; NaN for
  * MISSING. f may be NULL where only the kind is wanted, which takes a third of the time. */
 gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *f);
-/* text {GAL_NUMBER_TEXT} = the shortest of 15, 16 or 17 digits that reads back as value. */
+/* text {GAL_NUMBER_TEXT} = the shortest of 15, 16 or 17 digits that reads back as value; where single is set
+ * and value is one of single precision, of 6 to 9 that read back as that. */
 #define GAL_NUMBER_TEXT 32
-void gal_number_print(char *text, double value);
+void gal_number_print(char *text, double value, int single);
 
 #endif

@@ -139,13 +139,14 @@ gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *
     return GAL_TEXT_OTHER;
 }
 
-void gal_number_print(char *text, double value)
+void gal_number_print(char *text, double value, int single)
 {
     char shortest[GAL_NUMBER_TEXT];
     locale_t plain = plain_locale(), before = plain ? uselocale(plain) : (locale_t)0;
-    for (int digits = 15; digits <= 17; digits++) {
+    single = single && (double)(float)value == value;
+    for (int digits = single ? 6 : 15; digits <= 17; digits++) {
         snprintf(shortest, sizeof shortest, "%.*g", digits, value);
-        if (strtod(shortest, NULL) == value)
+        if (single ? strtof(shortest, NULL) == (float)value : strtod(shortest, NULL) == value)
             break;
     }
     if (plain)

@@ -238,7 +238,7 @@ gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k)
     if (c->type == GAL_COLUMN_I64 && !(c->missing && c->missing[k]))
         snprintf(table->scratch, sizeof table->scratch, "%lld", (long long)c->i64[k]);
     else if (c->type == GAL_COLUMN_F64 && !isnan(c->f64[k]))
-        gal_number_print(table->scratch, c->f64[k]);
+        gal_number_print(table->scratch, c->f64[k], c->form.letter == 'E');
     return GAL_OK;
 }
 

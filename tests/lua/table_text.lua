@@ -194,7 +194,7 @@ check.case("tables of other kinds are refused, with the line that converts them"
   line("t.csv", "<!DOCTYPE html><html>", "is a web page, expected a table")
   line("t.csv", "\255\216\255\224", "is a picture, expected a table")
   line("t.xyz", "|ra |dec |\n", "is no table: expected a FITS file, or a name that ends in .csv, .txt, .tsv")
-  line("t.txt", "|ra   |dec  |\n 1     2\n", "is an IPAC table; .*ascii.ipac")
+  line("t.txt", "|ra   |dec  |\n 1     2\n", "is an IPAC table, .*ascii.ipac")
   line("t'$(x).h5", "\137HDF", "Table.read%(\"FILE\"%)")
   check.raises(function() gal.load "golden/files/records.npy" end,
     "holds records .*Table%(numpy.load%(\"golden/files/records.npy\"%)%).write", true)
