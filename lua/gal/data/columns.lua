@@ -65,6 +65,15 @@ local function term_of(source, text)
   return terms.parse(text, function(name) return columns.spelling(source, name) end)
 end
 
+--- columns.respelled(source, list): the texts of a list as the table `source` spells its columns.
+function columns.respelled(source, list)
+  local respelled = {}
+  for i, text in ipairs(list) do
+    respelled[i] = terms.respelled(text, function(name) return columns.spelling(source, name) end)
+  end
+  return respelled
+end
+
 --- columns.has(source, text): whether the table `source` has that column, or it can be made of others.
 function columns.has(source, text) return is_derived(source, text) or term_of(source, text) ~= nil end
 

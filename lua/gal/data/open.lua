@@ -78,6 +78,19 @@ function open.attach_images(self, ids, found, options)
   end
 end
 
+-- The texts of a list as the table `source` spells its columns; SDSS's names, by which runs on different
+-- tables meet, stay as they are.
+local function spelled(source, list)
+  local standard, texts = {}, columns.respelled(source, list)
+  for _, names in ipairs{ open.theta, open.context } do
+    for _, name in ipairs(names) do standard[name] = true end
+  end
+  for i, text in ipairs(list) do
+    if standard[text] then texts[i] = text end
+  end
+  return texts
+end
+
 -- HDUs that are looked through for a column, at most.
 local HDUS = 50
 
@@ -128,10 +141,11 @@ local function images_of(file, ids, options)
   return options and cutouts.open(file:match "^(.*)/[^/]*$" or ".", ids, options)
 end
 
--- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes.
+-- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes; as_named:
+-- columns keep the names that they are asked for by, and not the table's spelling: a run's are its own.
 local NAMES = {
   "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill", "images", "id", "hdu",
-  "without_id",
+  "without_id", "as_named",
 }
 local IMAGES = { "crop", "bin", "resize", "packed", "beside", "progress" }
 
@@ -165,7 +179,8 @@ end
 
 --- data.open(path[, options]): opens a survey; path is a table file or a folder with catalog.fits or
 -- catalog.csv. options:
---   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do;
+--   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do, in
+--                   any case: it gets the table's spelling.
 --                   "a_v" is 1.086 tauv_cont where it is absent. Also "MODELMAG[2]", an element of a column
 --                   of vectors; "g-r", one of + - * / between two columns or numbers; "log10(flux)", one of
 --                   log10 ln exp sqrt abs asinh; each after dereddening; "modelMag_u=MAG_U", any of these
@@ -197,6 +212,9 @@ function open.open(place, options)
   source.marks = options.missing_value
   refuse_other_hdu(source, file, asked.theta, hdu)
   refuse_other_hdu(source, file, asked.context, hdu)
+  if not options.as_named then
+    asked = { theta = spelled(source, asked.theta), context = spelled(source, asked.context) }
+  end
   local theta, context = requested(source, asked.theta, false), requested(source, asked.context, dereddened)
   local fill = columns.masks(context, { missing = missing, fill = options.fill })
   local cuts = columns.sample_cuts(source, options.sample or "none")

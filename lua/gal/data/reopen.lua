@@ -154,7 +154,7 @@ end
 
 -- data.open's options for the choices and what is asked for.
 local function opening(choices, options)
-  local asked, images = {}, choices.images
+  local asked, images = { as_named = true }, choices.images
   for _, key in ipairs(CHOSEN) do asked[key] = choices[key] end
   asked.theta, asked.context = renamed(choices.theta or {}, choices.context or {}, options.rename)
   if options.dereddened ~= nil then asked.dereddened = options.dereddened end
