@@ -115,6 +115,13 @@ check.case("evaluate takes other surveys, and refuses magnitudes of the other ki
   refuses(1, "nowhere", "evaluate", "nowhere")
 end)
 
+check.case("what doesn't fit into memory is refused at once, with the options that would do", function()
+  refuses(1, "want 1440.0 GB .* less of %-%-n or %-%-galaxies would do", "evaluate", "run", "--out", "much",
+    "--n", "999999999")
+  refuses(1, "pass the limit of .*: less of %-%-hidden would do", "train_photometry", "--out", "much2",
+    "--survey", "catalog.csv", "--hidden", "300000,300000")
+end)
+
 check.case("a run goes on where it stopped, and is not overwritten", function()
   for _, name in ipairs{ "train_photometry", "train_image" } do -- before any survey is opened
     refuses(1, "'run', which exists", name, small("--survey", "nowhere", "--out", "run"))
@@ -504,7 +511,8 @@ check.case("quickstart runs from any folder, and again on what it left", functio
     local text = succeeds("quickstart", "--tiny")
     for _, sentence in ipairs{
       "120 others to test on", "Delta log p, nats", "D_KL, nats", "W1 pooled, a_v", "higher",
-      "The image adds", "posteriors.png",
+      "nats apart, so these posteriors are far from", "without --tiny", "posteriors.png",
+      "sample.lua runs/mine",
     } do
       check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
     end

@@ -66,6 +66,30 @@ function M.raise(format, ...)
 end
 local raise = M.raise
 
+local less -- the options of which less would do where memory ends, as a list of names
+
+--- less_of(names, fn, ...): calls fn; meanwhile an error for want of memory names these options, of which
+-- less would do.
+function M.less_of(names, fn, ...)
+  local before = less
+  less = names
+  local function done(ok, ...)
+    less = before
+    if not ok then error((...), 0) end
+    return ...
+  end
+  return done(pcall(fn, ...))
+end
+
+-- The sentence on those options, or "".
+local function advice()
+  local named = {}
+  for i, name in ipairs(less or {}) do named[i] = M.option(name) end
+  if #named == 0 then return "" end
+  local last = table.remove(named)
+  return (": less of %s would do"):format(#named > 0 and table.concat(named, ", ") .. " or " .. last or last)
+end
+
 local Failure = { __tostring = function(self) return self.text end }
 
 --- fail(status, format, ...): an error as raise's whose value is a table {status, text}, so that a caller can
@@ -84,6 +108,7 @@ function M.check(status)
     error(M.interrupted, 0)
   end
   local message = ffi.string(C.gal_error())
+  if status == C.GAL_BUDGET or status == C.GAL_MEMORY then message = message .. advice() end
   if status == C.GAL_RECORDING then M.fail(C.GAL_RECORDING, "%s", message) end
   -- C doesn't know how Lua converts.
   local name = message:match "(%a+) is %l+%d+, expected float32$"

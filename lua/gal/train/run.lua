@@ -28,6 +28,11 @@ local settings = require "gal.train.settings"
 local step = require "gal.train.step"
 local raise = errors.raise
 
+-- What would need less memory where that ends.
+local function less_of(flow)
+  return flow.encoder and { "batch", "draws", "hidden", "channels", "crop" } or { "batch", "draws", "hidden" }
+end
+
 local Run = {}
 Run.__index = Run
 
@@ -241,7 +246,7 @@ end
 function Run.new(flow, s, part, valid, o)
   local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
   self.report = reporter(o.progress, self)
-  local ok, err = pcall(begin, self, part, valid, o)
+  local ok, err = pcall(errors.less_of, less_of(flow), begin, self, part, valid, o)
   if ok then return self end
   self:close()
   error(err, 0)
@@ -249,7 +254,9 @@ end
 
 --- run:train(): epoch after epoch until the run is stopped.
 function Run:train()
-  while not self.stopped do epoch(self) end
+  errors.less_of(less_of(self.flow), function()
+    while not self.stopped do epoch(self) end
+  end)
 end
 
 --- run:interrupt(): ends a run that Ctrl-C stopped within an epoch: the last whole epoch counts.
