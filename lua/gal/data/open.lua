@@ -95,9 +95,9 @@ end
 local HDUS = 50
 
 -- The columns of a table that were asked for, as gal.data.columns has them.
-local function requested(source, names, dereddened)
+local function requested(source, names, dereddened, option)
   local list = {}
-  for i, name in ipairs(names) do list[i] = columns.requested(source, name, dereddened) end
+  for i, name in ipairs(names) do list[i] = columns.requested(source, name, dereddened, option) end
   return list
 end
 
@@ -215,7 +215,8 @@ function open.open(place, options)
   if not options.as_named then
     asked = { theta = spelled(source, asked.theta), context = spelled(source, asked.context) }
   end
-  local theta, context = requested(source, asked.theta, false), requested(source, asked.context, dereddened)
+  local theta = requested(source, asked.theta, false, "theta")
+  local context = requested(source, asked.context, dereddened, "context")
   local fill = columns.masks(context, { missing = missing, fill = options.fill })
   local cuts = columns.sample_cuts(source, options.sample or "none")
   local function add(more) for _, cut in ipairs(more) do cuts[#cuts + 1] = cut end end

@@ -107,9 +107,12 @@ function files.add_timing(folder, epoch, seconds)
   folder:write("timing.csv", text .. ("%d,%.4f\n"):format(epoch, seconds))
 end
 
---- files.save_config(folder, settings): config.json, what the run began with.
+--- files.save_config(folder, settings): config.json, what the run began with, and `made`: galrun's version and
+-- the date, UTC.
 function files.save_config(folder, settings)
-  folder:write("config.json", json.encode(settings, true) .. "\n")
+  local config = { made = { galrun = gal.version, date = os.date "!%Y-%m-%dT%H:%M:%S" } }
+  for name, value in pairs(settings) do config[name] = value end
+  folder:write("config.json", json.encode(config, true) .. "\n")
 end
 
 --- files.save_split(folder, parts): split.csv, each id and the part that it is in. parts: {name, ids} in
