@@ -284,7 +284,7 @@ end
 -- Units of the FITS standard (4.0, tables 3 to 5) that a catalogue of galaxies may have; a logarithm has none.
 check.case("the catalogue's units are the FITS standard's", function()
   local standard = { [""] = true, mag = true, deg = true, arcsec = true, Jy = true, solMass = true, yr = true }
-  local t, given = mock.galaxies{ n = 3 }, 0
+  local t, given = require("gal.mock").galaxies{ n = 3 }, 0
   for _, name in ipairs(t.names) do
     check.that(standard[t:unit(name)], name .. " is in " .. t:unit(name))
     if t:unit(name) ~= "" then given = given + 1 end

@@ -190,10 +190,10 @@ local function refuse_absent(source, text, option)
     option == "theta" and "infer" or "infer it from")
 end
 
---- columns.requested(source, text, dereddened, option): the column that the text asks the table `source` for: one of
--- that name, or a term of gal.data.terms. Where dereddened is true, modelMag_u and its like are paired with
--- extinction_u; a column that is renamed to such a name, too. Raises where the table has nothing such; option:
--- "theta" or "context", which asked, or nil.
+--- columns.requested(source, text, dereddened, option): the column that the text asks the table `source` for:
+-- one of that name, or a term of gal.data.terms. Where dereddened is true, modelMag_u and its like are paired
+-- with extinction_u; a column that is renamed to such a name, too. Raises where the table has nothing such;
+-- option: "theta" or "context", which asked, or nil.
 function columns.requested(source, text, dereddened, option)
   local derived = is_derived(source, text)
   local term = not derived and term_of(source, text)

@@ -107,8 +107,8 @@ function files.add_timing(folder, epoch, seconds)
   folder:write("timing.csv", text .. ("%d,%.4f\n"):format(epoch, seconds))
 end
 
---- files.save_config(folder, settings): config.json, what the run began with, and `made`: galrun's version and
--- the date, UTC.
+--- files.save_config(folder, settings): config.json, what the run began with, and `made`: galrun's version
+-- and the date, UTC.
 function files.save_config(folder, settings)
   local config = { made = { galrun = gal.version, date = os.date "!%Y-%m-%dT%H:%M:%S" } }
   for name, value in pairs(settings) do config[name] = value end
