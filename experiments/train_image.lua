@@ -62,7 +62,7 @@ local survey = data.open(o.survey, cli.values(o, {
   context = o.photometry[1] == "none" and {} or o.photometry,
   images = cli.values(o, { "cutouts" }, { beside = o.out }),
 }))
-print(survey:describe())
+cli.say(survey:describe())
 check_side(survey.images.image[1])
 
 local rng = gal.rng(o.seed)
@@ -78,6 +78,6 @@ local run = train.fit(cli.values(o, { "training" }, {
   out = o.out, augment = o.augment,
 }))
 
-print(train.describe(run))
-print(("the run is in %s; how good its posteriors are: galrun experiments/evaluate.lua %s"):format(o.out,
-  o.out))
+cli.say(train.describe(run))
+print(("the run is in %s; how good its posteriors are:\n  galrun experiments/evaluate.lua %s"):format(
+  o.out, o.out))

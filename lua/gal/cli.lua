@@ -1,8 +1,9 @@
 -- cli: what experiments say to the person at the command line: their options, the progress of long work
--- (gal.base.progress), aligned tables. Of the library only this and gal.base.progress print, and only this
--- ends the process, where an experiment asked it to read the command line.
+-- (gal.base.progress), aligned tables, sentences. Of the library only this and gal.base.progress print, and
+-- only this ends the process, where an experiment asked it to read the command line.
 local declare = require "gal.cli.declare"
 local errors = require "gal.base.errors"
+local ffi = require "ffi"
 local host = require "gal.base.host"
 local path = require "gal.base.path"
 local text = require "gal.base.text"
@@ -12,6 +13,18 @@ local cli = {}
 
 cli.progress = require "gal.base.progress"
 cli.table = text.table
+
+ffi.cdef "int isatty(int file);"
+
+--- cli.say(s): prints text; on a terminal its lines are broken between words, where they are too long for it.
+function cli.say(s)
+  local columns, lines = ffi.C.isatty(1) == 1 and host.columns(), {}
+  for line in (errors.text("say", "s", s) .. "\n"):gmatch "(.-)\n" do
+    local filled = columns and text.length(line) >= columns and text.filled(line, columns - 3) or { line }
+    lines[#lines + 1] = table.concat(filled, "\n  ")
+  end
+  print(table.concat(lines, "\n"))
+end
 
 -- ---- declarations ----
 

@@ -153,7 +153,7 @@ function Progress:note(line)
   if self.terminal then self.out:write("\r\27[K") end
   self.out:write(line, "\n")
   self.out:flush()
-  if self.terminal and self.updates > 0 then draw(self, self.clock()) end
+  if self.terminal and self.updates > 0 and not self.finished then draw(self, self.clock()) end
 end
 
 --- p:finish() ends with the last figures and the time that the work took. Later calls do nothing.

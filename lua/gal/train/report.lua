@@ -13,7 +13,7 @@ end
 -- What a run that Ctrl-C stopped has kept in the folder `out`: so many epochs, or nil; and how to go on.
 local function kept(out, epochs)
   if not epochs then return "stopped before the first epoch was over: nothing is kept" end
-  return ("stopped: %s has the run up to epoch %d; the same with %s goes on from there"):format(out, epochs,
+  return ("stopped: %s keeps %d epochs, and %s goes on from there"):format(out, epochs,
     errors.option("resume", true))
 end
 
