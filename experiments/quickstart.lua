@@ -43,8 +43,8 @@ local home = out .. "/survey"
 require("gal.mock").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
 local survey = require("gal.data").open(home, { images = { crop = 64 } })
 local known, test = survey:fold(0, 3)
-print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(
-  #known.ids, #test.ids))
+cli.say(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on")
+  :format(#known.ids, #test.ids))
 
 print "\n2. The photometry model: p(properties | magnitudes).\n"
 local photometry = train.quick(known:blind(), {
@@ -148,8 +148,8 @@ print(([[
 
 drawn: %s
 
-Next, your own galaxies. Learn from those whose properties are known, see whether
-the posteriors can be believed, and draw them for others, whose are not:
+Next, your own galaxies. Learn from those whose properties are known, see
+whether the posteriors can be believed, and draw them for others:
   galrun experiments/train_photometry.lua --survey KNOWN.csv --out runs/mine
   galrun experiments/evaluate.lua runs/mine
   galrun experiments/sample.lua runs/mine --survey NEW.csv --out draws

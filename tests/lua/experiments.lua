@@ -115,6 +115,16 @@ check.case("evaluate takes other surveys, and refuses magnitudes of the other ki
   refuses(1, "nowhere", "evaluate", "nowhere")
 end)
 
+check.case("a training that Ctrl-C stops says what it keeps and how to go on", function()
+  local code = scratch.run(scratch.experiment "train_photometry" .. " --survey catalog.csv --hidden 8"
+    .. " --epochs 100000 --patience 100000 --out halted >said 2>&1 & p=$!\n"
+    .. "for i in $(seq 400); do test -s halted/history.csv && break; sleep 0.02; done\n"
+    .. "kill -INT $p; wait $p 2>/dev/null")
+  local said, epochs = read "said", select(2, read("halted/history.csv"):gsub("\n", "")) - 1
+  local kept = ("stopped: halted keeps %d epoch"):format(epochs)
+  check.that(code == 130 and said:find(kept, 1, true) and said:find "%-%-resume goes on from there", said)
+end)
+
 check.case("what doesn't fit into memory is refused at once, with the options that would do", function()
   refuses(1, "want 1440.0 GB .* less of %-%-n or %-%-galaxies would do", "evaluate", "run", "--out", "much",
     "--n", "999999999")
@@ -126,8 +136,9 @@ check.case("a run goes on where it stopped, and is not overwritten", function()
   for _, name in ipairs{ "train_photometry", "train_image" } do -- before any survey is opened
     refuses(1, "'run', which exists", name, small("--survey", "nowhere", "--out", "run"))
   end
-  succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
+  local resumed = succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
     "--epochs", "3", "--resume")
+  check.that(resumed:find("run: going on with epoch 3 of 3\n", 1, true), resumed)
   local _, lines = read("run/history.csv"):gsub("\n", "")
   check.equal(lines, 4)
   refuses(1, "lr was", "train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",

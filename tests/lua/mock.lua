@@ -281,9 +281,9 @@ local function run(experiment, ...)
   return scratch.run(scratch.experiment(experiment) .. " " .. table.concat({ ... }, " "))
 end
 
--- Units of the FITS standard (4.0, tables 3 to 5) that a catalogue of galaxies may have; a logarithm has none.
+-- Units of the FITS standard (4.0, tables 3 to 5) that a catalogue may have; logarithms have none.
 check.case("the catalogue's units are the FITS standard's", function()
-  local standard = { [""] = true, mag = true, deg = true, arcsec = true, Jy = true, solMass = true, yr = true }
+  local standard = { [""] = true, mag = true, deg = true, arcsec = true, Jy = true, solMass = true }
   local t, given = require("gal.mock").galaxies{ n = 3 }, 0
   for _, name in ipairs(t.names) do
     check.that(standard[t:unit(name)], name .. " is in " .. t:unit(name))

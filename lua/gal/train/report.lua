@@ -13,8 +13,8 @@ end
 -- What a run that Ctrl-C stopped has kept in the folder `out`: so many epochs, or nil; and how to go on.
 local function kept(out, epochs)
   if not epochs then return "stopped before the first epoch was over: nothing is kept" end
-  return ("stopped: %s keeps %d epochs, and %s goes on from there"):format(out, epochs,
-    errors.option("resume", true))
+  local many = epochs == 1 and "1 epoch" or epochs .. " epochs"
+  return ("stopped: %s keeps %s, and %s goes on from there"):format(out, many, errors.option("resume", true))
 end
 
 --- reporter(progress, run): the function that the run calls with its reports. progress, fit's option: nil or

@@ -138,7 +138,7 @@ end
 local function train(self)
   local stepper = self.stepper
   stepper:start_epoch()
-  local done, count = 0, math.min(stepper.steps, 8)
+  local done, count = 0, math.min(stepper.steps, self.stretch or 1)
   while done < stepper.steps do
     local before = C.gal_now()
     stepper:run(count)
@@ -150,7 +150,8 @@ local function train(self)
       epoch = self.epoch + 1, epochs = self.settings.epochs, step = done, steps = stepper.steps,
       train_loss = loss, pace = pace,
     }
-    count = math.max(1, math.min(stepper.steps - done, math.floor(STRETCH / pace)))
+    self.stretch = math.max(1, math.floor(STRETCH / pace))
+    count = math.min(stepper.steps - done, self.stretch)
   end
   return stepper:loss(stepper.steps)
 end
