@@ -31,7 +31,7 @@ local survey = data.open(o.survey, cli.values(o, { "table", "theta", "sample", "
   context = beside,
 }))
 if o.part ~= "all" then survey = survey:split(o.part) end
-print(survey:describe())
+cli.say(survey:describe())
 local values = survey.context and gal.cat({ survey.theta, survey.context }, 2) or survey.theta
 local names = {}
 for _, list in ipairs{ o.theta, beside } do

@@ -60,7 +60,7 @@ local function by_name()
   return chosen
 end
 
-print(both.survey:describe())
+cli.say(both.survey:describe())
 local folder = both:folder("dust_age", o.out, cli.values(o, { "solver" }, {
   galaxy = o.galaxy, x = o.x, y = o.y, levels = o.levels, n = o.n, seed = o.seed,
 }))

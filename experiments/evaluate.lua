@@ -39,7 +39,7 @@ local report = require "gal.infer.report"
 
 -- The galaxies, their posteriors with densities, and the prior: the training rows'.
 local e = evaluation.open(o)
-print(e.survey:describe())
+cli.say(e.survey:describe())
 local drawn = e:posteriors()
 local beside, crossed = e:posteriors_against(drawn)
 local prior = require("gal.stats.prior").fit(e.known.theta)

@@ -49,7 +49,7 @@ local flow = require("gal.flow").new{
 local run = train.fit(cli.values(o, { "training" }, {
   flow = flow, data = known, out = o.out,
 }))
-print(train.describe(run))
+cli.say(train.describe(run))
 
 draws = draws or open_draws()
 local function print_report(report)

@@ -43,8 +43,8 @@ local home = out .. "/survey"
 require("gal.mock").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
 local survey = require("gal.data").open(home, { images = { crop = 64 } })
 local known, test = survey:fold(0, 3)
-print(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on"):format(
-  #known.ids, #test.ids))
+cli.say(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on")
+  :format(#known.ids, #test.ids))
 
 print "\n2. The photometry model: p(properties | magnitudes).\n"
 local photometry = train.quick(known:blind(), {
@@ -76,9 +76,17 @@ than by the survey as a whole. (95 %): over resampled galaxies; higher: for how
 many the image's is. W1: Wasserstein-1 between the truth and the posteriors'
 means (above 0 for any posterior, as means shrink), or all their draws.]]
 
-local gain = scores.delta_log_p
-print(("\nThe image adds %.2f nats (%.2f to %.2f) to what the magnitudes tell."):format(gain.mean, gain.low,
-  gain.high))
+-- Posteriors that claim far more than they earn say nothing about the image.
+local gain, excess = scores.delta_log_p, scores.excess
+local claimed = math.abs(excess.a) > math.abs(excess.b) and excess.a or excess.b
+local words = ("The image adds %.2f nats (%.2f to %.2f) to what the magnitudes tell."):format(gain.mean,
+  gain.low, gain.high)
+if math.abs(claimed) > 1 then
+  words = ("D_KL and Delta log p are %.1f nats apart, so these posteriors are far from right, and what the "
+    .. "image adds can't be said: more --galaxies and --epochs%s."):format(math.abs(claimed),
+    o.tiny and ", without --tiny" or "")
+end
+print("\n" .. table.concat(text.filled(words, 80), "\n"))
 
 -- If the posteriors are right, each galaxy's truth is one more of its draws; of fewer than 100 galaxies that
 -- can't be told.
@@ -138,6 +146,12 @@ local picture = plot.figure(out .. "/posteriors.png", {
 })
 print(([[
 
-drawn: %s. Next: your own survey,
-  galrun experiments/train_image.lua --survey FOLDER
-  galrun experiments/evaluate.lua runs/image]]):format(picture))
+drawn: %s
+
+Next, your own galaxies. Learn from those whose properties are known, see
+whether the posteriors can be believed, and draw them for others:
+  galrun experiments/train_photometry.lua --survey KNOWN.csv --out runs/mine
+  galrun experiments/evaluate.lua runs/mine
+  galrun experiments/sample.lua runs/mine --survey NEW.csv --out draws
+train_image.lua in the place of train_photometry.lua learns from cutouts, too;
+--help behind each says which columns a table needs.]]):format(picture))

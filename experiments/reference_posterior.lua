@@ -17,7 +17,13 @@ local o = cli.options{
 }
 local metrics = require "gal.metrics"
 
-local survey = require("gal.data").open(o.survey, cli.values(o, { "table" })):thin(o.n)
+local data, gal = require "gal.data", require "gal"
+local catalogue = data.find(o.survey)
+if not gal.table(catalogue, { hdu = tonumber(o.hdu) or o.hdu }):has "true_log_mass" then
+  cli.refuse("%s is no mock survey (those have true_log_mass): its galaxies were not made by the model that "
+    .. "this computes with", catalogue)
+end
+local survey = data.open(o.survey, cli.values(o, { "table" })):thin(o.n)
 local r = require("gal.mock.posterior").run{
   magnitudes = survey.context, theta = survey.theta, out = o.out, ess = o.ess, samples = o.samples,
   seed = o.seed,

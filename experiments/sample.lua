@@ -40,7 +40,7 @@ end
 if o.shard then shards.check("sample", o.shard) end
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey = run:survey(cli.values(o, { "asked" }, { theta = false }))
-print(survey:describe())
+cli.say(survey:describe())
 if o.slurm then
   shards.range("sample", { k = 1, of = o.slurm }, #survey.ids)
   print(slurm.shards(o))
@@ -57,6 +57,6 @@ elseif found.resumed > 0 then
   print(("%d of the galaxies had been drawn before"):format(found.resumed))
 end
 if o.shard then print(("shard %s of %d galaxies"):format(o.shard, #survey.ids)) end
-if found.warning then print(found.warning) end
-print(("%d draws of each of %d galaxies; %s"):format(o.n, found.summary.rows, found.solver))
-print("written: " .. table.concat(found.files, ", "))
+if found.warning then cli.say(found.warning) end
+cli.say(("%d draws of each of %d galaxies; %s"):format(o.n, found.summary.rows, found.solver))
+cli.say("written: " .. table.concat(found.files, ", "))

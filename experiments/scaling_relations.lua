@@ -56,7 +56,7 @@ if o.boxes and #o.boxes ~= 4 * #planes then
   cli.refuse("--boxes has %d numbers, expected %d: four for each of the planes", #o.boxes, 4 * #planes)
 end
 
-print(both.survey:describe())
+cli.say(both.survey:describe())
 local folder = both:folder("scaling", o.out, cli.values(o, { "solver" }, {
   galaxies = o.galaxies, n = o.n, seed = o.seed, planes = o.planes, boxes = o.boxes,
 }))

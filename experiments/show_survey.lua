@@ -1,5 +1,6 @@
 -- A look at a survey: cutouts.png, a sheet of its images, and survey.png, a page of its colours, scaling
--- relations and magnitude errors; the script and the data of each lie beside it. With --real FOLDER of SDSS's
+-- relations and magnitude errors, of those columns that it has, under SDSS's names; the script and the data
+-- of each lie beside it. distributions.lua draws any columns. With --real FOLDER of SDSS's
 -- cutouts (128 x 128 pixels of 2 R90 / (0.396 x 128) arcsec), the survey's are cut alike, set above the real
 -- ones, and compared in numbers and in profiles.png.
 
@@ -16,6 +17,7 @@ local o = cli.options{
 local gal = require "gal"
 local cutout = require "gal.data.picture"
 local folder = require "gal.base.path"
+local metrics = require "gal.metrics"
 local plot = require "gal.plot"
 
 local catalogue = require("gal.data").find(o.survey)
@@ -114,7 +116,9 @@ end
 
 -- ---- the page ----
 
+-- The numbers of a column, NaN where they are missing; nil where the table has no such column.
 local function column(name)
+  if not t:has(name) then return nil end
   require("gal.data.columns").refuse_vector(t, name)
   local values = t:doubles(name)
   for i, v in ipairs(values) do
@@ -123,59 +127,101 @@ local function column(name)
   return values
 end
 
+-- The difference of two columns, nil where one is not there.
 local function minus(a, b)
   local difference = {}
+  if not (a and b) then return nil end
   for i = 1, #a do difference[i] = a[i] - b[i] end
   return difference
+end
+
+-- The range of a column, but for the outermost two of a thousand galaxies at either end.
+local function range_of(values)
+  local known = {}
+  for _, v in ipairs(values) do
+    if v - v == 0 then known[#known + 1] = v end
+  end
+  if #known == 0 then return nil end
+  local low, high = unpack(metrics.quantile(known, { 0.002, 0.998 }))
+  local pad = 0.03 * (high > low and high - low or 1)
+  return { low - pad, high + pad }
 end
 
 local magnitude, sigma = {}, {}
 for _, band in ipairs(BANDS) do
   magnitude[band], sigma[band] = column("modelMag_" .. band), column("modelMagErr_" .. band)
-  if t:has("extinction_" .. band) then
-    magnitude[band] = minus(magnitude[band], column("extinction_" .. band))
-  end
+  local extinction = column("extinction_" .. band)
+  if magnitude[band] and extinction then magnitude[band] = minus(magnitude[band], extinction) end
 end
 local mass, sfr, oh, dn = column "lgm_tot_p50", column "sfr_tot_p50", column "oh_p50", column "d4000_n"
 local ug, gr = minus(magnitude.u, magnitude.g), minus(magnitude.g, magnitude.r)
 local ri = minus(magnitude.r, magnitude.i)
 
--- A cloud of pairs as shades, with lines around 68 and 95 % of them.
-local function cloud(x, y, x_label, y_label, xrange, yrange)
-  return plot.panel{
+local panels = {}
+
+-- How many galaxies have both values, where these are not all.
+local function title_of(x, y)
+  local count = 0
+  for k = 1, #x do
+    if x[k] - x[k] == 0 and (not y or y[k] - y[k] == 0) then count = count + 1 end
+  end
+  return count < t.rows and ("%d of them"):format(count) or nil, count
+end
+
+-- Adds a cloud of pairs as shades, with lines around 68 and 95 % of them, where both columns are there.
+local function cloud(x, y, x_label, y_label)
+  local xrange, yrange = x and range_of(x), y and range_of(y)
+  if not (xrange and yrange) then return end
+  local title, count = title_of(x, y)
+  if count < 2 then return end
+  panels[#panels + 1] = plot.panel{
     plot.density(x, y, { xrange = xrange, yrange = yrange }),
     plot.contours(x, y, { colour = "#D55E00", width = 1, xrange = xrange, yrange = yrange }),
-    x = x_label, y = y_label, xrange = xrange, yrange = yrange,
+    x = x_label, y = y_label, xrange = xrange, yrange = yrange, title = title,
   }
 end
 
-local function counts(values, label, xrange, bins)
-  return plot.panel{
+local function counts(values, label, bins)
+  local xrange = values and range_of(values)
+  if not xrange then return end
+  panels[#panels + 1] = plot.panel{
     plot.histogram(values, { range = xrange, bins = bins, filled = true }), x = label, y = "galaxies",
-    xrange = xrange,
+    xrange = xrange, title = (title_of(values)),
   }
 end
 
-local errors = {
-  x = "magnitude", y = "error, mag", logy = true, xrange = { 14.5, 21 }, yrange = { 0.01, 1 },
-  key = "top left",
-}
-for i, band in ipairs(BANDS) do
-  errors[i] = plot.points(some(magnitude[band], 1000), some(sigma[band], 1000), { title = band, size = 0.2 })
+-- The error of each band's magnitude against it.
+local function errors()
+  local panel = { x = "magnitude", y = "error, mag", logy = true, key = "top left" }
+  local brightest, faintest = math.huge, -math.huge
+  for _, band in ipairs(BANDS) do
+    local range = magnitude[band] and sigma[band] and range_of(magnitude[band])
+    if range then
+      brightest, faintest = math.min(brightest, range[1]), math.max(faintest, range[2])
+      panel[#panel + 1] = plot.points(some(magnitude[band], 1000), some(sigma[band], 1000), {
+        title = band, size = 0.2,
+      })
+    end
+  end
+  panel.xrange, panel.yrange = { brightest, faintest }, { 0.003, 1 }
+  if #panel > 0 then panels[#panels + 1] = plot.panel(panel) end
 end
+
 local MASS, LOG_SFR = "log M⋆ / M⊙", "log SFR / (M⊙ / yr)"
 local GR, UG, RI = "g − r, mag", "u − g, mag", "r − i, mag"
-local panels = {
-  cloud(mass, sfr, MASS, LOG_SFR, { 8.3, 11.7 }, { -2, 2 }),
-  cloud(mass, oh, MASS, "12 + log O/H", { 8.3, 11.7 }, { 8, 9.5 }),
-  cloud(mass, dn, MASS, "Dn4000", { 8.3, 11.7 }, { 1, 1.7 }),
-  cloud(gr, ug, GR, UG, { 0, 1.2 }, { 0, 2.4 }),
-  cloud(ri, gr, RI, GR, { -0.1, 0.7 }, { 0, 1.2 }),
-  cloud(gr, dn, GR, "Dn4000", { 0, 1.2 }, { 1, 1.7 }),
-  plot.panel(errors),
-  counts(magnitude.r, "r, mag", { 15.5, 18.5 }, 60),
-  t:has "z" and counts(column "z", "redshift", { 0, 0.25 }, 50) or false,
-}
+cloud(mass, sfr, MASS, LOG_SFR)
+cloud(mass, oh, MASS, "12 + log O/H")
+cloud(mass, dn, MASS, "Dn4000")
+cloud(gr, ug, GR, UG)
+cloud(ri, gr, RI, GR)
+cloud(gr, dn, GR, "Dn4000")
+errors()
+counts(magnitude.r, "r, mag", 60)
+counts(column "z", "redshift", 50)
+if #panels == 0 then
+  cli.refuse("%s has none of the columns that are drawn here (lgm_tot_p50, modelMag_r, …); "
+    .. "distributions.lua draws any: --theta A,B --beside C", catalogue)
+end
 drawn[#drawn + 1] = plot.figure(o.out .. "/survey.png", {
   panels = panels, title = ("%s: %d galaxies"):format(o.survey, t.rows),
 })

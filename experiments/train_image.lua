@@ -1,7 +1,8 @@
 -- Trains the image model of arXiv 2512.05078: the posterior of five properties of each galaxy given its
 -- cutout, and its ugriz magnitudes beside it. The survey is a folder: catalog.fits or catalog.csv under
 -- SDSS column names, and cutouts/<objID>.jpg (or .png), square and all of one size. They are decoded once,
--- into cutouts.npy. Galaxies without a readable cutout are dropped and counted.
+-- into the folder `decoded` beside the run, for all runs there. Galaxies without a readable cutout are
+-- dropped and counted.
 
 local cli = require "gal.cli"
 local data = require "gal.data"
@@ -58,9 +59,10 @@ if o.crop > 0 then check_side(math.floor(o.crop / o.bin)) end -- before all cuto
 local survey = data.open(o.survey, cli.values(o, {
   "table", "theta", "sample", "missing", "missing_value", "dereddened",
 }, {
-  context = o.photometry[1] == "none" and {} or o.photometry, images = cli.values(o, { "cutouts" }),
+  context = o.photometry[1] == "none" and {} or o.photometry,
+  images = cli.values(o, { "cutouts" }, { beside = o.out }),
 }))
-print(survey:describe())
+cli.say(survey:describe())
 check_side(survey.images.image[1])
 
 local rng = gal.rng(o.seed)
@@ -76,6 +78,6 @@ local run = train.fit(cli.values(o, { "training" }, {
   out = o.out, augment = o.augment,
 }))
 
-print(train.describe(run))
-print(("the run is in %s; how good its posteriors are: galrun experiments/evaluate.lua %s"):format(o.out,
-  o.out))
+cli.say(train.describe(run))
+print(("the run is in %s; how good its posteriors are:\n  galrun experiments/evaluate.lua %s"):format(
+  o.out, o.out))

@@ -13,7 +13,7 @@ local train = require "gal.train"
 
 train.expect{ out = o.out, resume = o.resume }
 local survey = require("gal.data").open(o.survey, cli.values(o, { "table", "reading" }))
-print(survey:describe())
+cli.say(survey:describe())
 
 local flow = require("gal.flow").new{
   theta = survey.names.theta, context = survey.names.context, hidden = o.hidden, sigma = o.sigma,
@@ -25,6 +25,6 @@ local run = train.fit(cli.values(o, { "training" }, {
   out = o.out,
 }))
 
-print(train.describe(run))
-print(("the run is in %s; how good its posteriors are: galrun experiments/evaluate.lua %s"):format(o.out,
-  o.out))
+cli.say(train.describe(run))
+print(("the run is in %s; how good its posteriors are:\n  galrun experiments/evaluate.lua %s"):format(
+  o.out, o.out))

@@ -1,8 +1,9 @@
 -- cli: what experiments say to the person at the command line: their options, the progress of long work
--- (gal.base.progress), aligned tables. Of the library only this and gal.base.progress print, and only this
--- ends the process, where an experiment asked it to read the command line.
+-- (gal.base.progress), aligned tables, sentences. Of the library only this and gal.base.progress print, and
+-- only this ends the process, where an experiment asked it to read the command line.
 local declare = require "gal.cli.declare"
 local errors = require "gal.base.errors"
+local ffi = require "ffi"
 local host = require "gal.base.host"
 local path = require "gal.base.path"
 local text = require "gal.base.text"
@@ -12,6 +13,18 @@ local cli = {}
 
 cli.progress = require "gal.base.progress"
 cli.table = text.table
+
+ffi.cdef "int isatty(int file);"
+
+--- cli.say(s): prints text; on a terminal its lines are broken between words, where they are too long for it.
+function cli.say(s)
+  local columns, lines = ffi.C.isatty(1) == 1 and host.columns(), {}
+  for line in (errors.text("say", "s", s) .. "\n"):gmatch "(.-)\n" do
+    local filled = columns and text.length(line) >= columns and text.filled(line, columns - 3) or { line }
+    lines[#lines + 1] = table.concat(filled, "\n  ")
+  end
+  print(table.concat(lines, "\n"))
+end
 
 -- ---- declarations ----
 
@@ -146,7 +159,8 @@ function cli.usage(spec, name, about)
       lines[#lines + 1] = (i == 1 and left or (" "):rep(#left)) .. line
     end
   end
-  add "\n--name=value is the same as --name value. galrun's own --device, --threads and --seed work here too."
+  add("\n--name=value is the same as --name value. galrun's own --device, --threads and --seed work here too: "
+    .. "galrun --help.")
   return (table.concat(lines, "\n"):gsub(HARD, " "))
 end
 
@@ -187,7 +201,7 @@ function cli.options(spec)
   local script = (arg and arg[0] or "script"):match("([^/]+)$") or "script"
   local source = debug.getinfo(2, "S").source
   local place, home = path.absolute(source:sub(2)), host.root .. "/experiments/"
-  if place:sub(1, #home) == home then errors.refuses_for(source) end
+  if place:sub(1, #home) == home then errors.refuses_for(source, (select(2, declare.list(spec)))) end
   local values, message = cli.parse(spec, arg or {})
   if values then return values end
   if not message then

@@ -103,7 +103,7 @@ local function head_of(options, d, width, device)
   local widths = { 1 + d + width, activation = activation, rng = options.rng, device = device }
   for _, n in ipairs(hidden) do widths[#widths + 1] = n end
   widths[#widths + 1] = d
-  return nn.mlp(widths)
+  return errors.less_of({ "hidden" }, nn.mlp, widths)
 end
 
 --- flow.new{theta =, context =, ...}: a flow with fresh weights. Options:

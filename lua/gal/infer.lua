@@ -89,8 +89,9 @@ end
 -- without statistics, a list.
 local function table_of(ids, names, rows, outside, report)
   local columns, left_out = gal.table{ id = ids }, {}
-  for i, column in ipairs(columns_of(names)) do columns:set(column, column_of(rows, i)) end
-  if outside then columns:set("outside", outside) end
+  local function single(list) return gal.tensor(list, { #ids }, { device = "cpu" }) end -- draws are
+  for i, column in ipairs(columns_of(names)) do columns:set(column, single(column_of(rows, i))) end
+  if outside then columns:set("outside", single(outside)) end
   for k, row in ipairs(rows) do
     if row[1] ~= row[1] then left_out[#left_out + 1] = k end
   end
@@ -98,7 +99,7 @@ local function table_of(ids, names, rows, outside, report)
   if report then
     local errors = report.error:totable()
     for _, k in ipairs(left_out) do errors[k] = 0 / 0 end
-    columns:set("steps", whole(report.steps:totable())):set("error", errors)
+    columns:set("steps", whole(report.steps:totable())):set("error", single(errors))
   end
   columns:set("flagged", whole(galaxies.flags(#ids, report and report.flagged or {}, left_out)))
   return columns, left_out

@@ -83,7 +83,8 @@ local function refuse_other(out)
   local function has(name) return path.kind(out .. "/" .. name) ~= nil end
   if has "survey.json" then return end
   if has "catalog.fits" or has "catalog.csv" or has "cutouts" then
-    raise("mock: the folder %s holds a survey that is not a mock survey; name another out", out)
+    raise("mock: the folder %s holds a survey that is not a mock survey; name another %s", out,
+      errors.option "out")
   end
 end
 

@@ -59,8 +59,8 @@ static gal_status within_limit(pool *p, size_t bytes)
 {
     return p->counts.live + (int64_t)bytes <= soft_limit(p)
                ? GAL_OK
-               : gal_fail(GAL_BUDGET, "memory: %zu bytes more would pass the limit of %lld on %s", bytes,
-                          (long long)p->counts.limit, p->backend->name);
+               : gal_fail(GAL_BUDGET, "memory: %.3g GB more would pass the limit of %.3g GB on %s",
+                          (double)bytes / 1e9, (double)p->counts.limit / 1e9, p->backend->name);
 }
 
 gal_status gal_memory_room(const gal_backend *backend, size_t bytes)

@@ -100,13 +100,14 @@ static int host_exit(lua_State *L)
     exit((int)luaL_optinteger(L, 1, 0));
 }
 
-/* gal.host.columns(): the terminal's width in characters; nil where standard output is no terminal. */
+/* gal.host.columns(): the width in characters of the terminal that progress goes to; nil where standard error
+ * is none. */
 static int host_columns(lua_State *L)
 {
     struct winsize window;
-    if (!isatty(STDOUT_FILENO))
+    if (!isatty(STDERR_FILENO))
         return 0;
-    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
     lua_pushinteger(L, known ? window.ws_col : 80);
     return 1;
 }

@@ -68,6 +68,21 @@ static int is_rounded(const char *text, int64_t n)
     return memchr(text, '+', (size_t)n) || (memchr(text, '.', (size_t)n) && fabs(value) > 9007199254740992.0);
 }
 
+gal_csv_word gal_csv_word_of(const char *text, int64_t n)
+{
+    static const char *const absent[] = {"NA",    "N/A",     "#N/A",    "--",    "None",  "masked",
+                                         "n/a",   "-",       "---",     "...",   "\\N",   "#NULL!",
+                                         "#NUM!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?"};
+    if (n > 0 && (int64_t)strspn(text, "*") >= n) /* Fortran's, of a number that is too long for its field */
+        return GAL_WORD_ABSENT;
+    if ((n == 4 && strncasecmp(text, "true", 4) == 0) || (n == 5 && strncasecmp(text, "false", 5) == 0))
+        return n == 4 ? GAL_WORD_TRUE : GAL_WORD_FALSE;
+    for (size_t k = 0; k < sizeof absent / sizeof *absent; k++)
+        if (n == (int64_t)strlen(absent[k]) && memcmp(text, absent[k], (size_t)n) == 0)
+            return GAL_WORD_ABSENT;
+    return GAL_WORD_OTHER;
+}
+
 /* Whether a column of this name names the rows. */
 static int is_id(const char *name, const gal_table_choice *choice)
 {
@@ -264,22 +279,28 @@ static gal_status describe(gal_table *table, const gal_csv_layout *layout, trait
     return status;
 }
 
-static gal_status parse(gal_table *table, const char *text, int64_t n, const gal_table_choice *choice)
+static gal_status parse(gal_table *table, char *text, int64_t n, const gal_table_choice *choice)
 {
     gal_scanner s = {.at = text, .end = text + n, .line = 1, .path = table->path};
     gal_csv_layout layout;
     table->in_lines = 1;
+    if (n > 1 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        return gal_fail(
+            GAL_FILE,
+            "%s: is text in UTF-16; this makes it UTF-8: iconv -f UTF-16 -t UTF-8 \"%s\" >table.csv",
+            table->path, table->path);
     if (memchr(text, 0, (size_t)n))
         return gal_fail(GAL_FILE, "%s: holds bytes that are 0, expected text in UTF-8", table->path);
     gal_status status = gal_csv_layout_of(&layout, &s);
+    if (!status)
+        status = gal_csv_decimal_commas(text, &layout.rows);
     if (!status)
         status = read_names(table, &layout.names);
     if (status)
         return status;
     traits *trait = calloc((size_t)table->columns, sizeof *trait);
     stored *count = calloc((size_t)table->columns, sizeof *count);
-    s = layout.in_comment ? layout.rows : layout.names;
-    gal_scanner rows = s;
+    gal_scanner rows = s = layout.rows;
     status = trait && count ? survey(table, &s, trait) : no_memory(table);
     if (!status)
         status = describe(table, &layout, trait);
@@ -306,8 +327,9 @@ static gal_status open_csv(gal_table *table, char *bytes, int64_t n, const gal_t
     return status;
 }
 
-const gal_table_format gal_csv_format = {.name = "CSV",
-                                         .endings = {".csv", ".txt", ".tsv", ".dat", ".ecsv", ".tab", ".asc"},
-                                         .written = 1,
-                                         .open = open_csv,
-                                         .write = gal_csv_write};
+const gal_table_format gal_csv_format = {
+    .name = "CSV",
+    .endings = {".csv", ".txt", ".tsv", ".dat", ".ecsv", ".tab", ".asc", ".ascii", ".cat", ".tbl"},
+    .written = 1,
+    .open = open_csv,
+    .write = gal_csv_write};

@@ -32,7 +32,7 @@ static int at_line_end(const gal_scanner *s)
     return s->at == s->end || *s->at == '\n' || *s->at == '\r';
 }
 
-static void skip_line(gal_scanner *s)
+void gal_scan_skip_line(gal_scanner *s)
 {
     while (!at_line_end(s))
         s->at++;
@@ -63,17 +63,6 @@ static gal_status take_quoted(gal_scanner *s)
     return gal_fail(GAL_FILE, "%s: line %lld has a quote that is never closed", s->path, (long long)began);
 }
 
-gal_csv_word gal_csv_word_of(const char *text, int64_t n)
-{
-    static const char *const absent[] = {"NA", "N/A", "#N/A", "--", "None", "masked"};
-    if ((n == 4 && strncasecmp(text, "true", 4) == 0) || (n == 5 && strncasecmp(text, "false", 5) == 0))
-        return n == 4 ? GAL_WORD_TRUE : GAL_WORD_FALSE;
-    for (size_t k = 0; k < sizeof absent / sizeof *absent; k++)
-        if (n == (int64_t)strlen(absent[k]) && memcmp(text, absent[k], (size_t)n) == 0)
-            return GAL_WORD_ABSENT;
-    return GAL_WORD_OTHER;
-}
-
 int64_t gal_scan_copy(char *out, const gal_scanner *s)
 {
     char *to = out;
@@ -89,6 +78,8 @@ gal_status gal_scan_field(gal_scanner *s)
 {
     gal_status status = GAL_OK;
     skip_blanks(s);
+    if (s->end - s->at > 1 && s->at[0] == '=' && s->at[1] == '"')
+        s->at++; /* ="1237648704043942146" keeps a spreadsheet from rounding an id */
     s->quoted = s->at < s->end && *s->at == '"';
     if (s->quoted) {
         status = take_quoted(s);
@@ -118,13 +109,41 @@ gal_status gal_scan_field(gal_scanner *s)
     return GAL_OK;
 }
 
+/* Whether the line at s is how psql, sqlcmd and CasJobs end a table: "(40 rows)", "(40 row(s) affected)". */
+static int counts_rows(const gal_scanner *s)
+{
+    const char *at = s->at + 1;
+    if (s->end - s->at < 7 || *s->at != '(')
+        return 0;
+    while (at < s->end && *at >= '0' && *at <= '9')
+        at++;
+    return at > s->at + 1 && s->end - at > 4 && memcmp(at, " row", 4) == 0;
+}
+
+/* Skips blanks and, where no quotes stand between them, separators: a row without a value, as spreadsheets
+ * leave them. */
+static void skip_separators(gal_scanner *s)
+{
+    while (s->at < s->end && (is_blank(s, *s->at) || *s->at == s->separator))
+        s->at++;
+}
+
 void gal_scan_empty(gal_scanner *s)
 {
     for (;;) {
         gal_scanner ahead = *s;
-        skip_blanks(&ahead);
+        if (s->separator)
+            skip_separators(&ahead);
+        if (!at_line_end(&ahead)) {
+            ahead = *s;
+            skip_blanks(&ahead);
+        }
+        if (ahead.at < ahead.end && counts_rows(&ahead)) {
+            gal_scan_skip_line(s);
+            continue;
+        }
         if (s->comments && ahead.at < ahead.end && *ahead.at == '#') {
-            skip_line(s);
+            gal_scan_skip_line(s);
             continue;
         }
         if (!at_line_end(&ahead))
@@ -235,6 +254,18 @@ static int repeats(gal_scanner c, char separator)
     return 0;
 }
 
+/* How many characters begin a comment above the names: #, %, !, // or, before a blank, ;. 0 where the line at
+ * s is none. */
+static int64_t comment_mark(const gal_scanner *s)
+{
+    const char *at = s->at;
+    while (at < s->end && (*at == '#' || *at == '%' || *at == '!'))
+        at++;
+    if (at == s->at && s->end - at > 2 && (memcmp(at, "//", 2) == 0 || memcmp(at, "; ", 2) == 0))
+        at += *at == ';' ? 1 : 2;
+    return at - s->at;
+}
+
 /* The first comment from `comment` on that names the columns of the row at s: units may stand below it, in
  * one more. *comment is that one, *separator what separates both. */
 static int names_comment(gal_scanner *comment, const gal_scanner *s, char *separator)
@@ -245,11 +276,11 @@ static int names_comment(gal_scanner *comment, const gal_scanner *s, char *separ
         row[k] = look_at(*s, separators[k]);
     while (at.at < s->at) {
         gal_scanner line = at;
-        skip_line(&at);
-        if (line.at == at.at || *line.at != '#')
+        gal_scan_skip_line(&at);
+        int64_t mark = comment_mark(&line);
+        if (mark == 0)
             continue;
-        while (line.at < at.at && *line.at == '#')
-            line.at++;
+        line.at += mark;
         line.end = at.at;
         if (names_row(&line, row, separator) && !repeats(line, *separator)) {
             *comment = line;
@@ -257,17 +288,6 @@ static int names_comment(gal_scanner *comment, const gal_scanner *s, char *separ
         }
     }
     return 0;
-}
-
-/* The beginnings of texts that are tables of other kinds. */
-static gal_status refuse_other(const gal_scanner *s)
-{
-    if (s->at < s->end && (*s->at == '|' || *s->at == '\\'))
-        return gal_fail(GAL_FILE,
-                        "%s: is an IPAC table; astropy converts it: "
-                        "Table.read(\"%s\", format=\"ascii.ipac\").write(\"table.fits\")",
-                        s->path, s->path);
-    return GAL_OK;
 }
 
 /* The line of names that is missing: the first line has numbers only. */
@@ -290,10 +310,10 @@ static void skip_preamble(gal_scanner *s, gal_scanner *comment, const char **hea
         s->at += 3;
     *comment = *s;
     *header = NULL;
-    for (gal_scan_empty(s); s->at < s->end && *s->at == '#'; gal_scan_empty(s)) {
+    for (gal_scan_empty(s); s->at < s->end && comment_mark(s) > 0; gal_scan_empty(s)) {
         if (s->end - s->at > 7 && memcmp(s->at, "# %ECSV", 7) == 0)
             *header = s->at;
-        skip_line(s);
+        gal_scan_skip_line(s);
     }
 }
 
@@ -310,39 +330,70 @@ static char ecsv_separator(const char *header, const char *end)
     return ' ';
 }
 
+/* What a first line such as sep=; says that separates fields, as spreadsheets are told; 0 where there is
+ * none. Skips it. */
+static char told_separator(gal_scanner *s)
+{
+    const char *at = s->at + (s->at < s->end && *s->at == '"');
+    if (s->end - at < 6 || memcmp(at, "sep=", 4) != 0 || !memchr(separators, at[4], sizeof separators))
+        return 0;
+    gal_scan_skip_line(s);
+    return at[4];
+}
+
+/* The first row, or its end, where `names` is the line above it. */
+static gal_scanner rows_under(gal_scanner names)
+{
+    for (names.last = 0; !names.last && names.at < names.end;)
+        if (gal_scan_field(&names))
+            break;
+    gal_csv_skip_under(&names);
+    return names;
+}
+
+/* The separator where the names are a line of their own at s. GAL_FILE where they are not. */
+static gal_status find_separator(gal_scanner *s)
+{
+    gal_scanner row = *s;
+    gal_scan_skip_line(&row);
+    gal_scan_empty(&row);
+    s->separator = row.separator = separator_of(s, &row);
+    gal_csv_skip_under(&row);
+    if (!agree(s, &row, s->separator))
+        s->separator = separator_of(s, &row);
+    s->comments = s->separator == ' ';
+    look first = look_at(*s, s->separator), second = look_at(row, s->separator);
+    int numbers = first.numbers > first.quoted && first.numbers + first.empty == first.fields;
+    return numbers && !first.counting && second.fields == first.fields ? no_names(s) : GAL_OK;
+}
+
 gal_status gal_csv_layout_of(gal_csv_layout *layout, const gal_scanner *beginning)
 {
     gal_scanner s = *beginning, comment;
     *layout = (gal_csv_layout){0};
-    s.separator = ',';
     skip_preamble(&s, &comment, &layout->header);
+    char told = told_separator(&s);
+    s.separator = told ? told : ',';
     if (s.at == s.end)
         return gal_fail(GAL_FILE, "%s: has no line of column names", s.path);
-    gal_status status = refuse_other(&s);
-    if (status)
-        return status;
-    if (layout->header) {
+    gal_status status = gal_foreign_text(s.path, beginning->at, s.at, s.end);
+    if (!status && layout->header) {
         layout->header_end = s.at;
         s.separator = ecsv_separator(layout->header, s.at);
         s.comments = 1;
-    } else if (names_comment(&comment, &s, &s.separator)) {
-        layout->in_comment = s.comments = 1;
+    } else if (!status && !told && names_comment(&comment, &s, &s.separator)) {
+        s.comments = 1;
         comment.separator = s.separator;
         layout->names = comment;
         layout->rows = s;
         return GAL_OK;
-    } else {
-        gal_scanner row = s;
-        skip_line(&row);
-        gal_scan_empty(&row);
-        s.separator = separator_of(&s, &row);
-        s.comments = s.separator == ' ';
-        look first = look_at(s, s.separator), second = look_at(row, s.separator);
-        if (first.numbers > first.quoted && first.numbers + first.empty == first.fields && !first.counting &&
-            second.fields == first.fields)
-            return no_names(&s);
+    } else if (!status && !told) {
+        status = find_separator(&s);
     }
-    layout->names = layout->rows = s;
+    if (status)
+        return status;
+    layout->names = s;
+    layout->rows = rows_under(s);
     return GAL_OK;
 }
 

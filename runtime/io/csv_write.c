@@ -82,6 +82,14 @@ static int looks_whole(gal_table *table, int i)
     return numbers;
 }
 
+static int is_empty(gal_table *table, int64_t row)
+{
+    const char *text = "";
+    for (int i = 0; !*text && i < table->columns; i++)
+        gal_table_text(&text, table, i, row); /* can't fail: the columns are loaded */
+    return !*text;
+}
+
 /* whole {columns}: looks_whole of each. */
 static gal_status put_rows(buffered *b, gal_table *table, const char *whole)
 {
@@ -94,8 +102,8 @@ static gal_status put_rows(buffered *b, gal_table *table, const char *whole)
                 what = NAME;
             else
                 status = gal_table_text(&text, table, i, row);
-            if (!status && !*text && table->columns == 1)
-                status = put(b, "\"\"", 2); /* an empty line would be no row */
+            if (!status && !*text && (table->columns == 1 || (i == 0 && row >= 0 && is_empty(table, row))))
+                status = put(b, "\"\"", 2); /* a line of separators would be no row */
             else if (!status)
                 status = put_text(b, text, what, table->columns == 1);
             if (!status && row >= 0 && whole[i] && *text)

@@ -266,7 +266,11 @@ static gal_status not_found(const walk *w, const gal_table_choice *wanted, int c
                         count - 1);
     if (ascii)
         return gal_fail(
-            GAL_FILE, "%s: its table is an ASCII table (XTENSION = TABLE), expected a binary table", w->path);
+            GAL_FILE,
+            "%s: its table is an ASCII table (XTENSION = TABLE), which is not read; this makes a binary one "
+            "of "
+            "it: python3 -c 'from astropy.table import Table; Table.read(\"%s\").write(\"table.fits\")'",
+            w->path, w->path);
     return gal_fail(GAL_FILE, "%s: holds images but no table, expected a binary table", w->path);
 }
 

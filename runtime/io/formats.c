@@ -124,7 +124,7 @@ static const gal_table_format *format_marked(const char *bytes, int64_t n)
 const char *gal_table_reads(void)
 {
     static _Thread_local char text[256];
-    char marked[64] = "", named[128] = "";
+    char marked[64] = "", named[160] = "";
     for (size_t k = 0; k < TABLE_FORMATS; k++) {
         const gal_table_format *f = table_formats[k];
         if (f->mark)

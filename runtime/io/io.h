@@ -195,10 +195,10 @@ struct gal_array_format {
 };
 
 typedef struct gal_table_format {
-    const char *name;       /* "FITS" */
-    const char *mark;       /* what each of its files begins with; NULL: the ending tells the format */
-    const char *endings[8]; /* of its files' names, the first being the one that is said; .gz may follow */
-    int written;            /* so many of them are endings that it is written under, without .gz */
+    const char *name;        /* "FITS" */
+    const char *mark;        /* what each of its files begins with; NULL: the ending tells the format */
+    const char *endings[12]; /* of its files' names, the first being the one that is said; .gz may follow */
+    int written;             /* so many of them are endings that it is written under, without .gz */
     /* Fills the empty table from the file. bytes {n + 1}, its last one 0: the whole file, unpacked where it
      * was gzipped; the format owns it. NULL for an unpacked file that has the mark: the format reads
      * table->path. */
@@ -215,6 +215,8 @@ GAL_TABLE_FORMATS(GAL_DECLARE_TABLES)
 /* GAL_FILE, with the line that converts the file, where its first bytes {n} or the end of its path say that
  * it is a table in a format that is not read. */
 gal_status gal_foreign_refuse(const char *path, const char *bytes, int64_t n);
+/* The same of text from `beginning` to end whose first line that is no comment is at first. */
+gal_status gal_foreign_text(const char *path, const char *beginning, const char *first, const char *end);
 
 /* ---- number.c: numbers in text, the same in every locale ---- */
 typedef enum gal_text_kind {
@@ -227,8 +229,9 @@ typedef enum gal_text_kind {
 /* What text {n} is, without its outer blanks. *i = its value for INTEGER, *f for every number; NaN for
  * MISSING. f may be NULL where only the kind is wanted, which takes a third of the time. */
 gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *f);
-/* text {GAL_NUMBER_TEXT} = the shortest of 15, 16 or 17 digits that reads back as value. */
+/* text {GAL_NUMBER_TEXT} = the shortest of 15, 16 or 17 digits that reads back as value; where single is set
+ * and value is one of single precision, of 6 to 9 that read back as that. */
 #define GAL_NUMBER_TEXT 32
-void gal_number_print(char *text, double value);
+void gal_number_print(char *text, double value, int single);
 
 #endif

@@ -4,6 +4,7 @@
 #include "io.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,15 @@ struct gal_lock {
 static int has_no_locks(int reason)
 {
     return reason == ENOLCK || reason == ENOSYS || reason == EOPNOTSUPP;
+}
+
+/* Says once, of the first folder that it holds for, that the file system has no locks. */
+static void tell_no_locks(const char *path, int reason)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&told))
+        gal_note("%s: this file system has no locks (%s): nothing keeps a second galrun out of the folder",
+                 path, strerror(reason));
 }
 
 /* The sentence with the holder's name, "process 4711 on host", as the holder wrote it. The file is empty
@@ -77,9 +87,7 @@ gal_status gal_lock_take(gal_lock **out, const char *path)
         if (errno == EAGAIN || errno == EACCES)
             status = held(file, path);
         else if (has_no_locks(errno))
-            gal_note(
-                "%s: this file system has no locks (%s): nothing keeps a second galrun out of the folder",
-                path, strerror(errno));
+            tell_no_locks(path, errno);
         else
             status = gal_fail(GAL_FILE, "%s: can't be locked: %s", path, strerror(errno));
     }

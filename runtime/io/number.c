@@ -41,7 +41,7 @@ static double decimal_value(const char *text, int64_t n)
     const char *at = text, *end = text + n;
     int negative = *at == '-', digits = 0, exponent = 0, point = 0;
     uint64_t mantissa = 0;
-    for (at += *at == '-' || *at == '+'; at < end && *at != 'e' && *at != 'E'; at++) {
+    for (at += *at == '-' || *at == '+'; at < end && !strchr("eEdD", *at); at++) {
         if (*at == '.') {
             point = 1;
             continue;
@@ -70,6 +70,7 @@ static double decimal_value(const char *text, int64_t n)
         return NAN;
     memcpy(longer, text, (size_t)n);
     longer[n] = 0;
+    longer[strcspn(longer, "dD")] = longer[strcspn(longer, "dD")] ? 'e' : 0; /* Fortran's exponent */
     double value = plain ? strtod_l(longer, NULL, plain) : strtod(longer, NULL);
     if (longer != copy)
         free(longer);
@@ -114,7 +115,8 @@ gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *
         at = skip_digits(at, end);
         after = at - fraction;
     }
-    if (before + after > 0 && at < end && (*at == 'e' || *at == 'E')) {
+    int fortran = at > first + before && at < end && (*at == 'd' || *at == 'D'); /* 1.5D+01: behind a point */
+    if (before + after > 0 && at < end && (*at == 'e' || *at == 'E' || fortran)) {
         const char *exponent = at + 1;
         if (exponent < end && (*exponent == '-' || *exponent == '+'))
             exponent++;
@@ -137,13 +139,14 @@ gal_text_kind gal_number_parse(const char *text, int64_t n, int64_t *i, double *
     return GAL_TEXT_OTHER;
 }
 
-void gal_number_print(char *text, double value)
+void gal_number_print(char *text, double value, int single)
 {
     char shortest[GAL_NUMBER_TEXT];
     locale_t plain = plain_locale(), before = plain ? uselocale(plain) : (locale_t)0;
-    for (int digits = 15; digits <= 17; digits++) {
+    single = single && (double)(float)value == value;
+    for (int digits = single ? 6 : 15; digits <= 17; digits++) {
         snprintf(shortest, sizeof shortest, "%.*g", digits, value);
-        if (strtod(shortest, NULL) == value)
+        if (single ? strtof(shortest, NULL) == (float)value : strtod(shortest, NULL) == value)
             break;
     }
     if (plain)

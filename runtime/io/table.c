@@ -137,8 +137,9 @@ static gal_status number_at(double *out, const gal_table *table, const gal_colum
     } else {
         const char *text = c->text + c->start[k];
         if (gal_number_parse(text, (int64_t)strlen(text), &i, out) == GAL_TEXT_OTHER)
-            return gal_fail(GAL_TYPE, "%s: column \"%s\" has \"%.60s\" in %s, expected a number", table->path,
-                            c->name, text, gal_row_text(table, k / c->width));
+            return gal_fail(GAL_TYPE, "%s: column \"%s\" has \"%.60s\" in %s, expected a number%s",
+                            table->path, c->name, text, gal_row_text(table, k / c->width),
+                            strchr(text, ',') && !strchr(text, '.') ? " (with a decimal point)" : "");
     }
     return GAL_OK;
 }
@@ -237,7 +238,7 @@ gal_status gal_table_text(const char **out, gal_table *table, int i, int64_t k)
     if (c->type == GAL_COLUMN_I64 && !(c->missing && c->missing[k]))
         snprintf(table->scratch, sizeof table->scratch, "%lld", (long long)c->i64[k]);
     else if (c->type == GAL_COLUMN_F64 && !isnan(c->f64[k]))
-        gal_number_print(table->scratch, c->f64[k]);
+        gal_number_print(table->scratch, c->f64[k], c->form.letter == 'E');
     return GAL_OK;
 }
 

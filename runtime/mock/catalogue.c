@@ -67,7 +67,8 @@ static double truth(const gal_mock_galaxy *g, int property)
     return g->truth[property];
 }
 
-/* The columns after objID, ra and dec, in order. */
+/* The columns after objID, ra and dec, in order. unit: one of the FITS standard's, which has none for
+ * logarithms and nanomaggies; README.md says what they are. */
 static const struct column {
     const char *name, *unit;
     value_of *value;
@@ -90,27 +91,27 @@ static const struct column {
     {"extinction_i", "mag", none, 0},
     {"extinction_z", "mag", none, 0},
     {"petroMag_r", "mag", model_magnitude, 2},
-    {"lgm_tot_p50", "log(solMass)", label, 0},
-    {"sfr_tot_p50", "log(solMass/yr)", label, 1},
-    {"oh_p50", "12+log(O/H)", label, 2},
+    {"lgm_tot_p50", "", label, 0},
+    {"sfr_tot_p50", "", label, 1},
+    {"oh_p50", "", label, 2},
     {"d4000_n", "", label, 3},
     {"a_v", "mag", label, 4},
-    {"true_log_mass", "log(solMass)", truth, 0},
-    {"true_log_sfr", "log(solMass/yr)", truth, 1},
-    {"true_oh", "12+log(O/H)", truth, 2},
+    {"true_log_mass", "", truth, 0},
+    {"true_log_sfr", "", truth, 1},
+    {"true_oh", "", truth, 2},
     {"true_dn4000", "", truth, 3},
     {"true_a_v", "mag", truth, 4},
-    {"true_flux_u", "nanomaggy", flux, 0},
-    {"true_flux_g", "nanomaggy", flux, 1},
-    {"true_flux_r", "nanomaggy", flux, 2},
-    {"true_flux_i", "nanomaggy", flux, 3},
-    {"true_flux_z", "nanomaggy", flux, 4},
-    {"main_sequence", "log(solMass/yr)", of_main_sequence, 0},
-    {"smooth_offset", "dex", of_smooth_offset, 0},
-    {"burst_offset", "dex", of_burst_offset, 0},
+    {"true_flux_u", "", flux, 0},
+    {"true_flux_g", "", flux, 1},
+    {"true_flux_r", "", flux, 2},
+    {"true_flux_i", "", flux, 3},
+    {"true_flux_z", "", flux, 4},
+    {"main_sequence", "", of_main_sequence, 0},
+    {"smooth_offset", "", of_smooth_offset, 0},
+    {"burst_offset", "", of_burst_offset, 0},
     {"size_residual", "", of_size_residual, 0},
     {"gas", "", of_gas, 0},
-    {"log_metallicity", "dex", of_log_metallicity, 0},
+    {"log_metallicity", "", of_log_metallicity, 0},
     {"cos_inclination", "", of_cos_inclination, 0},
     {"axis_ratio", "", of_axis_ratio, 0},
 };

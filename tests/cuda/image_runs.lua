@@ -17,7 +17,7 @@ end
 
 case("quickstart goes from a mock survey to a table and a picture", function()
   local text = succeeds("quickstart", "--tiny --out " .. path "quick")
-  that(text:find "The image adds %-?[%d.]+ nats" ~= nil, text)
+  that(text:find "D_KL and Delta log p are [%d.]+ nats apart" ~= nil, text)
   that(#scratch.read(path "quick/posteriors.png") > 10000, "the picture is small")
 end)
 

@@ -19,7 +19,7 @@ local PHOTOMETRY = "--survey catalog.csv --hidden 16,16 --seed 3 --resume --out 
 
 check.case("quickstart goes from a mock survey to a table and a picture", function()
   local text = succeeds("quickstart", "--tiny --out quick")
-  check.that(text:find "The image adds %-?[%d.]+ nats" ~= nil, text)
+  check.that(text:find "D_KL and Delta log p are [%d.]+ nats apart" ~= nil, text)
   check.that(#scratch.read(path "quick/posteriors.png") > 10000, "the picture is small")
 end)
 

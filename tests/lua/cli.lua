@@ -281,6 +281,22 @@ check.case("a terminal's line is redrawn in place, ten times a second at most, a
   p:note("a remark")
   check.that(text():find("\r\27%[Ka remark\n\rtraining"), text():sub(-80))
 end)
+check.case("a terminal of 80 columns shows the time left, whole figures, and the losses first", function()
+  local p, text, wait = recorded { total = 200, terminal = true, columns = 80, unit = "epochs" }
+  wait(140)
+  p:update { epoch = 100, done = 99.25, train = 0.123456, valid = 0.234567, best = 0.234511 }
+  local line = text():match "\r([^\r\27]*)\27"
+  check.equal(line, "epoch 100/200, train 0.1235, valid 0.2346, best 0.2345, 2 min 22 s left")
+end)
+check.case("the first epoch is told of while it lasts, after 10, 20, 40 seconds", function()
+  local p, text, wait = recorded { total = 3, unit = "epochs" }
+  for step = 1, 100 do
+    wait(0.5)
+    p:update { epoch = 1, done = step / 200 }
+  end
+  check.equal(count_lines(text()), 3)
+  check.that(text():find("epoch 1/3 (10 %), 1 min 40 s an epoch, 4 min 50 s left\n", 1, true), text())
+end)
 check.case("without a total, done is a fraction", function()
   local p, text, wait = recorded {}
   for step = 1, 100 do

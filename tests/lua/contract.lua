@@ -493,7 +493,7 @@ promise("`out` that exists is an error without `resume = true`", function()
   end
   local first = fit()
   check.equal(first.out, file "run")
-  check.raises(fit, "fit: out is '.*', which exists; pass resume = true")
+  check.raises(fit, "fit: out is '.*', which exists; resume = true goes on")
   check.raises(function() fit { resume = true, batch = 32 } end, "batch was 64 and is 32")
   check.equal(fit({ resume = true }).history, first.history)
   check.equal(#fit({ resume = true, epochs = 2 }).history, 2)

@@ -62,6 +62,26 @@ local function inode(file)
   return number
 end
 
+on_host("a run's cutouts are decoded beside it, not into the survey, but where galrun made that", function()
+  local function names(folder) return (select(2, scratch.run("ls " .. folder))) end
+  local home, runs = survey("theirs", 6), scratch.path "runs"
+  local s = open(home, { beside = runs .. "/image/" })
+  check.equal(names(home), "catalog.csv\ncutouts\n")
+  check.that(names(runs .. "/decoded"):find "^theirs%-%x+\n$", names(runs .. "/decoded"))
+  check.equal(s.images:size(1), 6)
+  check.equal(s:choices().images.packed, runs .. "/decoded/" .. names(runs .. "/decoded"):sub(1, -2))
+  check.that(s:describe():find("decoded in " .. runs .. "/decoded/theirs", 1, true), s:describe())
+  local other = open(home, { beside = runs .. "/another" })
+  check.equal(other:choices().images.packed, s:choices().images.packed)
+  -- What a survey has is used; a mock survey is galrun's own.
+  open(home)
+  check.equal(open(home, { beside = runs .. "/third" }):choices().images.packed, nil)
+  local mock = survey("ours", 6)
+  write(mock .. "/survey.json", "{}")
+  open(mock, { beside = runs .. "/image" })
+  check.that(names(mock):find "cutouts.npy", names(mock))
+end)
+
 on_host("cutouts are packed in the table's order, whatever their ids look like, and only once", function()
   local home = survey("forms", 40, "J1234+%05d, b")
   local text = read(home .. "/catalog.csv"):gsub("(J[^\n]- b),", '"%1",')
@@ -294,7 +314,7 @@ check.case("a training run that was resumed is the undisturbed one, its turns in
     { augment = true, epochs = 4, out = out, resume = true, flow = model(9, 16) })
   check.equal(run.history, whole.history)
   check.that(weights(run.flow) == weights(whole.flow), "the weights differ")
-  raises("augment was true and is not set", train, stored, { epochs = 4, out = out, resume = true })
+  raises("augment was on and is not set", train, stored, { epochs = 4, out = out, resume = true })
   for _, k in ipairs{ 2, 8, 14 } do write(("%s/cutouts/%d.jpg"):format(home, k), pictures[3]) end
   raises("the training galaxies have other images", train, open(home, { crop = 16 }),
     { augment = true, epochs = 5, out = out, resume = true })

@@ -55,6 +55,23 @@ check.case("rows fall out for -9999, an empty cell, NaN and infinity, each count
     .. " (a row counts once, under the first that holds)")
 end)
 
+check.case("a constant column and one that runs over decades are told", function()
+  local function told(values, name)
+    local t = {}
+    for k = 1, 40 do t[k] = ("%d,%s,%.3f"):format(k, values(k), 9 + math.sin(k)) end
+    local s = data.open(write("objID,flux,mass\n" .. table.concat(t, "\n") .. "\n"), {
+      theta = { "mass" }, context = { name or "flux" },
+    })
+    return s.suspects
+  end
+  check.equal(told(function() return "3.5" end), { "flux is 3.5 in all 40 galaxies: it tells nothing" })
+  local list = told(function(k) return ("%.4g"):format(10 ^ (k / 10)) end)
+  check.equal(#list, 1)
+  check.that(list[1]:find "^flux is positive and runs from 1.26 to 7.94e%+03: .*log10%(flux%)", list[1])
+  check.equal(told(function(k) return ("%.4g"):format(10 ^ (k / 10)) end, "log10(flux)"), {})
+  check.equal(told(function(k) return ("%.4g"):format(10 ^ (k / 20)) end), {})
+end)
+
 check.case("a value far from all others that occurs several times is reported, and no other", function()
   -- 400 galaxies; a share of them has r = mark, a_v is 0 in half of them, and one galaxy's is odd.
   local function dust(k) return k == 9 and 4 or k % 2 == 0 and 0 or 0.4 + 0.1 * math.sin(2 * k) end
@@ -65,7 +82,13 @@ check.case("a value far from all others that occurs several times is reported, a
       lines[k] = row(("%d"):format(k), (
         GOOD:gsub("17.5", r):gsub("0.5,19", ("%.5f,19.2"):format(dust(k)))))
     end
-    return data.open(write(HEADER .. table.concat(lines)), options)
+    local s, list = data.open(write(HEADER .. table.concat(lines)), options), {}
+    for _, sentence in ipairs(s.suspects) do -- the other magnitudes are constants
+      if not sentence:find "it tells nothing" then list[#list + 1] = sentence end
+    end
+    check.equal(#s.suspects - #list, 4)
+    s.suspects = list
+    return s
   end
   for _, share in ipairs { 0.02, 0.3, 0.7 } do
     for _, mark in ipairs { "99", "-999" } do

@@ -115,12 +115,30 @@ check.case("evaluate takes other surveys, and refuses magnitudes of the other ki
   refuses(1, "nowhere", "evaluate", "nowhere")
 end)
 
+check.case("a training that Ctrl-C stops says what it keeps and how to go on", function()
+  local code = scratch.run(scratch.experiment "train_photometry" .. " --survey catalog.csv --hidden 8"
+    .. " --epochs 100000 --patience 100000 --out halted >said 2>&1 & p=$!\n"
+    .. "for i in $(seq 400); do test -s halted/history.csv && break; sleep 0.02; done\n"
+    .. "kill -INT $p; wait $p 2>/dev/null")
+  local said, epochs = read "said", select(2, read("halted/history.csv"):gsub("\n", "")) - 1
+  local kept = ("stopped: halted keeps %d epoch"):format(epochs)
+  check.that(code == 130 and said:find(kept, 1, true) and said:find "%-%-resume goes on from there", said)
+end)
+
+check.case("what doesn't fit into memory is refused at once, with the options that would do", function()
+  refuses(1, "want 1440.0 GB .* less of %-%-n or %-%-galaxies would do", "evaluate", "run", "--out", "much",
+    "--n", "999999999")
+  refuses(1, "pass the limit of .*: less of %-%-hidden would do", "train_photometry", "--out", "much2",
+    "--survey", "catalog.csv", "--hidden", "300000,300000")
+end)
+
 check.case("a run goes on where it stopped, and is not overwritten", function()
   for _, name in ipairs{ "train_photometry", "train_image" } do -- before any survey is opened
     refuses(1, "'run', which exists", name, small("--survey", "nowhere", "--out", "run"))
   end
-  succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
+  local resumed = succeeds("train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
     "--epochs", "3", "--resume")
+  check.that(resumed:find("run: going on with epoch 3 of 3\n", 1, true), resumed)
   local _, lines = read("run/history.csv"):gsub("\n", "")
   check.equal(lines, 4)
   refuses(1, "lr was", "train_photometry", "--survey", "catalog.csv", "--out", "run", "--hidden", "8",
@@ -171,7 +189,7 @@ check.case("--id names the galaxies; without ids a table whose rows moved is ref
   refuses(1, moved, "sample", "numbered", "--n", "2", "--out", "none")
   refuses(1, "settings: the training galaxies have other values .named by row numbers.*; the valid",
     "train_photometry", train("numbered", "--resume"))
-  refuses(1, "notes.id was none and is TARGETID", "train_photometry",
+  refuses(1, "%-%-id was none and is TARGETID", "train_photometry",
     train("numbered", "--resume", "--id", "TARGETID"))
   text = succeeds("evaluate", "named", "--n", "39", "--steps", "4")
   local ids = gal.table(path(text:match "written in (%S+):" .. "/galaxies.csv")):ids "id"
@@ -249,7 +267,7 @@ check.case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
   check.equal((scratch.run "test ! -e fit2/log_prob.npy"), 0)
   fit("--n", "3", "--out", "fit2", "--steps", "5", "--resume")
   local before = scratch.read(path "fit2/history.csv")
-  refuses(1, "the draws in fit2 began with other settings: n was 3 and is 4", "fit_posterior", "--theta",
+  refuses(1, "the draws in fit2 began with other settings: %-%-n was 3 and is 4", "fit_posterior", "--theta",
     "theta.npy", "--x", "x.npy", "--x-test", "x_test.npy", "--n", "4", "--out", "fit2", "--hidden", "8",
     "--epochs", "4", "--steps", "5", "--resume")
   check.equal(scratch.read(path "fit2/history.csv"), before) -- refused before two more epochs
@@ -383,7 +401,7 @@ check.case("sample keeps what it drew when it is stopped or killed, and goes on 
   local code = scratch.run(command:format(1, "INT"))
   local said = read "said"
   check.that(code == 130 and said:find "%d+ galaxies are drawn and kept in stopped; %-%-resume goes on", said)
-  refuses(1, "'stopped', which has draws; resume %(%-%-resume%) goes on", "sample", unpack(words))
+  refuses(1, "'stopped', which has draws; %-%-resume goes on", "sample", unpack(words))
   words[#words + 1] = "--resume"
   local before = tonumber(said:match "(%d+) galaxies are drawn")
   code = scratch.run(command:gsub(" >said", " --resume >said", 1):format(before + 1, "KILL"))
@@ -456,7 +474,7 @@ check.case("evaluate --against gives the differences of two runs' own scores, ga
   check.near(found.scores.delta_log_p.higher, higher / #ids, 1e-9)
   refuses(1, "infers oh_p50, a_v, expected", "evaluate", "image", "--against", "alone")
   local before = read "both/against.json" .. read "both/galaxies.csv"
-  refuses(1, "the evaluation in both began with other settings: against was .* and is not set; galaxies",
+  refuses(1, "in both began with other settings: %-%-against was .* and is not set; %-%-galaxies was 1000",
     "evaluate", "image", "--n", "39", "--steps", "4", "--galaxies", "9", "--out", "both")
   check.equal(read "both/against.json" .. read "both/galaxies.csv", before)
 end)
@@ -506,7 +524,8 @@ check.case("quickstart runs from any folder, and again on what it left", functio
     local text = succeeds("quickstart", "--tiny")
     for _, sentence in ipairs{
       "120 others to test on", "Delta log p, nats", "D_KL, nats", "W1 pooled, a_v", "higher",
-      "The image adds", "posteriors.png",
+      "nats apart, so these posteriors are far from", "without --tiny", "posteriors.png",
+      "sample.lua runs/mine",
     } do
       check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
     end

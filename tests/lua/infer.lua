@@ -178,7 +178,7 @@ check.case("stopped draws are kept, and resumed they are the undisturbed ones, b
   end, "stopped")
   check.equal({ exists "stopped/samples.npy", exists "stopped/samples.npy.part" }, { false, true })
   check.raises(function() infer.posteriors(flow, part, options "stopped") end,
-    "stopped', which has draws; resume %(%-%-resume%) goes on", true)
+    "stopped', which has draws; resume = true goes on", true)
   local other = options("stopped", true)
   other.n = 41
   check.raises(function() infer.posteriors(flow, part, other) end,

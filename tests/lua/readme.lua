@@ -56,6 +56,14 @@ check.case("the chapters of lua/ show what their calls give", function()
   check.that(compared > 80, ("%d lines of them have -->"):format(compared))
 end)
 
+check.case("lua/README.md lists the endings of tables that are read, and no other", function()
+  local text = table.concat(document.texts "lua", "\n")
+  local ffi, read = require "ffi", {}
+  for ending in ffi.string(ffi.C.gal_table_reads()):gmatch "%.%w+" do
+    if ending ~= ".gz" then read[#read + 1] = ending end
+  end
+  check.equal(text:match "Text %(`([%w%. ]+)`", table.concat(read, " "))
+end)
 check.case("lua/README.md names its chapters, every function of gal and every method of tensors", function()
   local texts = document.texts "lua"
   for i, chapter in ipairs(chapters) do

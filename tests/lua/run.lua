@@ -53,7 +53,7 @@ check.case("other settings are refused by name, and no lock is left behind", fun
   end
   open{ lr = { 1, 2 }, name = "wide" }:close()
   check.raises(function() open{ lr = { 1, 3 }, epochs = 5 } end,
-    "epochs was not set and is 5; lr was %[1,2%] and is %[1,3%]; name was wide and is not set")
+    "epochs was not set and is 5; lr was 1,2 and is 1,3; name was wide and is not set")
   open{ lr = { 1, 2 }, name = "wide" }:close() -- the refused ones hold no lock
   folder.write(out "c/sweep.json", "{\"lr\": ")
   local function again() open{ lr = { 1, 2 }, name = "wide" } end

@@ -54,6 +54,62 @@ check.case("names may stand in a comment, as numpy, TOPCAT and astropy write the
   same("# objID g logm\n# none mag Msun\n" .. rows " ", "t.dat")
   check.equal(read("# flux\n1.5\n2.5\n"):doubles "flux", { 1.5, 2.5 })
 end)
+check.case("comments of other programs, a told separator, units and rules are no rows", function()
+  for _, mark in ipairs{ "%", "! ", "// ", "; ", "%% " } do
+    same(mark .. "objID g logm\n" .. rows " ", "t.txt")
+    same(mark .. "made by a program\nobjID g logm\n" .. rows " ", "t.txt")
+  end
+  for separator in (",;\t"):gmatch "." do
+    same("sep=" .. separator .. "\n" .. ("objID,g,logm\n"):gsub(",", separator) .. rows(separator))
+  end
+  notices()
+  same("objID,g,logm\n,mag,dex\n" .. rows ",")
+  check.that(notices()[1]:find "t.csv: line 2, under the names, is taken for their units$", "nothing is told")
+  same("objID\tg\tlogm\n\tmag\t[Msun]\n-------\t---\t----\n" .. rows "\t", "t.tsv") -- VizieR
+  same(" objID | g | logm \n-------+---+------\n" .. rows "|" .. "(2 rows)\n", "t.txt") -- psql
+  same("objID g logm\n----- --- ----\n" .. rows " ", "t.txt") -- astropy's two lines
+  same("objID,g,logm\n" .. rows(","):gsub("\n", "\n,,\n", 1) .. ",,\n,,\n") -- a spreadsheet's empty rows
+  -- A first galaxy of words alone is a galaxy where the next has no number under them.
+  check.equal(read("name,class,z\nNGC 1,S,NA\nNGC 2,E,0.1\n").rows, 2)
+  check.equal(read("name,class,z\nNGC 1,S,\nNGC 2,7,0.1\n").rows, 2)
+end)
+check.case("a table without a value in a row is written so that the row is read", function()
+  local t = gal.table { a = { 1, nan, 3 }, b = { "x", "", "z" } }
+  t:save(path "gap.csv")
+  local again = gal.table(path "gap.csv")
+  check.equal({ again.rows, again:strings "b" }, { 3, { "x", "", "z" } })
+end)
+check.case("decimal commas between semicolons are read and told, where no number has a point", function()
+  notices()
+  same("objID;g;logm\n" .. rows(";"):gsub("%.", ","))
+  check.that(notices()[1]:find "decimal commas are read as decimal points", "nothing is told")
+  check.equal(read("a;b\n1,5;2.5\n3,5;4.5\n"):strings "a", { "1,5", "3,5" })
+  local tabs = read("a\tb\n1,5\t2\n", "t.tsv")
+  check.raises(function() tabs:doubles "a" end, "expected a number %(with a decimal point%)")
+end)
+check.case("Fortran's exponents and stars, a spreadsheet's errors and kept ids are read", function()
+  local t = read('objID,x\n="1237648704043942146",1.5D+01\n="1237648704043942147",*****\n')
+  check.equal(t:ids "objID", { "1237648704043942146", "1237648704043942147" })
+  check.equal(t:doubles "x", { 15, nan })
+  check.equal(read("x,y\n#DIV/0!,1\n1.25d-2,...\n"):doubles "x", { nan, 0.0125 })
+  check.equal(read("x,y\n2D1,a\n3D1,b\n"):strings "x", { "2D1", "3D1" })
+end)
+check.case("tables in text of other kinds name what converts them", function()
+  for _, kind in ipairs{
+    { "#   1 NUMBER   Running object number\n#   2 MAG_AUTO   [mag]\n 1 18.2\n", "ascii.sextractor" },
+    { "Title: x\nByte-by-byte Description of file: t\n", "ascii.mrt" }, { "\\begin{table}\n", "ascii.latex" },
+    { "|  a|  b|\n|int|int|\n   1   2\n", "ascii.ipac" }, { "\\ catalogue\n|a|\n 1\n", "ascii.ipac" },
+    { "| a | b |\n| 1 | 2 |\n", "sed " }, { "+---+\n| a |\n+---+\n| 1 |\n", "sed " },
+    { "=== ===\n  a   b\n=== ===\n  1   2\n", "ascii.rst" }, { "\255\254a\0,\0b\0\n\0", "iconv " },
+  } do
+    refused(kind[1], kind[2]:gsub("%.", "%%."), "t.cat")
+  end
+  for name, word in pairs{
+    bz2 = "bunzip2", xz = "unxz", zip = "unzip", Z = "zcat", zst = "unzstd", tar = "tar xf",
+  } do
+    refused("x", word, "t.csv." .. name)
+  end
+end)
 check.case("a comment above a line of names stays a comment", function()
   same("#Table1\nobjID,g,logm\n" .. rows ",")
   same("# units: none,mag,dex\nobjID,g,logm\n" .. rows ",")
@@ -69,7 +125,7 @@ end
 check.case("what separates is what gives names and rows as many fields; else the names decide", function()
   same("objID\tg\tlogm\n" .. rows "\t", "t.csv")
   check.equal(read("a\tb, c\n1\t2, 3\n").names, { "a\tb", "c" })
-  check.equal(read("a;b\n1,5;2,5\n"):strings "a", { "1,5" }) -- a decimal comma is no separator
+  check.equal(read("a;b\n1,5;2,5\n"):doubles "a", { 1.5 }) -- a decimal comma is no separator
   check.equal(read('name z\n"NGC 1" 2\n""  3\n'):strings "name", { "NGC 1", "" })
   refused("a b c\n1 2\n3 4\n", "line 2 has 2 fields, the line of names has 3")
   refused("a,b\n1,2,3\n", "line 2 has 3 or more fields, the line of names has 2")
@@ -137,8 +193,8 @@ check.case("tables of other kinds are refused, with the line that converts them"
   line("t.dat", "SQLite format 3\0", "is an SQLite database")
   line("t.csv", "<!DOCTYPE html><html>", "is a web page, expected a table")
   line("t.csv", "\255\216\255\224", "is a picture, expected a table")
-  line("t.tbl", "|ra |dec |\n", "is no table: expected a FITS file, or a name that ends in .csv, .txt, .tsv")
-  line("t.txt", "|ra   |dec  |\n 1     2\n", "is an IPAC table; .*ascii.ipac")
+  line("t.xyz", "|ra |dec |\n", "is no table: expected a FITS file, or a name that ends in .csv, .txt, .tsv")
+  line("t.txt", "|ra   |dec  |\n 1     2\n", "is an IPAC table, .*ascii.ipac")
   line("t'$(x).h5", "\137HDF", "Table.read%(\"FILE\"%)")
   check.raises(function() gal.load "golden/files/records.npy" end,
     "holds records .*Table%(numpy.load%(\"golden/files/records.npy\"%)%).write", true)

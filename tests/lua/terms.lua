@@ -36,7 +36,7 @@ end
 
 check.case("an element of a column of vectors is asked for by its number", function()
   local list, name = values "modelmag[ 2 ]"
-  check.equal({ list, name }, { column(function(k) return 10 + k * k end), "modelmag[ 2 ]" })
+  check.equal({ list, name }, { column(function(k) return 10 + k * k end), "MODELMAG[2]" })
   check.raises(function() values "MODELMAG[4]" end, "the element of MODELMAG is 4, expected .* from 1 to 3")
   check.raises(function() values "MODELMAG" end, "holds 3 numbers a row, expected one; MODELMAG%[1%] to")
   check.equal((values "flux[1]"), (values "flux"))
@@ -89,6 +89,21 @@ check.case("what the table has not is refused by the word that it lacks, and no 
   refused("log10(a[9])", "the element of a is 9, expected .* from 1 to 1")
   check.raises(function() survey({ "logm" }, { "x=a", "x=b" }) end, "context names x twice")
   check.raises(function() survey({ "x=a" }, { "x=b" }) end, "x is among its own predictors")
+end)
+check.case("columns get the table's spelling, and a run that has another keeps it", function()
+  local s = survey({ "LOGM" }, { "mixed", "modelmag[2]", "x=MIXED", "g-r=MODELMAG_g-modelMag_r" },
+    { missing = "mask", missing_value = { 3 } })
+  check.equal({ s.names.theta, s.names.context, s:choices().theta, s:choices().context }, {
+    { "logm" }, { "Mixed", "MODELMAG[2]", "x", "g-r", "Mixed_missing", "x_missing" }, { "logm" },
+    { "Mixed", "MODELMAG[2]", "x=Mixed", "g-r=MODELMAG_g-modelMag_r" },
+  })
+  -- As runs were written down that kept what was typed.
+  local old = s:choices()
+  old.theta, old.context, old.fill = { "LOGM" }, { "mixed", "MODELMAG[2]" }, { mixed = s.fill.Mixed }
+  old.corrected = {}
+  local again = data.reopen(old)
+  check.equal(again.names, { theta = { "LOGM" }, context = { "mixed", "MODELMAG[2]", "mixed_missing" } })
+  check.equal(again.context:select(2, 1), s.context:select(2, 1))
 end)
 check.case("a run's names are taken from another table's columns", function()
   local s = survey({ "logm" }, { "modelMag_g", "modelMag_r" }, { dereddened = false })

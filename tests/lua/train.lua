@@ -177,7 +177,7 @@ check.case("the folder of another run is left alone", function()
   fit(options { out = folder "taken" })
   local before = text_of(folder "taken/history.csv")
   check.raises(function() fit(options { out = folder "taken", epochs = 1 }) end,
-    "out is '.*taken', which exists; pass resume = true", true)
+    "out is '.*taken', which exists; resume = true", true)
   check.equal(text_of(folder "taken/history.csv"), before)
 end)
 

@@ -30,10 +30,22 @@ local Refusal = { refusal = true, __tostring = function(self) return self.senten
 function M.refuse(sentence) error(setmetatable({ sentence = sentence }, Refusal), 0) end
 
 local refusing = {} -- source of a chunk -> whether its errors are shown as usage errors
+local declared = {} -- option -> true, where an experiment runs
 
---- refuses_for(source): from here on errors at lines of that chunk are shown as usage errors: the chunk is
--- one of galrun's own experiments, and its user did not write the line.
-function M.refuses_for(source) refusing[source] = true end
+--- refuses_for(source, options): from here on errors at lines of that chunk are shown as usage errors: the
+-- chunk is one of galrun's own experiments, and its user did not write the line. options: a table that has
+-- its options by name.
+function M.refuses_for(source, options)
+  refusing[source] = true
+  for name in pairs(options) do declared[name] = true end
+end
+
+--- option(name[, value]): how an option is called where it is given: "--missing-value" at the command line of
+-- an experiment that has it; in Lua "missing_value", or with a value "resume = true".
+function M.option(name, value)
+  if declared[name] then return "--" .. name:gsub("_", "-") end
+  return value == nil and name or ("%s = %s"):format(name, tostring(value))
+end
 
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never
 -- returns.
@@ -54,6 +66,30 @@ function M.raise(format, ...)
 end
 local raise = M.raise
 
+local less -- the options of which less would do where memory ends, as a list of names
+
+--- less_of(names, fn, ...): calls fn; meanwhile an error for want of memory names these options, of which
+-- less would do.
+function M.less_of(names, fn, ...)
+  local before = less
+  less = names
+  local function done(ok, ...)
+    less = before
+    if not ok then error((...), 0) end
+    return ...
+  end
+  return done(pcall(fn, ...))
+end
+
+-- The sentence on those options, or "".
+local function advice()
+  local named = {}
+  for i, name in ipairs(less or {}) do named[i] = M.option(name) end
+  if #named == 0 then return "" end
+  local last = table.remove(named)
+  return (": less of %s would do"):format(#named > 0 and table.concat(named, ", ") .. " or " .. last or last)
+end
+
 local Failure = { __tostring = function(self) return self.text end }
 
 --- fail(status, format, ...): an error as raise's whose value is a table {status, text}, so that a caller can
@@ -72,6 +108,7 @@ function M.check(status)
     error(M.interrupted, 0)
   end
   local message = ffi.string(C.gal_error())
+  if status == C.GAL_BUDGET or status == C.GAL_MEMORY then message = message .. advice() end
   if status == C.GAL_RECORDING then M.fail(C.GAL_RECORDING, "%s", message) end
   -- C doesn't know how Lua converts.
   local name = message:match "(%a+) is %l+%d+, expected float32$"

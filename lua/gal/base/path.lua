@@ -69,11 +69,14 @@ function folder.make(path)
   return path
 end
 
+--- folder.writable(path): whether files can be made in the folder.
+function folder.writable(path) return C.access(named("writable", path), W_OK_AND_X_OK) == 0 end
+
 --- folder.ready(path): folder.make(path), and raises where no file can be made in the folder: so that this is
 -- known before results are worked out.
 function folder.ready(path)
   folder.make(path)
-  if C.access(path, W_OK_AND_X_OK) ~= 0 then raise("%s: nothing can be written into this folder", path) end
+  if not folder.writable(path) then raise("%s: nothing can be written into this folder", path) end
   return path
 end
 

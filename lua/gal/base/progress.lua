@@ -1,5 +1,6 @@
--- progress: progress reporting for long tasks. On a terminal one line that is redrawn; elsewhere plain lines,
--- few enough for a log. Training, sampling and sweeps report through it.
+-- progress: progress reporting for long tasks, on standard error, so that it is no part of what a command
+-- prints. On a terminal one line that is redrawn; elsewhere plain lines, few enough for a log. Training,
+-- sampling and sweeps report through it.
 local host = require "gal.base.host"
 local text = require "gal.base.text"
 local C = require("ffi").C
@@ -7,6 +8,7 @@ local C = require("ffi").C
 local REDRAWS = 0.1  -- seconds between two redrawings: as fast as one reads
 local QUIET = 1      -- seconds between two plain lines, at least; and at least
 local GROWTH = 0.05  -- this share of the time so far: a log grows with the logarithm of the time
+local LONG = 10      -- seconds from which on a log tells of work within the first unit, then twice as long
 local FIELDS = { "epoch", "train", "valid", "best" } -- shown first, in this order
 local OWN = { done = true, epoch = true, train = true, valid = true, best = true }
 
@@ -37,15 +39,23 @@ end
 -- "3/10" of so many units.
 local function of_total(self, done) return text.number(done) .. "/" .. text.number(self.total) end
 
+-- How much of the epoch at hand is done, where epochs are long: " (12 %)".
+local function within(self, now)
+  local rate, part = pace(self, now), self.done % 1
+  return rate and rate * LONG < 1 and part > 0 and (" (%d %%)"):format(100 * part) or ""
+end
+
 -- "12.5 galaxies/s", or "4.2 s a galaxy" where that is less than one.
 local function rate_text(self, rate)
-  if rate >= 1 then return ("%.3g %s/s"):format(rate, self.unit) end
+  if rate >= 1 then return (rate < 100 and "%.3g %s/s" or "%.0f %s/s"):format(rate, self.unit) end
   local one = self.unit:gsub("ies$", "y"):gsub("s$", "")
   return ("%s %s %s"):format(duration(1 / rate), one:match("^[aeiou]") and "an" or "a", one)
 end
 
-local function line_of(self, now, finished)
-  local parts = {}
+-- The line, in at most `width` characters: what can be missed first is left out, figures from the last one
+-- on, and the time left never.
+local function line_of(self, now, finished, width)
+  local parts, spare = {}, {}
   if self.label then parts[1] = self.label end
   if not self.fields.epoch then
     parts[#parts + 1] = self.counted and of_total(self, math.floor(self.done))
@@ -53,33 +63,55 @@ local function line_of(self, now, finished)
   end
   for _, name in ipairs(FIELDS) do
     local v = self.fields[name]
-    if name == "epoch" and v and self.counted then v = of_total(self, v) end
-    if v ~= nil then parts[#parts + 1] = name .. " " .. text.number(v) end
+    if name == "epoch" and v and self.counted then v = of_total(self, v) .. within(self, now) end
+    if v ~= nil then
+      parts[#parts + 1] = name .. " " .. text.number(v)
+      if name ~= "epoch" then table.insert(spare, 1, #parts) end
+    end
   end
-  for _, name in ipairs(self.others) do parts[#parts + 1] = name .. " " .. text.number(self.fields[name]) end
+  for _, name in ipairs(self.others) do
+    parts[#parts + 1] = name .. " " .. text.number(self.fields[name])
+    table.insert(spare, 1, #parts)
+  end
   local rate, left = pace(self, now)
-  if rate and self.counted then parts[#parts + 1] = rate_text(self, rate) end
+  if rate and self.counted then
+    parts[#parts + 1] = rate_text(self, rate)
+    table.insert(spare, 1, #parts)
+  end
   if finished then
     parts[#parts + 1] = "in " .. duration(now - self.started)
   elseif left then
     parts[#parts + 1] = duration(left) .. " left"
   end
-  return table.concat(parts, ", ")
+  local line = table.concat(parts, ", ")
+  for _, place in ipairs(spare) do -- places fall, so that removing one moves none that is still to go
+    if not width or text.length(line) <= width then break end
+    table.remove(parts, place)
+    line = table.concat(parts, ", ")
+  end
+  return line
 end
 
--- Draws the line, cut to the terminal's width: a line that wraps can't be redrawn.
+-- Draws the line, no longer than the terminal is wide: a line that wraps can't be redrawn.
 local function draw(self, now, finished)
-  local line = line_of(self, now, finished)
   local columns = self.columns or host.columns() or 80
-  if #line > columns - 1 then line = line:sub(1, columns - 1) end
+  local line = line_of(self, now, finished, columns - 1)
+  if text.length(line) > columns - 1 then line = line:sub(1, columns - 1) end
   self.out:write("\r", line, "\27[K", finished and "\n" or "")
   self.out:flush()
   self.drawn = now
 end
 
 -- Adds a line to a log for each whole unit (or tenth), as far as QUIET and GROWTH allow. A line is written
--- when the work moves on, since the losses of an epoch come after its last step.
+-- when the work moves on, since the losses of an epoch come after its last step. Where the first unit is long
+-- there are lines within it.
 local function log(self, now)
+  local first = not self.waiting and self.step == math.floor(self.origin) and self.counted
+  if first and now - self.started >= (self.spoken or LONG) then
+    self.spoken = 2 * (now - self.started)
+    self.out:write(line_of(self, now), "\n")
+    self.out:flush()
+  end
   if self.waiting and self.done > self.waiting.done then
     local least = self.fields.epoch and QUIET or math.max(QUIET, GROWTH * (now - self.started))
     if not self.drawn or now - self.drawn >= least then
@@ -121,7 +153,7 @@ function Progress:note(line)
   if self.terminal then self.out:write("\r\27[K") end
   self.out:write(line, "\n")
   self.out:flush()
-  if self.terminal and self.updates > 0 then draw(self, self.clock()) end
+  if self.terminal and self.updates > 0 and not self.finished then draw(self, self.clock()) end
 end
 
 --- p:finish() ends with the last figures and the time that the work took. Later calls do nothing.
@@ -148,7 +180,7 @@ local function progress(o)
     origin = first, done = first, updates = 0, step = math.floor(o.total and first or 10 * first),
     fields = {}, others = {},
     started = clock(), clock = clock, after = o.after or 0,
-    out = o.out or io.stdout, terminal = terminal, columns = o.columns,
+    out = o.out or io.stderr, terminal = terminal, columns = o.columns,
   }, Progress)
 end
 

@@ -41,11 +41,24 @@ local locks, files = ffi.new "gal_lock *[1]", ffi.new "gal_growing *[1]"
 
 -- ---- settings ----
 
--- A setting in a sentence.
+-- A setting in a sentence: a list as one writes it at the command line.
 local function shown(value)
   if value == nil then return "not set" end
-  local text = type(value) == "string" and value or json.encode(value)
+  local text = value
+  if type(value) == "table" then
+    local plain = type(value[1]) == "string" or type(value[1]) == "number"
+    text = plain and table.concat(value, ",") or next(value) == nil and "empty" or "another"
+  elseif type(value) == "boolean" then
+    text = value and "on" or "off"
+  end
+  text = type(text) == "string" and text or json.encode(text)
   return #text > 60 and text:sub(1, 57) .. "..." or text
+end
+
+-- A setting's name in a sentence: where it is an option, as one writes that.
+local function called(name)
+  local option = errors.option(name:match "[^.]*$")
+  return option:find "^%-%-" and option or name
 end
 
 -- Settings by name, those of tables within as "notes.id"; lists stay as they are.
@@ -60,6 +73,21 @@ local function flat(settings, prefix, into)
   return into
 end
 
+-- What is said of settings that are hashes.
+local HASHES = {
+  flow = "the flow is another", ids = "the galaxies are others, or in another order",
+  data = "the galaxies have other values",
+}
+local function is_hash(value) return type(value) == "string" and #value > 14 and not value:find "%D" end
+
+-- What is said of a setting that was a and is b.
+local function sentence(name, a, b)
+  if not is_hash(a) and not is_hash(b) then
+    return ("%s was %s and is %s"):format(called(name), shown(a), shown(b))
+  end
+  return HASHES[name:gsub("_against$", "")] or ("%s is another"):format(name)
+end
+
 --- run:compare(old, new[, free[, words]]): raises where settings differ, naming each with what it was and is.
 -- old, new: tables that JSON can hold; free: {name = true} of settings that may change; words(name): what is
 -- said instead of a setting that differs, once where it is said of several; nil: that it was and is.
@@ -72,15 +100,15 @@ function Run:compare(old, new, free, words)
     local a, b = old[name], new[name]
     local before, now = a ~= nil and json.encode(a), b ~= nil and json.encode(b)
     if before ~= now and not (free and free[name]) then
-      local told = words and words(name) or ("%s was %s and is %s"):format(name, shown(a), shown(b))
+      local told = words and words(name) or sentence(name, a, b)
       if not said[told] then wrong[#wrong + 1] = told end
       said[told] = true
     end
   end
   if #wrong == 0 then return end
   table.sort(wrong)
-  raise("%s: the %s in %s began with other settings: %s. Give those again, or another out", self.where,
-    self.noun, self.out, table.concat(wrong, "; "))
+  raise("%s: the %s in %s began with other settings: %s. Give those again, or another %s", self.where,
+    self.noun, self.out, table.concat(wrong, "; "), errors.option "out")
 end
 
 -- Whether the settings file is there; raises where it is damaged or has other settings than o's.
@@ -89,7 +117,7 @@ local function agrees(self, o)
   if not text then return false end
   local known, old = pcall(json.decode, text)
   if not known or type(old) ~= "table" then
-    raise("%s: %s is damaged; name another out", self.where, self:path(o.settings_file))
+    raise("%s: %s is damaged; name another %s", self.where, self:path(o.settings_file), errors.option "out")
   end
   self:compare(old, o.settings)
   return true
@@ -128,7 +156,7 @@ end
 function M.open(o)
   local self = setmetatable({ where = o.where, out = o.out, noun = o.noun or "run", growing = {} }, Run)
   if path.kind(o.out) == "file" then
-    raise("%s: out is '%s', which is a file, expected a folder", o.where, o.out)
+    raise("%s: %s is '%s', which is a file, expected a folder", o.where, errors.option "out", o.out)
   end
   local begun = o.settings ~= nil and agrees(self, o)
   self.finished = begun and o.mark ~= nil and self:has(o.mark)

@@ -43,7 +43,7 @@ common.cutouts = {
     "resize", 0, "scale every cutout to N x N pixels first; 0: refuse cutouts of different sizes",
     type = "integer", least = 0,
   },
-  { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
+  { "packed", type = "string", help = "folder for the decoded cutouts; default: decoded/ beside the run" },
 }
 
 -- The velocity net: gal.flow's new.
@@ -142,7 +142,7 @@ common.asked = {
   },
   { "crop", type = "integer", least = 0, help = "must be what the run was trained with" },
   { "bin", type = "integer", least = 1, help = "must be what the run was trained with" },
-  { "packed", type = "string", help = "folder for the decoded cutouts; default: the survey's" },
+  { "packed", type = "string", help = "folder for the decoded cutouts; default: decoded/ beside the run" },
 }
 
 -- Galaxies that a run, and another beside it, have not seen: gal.infer.paired.

@@ -65,6 +65,15 @@ local function term_of(source, text)
   return terms.parse(text, function(name) return columns.spelling(source, name) end)
 end
 
+--- columns.respelled(source, list): the texts of a list as the table `source` spells its columns.
+function columns.respelled(source, list)
+  local respelled = {}
+  for i, text in ipairs(list) do
+    respelled[i] = terms.respelled(text, function(name) return columns.spelling(source, name) end)
+  end
+  return respelled
+end
+
 --- columns.has(source, text): whether the table `source` has that column, or it can be made of others.
 function columns.has(source, text) return is_derived(source, text) or term_of(source, text) ~= nil end
 
@@ -164,17 +173,31 @@ local function composed(source, term, dereddened)
   return column
 end
 
---- columns.requested(source, text, dereddened): the column that the text asks the table `source` for: one of
--- that name, or a term of gal.data.terms. Where dereddened is true, modelMag_u and its like are paired with
--- extinction_u; a column that is renamed to such a name, too. Raises where the table has nothing such.
-function columns.requested(source, text, dereddened)
-  local derived = is_derived(source, text)
-  local term = not derived and term_of(source, text)
-  if not derived and not term then
-    source:column(terms.wanted(text)) -- raises, with the names that are near
+-- Raises: the table lacks what the text asks for. option: the one that asked, "theta", "context" or nil.
+local function refuse_absent(source, text, option)
+  local ok, err = pcall(source.column, source, terms.wanted(text)) -- names those that are near
+  if ok then
     raise("%s has no column %s, and it is no term: expected one of + - * / between two columns or numbers, "
       .. "or one of %s of a column", source.path or "the table", text, terms.FUNCTIONS)
   end
+  local sentence = tostring(err):gsub("^.*column: ", "")
+  if not option then raise("%s", sentence) end
+  local rename = errors.option "rename"
+  if rename:find "^%-%-" then
+    raise("%s; %s NAME=COLUMN takes it from another", sentence, rename)
+  end
+  raise("%s; %s names what to %s", sentence, errors.option(option),
+    option == "theta" and "infer" or "infer it from")
+end
+
+--- columns.requested(source, text, dereddened, option): the column that the text asks the table `source` for:
+-- one of that name, or a term of gal.data.terms. Where dereddened is true, modelMag_u and its like are paired
+-- with extinction_u; a column that is renamed to such a name, too. Raises where the table has nothing such;
+-- option: "theta" or "context", which asked, or nil.
+function columns.requested(source, text, dereddened, option)
+  local derived = is_derived(source, text)
+  local term = not derived and term_of(source, text)
+  if not derived and not term then refuse_absent(source, text, option) end
   if term and term.apply then
     local column = composed(source, term, dereddened)
     if term.renamed then column.told = ("%s is %s"):format(term.label, text:match "=%s*(.*)$") end

@@ -1,7 +1,8 @@
 -- data/cutouts: a survey's cutouts/<id>.jpg (or .jpeg, .png), decoded once on all cores into cutouts.npy,
 -- uint8 {N, size, size, 3}, with cutouts.csv, which has a line for each of these rows: its file, and what is
 -- wrong with it. The two are called a packing. It is made in a folder of gal.base.run: stopped or killed, it
--- goes on where it was. The files grow as cutouts.npy.part and cutouts.csv.part, are synced in that order,
+-- goes on where it was. It lies beside the survey's table where that is galrun's to write in, else beside the
+-- runs that use it. The files grow as cutouts.npy.part and cutouts.csv.part, are synced in that order,
 -- and are renamed when they are whole. A packing is of the files as they were: where one was added, removed
 -- or changed, it is made anew.
 local ffi = require "ffi"
@@ -177,20 +178,43 @@ end
 
 -- ---- opening ----
 
-local function reporter(total)
+local function reporter(total, out)
   local progress
   return function(done, first)
     if not progress then
       local shown = { total = total, first = first, label = "decoding cutouts", unit = "images" }
       progress = require "gal.base.progress"(shown)
+      progress:note(("cutouts are decoded once, into %s"):format(out))
     end
     progress:update{ done = done }
     if done == total then progress:finish() end
   end
 end
 
--- The list of a survey's cutout files, packed into the folder `out` where they are not yet as they are now.
-local function packed_files(home, out, ids, o)
+-- Whether the folder `out` has the packing of this list of files as they are now.
+local function is_packed(out, list)
+  local lines = path.kind(out .. "/" .. PIXELS) and run.lines(out .. "/" .. INDEX, HEADER) or {}
+  return #lines == #list and match(list, lines) == #list
+end
+
+-- The folder for the packing of a survey's cutouts where none is asked for. A folder of somebody's data is
+-- written to only where galrun made it, or a script asked for images and named no run; else there is one for
+-- this survey beside the run, or for all of the user's. It has the survey's name and a hash of its path.
+local function folder_for(home, list, o)
+  local own = not o.beside or path.kind(home .. "/survey.json")
+  if is_packed(home, list) or own and path.writable(home) then return home end
+  local place = path.absolute(home)
+  local hash = bit.tohex(tonumber(C.gal_hash(place, #place, 0) % 2 ^ 32))
+  local name = place:match "[^/]*$" .. "-" .. hash
+  if (o.resize or 0) > 0 then name = ("%s-%d"):format(name, o.resize) end
+  local above = o.beside and (o.beside:gsub("/+$", ""):match "^(.*)/[^/]*$" or ".")
+    or (os.getenv "XDG_CACHE_HOME" or (os.getenv "HOME" or ".") .. "/.cache") .. "/galrun"
+  return above .. "/decoded/" .. name
+end
+
+-- The list of a survey's cutout files, and the folder with their packing, which is made where it is not yet
+-- as they are now.
+local function packed_files(home, ids, o)
   local list, resize = listed(home, ids), o.resize or 0
   if #list == 0 then
     raise("%s/cutouts has no cutout of any of the %d galaxies: expected files such as %s.jpg", home, #ids,
@@ -198,12 +222,12 @@ local function packed_files(home, out, ids, o)
   end
   local size, like = side_of(list, resize)
   for _, entry in ipairs(list) do entry.key = ("%s,%d,%d"):format(entry.key, size, resize) end
-  local lines = path.kind(out .. "/" .. PIXELS) and run.lines(out .. "/" .. INDEX, HEADER) or {}
-  if #lines ~= #list or match(list, lines) < #list then
-    local report = o.progress ~= false and reporter(#list) or nil
+  local out = o.packed or folder_for(home, list, o)
+  if not is_packed(out, list) then
+    local report = o.progress ~= false and reporter(#list, out) or nil
     pack(out, list, { size = size, like = like, resize = resize, report = report })
   end
-  return list
+  return list, out
 end
 
 -- Sentences that cutouts.same gives at most.
@@ -235,23 +259,26 @@ function cutouts.same(ids, hashes)
   return sentences
 end
 
---- cutouts.open(home, ids, {crop = 0, bin = 1, resize = 0, packed = home, progress = true}): the cutouts of
--- the survey in the folder `home` for the ids of its table, packed where they are not yet. crop, bin: as
+--- cutouts.open(home, ids, {crop = 0, bin = 1, resize = 0, packed =, beside =, progress = true}): the cutouts
+-- of the survey in the folder `home` for the ids of its table, packed where they are not yet. crop, bin: as
 -- gal.images has them. resize: scales every cutout to so many pixels a side; 0: all have to be of one size.
--- packed: the folder for cutouts.npy, where the survey's own can't be written. Returns {images (a set,
--- gal.images, of all that were packed), side (in pixels, before the crop), row = {id = its image's number},
--- problem = {id = the reason why it has none}}.
+-- packed: the folder for cutouts.npy; without it, `home` where it has them, or where galrun made the survey;
+-- else decoded/NAME in the folder that holds beside, a run's folder; else home, or ~/.cache/galrun where
+-- that can't be written. Returns {images (a set, gal.images, of all that were packed), packed (the folder
+-- where it is not home), side (in pixels, before the crop), row = {id = its image's number}, problem = {id =
+-- the reason why it has none}}.
 function cutouts.open(home, ids, options)
-  local out = options.packed and path.make(options.packed) or home
-  local base, list = out .. "/cutouts", nil
-  if path.kind(home .. "/cutouts") == "folder" then
-    list = packed_files(home, out, ids, options)
-  elseif path.kind(base .. ".npy") and path.kind(base .. ".csv") then
+  local out, list = options.packed and path.make(options.packed) or home, nil
+  if path.kind(home .. "/cutouts") == "folder" then list, out = packed_files(home, ids, options) end
+  local base = out .. "/cutouts"
+  if not list and path.kind(base .. ".npy") and path.kind(base .. ".csv") then
     list = packed_list(base)
-  else
+  elseif not list then
     raise("%s has no cutouts: expected a folder cutouts with files such as %s.jpg", home, ids[1])
   end
   local result, hashes = { row = {}, problem = {} }, {}
+  local place = path.absolute(out)
+  result.packed = place ~= path.absolute(home) and place or nil
   for i, entry in ipairs(list) do
     hashes[i] = entry.hash
     if entry.problem == "" then

@@ -15,6 +15,9 @@ local function thousands(n)
 end
 describe.thousands = thousands
 
+-- "1 galaxy", "2,215 galaxies".
+local function counted(n, one, many) return thousands(n) .. " " .. (n == 1 and one or many) end
+
 --- survey:losses(): the rows that fell out, in words: "760 of 2,215 rows dropped: 760 without d4000_n".
 function describe.losses(survey)
   local sum, parts = 0, {}
@@ -33,15 +36,17 @@ local function kept(survey)
   local counts = { train = 0, valid = 0, test = 0 }
   if not survey.theta then
     local named = survey.id_column and "by " .. survey.id_column or "by their row numbers"
-    return ("%s galaxies kept, named %s"):format(thousands(#survey.ids), named)
+    return ("%s kept, named %s"):format(counted(#survey.ids, "galaxy", "galaxies"), named)
   end
   for _, id in ipairs(survey.ids) do
     local part = split.part(id)
     counts[part] = counts[part] + 1
   end
   local hashed = survey.id_column or "the row number"
-  return ("%s galaxies kept: %s train, %s valid, %s test (80/10/10 by a hash of %s)"):format(
-    thousands(#survey.ids), thousands(counts.train), thousands(counts.valid), thousands(counts.test), hashed)
+  local parts = ("%s train, %s valid, %s test"):format(thousands(counts.train), thousands(counts.valid),
+    thousands(counts.test))
+  return ("%s kept: %s (80/10/10 by a hash of %s)"):format(counted(#survey.ids, "galaxy", "galaxies"), parts,
+    hashed)
 end
 
 local AS_THEY_ARE = { crop = 0, bin = 1, resize = 0 } -- images of arrays
@@ -53,6 +58,7 @@ local function images(survey, lines)
   if p.resize > 0 then how[#how + 1] = ("cutouts scaled to %d x %d"):format(p.resize, p.resize) end
   if p.crop > 0 then how[#how + 1] = ("the central %d x %d"):format(p.crop, p.crop) end
   if p.bin > 1 then how[#how + 1] = ("means over %d x %d"):format(p.bin, p.bin) end
+  if p.packed then how[#how + 1] = "decoded in " .. p.packed end
   lines[#lines + 1] = table.concat(how, ", ")
   for i = 1, math.min(#damaged, 5) do lines[#lines + 1] = "damaged: " .. damaged[i].problem end
   if #damaged > 5 then
@@ -74,7 +80,7 @@ end
 --- survey:describe(): what was read, dropped and kept, how magnitudes and images were treated, and the split,
 -- in lines.
 function describe.describe(survey)
-  local lines = { ("%s: %s rows"):format(survey.path or "arrays", thousands(survey.total)) }
+  local lines = { ("%s: %s"):format(survey.path or "arrays", counted(survey.total, "row", "rows")) }
   lines[2], lines[3] = describe.losses(survey), kept(survey)
   for _, name in ipairs { "theta", "context" } do
     if survey[name] then

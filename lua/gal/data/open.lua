@@ -70,7 +70,7 @@ function open.attach_images(self, ids, found, options)
   self.images, self.damaged = found.images:rows(places), {}
   self.prepared = {
     crop = options.crop or 0, bin = options.bin or 1, resize = options.resize or 0, side = found.side,
-    packed = options.packed and path.absolute(options.packed),
+    packed = found.packed,
   }
   for _, id in ipairs(ids) do
     local problem = found.problem[id]
@@ -78,26 +78,40 @@ function open.attach_images(self, ids, found, options)
   end
 end
 
+-- The texts of a list as the table `source` spells its columns; SDSS's names, by which runs on different
+-- tables meet, stay as they are.
+local function spelled(source, list)
+  local standard, texts = {}, columns.respelled(source, list)
+  for _, names in ipairs{ open.theta, open.context } do
+    for _, name in ipairs(names) do standard[name] = true end
+  end
+  for i, text in ipairs(list) do
+    if standard[text] then texts[i] = text end
+  end
+  return texts
+end
+
 -- HDUs that are looked through for a column, at most.
 local HDUS = 50
 
 -- The columns of a table that were asked for, as gal.data.columns has them.
-local function requested(source, names, dereddened)
+local function requested(source, names, dereddened, option)
   local list = {}
-  for i, name in ipairs(names) do list[i] = columns.requested(source, name, dereddened) end
+  for i, name in ipairs(names) do list[i] = columns.requested(source, name, dereddened, option) end
   return list
 end
 
 -- Raises where a table of a FITS file lacks a column and another one has it.
 local function refuse_other_hdu(source, file, names, hdu)
-  if hdu or not file:lower():find "%.fi?ts?" then return end
+  if hdu then return end
   for _, name in ipairs(names) do
     for k = 1, columns.has(source, name) and 0 or HDUS do
       local ok, other = pcall(gal.table, file, { hdu = k })
       if ok and columns.has(other, name) then
         raise("%s: its first table has no column %s, the one in HDU %d has: see --hdu %d", file, name, k, k)
       end
-      if not ok and tostring(other):find "there is no HDU" then break end
+      local past = tostring(other):find "there is no HDU" or tostring(other):find "is one table"
+      if not ok and past then break end
     end
   end
 end
@@ -127,12 +141,13 @@ local function images_of(file, ids, options)
   return options and cutouts.open(file:match "^(.*)/[^/]*$" or ".", ids, options)
 end
 
--- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes.
+-- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes; as_named:
+-- columns keep the names that they are asked for by, and not the table's spelling: a run's are its own.
 local NAMES = {
   "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill", "images", "id", "hdu",
-  "without_id",
+  "without_id", "as_named",
 }
-local IMAGES = { "crop", "bin", "resize", "packed", "progress" }
+local IMAGES = { "crop", "bin", "resize", "packed", "beside", "progress" }
 
 -- The options as a table, all of them known; raises where one of them can't be what it is.
 local function checked(options)
@@ -164,7 +179,8 @@ end
 
 --- data.open(path[, options]): opens a survey; path is a table file or a folder with catalog.fits or
 -- catalog.csv. options:
---   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do;
+--   theta, context  lists of columns (the five properties; ugriz model magnitudes). Any column will do, in
+--                   any case: it gets the table's spelling.
 --                   "a_v" is 1.086 tauv_cont where it is absent. Also "MODELMAG[2]", an element of a column
 --                   of vectors; "g-r", one of + - * / between two columns or numbers; "log10(flux)", one of
 --                   log10 ln exp sqrt abs asinh; each after dereddening; "modelMag_u=MAG_U", any of these
@@ -175,8 +191,8 @@ end
 --                   context value is filled, and a column `…_missing`, 1 or 0, added
 --   missing_value   a list of numbers that stand for missing values, too: {99, -99}
 --   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill`
---   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, progress = true}, as
---                   gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
+--   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, beside = a run's folder,
+--                   progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
 --   id              the column of ids, or "none": rows are numbered; nil: the first of objID, specObjID and
 --                   name; else rows are numbered, and the description says so
 --   hdu             of a FITS file: the number or the name of the table's HDU; nil: its first table
@@ -196,7 +212,11 @@ function open.open(place, options)
   source.marks = options.missing_value
   refuse_other_hdu(source, file, asked.theta, hdu)
   refuse_other_hdu(source, file, asked.context, hdu)
-  local theta, context = requested(source, asked.theta, false), requested(source, asked.context, dereddened)
+  if not options.as_named then
+    asked = { theta = spelled(source, asked.theta), context = spelled(source, asked.context) }
+  end
+  local theta = requested(source, asked.theta, false, "theta")
+  local context = requested(source, asked.context, dereddened, "context")
   local fill = columns.masks(context, { missing = missing, fill = options.fill })
   local cuts = columns.sample_cuts(source, options.sample or "none")
   local function add(more) for _, cut in ipairs(more) do cuts[#cuts + 1] = cut end end

@@ -124,8 +124,8 @@ end
 
 -- The options of data.reopen, and the choices that are data.open's options as they are.
 local NAMES = {
-  "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "images", "theta",
-  "rename",
+  "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "beside", "images",
+  "theta", "rename",
 }
 local CHOSEN = { "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill" }
 
@@ -154,7 +154,7 @@ end
 
 -- data.open's options for the choices and what is asked for.
 local function opening(choices, options)
-  local asked, images = {}, choices.images
+  local asked, images = { as_named = true }, choices.images
   for _, key in ipairs(CHOSEN) do asked[key] = choices[key] end
   asked.theta, asked.context = renamed(choices.theta or {}, choices.context or {}, options.rename)
   if options.dereddened ~= nil then asked.dereddened = options.dereddened end
@@ -163,7 +163,9 @@ local function opening(choices, options)
     asked.images = nil
   elseif images then
     local packed = options.packed or not options.survey and images.packed or nil
-    asked.images = { crop = images.crop, bin = images.bin, resize = images.resize, packed = packed }
+    asked.images = {
+      crop = images.crop, bin = images.bin, resize = images.resize, packed = packed, beside = options.beside,
+    }
   end
   return asked
 end
@@ -171,8 +173,8 @@ end
 --- data.reopen(choices[, options]): opens a survey as `choices` (survey:choices(), which flows carry as their
 -- notes) say. options: survey, another table; hdu and id, of another table; rename, a list such as
 -- {"modelMag_u=MAG_U"}: the run's names, and another table's columns; dereddened, crop, bin and resize, which
--- must be what was done; packed, as data.open's images have it; images = false: without them; theta = false:
--- every row with the context, whether or not its properties are known, so that the survey has
+-- must be what was done; packed and beside, as data.open's images have them; images = false: without them;
+-- theta = false: every row with the context, whether or not its properties are known, so that the survey has
 -- no theta, and cuts on properties are left out. Raises where the table differs from the run's in what
 -- decides who is who (ids, HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin,
 -- the cutouts' size. dereddened = true takes off what extinctions the table has, and says that its other

@@ -64,6 +64,17 @@ function terms.parse(text, spelling)
   return term
 end
 
+--- terms.respelled(text, spelling): the text with the table's own spelling of its column, where it is the
+-- name of one, NAME[2], or either under another name; any other text as it is. spelling: as in terms.parse.
+function terms.respelled(text, spelling)
+  local exact = spelling(text)
+  if exact then return exact end
+  local label, rest = text:match "^([^=]+=)(.+)$"
+  local term = operand(rest or text, spelling)
+  if not term then return text end
+  return (label or "") .. term.column .. (term.element and ("[%d]"):format(term.element) or "")
+end
+
 --- terms.wanted(text): the name of the column that a text was meant for which is nothing the table has.
 function terms.wanted(text)
   local rest = text:match "^[^=]+=(.+)$" or text

@@ -70,12 +70,24 @@ local function check_draws(n)
   raise(sentence, n, n + 1)
 end
 
+-- Raises where the draws would not fit into memory, before they are drawn: 4 bytes a number, and as much
+-- again to work on them.
+local function check_room(o, galaxies, d, runs)
+  local memory = gal.memory "cpu"
+  local wanted, left = 8 * galaxies * o.n * d * runs, memory.limit - memory.live
+  if wanted <= left then return end
+  raise("%d draws of %d properties of each of %d galaxies want %.1f GB of memory, and there are %.1f: less "
+    .. "of %s or %s would do", o.n, d, galaxies, wanted / 1e9, left / 1e9, errors.option "n",
+    errors.option "galaxies")
+end
+
 -- The folder for the results, whose options are those of this call: known before anything is drawn.
 local function results_folder(self)
   local o, survey, other = self.options, self.survey, self.other
   local out = path.ready(o.out or self.run:results(survey, o.part, o.against))
   if path.kind(out .. "/evaluation.json") and not path.kind(out .. "/options.json") then
-    raise("%s has an evaluation whose options are not known, expected another --out", out)
+    raise("%s has an evaluation whose options are not known, expected another %s", out,
+      errors.option "out")
   end
   local weights, data, ids = galaxies.fingerprints(self.flow, self.test)
   local settings = {
@@ -117,6 +129,7 @@ function evaluation.open(o)
   check_contexts(self)
   self.known, self.trained = training_rows(self)
   self.test, self.others = tested(self)
+  check_room(o, #self.test.ids, self.flow.d, self.other and 2 or 1)
   self.out = results_folder(self)
   return self
 end

@@ -48,8 +48,8 @@ local function agree(self, settings, resume)
     return
   end
   if not resume then
-    raise("posteriors: out is '%s', which has draws; resume (--resume) goes on with them, or name another "
-      .. "folder", out)
+    raise("posteriors: %s is '%s', which has draws; %s goes on with them, or name another folder",
+      errors.option "out", out, errors.option("resume", true))
   end
   local known, old = pcall(json.decode, path.read(self.run:path(SETTINGS)) or "")
   if not known or type(old) ~= "table" then

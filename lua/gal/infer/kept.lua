@@ -10,7 +10,8 @@ local gal = require "gal"
 local galaxies = require "gal.infer.galaxies"
 local infer = require "gal.infer"
 local path = require "gal.base.path"
-local raise = require("gal.base.errors").raise
+local errors = require "gal.base.errors"
+local raise = errors.raise
 
 local kept = {}
 
@@ -61,13 +62,14 @@ local function read(file, part, n)
   local found = gal.load(file)
   for _, name in ipairs{ "ids", "samples", "log_q", "log_q_true", "flagged" } do
     if not found[name] then
-      raise("%s lacks %s, expected posteriors; remove it, or name another out", file, name)
+      raise("%s lacks %s, expected posteriors; remove it, or name another %s", file, name,
+        errors.option "out")
     end
   end
   local ids, same = ids_of(found.ids), true
   for k, id in ipairs(part.ids) do same = same and ids[k] == id end
   if not same or #ids ~= #part.ids or found.samples:size(2) ~= n then
-    raise("%s has posteriors of other galaxies; remove it, or name another out", file)
+    raise("%s has posteriors of other galaxies; remove it, or name another %s", file, errors.option "out")
   end
   local flagged = {}
   for k, flag in ipairs(found.flagged:totable()) do

@@ -210,6 +210,10 @@ end
 
 -- ---- galaxies ----
 
+-- A list of numbers as a column of single precision, as draws and densities are: 9.57 is written, and not
+-- 9.569999694824219.
+local function single(list) return gal.tensor(list, { #list }, { device = "cpu" }) end
+
 -- The columns of draws {N, n, d}: a list of {suffix, {N} of property i}, truth first.
 local function add_property(columns, name, truth, draws, lost)
   local n = draws:size(2)
@@ -230,7 +234,7 @@ local function add_property(columns, name, truth, draws, lost)
   end
   columns:set(name .. "_true", truth)
   for _, suffix in ipairs{ "p50", "p16", "p84", "mean", "std", "rank" } do
-    columns:set(name .. "_" .. suffix, lists[suffix])
+    columns:set(name .. "_" .. suffix, single(lists[suffix]))
   end
 end
 
@@ -242,9 +246,9 @@ function report.galaxies(found)
   for _, k in ipairs(scores.left_out) do lost[k] = true end
   local columns = gal.table{ id = e.test.ids }
   for _, name in ipairs{ "log_q", "delta_log_p", "d_kl", "log_p", "log_p_mixture", "d_kl_mixture" } do
-    columns:set(name, scores[name])
+    columns:set(name, single(scores[name]))
   end
-  if found.drawn.outside then columns:set("outside", found.drawn.outside) end
+  if found.drawn.outside then columns:set("outside", single(found.drawn.outside)) end
   local flags = galaxies.flags(#e.test.ids, found.drawn.flagged, scores.left_out)
   columns:set("flagged", core.int64({ #flags }, flags, "cpu"))
   for i, name in ipairs(e.flow.theta) do
@@ -307,8 +311,8 @@ function report.against(found)
     scores = other.compared, deviations = deviations, wasserstein = by_name,
     calibration = test_of(other.calibration),
   }, gal.table{ id = e.test.ids }
-    :set("log_q", found.scores.log_q):set("log_q_against", other.scores.log_q)
-    :set("d_kl", found.scores.d_kl):set("d_kl_against", other.scores.d_kl)
+    :set("log_q", single(found.scores.log_q)):set("log_q_against", single(other.scores.log_q))
+    :set("d_kl", single(found.scores.d_kl)):set("d_kl_against", single(other.scores.d_kl))
 end
 
 -- The scores of both runs as gain.figure takes them, by the names of their folders.

@@ -69,7 +69,9 @@ end
 --- run:survey(options): a survey as the run saw its own: data.reopen with its options. Where that is the
 -- run's own table, it is checked. Second: whether it is.
 function Trained:survey(options)
-  local opened, own = data.reopen(self.notes, options)
+  local asked = { beside = self.out }
+  for name, value in pairs(options or {}) do asked[name] = value end
+  local opened, own = data.reopen(self.notes, asked)
   if own then
     local home = opened.theta and opened or data.reopen(self.notes, { images = false })
     self:check(home, opened.images and opened)

@@ -17,6 +17,10 @@ local FEW, MANY = 50, 4
 -- Rounding by more than this share of the deviation is told: a hundredth hides no feature of a posterior.
 local COARSE = 0.01
 
+-- A positive column that runs over so many times its low end is told of: its logarithm is what one infers. In
+-- fewer rows than SOME nothing is said of the whole.
+local DECADES, SOME = 1000, 10
+
 -- Values that quartiles are taken of, at most.
 local SAMPLED = 10000
 
@@ -190,6 +194,23 @@ function suspects.few(name, values, rows)
   return form:format(name, #distinct, #values, rows)
 end
 
+-- The sentence on a column that is one value, or runs over decades; nil where it is neither.
+local function scale(name, values, o)
+  local list = {}
+  if #values < SOME then return nil end
+  for k = 1, #values, math.ceil(#values / SAMPLED) do list[#list + 1] = values[k] end
+  table.sort(list)
+  local low, high = list[math.ceil(#list / 100)], list[math.floor(#list * 99 / 100)]
+  if list[1] == list[#list] and #different(values, 2) == 1 then
+    local form = "%s is %.6g in all %d %s: it tells nothing"
+    return not o.inferred and form:format(name, list[1], #values, o.many) or nil
+  end
+  if list[1] <= 0 or high < DECADES * low then return nil end
+  local form = "%s is positive and runs from %.3g to %.3g: it is taken as it is; log10(%s) would "
+    .. "be learned better"
+  return form:format(name, low, high, name)
+end
+
 --- suspects.of(name, values, o): sentences on a column: values {N} finite in single precision. o: one,
 -- many, what a row is ("galaxy", "galaxies"); remedy, what is to be done about missing values; inferred,
 -- whether it is a property, which has to have a density; different, how many values it has where doubles
@@ -202,6 +223,7 @@ function suspects.of(name, values, o)
   list[#list + 1] = outlying
   local precision, lost = rounded(name, values, o.different)
   list[#list + 1] = precision
+  if not precision and not marks then list[#list + 1] = scale(name, values, o) end
   if o.inferred and not precision then list[#list + 1] = suspects.few(name, values, o.many) end
   return list, lost and precision or nil
 end

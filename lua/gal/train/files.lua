@@ -27,8 +27,8 @@ function files.refuse(out, resume)
   -- A run that failed before the end of its first epoch: nothing is lost.
   local failed = has "config.json" and has "lock" and not has(CHECKPOINT)
   if path.kind(out) == "folder" and not resume and not failed then
-    raise("fit: out is '%s', which exists; pass resume = true to go on with the run in it, "
-      .. "or name another folder", out)
+    raise("fit: %s is '%s', which exists; %s goes on with the run in it, or name another folder",
+      errors.option "out", out, errors.option("resume", true))
   end
 end
 
@@ -107,9 +107,12 @@ function files.add_timing(folder, epoch, seconds)
   folder:write("timing.csv", text .. ("%d,%.4f\n"):format(epoch, seconds))
 end
 
---- files.save_config(folder, settings): config.json, what the run began with.
+--- files.save_config(folder, settings): config.json, what the run began with, and `made`: galrun's version
+-- and the date, UTC.
 function files.save_config(folder, settings)
-  folder:write("config.json", json.encode(settings, true) .. "\n")
+  local config = { made = { galrun = gal.version, date = os.date "!%Y-%m-%dT%H:%M:%S" } }
+  for name, value in pairs(settings) do config[name] = value end
+  folder:write("config.json", json.encode(config, true) .. "\n")
 end
 
 --- files.save_split(folder, parts): split.csv, each id and the part that it is in. parts: {name, ids} in

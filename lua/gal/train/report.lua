@@ -6,16 +6,22 @@ local function on_line(line, r)
   local done = r.whole and r.epoch or r.epoch - 1 + r.step / r.steps
   line:update {
     done = done, epoch = r.epoch, train = r.train_loss, valid = r.valid_loss, best = r.best_loss,
-    ["step/s"] = r.pace and tonumber(("%.3g"):format(1 / r.pace)) or nil,
   }
   if r.stopped then line:finish() end
+end
+
+-- What a run that Ctrl-C stopped has kept in the folder `out`: so many epochs, or nil; and how to go on.
+local function kept(out, epochs)
+  if not epochs then return "stopped before the first epoch was over: nothing is kept" end
+  local many = epochs == 1 and "1 epoch" or epochs .. " epochs"
+  return ("stopped: %s keeps %s, and %s goes on from there"):format(out, many, errors.option("resume", true))
 end
 
 --- reporter(progress, run): the function that the run calls with its reports. progress, fit's option: nil or
 -- true for a line, false for silence, or a function. A report within an epoch has epoch, epochs, step,
 -- steps, train_loss and pace (seconds a step); at an epoch's end whole = true, epoch, epochs, train_loss,
--- valid_loss, best_loss, best_epoch, lr, seconds, steps and stopped; after an interrupt whole, epoch, epochs
--- and stopped.
+-- valid_loss, best_loss, best_epoch, lr, seconds, steps and stopped; after an interrupt whole, epoch, epochs,
+-- saved (epochs in the run's folder) and stopped.
 local function reporter(progress, run)
   if progress == false then return function() end end
   if type(progress) == "function" then return progress end
@@ -27,8 +33,13 @@ local function reporter(progress, run)
     if not line then
       local total = { total = run.settings.epochs, unit = "epochs", first = run.epoch }
       line = require "gal.base.progress"(total)
+      if run.epoch > 0 then
+        line:note(("%s: going on with epoch %d of %d"):format(run.folder.out, run.epoch + 1,
+          run.settings.epochs))
+      end
     end
     on_line(line, r)
+    if r.stopped == "interrupt" and run.folder then line:note(kept(run.folder.out, r.saved)) end
   end
 end
 

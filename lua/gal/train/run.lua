@@ -8,7 +8,7 @@
 --   validate    a function that returns the validation loss of the flow as it stands; nil without validation
 --   opt         the optimiser; opt.block {P}: all P weights of the flow, which are views of it
 --   report      a function of a table: train/report.lua
---   epoch       whole epochs done
+--   epoch       whole epochs done; `saved` of them are in the folder
 --   history     {epoch}: of each epoch {epoch, lr (at its first step), train_loss, valid_loss or nil}
 --   best {P}    the weights to be kept: those of best_epoch, averaged where the settings say so
 --   best_epoch, best_loss   the epoch with the smallest loss so far, and that loss; nil before the first
@@ -27,6 +27,11 @@ local reporter = require "gal.train.report"
 local settings = require "gal.train.settings"
 local step = require "gal.train.step"
 local raise = errors.raise
+
+-- What would need less memory where that ends.
+local function less_of(flow)
+  return flow.encoder and { "batch", "draws", "hidden", "channels", "crop" } or { "batch", "draws", "hidden" }
+end
 
 local Run = {}
 Run.__index = Run
@@ -66,15 +71,19 @@ local function save(self)
     best_loss = self.best_loss, stopped = self.stopped, steps = self.opt.steps,
   })
   files.save_history(self.folder, self.history)
+  self.saved = self.epoch
 end
 
--- Continues from a checkpoint {tensors, small}; raises where its settings, but for `epochs`, or shapes
--- differ. parts: as files.save_split takes them.
+-- Settings that a run may go on with when they have changed; where the decoded cutouts lie is none of its.
+local FREE = { epochs = true, ["notes.images.packed"] = true }
+
+-- Continues from a checkpoint {tensors, small}; raises where its settings, but for those, or shapes differ.
+-- parts: as files.save_split takes them.
 local function restore(self, saved, parts)
   local small = saved.small
   settings.forget_later(self.settings, small.settings)
   local words = moved.words(self.folder, parts, small.settings, self.settings)
-  self.folder:compare(small.settings, self.settings, { epochs = true }, words)
+  self.folder:compare(small.settings, self.settings, FREE, words)
   local own, where = tensors_of(self), "fit: the checkpoint in " .. self.folder.out
   for name, tensor in pairs(own) do
     local from = saved.tensors[name]
@@ -88,6 +97,7 @@ local function restore(self, saved, parts)
   flow_file.check_values(where, saved.tensors)
   for name, tensor in pairs(own) do core.assign(tensor, saved.tensors[name]:to(tensor:device())) end
   self.epoch, self.history, self.opt.steps = small.epoch, small.history, small.steps
+  self.saved = self.epoch
   self.best_epoch, self.best_loss = small.best_epoch, small.best_loss
   -- A run that had come to the end of its epochs may have more of them now.
   self.stopped = small.stopped == "patience" and "patience" or nil
@@ -128,7 +138,7 @@ end
 local function train(self)
   local stepper = self.stepper
   stepper:start_epoch()
-  local done, count = 0, math.min(stepper.steps, 8)
+  local done, count = 0, math.min(stepper.steps, self.stretch or 1)
   while done < stepper.steps do
     local before = C.gal_now()
     stepper:run(count)
@@ -140,7 +150,8 @@ local function train(self)
       epoch = self.epoch + 1, epochs = self.settings.epochs, step = done, steps = stepper.steps,
       train_loss = loss, pace = pace,
     }
-    count = math.max(1, math.min(stepper.steps - done, math.floor(STRETCH / pace)))
+    self.stretch = math.max(1, math.floor(STRETCH / pace))
+    count = math.min(stepper.steps - done, self.stretch)
   end
   return stepper:loss(stepper.steps)
 end
@@ -236,7 +247,7 @@ end
 function Run.new(flow, s, part, valid, o)
   local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
   self.report = reporter(o.progress, self)
-  local ok, err = pcall(begin, self, part, valid, o)
+  local ok, err = pcall(errors.less_of, less_of(flow), begin, self, part, valid, o)
   if ok then return self end
   self:close()
   error(err, 0)
@@ -244,13 +255,18 @@ end
 
 --- run:train(): epoch after epoch until the run is stopped.
 function Run:train()
-  while not self.stopped do epoch(self) end
+  errors.less_of(less_of(self.flow), function()
+    while not self.stopped do epoch(self) end
+  end)
 end
 
 --- run:interrupt(): ends a run that Ctrl-C stopped within an epoch: the last whole epoch counts.
 function Run:interrupt()
   self.stopped = "interrupt"
-  self.report { stopped = "interrupt", epoch = self.epoch, epochs = self.settings.epochs, whole = true }
+  self.report {
+    stopped = "interrupt", epoch = self.epoch, epochs = self.settings.epochs, whole = true,
+    saved = self.saved,
+  }
 end
 
 --- run:close(): gives up the flow's weights, which can be moved again, and the folder's lock.

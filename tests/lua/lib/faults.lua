@@ -54,6 +54,7 @@ end
 local function contents(folder)
   local found = {}
   for _, name in ipairs(FILES) do found[name] = path.read(folder .. "/" .. name) or false end
+  if found["config.json"] then found["config.json"] = found["config.json"]:gsub('"date":[^\n]*', "") end
   return found
 end
 
