@@ -42,7 +42,8 @@ function figures.calibration(path, curves)
     panels[i] = plot.panel{
       plot.band(curve.x, curve.low, curve.high, { colour = "#BBBBBB" }),
       plot.lines(curve.x, curve.y, { colour = "#D55E00", width = 2 }), plot.rule{ y = 0, from = 0, to = 1 },
-      title = select(2, plot.label_of(curve.name)), x = "rank", y = i % 3 == 1 and "distribution less uniform" or nil,
+      title = select(2, plot.label_of(curve.name)), x = "rank",
+      y = i % 3 == 1 and "distribution less uniform" or nil,
       xrange = { 0, 1 }, yrange = { -1.05 * most, 1.05 * most },
     }
   end
