@@ -14,11 +14,9 @@ local cli = {}
 cli.progress = require "gal.base.progress"
 cli.table = text.table
 
-ffi.cdef "int isatty(int file);"
-
 --- cli.say(s): prints text; on a terminal its lines are broken between words, where they are too long for it.
 function cli.say(s)
-  local columns, lines = ffi.C.isatty(1) == 1 and host.columns(), {}
+  local columns, lines = host.columns(), {}
   for line in (errors.text("say", "s", s) .. "\n"):gmatch "(.-)\n" do
     local filled = columns and text.length(line) >= columns and text.filled(line, columns - 3) or { line }
     lines[#lines + 1] = table.concat(filled, "\n  ")

@@ -100,14 +100,15 @@ static int host_exit(lua_State *L)
     exit((int)luaL_optinteger(L, 1, 0));
 }
 
-/* gal.host.columns(): the width in characters of the terminal that progress goes to; nil where standard error
- * is none. */
+/* gal.host.columns([stream = 1]): the width in characters of the terminal that standard output (1) or standard
+ * error (2) goes to; nil where it goes to none. */
 static int host_columns(lua_State *L)
 {
     struct winsize window;
-    if (!isatty(STDERR_FILENO))
+    int file = luaL_optinteger(L, 1, STDOUT_FILENO) == STDERR_FILENO ? STDERR_FILENO : STDOUT_FILENO;
+    if (!isatty(file))
         return 0;
-    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    bool known = ioctl(file, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
     lua_pushinteger(L, known ? window.ws_col : 80);
     return 1;
 }

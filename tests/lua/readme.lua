@@ -80,6 +80,7 @@ end)
 
 run("README.md", function()
   require("gal.mock").make { out = "survey", n = 120, cutouts = false, progress = false }
+  require("gal").table("survey/catalog.fits"):save "catalog.csv"
 end)
 
 -- ---- the rooms ----

@@ -9,6 +9,6 @@ return inside and host or {
   pictures = "auto",                    -- of --pictures: how a terminal shows figures
   echo = function() return true end,    -- whether the terminal echoes what is typed
   trace = function() return nil end,    -- the last error with all its calls
-  columns = function() return nil end,  -- of the terminal that progress goes to; nil where that is none
+  columns = function() return nil end,  -- of the terminal behind standard output, (2) error; or nil
   shelter = function() end,             -- Ctrl-C is raised behind the functions of the chunk that calls it
 }

@@ -94,7 +94,7 @@ end
 
 -- Draws the line, no longer than the terminal is wide: a line that wraps can't be redrawn.
 local function draw(self, now, finished)
-  local columns = self.columns or host.columns() or 80
+  local columns = self.columns or host.columns(2) or 80
   local line = line_of(self, now, finished, columns - 1)
   if text.length(line) > columns - 1 then line = line:sub(1, columns - 1) end
   self.out:write("\r", line, "\27[K", finished and "\n" or "")
@@ -172,7 +172,7 @@ end
 local function progress(o)
   o = o or {}
   local terminal = o.terminal
-  if terminal == nil then terminal = not o.out and host.columns() ~= nil end
+  if terminal == nil then terminal = not o.out and host.columns(2) ~= nil end
   local clock = o.clock or C.gal_now
   local total, first = o.total or 1, o.first or 0
   return setmetatable({

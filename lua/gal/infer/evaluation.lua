@@ -10,9 +10,9 @@ local host = require "gal.stats.host"
 local infer = require "gal.infer"
 local kept = require "gal.infer.kept"
 local metrics = require "gal.metrics"
+local paired = require "gal.infer.paired"
 local path = require "gal.base.path"
 local tiles = require "gal.flow.tiles"
-local trained = require "gal.infer.trained"
 local raise = errors.raise
 
 local evaluation = {}
@@ -44,22 +44,6 @@ local function check_contexts(self)
   local asked = self.options.contexts or {}
   local source = #asked > 0 and source_of(self)
   for _, name in ipairs(asked) do columns.requested(source, name, self.survey.dereddened) end
-end
-
--- The galaxies to score, and, with another run, the same as that run was trained to see them: galaxies that
--- one of the two can't see are left out for both.
-local function tested(self)
-  local o, survey = self.options, self.survey
-  local test = self.run:unseen(o.part == "all" and survey or survey:split "test", self.own)
-  if not self.other then return test:thin(o.galaxies) end
-  local others, own = self.other:survey{
-    survey = survey.path, hdu = survey.hdu or false, id = o.id, dereddened = o.dereddened, packed = o.packed,
-  }
-  others = others:at(test.rows)
-  test = test:at(others.rows):thin(o.galaxies)
-  others = others:at(test.rows)
-  self.other:refuse_seen(others, own)
-  return test, others
 end
 
 -- Raises where draws would not fill bins of ranks alike: of n + 1 ranks there are 20 bins.
@@ -112,23 +96,14 @@ end
 -- an evaluation that began with other options.
 function evaluation.open(o)
   check_draws(o.n)
-  local run = trained.open(o.run, { device = gal.device() })
-  local self = setmetatable({ options = o, run = run }, Evaluation)
-  self.flow = self.run.flow
-  if o.against then
-    self.other = trained.open(o.against, { device = gal.device() })
-    local theta, expected = table.concat(self.other.flow.theta, ", "), table.concat(self.flow.theta, ", ")
-    if theta ~= expected then
-      raise("--against %s infers %s, expected %s like %s", o.against, theta, expected, o.run)
-    end
-  end
-  self.survey, self.own = self.run:survey{
-    survey = o.survey, id = o.id, hdu = o.hdu, dereddened = o.dereddened, crop = o.crop, bin = o.bin,
-    packed = o.packed,
-  }
+  local both = paired.open(o):thin(o.galaxies)
+  local first, second = both.models[1], both.models[2]
+  local self = setmetatable({
+    options = o, run = first.run, flow = first.flow, other = second and second.run,
+    survey = both.survey, own = both.own, test = first.part, others = second and second.part,
+  }, Evaluation)
   check_contexts(self)
   self.known, self.trained = training_rows(self)
-  self.test, self.others = tested(self)
   check_room(o, #self.test.ids, self.flow.d, self.other and 2 or 1)
   self.out = results_folder(self)
   return self

@@ -3,19 +3,6 @@ local plot = require "gal.plot"
 
 local figures = {}
 
--- What SDSS's properties are called, and their units; others have the names of their columns.
-local LABELS = {
-  lgm_tot_p50 = { "log M*", "M⊙" }, sfr_tot_p50 = { "log SFR", "M⊙ / yr" }, oh_p50 = { "12 + log(O/H)" },
-  d4000_n = { "Dn4000" }, a_v = { "A_V", "mag" },
-}
-
---- figures.label(name[, unit]): a property's name for people, with its unit, if it has one, where unit is
--- true.
-function figures.label(name, unit)
-  local label = LABELS[name] or { name }
-  return label[1] .. (unit and label[2] and ", " .. label[2] or "")
-end
-
 -- The range of both axes: of all values, and a little more.
 local function range_of(a, b)
   local low, high = math.huge, -math.huge
@@ -37,7 +24,7 @@ function figures.truth(path, names, truth, samples)
     panels[i] = plot.panel{
       plot.points(own, median, { colour = "#0072B2" }),
       plot.rule{ slope = 1, intercept = 0, from = range[1], to = range[2], colour = "#444444" },
-      x = "true " .. figures.label(name, true), y = "posterior median", xrange = range, yrange = range,
+      x = "true " .. plot.label_of(name), y = "posterior median", xrange = range, yrange = range,
       ratio = 1,
     }
   end
@@ -55,7 +42,8 @@ function figures.calibration(path, curves)
     panels[i] = plot.panel{
       plot.band(curve.x, curve.low, curve.high, { colour = "#BBBBBB" }),
       plot.lines(curve.x, curve.y, { colour = "#D55E00", width = 2 }), plot.rule{ y = 0, from = 0, to = 1 },
-      title = figures.label(curve.name), x = "rank", y = i % 3 == 1 and "distribution less uniform" or nil,
+      title = select(2, plot.label_of(curve.name)), x = "rank",
+      y = i % 3 == 1 and "distribution less uniform" or nil,
       xrange = { 0, 1 }, yrange = { -1.05 * most, 1.05 * most },
     }
   end

@@ -41,7 +41,7 @@ function sample.quantile(values, q)
   errors.list("quantile", "q", levels, "a number from 0 to 1, or a list of them")
   for i = 1, #levels do errors.number("quantile", "q", levels[i], 0, 1) end
   if core.is_tensor(values) and values:count() > 0 then
-    local hint = "; x:quantiles(levels) are those of each row"
+    local hint = "; x:quantile(q, dim) is along a dimension of x"
     if #values.shape ~= 1 then host.numbers("quantile", "values", values, hint) end
     result = values:quantiles(levels):totable()
     if result[1] ~= result[1] then raise "quantile: a value is NaN, expected numbers" end
