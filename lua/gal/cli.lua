@@ -3,7 +3,6 @@
 -- only this ends the process, where an experiment asked it to read the command line.
 local declare = require "gal.cli.declare"
 local errors = require "gal.base.errors"
-local ffi = require "ffi"
 local host = require "gal.base.host"
 local path = require "gal.base.path"
 local text = require "gal.base.text"

@@ -108,6 +108,16 @@ check.case("Delta log p and D_KL of the exact posterior both average to the mutu
   check.that(math.abs(s.d_kl.systematic) < 0.05, "kernels and mixture agree on a Gaussian prior")
 end)
 
+check.case("information asks for the context of as many galaxies, in one of two forms", function()
+  local function refused(context, sentence)
+    check.raises(function() metrics.information(posterior(1, 0), theta, context, prior) end, sentence, true)
+  end
+  refused({ 0, 1, 0 }, "information: context is a list that begins with the number 0, expected {a tensor")
+  refused({ x }, "information: context is a list that begins with a tensor {1500, 2}, expected {a tensor")
+  refused(x:narrow(1, 1, 2), "information: context has 2 rows, expected 1500 as theta")
+  refused(nil, "information: context is nil, expected a tensor {N, c}, or {it or nil, images}")
+end)
+
 check.case("D_KL of each posterior is that of two Gaussians", function()
   local few = x:narrow(1, 1, 20)
   local found = metrics.information(posterior(1, 0), theta:narrow(1, 1, 20), few, prior, { n = 1500 })

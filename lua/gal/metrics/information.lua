@@ -14,6 +14,21 @@ local raise, integer = errors.raise, options_of.integer
 
 local information = {}
 
+-- Raises unless the context is one of count galaxies: {count, c}, or {that or nil, images}.
+local function check_context(context, count)
+  local seen = context
+  if not core.is_tensor(context) then
+    seen = errors.list("information", "context", context, "a tensor {N, c}, or {it or nil, images}")[1]
+    if type(context[2]) == "nil" or type(seen) ~= "nil" and not core.is_tensor(seen) then
+      raise("information: context is a list that begins with %s, expected {a tensor {N, c} or nil, images}",
+        errors.kind(seen))
+    end
+  end
+  if core.is_tensor(seen) and core.live(seen, "information", "context"):size(1) ~= count then
+    raise("information: context has %d rows, expected %d as theta", seen:size(1), count)
+  end
+end
+
 -- The context of galaxies first … first + size - 1.
 local function narrowed(x, first, size)
   if core.is_tensor(x) then return x:narrow(1, first, size) end
@@ -138,6 +153,7 @@ function information.information(flow, theta, context, prior, options)
   errors.object("information", "flow", flow, { "log_prob", "sample_and_log_prob" }, "a flow (gal.flow)")
   errors.object("information", "prior", prior, { "log_density" }, "a prior (gal.stats.prior)")
   local n, count = integer("information", options, "n", 200, 1), host.matrix("information", "theta", theta)
+  check_context(context, count)
   integer("information", options, "rows", nil, 1)
   integer("information", options, "seed", nil, -2 ^ 53, 2 ^ 53)
   if options.progress then
