@@ -156,8 +156,8 @@ function cli.usage(spec, name, about)
       lines[#lines + 1] = (i == 1 and left or (" "):rep(#left)) .. line
     end
   end
-  add("\n--name=value is the same as --name value. galrun's own --device, --threads and --seed work here too: "
-    .. "galrun --help.")
+  add("\n--name=value is the same as --name value. galrun's own --device, --threads and --seed work here "
+    .. "too: galrun --help.")
   return (table.concat(lines, "\n"):gsub(HARD, " "))
 end
 

@@ -100,8 +100,8 @@ static int host_exit(lua_State *L)
     exit((int)luaL_optinteger(L, 1, 0));
 }
 
-/* gal.host.columns([stream = 1]): the width in characters of the terminal that standard output (1) or standard
- * error (2) goes to; nil where it goes to none. */
+/* gal.host.columns([stream = 1]): the width in characters of the terminal that standard output (1) or error
+ * (2) goes to; nil where it goes to none. */
 static int host_columns(lua_State *L)
 {
     struct winsize window;

@@ -48,9 +48,9 @@ check() { # sentence, condition as words for test
   printf 'FAILED: %s\n  exit code %s; stderr: %s\n' "$sentence" "$code" "$err" >&2
 }
 sum() { (cd disk && find . -type f ! -name fill -exec cksum {} + | sort); }
-told() { # file: stderr is one sentence with its name and the reason, and a traceback
+told() { # file: stderr has one sentence with its name and the reason, behind the progress
   found=no
-  case $(head -n 1 err) in
+  case $(grep "can't be written" err) in
     *"$1"*"can't be written"*"No space left on device"*) found=yes ;;
     *"$1"*"can't be written"*"File too large"*) found=yes ;;
   esac

@@ -119,13 +119,14 @@ function folder.entries(path)
   return list
 end
 
---- folder.list(path, ending) --> the paths of the folder's files whose names end in `ending`, case ignored,
--- in order of their names.
+--- folder.list(path, ending) --> the paths of the folder's files and folders whose names end in `ending`, case
+-- ignored, in order of their names.
 function folder.list(path, ending)
   named("list", path)
   errors.text("list", "ending", ending)
   local list = {}
-  for _, name in ipairs(folder.entries(path)) do
+  for _, entry in ipairs(folder.entries(path)) do
+    local name = entry:match "^(.-)/?$"
     if name:lower():sub(#name - #ending + 1) == ending then list[#list + 1] = path .. "/" .. name end
   end
   return list
