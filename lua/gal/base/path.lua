@@ -119,7 +119,7 @@ function folder.entries(path)
   return list
 end
 
---- folder.list(path, ending) --> the paths of the folder's files and folders whose names end in `ending`, case
+--- folder.list(path, ending) --> the paths of the files and folders there whose names end in `ending`, case
 -- ignored, in order of their names.
 function folder.list(path, ending)
   named("list", path)
