@@ -44,6 +44,11 @@ function repl.help(asked) return help.of(asked) end
 --- repl.hinted(message) --> an error's message, with a hint where a tensor was compared by a sign.
 function repl.hinted(message) return hints.hinted(message, chunk_text) end
 
+--- repl.filled(text) --> an error's text, in lines that fit the terminal; as it is where there is none.
+function repl.filled(text)
+  return host.columns() and help.filled(text, host.columns() - 1) or text
+end
+
 -- What is shown of a value; nil of a figure, which shows itself on a terminal.
 local function shown(value)
   local figures = package.loaded["gal.plot.show"]

@@ -204,6 +204,14 @@ static int run_read(lua_State *L, bool failed)
 {
     static bool told;
     bool done = !failed && (lua_isstring(L, -1) ? run_pasted(L) : run_chunk(L));
+    if (!done && lua_isstring(L, -1) && isatty(STDIN_FILENO)) {
+        push_repl(L, "filled");
+        lua_pushvalue(L, -2);
+        if (host_call(L, 1, 1))
+            lua_replace(L, -2);
+        else
+            lua_pop(L, 1);
+    }
     int code = done ? HOST_DONE : host_report(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "gal.trace");
     if (code == HOST_FAILED && !told && !lua_isnil(L, -1) && isatty(STDIN_FILENO)) {

@@ -56,6 +56,13 @@ first "the message comes first, with the script's name and line" "fails.lua:4: n
 has "a traceback follows" "stack traceback:" "$err"
 has "the traceback names the calling line" "fails.lua:6:" "$err"
 n=$(grep -c "no galaxies" err); [ "$n" = 1 ] && ok || fail "the message stands once" "$n times"
+printf 'local gal = require "gal"\ngal.zeros("x")\n' >wrong.lua
+run wrong.lua
+first "an error of the library's is told at the user's line" \
+  'wrong.lua:2: zeros: shape is the string "x", expected a table such as {2, 3}'
+lines "without the library's own calls, and how they are had" 2
+has "how they are had is told" "galrun --trace" "$err"
+run --trace wrong.lua; has "--trace shows the library's own calls" "in function 'zeros'" "$err"
 printf 'x = = 1\n' >syntax.lua
 run syntax.lua; code "a syntax error exits with 1" 1
 has "a syntax error names its line" "syntax.lua:1:" "$err"
@@ -110,10 +117,11 @@ fi
 # ---- options ----
 run --version; code "--version exits with 0" 0; has "--version names the program" "galrun 0." "$out"
 run --help; code "--help exits with 0" 0
-for word in -e -i -l --device --threads --seed --version --help; do
+for word in -e -i -l --device --threads --seed --pictures --trace --version --help; do
   has "--help lists $word" "$word" "$out"
 done
 run -e 'x = 3' -e 'print(x + 1)'; out "several -e run in order" 4
+run -e 'print(gal.version)'; [ -n "$out" ] && ok || fail "-e knows gal" "$err"
 run -e 'print(1)' -e 'error("boom")'; code "an error in -e exits with 1" 1
 first "an error in -e names its place" "(-e):1: boom"
 run -e '
@@ -139,7 +147,8 @@ has "an unknown option names a near miss" "--seed" "$err"
 run --frobnicate; code "an option like none exits with 2" 2
 has "an option like none points to --help" "--help" "$err"
 run -x; code "an unknown letter exits with 2" 2
-for bad in "--seed x" "--seed -1" "--seed 1.5" --seed "--threads 0" "--threads many" "--device gpu" -e -l; do
+for bad in "--seed x" "--seed -1" "--seed 1.5" --seed "--threads 0" "--threads many" "--device gpu" \
+  "--pictures png" -e -l; do
   run $bad; code "$bad exits with 2" 2; lines "$bad is told in one sentence" 1
   has "$bad names the option" "${bad%% *}" "$err"
 done

@@ -101,7 +101,7 @@ end)
 check.case("help of a module is what its file opens with, and its functions", function()
   local text = says("?gal.repl")
   check.that(text:find("^repl: what the prompt does with a line")
-    and text:find("compile, complete, format, help", 1, true), text)
+    and text:find("compile, complete, filled, format, help", 1, true), text)
 end)
 -- The names of the functions and tables of t that `?prefix name` finds no help for.
 local function helpless(prefix, t)
