@@ -23,6 +23,8 @@ function repl.format(value) return values.format(value) end
 -- are no more. An expression (also as `= expression`) gives a mark and its values; `?name` gives the help.
 function repl.compile(text, line, at_end)
   chunk_text = text
+  local figures = package.loaded["gal.plot.show"]
+  if figures then figures.told = nil end
   return chunks.compile(text, line, at_end)
 end
 
@@ -56,6 +58,7 @@ local function shown(value)
     figures.itself(value)
     return nil
   end
+  if figures and host.columns() and value ~= nil and value == figures.told then return nil end
   if values.is_text(value) then
     local width = host.columns()
     width = not value.fixed and width

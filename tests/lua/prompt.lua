@@ -226,7 +226,7 @@ check.case("labels of a figure in letters have no markup and are not turned", fu
     .. 'set label "x = 1" at screen 0.1,screen 0.9 left front\n'
     .. 'set label "+2" at screen 0.2,screen 0.91 left\n'
     .. 'set label "−3" at screen 0.2,screen 0.89 left\nplot 1\n'
-  check.equal(letters.script(script, 80, 20), script:match "^[^\n]*\n"
+  check.equal(letters.script(script, 80, 21), script:match "^[^\n]*\n"
     .. 'set label "A" at screen 0.50000,screen 0.52500 center noenhanced\n'
     .. 'set label "V" at screen 0.50000,screen 0.47500 center noenhanced\n'
     .. 'set label "x = 1 +2 −3" at screen 0.1,screen 0.9 left front\nplot 1\n')

@@ -39,7 +39,7 @@ end
 local function upright(signs, x, y, rows)
   local lines = {}
   for i, sign in ipairs(signs) do
-    local at = y + ((#signs + 1) / 2 - i) / rows
+    local at = y + ((#signs + 1) / 2 - i) / (rows - 1) -- gnuplot's screen goes from the first row to the last
     lines[i] = ('set label "%s" at screen %.5f,screen %.5f center noenhanced'):format(sign, x, at)
   end
   return table.concat(lines, "\n")

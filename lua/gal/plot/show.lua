@@ -34,6 +34,7 @@ end
 -- ---- gal.show ----
 
 local function show_file(path)
+  show.told = path -- what was printed last: the prompt need not say it again
   io.stdout:write(screen.text(path), path, "\n")
   io.stdout:flush()
   return path
