@@ -56,6 +56,14 @@ check.case("the chapters of lua/ show what their calls give", function()
   check.that(compared > 80, ("%d lines of them have -->"):format(compared))
 end)
 
+check.case("the chapters of lua/ have no blocks but of Lua, which is run", function()
+  for _, chapter in ipairs(chapters) do
+    for _, block in ipairs(document.blocks(root .. "/" .. chapter)) do
+      check.equal(block.language, "lua", ("%s:%d"):format(chapter, block.line))
+    end
+  end
+end)
+
 check.case("lua/README.md names its chapters, every function of gal and every method of tensors", function()
   local texts = document.texts "lua"
   for i, chapter in ipairs(chapters) do
