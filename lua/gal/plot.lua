@@ -243,7 +243,8 @@ end
 local function taken_apart(path)
   local ending = type(path) == "string" and path:match "[^/]%.(%l+)$"
   if ending ~= "png" and ending ~= "pdf" and ending ~= "svg" then
-    raise("figure: path is %s, expected a name that ends in .png, .pdf or .svg", kind(path))
+    raise("figure: path is %s, expected a name that ends in .png, .pdf or .svg%s", kind(path),
+      ending == "eps" and "; pdftops -eps makes an EPS of a PDF" or "")
   end
   local stem = path:sub(1, -5)
   local home, name = stem:match "^(.*/)([^/]+)$"

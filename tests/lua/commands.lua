@@ -1,6 +1,7 @@
 -- README.md does what it says: its commands and its sessions at the prompt are run from the document's own
--- text, in their order and in one folder, as a reader would. What stands there of their output is compared
--- with what comes out: tables of commands, and all of the prompt, with every number taken for any other.
+-- text, in their order and in one folder, as a reader would. The tables among the output that stands there
+-- are compared with what comes out, with every number taken for any other; sentences depend on what was
+-- learned.
 -- (readme.lua runs the Lua of the documents.)
 --
 -- A new command or session needs no line here. Sizes are cut by the rule of SIZES; data of the reader's own
@@ -99,15 +100,19 @@ local function run_block(block)
   end
 end
 
-local function compare_block(block)
-  local shown = {}
-  for _, line in ipairs(block) do
-    if document.is_table(line) then shown[#shown + 1] = line end
+-- Raises unless the tables' lines among those that the document shows are among what was found.
+local function compare(shown, found)
+  local tables = {}
+  for _, line in ipairs(shown) do
+    if document.is_table(line) then tables[#tables + 1] = line end
   end
-  if #shown == 0 then return end
+  local line = document.missing(tables, found)
+  check.that(not line, ("there is no line as %q in\n%s"):format(line or "", found))
+end
+
+local function compare_block(block)
   check.case(("README.md:%d: the tables are those of the command above"):format(block.line), function()
-    local line = document.missing(shown, printed)
-    check.that(not line, ("there is no line as %q in\n%s"):format(line or "", printed))
+    compare(block, printed)
   end)
 end
 
@@ -128,8 +133,7 @@ local function run_prompt(inputs)
     from = last and last + 1 or from
     check.case(("README.md:%d: > %s"):format(input.line, input.text), function()
       check.that(first, "the prompt did not come so far")
-      local line = document.missing(input.shown, found)
-      check.that(not line, ("there is no line as %q in\n%s"):format(line or "", found))
+      compare(input.shown, found)
     end)
   end
 end

@@ -87,7 +87,10 @@ check.case("a run without an input: contexts or another run show it, else the te
   local html = read(out .. "/evaluation.html")
   check.that(html:find("<p class=\"lead\">" .. against.verdict:sub(1, 30), 1, true), html:sub(1, 3000))
   check.that(not html:find "http", "the page needs nothing from elsewhere")
-  check.equal(select(2, html:gsub("data:image/png;base64,iVBOR", "")), 3)
+  check.equal(select(2, html:gsub("data:image/png;base64,iVBOR", "")), 4)
+  local best = gal.table(path "left/history.csv"):column("valid_loss"):argmin():item()
+  local script = read(out .. "/training.gp")
+  check.that(script:find(("best: epoch %d"):format(best), 1, true), "the best epoch is not marked")
 end)
 
 check.case("a run on shuffled labels has learned nothing, and the first sentence says so", function()

@@ -64,6 +64,15 @@ check.case("lua/README.md lists the endings of tables that are read, and no othe
   end
   check.equal(text:match "Text %(`([%w%. ]+)`", table.concat(read, " "))
 end)
+
+check.case("the chapters of lua/ have no blocks but of Lua, which is run", function()
+  for _, chapter in ipairs(chapters) do
+    for _, block in ipairs(document.blocks(root .. "/" .. chapter)) do
+      check.equal(block.language, "lua", ("%s:%d"):format(chapter, block.line))
+    end
+  end
+end)
+
 check.case("lua/README.md names its chapters, every function of gal and every method of tensors", function()
   local texts = document.texts "lua"
   for i, chapter in ipairs(chapters) do

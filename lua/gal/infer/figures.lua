@@ -31,6 +31,29 @@ function figures.truth(path, names, truth, samples)
   return plot.figure(path, { panels = panels, columns = math.min(3, #panels) })
 end
 
+--- figures.training(path, history): the losses of a training, epoch by epoch, from the table of a run's
+-- history.csv, and its best epoch. The first epochs, a fiftieth of them, may lie above the figure. Returns
+-- path.
+function figures.training(path, history)
+  local epoch, train = history:doubles "epoch", history:doubles "train_loss"
+  local valid = history:doubles "valid_loss"
+  local best, low, high = 1, math.huge, -math.huge
+  for k = 1, #epoch do
+    if valid[k] < valid[best] then best = k end
+    low = math.min(low, train[k], valid[k])
+    if k > #epoch / 50 then high = math.max(high, train[k], valid[k]) end
+  end
+  local room = high > low and 0.05 * (high - low) or 1
+  return plot.figure(path, {
+    panels = { plot.panel{
+      plot.rule{ x = epoch[best], colour = "#999999", title = ("best: epoch %d"):format(epoch[best]) },
+      plot.lines(epoch, train, { colour = "#0072B2", title = "training" }),
+      plot.lines(epoch, valid, { colour = "#D55E00", width = 2, title = "validation" }),
+      x = "epoch", y = "loss", yrange = { low - room, high + room },
+    } },
+  })
+end
+
 --- figures.calibration(path, curves): the curves of a test (calibration.test), each with its band. Returns
 -- path.
 function figures.calibration(path, curves)

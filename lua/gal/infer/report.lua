@@ -14,6 +14,7 @@ local host = require "gal.stats.host"
 local information = require "gal.metrics.information"
 local json = require "gal.base.json"
 local page = require "gal.infer.page"
+local path = require "gal.base.path"
 local plot = require "gal.plot"
 local population = require "gal.metrics.population"
 local properties = require "gal.metrics.properties"
@@ -187,7 +188,7 @@ local function add_against(add, found)
 end
 
 --- report.of(found, figures): the report, as page.text and page.html take it. figures: {truth =, calibration
--- =, gain =}, paths of PNGs, each or nil.
+-- =, gain =, training =}, paths of PNGs, each or nil.
 function report.of(found, figures)
   local e, blocks = found.evaluation, {}
   local add = section_of(blocks)
@@ -205,6 +206,9 @@ function report.of(found, figures)
     add{ figure = figures.truth, caption = "Posterior medians against the truth, with the line of equality." }
   end
   add_against(add, found)
+  if figures.training then
+    add{ figure = figures.training, caption = "The training: losses of its rows and of the validation rows." }
+  end
   return { title = "Posteriors of " .. e.options.run, lead = report.lead(found), blocks = blocks }
 end
 
@@ -327,8 +331,8 @@ local function gains(found)
   return sets
 end
 
--- The figures of an evaluation in the folder of its results: {truth =, calibration =, gain =}, paths; those
--- that can't be drawn are told by a notice.
+-- The figures of an evaluation in the folder of its results: {truth =, calibration =, gain =, training =},
+-- paths; those that can't be drawn are told by a notice.
 local function draw(found, home)
   local e, drawn = found.evaluation, {}
   local kept = host.others("figures", #e.test.ids, found.scores.left_out)
@@ -341,7 +345,9 @@ local function draw(found, home)
   local samples = host.pick(found.drawn.samples, kept)
   try("truth", figures.truth, e.flow.theta, host.pick(e.test.theta, kept), samples)
   if found.calibration then try("calibration", figures.calibration, found.calibration.curves) end
-  try("gain", function(path) return plot.figure(path, gain.figure(gains(found))) end)
+  try("gain", function(file) return plot.figure(file, gain.figure(gains(found))) end)
+  local history = e.run.out .. "/history.csv"
+  if path.kind(history) then try("training", figures.training, gal.table(history)) end
   return drawn
 end
 
