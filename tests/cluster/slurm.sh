@@ -28,7 +28,7 @@ experiment make_survey --n 2000 --no-cutouts --seed 3 --out survey >log
   local gal, rows, ids = require "gal", {}, {}
   for k = 1, 2000 do rows[k], ids[k] = k % 7 == 0 and 3 or k, tostring(1000000 + k) end
   gal.table("survey/catalog.fits"):select(rows):set("objID", ids):save("alike.csv")'
-"$galrun" "$source/tests/cluster/points.lua" "$source" sweep 40 >submit.txt
+"$galrun" "$source/tests/cluster/points.lua" "$source" sweep 30 >submit.txt
 id=$(sbatch --parsable sweep/array.sbatch)
 for _ in $(seq 300); do
   [ "$(epochs sweep/1)" -lt 3 ] || [ "$(epochs sweep/2)" -lt 3 ] || [ "$(epochs sweep/3)" -lt 3 ] || break
@@ -38,7 +38,7 @@ scancel --batch --signal=USR1 "${id}_3"
 scancel "${id}_2"
 scontrol requeue "${id}_1"
 for k in 1 2 3; do
-  [ "$(epochs sweep/$k)" -lt 40 ] || fail "element $k is disturbed in mid-run"
+  [ "$(epochs sweep/$k)" -lt 30 ] || fail "element $k is disturbed in mid-run"
 done
 
 # Meanwhile, what nothing disturbs.
