@@ -28,17 +28,25 @@ experiment make_survey --n 2000 --no-cutouts --seed 3 --out survey >log
   local gal, rows, ids = require "gal", {}, {}
   for k = 1, 2000 do rows[k], ids[k] = k % 7 == 0 and 3 or k, tostring(1000000 + k) end
   gal.table("survey/catalog.fits"):select(rows):set("objID", ids):save("alike.csv")'
-"$galrun" "$source/tests/cluster/points.lua" "$source" sweep 40 >submit.txt
+cat >space.lua <<'LUA'
+local lr = require("gal.sweep").choice{ 3e-4, 1e-3, 3e-3, 1e-2 }
+return { survey = "survey", epochs = 30, hidden = "16", lr = lr }
+LUA
+experiment sweep space.lua --method grid --out sweep --slurm >log
+# folder K: where trial K is trained.
+folder() { echo sweep/00"$1"_*; }
 id=$(sbatch --parsable sweep/array.sbatch)
 for _ in $(seq 300); do
-  [ "$(epochs sweep/1)" -lt 3 ] || [ "$(epochs sweep/2)" -lt 3 ] || [ "$(epochs sweep/3)" -lt 3 ] || break
+  ready=yes
+  for k in 1 2 3; do [ "$(epochs "$(folder $k)")" -ge 3 ] || ready=no; done
+  [ $ready = no ] || break
   sleep 0.05
 done
 scancel --batch --signal=USR1 "${id}_3"
 scancel "${id}_2"
 scontrol requeue "${id}_1"
 for k in 1 2 3; do
-  [ "$(epochs sweep/$k)" -lt 40 ] || fail "element $k is disturbed in mid-run"
+  [ "$(epochs "$(folder $k)")" -lt 30 ] || fail "element $k is disturbed in mid-run"
 done
 
 # Meanwhile, what nothing disturbs.
@@ -52,14 +60,16 @@ sbatch --parsable --array=2 sweep/array.sbatch >log # the cancelled one again
 idle
 
 for k in 1 2 3 4; do
-  cmp whole/$k/flow.safetensors sweep/$k/flow.safetensors || fail "element $k has the undisturbed flow"
-  cmp whole/$k/history.csv sweep/$k/history.csv || fail "element $k has the undisturbed history"
+  cmp whole/$k/flow.safetensors "$(folder $k)/flow.safetensors" || fail "element $k has the undisturbed flow"
+  cmp whole/$k/history.csv "$(folder $k)/history.csv" || fail "element $k has the undisturbed history"
 done
 for k in 1 3; do
   grep -q "^element $k, start 2, on n" sweep/slurm/$k.txt || fail "element $k was requeued"
 done
 grep -q "interrupted by TERM" sweep/slurm/2.txt || fail "the cancelled element ended tidily"
 grep -q "there is more to do" sweep/slurm/3.txt || fail "USR1 is told"
+experiment sweep --collect sweep >log || fail "the sweep is collected: $(cat log)"
+[ "$(grep -c ",done,30," sweep/results.csv)" = 4 ] || fail "4 trials are scored: $(cat sweep/results.csv)"
 [ $failed = 0 ] || show sweep
 
 # Merged by the command that sample.lua printed.

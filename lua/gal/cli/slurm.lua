@@ -96,16 +96,19 @@ end
 -- Options that are not an element's own words.
 local OURS = { "slurm", "cpus", "gpus", "at_once", "sbatch", "resume", "shard", "merge" }
 
---- slurm.shards(o): the running experiment, whose options o have the groups shards and array, as a job array
--- of o.slurm shards, written into o.out. Returns the lines that say how it is submitted, and what comes then.
-function slurm.shards(o)
+--- slurm.shards(o[, out = o.out]): the running experiment, whose options o have the groups shards and array,
+-- as a job array of o.slurm shards, written into the folder out. Returns the lines that say how it is
+-- submitted, and what comes then.
+function slurm.shards(o, out)
   local elements, words = {}, declare.words(o, OURS)
   for k = 1, o.slurm do
     elements[k] = { unpack(words) }
     for _, word in ipairs{ "--resume", "--shard", k .. "/" .. o.slurm } do table.insert(elements[k], word) end
   end
   local name = arg[0]:match "([^/]+)%.lua$" or "shards"
-  local job = slurm.write{ out = o.out, name = name, experiment = arg[0], elements = elements, options = o }
+  local job = slurm.write{
+    out = out or o.out, name = name, experiment = arg[0], elements = elements, options = o,
+  }
   local again = slurm.line{ "galrun", arg[0], unpack(words) }
   local form = "written: %s, %s\nsubmit:  %s\nthen:    %s --merge"
   return form:format(job.points, job.script, job.command, again)
