@@ -8,7 +8,9 @@
 -- Each trial is a run in a folder of --out named by its settings, which evaluate.lua, sample.lua and the
 -- others take. --workers share this machine; --join OUT is another worker, on any machine that sees the
 -- folder. Stopped or killed, the same command goes on, and no epoch is trained twice. results.csv has a row a
--- trial; the figures show what each setting does.
+-- trial; the figures show what each setting does. With --slurm it runs nothing, and writes a Slurm job array:
+-- a trial is one element (while halving, --workers elements work on all of them), and --collect OUT makes the
+-- table of what they trained.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -30,6 +32,9 @@ local o = cli.options{
   { "join", type = "string", help = "work on the sweep in this folder, beside others, and say nothing else" },
   { "list", type = "string", help = "show the sweep in this folder as it stands, and do nothing else" },
   { "retry", false, "try failed trials again" },
+  { "slurm", false, "run nothing: write a Slurm job array into --out, and print what submits it" },
+  { "collect", type = "string", help = "score what Slurm's elements trained in this folder, and show it" },
+  cli.common{ "slurm" },
   { "format", "png", "format of the figures", choices = { "png", "pdf", "svg" } },
   { "seed", 0, "seed of the points; that of a training is a setting of the space" },
 }
@@ -44,6 +49,22 @@ if o.join then
   sweep.work(o.join)
   return
 end
+
+-- Says where the results of the sweep in the folder `out` are, and draws its figures.
+local function tell(s, found, out)
+  local names = {}
+  for i, file in ipairs(sweep.figures(s, found, { format = o.format })) do names[i] = file:match "[^/]*$" end
+  local drawn = #names > 0 and "; drawn beside it: " .. table.concat(names, ", ") or ""
+  print(("\n%s/results.csv has a row a trial%s"):format(out, drawn))
+end
+
+if o.collect then
+  local s = sweep.open(o.collect)
+  local found = sweep.collect(s)
+  print(sweep.text(s, found))
+  tell(s, found, o.collect)
+  return
+end
 if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings" end
 
 local s = sweep.plan{
@@ -53,10 +74,14 @@ local s = sweep.plan{
   galaxies = o.galaxies, seed = o.method ~= "grid" and o.seed or nil,
 }
 if o.retry then sweep.retry(s) end
+if o.slurm then
+  local job = require("gal.sweep.array").write(s, o)
+  print(("written: %s, %s\nsubmit:  %s\nthen:    galrun %s --collect %s"):format(job.points, job.script,
+    job.command, arg[0], o.out))
+  return
+end
 local board = live.new(s)
 local function show(found) board:show(found) end
 local found = sweep.run(s, { workers = o.workers, report = show })
 board:finish(found)
-local drawn = sweep.figures(s, found, { format = o.format })
-print(("\n%s/results.csv has a row a trial%s"):format(o.out, #drawn > 0 and "; drawn:" or ""))
-for _, file in ipairs(drawn) do print("  " .. file) end
+tell(s, found, o.out)

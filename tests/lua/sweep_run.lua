@@ -98,7 +98,9 @@ check.case("Ctrl-C puts the trials away, gives them back, and the same command g
   local words = { space("stop.lua", "lr = sweep.choice{ 1e-3, 2e-3 }"), "--method", "grid", "--workers", "2",
     "--set", "epochs=2000", "--out", file "stopped" }
   local p = lib.master(scratch.folder, words)
-  local function epochs(s) return s and records.epochs(s.trials[1]) or 0 end
+  local function epochs(s)
+    return s and math.min(records.epochs(s.trials[1]), records.epochs(s.trials[2])) or 0
+  end
   local s
   local ended = C.gal_now() + 60
   while epochs(s) < 3 and C.gal_now() < ended do
