@@ -379,6 +379,20 @@ check.case("what failed is forgotten where it is to be tried again, and nothing 
   check.equal({ known[1][1], known[2][1].state }, { nil, "done" })
 end)
 
+check.case("a trial that is finished between the look at the records and the claim is not run again", function()
+  local s = recorded("late", { [2] = { IDS, { 1, 1, 1, 1 } } })
+  local take = claims.take
+  claims.take = function(...)
+    claims.take = take
+    records.write(s, s.trials[1], 1, { state = "done", log_p = 1 }, { ids = IDS, log_p = { 1, 1, 1, 1 } })
+    return take(...)
+  end
+  local claim, trial = worker.next(s, {})
+  claims.take = take
+  check.equal({ trial.number, claim.number }, { 3, 1 })
+  check.equal((claims.holder(records.folder(s), "001.1")), false)
+end)
+
 check.case("a script's own scores are read as it wrote them", function()
   path.make(file "own")
   sweep.report(file "own", { "x", "y" }, gal.tensor{ 1.5, -2 })
