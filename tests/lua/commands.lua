@@ -49,7 +49,8 @@ local function given()
   for _, block in ipairs(document.blocks(root .. "/README.md")) do -- a space that README.md shows, made small
     local text = table.concat(block, "\n")
     if text:find "sweep%.log_range" and block.language == "" then
-      scratch.write(path "space.lua", (text:gsub("epochs = %d+", "epochs = 3"):gsub("%d+, %d+, %d+", "16, 16, 16")))
+      text = text:gsub("epochs = %d+", "epochs = 3"):gsub("%d+, %d+, %d+", "16, 16, 16")
+      scratch.write(path "space.lua", text)
     end
   end
 end

@@ -89,8 +89,9 @@ local function at_work(s, found)
   for _, row in ipairs(found.rows) do
     if row.state == "at work" then
       local budget = budget_of(s, row)
-      words[#words + 1] = ("%03d in epoch %d%s"):format(row.number, (row.epochs or 0) + 1,
-        budget and " of " .. budget or "")
+      local epoch = (row.epochs or 0) + 1
+      words[#words + 1] = budget and epoch > budget and ("%03d at its score"):format(row.number)
+        or ("%03d in epoch %d%s"):format(row.number, epoch, budget and " of " .. budget or "")
     end
   end
   return #words > 0 and "at work: " .. table.concat(words, "; ") or nil
