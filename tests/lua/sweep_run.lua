@@ -113,7 +113,11 @@ check.case("Ctrl-C and USR1 put the trials away and give them back, and the same
     for number, trial in ipairs(s.trials) do
       local busy, n, content = claims.holder(records.folder(s), records.job(number, 1))
       check.equal({ busy, n, content.released }, { false, start, true }, path.read(file "master.txt"))
-      for k, epoch in ipairs(trained(trial)) do check.equal(epoch, k) end
+      local last = 0 -- an epoch whose checkpoint the signal prevented is trained once more
+      for _, epoch in ipairs(trained(trial)) do
+        check.that(epoch == last or epoch == last + 1, ("epoch %d after %d"):format(epoch, last))
+        last = epoch
+      end
     end
   end
   check.that(least >= 6, "the second start began anew: " .. least)
