@@ -1,5 +1,5 @@
--- A sweep: one experiment with many settings, ranked by log p of the validation galaxies, which no loss and
--- no test galaxy enters. SPACE is a Lua file that returns what is varied and what all trials share:
+-- A sweep: one experiment with many settings, ranked by log p of the validation galaxies, never by a loss and
+-- never by test galaxies. SPACE is a Lua file that returns what is varied and what all trials share:
 --
 --   local sweep = require "gal.sweep"
 --   return { survey = "survey", epochs = 40, lr = sweep.log_range(1e-4, 1e-2),
