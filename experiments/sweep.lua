@@ -1,5 +1,5 @@
--- A sweep: one experiment with many settings, ranked by log p of the validation galaxies, which no loss and
--- no test galaxy enters. SPACE is a Lua file that returns what is varied and what all trials share:
+-- A sweep: one experiment with many settings, ranked by log p of the validation galaxies, never by a loss and
+-- never by test galaxies. SPACE is a Lua file that returns what is varied and what all trials share:
 --
 --   local sweep = require "gal.sweep"
 --   return { survey = "survey", epochs = 40, lr = sweep.log_range(1e-4, 1e-2),
@@ -33,7 +33,7 @@ local o = cli.options{
   { "list", type = "string", help = "show the sweep in this folder as it stands, and do nothing else" },
   { "retry", false, "try failed trials again" },
   { "slurm", false, "run nothing: write a Slurm job array into --out, and print what submits it" },
-  { "collect", type = "string", help = "score what Slurm has trained in this folder, and show the sweep" },
+  { "collect", type = "string", help = "score what Slurm's elements trained in this folder, and show it" },
   cli.common{ "slurm" },
   { "format", "png", "format of the figures", choices = { "png", "pdf", "svg" } },
   { "seed", 0, "seed of the points; that of a training is a setting of the space" },
@@ -49,18 +49,20 @@ if o.join then
   sweep.work(o.join)
   return
 end
--- Draws what a sweep has found, and says where it is.
-local function tell(s, found)
-  local drawn = sweep.figures(s, found, { format = o.format })
-  print(("\n%s/results.csv has a row a trial%s"):format(o.collect or o.out, #drawn > 0 and "; drawn:" or ""))
-  for _, file in ipairs(drawn) do print("  " .. file) end
+
+-- Says where the results of the sweep in the folder `out` are, and draws its figures.
+local function tell(s, found, out)
+  local names = {}
+  for i, file in ipairs(sweep.figures(s, found, { format = o.format })) do names[i] = file:match "[^/]*$" end
+  local drawn = #names > 0 and "; drawn beside it: " .. table.concat(names, ", ") or ""
+  print(("\n%s/results.csv has a row a trial%s"):format(out, drawn))
 end
 
 if o.collect then
   local s = sweep.open(o.collect)
   local found = sweep.collect(s)
   print(sweep.text(s, found))
-  tell(s, found)
+  tell(s, found, o.collect)
   return
 end
 if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings" end
@@ -82,4 +84,4 @@ local board = live.new(s)
 local function show(found) board:show(found) end
 local found = sweep.run(s, { workers = o.workers, report = show })
 board:finish(found)
-tell(s, found)
+tell(s, found, o.out)

@@ -33,7 +33,7 @@ function gal.show(...) return require("gal.plot.show").show(...) end
 
 -- The public modules are fields as soon as one asks: gal.plot.corner needs no require "gal.plot".
 local MODULES = {}
-local NAMES = "calibration cli data flow images infer metrics mock nn ode optim plot train"
+local NAMES = "calibration cli data flow images infer metrics mock nn ode optim plot sweep train"
 for name in NAMES:gmatch "%a+" do MODULES[name] = ("gal.%s"):format(name) end
 
 return setmetatable(gal, {

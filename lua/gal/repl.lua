@@ -11,7 +11,7 @@ local values = require "gal.prompt.values"
 
 local repl = { marks = chunks.marks }
 
-local MODULES = "calibration cli data flow images infer metrics mock nn ode optim plot train"
+local MODULES = "calibration cli data flow images infer metrics mock nn ode optim plot sweep train"
 local chunk_text -- of the chunk that was compiled last
 
 --- repl.format(value) --> any value as a user wants to see it: strings quoted, tables to a limited depth and

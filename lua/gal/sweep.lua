@@ -88,6 +88,16 @@ end
 -- apart, whether that interval leaves out 0.
 function sweep.results(s) return results.of(sweep_of("results", s)) end
 
+-- What was found, if it is what sweep.results gives; what the sweep has found by now where it is nil.
+local function found_of(where, s, found)
+  if found == nil then return results.of(s) end
+  errors.list(where, "found", found, "what sweep.results gives")
+  for _, name in ipairs{ "rows", "counts", "known" } do
+    errors.list(where, "found." .. name, found[name], "what sweep.results gives")
+  end
+  return found
+end
+
 -- Whether a run folder without a record is finished, as its checkpoint says.
 local function is_finished(s, trial, rung)
   local text = path.read(trial.out .. "/checkpoint.safetensors", 2 ^ 20)
@@ -123,7 +133,7 @@ function sweep.retry(s) records.forget(sweep_of("retry", s)) end
 function sweep.text(s, found, given)
   s = sweep_of("text", s)
   local o = arguments.known("text", given, { "most", "left", "width" })
-  local lines = board.lines(s, found or results.of(s), {
+  local lines = board.lines(s, found_of("text", s, found), {
     all = true, most = arguments.integer("text", o, "most", 20, 0),
     left = arguments.number("text", o, "left", nil, 0), width = arguments.integer("text", o, "width", 80, 20),
   })
@@ -142,7 +152,7 @@ function sweep.figures(s, found, given)
   if format ~= "png" and format ~= "pdf" and format ~= "svg" then
     raise("figures: format is %s, expected \"png\", \"pdf\" or \"svg\"", errors.kind(format))
   end
-  return require("gal.sweep.figures").draw(s, found or results.of(s), format)
+  return require("gal.sweep.figures").draw(s, found_of("figures", s, found), format)
 end
 
 --- sweep.report(out, ids, log_p): for scripts whose run has no survey that galrun could open: writes

@@ -16,8 +16,7 @@ end
 local function against(row)
   if row.place == 1 then return "the best" end
   if not row.difference then return "no density" end
-  local words = ("%+.3f ± %.3f"):format(row.difference, row.above - row.difference)
-  return row.apart and words or words .. " ~"
+  return ("%+.3f ± %.3f"):format(row.difference, row.above - row.difference)
 end
 
 -- The rows of the table: the `most` best trials.
@@ -90,8 +89,9 @@ local function at_work(s, found)
   for _, row in ipairs(found.rows) do
     if row.state == "at work" then
       local budget = budget_of(s, row)
-      words[#words + 1] = ("%03d in epoch %d%s"):format(row.number, (row.epochs or 0) + 1,
-        budget and " of " .. budget or "")
+      local epoch = (row.epochs or 0) + 1
+      words[#words + 1] = budget and epoch > budget and ("%03d at its score"):format(row.number)
+        or ("%03d in epoch %d%s"):format(row.number, epoch, budget and " of " .. budget or "")
     end
   end
   return #words > 0 and "at work: " .. table.concat(words, "; ") or nil
@@ -108,7 +108,7 @@ local function together(found)
   end
   if n == 0 then return nil end
   local list = table.concat(names, ", ") .. (n > 6 and (" and %d more"):format(n - 6) or "")
-  return ("~ not told apart from the best on these %d galaxies: %s"):format(found.galaxies, list)
+  return ("not told apart from the best on these %d galaxies: %s"):format(found.galaxies, list)
 end
 
 --- board.lines(s, found[, {most = 12, width = 80, left = nil, all = false}]): a list of lines. found:

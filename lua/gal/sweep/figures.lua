@@ -12,6 +12,15 @@ local BEST, POINT, MEAN = "#D55E00", "#56B4E9", "#0072B2"
 
 local KINDS = { "choice", "range", "log_range", "integer", "log_integer" }
 
+-- A choice in a few letters: "yes", "64×32", and "3×256" for three layers of 256.
+local function short(v)
+  if type(v) == "boolean" then return v and "yes" or "no" end
+  if type(v) ~= "table" then return tostring(v) end
+  local alike = #v > 2
+  for _, item in ipairs(v) do alike = alike and item == v[1] end
+  return alike and ("%d×%s"):format(#v, v[1]) or table.concat(v, "×")
+end
+
 -- A setting's axis: {log, low, high} of numbers; of choices {places = {value in JSON = 1, 2, …}, labels}.
 local function axis_of(s, name)
   local described = s.space[name]
@@ -23,8 +32,7 @@ local function axis_of(s, name)
       local axis = { places = {}, labels = {}, low = 1, high = #ends, name = name }
       for i, v in ipairs(ends) do
         axis.places[json.encode(v)] = i
-        if type(v) == "boolean" then v = v and "yes" or "no" end
-        axis.labels[i] = type(v) == "table" and table.concat(v, "×") or tostring(v)
+        axis.labels[i] = short(v)
       end
       return axis
     end
@@ -96,7 +104,7 @@ end
 
 -- All trials as lines through their settings to their log p, the best on top.
 local function parallel(s, rows)
-  local axes, panel, values = {}, { xticks = {}, yticks = {}, key = false, ratio = 0.5 }, {}
+  local axes, panel, values = {}, { xticks = {}, yticks = { { -9, "" } }, key = false, ratio = 0.5 }, {}
   for i, row in ipairs(rows) do values[i] = row.mean end
   local range = range_of(values)
   for j, name in ipairs(s.varied) do axes[j] = axis_of(s, name) end
@@ -172,7 +180,8 @@ end
 local function effects(s, rows, known)
   local panels, all = {}, {}
   for i, row in ipairs(rows) do all[i] = score_at_first(s, row, known) end
-  local range = range_of(all)
+  local range, label = range_of(all), "log p [nats]"
+  if #s.rungs > 0 then label = ("log p [nats] after %d epochs"):format(s.rungs[1]) end
   for j, name in ipairs(s.varied) do
     local axis, x, y = axis_of(s, name), {}, {}
     for i, row in ipairs(rows) do
@@ -180,7 +189,7 @@ local function effects(s, rows, known)
       if at then x[#x + 1], y[#y + 1] = at, all[i] end
     end
     local panel = {
-      x = name, y = j % 3 == 1 and "log p [nats]" or nil, logx = axis.log, yrange = range, frame = "box",
+      x = name, y = j % 3 == 1 and label or nil, logx = axis.log, yrange = range, frame = "box",
       key = false, ratio = 1, plot.points(x, y, { colour = POINT, size = 0.5 }),
     }
     local mx, my, error = groups_of(axis, x, y)

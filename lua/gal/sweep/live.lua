@@ -1,5 +1,5 @@
 -- live: the table of a sweep while it runs: redrawn in place on a terminal; elsewhere a line a trial that is
--- over. It prints as gal.base.progress does.
+-- over; on standard error, as gal.base.progress. The table as it ended is on standard output.
 local C = require("ffi").C
 local board = require "gal.sweep.board"
 local host = require "gal.base.host"
@@ -12,9 +12,9 @@ Live.__index = Live
 -- none; out: a file to write to.
 function live.new(s, o)
   o = o or {}
-  local self = setmetatable({ s = s, out = o.out or io.stdout, said = {}, drawn = 0 }, Live)
+  local self = setmetatable({ s = s, out = o.out or io.stderr, said = {}, drawn = 0 }, Live)
   self.began = C.gal_now()
-  self.columns = o.columns or host.columns()
+  self.columns = o.columns or host.columns(2)
   return self
 end
 
@@ -58,10 +58,13 @@ end
 
 --- l:finish(found): the table as it ended, with the reasons of failures.
 function Live:finish(found)
+  if not self.columns then log(self, found) end
   local up = self.drawn > 0 and ("\r\27[%dA\27[J"):format(self.drawn) or ""
   local width = math.max(80, (self.columns or 80) - 1)
   local lines = board.lines(self.s, found, { all = true, most = 20, width = width })
-  self.out:write(up, table.concat(lines, "\n"), "\n")
+  self.out:write(up)
+  self.out:flush()
+  io.stdout:write(table.concat(lines, "\n"), "\n")
   self.drawn = 0
 end
 

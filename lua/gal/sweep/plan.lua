@@ -262,6 +262,9 @@ function Plan:last() return math.max(1, #self.rungs) end
 
 --- s:command(trial[, rung = the last]): the words behind `galrun … SCRIPT` that run a trial up to a rung.
 function Plan:command(trial, rung)
+  errors.list("command", "trial", trial, "one of the sweep's trials")
+  errors.list("command", "trial.words", trial.words, "a trial's words")
+  if rung ~= nil then errors.integer("command", "rung", rung, 1, self:last()) end
   local words = { "--out", trial.out, "--resume", unpack(trial.words) }
   local budget = self.rungs[rung or #self.rungs]
   if budget then
@@ -269,5 +272,7 @@ function Plan:command(trial, rung)
   end
   return words
 end
+
+errors.methods(Plan, "a sweep")
 
 return M

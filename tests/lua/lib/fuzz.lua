@@ -34,9 +34,13 @@ local MODULES = {
   "gal.stats.exchange", "gal.stats.relation", "gal.stats.selection", "gal.infer.nearest",
   "gal.infer.occlusion", "gal.plot.map", "gal.plot.history", "gal.plot.corners", "gal.calibration",
   "gal.plot", "gal.ode", "gal.mock", "gal.mock.posterior", "gal.infer", "gal.base.path", "gal.base.json",
+  "gal.sweep",
 }
 -- Not called: what hands out handles, and what ends or waits for something outside.
-local NOT = { ["gal.table.adopt"] = true, ["gal.mock.catalogue"] = true, ["gal.mock.search"] = true }
+local NOT = {
+  ["gal.table.adopt"] = true, ["gal.mock.catalogue"] = true, ["gal.mock.search"] = true,
+  ["gal.sweep.run"] = true, ["gal.sweep.work"] = true,
+}
 
 local function sorted_keys(t)
   local keys = {}
