@@ -41,9 +41,11 @@ function M.refuses_for(source, options)
 end
 
 --- option(name[, value]): how an option is called where it is given: "--missing-value" at the command line of
--- an experiment that has it; in Lua "missing_value", or with a value "resume = true".
+-- an experiment that has it; in Lua "missing_value", or with a value "resume = true". An experiment without
+-- it gives that value by itself: "the same command".
 function M.option(name, value)
   if declared[name] then return "--" .. name:gsub("_", "-") end
+  if value ~= nil and next(declared) then return "the same command" end
   return value == nil and name or ("%s = %s"):format(name, tostring(value))
 end
 
