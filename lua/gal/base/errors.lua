@@ -49,6 +49,11 @@ function M.option(name, value)
   return value == nil and name or ("%s = %s"):format(name, tostring(value))
 end
 
+-- A sentence as it is said at the command line, which knows no function of the library: "fit: --out is …".
+local function without_function(sentence)
+  return (sentence:gsub("^%l[%w_]*: (%-%-%l)", "%1"):gsub("^%l[%w_]*: (the %l+ in )", "%1"))
+end
+
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never
 -- returns.
 function M.raise(format, ...)
@@ -60,7 +65,7 @@ function M.raise(format, ...)
       level = 0
       break
     end
-    if refusing[info.source] then M.refuse(message) end
+    if refusing[info.source] then M.refuse(without_function(message)) end
     if info.what ~= "C" and not is_library(info.source) then break end
     level = level + 1
   end
