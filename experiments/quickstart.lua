@@ -3,7 +3,7 @@
 -- image too, and shows what the images add. It ends in a table and a picture. Everything is made smaller than
 -- the paper's model for that: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher
 -- learning rate that falls to 0, and, with so few galaxies, more weight decay. Stopped, the same command goes
--- on where it was.
+-- on where it was; with more galaxies it goes on with the survey that is there.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -25,8 +25,10 @@ local gal = require "gal"
 local calibration = require "gal.calibration"
 local compare = require "gal.stats.compare"
 local infer = require "gal.infer"
+local json = require "gal.base.json"
 local metrics = require "gal.metrics"
 local nn = require "gal.nn"
+local path = require "gal.base.path"
 local plot = require "gal.plot"
 local text = require "gal.base.text"
 local train = require "gal.train"
@@ -40,21 +42,27 @@ end
 
 print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
 local home = out .. "/survey"
-require("gal.mock").make{ out = home, n = math.ceil(1.5 * galaxies), seed = o.seed }
-local survey = require("gal.data").open(home, { images = { crop = 64 } })
-local known, test = survey:fold(0, 3)
+-- A survey that is there grows, or is used in part: galaxy k of a seed is the same in all. The models are of
+-- so many galaxies, and have their own folders.
+local n, there = math.ceil(1.5 * galaxies), path.read(home .. "/survey.json")
+local made = there and json.decode(there).n or 0
+require("gal.mock").make{ out = home, n = math.max(n, made), seed = o.seed }
+local survey, first = require("gal.data").open(home, { images = { crop = 64 } }), {}
+for k = 1, n do first[k] = k end
+local known, test = survey:select(first):fold(0, 3)
+local function folder(model) return ("%s/%s-%d"):format(out, model, galaxies) end
 cli.say(("%d galaxies to train on, of which a tenth decides which epoch is kept; %d others to test on")
   :format(#known.ids, #test.ids))
 
 print "\n2. The photometry model: p(properties | magnitudes).\n"
 local photometry = train.quick(known:blind(), {
-  out = out .. "/photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs, hidden = hidden,
+  out = folder "photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs, hidden = hidden,
 }).flow
 
 print "\n3. The image model: p(properties | magnitudes, image).\n"
 local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
 local image = train.quick(known, {
-  out = out .. "/image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
+  out = folder "image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
   augment = true, weight_decay = 0.1, hidden = hidden,
 }).flow
 

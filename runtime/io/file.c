@@ -333,13 +333,17 @@ gal_status gal_make_folder(const char *path)
     /* Each folder on the way, then the last; what exists answers EEXIST (or EROFS, EACCES above us) and only
      * the last has to be a folder.
      */
+    int above = 0; /* why one above it could not be made */
     for (char *c = part + 1; *c; c++)
         if (*c == '/') {
             *c = 0;
-            mkdir(part, 0777);
+            if (mkdir(part, 0777) != 0 && errno != EEXIST)
+                above = errno;
             *c = '/';
         }
     int made = mkdir(part, 0777), reason = errno, exists = made == 0 ? 2 : gal_path_exists(path);
+    if (reason == ENOENT && above)
+        reason = above;
     free(part);
     if (exists == 2)
         return GAL_OK;

@@ -48,15 +48,32 @@ static int is_unread_kind(int code)
            code == JERR_CCIR601_NOTIMPL || code == JERR_NOT_COMPILED || code == JERR_NOTIMPL;
 }
 
+/* Whether the picture is of inks, cyan, magenta, yellow and black. */
+static int is_ink(const struct jpeg_decompress_struct *jpeg)
+{
+    return jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK;
+}
+
+/* rgb {w, 3} of a row of inks {w, 4}: what each leaves of white, without a profile of the printer. Adobe's
+ * files, which say so, hold 255 less the ink. */
+static void rgb_of_inks(uint8_t *rgb, const uint8_t *inks, int64_t w, int adobe)
+{
+    for (int64_t k = 0; k < w; k++)
+        for (int c = 0; c < 3; c++) {
+            int ink = inks[4 * k + c], black = inks[4 * k + 3];
+            int light = adobe ? ink : 255 - ink, left = adobe ? black : 255 - black;
+            rgb[3 * k + c] = (uint8_t)((light * left + 127) / 255);
+        }
+}
+
 /* GAL_OK where the picture, whose header has been read, may be decoded. */
 static gal_status check(const struct jpeg_decompress_struct *jpeg, int64_t n, int most)
 {
     int64_t w = jpeg->image_width, h = jpeg->image_height;
     J_COLOR_SPACE space = jpeg->jpeg_color_space;
-    if (space == JCS_CMYK || space == JCS_YCCK)
-        return gal_fail(GAL_FILE, "is a CMYK picture, expected RGB or grey");
-    if (space != JCS_GRAYSCALE && space != JCS_RGB && space != JCS_YCbCr)
-        return gal_fail(GAL_FILE, "is a picture of %d channels, expected RGB or grey", jpeg->num_components);
+    if (space != JCS_GRAYSCALE && space != JCS_RGB && space != JCS_YCbCr && !is_ink(jpeg))
+        return gal_fail(GAL_FILE, "is a picture of %d channels, expected RGB, grey or CMYK",
+                        jpeg->num_components);
     if (w > most || h > most)
         return gal_fail(GAL_FILE, "is too large: %lld x %lld pixels, expected at most %d a side",
                         (long long)w, (long long)h, most);
@@ -92,17 +109,21 @@ gal_status gal_jpeg_decode(uint8_t **pixels, int *width, int *height, const uint
         return status;
     }
     int64_t w = jpeg.image_width, h = jpeg.image_height;
-    made = malloc((size_t)(w * h * 3));
+    made = malloc((size_t)(w * h * 3 + w * 4)); /* and a row of inks */
     if (!made) {
         jpeg_destroy_decompress(&jpeg);
         return gal_fail(GAL_MEMORY, "no memory for an image of %lld x %lld pixels", (long long)w,
                         (long long)h);
     }
-    jpeg.out_color_space = JCS_RGB;
+    int inks = is_ink(&jpeg);
+    jpeg.out_color_space = inks ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(&jpeg);
     while (jpeg.output_scanline < jpeg.output_height) {
-        JSAMPROW row = made + (size_t)jpeg.output_scanline * (size_t)w * 3;
+        uint8_t *rgb = made + (size_t)jpeg.output_scanline * (size_t)w * 3;
+        JSAMPROW row = inks ? made + w * h * 3 : rgb;
         jpeg_read_scanlines(&jpeg, &row, 1);
+        if (inks)
+            rgb_of_inks(rgb, row, w, jpeg.saw_Adobe_marker);
     }
     jpeg_finish_decompress(&jpeg);
     jpeg_destroy_decompress(&jpeg);

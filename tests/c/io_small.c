@@ -205,7 +205,8 @@ static void pictures(void)
     CASE("a PNG that claims more pixels than its bytes can hold is refused before memory is taken");
     picture("claim.png", png(4096, 16, 6, 1024), 1 << 20, "bytes can't hold 4096 x 4096 pixels");
     CASE("a JPEG of a kind that is not read is called that, and is not called damaged");
-    picture("cmyk.jpg", jpeg(8, 0xc0, 4), 1 << 20, "is a CMYK picture, expected RGB or grey");
+    picture("five.jpg", jpeg(8, 0xc0, 5), 1 << 20, "is a picture of 5 channels, expected RGB, grey or CMYK");
+    picture("inks.jpg", jpeg(8, 0xc0, 4), 1 << 20, NULL);
     picture("deep.jpg", jpeg(12, 0xc1, 3), 1 << 20, "is a JPEG of a kind that is not read: ");
     picture("lossless.jpg", jpeg(8, 0xc3, 3), 1 << 20, "is a JPEG of a kind that is not read: ");
 }

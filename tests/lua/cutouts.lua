@@ -103,6 +103,16 @@ on_host("cutouts are packed in the table's order, whatever their ids look like, 
   check.equal(bits(open(home).images:batch(1, 40)), bits(s.images:batch(1, 40)))
 end)
 
+on_host("a JPEG of a printer's inks, CMYK, has the colours that Pillow gives it", function()
+  local home = survey("inks", 6)
+  write(home .. "/cutouts/2.jpg", read "golden/cutouts/cmyk.jpg")
+  local s = open(home)
+  check.equal({ #s.ids, #s.damaged }, { 6, 0 })
+  local found, expected = s.images:batch(2, 1):float(), gal.load("golden/cutouts/cmyk_jpg.npy"):float()
+  local off = (found - expected):abs():max():item()
+  check.that(off <= 3, ("it is off by %g of 255"):format(off))
+end)
+
 on_host("a file added, removed or changed makes the packing anew", function()
   local home = survey("stale", 30)
   open(home)

@@ -530,11 +530,11 @@ check.case("quickstart runs from any folder, and again on what it left", functio
       check.that(text:find(sentence, 1, true), sentence .. " is missing in: " .. text)
     end
   end
-  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart-tiny/image"),
+  check.equal({ ffi.C.gal_path_exists(path "runs/quickstart-tiny/image-240"),
     ffi.C.gal_path_exists(path "runs/quickstart-tiny/posteriors.png") }, { 2, 1 })
   local made = "runs/quickstart-tiny/"
-  succeeds("evaluate", made .. "image", "--against", made .. "photometry", "--part", "all", "--galaxies",
-    "20", "--n", "39", "--steps", "4", "--out", "quick")
+  succeeds("evaluate", made .. "image-240", "--against", made .. "photometry-240", "--part", "all",
+    "--galaxies", "20", "--n", "39", "--steps", "4", "--out", "quick")
 end)
 
 scratch.remove()

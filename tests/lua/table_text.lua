@@ -79,6 +79,18 @@ check.case("a table without a value in a row is written so that the row is read"
   local again = gal.table(path "gap.csv")
   check.equal({ again.rows, again:strings "b" }, { 3, { "x", "", "z" } })
 end)
+check.case("numbers of single precision are written as short as they are, and read back", function()
+  local values = gal.tensor{ 9.57, 0.1, 1e-5, 16777216, 3.4028235e38, 1.17549435e-38, 0 / 0, -1 / 3 }
+  gal.table{ a = values, b = values:totable() }:save(path "short.csv")
+  local text, written = scratch.read(path "short.csv"), {}
+  for number in text:gmatch "\n([^,\n]*)," do written[#written + 1] = number end
+  check.equal(written, {
+    "9.57", "0.1", "1e-05", "16777216", "3.4028235e+38", "1.1754944e-38", '""', "-0.33333334",
+  })
+  check.that(text:find("9.569999694824219", 1, true), "doubles lose digits")
+  local again = gal.table(path "short.csv")
+  check.equal({ again:column "a", again:column "b" }, { values, values })
+end)
 check.case("decimal commas between semicolons are read and told, where no number has a point", function()
   notices()
   same("objID;g;logm\n" .. rows(";"):gsub("%.", ","))

@@ -41,10 +41,17 @@ function M.refuses_for(source, options)
 end
 
 --- option(name[, value]): how an option is called where it is given: "--missing-value" at the command line of
--- an experiment that has it; in Lua "missing_value", or with a value "resume = true".
+-- an experiment that has it; in Lua "missing_value", or with a value "resume = true". An experiment without
+-- it gives that value by itself: "the same command".
 function M.option(name, value)
   if declared[name] then return "--" .. name:gsub("_", "-") end
+  if value ~= nil and next(declared) then return "the same command" end
   return value == nil and name or ("%s = %s"):format(name, tostring(value))
+end
+
+-- A sentence as it is said at the command line, which knows no function of the library: "fit: --out is …".
+local function without_function(sentence)
+  return (sentence:gsub("^%l[%w_]*: (%-%-%l)", "%1"):gsub("^%l[%w_]*: (the %l+ in )", "%1"))
 end
 
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never
@@ -58,7 +65,7 @@ function M.raise(format, ...)
       level = 0
       break
     end
-    if refusing[info.source] then M.refuse(message) end
+    if refusing[info.source] then M.refuse(without_function(message)) end
     if info.what ~= "C" and not is_library(info.source) then break end
     level = level + 1
   end

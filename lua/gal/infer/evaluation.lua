@@ -68,7 +68,12 @@ end
 -- The folder for the results, whose options are those of this call: known before anything is drawn.
 local function results_folder(self)
   local o, survey, other = self.options, self.survey, self.other
-  local out = path.ready(o.out or self.run:results(survey, o.part, o.against))
+  local own = self.run:results(survey, o.part, o.against)
+  local ready, out = pcall(path.ready, o.out or own)
+  if not ready and o.out then error(out, 0) end
+  if not ready then
+    raise("%s; %s names another folder", (tostring(out):gsub("^.-:%d+: ", "")), errors.option "out")
+  end
   if path.kind(out .. "/evaluation.json") and not path.kind(out .. "/options.json") then
     raise("%s has an evaluation whose options are not known, expected another %s", out,
       errors.option "out")

@@ -16,10 +16,13 @@ image.save("colour.jpg", quality=92, subsampling=2)  # what surveys serve
 image.save("full.jpg", quality=92, subsampling=0)
 image.save("progressive.jpg", quality=92, subsampling=2, progressive=True)
 image.convert("L").save("grey.jpg", quality=92)
+black = 255 - picture.max(2, keepdims=True)
+inks = np.concatenate([255 - np.minimum(255, picture * 255.0 / np.maximum(255 - black, 1)), black], 2)
+Image.fromarray(inks.astype(np.uint8), "CMYK").save("cmyk.jpg", quality=92)  # as from a printer's hands
 image.save("colour.png")
 image.convert("RGBA").save("alpha.png")
 image.crop((0, 0, 20, 16)).save("oblong.jpg", quality=92)
-for name in "colour.jpg", "full.jpg", "progressive.jpg", "grey.jpg", "colour.png", "alpha.png":
+for name in "colour.jpg", "full.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "colour.png", "alpha.png":
     np.save(name.replace(".", "_") + ".npy", np.asarray(Image.open(name).convert("RGB")))
 for size in 16, 40:
     np.save(f"resized_{size}.npy", np.asarray(image.resize((size, size), Image.BILINEAR)))
