@@ -216,8 +216,8 @@ function methods:part(id)
   return self.parts[id] or part_of(errors.text("part", "id", id)) == "test" and "test" or "unseen"
 end
 
---- run:familiarise(): sees to it that the flow knows how rare a galaxy is (p:ood()), from the run's own survey
--- where its file does not say; returns whether it does.
+--- run:familiarise(): sees to it that the flow knows how rare a galaxy is (p:ood()), from the run's own
+-- survey where its file does not say; returns whether it does.
 function methods:familiarise()
   local known = met(self)
   return known and known.config and known.familiarise and known:familiarise() or false
