@@ -362,9 +362,9 @@ end
 -- the user are saved by their tensors only.
 function Flow:save(path) require("gal.flow.file").save(self, path) end
 
---- flow.load(path[, {device = "cpu", encoder = m, head = m}]): the flow of a file that flow:save wrote, on
--- that device: gal.device() is the default one. Modules written by the user are passed again, and moved to
--- it. Runs no code.
+--- flow.load(path[, {device = "cpu", encoder = m, head = m}]): the flow of a file that flow:save wrote, or of
+-- the run in a folder, on that device: gal.device() is the default one. Modules written by the user are
+-- passed again, and moved to it. Runs no code.
 function M.load(path, options) return require("gal.flow.file").load(path, options) end
 
 errors.methods(Flow, "a flow")

@@ -66,6 +66,19 @@ function images.open(path, options)
   return self
 end
 
+--- cropped(x, crop, bin): the rows of a tensor {N, height, width, 3} of uint8 on the host as a set whose
+-- images are cropped and binned as images.open's are.
+function images.cropped(x, crop, bin)
+  if #core.live(x, "images", "x").shape ~= 4 or x.dtype ~= "uint8" then
+    raise("images: x is %s %s, expected uint8 {N, height, width, 3}", x.dtype, core.shape_text(x))
+  end
+  crop, bin = errors.integer("images", "crop", crop, 0), errors.integer("images", "bin", bin, 1)
+  local self = wrap(made(C.gal_images_of, core.dense(x).h), { dtype = "uint8", crop = crop, bin = bin })
+  check(C.gal_images_shape(self.h, crop, bin))
+  self.image = { side(self.h, 0), side(self.h, 1), x:size(4) }
+  return self
+end
+
 --- of(x): the rows of a tensor {N, ...} as a set; a set as it is. The set reads on the host: of a tensor on
 -- another device it holds a copy there from the first time that it reads.
 function images.of(x)

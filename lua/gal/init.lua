@@ -27,13 +27,17 @@ function gal.save(...) return require("gal.data.arrays").save(...) end
 -- tensors.
 function gal.table(...) return require("gal.table").open(...) end
 
+--- gal.open(folder[, {device =, survey =, …}]) --> a trained run (gal.run), to ask it questions:
+-- run:posterior(id), run:find{…}, run:worst(10).
+function gal.open(...) return require("gal.run").open(...) end
+
 --- gal.show(figure[, path]): shows a figure, the path of one or what plot.corner gives, in the terminal as
 -- that can: ?gal.plot.show has the rest. Its path is printed.
 function gal.show(...) return require("gal.plot.show").show(...) end
 
 -- The public modules are fields as soon as one asks: gal.plot.corner needs no require "gal.plot".
 local MODULES = {}
-local NAMES = "calibration cli data flow images infer metrics mock nn ode optim plot sweep train"
+local NAMES = "calibration cli data flow images infer metrics mock nn ode optim plot run sweep train"
 for name in NAMES:gmatch "%a+" do MODULES[name] = ("gal.%s"):format(name) end
 
 return setmetatable(gal, {

@@ -24,22 +24,39 @@ local function refuse_oblong(images)
 end
 
 -- Trains to the end, or to Ctrl-C, after which the last whole epoch counts. Returns what fit returns.
-local function trained(run)
+local function trained(run, o)
   local ok, err = pcall(run.train, run)
-  if ok then return run:finish() end
-  if err ~= errors.interrupted then error(err, 0) end
-  run:interrupt()
-  local result = run:finish()
-  if host.interactive then return result end
+  if not ok and err ~= errors.interrupted then error(err, 0) end
+  if not ok then run:interrupt() end
+  local result = require("gal.run").of_fit(run:finish(), o, run.remembered)
+  if ok or host.interactive then return result end
   error(errors.interrupted, 0)
 end
 
---- train.fit{flow =, ...}: trains the flow in place and returns {flow, history, best_epoch, best_loss,
--- stopped = "patience" | "epochs" | "interrupt", out}; the flow has its best weights then, and `recorded` is
--- whether its steps could be replayed. history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors
--- of the standardised velocity. Rows: theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or a set
--- of gal.images, which need not fit in memory) and ids in physical units, or data = a part of gal.data's
--- surveys (or any table with these fields). Options:
+-- fit with options that are known; saved: what a run that is in no folder goes on from, or nil.
+local function fit(o, saved)
+  local s = settings.of(o)
+  local part, valid = rows.split(o.flow, o)
+  if s.augment then refuse_oblong(part.images) end
+  -- A survey's flow says which it is, so that the run is good for questions (gal.run).
+  local data = o.data
+  if not o.flow.notes and type(data) == "table" and data.path and data.choices then
+    o.flow.notes = data:choices()
+  end
+  local run = Run.new(o.flow, s, part, valid, o, saved)
+  local ok, result = pcall(trained, run, o)
+  run:close()
+  if not ok then error(result, 0) end
+  return result
+end
+
+--- train.fit{flow =, ...}: trains the flow in place and returns a run (gal.run): {flow, history, best_epoch,
+-- best_loss, stopped = "patience" | "epochs" | "interrupt", out}, with its methods, run:posterior(id) and
+-- others; the flow has its best weights then, and `recorded` is whether its steps could be replayed.
+-- history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity. Rows:
+-- theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or a set of gal.images, which need not fit in
+-- memory) and ids in physical units, or data = a part of gal.data's surveys (or any table with these
+-- fields). Options:
 --   valid = .1          a fraction of the rows (by a hash of id or row number), row numbers, a data object,
 --                       or false: no validation, the last weights are kept
 --   batch = 64, lr = 5e-4, weight_decay = .01, epochs = 200, seed = 0
@@ -63,8 +80,8 @@ end
 --                       bit for bit, if there is one
 --   test                a data object that is only listed in split.csv
 --   progress = true     the line of gal.cli; false: silent; a function is called with each report
--- Ctrl-C: the last whole epoch is on disk; raises gal.interrupted in a script, and returns the run in the
--- REPL.
+-- Ctrl-C: the last whole epoch is on disk; raises gal.interrupted in a script, and returns the run at the
+-- prompt, where run:resume() goes on with it, to the same bits as if it had not stopped.
 function train.fit(given)
   local o = options.known("fit", given, settings.OPTIONS)
   if getmetatable(o.flow) ~= require("gal.flow").Flow then
@@ -73,14 +90,17 @@ function train.fit(given)
   if type(o.out) ~= "nil" and type(o.out) ~= "string" then
     raise("fit: out is %s, expected the name of a folder", errors.kind(o.out))
   end
-  local s = settings.of(o)
-  local part, valid = rows.split(o.flow, o)
-  if s.augment then refuse_oblong(part.images) end
-  local run = Run.new(o.flow, s, part, valid, o)
-  local ok, result = pcall(trained, run)
-  run:close()
-  if not ok then error(result, 0) end
-  return result
+  return fit(o)
+end
+
+--- train.continued(given, saved, epochs): run:resume's: fit goes on with a run that it was stopped in, from
+-- its folder or, where there is none, from what was saved of its last whole epoch; epochs: how many in all,
+-- if not as before.
+function train.continued(given, saved, epochs)
+  local o = {}
+  for name, value in pairs(given) do o[name] = value end
+  o.resume, o.epochs = true, epochs or o.epochs
+  return fit(o, saved)
 end
 
 --- train.expect{out =, resume =, precision =, device =}: raises where fit would refuse these options: for

@@ -95,7 +95,7 @@ end)
 -- ---- the rooms ----
 
 local ROOMS = [[runtime/core runtime/ops runtime/cpu runtime/io runtime/host lua/gal/base lua/gal/tensor
-  lua/gal/nn lua/gal/flow lua/gal/train lua/gal/data lua/gal/stats lua/gal/cli]]
+  lua/gal/nn lua/gal/flow lua/gal/train lua/gal/data lua/gal/posterior lua/gal/stats lua/gal/cli]]
 
 check.case("the README of a room names each of its files", function()
   for room in ROOMS:gmatch "%S+" do

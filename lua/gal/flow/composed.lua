@@ -85,6 +85,9 @@ local function addresses(parameters)
   return table.concat(list, " ")
 end
 
+-- The weights of a net: of a plain function none.
+local function weights_of(net) return type(net) == "table" and net:parameters() or {} end
+
 -- The engine for chunks of so many rows.
 local function build(flow, rows, method, density, key)
   local device, d = flow:device(), flow.d
@@ -92,7 +95,7 @@ local function build(flow, rows, method, density, key)
   local input = gal.zeros({ rows, 1 + d + (outputs and 0 or flow.width) }, { device = device })
   local hoisted = outputs and gal.zeros({ rows, outputs }, { device = device }) or nil
   local e = {
-    key = key, method = method, rows = rows, net = flow.head, parameters = flow.head:parameters(),
+    key = key, method = method, rows = rows, net = flow.head, parameters = weights_of(flow.head),
     theta = gal.zeros({ rows, d }, { device = device }), input = input, hoisted = hoisted,
     told = hoisted or flow.width > 0 and input:narrow(2, 2 + d, flow.width) or nil,
     divergence = density and gal.zeros({ rows, 1 }, { device = device }) or nil,
@@ -110,7 +113,7 @@ end
 local function engine(flow, rows, method, density)
   local list = engines[flow] or {}
   engines[flow] = list
-  local key = ("%d %s %s"):format(rows, tostring(density), addresses(flow.head:parameters()))
+  local key = ("%d %s %s"):format(rows, tostring(density), addresses(weights_of(flow.head)))
   local e
   for i = 1, #list do
     if list[i].key == key and list[i].method == method then

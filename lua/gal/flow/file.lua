@@ -7,6 +7,7 @@ local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local json = require "gal.base.json"
 local nn = require "gal.nn"
+local path_of = require "gal.base.path"
 local specs = require "gal.nn.spec"
 local raise = errors.raise
 
@@ -192,6 +193,7 @@ function file.load(path, options)
   options = arguments.known("load", options, { "encoder", "head", "device" })
   local device = options.device or "cpu"
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
+  if path_of.kind(path) == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)
   local wanted, width = expected(path, a, tensors)

@@ -30,12 +30,22 @@ function tiles.each(device, galaxies, n, least, fn)
 end
 
 -- The features of a few galaxies (Flow:encode), averaged over all turns of their images where the flow is
--- symmetric.
-local function encoded(flow, seen, images)
+-- symmetric. `piece` images at most are encoded at once: of one galaxy all its turns, which takes a fifth of
+-- the time of one after another, to the same bits.
+local function encoded(flow, seen, images, piece)
   if not flow.symmetric then return flow:encode(seen, images) end
-  local sum = 0
-  for turn = 0, 7 do
-    sum = sum + gal.scope(function() return flow:encode(seen, core.turned(images, turn)):keep() end)
+  local sum, m, together = 0, images:size(1), 8
+  if 8 * m > piece then together = 1 end
+  for turn = 0, 7, together do
+    local all = gal.scope(function()
+      local turned, told = {}, seen and {}
+      for i = 1, together do
+        turned[i] = core.turned(images, turn + i - 1)
+        if seen then told[i] = seen end
+      end
+      return flow:encode(seen and gal.cat(told, 1), gal.cat(turned, 1)):keep()
+    end)
+    for i = 1, together do sum = sum + all:narrow(1, (i - 1) * m + 1, m) end
   end
   return sum / 8
 end
@@ -52,7 +62,7 @@ function tiles.features(flow, x, first, count)
     local m = math.min(piece, count - at + 1)
     out[#out + 1] = gal.scope(function()
       local images = sets.batch(x.images, first + at - 1, m, x.device)
-      return encoded(flow, seen and seen:narrow(1, at, m), images):keep()
+      return encoded(flow, seen and seen:narrow(1, at, m), images, piece):keep()
     end)
   end
   return #out == 1 and out[1] or gal.cat(out, 1)

@@ -57,8 +57,8 @@ local function clear(folder)
   os.remove(folder)
 end
 
--- The posteriors in a file; raises where it has not those of the part.
-local function read(file, part, n)
+-- What is in a file of posteriors, and the galaxies' ids.
+local function content(file)
   local found = gal.load(file)
   for _, name in ipairs{ "ids", "samples", "log_q", "log_q_true", "flagged" } do
     if not found[name] then
@@ -66,7 +66,23 @@ local function read(file, part, n)
         errors.option "out")
     end
   end
-  local ids, same = ids_of(found.ids), true
+  return found, ids_of(found.ids)
+end
+
+--- kept.reopen(file, survey): the galaxies of a survey whose posteriors are in a file of kept.posteriors', as
+-- a part, and {samples {N, n, d}, log_q {N, n}, log_q_true {N}}. Raises where the survey lacks one.
+function kept.reopen(file, survey)
+  local found, ids = content(file)
+  local part = survey:of(ids)
+  local lost = #ids - #part.ids
+  if lost > 0 then raise("%s lacks %d of the galaxies of %s", survey.path, lost, file) end
+  return part, { samples = found.samples, log_q = found.log_q, log_q_true = found.log_q_true }
+end
+
+-- The posteriors in a file; raises where it has not those of the part.
+local function read(file, part, n)
+  local found, ids = content(file)
+  local same = true
   for k, id in ipairs(part.ids) do same = same and ids[k] == id end
   if not same or #ids ~= #part.ids or found.samples:size(2) ~= n then
     raise("%s has posteriors of other galaxies; remove it, or name another %s", file, errors.option "out")

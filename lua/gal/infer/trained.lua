@@ -13,22 +13,26 @@ local M = {}
 local Trained = {}
 Trained.__index = Trained
 
---- trained.open(out[, {device = "cpu"}]): the run in the folder `out`: {out, flow, notes (flow.notes, how its
--- survey was opened), parts {id = part}, lists {part = {ids}} (data.read_split), config (its settings)}; of a
--- folder with nothing but flow.safetensors the last three are nil, and it is good for other tables. Raises
--- where the flow was not trained on a survey.
-function M.open(out, options)
-  local self = setmetatable({ out = out }, Trained)
-  self.flow = require("gal.flow").load(out .. "/flow.safetensors", options)
-  self.notes = self.flow.notes
-  if not self.notes then
-    raise("%s does not say which survey it learned from, expected a run of train_photometry or train_image",
-      out)
-  end
+--- trained.of(out, flow): the run in the folder `out`, or in none, whose flow is at hand: {out, flow, notes
+-- (flow.notes, how its survey was opened; nil where it was not trained on one), parts {id = part}, lists
+-- {part = {ids}} (data.read_split), config (its settings)}; of a folder with nothing but flow.safetensors
+-- the last three are nil, and it is good for other tables.
+function M.of(out, flow)
+  local self = setmetatable({ out = out or "the run", flow = flow, notes = flow.notes }, Trained)
+  if not out then return self end
   if path.kind(out .. "/split.csv") then self.parts, self.lists = data.read_split(out .. "/split.csv") end
   local text = path.read(out .. "/config.json")
   self.config = text and json.decode(text)
   return self
+end
+
+--- trained.open(out[, {device = "cpu"}]): trained.of the folder `out`, its flow loaded. Raises where that was
+-- not trained on a survey.
+function M.open(out, options)
+  local flow = require("gal.flow").load(out, options)
+  if flow.notes then return M.of(out, flow) end
+  raise("%s does not say which survey it learned from, expected a run of train_photometry or train_image",
+    out)
 end
 
 -- Raises where the run's folder has its flow alone, so that it can't be told what it was trained on.

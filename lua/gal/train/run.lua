@@ -12,6 +12,7 @@
 --   history     {epoch}: of each epoch {epoch, lr (at its first step), train_loss, valid_loss or nil}
 --   best {P}    the weights to be kept: those of best_epoch, averaged where the settings say so
 --   best_epoch, best_loss   the epoch with the smallest loss so far, and that loss; nil before the first
+--   remembered  without a folder: the checkpoint of the last whole epoch, {tensors, small}; nil before
 --   stopped     nil while the run goes on; then "patience", "epochs" or "interrupt"
 -- Losses are mean squared errors of the standardised velocity.
 local ffi = require "ffi"
@@ -63,9 +64,25 @@ local function tensors_of(self)
   return out
 end
 
--- Writes the checkpoint, then the history.
+-- Copies of what resuming takes of a run that is in no folder.
+local function checkpoint_of(self)
+  local tensors, history = {}, {}
+  for name, tensor in pairs(tensors_of(self)) do tensors[name] = tensor:clone() end
+  for k, entry in ipairs(self.history) do history[k] = entry end
+  return {
+    tensors = tensors, small = {
+      settings = self.settings, epoch = self.epoch, history = history, best_epoch = self.best_epoch,
+      best_loss = self.best_loss, stopped = self.stopped, steps = self.opt.steps,
+    },
+  }
+end
+
+-- Writes the checkpoint, then the history; without a folder, keeps both.
 local function save(self)
-  if not self.folder then return end
+  if not self.folder then
+    self.remembered = checkpoint_of(self)
+    return
+  end
   files.save_checkpoint(self.folder, tensors_of(self), {
     settings = self.settings, epoch = self.epoch, history = self.history, best_epoch = self.best_epoch,
     best_loss = self.best_loss, stopped = self.stopped, steps = self.opt.steps,
@@ -77,14 +94,17 @@ end
 -- Settings that a run may go on with when they have changed; where the decoded cutouts lie is none of its.
 local FREE = { epochs = true, ["notes.images.packed"] = true }
 
--- Continues from a checkpoint {tensors, small}; raises where its settings, but for those, or shapes differ.
--- parts: as files.save_split takes them.
-local function restore(self, saved, parts)
-  local small = saved.small
+-- Raises where the settings of a checkpoint differ, but for those. parts: as files.save_split takes them.
+local function refuse_others(self, small, parts)
   settings.forget_later(self.settings, small.settings)
   local words = moved.words(self.folder, parts, small.settings, self.settings)
   self.folder:compare(small.settings, self.settings, FREE, words)
-  local own, where = tensors_of(self), "fit: the checkpoint in " .. self.folder.out
+end
+
+-- Continues from a checkpoint {tensors, small}; raises where its shapes differ.
+local function restore(self, saved)
+  local small, own = saved.small, tensors_of(self)
+  local where = "fit: the checkpoint" .. (self.folder and " in " .. self.folder.out or "")
   for name, tensor in pairs(own) do
     local from = saved.tensors[name]
     if not from or not core.same_shape(from, tensor) or from.dtype ~= tensor.dtype then
@@ -103,7 +123,7 @@ local function restore(self, saved, parts)
   self.stopped = small.stopped == "patience" and "patience" or nil
   if self.epoch >= self.settings.epochs then self.stopped = self.stopped or "epochs" end
   -- A process that was killed between the last checkpoint and its history left a history without that epoch.
-  files.save_history(self.folder, self.history)
+  if self.folder then files.save_history(self.folder, self.history) else self.remembered = saved end
 end
 
 -- ---- one epoch ----
@@ -224,30 +244,32 @@ local function ids_of(part, valid, test)
   return parts
 end
 
-local function begin(self, part, valid, o)
+local function begin(self, part, valid, o, saved)
   if not o.out then
     build(self, part, valid, o)
+    if saved then restore(self, saved) end
     return
   end
-  local saved
   self.folder, saved = files.open(o.out, o.resume)
   build(self, part, valid, o)
   local parts = ids_of(part, valid, o.test)
   if saved then
-    restore(self, saved, parts)
+    refuse_others(self, saved.small, parts)
+    restore(self, saved)
     return
   end
   files.save_config(self.folder, self.settings)
   if parts then files.save_split(self.folder, parts) end
 end
 
---- Run.new(flow, s, part, valid, o): a run of the flow on the rows of part, with validation on valid or nil
--- (train/rows.lua), with the settings s and fit's options o; continued from the checkpoint in o.out where
--- there is one. Where it raises, the run is closed.
-function Run.new(flow, s, part, valid, o)
+--- Run.new(flow, s, part, valid, o[, saved]): a run of the flow on the rows of part, with validation on valid
+-- or nil (train/rows.lua), with the settings s and fit's options o; continued from the checkpoint in o.out
+-- where there is one, or, without a folder, from `saved`, what such a run remembered. Where it raises, the
+-- run is closed.
+function Run.new(flow, s, part, valid, o, saved)
   local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
   self.report = reporter(o.progress, self)
-  local ok, err = pcall(errors.less_of, less_of(flow), begin, self, part, valid, o)
+  local ok, err = pcall(errors.less_of, less_of(flow), begin, self, part, valid, o, saved)
   if ok then return self end
   self:close()
   error(err, 0)

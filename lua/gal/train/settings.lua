@@ -108,6 +108,7 @@ function settings.forget_later(s, old)
     if old[name] == nil then s[name] = nil end
   end
   local notes, before = s.notes, old.notes
+  if not before then s.notes = nil end
   if not notes or not before then return end
   s.notes = without_later(notes, before, LATER.notes)
   if notes.images and before.images then

@@ -33,13 +33,14 @@ local MODULES = {
   "gal.stats.linalg", "gal.stats.kde", "gal.stats.mixture", "gal.stats.prior", "gal.stats.compare",
   "gal.stats.exchange", "gal.stats.relation", "gal.stats.selection", "gal.infer.nearest",
   "gal.infer.occlusion", "gal.plot.map", "gal.plot.history", "gal.plot.corners", "gal.calibration",
-  "gal.plot", "gal.ode", "gal.mock", "gal.mock.posterior", "gal.infer", "gal.base.path", "gal.base.json",
-  "gal.sweep",
+  "gal.plot", "gal.run", "gal.stats.pareto", "gal.sweep",
+  "gal.ode", "gal.mock", "gal.mock.posterior", "gal.infer", "gal.base.path", "gal.base.json",
 }
 -- Not called: what hands out handles, and what ends or waits for something outside.
 local NOT = {
   ["gal.table.adopt"] = true, ["gal.mock.catalogue"] = true, ["gal.mock.search"] = true,
-  ["gal.sweep.run"] = true, ["gal.sweep.work"] = true,
+  ["gal.sweep.run"] = true, ["gal.sweep.work"] = true, ["gal.run.of_fit"] = true,
+  ["gal.train.continued"] = true,
 }
 
 local function sorted_keys(t)

@@ -96,7 +96,13 @@ function values.pool()
   local truth, draws, x = all[31], all[32], all[33]
   local test = calibration.test(truth, draws, { context = x })
   local half = calibration.accumulator():add{ truth = truth, samples = draws }
+  local fit = { flow = trained, history = { { epoch = 1, train_loss = 1, lr = 1 } }, best_epoch = 1 }
+  fit.best_loss = 1
+  local run = require("gal.run").of_fit(fit, { flow = trained, data = survey, epochs = 1, progress = false })
+  local posterior = run:posterior(3, { n = 20, steps = 2 })
   return {
+    run = { run }, posterior = { posterior }, posteriors = { run:posterior({ 1, 2 }, { n = 20, steps = 2 }) },
+    property = { posterior.theta_1 },
     tensor = all, accumulator = { half, calibration.accumulator() }, test = { test },
     flow = { trained, bare, fresh, seeing }, survey = { survey, with_images },
     table_ = { gal.table{ objID = { "1", "2", "3" }, z = { 1, 2, 0 / 0 }, name = { "a", "", "c" } } },
@@ -203,6 +209,7 @@ end
 local OBJECTS = {
   "tensor", "flow", "survey", "table_", "set", "loader", "resident", "module", "optimiser", "schedule", "rng",
   "program", "prior", "kde", "mixture", "layer", "panel", "accumulator", "test",
+  "run", "posterior", "posteriors", "property",
 }
 for _, name in ipairs(OBJECTS) do
   kinds[name] = function(r, pool)
