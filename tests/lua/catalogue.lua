@@ -11,14 +11,14 @@ local scratch = dofile "lua/lib/scratch.lua"
 local folder = scratch.folder
 
 -- Magnitudes {n, 5} of mock galaxies, the properties as labels and as they are, each {n, 5}.
-local BANDS = { "u", "g", "r", "i", "z" }
 local galaxies = mock.galaxies{ n = 3200, seed = 3 }
 local function columns(names)
   local list = {}
   for i, name in ipairs(names) do list[i] = galaxies:column(name):reshape{ -1, 1 } end
   return gal.cat(list, 2)
 end
-local magnitudes = columns{ "modelMag_u", "modelMag_g", "modelMag_r", "modelMag_i", "modelMag_z" }
+local BANDS = { "modelMag_u", "modelMag_g", "modelMag_r", "modelMag_i", "modelMag_z" }
+local magnitudes = columns(BANDS)
 local labels = columns{ "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
 
 -- ---- how rare a galaxy is ----
@@ -105,6 +105,33 @@ check.case("a flow's file with shares that do not fit it is refused", function()
     gal.save(path, spoilt, metadata)
     check.raises(function() require("gal.flow").load(path) end, "familiar")
   end
+end)
+
+-- ---- two surveys ----
+
+local compare = require "gal.stats.compare"
+local first, second = magnitudes:narrow(1, 1, 1600), magnitudes:narrow(1, 1601, 1600)
+
+check.case("surveys of one population can't be told apart; u off by -.05 mag is found and named", function()
+  local same = compare.surveys(first, second, { names = BANDS })
+  check.that(same.p > 0.01 and math.abs(same.auc - 0.5) < 0.04, same.words)
+  check.that(same.words:find "can't be told apart", same.words)
+  local off = compare.surveys(first, second + gal.tensor{ -0.05, 0, 0, 0, 0 }, { names = BANDS })
+  check.that(off.p < 0.01 and off.auc > 0.57 and off.auc < 0.67, off.words)
+  check.equal(off.differences[1].name, "modelMag_u - modelMag_g")
+  check.near(off.differences[1].difference, -0.05, 3 * off.differences[1].error)
+  check.that(off.words:find "a real difference" or off.words:find "A real difference", off.words)
+end)
+check.case("p is that of labels at random: alike surveys reach .1 as often as they should", function()
+  local low, times = 0, 60
+  for i = 1, times do
+    local rng = gal.rng(i)
+    local a, b = gal.randn({ 40, 2 }, { rng = rng }), gal.randn({ 40, 2 }, { rng = rng })
+    local p = compare.surveys(a, b, { permutations = 19, seed = i }).p
+    low = low + (p <= 0.1001 and 1 or 0)
+  end
+  -- Of 60 at .1: 6, with a deviation of 2.3.
+  check.that(low >= 1 and low <= 13, low .. " of 60")
 end)
 
 scratch.remove()

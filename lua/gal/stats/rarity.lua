@@ -3,6 +3,7 @@
 -- is fitted to training rows, the shares are counted among validation rows, which it never saw: a share is
 -- then uniform over points like them. All that it holds are float32 tensors, so that what was saved and
 -- loaded gives the same shares as what was fitted.
+local components = require "gal.stats.components"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local gal = require "gal"
@@ -15,12 +16,9 @@ local raise = errors.raise
 local rarity = {}
 rarity.__index = rarity
 
--- Directions in which the training rows' variance is below this share of the widest one's are no components:
--- a column that is constant, or a combination of others.
-local FLAT = 1e-6
--- How far, in the same units, a point may lie from the space of all components, where none was left out for
--- their number: ten times the widest of the flat ones.
-local OFF = 10 * math.sqrt(FLAT)
+-- How far a point may lie from the space of all components, where none was left out for their number: ten
+-- times the deviation of the widest flat direction, in units of about the widest one's.
+local OFF = 10 * math.sqrt(components.FLAT)
 -- How many components the mixture may have: those that held-out rows prefer among these.
 local CANDIDATES = { 1, 2, 4, 8, 16 }
 -- Steps of the fit, and rows that the number is chosen by: with more of either the share of galaxies found
@@ -31,20 +29,6 @@ local ITERATIONS, TO_CHOOSE = 60, 5000
 rarity.ROWS = 10000
 
 local function on_host(list, shape) return gal.tensor(list, shape, { device = "cpu" }) end
-
--- Mean {d}, directions {d, k} and whether these are all that have any width, of rows x {N, d}.
-local function components_of(x, most)
-  local mean, covariance = linalg.covariance(host.rows(x))
-  local k, trace = math.min(most or #mean, #mean, x:size(1) - 1), 0
-  for i = 1, #mean do trace = trace + covariance[i][i] end
-  -- A little of every direction, so that none is empty: linalg.leading needs that.
-  for i = 1, #mean do covariance[i][i] = covariance[i][i] + FLAT / 100 * trace / #mean end
-  local values, vectors = linalg.leading(covariance, k)
-  while k > 1 and not (values[k] > FLAT * values[1]) do k = k - 1 end
-  local kept = {}
-  for i = 1, k do kept[i] = vectors[i] end
-  return on_host(mean), on_host(linalg.transpose(kept)), k < #mean and k == #values
-end
 
 -- The mixture as tensors in the coordinates of its components' points.
 local function tensors_of(found)
@@ -110,8 +94,8 @@ function rarity.fit(train, valid, options)
   end
   local most = options_of.integer("rarity", o, "components", nil, 1, 2 ^ 20)
   train, valid = rarity.thin(train:to "cpu"), valid:to "cpu"
-  local mean, directions, cut = components_of(train, most)
-  local whole = cut or directions:size(2) == d or most == nil or most >= d
+  local mean, directions, flat = components.of(train, most)
+  local whole = flat or directions:size(2) == d
   local tensors = { mean = mean, directions = directions, whole = on_host({ whole and 1 or 0 }, { 1 }) }
   local projected = (train - mean):matmul(directions)
   local found = mixture.choose(projected, {
