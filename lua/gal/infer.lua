@@ -13,7 +13,12 @@ local raise = errors.raise
 local shards = require "gal.infer.shards"
 local solver = require "gal.flow.solver"
 
-local infer = {}
+local labels = require "gal.infer.labels"
+
+local infer = {
+  catalogue = require("gal.infer.catalogue").catalogue, label_errors = labels.known,
+  label_variances = labels.variances, deconvolve = labels.deconvolve,
+}
 
 -- Raises unless flow has that method and part is a survey.
 local function check_both(where, flow, method, part)

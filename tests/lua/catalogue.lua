@@ -134,5 +134,191 @@ check.case("p is that of labels at random: alike surveys reach .1 as often as th
   check.that(low >= 1 and low <= 13, low .. " of 60")
 end)
 
+-- ---- posteriors without the labels' errors ----
+
+local infer = require "gal.infer"
+
+check.case("the labels' variance comes off each galaxy's draws, about their mean", function()
+  local draws = gal.randn({ 3, 4000, 2 }, { rng = gal.rng(5) }) * gal.tensor{ 0.5, 2 } + gal.tensor{ 7, -1 }
+  local variances = { { 0.09, 1 }, { 0, 0 }, { 0.24, 3.9 } }
+  local without, left, factors = infer.deconvolve(draws, variances)
+  check.equal(left, { false, false, true })
+  local size = 4000 / 3999
+  for g = 1, 3 do
+    check.near(without[g]:mean(1):totable(), draws[g]:mean(1):totable(), 1e-5)
+    for i = 1, 2 do
+      local before = draws[g]:select(2, i):std():item() ^ 2 * size
+      local after = without[g]:select(2, i):std():item() ^ 2 * size
+      local taken = variances[g][i] <= 0.8 * before and variances[g][i] or 0
+      check.near(after, before - taken, 1e-4 * before)
+    end
+  end
+  check.equal(factors[2], { 1, 1 })
+end)
+check.case("draws of labels become those of the truth: the linear-Gaussian answer", function()
+  -- truth ~ N(0, 1), label = truth + N(0, .6^2), x = truth + N(0, .5^2): var(truth | x) = .2, var(label | x)
+  -- = .2 + .36, both with mean .8 x, here of x = 1.
+  local n = 20000
+  local noise = gal.randn({ 1, n, 1 }, { rng = gal.rng(6) })
+  local posterior = noise * math.sqrt(0.56) + 0.8
+  local without = infer.deconvolve(posterior, { { 0.36 } })
+  check.near(without:std():item() ^ 2, 0.2, 4 * 0.56 * math.sqrt(2 / n))
+  check.near(without:mean():item(), 0.8, 4 * math.sqrt(0.56 / n))
+end)
+
+-- A survey of which the labels' errors are in columns: those of a_v grow with the magnitude.
+local survey_path = folder .. "/survey.fits"
+local function error_of(r) return 0.05 * math.exp(0.5 * (r - 16)) end
+do
+  local rows = {}
+  for k = 1, 1200 do rows[k] = k end
+  local t = galaxies:select(rows)
+  local p16, p84 = {}, {}
+  for k, r in ipairs(t:doubles "modelMag_r") do p16[k], p84[k] = 5 - error_of(r), 5 + error_of(r) end
+  p16[7] = -9999
+  t:set("a_v_p16", p16):set("a_v_p84", p84):header{ IMF = "Kroupa 2001", H0 = 70 }:save(survey_path)
+end
+local data = require "gal.data"
+
+check.case("errors of labels come from numbers and columns, and follow what is observed", function()
+  local survey = data.open(survey_path)
+  local known = infer.label_errors(survey, { ".07", 0.15, ".03", ".03", "a_v_p16:a_v_p84" })
+  check.equal({ known[1].rms, known[2].rms, known[3].from }, { 0.07, 0.15, ".03" })
+  local variances, worst = infer.label_variances(known, #survey.ids, survey.context), 0
+  for k, r in ipairs(survey.context:select(2, 3):totable()) do
+    worst = math.max(worst, math.abs(variances[k][5] / error_of(r) ^ 2 - 1))
+  end
+  check.that(worst < 0.05, ("apart by %.3f"):format(worst))
+  check.near(variances[1][1], 0.0049, 1e-9)
+  check.raises(function() infer.label_errors(survey, { 1, 2 }) end, "label_errors has 2 entries, expected 5")
+  check.raises(function() infer.label_errors(survey, { 1, 2, 3, 4, "no" }) end, "has no column no")
+  check.raises(function() infer.label_errors(survey, { "auto" }) end, "has no column lgm_tot_p16")
+end)
+
+-- ---- a catalogue ----
+
+local host = require "gal.host"
+flow.notes = {
+  label_errors = { { rms = 0.07 }, { rms = 0.15 }, { rms = 0.03 }, { rms = 0.03 }, { rms = 0.1 } },
+  survey = survey_path, theta = data.theta, context = data.context, dereddened = true, sample = "none",
+  missing = "drop", id = "objID", hdu = false, header = { IMF = "Kroupa 2001", H0 = 70 },
+}
+local function read(name) return scratch.read(scratch.path(name)) end
+
+-- 600 galaxies, of which row 5 lacks a magnitude and row 9 is far from all others.
+local asked
+do
+  local rows = {}
+  for k = 1, 600 do rows[k] = 1500 + k end
+  local t = galaxies:select(rows)
+  local g, z = t:doubles "modelMag_g", t:doubles "modelMag_z"
+  g[5], z[9] = -9999, z[9] - 3
+  t:set("modelMag_g", g):set("modelMag_z", z):save(folder .. "/asked.fits")
+  asked = data.open(folder .. "/asked.fits", { theta = {} })
+end
+local function make(name, more)
+  local o = { out = scratch.path(name), n = 64, steps = 4, seed = 2, progress = false }
+  for k, v in pairs(more or {}) do o[k] = v end
+  return infer.catalogue(flow, asked, o)
+end
+local found = make("whole.fits", { samples = 3 })
+local whole = gal.table(scratch.path "whole.fits")
+
+check.case("a catalogue has a row for each row of the table, by its own id", function()
+  check.equal(whole.rows, 600)
+  check.equal(whole:ids "objID", gal.table(folder .. "/asked.fits"):ids "objID")
+  check.equal({ found.rows, found.resumed, found.counts[64] }, { 600, 0, 1 })
+end)
+check.case("its rows say what the galaxies' draws say", function()
+  local draws = flow:sample(asked.context:rows{ 3, 400 }, { n = 64, steps = 4, rng = gal.rng(2) })
+  for i, row in ipairs{ 3, 401 } do -- row 5 has no galaxy
+    for p, stem in ipairs{ "lgm_tot", "sfr_tot", "oh", "d4000_n", "a_v" } do
+      local own = draws[i]:select(2, p)
+      local q = require("gal.metrics").quantile(own, { 0.025, 0.16, 0.5, 0.84, 0.975 })
+      for e, name in ipairs{ "p2p5", "p16", "p50", "p84", "p97p5" } do
+        check.near(whole:column(stem .. "_" .. name):get(row), q[e], 1e-5)
+      end
+      check.near(whole:column(stem .. "_mean"):get(row), own:mean():item(), 1e-5)
+      check.near(whole:column(stem .. "_std"):get(row), own:std():item(), 1e-5)
+      check.near(whole:column(stem .. "_samples")[row]:totable(), own:narrow(1, 1, 3):totable(), 1e-6)
+    end
+    local a, b = draws[i]:select(2, 1), draws[i]:select(2, 5)
+    local expected = ((a - a:mean()) * (b - b:mean())):mean():item()
+    check.near(whole:column("covariance"):get(row, 5), expected, 1e-5)
+    check.near(whole:column("covariance"):get(row, 21), expected, 1e-5)
+  end
+end)
+check.case("a galaxy without a magnitude is flagged and has no values; a rare one is flagged", function()
+  local flags, mass, ood = whole:doubles "flags", whole:doubles "lgm_tot_p50", whole:doubles "ood"
+  check.equal(flags[5], 64)
+  check.that(mass[5] ~= mass[5] and ood[5] ~= ood[5])
+  check.equal(math.floor(flags[9] / 2) % 2, 1)
+  check.equal(ood[9], 0)
+  check.that(mass[9] == mass[9])
+end)
+check.case("its header says what made it and what the labels were, its columns their units", function()
+  local run = { flow = flow, notes = flow.notes, familiarise = function() return true end }
+  local header = require("gal.infer.report_catalogue").header(run, asked)
+  make("marked.fits", { missing_value = -9999, header = header, deconvolve = true })
+  local t = gal.table(scratch.path "marked.fits")
+  local found_ = t:header()
+  check.equal({ found_.IMF, found_.H0, found_.NDRAWS }, { "Kroupa 2001", 70, 64 })
+  check.equal({ found_.SURVEY, found_.TRAINED }, { "asked.fits", "survey.fits" })
+  check.that(found_.CREATOR:find "^galrun " and found_.MODEL:find "^%d+$" and found_.DECONV:find "taken off")
+  check.equal({ t:unit "a_v_p50", t:unit "lgm_tot_p50" }, { "mag", "" })
+  check.equal({ t:doubles "a_v_std"[5], t:doubles "ood"[5] }, { -9999, -9999 })
+  local before, after = whole:doubles "a_v_std", t:doubles "a_v_std"
+  check.near(after[3] ^ 2, before[3] ^ 2 - 0.01 * 63 / 64, 1e-5)
+end)
+
+-- galrun with the same call, killed after so many blocks; what it printed.
+local script = scratch.path "call.lua"
+check.case("killed twice it goes on, to the same bytes", function()
+  local name = scratch.path "killed.fits"
+  flow:save(scratch.path "flow.safetensors")
+  scratch.write(script, ([[
+    local gal = require "gal"
+    local ffi = require "ffi"
+    ffi.cdef "int kill(int, int); int getpid(void);"
+    local flow = require("gal.flow").load(%q)
+    local blocks, sample = tonumber(arg[1]), flow.sample
+    function flow:sample(...)
+      if blocks == 0 then ffi.C.kill(ffi.C.getpid(), 9) end
+      blocks = blocks - 1
+      return sample(flow, ...)
+    end
+    local asked = require("gal.data").open(%q, { theta = {} })
+    require("gal.infer").catalogue(flow, asked, { out = %q, n = 64, steps = 4, seed = 2, samples = 3,
+      progress = false })
+  ]]):format(scratch.path "flow.safetensors", folder .. "/asked.fits", name))
+  for i, blocks in ipairs{ 1, 1, 9 } do
+    local code, text = scratch.run(("%s %s %d"):format(scratch.galrun, script, blocks))
+    check.equal(code == 0, i == 3, text)
+  end
+  check.that(read "killed.fits" == read "whole.fits", "the bytes differ")
+  check.that(not io.open(name .. ".part/rows"), "the folder of the work is there")
+end)
+check.case("a row that was written but not marked is made again, and none comes twice", function()
+  local out, sample, calls = scratch.path "half.fits", flow.sample, 0
+  function flow.sample(...)
+    calls = calls + 1
+    if calls == 3 then error "stopped" end
+    return sample(...)
+  end
+  local options = { out = out, n = 64, steps = 4, seed = 2, samples = 3, progress = false }
+  check.raises(function() infer.catalogue(flow, asked, options) end, "stopped")
+  flow.sample = nil
+  local index = scratch.read(out .. ".part/done")
+  scratch.write(out .. ".part/done", index:sub(1, -201)) -- 312 of 512 rows are marked
+  local resumed = infer.catalogue(flow, asked, options).resumed
+  check.equal(resumed, 256)
+  check.that(read "half.fits" == read "whole.fits", "the bytes differ")
+end)
+check.case("the same call of a catalogue that is whole does nothing, another is refused", function()
+  check.equal(make("whole.fits", { samples = 3 }).resumed, 600)
+  check.raises(function() make("whole.fits", { samples = 3, seed = 3 }) end, "another model")
+  check.raises(function() make("call.lua") end, "ends in .fits")
+end)
+
 scratch.remove()
 check.finish()
