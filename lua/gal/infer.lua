@@ -110,6 +110,13 @@ local function table_of(ids, names, rows, outside, report)
   return columns, left_out
 end
 
+-- Sets how rare each galaxy is, where the flow knows.
+local function set_ood(columns, flow, x)
+  local shares = flow.ood and flow:ood(x) or {}
+  if shares.context then columns:set("ood", shares.context) end
+  if shares.image then columns:set("ood_image", shares.image) end
+end
+
 -- ---- posteriors ----
 
 local POSTERIORS = {
@@ -273,6 +280,7 @@ end
 -- they came from. The files have these names when they are complete. Stopped or killed, what is drawn stays
 -- in out, and a call with resume = true draws the other galaxies: the same draws, as if nothing had happened.
 -- Raises where out has draws and resume is not true, or draws that were made otherwise.
+-- The summary also has ood and ood_image (flow:ood), where the flow knows.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)
@@ -300,6 +308,7 @@ function infer.posteriors(flow, part, options)
   if before > 0 and is_auto(o) then report = report_of(rows, n, o.tolerance or TOLERANCE) end
   local found = { outside = galaxies.outside(flow, shown(flow, part)) }
   local columns, left_out = table_of(part.ids, flow.theta, rows, found.outside, report)
+  set_ood(columns, flow, shown(flow, part))
   found.left_out = left_out
   if report then found.tolerance, found.flagged = report.tolerance, report.flagged end
   local solved = report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)

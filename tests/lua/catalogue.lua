@@ -57,6 +57,9 @@ check.case("shares of galaxies that the flow never saw are uniform", function()
   for k, v in ipairs(shares) do worst = math.max(worst, math.abs(v - k / 600)) end
   check.that(worst < 0.094, ("apart by %.3f"):format(worst))
 end)
+check.case("they are counted among the validation galaxies, and not those of training", function()
+  for _, v in ipairs(flow:ood(new).context) do check.near(v * 600, math.floor(v * 600 + 0.5), 1e-6) end
+end)
 check.case("g off by .3 mag is found in .9 of galaxies, at a false alarm in a hundred", function()
   local shift = gal.tensor{ 0, -0.3, 0, 0, 0 }
   local alarms, found = below(flow:ood(new).context, 0.01), below(flow:ood(new + shift).context, 0.01)
