@@ -37,8 +37,9 @@ local function one(size)
   local found = infer.catalogue(flow, survey, { out = out, n = o.n, progress = false })
   local start, some = now(), survey:thin(1000)
   flow:sample(some.context, { n = o.n, steps = "auto", told = false, progress = false, into = function() end })
-  print(("%7d galaxies: %.4g a second (draws alone %.4g), %.0f MiB at most, %.0f with the survey open"):format(
-    size, size / found.seconds, #some.ids / (now() - start), largest(), before))
+  local alone = #some.ids / (now() - start)
+  local line = "%7d galaxies: %.4g a second (draws alone %.4g), %.0f MiB at most, %.0f with the survey open"
+  print(line:format(size, size / found.seconds, alone, largest(), before))
 end
 
 if o.one then return one(o.one) end
