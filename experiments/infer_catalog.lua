@@ -23,6 +23,15 @@ local o = cli.options{
   },
   { "missing_value", type = "number", help = "what stands for missing; default: NaN" },
   { "out", type = "string", required = true, help = "the catalogue, a file that ends in .fits" },
+  cli.common{
+    "shards",
+    shard = {
+      type = "string",
+      help = "k/K: only part k of K of the rows, into OUT.shards; each part by a command, a machine or an "
+        .. "element of a job array",
+    },
+    merge = { false, "put the parts in OUT.shards together: the file is that of the command without parts" },
+  },
 }
 local gal = require "gal"
 local catalogue = require "gal.infer.report_catalogue"
@@ -31,7 +40,7 @@ local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey, own = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
 print(catalogue.before(run, survey, own))
-local found = require("gal.infer").catalogue(run.flow, survey, cli.values(o, { "solver" }, {
+local found = require("gal.infer").catalogue(run.flow, survey, cli.values(o, { "solver", "shards" }, {
   n = o.n, precision = o.precision, seed = o.seed, samples = o.samples, deconvolve = o.deconvolve,
   missing_value = o.missing_value, out = o.out, header = catalogue.header(run, survey),
 }))

@@ -36,9 +36,10 @@ local function one(size)
   os.remove(out)
   local found = infer.catalogue(flow, survey, { out = out, n = o.n, progress = false })
   local start, some = now(), survey:thin(1000)
-  flow:sample(some.context, { n = o.n, steps = "auto", told = false, progress = false, into = function() end })
+  local function into() end
+  flow:sample(some.context, { n = o.n, steps = "auto", told = false, progress = false, into = into })
   local alone = #some.ids / (now() - start)
-  local line = "%7d galaxies: %.4g a second (draws alone %.4g), %.0f MiB at most, %.0f with the survey open"
+  local line = "%7d galaxies: %.4g a second (draws alone %.4g), at most %.0f MiB, %.0f with the table open"
   print(line:format(size, size / found.seconds, alone, largest(), before))
 end
 

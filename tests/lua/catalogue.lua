@@ -317,6 +317,28 @@ check.case("a row that was written but not marked is made again, and none comes 
   check.equal(resumed, 256)
   check.that(read "half.fits" == read "whole.fits", "the bytes differ")
 end)
+check.case("shards are put together to the bytes of the whole; one that is missing is named", function()
+  make("parts.fits", { samples = 3, shard = "2/2" })
+  local second = gal.table(scratch.path "parts.fits.shards/2-of-2.fits")
+  check.equal(second:ids("objID")[1], whole:ids("objID")[301])
+  check.raises(function() make("parts.fits", { samples = 3, merge = true }) end, "shard 1/2")
+  make("parts.fits", { samples = 3, shard = "1/2" })
+  check.raises(function() make("parts.fits", { samples = 2, merge = true }) end, "1%-of%-2.fits is of")
+  check.equal(make("parts.fits", { samples = 3, merge = true }).merged, 2)
+  check.that(read "parts.fits" == read "whole.fits", "the bytes differ")
+end)
+check.case("kept draws are without the labels' errors where that is asked for", function()
+  local some = asked:thin(3)
+  local options = { n = 64, steps = 4, progress = false }
+  local labelled = infer.posteriors(flow, some, options)
+  options.deconvolve, options.out = true, scratch.path "draws"
+  local galaxy = infer.posteriors(flow, some, options)
+  local before, after = labelled.summary:doubles "a_v_std", galaxy.summary:doubles "a_v_std"
+  check.near(after[2] ^ 2, before[2] ^ 2 - 0.01 * 63 / 64, 1e-5)
+  check.near(gal.load(scratch.path "draws/samples.npy")[2]:std(1):get(5), after[2], 1e-5)
+  options.log_prob = true
+  check.raises(function() infer.posteriors(flow, some, options) end, "densities are those of labels")
+end)
 check.case("the same call of a catalogue that is whole does nothing, another is refused", function()
   check.equal(make("whole.fits", { samples = 3 }).resumed, 600)
   check.raises(function() make("whole.fits", { samples = 3, seed = 3 }) end, "another model")

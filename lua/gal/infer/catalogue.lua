@@ -10,8 +10,10 @@ local gal = require "gal"
 local galaxies = require "gal.infer.galaxies"
 local identity = require "gal.data.ids"
 local options_of = require "gal.base.options"
+local labels = require "gal.infer.labels"
 local path = require "gal.base.path"
 local run = require "gal.base.run"
+local shards = require "gal.infer.shards"
 local summary = require "gal.infer.summary"
 local C = ffi.C
 local raise, check = errors.raise, errors.check
@@ -23,11 +25,12 @@ local BLOCK = 256
 -- Seconds between two syncs: what a crash of the machine costs at most.
 local SYNC = 2
 local SETTINGS, ROWS, INDEX = "settings.json", "rows", "done"
+local CHUNK = 2 ^ 20 -- bytes of a shard that are copied at once
 local RECORD = 2880 -- bytes of a FITS record, of which the file has a whole number
 
 local OPTIONS = {
   "out", "n", "steps", "tolerance", "precision", "seed", "samples", "deconvolve", "missing_value", "header",
-  "progress",
+  "progress", "shard", "merge",
 }
 
 -- ---- whose rows ----
@@ -175,18 +178,95 @@ local function make(self, job, o)
   for first = self.done + 1, self.total, BLOCK do
     errors.poll()
     local last = math.min(self.total, first + BLOCK - 1)
-    add(self, block_of(job, first, last))
+    add(self, block_of(job, self.before + first, self.before + last))
     if line then line:update{ done = self.done } end
   end
   if line then line:finish() end
 end
 
+-- The same; where that raises, what is done stays, and a notice says so.
+local function work(self, job, o)
+  local ok, err = pcall(make, self, job, o)
+  if ok then return end
+  if self.pending > 0 then sync(self) end
+  local told = "%d of %d galaxies are done and kept in %s; the same command goes on from there"
+  C.gal_leave_notice(told:format(self.done, self.total, self.run.out))
+  error(err, 0)
+end
+
+-- ---- shards ----
+
+-- The file of a shard of the catalogue `out`.
+local function shard_of(out, shard) return ("%s.shards/%d-of-%d.fits"):format(out, shard.k, shard.of) end
+
+-- Of how many shards the catalogue `out` has files; raises where it has none, or of several kinds.
+local function count_of(out)
+  local home, of = out .. ".shards", nil
+  for _, file in ipairs(path.kind(home) == "folder" and path.list(home, ".fits") or {}) do
+    local found = tonumber(file:match "/%d+%-of%-(%d+)%.fits$")
+    if found and of and found ~= of then
+      raise("catalogue: %s has shards of %d and of %d; remove those of one kind", home, of, found)
+    end
+    of = found or of
+  end
+  return of or raise("catalogue: no shards in %s: --shard 1/K, 2/K, … make them", home)
+end
+
+-- All shards of the catalogue `out`, in order, each {file, head, size}: size bytes of rows stand behind its
+-- head. Raises where one is missing, or is of something else.
+local function gathered(self, out)
+  local of, list, lacking = count_of(out), {}, {}
+  for k = 1, of do
+    local shard = { k = k, of = of }
+    local first, last = shards.range("catalogue", shard, self.total)
+    local file, rows = shard_of(out, shard), last - first + 1
+    if path.kind(file) then
+      list[#list + 1] = { file = file, head = self.head_for(shard, rows), size = rows * self.each }
+    else
+      lacking[#lacking + 1] = shards.text(shard)
+    end
+  end
+  if #lacking > 0 then
+    raise("catalogue: not every galaxy is there yet: shard %s of %s; the same command with --shard makes it",
+      table.concat(lacking, ", "), out)
+  end
+  for _, shard in ipairs(list) do
+    local from = io.open(shard.file, "rb")
+    local fits = from and from:read(#shard.head) == shard.head
+      and from:seek "end" >= #shard.head + shard.size
+    if from then from:close() end
+    if not fits then
+      raise("catalogue: %s is of another model, other galaxies or other options; make it anew", shard.file)
+    end
+  end
+  return list
+end
+
+-- Appends the rows of these shards.
+local function merge(self, list)
+  self.rows, self.index = self.run:grow(ROWS, self.head, 0), self.run:grow(INDEX, self.index_head, 0)
+  self.pending = 0
+  for _, shard in ipairs(list) do
+    local from, size = assert(io.open(shard.file, "rb")), shard.size
+    from:seek("set", #shard.head)
+    while size > 0 do
+      errors.poll()
+      local bytes = from:read(math.min(size, CHUNK))
+      if not bytes then raise("catalogue: %s became shorter while it was read", shard.file) end
+      self.rows:put(bytes)
+      size = size - #bytes
+    end
+    from:close()
+  end
+end
+
 -- Whether the file at `out` is this catalogue; raises where it is something else.
-local function is_finished(out, key)
+local function is_finished(out, key, shard)
   if not path.kind(out) then return false end
   local known, old = pcall(gal.table, out)
-  local found = known and old:header().CATKEY
-  if found == key then return true end
+  local header = known and old:header() or {}
+  local found = header.CATKEY
+  if found == key and header.SHARD == (shard and shards.text(shard)) then return true end
   local what = found and "is a catalogue of another model, other galaxies or other options"
     or "is there and is no catalogue"
   raise("catalogue: out is '%s', which %s; name another", out, what)
@@ -203,9 +283,13 @@ local function checked(o, flow)
     raise("catalogue: out is %s, expected a file's name that ends in .fits", errors.kind(o.out))
   end
   if o.missing_value ~= nil then errors.number("catalogue", "missing_value", o.missing_value) end
-  if s.deconvolve and not (flow.notes and flow.notes.label_errors) then
-    raise("catalogue: deconvolve is true, but the flow does not say what the errors of its labels were: "
-      .. "train it with --label-errors")
+  if s.deconvolve then labels.of(flow, "catalogue") end
+  if o.shard ~= nil then s.shard = shards.check("catalogue", o.shard) end
+  if o.merge ~= nil and type(o.merge) ~= "boolean" then
+    raise("catalogue: merge is %s, expected true or false", errors.kind(o.merge))
+  end
+  if o.merge and s.shard then
+    raise "catalogue: shard and merge are given, expected one: merge is for when all shards are there"
   end
   return s
 end
@@ -222,7 +306,7 @@ end
 -- values missing: a row without the context that the flow needs is one, 128 the labels' variance is more than
 -- .8 of the posterior's and was left in. Memory does not grow with the number of draws or galaxies beyond the
 -- survey itself. Stopped or killed, the same call goes on, to the same bytes. Returns {out, rows, resumed =
--- rows that were there, seconds, counts = {[bit] = galaxies}, factors}.
+-- rows that were there, seconds, counts = {[bit] = galaxies}, shrunk = {names, factors}}.
 function catalogue.catalogue(flow, part, options)
   local o = options_of.known("catalogue", options, OPTIONS)
   errors.object("catalogue", "flow", flow, { "sample" }, "a flow (gal.flow)")
@@ -235,31 +319,39 @@ function catalogue.catalogue(flow, part, options)
     samples = s.samples, deconvolve = s.deconvolve, missing_value = o.missing_value,
     tolerance = s.tolerance,
   })
-  local found = { out = o.out, rows = #ids, resumed = #ids, seconds = 0, counts = layout.counts }
-  if is_finished(o.out, key) then return found end
-  local template = summary.table(layout, summary.rows(1), { ids[1] })
-  template:header(header_of(settings, key, o.header))
-  local self = { total = #ids, index_head = "galrun catalogue " .. key .. "\n" }
-  self.head, self.each = head_of(template, #ids)
+  local out = s.shard and shard_of(o.out, s.shard) or o.out
+  local first, last = 1, #ids
+  if s.shard then first, last = shards.range("catalogue", s.shard, #ids) end
+  local found = { out = out, rows = last - first + 1, seconds = 0, counts = layout.counts }
+  found.resumed = found.rows
+  if is_finished(out, key, s.shard) then return found end
+  local header = header_of(settings, key, o.header)
+  local self = { total = found.rows, before = first - 1, index_head = "galrun catalogue " .. key .. "\n" }
+  function self.head_for(shard, rows)
+    local template = summary.table(layout, summary.rows(1), { ids[1] })
+    return head_of(template:header(header):header{ SHARD = shard and shards.text(shard) }, rows)
+  end
+  self.head, self.each = self.head_for(s.shard, self.total)
+  local list = o.merge and gathered(self, out)
+  found.merged = list and #list
+  if s.shard then path.make(out:match "^(.*)/") end
   self.run = run.open{
-    where = "catalogue", out = o.out .. ".part", noun = "catalogue", settings_file = SETTINGS,
+    where = "catalogue", out = out .. ".part", noun = "catalogue", settings_file = SETTINGS,
     settings = settings,
   }
   local before = C.gal_now()
   self.run:guard(function()
-    found.resumed = go_on(self)
-    local ok, err = pcall(make, self, {
-      flow = flow, part = part, ids = ids, galaxy = galaxy, layout = layout, n = s.n, steps = s.steps,
-      tolerance = s.tolerance, precision = o.precision, seed = s.seed,
-      streams = flow.streams and flow:streams(galaxies.shown(flow, part)),
-    }, o)
-    if not ok then
-      if self.pending > 0 then sync(self) end
-      local told = "%d of %d galaxies are done and kept in %s; the same command goes on from there"
-      C.gal_leave_notice(told:format(self.done, self.total, self.run.out))
-      error(err, 0)
+    if o.merge then
+      merge(self, list)
+    else
+      found.resumed = go_on(self)
+      work(self, {
+        flow = flow, part = part, ids = ids, galaxy = galaxy, layout = layout, n = s.n, steps = s.steps,
+        tolerance = s.tolerance, precision = o.precision, seed = s.seed,
+        streams = flow:streams(galaxies.shown(flow, part)),
+      }, o)
     end
-    finish(self, o.out)
+    finish(self, out)
   end)
   found.seconds, found.shrunk = C.gal_now() - before, summary.shrunk(layout)
   return found

@@ -157,6 +157,13 @@ function labels.known(survey, given)
   return list
 end
 
+--- labels.of(flow, where): what the flow knows of its labels' errors; raises where it knows nothing.
+function labels.of(flow, where)
+  return flow.notes and flow.notes.label_errors
+    or raise("%s: deconvolve is true, but the flow does not say what the errors of its labels were: train it "
+      .. "with --label-errors", where)
+end
+
 -- ---- taking them off ----
 
 --- labels.variances(known, n, context {n, c} or nil): the variance of each of n galaxies' labels, as known

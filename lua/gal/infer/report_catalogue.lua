@@ -66,6 +66,9 @@ local WORDS = {
 
 --- report.after(found): sentences on what infer.catalogue returned.
 function report.after(found)
+  if found.merged then
+    return ("%d galaxies of %d shards; written: %s"):format(found.rows, found.merged, found.out)
+  end
   if found.resumed == found.rows then
     return ("%s is finished: %d galaxies, with the same model and options"):format(found.out, found.rows)
   end
