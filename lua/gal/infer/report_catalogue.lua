@@ -3,8 +3,18 @@
 -- many are to be doubted, and why.
 local compare = require "gal.stats.compare"
 local FLAGS = require("gal.infer.summary").FLAGS
+local text = require "gal.base.text"
 
 local report = {}
+
+-- The lines, each broken at 79 characters.
+local function filled(lines)
+  local all = {}
+  for _, line in ipairs(lines) do
+    for _, part in ipairs(text.filled(line, 79)) do all[#all + 1] = part end
+  end
+  return table.concat(all, "\n")
+end
 
 --- report.before(run, survey, own): sentences: how the survey differs from what the run (infer/trained.lua)
 -- learned from, and what can't be said of its galaxies. own: whether it is the run's own table.
@@ -21,7 +31,7 @@ function report.before(run, survey, own)
   else
     lines[#lines + 1] = "the table can't be compared with what the run learned from"
   end
-  return table.concat(lines, "\n")
+  return filled(lines)
 end
 
 -- The last part of a path.
@@ -90,7 +100,7 @@ function report.after(found)
   end
   lines[#lines + 1] = ("%d galaxies in %.1f s, %.1f a second; written: %s"):format(made, found.seconds,
     made / math.max(found.seconds, 1e-9), found.out)
-  return table.concat(lines, "\n")
+  return filled(lines)
 end
 
 return report
