@@ -198,6 +198,37 @@ check.case("errors of labels come from numbers and columns, and follow what is o
   check.raises(function() infer.label_errors(survey, { "auto" }) end, "has no column lgm_tot_p16")
 end)
 
+check.case("a run that is older than shares has them fitted from its own survey, the same", function()
+  local survey, out = data.open(survey_path), scratch.path "run"
+  local function run()
+    local own = require("gal.flow").new{
+      theta = survey.names.theta, context = survey.names.context, hidden = { 8 }, rng = gal.rng(1),
+    }
+    own.notes = survey:choices()
+    return train.fit{
+      flow = own, data = survey:split "train", valid = survey:split "valid", epochs = 1, progress = false,
+      out = out, resume = true,
+    }.flow
+  end
+  local fitted = run():ood(survey.context).context
+  local file = out .. "/flow.safetensors"
+  local bytes = scratch.read(file)
+  run()
+  check.that(scratch.read(file) == bytes, "a run that is finished has another file when it is resumed")
+  local tensors, metadata = gal.load(file)
+  for name in pairs(tensors) do
+    if name:find "^familiar" then tensors[name] = nil end
+  end
+  gal.save(file, tensors, metadata)
+  local old = require("gal.infer.trained").open(out)
+  check.equal(old.flow:ood(survey.context), nil)
+  check.equal(old:familiarise(), true)
+  check.equal(old.flow:ood(survey.context).context, fitted)
+  old.flow.familiar, old.notes.survey = nil, folder .. "/gone.fits"
+  local known, why = old:familiarise()
+  check.that(not known and why:find "is gone", tostring(why))
+end)
+
 -- ---- a catalogue ----
 
 local host = require "gal.host"
