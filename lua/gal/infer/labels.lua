@@ -131,6 +131,11 @@ end
 -- columns, half their difference; "auto", these two of oh_p50. {"auto"} stands for all. Returns a list of
 -- {from = text, rms =, model =}, for the flow's notes: model says how the variance depends on the context.
 function labels.known(survey, given)
+  errors.list("label_errors", "survey", survey, "a survey (gal.data) of a table's file")
+  local known = type(survey.names) == "table" and type(survey.names.theta) == "table"
+  if not known or type(survey.path) ~= "string" or type(survey.thin) ~= "function" then
+    raise "label_errors: survey is no survey (gal.data) of a table's file"
+  end
   local names, list = survey.names.theta, {}
   errors.list("label_errors", "errors", given, "a list of numbers and columns")
   if #given == 1 and given[1] == "auto" and #names > 1 then
@@ -144,7 +149,7 @@ function labels.known(survey, given)
   end
   local some, source = survey:thin(rarity.ROWS), nil
   for i, name in ipairs(names) do
-    local number = tonumber(given[i])
+    local number = (type(given[i]) == "number" or type(given[i]) == "string") and tonumber(given[i])
     if number then
       errors.number("label_errors", ("errors[%d]"):format(i), number, 0)
       list[i] = { from = tostring(given[i]), rms = number }
@@ -169,6 +174,17 @@ end
 --- labels.variances(known, n, context {n, c} or nil): the variance of each of n galaxies' labels, as known
 -- (labels.known) says: a list {n} of lists {d}.
 function labels.variances(known, n, context)
+  errors.list("label_variances", "known", known, "what label_errors returned")
+  errors.integer("label_variances", "n", n, 0, 2 ^ 31)
+  for i, entry in ipairs(known) do
+    local name = ("known[%d]"):format(i)
+    errors.list("label_variances", name, entry, "an entry of what label_errors returned")
+    errors.number("label_variances", name .. ".rms", entry.rms, 0)
+  end
+  if context then
+    local rows = host.matrix("label_variances", "context", context)
+    if rows ~= n then raise("label_variances: context has %d rows, expected %d", rows, n) end
+  end
   local rows, list = context and host.rows(context), {}
   for k = 1, n do
     list[k] = {}
@@ -185,9 +201,14 @@ end
 -- stays as it is among labels. Second, of each galaxy, a list {k}: whether such a property was left. Third,
 -- the factors {k}{d}.
 function labels.deconvolve(samples, variances)
-  local n, d, k = host.draws("deconvolve", "samples", samples, nil, variances[1] and #variances[1])
+  local n, d, k = host.draws("deconvolve", "samples", samples)
+  errors.list("deconvolve", "variances", variances, "a list {k} of lists {d}")
   if #variances ~= k then
     raise("deconvolve: variances has %d galaxies, expected %d as samples has", #variances, k)
+  end
+  for g = 1, k do
+    local row = errors.list("deconvolve", ("variances[%d]"):format(g), variances[g], "a list {d}")
+    for i = 1, d do errors.number("deconvolve", ("variances[%d][%d]"):format(g, i), row[i], 0) end
   end
   local mean = samples:mean(2, true)
   local deviations, left, factors, flat = samples:std(2):totable(), {}, {}, {}
