@@ -21,6 +21,10 @@ local o = cli.options{
   },
   { "seed", 0, "seed of the draws" },
   { "log-prob", false, "write the density of each draw, too" },
+  {
+    "deconvolve", false,
+    "take the labels' errors off, which the run knows by --label-errors: posteriors of galaxies, not labels",
+  },
   { "format", "csv", "format of the summary", choices = { "csv", "fits" } },
   { "out", type = "string", required = true, help = "folder for the results" },
   { "resume", false, "go on with the draws in --out" },
@@ -48,7 +52,7 @@ if o.slurm then
 end
 
 local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver", "shards" }, {
-  n = o.n, seed = o.seed, log_prob = o.log_prob, precision = o.precision,
+  n = o.n, seed = o.seed, log_prob = o.log_prob, deconvolve = o.deconvolve or nil, precision = o.precision,
   out = o.out, format = o.format, resume = o.resume,
 }))
 if found.merged then

@@ -34,6 +34,7 @@ local o = cli.options{
     draws = { 8, "draws of time and noise for each image and step: the encoder runs once for all of them" },
     seed = { 0, "seed of the weights, the batches, the turns and the noise" },
   },
+  cli.common{ "labels" },
 }
 local gal = require "gal"
 local nn = require "gal.nn"
@@ -73,6 +74,10 @@ local flow = require("gal.flow").new{
   rng = rng,
 }
 flow.notes = survey:choices()
+if o.label_errors then
+  flow.notes.label_errors = require("gal.infer").label_errors(survey:split "train", o.label_errors)
+end
+flow.notes.labels = o.labels
 local run = train.fit(cli.values(o, { "training" }, {
   flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
   out = o.out, augment = o.augment,

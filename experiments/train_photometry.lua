@@ -6,7 +6,7 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "survey", "table or folder to train on" },
   { "out", "runs/photometry", "folder for the run" },
-  cli.common{ "table", "reading", "network", "training" },
+  cli.common{ "table", "reading", "network", "training", "labels" },
 }
 local gal = require "gal"
 local train = require "gal.train"
@@ -20,6 +20,10 @@ local flow = require("gal.flow").new{
   rng = gal.rng(o.seed),
 }
 flow.notes = survey:choices()
+if o.label_errors then
+  flow.notes.label_errors = require("gal.infer").label_errors(survey:split "train", o.label_errors)
+end
+flow.notes.labels = o.labels
 local run = train.fit(cli.values(o, { "training" }, {
   flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
   out = o.out,

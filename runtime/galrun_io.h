@@ -177,7 +177,8 @@ GAL_API int64_t gal_table_rows(const gal_table *table);
 GAL_API int gal_table_columns(const gal_table *table);
 /* Of column i, 0 <= i < columns; the pointers live as long as the table. */
 GAL_API const char *gal_table_name(const gal_table *table, int i);
-GAL_API const char *gal_table_unit(const gal_table *table, int i); /* "" where there is none */
+GAL_API const char *gal_table_unit(const gal_table *table, int i);  /* "" where there is none */
+GAL_API const char *gal_table_about(const gal_table *table, int i); /* what it is, in words; "" */
 GAL_API int gal_table_type(const gal_table *table, int i);
 GAL_API int64_t gal_table_width(const gal_table *table, int i); /* values per row */
 /* out {rows, width}; missing is NaN, -9999 stays. Text that is no number is GAL_TYPE, naming column, row and
@@ -201,7 +202,20 @@ GAL_API gal_status gal_table_new(gal_table **out, int64_t rows);
  * for uint8), or 0: then D, K or A. */
 GAL_API gal_status gal_table_add(gal_table *table, const char *name, int type, int letter, int64_t width,
                                  const void *values);
-/* The last column takes the place, the name and the unit of column i, which is gone. */
+/* Sets the unit of column i, "mag" or "" for none, and what it is in words; FITS holds them as TUNIT and
+ * TCOMM. GAL_VALUE where FITS can't: other characters than plain ASCII, more than 68 of them. */
+GAL_API gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
+GAL_API gal_status gal_table_set_about(gal_table *table, int i, const char *about);
+/* Column i of strings is written with at least so many letters, that all pieces of a table are alike. */
+GAL_API gal_status gal_table_set_letters(gal_table *table, int i, int64_t letters);
+/* The keywords of a FITS header that say nothing of the table's own layout, such as TELESCOP, count from 0:
+ * a name, and a text or, where *text is NULL, a number. */
+GAL_API int gal_table_keys(const gal_table *table);
+GAL_API const char *gal_table_key(const char **text, double *number, const gal_table *table, int k);
+/* Sets one: name of at most 8 characters A-Z, 0-9, - and _, text of plain ASCII of any length, or NULL and
+ * the number. GAL_VALUE for others, and for keywords that are the layout's (NAXIS, TFORM1, ...). */
+GAL_API gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, double number);
+/* The last column takes the place, the name and, where it has none, the unit of column i, which is gone. */
 GAL_API gal_status gal_table_replace(gal_table *table, int i);
 GAL_API gal_status gal_table_remove(gal_table *table, int i);
 /* A new table of the given rows {n}, from 0, in that order, a row as often as it is named; columns keep type,
@@ -212,6 +226,14 @@ GAL_API gal_status gal_table_select(gal_table **out, gal_table *table, const int
  * them; others as D, K and A; GAL_VALUE for text that is not ASCII (blanks at its end are lost: FITS does not
  * tell them). */
 GAL_API gal_status gal_table_write(const char *path, gal_table *table);
+/* A FITS file in pieces. *bytes {*n}: its headers, for `rows` rows that are like the table's; *row_bytes: of
+ * each row. Then its rows come, and zeros to a multiple of 2880 bytes. The caller frees *bytes with
+ * gal_file_free. Pieces are alike where their columns have types by letter, strings letters enough, and
+ * integers no missing values. */
+GAL_API gal_status gal_table_fits_headers(char **bytes, int64_t *n, int64_t *row_bytes, gal_table *table,
+                                          int64_t rows);
+/* *bytes {*n}: the table's rows. */
+GAL_API gal_status gal_table_fits_rows(char **bytes, int64_t *n, gal_table *table);
 
 GAL_END
 #endif

@@ -297,6 +297,17 @@ function Flow:streams(x, first, count)
   return gal.no_grad(inputs.streams, x, first, count or x.rows - (first or 1) + 1)
 end
 
+--- flow:ood(x): how rare each galaxy is among those that the flow learned from: {context = {N}, image =
+-- {N}}, each the share of validation galaxies that are rarer, 0 to 1: by a Gaussian mixture of the
+-- standardised context, and by one of 16 principal components of the encoded image; nil where the flow has no
+-- context or no images. x as for sample. Of galaxies like those that it learned from a share below 1/1000
+-- comes once in 1000. Where the flow does not know, as one that is older or had fewer than 100 validation
+-- galaxies, nil and a sentence.
+function Flow:ood(x)
+  tiles.scale("ood", self)
+  return require("gal.flow.familiar").ood(self, x)
+end
+
 --- flow:sample(x[, {n = 1000, steps = 100, rng = r}]): n draws from the posterior of each galaxy, {N, n, d},
 -- in theta's units. x: context {N, c} or {c}, {x, images} with an encoder, nil for an unconditional flow (N
 -- = 1). The context as it was in training: an experiment's flow learned from magnitudes with the Galactic

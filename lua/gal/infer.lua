@@ -13,7 +13,12 @@ local raise = errors.raise
 local shards = require "gal.infer.shards"
 local solver = require "gal.flow.solver"
 
-local infer = {}
+local labels = require "gal.infer.labels"
+
+local infer = {
+  catalogue = require("gal.infer.catalogue").catalogue, label_errors = labels.known,
+  label_variances = labels.variances, deconvolve = labels.deconvolve,
+}
 
 -- Raises unless flow has that method and part is a survey.
 local function check_both(where, flow, method, part)
@@ -105,11 +110,18 @@ local function table_of(ids, names, rows, outside, report)
   return columns, left_out
 end
 
+-- Sets how rare each galaxy is, where the flow knows.
+local function set_ood(columns, flow, x)
+  local shares = flow.ood and flow:ood(x) or {}
+  if shares.context then columns:set("ood", shares.context) end
+  if shares.image then columns:set("ood_image", shares.image) end
+end
+
 -- ---- posteriors ----
 
 local POSTERIORS = {
   "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "resume", "shard", "merge",
-  "format", "progress",
+  "format", "progress", "deconvolve",
 }
 
 -- Whether the options o ask for as many steps as each galaxy needs.
@@ -134,6 +146,7 @@ local function settings_of(flow, part, n, o, rng)
     n = n, steps = o.steps or "auto", tolerance = is_auto(o) and (o.tolerance or TOLERANCE) or nil,
     precision = o.precision or "f32", log_prob = o.log_prob or false, generator = rng:state(),
     galaxies = #part.ids, ids = ids, data = data, flow = weights, format = o.format or "csv",
+    deconvolve = o.deconvolve or nil,
   }
 end
 
@@ -200,6 +213,22 @@ local function merge(job)
   end
 end
 
+-- Raises where the options ask for posteriors without the labels' errors and that can't be.
+local function refuse_deconvolve(flow, o)
+  if not o.deconvolve then return end
+  if o.log_prob then
+    raise "posteriors: deconvolve and log_prob are given, but the densities are those of labels"
+  end
+  labels.of(flow, "posteriors")
+end
+
+-- The draws {k, n, d} of the galaxies of a part from `first` on without the labels' errors.
+local function without_errors(flow, part, first, samples)
+  local k = samples:size(1)
+  local context = flow.c > 0 and part.context:narrow(1, first, k) or nil
+  return (labels.deconvolve(samples, labels.variances(flow.notes.label_errors, k, context)))
+end
+
 -- Draws n times for each galaxy of the job that has no row yet. Appends the rows, and the draws to the job's
 -- folder, if it has one. Returns the report of steps = "auto" on these galaxies.
 local function drawn(job)
@@ -225,10 +254,15 @@ local function drawn(job)
     told = false, progress = o.progress == nil and true or o.progress,
     streams = streams,
     into = function(first, samples, log_prob, from, report)
-      if kept then kept:put(samples, log_prob) end
+      if kept and not o.deconvolve then kept:put(samples, log_prob) end
       pieces[#pieces + 1] = samples
       if from + samples:size(2) - 1 < n then return end
-      add(first, #pieces == 1 and samples or gal.cat(pieces, 2), report)
+      local own = #pieces == 1 and samples or gal.cat(pieces, 2)
+      if o.deconvolve then
+        own = without_errors(flow, rest, first, own)
+        if kept then kept:put(own) end
+      end
+      add(first, own, report)
       pieces = {}
     end,
   }
@@ -267,7 +301,9 @@ end
 -- units), and out/summary.csv; resumed is how many galaxies had been drawn before, merged how many shards
 -- they came from. The files have these names when they are complete. Stopped or killed, what is drawn stays
 -- in out, and a call with resume = true draws the other galaxies: the same draws, as if nothing had happened.
--- Raises where out has draws and resume is not true, or draws that were made otherwise.
+-- Raises where out has draws and resume is not true, or draws that were made otherwise. The summary also has
+-- ood and ood_image (flow:ood), where the flow knows. deconvolve = true: draws are without the errors of the
+-- labels, which the flow knows (infer.deconvolve).
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)
@@ -276,6 +312,7 @@ function infer.posteriors(flow, part, options)
     raise("posteriors: format is \"%s\", expected \"csv\" or \"fits\"", tostring(format))
   end
   refuse_shards(o)
+  refuse_deconvolve(flow, o)
   local job = job_of(flow, part, n, o)
   local kept, rows = job.kept, job.rows
   part = job.part
@@ -295,6 +332,7 @@ function infer.posteriors(flow, part, options)
   if before > 0 and is_auto(o) then report = report_of(rows, n, o.tolerance or TOLERANCE) end
   local found = { outside = galaxies.outside(flow, shown(flow, part)) }
   local columns, left_out = table_of(part.ids, flow.theta, rows, found.outside, report)
+  set_ood(columns, flow, shown(flow, part))
   found.left_out = left_out
   if report then found.tolerance, found.flagged = report.tolerance, report.flagged end
   local solved = report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)

@@ -8,6 +8,7 @@ local PARTS = {
   [require "gal.metrics.properties"] = "properties properties_table crps cde_loss mutual_information",
   [require "gal.metrics.population"] = "wasserstein_table coverage population_table",
   [require "gal.metrics.c2st"] = "c2st",
+  [require "gal.stats.surveys"] = "surveys",
 }
 
 local metrics = {}

@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local options_of = require "gal.base.options"
+local cells = require "gal.data.cells"
 local tensor = require "gal.tensor"
 local near = require "gal.base.spelling"
 local C = ffi.C
@@ -159,6 +160,62 @@ function methods.unit(t, name)
   return ffi.string(C.gal_table_unit(t.h, i))
 end
 
+--- t:about(name) --> what the column is, in words, as the file says (FITS: TCOMM), "" where it does not.
+function methods.about(t, name)
+  local i = column(t, "about", name)
+  return ffi.string(C.gal_table_about(t.h, i))
+end
+
+-- Sets what `words` {unit =, about =} say of column i.
+local function set_words(op, t, i, words)
+  if words.unit ~= nil then check(C.gal_table_set_unit(t.h, i, errors.text(op, "unit", words.unit))) end
+  if words.about ~= nil then check(C.gal_table_set_about(t.h, i, errors.text(op, "about", words.about))) end
+end
+
+--- t:describe(name, {unit = "mag", about = "what it is"}): sets the unit of a column, "" for none, and what
+-- it is in words; a FITS file holds them as TUNIT and TCOMM, at most 68 characters of plain ASCII each.
+-- Returns t.
+function methods.describe(t, name, words)
+  local i = column(t, "describe", name)
+  set_words("describe", t, i, options_of.known("describe", words, { "unit", "about" }))
+  return t
+end
+
+-- The keywords of the table's header: {NAME = text or number}.
+local function keywords(t)
+  local keys = {}
+  local number = ffi.new "double[1]"
+  for k = 0, C.gal_table_keys(t.h) - 1 do
+    local name = ffi.string(C.gal_table_key(text, number, t.h, k))
+    keys[name] = text[0] ~= nil and ffi.string(text[0]) or number[0]
+  end
+  return keys
+end
+
+--- t:header() --> the keywords of a FITS file's header that do not say how it is stored, {TELESCOP = text or
+-- number, …}; of other tables those that were set. t:header{NAME = text or number, …} sets these: names of at
+-- most 8 characters A-Z, 0-9, - and _, in any case; text of plain ASCII. A FITS file holds them; t:select
+-- keeps them. Returns t then.
+function methods.header(t, given)
+  live(t, "header", "header()")
+  if given == nil then return keywords(t) end
+  local names = {}
+  for name in pairs(errors.list("header", "keywords", given, "a table {NAME = text or number}")) do
+    names[#names + 1] = errors.text("header", "a keyword", name)
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local value = given[name]
+    if type(value) ~= "string" and type(value) ~= "number" then
+      raise("header: %s is %s, expected text or a number", name, kind(value))
+    end
+    local words = type(value) == "string" and value or nil
+    if words and words:find "%z" then raise("header: %s has a zero byte", name) end
+    check(C.gal_table_set_key(t.h, name:upper(), words, words and 0 or value))
+  end
+  return t
+end
+
 --- t:save(path): writes a .csv or .fits file, complete or not at all. Numbers read back exactly, missing ones
 -- are empty (CSV), NaN or TNULL (FITS); columns of a FITS file keep their types and units. Returns t.
 function methods.save(t, path)
@@ -175,67 +232,6 @@ end
 
 -- ---- columns made here ----
 
-local LETTERS = { float32 = "E", uint8 = "B", int64 = "K", float64 = "D" } -- FITS types by dtype
-
--- A tensor's values as C takes them: C's type, the letter of its FITS type, values per row, the values, how
--- many rows.
-local function tensor_values(op, name, x)
-  tensor.live(x, op, name)
-  local shape = x.shape
-  if #shape ~= 1 and #shape ~= 2 then
-    raise("%s: column %q is a tensor %s, expected shape {rows} or {rows, width}", op, name, x:shape_text())
-  end
-  local rows, n = shape[1], shape[2] or 1
-  local letter = LETTERS[x.dtype]
-  local whole, read, count = letter == "K" or letter == "B", tensor.read(x)
-  local values = ffi.new(whole and "int64_t[?]" or "double[?]", count + 1)
-  for k = 0, count - 1 do values[k] = read[k] end
-  return whole and C.GAL_COLUMN_I64 or C.GAL_COLUMN_F64, letter:byte(), n, values, rows
-end
-
--- The same of a list of numbers or strings, or of lists of them, all of one length. Errors name the row.
-local function list_values(op, name, given)
-  local rows = #given
-  local n = type(given[1]) == "table" and #given[1] or 1
-  local nested = type(given[1]) == "table"
-  local first = given[1]
-  if nested then first = given[1][1] end
-  local wanted = type(first)
-  if rows == 0 then raise("%s: column %q is an empty list, expected a value for each row", op, name) end
-  if wanted ~= "string" and wanted ~= "number" then
-    raise("%s: column %q begins with %s, expected numbers or strings", op, name, kind(first))
-  end
-  local flat = {}
-  for row = 1, rows do
-    local value = given[row]
-    if nested and (type(value) ~= "table" or #value ~= n) then
-      local item = type(value) == "table" and "a list of " .. #value or kind(value)
-      raise("%s: column %q has %s in row %d, expected a list of %d as in row 1", op, name, item, row, n)
-    end
-    for k = 1, n do
-      local item = value
-      if nested then item = value[k] end
-      if type(item) ~= wanted then
-        raise("%s: column %q has %s in row %d, expected a %s as in row 1", op, name, kind(item), row, wanted)
-      end
-      if wanted == "string" and item:find("%z") then
-        raise("%s: column %q has a zero byte in row %d", op, name, row)
-      end
-      flat[(row - 1) * n + k] = item
-    end
-  end
-  if wanted == "string" then return C.GAL_COLUMN_STRING, 0, n, table.concat(flat, "\0"), rows end
-  return C.GAL_COLUMN_F64, 0, n, ffi.new("double[?]", rows * n + 1, flat), rows
-end
-
-local function values_of(op, name, given)
-  if tensor.is_tensor(given) then return tensor_values(op, name, given) end
-  if type(given) ~= "table" then
-    raise("%s: column %q is %s, expected a list or a tensor {rows}", op, name, kind(given))
-  end
-  return list_values(op, name, given)
-end
-
 local function check_name(op, name)
   if type(name) ~= "string" or name == "" or name:find("%z") then
     raise("%s: a column is named by %s, expected a string", op, kind(name))
@@ -248,19 +244,32 @@ local function add(h, name, column_type, letter, n, values)
   made(C.gal_table_add, h, name, column_type, letter, n, pointer)
 end
 
---- t:set(name, values): puts a column in place of the one of that name (case ignored), or behind the last.
--- values: a list of numbers or strings, or of lists of them, or a tensor {rows} or {rows, width}; NaN is
--- missing. Returns t.
-function methods.set(t, name, values)
+--- t:set(name, values[, {unit =, about =, type =, letters =}]): puts a column in place of the one of that
+-- name (case ignored), or behind the last. values: a list of numbers or strings, or of lists of them, or a
+-- tensor {rows} or {rows, width}; NaN is missing. unit and about: as t:describe has them; where they are not
+-- given a column that was there keeps its own. type: what a FITS file stores, of integers (an int64 or uint8
+-- tensor) "uint8", "int16", "int32" or "int64", of other numbers "float32" or "float64". letters: of text,
+-- the least width. Returns t.
+function methods.set(t, name, values, options)
   live(t, "set", "set(name, values)")
+  local o = options_of.known("set", options, { "unit", "about", "type", "letters" })
   check_name("set", name)
   local i, matches = find(t, name)
   if matches > 1 and not i then
     raise("set: %s has %d columns named %q", t.path or "the table", matches, name)
   end
-  local column_type, letter, n, c_values, rows = values_of("set", name, values)
+  local column_type, letter, n, c_values, rows = cells.of("set", name, values)
   if rows ~= t.rows then raise("set: column %q has %d rows, the table has %d", name, rows, t.rows) end
+  letter = cells.letter(name, o.type, column_type, letter, c_values, rows * n)
   add(t.h, name, column_type, letter, n, c_values)
+  local last = C.gal_table_columns(t.h) - 1
+  local letters = options_of.integer("set", o, "letters", 0, 0, 2 ^ 20)
+  if letters > 0 then check(C.gal_table_set_letters(t.h, last, letters)) end
+  local fine, failure = pcall(set_words, "set", t, last, o)
+  if not fine then
+    check(C.gal_table_remove(t.h, last))
+    error(failure, 0)
+  end
   if i then check(C.gal_table_replace(t.h, i)) end
   return refresh(t)
 end
@@ -329,7 +338,7 @@ local function make(columns)
   if #names == 0 then raise("table: no columns given, expected {name = values, …}") end
   local h, rows
   for _, name in ipairs(names) do
-    local column_type, letter, width_, values, n = values_of("table", name, columns[name])
+    local column_type, letter, width_, values, n = cells.of("table", name, columns[name])
     if not h then
       h, rows = handle_of(C.gal_table_new, n), n
     end
@@ -364,8 +373,8 @@ end
 -- name. id: a column of ids beside objID, specObjID, name and id: in a CSV file they stay the text that they
 -- are (1E5, 0.25). gal.table{z = values, objID = {"12", …}} --> a table of these columns, values as t:set
 -- takes them; ids first, then by name. A table has t.names, t.rows, t:has(name), t:column(name),
--- t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:set(name, values), t:drop(name),
--- t:select(rows), t:save(path).
+-- t:doubles(name), t:ids(name), t:strings(name), t:unit(name), t:about(name), t:header(), t:set(name,
+-- values), t:describe(name, words), t:drop(name), t:select(rows), t:save(path).
 function module.open(source, options)
   if type(source) == "table" and not tensor.is_tensor(source) then
     if options ~= nil then raise("table: options are for files, expected none beside columns") end

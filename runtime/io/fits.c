@@ -192,6 +192,8 @@ static gal_status open_fits(gal_table *table, char *bytes, int64_t n, const gal_
         status = move_to(table, s->fits, &place);
     if (!status)
         status = describe_all(table, s);
+    if (!status)
+        status = gal_fits_keys(table, s);
     return status;
 }
 

@@ -1,6 +1,6 @@
-/* fits.h: what fits_check.c (a first walk over the headers), fits.c (headers), fits_values.c (columns) and
- * fits_write.c share; no other file includes CFITSIO. third_party/README.md names what they read of its own
- * struct. */
+/* fits.h: what fits_check.c (a first walk over the headers), fits.c (headers), fits_keys.c (keywords),
+ * fits_values.c (columns) and fits_write.c share; no other file includes CFITSIO. third_party/README.md names
+ * what they read of its own struct. */
 #ifndef GAL_FITS_H
 #define GAL_FITS_H
 #include "io.h"
@@ -46,6 +46,8 @@ gal_status gal_fits_load_uint64(gal_table *table, int i);
 gal_status gal_fits_error(const gal_table *table, const char *doing, int status);
 /* The file's column that column i of the table is. */
 fits_column *gal_fits_column(const gal_table *table, int i);
+/* fits_keys.c: takes the keywords of the file's headers, and what its columns are in words. */
+gal_status gal_fits_keys(gal_table *table, fits_source *s);
 gal_status gal_fits_no_memory(const gal_table *table);
 
 #endif

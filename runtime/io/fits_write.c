@@ -10,6 +10,8 @@
 #define LONGEST_VALUE 68 /* characters of a string in one header card (FITS standard 4.0, section 4.2.1) */
 #define MOST_COLUMNS 999 /* section 7.3.1 */
 #define SIGN (1ull << 63)
+#define EXACT_LIMIT 9007199254740992.0 /* 2^53 */
+#define SHORT_TEXT (LONGEST_VALUE / 2) /* however many of its letters are apostrophes, it fits in a card */
 
 /* How one column is written. */
 typedef struct plan {
@@ -175,7 +177,21 @@ static gal_status append_header(char **text, int64_t *n, fitsfile *fits, const c
     return more ? GAL_OK : no_memory(path);
 }
 
-static void write_keys(fitsfile *fits, const gal_table *table, const plan *plans, int *status)
+static void write_key(fitsfile *fits, const gal_key *key, int *status)
+{
+    double number = key->number;
+    LONGLONG whole = number > -EXACT_LIMIT && number < EXACT_LIMIT ? (LONGLONG)number : 0;
+    if (key->text && strlen(key->text) > SHORT_TEXT)
+        fits_write_key_longstr(fits, key->name, key->text, NULL, status);
+    else if (key->text)
+        fits_write_key(fits, TSTRING, key->name, key->text, NULL, status);
+    else if ((double)whole == number)
+        fits_write_key(fits, TLONGLONG, key->name, &whole, NULL, status);
+    else
+        fits_write_key(fits, TDOUBLE, key->name, &number, NULL, status);
+}
+
+static void write_keys(fitsfile *fits, const gal_table *table, LONGLONG rows, const plan *plans, int *status)
 {
     char key[24];
     for (int i = 0; i < table->columns; i++) {
@@ -187,19 +203,19 @@ static void write_keys(fitsfile *fits, const gal_table *table, const plan *plans
         if (*plans[i].shape)
             fits_write_key(fits, TSTRING, key, (char *)plans[i].shape, "shape of each value", status);
     }
-    for (int k = 0; k < table->keys; k++) {
-        LONGLONG number = table->key[k].number;
-        if (table->key[k].text)
-            fits_write_key(fits, TSTRING, table->key[k].name, table->key[k].text, NULL, status);
-        else
-            fits_write_key(fits, TLONGLONG, table->key[k].name, &number, NULL, status);
+    for (int i = 0; i < table->columns; i++) {
+        snprintf(key, sizeof key, "TCOMM%d", i + 1);
+        if (table->column[i].about && *table->column[i].about)
+            fits_write_key(fits, TSTRING, key, table->column[i].about, NULL, status);
     }
-    LONGLONG rows = table->rows;
+    for (int k = 0; k < table->keys; k++)
+        write_key(fits, &table->key[k], status);
     fits_update_key(fits, TLONGLONG, "NAXIS2", &rows, NULL, status);
 }
 
 /* *text {*n} = both headers; the caller frees it. */
-static gal_status make_headers(char **text, int64_t *n, const char *path, const gal_table *table, plan *plans)
+static gal_status make_headers(char **text, int64_t *n, const char *path, const gal_table *table,
+                               int64_t rows, plan *plans)
 {
     int columns = table->columns, status = 0;
     char **lists = calloc(3 * (size_t)columns, sizeof *lists);
@@ -213,7 +229,7 @@ static gal_status make_headers(char **text, int64_t *n, const char *path, const 
     }
     fits_create_file(&fits, "mem://", &status);
     fits_create_tbl(fits, BINARY_TBL, 0, columns, lists, lists + columns, lists + 2 * columns, NULL, &status);
-    write_keys(fits, table, plans, &status);
+    write_keys(fits, table, rows, plans, &status);
     free(lists);
     gal_status failed = GAL_OK;
     for (int hdu = 1; !status && !failed && hdu <= 2; hdu++)
@@ -266,6 +282,20 @@ static void encode(unsigned char *to, const plan *p, const gal_column *c, int64_
     }
 }
 
+/* rows {n, row_bytes} = rows first … first + n - 1 of the table. */
+static void encode_rows(unsigned char *rows, const gal_table *table, const plan *plans, int64_t row_bytes,
+                        int64_t first, int64_t n)
+{
+    int64_t column = 0;
+    for (int i = 0; i < table->columns; i++) {
+        const gal_column *c = &table->column[i];
+        for (int64_t k = 0; k < n * c->width; k++)
+            encode(rows + k / c->width * row_bytes + column + k % c->width * plans[i].bytes, &plans[i], c,
+                   first * c->width + k);
+        column += c->width * plans[i].bytes;
+    }
+}
+
 static gal_status put_rows(gal_writer *writer, const gal_table *table, const plan *plans, int64_t row_bytes)
 {
     int64_t at_once = row_bytes < CHUNK ? CHUNK / (row_bytes ? row_bytes : 1) : 1,
@@ -273,39 +303,43 @@ static gal_status put_rows(gal_writer *writer, const gal_table *table, const pla
     unsigned char *rows = malloc((size_t)(at_once * row_bytes) + 1), padding[BLOCK] = {0};
     gal_status status = rows ? GAL_OK : no_memory(writer->path);
     for (int64_t first = 0; !status && first < table->rows; first += at_once) {
-        int64_t n = table->rows - first < at_once ? table->rows - first : at_once, column = 0;
-        for (int i = 0; i < table->columns; i++) {
-            const gal_column *c = &table->column[i];
-            for (int64_t k = 0; k < n * c->width; k++)
-                encode(rows + k / c->width * row_bytes + column + k % c->width * plans[i].bytes, &plans[i], c,
-                       first * c->width + k);
-            column += c->width * plans[i].bytes;
-        }
+        int64_t n = table->rows - first < at_once ? table->rows - first : at_once;
+        encode_rows(rows, table, plans, row_bytes, first, n);
         status = gal_writer_put(writer, rows, n * row_bytes);
     }
     free(rows);
     return status ? status : gal_writer_put(writer, padding, (BLOCK - written % BLOCK) % BLOCK);
 }
 
-gal_status gal_fits_write(const char *path, gal_table *table)
+/* *plans {columns}: how each column is written, the caller's to free; *row_bytes: of a row. */
+static gal_status plan_all(plan **plans, int64_t *row_bytes, const char *path, gal_table *table)
 {
+    *row_bytes = 0;
+    *plans = NULL;
     if (table->columns > MOST_COLUMNS)
         return gal_fail(GAL_VALUE, "%s: the table has %d columns, FITS takes at most %d", path,
                         table->columns, MOST_COLUMNS);
-    plan *plans = calloc((size_t)table->columns, sizeof *plans);
-    char *headers = NULL;
-    int64_t n = 0, row_bytes = 0;
-    gal_status status = plans ? GAL_OK : no_memory(path);
+    *plans = calloc((size_t)table->columns + 1, sizeof **plans);
+    gal_status status = *plans ? GAL_OK : no_memory(path);
     for (int i = 0; !status && i < table->columns; i++) {
         gal_column *c = NULL;
         status = gal_table_loaded(&c, table, i);
         if (!status)
-            status = make_plan(&plans[i], path, table, c);
+            status = make_plan(&(*plans)[i], path, table, c);
         if (!status)
-            row_bytes += c->width * plans[i].bytes;
+            *row_bytes += c->width * (*plans)[i].bytes;
     }
+    return status;
+}
+
+gal_status gal_fits_write(const char *path, gal_table *table)
+{
+    plan *plans = NULL;
+    char *headers = NULL;
+    int64_t n = 0, row_bytes = 0;
+    gal_status status = plan_all(&plans, &row_bytes, path, table);
     if (!status)
-        status = make_headers(&headers, &n, path, table, plans);
+        status = make_headers(&headers, &n, path, table, table->rows, plans);
     gal_writer writer = {.fd = -1};
     if (!status)
         status = gal_writer_open(&writer, path);
@@ -318,6 +352,40 @@ gal_status gal_fits_write(const char *path, gal_table *table)
     else
         gal_writer_abandon(&writer);
     free(headers);
+    free(plans);
+    return status;
+}
+
+/* ---- a file in pieces ---- */
+
+gal_status gal_table_fits_headers(char **bytes, int64_t *n, int64_t *row_bytes, gal_table *table,
+                                  int64_t rows)
+{
+    plan *plans = NULL;
+    *bytes = NULL;
+    *n = 0;
+    gal_status status = plan_all(&plans, row_bytes, table->path, table);
+    if (!status)
+        status = make_headers(bytes, n, table->path, table, rows, plans);
+    free(plans);
+    return status;
+}
+
+gal_status gal_table_fits_rows(char **bytes, int64_t *n, gal_table *table)
+{
+    plan *plans = NULL;
+    int64_t row_bytes = 0;
+    *bytes = NULL;
+    *n = 0;
+    gal_status status = plan_all(&plans, &row_bytes, table->path, table);
+    char *rows = status ? NULL : malloc((size_t)(table->rows * row_bytes) + 1);
+    if (!status && !rows)
+        status = no_memory(table->path);
+    if (!status) {
+        encode_rows((unsigned char *)rows, table, plans, row_bytes, 0, table->rows);
+        *n = table->rows * row_bytes;
+        *bytes = rows;
+    }
     free(plans);
     return status;
 }

@@ -124,7 +124,7 @@ typedef struct gal_form {
 } gal_form;
 /* One column: what is known of it, and its values {rows, width} once loaded. */
 typedef struct gal_column {
-    char *name, *unit;
+    char *name, *unit, *about; /* unit and about: NULL where there is none */
     int type;
     int64_t width;
     gal_form form;
@@ -139,7 +139,7 @@ typedef struct gal_column {
 } gal_column;
 typedef struct gal_key { /* a keyword of a FITS header; text NULL: its value is the number */
     char name[9], *text;
-    int64_t number;
+    double number;
 } gal_key;
 struct gal_table {
     char *path;
@@ -157,14 +157,11 @@ struct gal_table {
     gal_key *key;     /* {keys} */
     int keys;
 };
+/* Whether a keyword of that name says something else than how a FITS table is stored. */
+int gal_table_free_key(const char *name);
 /* csv_write.c and fits_write.c: the writes of csv and fits. */
 gal_status gal_csv_write(const char *path, gal_table *table);
 gal_status gal_fits_write(const char *path, gal_table *table);
-/* Sets the unit of column i, "mag" or "" for none; FITS holds it as TUNIT. */
-gal_status gal_table_set_unit(gal_table *table, int i, const char *unit);
-/* Sets a keyword of the header, for when the table is written as FITS: a name of at most 8 characters, and a
- * text of at most 60, or NULL and the number. */
-gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number);
 /* *out = column i with its values in memory; the table owns it. */
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
 void gal_column_free(gal_column *column); /* frees what the column owns */

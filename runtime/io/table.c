@@ -37,6 +37,7 @@ void gal_column_free(gal_column *c)
     free_values(c);
     free(c->name);
     free(c->unit);
+    free(c->about);
     free(c->form.dimensions);
 }
 
@@ -80,6 +81,11 @@ const char *gal_table_name(const gal_table *table, int i)
 const char *gal_table_unit(const gal_table *table, int i)
 {
     return has_column(table, i) && table->column[i].unit ? table->column[i].unit : "";
+}
+
+const char *gal_table_about(const gal_table *table, int i)
+{
+    return has_column(table, i) && table->column[i].about ? table->column[i].about : "";
 }
 
 int gal_table_type(const gal_table *table, int i)

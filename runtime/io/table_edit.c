@@ -73,39 +73,6 @@ gal_status gal_table_add(gal_table *table, const char *name, int type, int lette
     return GAL_OK;
 }
 
-gal_status gal_table_set_unit(gal_table *table, int i, const char *unit)
-{
-    if (i < 0 || i >= table->columns)
-        return gal_fail(GAL_VALUE, "%s: column %d of %d", table->path, i, table->columns);
-    char *copy = strdup(unit);
-    if (!copy)
-        return gal_fail(GAL_MEMORY, "%s: no memory for a unit", table->path);
-    free(table->column[i].unit);
-    table->column[i].unit = copy;
-    return GAL_OK;
-}
-
-gal_status gal_table_set_key(gal_table *table, const char *name, const char *text, int64_t number)
-{
-    gal_key *more = realloc(table->key, (size_t)(table->keys + 1) * sizeof *more), *key;
-    if (strlen(name) > 8 || (text && strlen(text) > 60)) {
-        table->key = more ? more : table->key;
-        return gal_fail(GAL_VALUE,
-                        "%s: the key \"%s\" or its text is too long, expected at most 8 and 60 characters",
-                        table->path, name);
-    }
-    if (!more)
-        return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);
-    table->key = more;
-    key = &more[table->keys];
-    *key = (gal_key){.text = text ? strdup(text) : NULL, .number = number};
-    memcpy(key->name, name, strlen(name) + 1);
-    if (text && !key->text)
-        return gal_fail(GAL_MEMORY, "%s: no memory for the key \"%s\"", table->path, name);
-    table->keys++;
-    return GAL_OK;
-}
-
 gal_status gal_table_replace(gal_table *table, int i)
 {
     int last = table->columns - 1;
@@ -114,11 +81,18 @@ gal_status gal_table_replace(gal_table *table, int i)
                         table->columns);
     gal_column *old = &table->column[i], *new = &table->column[last], kept = *old;
     old->name = new->name;
-    old->unit = new->unit;
+    old->unit = old->about = NULL;
     gal_column_free(old);
     *old = *new;
     old->name = kept.name;
-    old->unit = kept.unit;
+    if (new->unit)
+        free(kept.unit);
+    else
+        old->unit = kept.unit;
+    if (new->about)
+        free(kept.about);
+    else
+        old->about = kept.about;
     table->columns--;
     return GAL_OK;
 }
@@ -175,7 +149,9 @@ static int select_column(gal_column *c, const gal_column *from, const int64_t *r
     c->form.dimensions = from->form.dimensions ? strdup(from->form.dimensions) : NULL;
     c->name = strdup(from->name);
     c->unit = from->unit ? strdup(from->unit) : NULL;
-    if (!c->name || (from->unit && !c->unit) || (from->form.dimensions && !c->form.dimensions))
+    c->about = from->about ? strdup(from->about) : NULL;
+    if (!c->name || (from->unit && !c->unit) || (from->about && !c->about) ||
+        (from->form.dimensions && !c->form.dimensions))
         return 0;
     if (from->text && !select_strings(c, from, rows, n))
         return 0;
@@ -219,6 +195,8 @@ gal_status gal_table_select(gal_table **out, gal_table *table, const int64_t *ro
     }
     if (!status && !made)
         status = gal_fail(GAL_MEMORY, "%s: no memory for %lld of its rows", table->path, (long long)n);
+    for (int k = 0; !status && k < table->keys; k++)
+        status = gal_table_set_key(chosen, table->key[k].name, table->key[k].text, table->key[k].number);
     if (status) {
         gal_table_free(chosen);
         return status;

@@ -161,7 +161,7 @@ static gal_status add_all(gal_table *table, const catalogue_args *a)
         status = add(table, columns[c].name, columns[c].unit, GAL_COLUMN_F64, 'E', values + c * n);
     status = status ? status : add(table, "bptclass", "", GAL_COLUMN_I64, 'B', ids + 2 * n);
     status = status ? status : add(table, "draw", "", GAL_COLUMN_I64, 'K', ids + n);
-    status = status ? status : gal_table_set_key(table, "MOCKSEED", NULL, (int64_t)a->survey->seed);
+    status = status ? status : gal_table_set_key(table, "MOCKSEED", NULL, (double)a->survey->seed);
     return status ? status : gal_table_set_key(table, "CREATOR", "galrun " GAL_VERSION, 0);
 }
 

@@ -255,5 +255,55 @@ check.case("a refused save leaves no file", function()
   end
 end)
 
+-- ---- units, meanings, keywords ----
+
+-- The cards of a FITS file's two headers, by keyword, as they stand there.
+local function cards(path)
+  local bytes, list = read(path), {}
+  for at = 1, 10 * 2880, 80 do
+    local card = bytes:sub(at, at + 79)
+    local name = card:sub(1, 8):gsub(" +$", "")
+    if name ~= "" then list[name] = card:sub(11):gsub(" +$", "") end
+    if name == "END" and at > 2880 then break end
+  end
+  return list
+end
+
+local labelled = gal.table{ a_v = { 0.5, nan } }
+labelled:describe("a_v", { unit = "mag", about = "the dust's attenuation" })
+labelled:set("flags", gal.tensor({ 1, 8 }, { 2 }), { type = "float32", about = "bits" })
+labelled:header{ survey = "SDSS", SEED = 7, WIDTH = 0.125, LABELS = ("Kroupa's IMF;"):rep(9) }
+labelled:save(folder .. "/labelled.fits")
+check.case("units, meanings and keywords stand in the file as the FITS standard has them", function()
+  local found = cards(folder .. "/labelled.fits")
+  check.that(found.TUNIT1:find "^'mag +'", found.TUNIT1)
+  check.equal(found.TCOMM1, "'the dust''s attenuation'")
+  check.that(found.TFORM2:find "^'1E +'", found.TFORM2)
+  check.that(found.SURVEY:find "^'SDSS +'", found.SURVEY)
+  check.that(found.SEED:find "^ +7$" and found.WIDTH:find "^ +0.125$", found.SEED .. found.WIDTH)
+  check.that(found.LABELS:find "&'$" and found.CONTINUE, "the long text is cut")
+end)
+check.case("they come back, and rows that are chosen keep them", function()
+  local known = { SURVEY = "SDSS", SEED = 7, WIDTH = 0.125, LABELS = ("Kroupa's IMF;"):rep(9) }
+  local again = gal.table(folder .. "/labelled.fits")
+  for _, t in ipairs{ again, again:select{ 2, 1 } } do
+    check.equal(t:header(), known)
+    check.equal({ t:unit "A_V", t:about "A_V", t:unit "flags" }, { "mag", "the dust's attenuation", "" })
+  end
+  again:set("A_V", { 1, 2 })
+  check.equal({ again:unit "a_v", again:about "a_v" }, { "mag", "the dust's attenuation" })
+  check.equal({ again:set("a_v", { 1, 2 }, { unit = "" }):unit "a_v" }, { "" })
+end)
+fails("a keyword of the table's own layout is refused", function() labelled:header{ NAXIS2 = 7 } end,
+  '"NAXIS2" can\'t be a keyword of its header')
+fails("a keyword without a value is refused", function() labelled:header{ A = {} } end,
+  "header: A is a table, expected text or a number")
+fails("a unit that no header holds is refused", function()
+  labelled:describe("a_v", { unit = ("x"):rep(69) })
+end, 'the unit of column "a_v" is "x*", expected at most 68 characters')
+fails("a type for other values is refused", function()
+  labelled:set("q", { 1, 2 }, { type = "int32" })
+end, 'set: type of column "q" is "int32", expected float32 or float64')
+
 scratch.remove()
 check.finish()

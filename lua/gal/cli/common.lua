@@ -79,6 +79,19 @@ common.training = {
   { "resume", false, "go on with the run in --out" },
 }
 
+-- What the labels that a flow learns from are: gal.infer's label_errors, and the notes of the flow.
+common.labels = {
+  {
+    "label_errors", type = "list",
+    help = "errors of the properties, one each: a number, a column of errors, or two columns P16:P84; auto: "
+      .. "NAME_p16:NAME_p84 of NAME_p50. They go with the run; see infer_catalog's --deconvolve",
+  },
+  {
+    "labels", type = "string",
+    help = "what the properties are (initial mass function, cosmology, pipeline), for headers of catalogues",
+  },
+}
+
 -- How the flow's equation is solved: flow:sample and flow:log_prob.
 common.solver = {
   { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs", type = "steps" },

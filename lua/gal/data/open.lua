@@ -10,6 +10,7 @@ local path = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
 local survey = require "gal.data.survey"
+local terms = require "gal.data.terms"
 
 local open = {}
 
@@ -141,6 +142,26 @@ local function images_of(file, ids, options)
   return options and cutouts.open(file:match "^(.*)/[^/]*$" or ".", ids, options)
 end
 
+-- Keywords that say who wrote a file and when, and not what is in it.
+local WRITERS = { "^DATE", "^CREATOR$", "^STIL", "^EXTNAME$", "^EXTVER$" }
+
+-- What the table's header says of it, {KEYWORD = value}, and the units of these columns, {name = unit}; nil
+-- where it says none.
+local function words_of(source, names)
+  local header, units = source:header(), {}
+  for name in pairs(header) do
+    for _, pattern in ipairs(WRITERS) do
+      if name:find(pattern) then header[name] = nil end
+    end
+  end
+  for _, name in ipairs(names) do
+    local column = name:match "=(.*)$" or name
+    local unit = columns.has(source, column) and source:has(column) and source:unit(column) or ""
+    if unit ~= "" and is_utf8(unit) then units[terms.label(name)] = unit end
+  end
+  return next(header) and header or nil, next(units) and units or nil
+end
+
 -- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes; as_named:
 -- columns keep the names that they are asked for by, and not the table's spelling: a run's are its own.
 local NAMES = {
@@ -236,6 +257,7 @@ function open.open(place, options)
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
   identity.refuse_duplicates(source, file, id_column, all, rows)
   if not (id_column or options.id) then told = identity.told(source) end
+  self.header, self.units = words_of(source, asked.theta)
   suspect(self, { told })
   suspect(self, { id_column and identity.rounded(id_column, all, rows) or nil })
   remark(self, source, theta, true)

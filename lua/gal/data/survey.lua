@@ -14,6 +14,8 @@
 --   fill            {column = value} of masked columns; nil where missing is "drop"
 --   prepared        {crop, bin, resize, packed, side (in pixels, before the crop)} of the images; nil without
 --   damaged         of the images: a list of {id, problem}, those that could not be decoded
+--   header          {KEYWORD = value}: what the table's header says of it; nil where it says nothing
+--   units           {column = unit} of its properties, as the table says; nil where it says none
 --   corrected       the columns that extinction was taken off
 --   derived         the columns that were made of others: a_v of tauv_cont
 --   total           rows read
@@ -47,7 +49,7 @@ function survey:choices()
     survey = path.absolute(self.path), hdu = self.hdu or false, id = self.id_column or identity.NUMBERS,
     theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened,
     sample = self.sample, missing = self.missing, missing_value = self.missing_value, fill = self.fill,
-    images = self.prepared,
+    images = self.prepared, header = self.header, units = self.units,
     corrected = setmetatable(self.corrected, list), derived = setmetatable(self.derived, list),
   }
 end

@@ -4,6 +4,7 @@
 local core = require "gal.tensor"
 local gal = require "gal"
 local errors = require "gal.base.errors"
+local familiar = require "gal.flow.familiar"
 local arguments = require "gal.base.options"
 local json = require "gal.base.json"
 local nn = require "gal.nn"
@@ -26,6 +27,7 @@ function file.save(flow, path)
   if not flow.scale then raise("save: the flow has not been trained: it has no units yet") end
   local tensors = flow:state()
   for name, tensor in pairs(flow.scale) do tensors["scale." .. name] = tensor end
+  for name, tensor in pairs(familiar.tensors(flow)) do tensors[name] = tensor end
   local architecture = {
     theta = flow.theta, context = setmetatable({ unpack(flow.context) }, json.list), sigma = flow.sigma,
     head = described(flow.head), encoder = flow.encoder and described(flow.encoder) or nil,
@@ -196,9 +198,10 @@ function file.load(path, options)
   if path_of.kind(path) == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)
+  file.check_values("load: " .. path, tensors)
+  local known = familiar.take(tensors)
   local wanted, width = expected(path, a, tensors)
   compare(path, tensors, wanted)
-  file.check_values("load: " .. path, tensors)
   local flow = require("gal.flow").build({
     theta = a.theta, context = #a.context > 0 and a.context or 0, sigma = a.sigma, image = a.image,
     symmetric = a.symmetric, device = device,
@@ -213,6 +216,9 @@ function file.load(path, options)
   end
   flow:load_state(weights)
   flow.scale = scale
+  if known then
+    flow.familiar = familiar.of(flow, known, width, function(words) damaged(path, "%s", words) end)
+  end
   return flow
 end
 

@@ -2,9 +2,11 @@
 -- galaxies of which its answer is to be doubted: those that are not within the tolerance, those without
 -- numbers, those far outside of what the flow was trained on, with the sentences that name them.
 local core = require "gal.tensor"
+local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
 local fingerprint = require("gal.train.rows").fingerprint
 local inputs = require "gal.flow.inputs"
+local json = require "gal.base.json"
 local C = ffi.C
 
 local galaxies = {}
@@ -19,21 +21,49 @@ end
 -- A hash of bytes, decimal.
 local function decimal(hash) return (tostring(hash):gsub("ULL$", "")) end
 
---- galaxies.fingerprints(flow, part): hashes, decimal, of the flow's weights and units, of what it is shown
--- of a part, and of the part's ids.
-function galaxies.fingerprints(flow, part)
-  local tensors, names, hash = {}, {}, 0ULL
-  for name, x in pairs(flow:state()) do tensors[name] = x end
-  for name, x in pairs(flow.scale or {}) do tensors["scale." .. name] = x end
+-- The hash, which goes on from `hash`, of tensors {name = tensor} in the order of their names.
+local function hash_of(tensors, hash)
+  local names = {}
   for name in pairs(tensors) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
     local values = core.read(tensors[name])
     hash = C.gal_hash(values, ffi.sizeof(values), hash)
   end
+  return hash
+end
+
+--- galaxies.fingerprints(flow, part): hashes, decimal, of the flow's weights and units, of what it is shown
+-- of a part, and of the part's ids.
+function galaxies.fingerprints(flow, part)
+  local tensors = {}
+  for name, x in pairs(flow:state()) do tensors[name] = x end
+  for name, x in pairs(flow.scale or {}) do tensors["scale." .. name] = x end
+  local hash = hash_of(tensors, 0ULL)
   local ids = table.concat(part.ids, "\0")
   return decimal(hash), fingerprint{ context = part.context, images = flow.encoder and part.images },
     decimal(C.gal_hash(ids, #ids, 0))
+end
+
+--- galaxies.model(flow): a hash of all that a flow says, its weights, units and what it knows of its galaxies
+-- (flow/familiar.lua), and of what it was trained on, decimal.
+function galaxies.model(flow)
+  local notes = flow.notes or {}
+  local text = json.encode{ errors = notes.label_errors or {}, sigma = flow.sigma or 0 }
+  local hash = C.gal_hash(text, #text, hash_of(flow:state(), 0ULL))
+  hash = hash_of(flow.scale or {}, hash)
+  return decimal(hash_of(familiar.tensors(flow), hash))
+end
+
+--- galaxies.whole(ids): ids that are whole numbers as a list of int64.
+function galaxies.whole(ids)
+  local list = {}
+  for k, id in ipairs(ids) do
+    local value, sign = 0LL, id:sub(1, 1) == "-"
+    for digit in id:gmatch "%d" do value = value * 10 + tonumber(digit) end
+    list[k] = sign and -value or value
+  end
+  return list
 end
 
 --- galaxies.outside(flow, x): flow:outside, or nil for a flow that has none (one of the user's own).

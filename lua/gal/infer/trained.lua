@@ -3,6 +3,7 @@
 -- fingerprint that the run wrote down, so that a table that was sorted, edited or replaced is told.
 local core = require "gal.tensor"
 local data = require "gal.data"
+local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
 local json = require "gal.base.json"
 local path = require "gal.base.path"
@@ -89,6 +90,26 @@ function Trained:home()
   local home = data.reopen(self.notes, { images = false })
   self:check(home)
   return home
+end
+
+--- run:familiarise(): sees to it that the run's flow knows how rare a galaxy is (flow:ood): where its file
+-- does not say, that is fitted to the run's own survey. Returns true, or nil and a sentence: the survey is
+-- gone, or has too few galaxies.
+function Trained:familiarise()
+  local flow = self.flow
+  if flow.familiar then return true end
+  if not path.kind(self.notes.survey) then
+    return nil, ("the run does not say how its galaxies were spread, and its survey %s is gone"):format(
+      self.notes.survey)
+  end
+  refuse_bare(self)
+  local home = data.reopen(self.notes)
+  self:check(home, home.images and home)
+  local held = self.lists.valid and home:of(self.lists.valid)
+  flow.familiar = familiar.fit(flow, home:of(self.lists.train), held)
+  if flow.familiar then return true end
+  return nil, ("the run had fewer than %d validation galaxies, too few to say how rare others are"):format(
+    familiar.FEWEST)
 end
 
 -- ---- which galaxies the run has seen ----

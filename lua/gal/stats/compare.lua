@@ -7,9 +7,10 @@ local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
 local options_of = require "gal.base.options"
 local raise, integer = errors.raise, options_of.integer
+local surveys = require "gal.stats.surveys"
 local text = require "gal.base.text"
 
-local compare = {}
+local compare = { surveys = surveys.surveys }
 
 --- compare.left_out(a, b): the galaxies that have no scores in one of the two or in both, as
 -- metrics.information gives them, a list.

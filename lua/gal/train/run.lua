@@ -13,17 +13,20 @@
 --   best {P}    the weights to be kept: those of best_epoch, averaged where the settings say so
 --   best_epoch, best_loss   the epoch with the smallest loss so far, and that loss; nil before the first
 --   remembered  without a folder: the checkpoint of the last whole epoch, {tensors, small}; nil before
+--   part, valid the rows of training and validation (nil), in physical units
 --   stopped     nil while the run goes on; then "patience", "epochs" or "interrupt"
 -- Losses are mean squared errors of the standardised velocity.
 local ffi = require "ffi"
 local C = ffi.C
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local familiar = require "gal.flow.familiar"
 local files = require "gal.train.files"
 local flow_file = require "gal.flow.file"
 local gal = require "gal"
 local moved = require "gal.train.moved"
 local optim = require "gal.optim"
+local path = require "gal.base.path"
 local reporter = require "gal.train.report"
 local settings = require "gal.train.settings"
 local step = require "gal.train.step"
@@ -122,6 +125,7 @@ local function restore(self, saved)
   -- A run that had come to the end of its epochs may have more of them now.
   self.stopped = small.stopped == "patience" and "patience" or nil
   if self.epoch >= self.settings.epochs then self.stopped = self.stopped or "epochs" end
+  self.was_finished = self.stopped ~= nil
   -- A process that was killed between the last checkpoint and its history left a history without that epoch.
   if self.folder then files.save_history(self.folder, self.history) else self.remembered = saved end
 end
@@ -220,6 +224,7 @@ end
 -- The optimiser, the step and validation over these rows.
 local function build(self, part, valid, o)
   local flow, s = self.flow, self.settings
+  self.part, self.valid, flow.familiar = part, valid, nil
   if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
   local rate, described = settings.schedule(o.schedule, s, steps)
@@ -297,9 +302,20 @@ function Run:close()
   if self.folder then self.folder:close() end
 end
 
+-- Sets what the flow knows of the galaxies that it learned from; of a run that was finished before, what its
+-- file has.
+local function familiarise(self)
+  local flow, file = self.flow, self.folder and self.folder:path "flow.safetensors"
+  if self.stopped == "interrupt" then return end
+  local own = self.was_finished and path.kind(file) and familiar.take((gal.load(file)))
+  flow.familiar = own and familiar.of(flow, own, nil, function(words) raise("fit: %s: %s", file, words) end)
+    or familiar.fit(flow, self.part, self.valid)
+end
+
 --- run:finish(): puts the best weights into the flow. Returns what fit returns.
 function Run:finish()
   core.assign(self.opt.block, self.best)
+  familiarise(self)
   if self.folder and self.best_epoch then self.flow:save(self.folder:path "flow.safetensors") end
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,

@@ -88,7 +88,8 @@ end
 
 -- What earlier versions did not write down: of the settings, of their notes and of the notes' images.
 local LATER = {
-  settings = { "valid_data", "values" }, notes = { "id", "hdu", "derived" }, images = { "side" },
+  settings = { "valid_data", "values" }, notes = { "id", "hdu", "derived", "header", "units" },
+  images = { "side" },
 }
 
 -- A table without the names of a list that `old` lacks.

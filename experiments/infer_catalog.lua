@@ -1,0 +1,47 @@
+-- Infers the properties of every galaxy of a table from a run's flow, as a FITS table of its own: a row for
+-- each row, in their order: the id under its own name; of each property the percentiles 2.5, 16, 50, 84 and
+-- 97.5, mean and deviation; the covariance; how rare the galaxy is among those that the run learned from; and
+-- flags. Before the first galaxy it says whether the whole table is like the run's own. Galaxies come a block
+-- at a time and memory does not grow with their draws; stopped or killed, the same command goes on, and the
+-- file ends in the same bytes. With --deconvolve the known errors of the run's labels come off.
+
+local cli = require "gal.cli"
+local o = cli.options{
+  { "run", "runs/photometry", "folder of the run", positional = true },
+  cli.common{ "asked" },
+  { "n", 1000, "draws a galaxy", type = "integer", least = 2 },
+  cli.common{ "solver" },
+  {
+    "precision", "f32", "precision of the net's products: f16 is for cards, bf16 coarser",
+    choices = { "f32", "tf32", "f16", "bf16" },
+  },
+  { "seed", 0, "seed of the draws" },
+  { "samples", 0, "draws that are kept, a column of vectors for each property", type = "integer", least = 0 },
+  {
+    "deconvolve", false,
+    "take the labels' errors off, which the run knows by --label-errors: posteriors of galaxies, not labels",
+  },
+  { "missing_value", type = "number", help = "what stands for missing; default: NaN" },
+  { "out", type = "string", required = true, help = "the catalogue, a file that ends in .fits" },
+  cli.common{
+    "shards",
+    shard = {
+      type = "string",
+      help = "k/K: only part k of K of the rows, into OUT.shards; each part by a command, a machine or an "
+        .. "element of a job array",
+    },
+    merge = { false, "put the parts in OUT.shards together: the file is that of the command without parts" },
+  },
+}
+local gal = require "gal"
+local catalogue = require "gal.infer.report_catalogue"
+
+local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
+local survey, own = run:survey(cli.values(o, { "asked" }, { theta = false }))
+print(survey:describe())
+print(catalogue.before(run, survey, own))
+local found = require("gal.infer").catalogue(run.flow, survey, cli.values(o, { "solver", "shards" }, {
+  n = o.n, precision = o.precision, seed = o.seed, samples = o.samples, deconvolve = o.deconvolve,
+  missing_value = o.missing_value, out = o.out, header = catalogue.header(run, survey),
+}))
+print(catalogue.after(found))

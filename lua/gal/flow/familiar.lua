@@ -1,0 +1,141 @@
+-- flow/familiar: what a flow knows of the galaxies that it learned from, beside its weights: how rare a
+-- galaxy is among them (gal.stats.rarity), by its standardised context and by its encoded image, and the
+-- range of their properties. It is fitted where training ends, and goes into the flow's file.
+local gal = require "gal"
+local inputs = require "gal.flow.inputs"
+local rarity = require "gal.stats.rarity"
+local tiles = require "gal.flow.tiles"
+
+local familiar = {}
+
+--- familiar.FEWEST: validation rows below which a share says nothing, and rareness is not fitted.
+familiar.FEWEST = 100
+-- Principal components of the encoding that are looked at; images that are encoded for it, of each part, at
+-- most: encoding is what it costs, eight times where the flow averages over turns.
+local COMPONENTS, IMAGES = 16, 2500
+-- Validation contexts that go with the flow, for comparing a whole survey with what it learned from.
+local SAMPLE = 2000
+local PREFIX = "familiar."
+
+-- At most `most` of a part's rows, evenly chosen.
+local function thinned(part, most)
+  local n, positions = part.theta:size(1), {}
+  if n <= most then return part end
+  for i = 1, most do positions[i] = math.floor((i - 1) * n / most) + 1 end
+  return { theta = part.theta:rows(positions), context = part.context and part.context:rows(positions),
+    images = part.images:rows(positions) }
+end
+
+-- The encoded images of the conditions x, {N, E}, on the host.
+local function encoded(flow, x)
+  local features = gal.no_grad(function() return tiles.features(flow, x, 1, x.rows) end)
+  return features:narrow(2, 1, features:size(2) - flow.c):to "cpu"
+end
+
+-- The same of a part.
+local function encoded_part(flow, part)
+  local x = flow.c > 0 and { part.context, part.images } or { nil, part.images }
+  return encoded(flow, inputs.conditions("familiar", flow, x))
+end
+
+local function standard(flow, context)
+  return gal.no_grad(function() return flow:standard(context:to(flow:device())):to "cpu" end)
+end
+
+--- familiar.fit(flow, train, valid): fits it to the training rows {theta, context, images}, and counts among
+-- the validation rows. What it returns is for flow.familiar; nil where there are too few rows.
+function familiar.fit(flow, train, valid)
+  local fewest = 4 * (math.max(flow.c, flow.encoder and COMPONENTS or 0) + 1)
+  if not valid or valid.theta:size(1) < familiar.FEWEST or train.theta:size(1) < fewest then return nil end
+  local self = { low = train.theta:min(1):to "cpu", high = train.theta:max(1):to "cpu" }
+  if flow.c > 0 then
+    local known, held = rarity.thin(train.context), rarity.thin(valid.context)
+    self.context = rarity.fit(standard(flow, known), standard(flow, held))
+    self.sample = rarity.thin(valid.context, SAMPLE):to "cpu"
+  end
+  if flow.encoder and train.images then
+    local known, held = encoded_part(flow, thinned(train, IMAGES)), encoded_part(flow, thinned(valid, IMAGES))
+    self.image = rarity.fit(known, held, { components = COMPONENTS })
+  end
+  return self
+end
+
+--- familiar.ood(flow, x): see flow:ood.
+function familiar.ood(flow, x)
+  local self = flow.familiar
+  if not self then
+    local why = "the flow does not say how its galaxies were spread: it is older, or had fewer than %d of "
+      .. "validation"
+    return nil, why:format(familiar.FEWEST)
+  end
+  x = inputs.conditions("ood", flow, x)
+  local shares = {}
+  if self.context then shares.context = self.context:shares(standard(flow, x.context)) end
+  if self.image then shares.image = self.image:shares(encoded(flow, x)) end
+  return shares
+end
+
+-- ---- in a file ----
+
+--- familiar.tensors(flow): what goes into the flow's file, {name = tensor}.
+function familiar.tensors(flow)
+  local tensors, self = {}, flow.familiar
+  if not self then return tensors end
+  for _, name in ipairs{ "low", "high", "sample" } do tensors[PREFIX .. name] = self[name] end
+  for _, part in ipairs{ "context", "image" } do
+    for name, x in pairs(self[part] and self[part].tensors or {}) do
+      tensors[PREFIX .. part .. "." .. name] = x
+    end
+  end
+  return tensors
+end
+
+--- familiar.take(tensors): takes out of a file's tensors {name = tensor} those that familiar.tensors put
+-- there; they are returned, {name = tensor}, or nil where there are none.
+function familiar.take(tensors)
+  local own
+  for name, x in pairs(tensors) do
+    if name:sub(1, #PREFIX) == PREFIX then
+      own = own or {}
+      own[name:sub(#PREFIX + 1)] = x
+    end
+  end
+  for name in pairs(own or {}) do tensors[PREFIX .. name] = nil end
+  return own
+end
+
+-- Raises by `refuse` unless `own` has this tensor, of d columns, and of one row where flat.
+local function check(own, name, d, flat, refuse)
+  local x = own[name]
+  local shape = x and x.shape or {}
+  if #shape ~= (flat and 1 or 2) or shape[#shape] ~= d or x.dtype ~= "float32" then
+    refuse(("its '%s%s' is not of %d columns (float32)"):format(PREFIX, name, d))
+  end
+  return x
+end
+
+--- familiar.of(flow, own, width, refuse): what familiar.take took out of the file of that flow, for
+-- flow.familiar. width: of the flow's encoded images, or nil where it is not known. refuse(sentence) raises
+-- where it does not fit the flow.
+function familiar.of(flow, own, width, refuse)
+  local d, self, parts = #flow.theta, {}, { context = {}, image = flow.encoder and {} or nil }
+  self.low, self.high = check(own, "low", d, true, refuse), check(own, "high", d, true, refuse)
+  if flow.c > 0 then self.sample = check(own, "sample", flow.c, false, refuse) end
+  for name, x in pairs(own) do
+    local part, inner = name:match "^(%a+)%.(.*)$"
+    if not (part and parts[part] or self[name] == x) then
+      refuse(("has a tensor '%s%s', which such a flow has not"):format(PREFIX, name))
+    end
+    if part then parts[part][inner] = x end
+  end
+  for _, part in ipairs{ "context", "image" } do
+    if parts[part] and next(parts[part]) then
+      local why
+      self[part], why = rarity.of(parts[part], part == "context" and flow.c or width)
+      if not self[part] then refuse(("its '%s%s' %s"):format(PREFIX, part, why)) end
+    end
+  end
+  return self
+end
+
+return familiar
