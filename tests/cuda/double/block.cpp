@@ -17,22 +17,20 @@ Block *block;
 uint32_t now = 1;
 const char *next_kernel;
 
-enum State { FRESH, READY, WAITING, DONE };
 enum { AT_BARRIER = 0 }; /* what a fiber waits in; else a Meeting */
 struct Fiber {
     void *sp = nullptr;
-    char *stack = nullptr;
-    State state = FRESH;
+    char *stack = nullptr; /* none: the thread has not begun, or has ended */
     int kind = 0, line = 0;
     uint3 index = {};
 };
-/* No power of two, or all stacks would share a few sets of the caches. */
-static const size_t STACK = (64 << 10) + 37 * 64;
 static std::vector<Fiber> fibers;
 static std::vector<char *> stacks; /* free ones; the last one given back is warm */
 static void *scheduler;
 static int arrived, barrier_line, ended; /* threads at __syncthreads; threads that have returned */
 static unsigned barrier_turn;
+static bool backwards; /* GAL_DOUBLE_ORDER */
+const char *stack_low;
 
 void fault(const char *format, ...)
 {
@@ -61,43 +59,42 @@ asm(".text\n.globl twin_switch\n.hidden twin_switch\ntwin_switch:\n"
     "mov %rsp,(%rdi)\nmov %rsi,%rsp\n"
     "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
 
-static void leave()
-{
-    twin_switch(&fibers[block->current].sp, scheduler);
-}
-
 static void become(int thread)
 {
     threadIdx = fibers[thread].index;
     block->current = thread;
+    stack_low = fibers[thread].stack;
 }
 
-/* A fiber runs one thread, and then those of its warp that have not begun, for as long as none has to wait.
- */
-static void run_threads()
+static void deadlock()
 {
-    for (;;) {
-        block->call(block->function, block->arguments);
-        int t = block->current;
-        fibers[t].state = DONE;
-        ended++;
-        if (++t % 32 == 0 || t == block->threads || fibers[t].state != FRESH) {
-            leave();
-        } else {
-            fibers[t].stack = fibers[t - 1].stack;
-            fibers[t - 1].stack = nullptr;
-            fibers[t].state = READY;
+    for (int t = 0; t < block->threads; t++)
+        if (fibers[t].stack) {
             become(t);
+            const char *whom = fibers[t].kind == AT_BARRIER ? "a barrier of its block" : "lanes of its warp";
+            fault("waits for ever at line %d for %s; %d of %d threads have ended", fibers[t].line, whom,
+                  ended, block->threads);
         }
-    }
 }
 
-void stack_of_current(const char **low, const char **high)
+/* Takes the thread that runs next: of this warp, upwards from the current thread and round, for as long as
+ * any can go on; then of the next warp. */
+static int next_thread()
 {
-    *low = fibers[block->current].stack;
-    *high = *low + STACK;
+    int warps = (int)block->warps.size(), warp = block->current / 32;
+    uint32_t can = block->warps[warp].runnable, later = can & ~1u << block->current % 32;
+    for (int i = 0; !can && i < warps; i++) {
+        warp = backwards ? (warp ? warp : warps) - 1 : warp + 1 < warps ? warp + 1 : 0;
+        later = can = block->warps[warp].runnable;
+    }
+    if (!can)
+        deadlock();
+    int lane = __builtin_ctz(later ? later : can);
+    block->warps[warp].runnable &= ~(1u << lane);
+    return warp * 32 + lane;
 }
 
+static void run_threads();
 static void give_stack(Fiber &f)
 {
     if (stacks.empty()) {
@@ -114,18 +111,42 @@ static void give_stack(Fiber &f)
     f.sp = top - 6;
 }
 
-/* ---- a block ---- */
-
-static void deadlock()
+/* The current fiber waits; another one goes on. */
+static void leave()
 {
-    for (int t = 0; t < block->threads; t++)
-        if (fibers[t].state == WAITING) {
-            become(t);
-            const char *whom = fibers[t].kind == AT_BARRIER ? "a barrier of its block" : "lanes of its warp";
-            fault("waits for ever at line %d for %s; %d of %d threads have ended", fibers[t].line, whom,
-                  ended, block->threads);
-        }
+    Fiber &from = fibers[block->current];
+    int t = next_thread();
+    if (!fibers[t].stack)
+        give_stack(fibers[t]);
+    become(t);
+    twin_switch(&from.sp, fibers[t].sp);
 }
+
+/* A fiber runs one thread, and then others that have not begun, for as long as none has to wait. */
+static void run_threads()
+{
+    for (;;) {
+        block->call(block->function, block->arguments);
+        Fiber &last = fibers[block->current];
+        char *stack = last.stack;
+        void *to = scheduler, *from;
+        last.stack = nullptr;
+        if (++ended < block->threads) {
+            int t = next_thread();
+            if (!fibers[t].stack) {
+                fibers[t].stack = stack;
+                become(t);
+                continue;
+            }
+            become(t);
+            to = fibers[t].sp;
+        }
+        stacks.push_back(stack); /* nobody takes it before the switch */
+        twin_switch(&from, to);
+    }
+}
+
+/* ---- a block ---- */
 
 static void start_block()
 {
@@ -134,54 +155,24 @@ static void start_block()
     block->fixed_used = 0;
     block->arrivals.clear();
     arrived = ended = 0;
-    for (auto &w : block->warps)
+    int left = block->threads;
+    for (auto &w : block->warps) {
         w.clock = now;
-    for (auto &f : fibers)
-        f.state = FRESH;
-}
-
-/* Runs thread t until it waits or ends; other threads of its warp may run in its fiber. */
-static void run_thread(int t)
-{
-    Fiber &f = fibers[t];
-    if (f.state == FRESH)
-        give_stack(f);
-    f.state = READY;
-    become(t);
-    twin_switch(&scheduler, f.sp);
-    Fiber &last = fibers[block->current];
-    if (last.state == DONE)
-        stacks.push_back(last.stack);
-}
-
-/* Runs the warp's threads for as long as any can go on; whether any could. */
-static bool run_warp(int warp)
-{
-    int end = std::min(block->threads, warp * 32 + 32);
-    bool moved = false;
-    for (bool again = true; again;) {
-        again = false;
-        for (int t = warp * 32; t < end; t++)
-            if (fibers[t].state == FRESH || fibers[t].state == READY) {
-                run_thread(t);
-                again = moved = true;
-            }
+        w.runnable = left >= 32 ? ~0u : (1u << left) - 1;
+        w.at_barrier = 0;
+        left -= 32;
     }
-    return moved;
 }
 
-static void run_block(bool backwards)
+static void run_block()
 {
     start_block();
-    int warps = (int)block->warps.size();
-    while (ended < block->threads) {
-        bool moved = false;
-        for (int i = 0; i < warps; i++)
-            moved |= run_warp(backwards ? warps - 1 - i : i);
-        if (!moved)
-            deadlock();
-    }
-    for (int t = 0; t < block->threads; t++)
+    int first = backwards ? (block->threads - 1) / 32 * 32 : 0;
+    block->warps[(size_t)first / 32].runnable &= ~1u;
+    give_stack(fibers[first]);
+    become(first);
+    twin_switch(&scheduler, fibers[first].sp);
+    for (int t = 0; block->copies_open && t < block->threads; t++)
         if (!block->copies[(size_t)t].empty()) {
             become(t);
             fault("ends with a copy to shared memory that it has not waited for");
@@ -193,7 +184,7 @@ static void run_block(bool backwards)
 void run_grid(const cudaLaunchConfig_t &c, const char *name, const void *kernel, const void *arguments,
               size_t bytes, Caller *call)
 {
-    static const bool backwards = getenv("GAL_DOUBLE_ORDER") != nullptr;
+    backwards = getenv("GAL_DOUBLE_ORDER") != nullptr;
     Block b = {};
     b.call = call, b.function = kernel, b.kernel = name;
     b.arguments = (const char *)arguments, b.argument_bytes = bytes;
@@ -212,7 +203,7 @@ void run_grid(const cudaLaunchConfig_t &c, const char *name, const void *kernel,
         int64_t at = backwards ? count - 1 - i : i;
         blockIdx = {(unsigned)(at % gridDim.x), (unsigned)(at / gridDim.x % gridDim.y),
                     (unsigned)(at / gridDim.x / gridDim.y)};
-        run_block(backwards);
+        run_block();
     }
     block = nullptr;
 }
@@ -222,16 +213,19 @@ void run_grid(const cudaLaunchConfig_t &c, const char *name, const void *kernel,
 static void wait_in(int kind, int line)
 {
     Fiber &f = fibers[block->current];
-    f.state = WAITING, f.kind = kind, f.line = line;
+    f.kind = kind, f.line = line;
+    if (kind == AT_BARRIER)
+        block->warps[(size_t)block->current / 32].at_barrier |= 1u << block->current % 32;
     leave();
 }
 
 static void wake_all()
 {
     block->barrier_clock = ++now;
-    for (auto &f : fibers)
-        if (f.state == WAITING && f.kind == AT_BARRIER)
-            f.state = READY;
+    for (Warp &w : block->warps) {
+        w.runnable |= w.at_barrier;
+        w.at_barrier = 0;
+    }
 }
 
 void barrier(const char *file, int line)
@@ -297,9 +291,7 @@ const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, 
         together(table);
     s.arrived = 0, s.turn++;
     w.clock = ++now;
-    for (int i = 0; i < 32; i++)
-        if (mask >> i & 1 && i != own && fibers[first + i].kind != AT_BARRIER)
-            fibers[first + i].state = READY;
+    w.runnable |= mask & ~(1u << own); /* they all wait in this meeting */
     return table;
 }
 

@@ -152,11 +152,7 @@ static void check(const void *p, size_t bytes, bool write, bool atomic, const vo
 void access(const void *p, size_t bytes, bool write, bool atomic, const void *caller)
 {
     static bool busy;
-    const char *low, *high;
-    if (!block || !checked || busy)
-        return;
-    stack_of_current(&low, &high);
-    if ((const char *)p >= low && (const char *)p < high)
+    if (!block || !checked || busy || (uintptr_t)p - (uintptr_t)stack_low < STACK)
         return;
     busy = true;
     check(p, bytes, write, atomic, caller);

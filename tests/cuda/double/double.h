@@ -20,7 +20,11 @@ struct Window {
 enum { SHARED_BYTES = 232448, SHARED_FIXED = 49152, ZONE = 256 };
 extern char *arena; /* shared memory starts here */
 extern size_t arena_used;
-bool on_device(const void *p);
+const size_t RANGE = (size_t)64 << 30; /* addresses that are reserved from there on */
+inline bool on_device(const void *p)
+{
+    return arena && (const char *)p >= arena && (const char *)p < arena + RANGE;
+}
 bool pinned(const void *p, size_t bytes);
 /* Ends the process with a sentence unless the bytes lie in one allocation that is alive; caller: an address
  * in the code, for file and line. */
@@ -35,7 +39,9 @@ struct Slot { /* a meeting of some lanes of a warp, kept by its lowest lane */
 };
 struct Warp {
     std::unique_ptr<Slot> slots[32];
-    uint32_t clock = 0; /* of its last meeting */
+    uint32_t clock = 0;       /* of its last meeting */
+    uint32_t runnable = 0;    /* lanes that could go on or begin, but do not run now */
+    uint32_t at_barrier = 0;  /* lanes that wait for threads of other warps */
 };
 struct Copy { /* to shared memory, not waited for */
     void *to;
@@ -52,6 +58,7 @@ struct Block {
     size_t fixed_used, dynamic_bytes;
     std::vector<Warp> warps;
     std::vector<std::vector<Copy>> copies; /* of each thread */
+    size_t copies_open;                    /* of all threads */
     std::map<const void *, Arrivals> arrivals;
     const char *arguments;
     size_t argument_bytes;
@@ -65,7 +72,9 @@ extern Block *block; /* the one that runs, or NULL on the host */
 extern uint32_t now; /* counts launches, blocks, barriers and meetings of warps */
 void run_grid(const cudaLaunchConfig_t &config, const char *name, const void *kernel, const void *arguments,
               size_t bytes, Caller *call);
-void stack_of_current(const char **low, const char **high);
+/* The stack of the thread that runs. No power of two, or all stacks would share a few sets of the caches. */
+enum { STACK = (64 << 10) + 37 * 64 };
+extern const char *stack_low;
 
 /* ---- checks of kernels (checks.cpp) ---- */
 void access(const void *p, size_t bytes, bool write, bool atomic, const void *caller);

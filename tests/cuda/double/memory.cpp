@@ -13,7 +13,6 @@ struct Allocation {
     size_t bytes;
     bool freed;
 };
-static const size_t RANGE = (size_t)64 << 30;
 static const char MARK = (char)0xfe; /* what zones are full of */
 char *arena;
 size_t arena_used;
@@ -84,11 +83,6 @@ Window::~Window()
 {
     if (--depth == 0)
         set_open(false);
-}
-
-bool on_device(const void *p)
-{
-    return arena && (const char *)p >= arena && (const char *)p < arena + RANGE;
 }
 
 bool pinned(const void *p, size_t bytes)

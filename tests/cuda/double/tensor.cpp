@@ -115,6 +115,7 @@ void gal_copy_async(void *shared, const void *global, const char *file, int line
     forget(shared, 16);
     std::memset(shared, 0xff, 16);
     block->copies[(size_t)block->current].push_back({shared, global});
+    block->copies_open++;
 }
 
 void gal_copy_wait()
@@ -124,5 +125,6 @@ void gal_copy_wait()
         std::memcpy(c.to, c.from, 16);
         access(c.to, 16, true, false, __builtin_return_address(0));
     }
+    block->copies_open -= own.size();
     own.clear();
 }
