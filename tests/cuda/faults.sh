@@ -14,8 +14,8 @@ planted=0
 objects=$build/tests/cuda/CMakeFiles
 cuda=$(sed -n 's/^CUDAToolkit_BIN_DIR:[^=]*=\(.*\)\/bin$/\1/p' "$build/CMakeCache.txt")
 cuda=${cuda:-/usr/local/cuda}
-common="-O1 -g -march=x86-64-v3 -ftls-model=initial-exec -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -w
-  -I$here/double"
+common="-O1 -g -march=x86-64-v3 -ftls-model=initial-exec -fPIC -fvisibility=hidden -ffp-contract=off
+  -fno-math-errno -w -I$here/double"
 rest="-I$root/runtime -isystem $cuda/include"
 hooks="-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-tree-vectorize
   -fno-tree-slp-vectorize -fno-store-merging"

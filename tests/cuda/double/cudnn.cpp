@@ -221,10 +221,10 @@ template <class F> static void each_pair(const Convolution &v, int64_t image, in
             }
 }
 
-/* y[i] += a[0] x[i] + a[1] x[i + pitch] + ..., one after the other, of i < n and `terms` terms; a piece of y
- * stays in registers. */
+/* y[i] += a[0] x[i] + a[step] x[i + pitch] + ..., one after the other, of i < n and `terms` terms; a piece of
+ * y stays in registers. */
 static void add(float *__restrict y, int64_t n, const float *__restrict x, int64_t pitch,
-                const float *__restrict a, int64_t terms)
+                const float *__restrict a, int64_t step, int64_t terms)
 {
     enum { PIECE = 32 };
     for (; n >= PIECE; n -= PIECE, y += PIECE, x += PIECE) {
@@ -233,13 +233,13 @@ static void add(float *__restrict y, int64_t n, const float *__restrict x, int64
             sum[k] = y[k];
         for (int64_t t = 0; t < terms; t++)
             for (int k = 0; k < PIECE; k++)
-                sum[k] += a[t] * x[t * pitch + k];
+                sum[k] += a[t * step] * x[t * pitch + k];
         for (int k = 0; k < PIECE; k++)
             y[k] = sum[k];
     }
     for (int64_t t = 0; t < terms; t++)
         for (int64_t k = 0; k < n; k++)
-            y[k] += a[t] * x[t * pitch + k];
+            y[k] += a[t * step] * x[t * pitch + k];
 }
 
 static void forward(const Convolution &v, const float *x, const std::vector<float> &weights, float *z)
@@ -247,7 +247,7 @@ static void forward(const Convolution &v, const float *x, const std::vector<floa
     std::vector<float> w = outputs_last(v, weights);
     share(v.z.n * v.z.h, [&](int64_t p) {
         each_pair(v, p / v.z.h, p % v.z.h, [&](int64_t from, int64_t to, int64_t tap) {
-            add(z + to, v.z.c, &w[(size_t)(tap * v.z.c)], v.z.c, x + from, v.x.c);
+            add(z + to, v.z.c, &w[(size_t)(tap * v.z.c)], v.z.c, x + from, 1, v.x.c);
         });
     });
 }
@@ -258,34 +258,39 @@ static void backward_data(const Convolution &v, float *dx, const std::vector<flo
     share(v.z.n, [&](int64_t image) {
         for (int64_t row = 0; row < v.z.h; row++)
             each_pair(v, image, row, [&](int64_t to, int64_t from, int64_t tap) {
-                add(dx + to, v.x.c, &w[(size_t)tap], taps, dz + from, v.z.c);
+                add(dx + to, v.x.c, &w[(size_t)tap], taps, dz + from, 1, v.z.c);
             });
     });
 }
 
-/* Each row of an image is a sum of its own, so that float32 keeps its digits. Shared out are the inputs. */
+/* Each row of an image is a sum of its own, so that float32 keeps its digits. Shared out are the taps. */
 static void backward_filter(const Convolution &v, const float *x, std::vector<float> &dw, const float *dz)
 {
-    int64_t taps = v.w.h * v.w.w * v.w.c, parts = std::min((int64_t)8, v.x.c);
-    share(parts, [&](int64_t part) {
-        int64_t first = part * v.x.c / parts, end = (part + 1) * v.x.c / parts, n = (end - first) * v.z.c;
-        std::vector<float> row((size_t)(v.w.h * v.w.w * n));
-        std::vector<double> sum(row.size());
+    int64_t taps = v.w.h * v.w.w;
+    share(taps, [&](int64_t tap) {
+        int64_t ky = tap / v.w.w, kx = tap % v.w.w, first = 0, end = v.z.w;
+        while (first < end && first * v.right + kx - v.left < 0)
+            first++;
+        while (end > first && (end - 1) * v.right + kx - v.left >= v.x.w)
+            end--;
+        std::vector<float> row((size_t)v.z.c);
+        std::vector<double> sum((size_t)(v.x.c * v.z.c));
         for (int64_t p = 0; p < v.z.n * v.z.h; p++) {
-            std::fill(row.begin(), row.end(), 0.0f);
-            each_pair(v, p / v.z.h, p % v.z.h, [&](int64_t at, int64_t from, int64_t tap) {
-                for (int64_t c = first; c < end; c++)
-                    add(&row[(size_t)(tap / v.x.c * n + (c - first) * v.z.c)], v.z.c, dz + from, 0,
-                        x + at + c, 1);
-            });
-            for (size_t k = 0; k < row.size(); k++)
-                sum[k] += row[k];
+            int64_t i = p % v.z.h * v.down + ky - v.top, j = first * v.right + kx - v.left;
+            if (i < 0 || i >= v.x.h)
+                continue;
+            const float *from = dz + (p * v.z.w + first) * v.z.c;
+            const float *at = x + ((p / v.z.h * v.x.h + i) * v.x.w + j) * v.x.c;
+            for (int64_t c = 0; c < v.x.c; c++) {
+                std::fill(row.begin(), row.end(), 0.0f);
+                add(row.data(), v.z.c, from, v.z.c, at + c, v.right * v.x.c, end - first);
+                for (int64_t o = 0; o < v.z.c; o++)
+                    sum[(size_t)(c * v.z.c + o)] += row[(size_t)o];
+            }
         }
         for (int64_t o = 0; o < v.z.c; o++)
-            for (int64_t tap = 0; tap < v.w.h * v.w.w; tap++)
-                for (int64_t c = first; c < end; c++)
-                    dw[(size_t)(o * taps + tap * v.x.c + c)] =
-                        (float)sum[(size_t)(tap * n + (c - first) * v.z.c + o)];
+            for (int64_t c = 0; c < v.x.c; c++)
+                dw[(size_t)((o * taps + tap) * v.x.c + c)] = (float)sum[(size_t)(c * v.z.c + o)];
     });
 }
 
