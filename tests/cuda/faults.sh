@@ -10,45 +10,56 @@ build=$(cd "$1" && pwd)
 which=${2:-few}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-missed=0 planted=0
+planted=0
 objects=$build/tests/cuda/CMakeFiles
 cuda=$(sed -n 's/^CUDAToolkit_BIN_DIR:[^=]*=\(.*\)\/bin$/\1/p' "$build/CMakeCache.txt")
 cuda=${cuda:-/usr/local/cuda}
-common="-O1 -g -march=x86-64-v3 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -w
-  -I$here/double -I$work/cuda -I$root/runtime -isystem $cuda/include"
+common="-O1 -g -march=x86-64-v3 -ftls-model=initial-exec -fPIC -fvisibility=hidden -ffp-contract=off
+  -fno-math-errno -w -I$here/double"
+rest="-I$root/runtime -isystem $cuda/include"
 hooks="-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-tree-vectorize
   -fno-tree-slp-vectorize -fno-store-merging"
 
-# Compiles $1, a file of the copy, and links it with the other files' objects.
+# Compiles $2, a file of the copy in folder $1, and links it with the other files' objects.
 link() {
-  case $1 in
-    *.cu) g++ -std=c++17 $common $hooks -x c++ -c "$work/cuda/$1" -o "$work/new.o" ;;
-    *) gcc -std=gnu11 $common -c "$work/cuda/$1" -o "$work/new.o" ;;
+  case $2 in
+    *.cu) g++ -std=c++17 $common -I"$1/cuda" $rest $hooks -x c++ -c "$1/cuda/$2" -o "$1/new.o" ;;
+    *) gcc -std=gnu11 $common -I"$1/cuda" $rest -c "$1/cuda/$2" -o "$1/new.o" ;;
   esac
-  others=$(find "$objects/double_checked.dir" "$objects/double_parts.dir" -name '*.o' ! -name "$1.o")
-  g++ -shared -o "$work/libgalrun_cuda.so" "$work/new.o" $others -L"$cuda/lib64" -lcublasLt -Wl,--wrap=dlsym \
+  others=$(find "$objects/double_checked.dir" "$objects/double_parts.dir" -name '*.o' ! -name "$2.o")
+  g++ -shared -o "$1/libgalrun_cuda.so" "$1/new.o" $others -L"$cuda/lib64" -lcublasLt -Wl,--wrap=dlsym \
     -Wl,-rpath,"$cuda/lib64" -ldl
 }
 
+# try FOLDER NAME FILE FAMILY SENTENCE SED [COMPILED]: plant's fault in a folder of its own, which keeps a
+# file `missed` where it is not caught by its sentence.
+try() {
+  mkdir "$1" && cp -r "$root/cuda" "$1/cuda" && touch "$1/missed"
+  sed -i -E "$6" "$1/cuda/$3"
+  if cmp -s "$root/cuda/$3" "$1/cuda/$3"; then
+    echo "stale: $2: $3 has not the text that it changes" && return 0
+  fi
+  link "$1" "${7:-$3}"
+  if GALRUN_TEST_DEVICE=$1/libgalrun_cuda.so timeout 120 "$build/galrun" --device cuda \
+    "$here/scenario.lua" "$4" >"$1/log" 2>&1; then
+    echo "missed: $2" && return 0
+  fi
+  if grep -qE "$5" "$1/log"; then
+    rm "$1/missed"
+  else
+    echo "caught otherwise than by \"$5\": $2"
+  fi
+  echo "$2: $(grep -m1 -E "double:|scenario:|galrun:|[a-z]" "$1/log" | cut -c1-150)"
+  rm -r "$1/cuda" "$1/new.o" "$1/libgalrun_cuda.so"
+}
+
 # plant NAME FILE FAMILY SENTENCE SED [COMPILED]: the fault, the family that shows it, and by which sentence.
-# COMPILED: the file to compile where FILE is a header.
+# COMPILED: the file to compile where FILE is a header. Two faults are tried at once.
 plant() {
   case $which$1 in few+*) ;; all*) ;; *) return 0 ;; esac
-  rm -rf "$work/cuda" && cp -r "$root/cuda" "$work/cuda"
-  sed -i -E "$5" "$work/cuda/$2"
   planted=$((planted + 1))
-  if cmp -s "$root/cuda/$2" "$work/cuda/$2"; then
-    echo "stale: $1: $2 has not the text that it changes" && missed=$((missed + 1)) && return 0
-  fi
-  link "${6:-$2}"
-  if GALRUN_TEST_DEVICE=$work/libgalrun_cuda.so timeout 120 "$build/galrun" --device cuda \
-    "$here/scenario.lua" "$3" >"$work/log" 2>&1; then
-    echo "missed: $1" && missed=$((missed + 1)) && return 0
-  fi
-  if ! grep -qE "$4" "$work/log"; then
-    echo "caught otherwise than by \"$4\": $1" && missed=$((missed + 1))
-  fi
-  echo "$1: $(grep -m1 -E "double:|scenario:|galrun:|[a-z]" "$work/log" | cut -c1-150)"
+  try "$work/$planted" "$@" >"$work/$planted.said" 2>&1 &
+  [ $((planted % 2)) = 1 ] || wait
 }
 
 memory='double: .*((reads|writes) .*at byte|that nothing wrote)'
@@ -168,6 +179,11 @@ plant "a window too few for a pixel" pool.cu pool "$off" \
   's/\(pixel - window\) \/ stride \+ 1/(pixel - window) \/ stride + 2/'
 plant "a turn that mirrors nothing" images.cu images "$off|$memory" 's/turn & 4 \? -pixel : pixel/pixel/'
 plant "no turns" images.cu images "$off" 's/g\.turns \? g\.turns\[row\] & 7 : 0/0/'
+wait
+for n in $(seq $planted); do
+  cat "$work/$n.said"
+done
+missed=$(find "$work" -maxdepth 2 -name missed | wc -l)
 if [ $missed = 0 ]; then
   echo "$planted faults, each caught by its sentence"
 else

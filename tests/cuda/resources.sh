@@ -9,11 +9,14 @@ nvcc=$1
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Two at once, the longest first.
+ls -S cuda/*.cu | xargs -P 2 -I FILE sh -c 'bin=$2/${3##*/} && "$1" -std=c++17 -O3 --fmad=false \
+  -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90 -Xptxas -v -Iruntime -Icuda \
+  --no-compress -fatbin -o "$bin.bin" "$3" >"$bin.said" 2>&1' sh "$nvcc" "$work" FILE
 for file in cuda/*.cu; do
-  "$nvcc" -std=c++17 -O3 --fmad=false -gencode arch=compute_90,code=sm_90 -Xptxas -v -Iruntime -Icuda \
-    -gencode arch=compute_90,code=compute_90 --no-compress -fatbin -o "$work/${file##*/}.bin" "$file" 2>&1 |
-    sed -n -e 's/.*Compiling entry function .\([^ ]*\). for.*/\1/p' \
-    -e 's/.* \([0-9]*\) bytes spill stores.*/spill \1/p' -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' |
+  sed -n -e 's/.*Compiling entry function .\([^ ]*\). for.*/\1/p' \
+    -e 's/.* \([0-9]*\) bytes spill stores.*/spill \1/p' -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' \
+    "$work/${file##*/}.said" |
     awk -v file="$file" '/^spill/ { spill = $2; next } /^registers/ { print file, name, $2, spill; next }
       { name = $1 }' >>"$work/all"
 done

@@ -1,6 +1,6 @@
-/* block.cpp: the threads of a block as fibers. A warp runs as far as it can before the next one does, and
- * blocks run one after another, so that a missing barrier shows in results too. GAL_DOUBLE_ORDER=1 runs warps
- * and blocks backwards. */
+/* block.cpp: the threads of a block as fibers. A warp runs as far as it can before the next one does, so that
+ * a missing barrier shows in results too. Blocks run one after another; those of the fast double, which has
+ * no checks, on two threads of the CPU. GAL_DOUBLE_ORDER=1 runs warps and blocks backwards. */
 #include "double.h"
 #include <algorithm>
 #include <cstdarg>
@@ -9,30 +9,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-uint3 threadIdx, blockIdx;
+__thread uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 namespace twin
 {
-Block *block;
-uint32_t now = 1;
+__thread Block *block;
+__thread uint32_t now = 1;
 const char *next_kernel;
 
-enum State { FRESH, READY, WAITING, DONE };
-enum { AT_BARRIER = 0 }; /* what a fiber waits in; else a Meeting */
-struct Fiber {
-    void *sp = nullptr;
-    char *stack = nullptr;
-    State state = FRESH;
-    int kind = 0, line = 0;
-    uint3 index = {};
-};
-/* No power of two, or all stacks would share a few sets of the caches. */
-static const size_t STACK = (64 << 10) + 37 * 64;
-static std::vector<Fiber> fibers;
-static std::vector<char *> stacks; /* free ones; the last one given back is warm */
-static void *scheduler;
-static int arrived, barrier_line, ended; /* threads at __syncthreads; threads that have returned */
-static unsigned barrier_turn;
+enum { AT_BARRIER = 0 };                     /* what a fiber waits in; else a Meeting */
+static __thread Block *blocks_place;         /* where this thread of the CPU keeps its block */
+static __thread std::vector<char *> *stacks; /* free ones; the last one given back is warm */
+static bool backwards;                       /* GAL_DOUBLE_ORDER */
+__thread const char *stack_low;
 
 void fault(const char *format, ...)
 {
@@ -61,195 +50,219 @@ asm(".text\n.globl twin_switch\n.hidden twin_switch\ntwin_switch:\n"
     "mov %rsp,(%rdi)\nmov %rsi,%rsp\n"
     "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
 
-static void leave()
-{
-    twin_switch(&fibers[block->current].sp, scheduler);
-}
-
 static void become(int thread)
 {
-    threadIdx = fibers[thread].index;
+    const Fiber &f = block->fibers[(size_t)thread];
+    threadIdx = f.index;
     block->current = thread;
+    stack_low = f.stack;
 }
 
-/* A fiber runs one thread, and then those of its warp that have not begun, for as long as none has to wait.
- */
-static void run_threads()
+static void deadlock()
 {
-    for (;;) {
-        block->call(block->function, block->arguments);
-        int t = block->current;
-        fibers[t].state = DONE;
-        ended++;
-        if (++t % 32 == 0 || t == block->threads || fibers[t].state != FRESH) {
-            leave();
-        } else {
-            fibers[t].stack = fibers[t - 1].stack;
-            fibers[t - 1].stack = nullptr;
-            fibers[t].state = READY;
-            become(t);
-        }
+    for (int t = 0; t < block->threads; t++) {
+        const Fiber &f = block->fibers[(size_t)t];
+        if (!f.stack)
+            continue;
+        become(t);
+        const char *whom = f.kind == AT_BARRIER ? "a barrier of its block" : "lanes of its warp";
+        fault("waits for ever at line %d for %s; %d of %d threads have ended", f.line, whom, block->ended,
+              block->threads);
     }
 }
 
-void stack_of_current(const char **low, const char **high)
+/* Takes the thread that runs next: of this warp, upwards from the current thread and round, for as long as
+ * any can go on; then of the next warp. */
+static int next_thread()
 {
-    *low = fibers[block->current].stack;
-    *high = *low + STACK;
+    size_t warps = block->warps.size(), warp = (size_t)block->current / 32;
+    uint32_t can = block->warps[warp].runnable, later = can & ~1u << block->current % 32;
+    for (size_t i = 0; !can && i < warps; i++) {
+        warp = backwards ? (warp ? warp : warps) - 1 : warp + 1 < warps ? warp + 1 : 0;
+        later = can = block->warps[warp].runnable;
+    }
+    if (!can)
+        deadlock();
+    int lane = __builtin_ctz(later ? later : can);
+    block->warps[warp].runnable &= ~(1u << lane);
+    return (int)warp * 32 + lane;
 }
 
+static void run_threads();
 static void give_stack(Fiber &f)
 {
-    if (stacks.empty()) {
-        void *all = mmap(nullptr, STACK * 64, PROT_READ | PROT_WRITE,
+    if (stacks->empty()) {
+        void *all = mmap(nullptr, (size_t)STACK * 64, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         for (int i = 63; i >= 0; i--)
-            stacks.push_back((char *)all + i * STACK);
+            stacks->push_back((char *)all + (size_t)i * STACK);
     }
-    f.stack = stacks.back();
-    stacks.pop_back();
+    f.stack = stacks->back();
+    stacks->pop_back();
     void **top = (void **)(f.stack + STACK - 64);
     *--top = nullptr; /* run_threads never returns; the stack is as after a call */
     *--top = (void *)run_threads;
     f.sp = top - 6;
 }
 
-/* ---- a block ---- */
-
-static void deadlock()
+/* The current fiber waits; another one goes on. */
+static void leave()
 {
-    for (int t = 0; t < block->threads; t++)
-        if (fibers[t].state == WAITING) {
-            become(t);
-            const char *whom = fibers[t].kind == AT_BARRIER ? "a barrier of its block" : "lanes of its warp";
-            fault("waits for ever at line %d for %s; %d of %d threads have ended", fibers[t].line, whom,
-                  ended, block->threads);
-        }
+    Fiber &from = block->fibers[(size_t)block->current];
+    int t = next_thread();
+    Fiber &to = block->fibers[(size_t)t];
+    if (!to.stack)
+        give_stack(to);
+    become(t);
+    twin_switch(&from.sp, to.sp);
 }
+
+/* A fiber runs one thread, and then others that have not begun, for as long as none has to wait. */
+static void run_threads()
+{
+    for (;;) {
+        block->call(block->function, block->arguments);
+        Fiber &last = block->fibers[(size_t)block->current];
+        char *stack = last.stack;
+        void *to = block->after, *from;
+        last.stack = nullptr;
+        if (++block->ended < block->threads) {
+            int t = next_thread();
+            Fiber &next = block->fibers[(size_t)t];
+            bool fresh = !next.stack;
+            if (fresh)
+                next.stack = stack;
+            become(t);
+            if (fresh)
+                continue;
+            to = next.sp;
+        }
+        stacks->push_back(stack); /* nobody takes it before the switch */
+        twin_switch(&from, to);
+    }
+}
+
+/* ---- a block ---- */
 
 static void start_block()
 {
-    now++;
-    block->start_clock = block->barrier_clock = now;
+    block->start_clock = block->barrier_clock = ++now;
     block->fixed_used = 0;
     block->arrivals.clear();
-    arrived = ended = 0;
-    for (auto &w : block->warps)
+    block->copies.clear();
+    block->arrived = block->ended = 0;
+    int left = block->threads;
+    for (Warp &w : block->warps) {
         w.clock = now;
-    for (auto &f : fibers)
-        f.state = FRESH;
-}
-
-/* Runs thread t until it waits or ends; other threads of its warp may run in its fiber. */
-static void run_thread(int t)
-{
-    Fiber &f = fibers[t];
-    if (f.state == FRESH)
-        give_stack(f);
-    f.state = READY;
-    become(t);
-    twin_switch(&scheduler, f.sp);
-    Fiber &last = fibers[block->current];
-    if (last.state == DONE)
-        stacks.push_back(last.stack);
-}
-
-/* Runs the warp's threads for as long as any can go on; whether any could. */
-static bool run_warp(int warp)
-{
-    int end = std::min(block->threads, warp * 32 + 32);
-    bool moved = false;
-    for (bool again = true; again;) {
-        again = false;
-        for (int t = warp * 32; t < end; t++)
-            if (fibers[t].state == FRESH || fibers[t].state == READY) {
-                run_thread(t);
-                again = moved = true;
-            }
+        w.runnable = left >= 32 ? ~0u : (1u << left) - 1;
+        w.at_barrier = 0;
+        left -= 32;
     }
-    return moved;
 }
 
-static void run_block(bool backwards)
+static void run_block()
 {
     start_block();
-    int warps = (int)block->warps.size();
-    while (ended < block->threads) {
-        bool moved = false;
-        for (int i = 0; i < warps; i++)
-            moved |= run_warp(backwards ? warps - 1 - i : i);
-        if (!moved)
-            deadlock();
-    }
-    for (int t = 0; t < block->threads; t++)
-        if (!block->copies[(size_t)t].empty()) {
-            become(t);
+    int first = backwards ? (block->threads - 1) / 32 * 32 : 0;
+    block->warps[(size_t)first / 32].runnable &= ~1u;
+    give_stack(block->fibers[(size_t)first]);
+    become(first);
+    twin_switch(&block->after, block->fibers[(size_t)first].sp);
+    for (auto &copies : block->copies)
+        if (!copies.second.empty()) {
+            become(copies.first);
             fault("ends with a copy to shared memory that it has not waited for");
         }
-    std::memset(arena, 0xff, block->shared()); /* shared memory is NaN when a block starts */
-    forget(arena, block->shared());
+    std::memset(shared_at, 0xff, block->shared()); /* shared memory is NaN when a block starts */
+    forget(shared_at, block->shared());
+}
+
+/* This thread of the CPU gets a block ready for the launch that `like` describes. */
+static void enter_grid(const Block &like)
+{
+    if (!blocks_place) {
+        blocks_place = new Block();
+        stacks = new std::vector<char *>();
+    }
+    block = blocks_place;
+    block->call = like.call, block->function = like.function, block->kernel = like.kernel;
+    block->arguments = like.arguments, block->argument_bytes = like.argument_bytes;
+    block->threads = like.threads, block->dynamic_bytes = like.dynamic_bytes;
+    block->warps.resize((size_t)(like.threads + 31) / 32);
+    block->fibers.resize((size_t)like.threads);
+    for (unsigned t = 0; t < (unsigned)like.threads; t++)
+        block->fibers[t].index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+    block->launch_clock = ++now;
 }
 
 void run_grid(const cudaLaunchConfig_t &c, const char *name, const void *kernel, const void *arguments,
               size_t bytes, Caller *call)
 {
-    static const bool backwards = getenv("GAL_DOUBLE_ORDER") != nullptr;
+    static uint64_t launches;
+    static __thread uint64_t entered;
+    backwards = getenv("GAL_DOUBLE_ORDER") != nullptr;
     Block b = {};
     b.call = call, b.function = kernel, b.kernel = name;
     b.arguments = (const char *)arguments, b.argument_bytes = bytes;
     b.threads = (int)(c.blockDim.x * c.blockDim.y * c.blockDim.z);
     b.dynamic_bytes = c.dynamicSmemBytes;
-    b.warps.resize((size_t)(b.threads + 31) / 32);
-    b.copies.resize((size_t)b.threads);
-    fibers.resize((size_t)b.threads);
     blockDim = c.blockDim, gridDim = c.gridDim;
-    for (unsigned t = 0; t < (unsigned)b.threads; t++)
-        fibers[t].index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
-    b.launch_clock = ++now;
-    block = &b;
+    launches++;
     int64_t count = (int64_t)gridDim.x * gridDim.y * gridDim.z;
-    for (int64_t i = 0; i < count; i++) {
+    auto each = [&](int64_t i) {
+        if (entered != launches)
+            enter_grid(b);
+        entered = launches;
+        block = blocks_place;
         int64_t at = backwards ? count - 1 - i : i;
         blockIdx = {(unsigned)(at % gridDim.x), (unsigned)(at / gridDim.x % gridDim.y),
                     (unsigned)(at / gridDim.x / gridDim.y)};
-        run_block(backwards);
-    }
-    block = nullptr;
+        run_block();
+        block = nullptr;
+    };
+    if (checked || backwards)
+        for (int64_t i = 0; i < count; i++)
+            each(i);
+    else
+        share(count, each);
 }
 
 /* ---- meetings ---- */
 
 static void wait_in(int kind, int line)
 {
-    Fiber &f = fibers[block->current];
-    f.state = WAITING, f.kind = kind, f.line = line;
+    Fiber &f = block->fibers[(size_t)block->current];
+    f.kind = kind, f.line = line;
+    if (kind == AT_BARRIER)
+        block->warps[(size_t)block->current / 32].at_barrier |= 1u << block->current % 32;
     leave();
 }
 
 static void wake_all()
 {
     block->barrier_clock = ++now;
-    for (auto &f : fibers)
-        if (f.state == WAITING && f.kind == AT_BARRIER)
-            f.state = READY;
+    for (Warp &w : block->warps) {
+        w.runnable |= w.at_barrier;
+        w.at_barrier = 0;
+    }
 }
 
 void barrier(const char *file, int line)
 {
-    if (arrived++ == 0)
-        barrier_line = line;
-    else if (barrier_line != line)
+    if (block->arrived++ == 0)
+        block->barrier_line = line;
+    else if (block->barrier_line != line)
         fault("%s:%d: threads of one block meet in two __syncthreads, here and at line %d", file, line,
-              barrier_line);
-    if (ended)
+              block->barrier_line);
+    if (block->ended)
         fault("%s:%d: __syncthreads after a thread of the block has ended", file, line);
-    if (arrived < block->threads) {
-        unsigned turn = barrier_turn;
-        while (turn == barrier_turn)
+    if (block->arrived < block->threads) {
+        unsigned turn = block->barrier_turn;
+        while (turn == block->barrier_turn)
             wait_in(AT_BARRIER, line);
         return;
     }
-    arrived = 0, barrier_turn++;
+    block->arrived = 0, block->barrier_turn++;
     wake_all();
 }
 
@@ -297,9 +310,7 @@ const Record *meet(unsigned mask, Meeting kind, const void *mine, size_t bytes, 
         together(table);
     s.arrived = 0, s.turn++;
     w.clock = ++now;
-    for (int i = 0; i < 32; i++)
-        if (mask >> i & 1 && i != own && fibers[first + i].kind != AT_BARRIER)
-            fibers[first + i].state = READY;
+    w.runnable |= mask & ~(1u << own); /* they all wait in this meeting */
     return table;
 }
 
@@ -328,12 +339,12 @@ void *shared_fixed(size_t bytes, const char *file, int line)
     if (bytes > SHARED_FIXED)
         fault("%s:%d: %zu bytes of fixed shared memory, at most %d", file, line, bytes, (int)SHARED_FIXED);
     block->fixed_used = bytes; /* one struct a kernel */
-    return arena;
+    return shared_at;
 }
 
 void *shared_dynamic()
 {
-    return arena;
+    return shared_at;
 }
 
 void atomic_access(void *address, size_t bytes)
@@ -344,8 +355,7 @@ void atomic_access(void *address, size_t bytes)
 
 void gal_arrivals(uint64_t *barrier, uint32_t count, const char *file, int line)
 {
-    if (!twin::on_device(barrier) || (char *)barrier >= twin::arena + twin::SHARED_BYTES ||
-        (uintptr_t)barrier % 8)
+    if ((size_t)((char *)barrier - twin::shared_at) >= twin::SHARED_BYTES || (uintptr_t)barrier % 8)
         twin::fault("%s:%d: a barrier at %p, expected 8 aligned bytes of shared memory", file, line,
                     (void *)barrier);
     twin::access(barrier, 8, true, false, __builtin_return_address(0));

@@ -125,7 +125,9 @@ static void check(const void *p, size_t bytes, bool write, bool atomic, const vo
     const char *at = (const char *)p;
     if (!on_device(p)) {
         bool argument = at >= block->arguments && at < block->arguments + block->argument_bytes;
-        bool constant = at >= &__ehdr_start && at < &_end;
+        bool constant = (at >= &__ehdr_start && at < &_end) ||
+                        (uintptr_t)at - (uintptr_t)&threadIdx < sizeof threadIdx ||
+                        (uintptr_t)at - (uintptr_t)&blockIdx < sizeof blockIdx;
         if ((write || !(argument || constant)) && !pinned(p, bytes))
             fault("%s: %s host memory at %p", line_of(caller).c_str(), write ? "writes" : "reads", p);
         return;
@@ -152,11 +154,7 @@ static void check(const void *p, size_t bytes, bool write, bool atomic, const vo
 void access(const void *p, size_t bytes, bool write, bool atomic, const void *caller)
 {
     static bool busy;
-    const char *low, *high;
-    if (!block || !checked || busy)
-        return;
-    stack_of_current(&low, &high);
-    if ((const char *)p >= low && (const char *)p < high)
+    if (!block || !checked || busy || (uintptr_t)p - (uintptr_t)stack_low < STACK)
         return;
     busy = true;
     check(p, bytes, write, atomic, caller);

@@ -124,10 +124,11 @@ static void multiply(const Product &p, float alpha, const float *A, const float 
     check_all(B, p.b, false, "cublasLtMatmul's B");
     check_all(D, p.c, true, "cublasLtMatmul's D");
     std::vector<float> a = packed(A, p.a, p.ta, p.m, p.k, p.compute),
-                       b = packed(B, p.b, p.tb, p.k, p.n, p.compute), column(p.m);
+                       b = packed(B, p.b, p.tb, p.k, p.n, p.compute);
     bool relu = p.epilogue == CUBLASLT_EPILOGUE_RELU || p.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS;
-    for (uint64_t j = 0; j < p.n; j++) {
-        std::fill(column.begin(), column.end(), 0.0f);
+    share((int64_t)p.n, [&](int64_t one) {
+        uint64_t j = (uint64_t)one;
+        std::vector<float> column(p.m);
         for (uint64_t k = 0; k < p.k; k++)
             for (uint64_t i = 0; i < p.m; i++)
                 column[i] += a[k * p.m + i] * b[j * p.k + k];
@@ -137,8 +138,9 @@ static void multiply(const Product &p, float alpha, const float *A, const float 
             float y = alpha * column[i] + (beta != 0 ? beta * old[i] : 0) + (p.bias ? p.bias[i] : 0);
             out[i] = relu && y < 0 ? 0 : y;
         }
-        written(out, p.m * 4);
-    }
+    });
+    for (uint64_t j = 0; j < p.n; j++)
+        written(D + j * (uint64_t)p.c.lead, p.m * 4);
 }
 
 extern "C" {

@@ -7,6 +7,7 @@
 #include <cudnn_version.h>
 #endif
 #if defined CUDNN_VERSION && CUDNN_VERSION >= 91100
+#include <algorithm>
 #include <cudnn.h>
 #include <map>
 using namespace twin;
@@ -220,51 +221,77 @@ template <class F> static void each_pair(const Convolution &v, int64_t image, in
             }
 }
 
-/* y[0 ... n - 1] += a x[0 ... n - 1]. */
-static inline void add(float *__restrict y, const float *__restrict x, float a, int64_t n)
+/* y[i] += a[0] x[i] + a[step] x[i + pitch] + ..., one after the other, of i < n and `terms` terms; a piece of
+ * y stays in registers. */
+static void add(float *__restrict y, int64_t n, const float *__restrict x, int64_t pitch,
+                const float *__restrict a, int64_t step, int64_t terms)
 {
-    for (int64_t k = 0; k < n; k++)
-        y[k] += a * x[k];
+    enum { PIECE = 32 };
+    for (; n >= PIECE; n -= PIECE, y += PIECE, x += PIECE) {
+        float sum[PIECE];
+        for (int k = 0; k < PIECE; k++)
+            sum[k] = y[k];
+        for (int64_t t = 0; t < terms; t++)
+            for (int k = 0; k < PIECE; k++)
+                sum[k] += a[t * step] * x[t * pitch + k];
+        for (int k = 0; k < PIECE; k++)
+            y[k] = sum[k];
+    }
+    for (int64_t t = 0; t < terms; t++)
+        for (int64_t k = 0; k < n; k++)
+            y[k] += a[t * step] * x[t * pitch + k];
 }
 
 static void forward(const Convolution &v, const float *x, const std::vector<float> &weights, float *z)
 {
     std::vector<float> w = outputs_last(v, weights);
-    for (int64_t p = 0; p < v.z.n * v.z.h; p++)
+    share(v.z.n * v.z.h, [&](int64_t p) {
         each_pair(v, p / v.z.h, p % v.z.h, [&](int64_t from, int64_t to, int64_t tap) {
-            for (int64_t c = 0; c < v.x.c; c++)
-                add(z + to, &w[(size_t)((tap + c) * v.z.c)], x[from + c], v.z.c);
+            add(z + to, v.z.c, &w[(size_t)(tap * v.z.c)], v.z.c, x + from, 1, v.x.c);
         });
+    });
 }
 
 static void backward_data(const Convolution &v, float *dx, const std::vector<float> &w, const float *dz)
 {
     int64_t taps = v.w.h * v.w.w * v.w.c;
-    for (int64_t p = 0; p < v.z.n * v.z.h; p++)
-        each_pair(v, p / v.z.h, p % v.z.h, [&](int64_t to, int64_t from, int64_t tap) {
-            for (int64_t o = 0; o < v.z.c; o++)
-                add(dx + to, &w[(size_t)(o * taps + tap)], dz[from + o], v.x.c);
-        });
+    share(v.z.n, [&](int64_t image) {
+        for (int64_t row = 0; row < v.z.h; row++)
+            each_pair(v, image, row, [&](int64_t to, int64_t from, int64_t tap) {
+                add(dx + to, v.x.c, &w[(size_t)tap], taps, dz + from, 1, v.z.c);
+            });
+    });
 }
 
-/* Each row of an image is a sum of its own, so that float32 keeps its digits. */
+/* Each row of an image is a sum of its own, so that float32 keeps its digits. Shared out are the taps. */
 static void backward_filter(const Convolution &v, const float *x, std::vector<float> &dw, const float *dz)
 {
-    std::vector<float> row(dw.size());
-    std::vector<double> sum(dw.size());
-    int64_t taps = v.w.h * v.w.w * v.w.c;
-    for (int64_t p = 0; p < v.z.n * v.z.h; p++) {
-        std::fill(row.begin(), row.end(), 0.0f);
-        each_pair(v, p / v.z.h, p % v.z.h, [&](int64_t at, int64_t from, int64_t tap) {
+    int64_t taps = v.w.h * v.w.w;
+    share(taps, [&](int64_t tap) {
+        int64_t ky = tap / v.w.w, kx = tap % v.w.w, first = 0, end = v.z.w;
+        while (first < end && first * v.right + kx - v.left < 0)
+            first++;
+        while (end > first && (end - 1) * v.right + kx - v.left >= v.x.w)
+            end--;
+        std::vector<float> row((size_t)v.z.c);
+        std::vector<double> sum((size_t)(v.x.c * v.z.c));
+        for (int64_t p = 0; p < v.z.n * v.z.h; p++) {
+            int64_t i = p % v.z.h * v.down + ky - v.top, j = first * v.right + kx - v.left;
+            if (i < 0 || i >= v.x.h)
+                continue;
+            const float *from = dz + (p * v.z.w + first) * v.z.c;
+            const float *at = x + ((p / v.z.h * v.x.h + i) * v.x.w + j) * v.x.c;
+            for (int64_t c = 0; c < v.x.c; c++) {
+                std::fill(row.begin(), row.end(), 0.0f);
+                add(row.data(), v.z.c, from, v.z.c, at + c, v.right * v.x.c, end - first);
+                for (int64_t o = 0; o < v.z.c; o++)
+                    sum[(size_t)(c * v.z.c + o)] += row[(size_t)o];
+            }
+        }
+        for (int64_t o = 0; o < v.z.c; o++)
             for (int64_t c = 0; c < v.x.c; c++)
-                add(&row[(size_t)((tap + c) * v.z.c)], dz + from, x[at + c], v.z.c);
-        });
-        for (size_t k = 0; k < row.size(); k++)
-            sum[k] += row[k];
-    }
-    for (int64_t o = 0; o < v.w.n; o++)
-        for (int64_t k = 0; k < taps; k++)
-            dw[(size_t)(o * taps + k)] = (float)sum[(size_t)(k * v.w.n + o)];
+                dw[(size_t)((o * taps + tap) * v.x.c + c)] = (float)sum[(size_t)(c * v.z.c + o)];
+    });
 }
 
 static void run(const Convolution &v, void *x, void *w, void *z)

@@ -19,7 +19,7 @@
     type &name = *static_cast<type *>(twin::shared_fixed(sizeof(type), __FILE__, __LINE__))
 #define GAL_SHARED_DYNAMIC(type, name) type *name = static_cast<type *>(twin::shared_dynamic())
 
-extern uint3 threadIdx, blockIdx;
+extern __thread uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
 namespace twin
@@ -123,33 +123,25 @@ void gal_await(uint64_t *barrier, uint32_t parity, PLACE);
 
 /* ---- atomics: one access each, so that the compiler's hooks leave them out ---- */
 #define ATOMIC __attribute__((noinline, no_sanitize_thread))
-template <class T> ATOMIC T atomicAdd(T *address, T value)
-{
-    twin::atomic_access(address, sizeof value);
-    T old = *address;
-    *address = old + value;
-    return old;
-}
 template <class T> ATOMIC T atomicCAS(T *address, T expected, T value)
 {
     twin::atomic_access(address, sizeof value);
-    T old = *address;
-    *address = old == expected ? value : old;
-    return old;
+    __atomic_compare_exchange_n(address, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return expected;
 }
 template <class T> ATOMIC T atomicExch(T *address, T value)
 {
     twin::atomic_access(address, sizeof value);
-    T old = *address;
-    *address = value;
-    return old;
+    return __atomic_exchange_n(address, value, __ATOMIC_SEQ_CST);
 }
 #undef ATOMIC
 inline void __threadfence()
 {
+    _mm_mfence();
 }
 inline void __threadfence_system()
 {
+    _mm_mfence();
 }
 
 /* ---- arithmetic ---- */

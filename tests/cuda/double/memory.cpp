@@ -1,7 +1,9 @@
 /* memory.cpp: device memory that the host can't touch: one reserved range behind a protection key, or
- * mprotect where the processor has no keys, open while kernels run and copies are made. New and freed memory
- * is NaN; zones around every allocation must stay as they are. Addresses are never used twice. */
+ * mprotect where the processor has no keys, open while kernels run, and where a copy is made. New and freed
+ * memory is NaN; zones around every allocation must stay as they are. Addresses are never used twice: a
+ * megabyte whose allocations were all freed goes back to the system, and nobody can touch it. */
 #include "double.h"
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <map>
@@ -13,23 +15,78 @@ struct Allocation {
     size_t bytes;
     bool freed;
 };
-static const size_t RANGE = (size_t)64 << 30;
 static const char MARK = (char)0xfe; /* what zones are full of */
 char *arena;
 size_t arena_used;
+__thread char *shared_at;
 static std::map<char *, Allocation> allocations, pinned_blocks;
-static std::map<char *, Allocation>::const_iterator latest;
+static __thread const std::pair<char *const, Allocation> *latest;
 static size_t in_use, limit = (size_t)8 << 30;
 static int key = -1, depth;
 static struct sigaction before; /* LuaJIT's, or none */
 
+/* Allocations that live in each megabyte of the range: mprotect takes time for every page that it passes. */
+enum : size_t { CHUNK = 1 << 20, PAGE = 4096 };
+enum : uint32_t { GONE = UINT32_MAX };
+static std::vector<uint32_t> live;
+
+static size_t page_above(size_t at)
+{
+    return (at + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
 static void set_open(bool open)
 {
-    int access = open ? PROT_READ | PROT_WRITE : PROT_NONE;
-    if (key >= 0)
+    if (key >= 0) {
         pkey_set(key, open ? 0 : PKEY_DISABLE_ACCESS);
-    else
-        mprotect(arena, (arena_used + 4095) & ~(size_t)4095, access);
+        return;
+    }
+    for (size_t c = 0, end; c < live.size(); c = end) {
+        for (end = c + 1; end < live.size() && (live[end] == GONE) == (live[c] == GONE);)
+            end++;
+        size_t to = std::min(end * CHUNK, page_above(arena_used));
+        if (live[c] != GONE)
+            mprotect(arena + c * CHUNK, to - c * CHUNK, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+    }
+}
+
+/* Where no Window stands, these bytes are open while it does. */
+struct Gap {
+    char *from;
+    size_t bytes;
+    Window *all = nullptr;
+
+    Gap(const void *p, size_t n)
+        : from(arena + ((size_t)((const char *)p - arena) & ~(size_t)(PAGE - 1))),
+          bytes(page_above((size_t)((const char *)p + n - from)))
+    {
+        if (key >= 0)
+            all = new Window;
+        else if (!depth)
+            mprotect(from, bytes, PROT_READ | PROT_WRITE);
+    }
+    ~Gap()
+    {
+        if (key < 0 && !depth)
+            mprotect(from, bytes, PROT_NONE);
+        delete all;
+    }
+};
+
+/* Counts an allocation at `at` bytes of the range in, or out, which was counted in. */
+static void count(size_t at, size_t room, bool in)
+{
+    live.resize(std::max(live.size(), arena_used / CHUNK + 1), 0);
+    for (size_t c = at / CHUNK; c <= (at + room - 1) / CHUNK; c++)
+        live[c] += in ? 1 : ~0u;
+    /* what was freed, and the chunk that the last allocation has left behind */
+    size_t first = in && at / CHUNK ? at / CHUNK - 1 : at / CHUNK;
+    for (size_t c = first; c <= (at + room - 1) / CHUNK; c++)
+        if (!live[c] && (c + 1) * CHUNK <= arena_used) {
+            live[c] = GONE;
+            mmap(arena + c * CHUNK, CHUNK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                 -1, 0);
+        }
 }
 
 static void touched(int, siginfo_t *info, void *)
@@ -45,7 +102,7 @@ static void touched(int, siginfo_t *info, void *)
               at - i->first, i->second.bytes);
     }
     if (block)
-        fault("touched %p, which is no memory", (void *)at);
+        fault("touched %p, which is %s", (void *)at, on_device(at) ? "freed memory" : "no memory");
 }
 
 static void zones_check();
@@ -61,7 +118,9 @@ static void start()
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena == MAP_FAILED)
         fault("no addresses left for device memory");
-    arena_used = SHARED_BYTES + ZONE;
+    arena_used = 2 * (SHARED_BYTES + ZONE); /* the shared memory of the two threads that run blocks */
+    shared_at = arena;
+    count(0, arena_used, true);
     if (key >= 0)
         pkey_mprotect(arena, RANGE, PROT_READ | PROT_WRITE, key);
     set_open(true);
@@ -71,6 +130,14 @@ static void start()
     action.sa_sigaction = touched, action.sa_flags = SA_SIGINFO;
     sigaction(SIGSEGV, &action, &before);
     atexit(zones_check);
+}
+
+/* The second of the threads. */
+void open_thread()
+{
+    shared_at = arena + SHARED_BYTES + ZONE;
+    if (key >= 0)
+        pkey_set(key, 0);
 }
 
 Window::Window()
@@ -86,11 +153,6 @@ Window::~Window()
         set_open(false);
 }
 
-bool on_device(const void *p)
-{
-    return arena && (const char *)p >= arena && (const char *)p < arena + RANGE;
-}
-
 bool pinned(const void *p, size_t bytes)
 {
     auto i = pinned_blocks.upper_bound((char *)p);
@@ -103,20 +165,20 @@ void check_range(const void *p, size_t bytes, bool write, const char *what, cons
     const char *at = (const char *)p;
     if (!on_device(p))
         fault("%s: %p is no device memory", place().c_str(), p);
-    if (at < arena + SHARED_BYTES) {
-        if (!block || at + bytes > arena + block->shared())
-            fault("%s: byte %td of shared memory, of which the block has %zu", place().c_str(), at - arena,
-                  block ? block->shared() : 0);
+    if ((size_t)(at - shared_at) < SHARED_BYTES) {
+        if (!block || at + bytes > shared_at + block->shared())
+            fault("%s: byte %td of shared memory, of which the block has %zu", place().c_str(),
+                  at - shared_at, block ? block->shared() : 0);
         return;
     }
     if (allocations.empty())
         fault("%s: there is no allocation", place().c_str());
     auto i = latest; /* mostly the same as before */
-    if (i == allocations.cend() || at < i->first || at >= i->first + i->second.bytes) {
-        i = allocations.upper_bound((char *)p);
-        if (i == allocations.begin())
+    if (!i || at < i->first || at >= i->first + i->second.bytes) {
+        auto found = allocations.upper_bound((char *)p);
+        if (found == allocations.begin())
             fault("%s: %p lies before all allocations", place().c_str(), p);
-        latest = --i;
+        latest = i = &*--found;
     }
     if (i->second.freed)
         fault("%s: %p was freed (%zu bytes)", place().c_str(), p, i->second.bytes);
@@ -125,11 +187,26 @@ void check_range(const void *p, size_t bytes, bool write, const char *what, cons
               write ? "writes" : "reads", bytes, at - i->first, i->second.bytes);
 }
 
+void move(void *to, const void *from, size_t bytes)
+{
+    std::unique_ptr<Gap> gaps[2];
+    if (on_device(from)) {
+        check_range(from, bytes, false, "copy");
+        gaps[0] = std::make_unique<Gap>(from, bytes);
+    }
+    if (on_device(to)) {
+        check_range(to, bytes, true, "copy");
+        written(to, bytes);
+        gaps[1] = std::make_unique<Gap>(to, bytes);
+    }
+    std::memmove(to, from, bytes);
+}
+
 /* ---- allocations ---- */
 
 static cudaError_t take(void **out, size_t bytes)
 {
-    Window open;
+    start();
     *out = nullptr;
     size_t room = (bytes + 255) / 256 * 256 + ZONE, at = (arena_used + 255) / 256 * 256;
     if (in_use + bytes > limit || at + room > RANGE)
@@ -137,12 +214,12 @@ static cudaError_t take(void **out, size_t bytes)
     in_use += bytes;
     char *base = arena + at;
     arena_used = at + room;
-    set_open(true);
+    count(at, room, true);
+    Gap open(base, room);
     std::memset(base, 0xff, bytes);
     std::memset(base + bytes, MARK, room - bytes);
     forget(base, room);
     allocations[base] = {bytes, false};
-    latest = allocations.cend();
     *out = base;
     return cudaSuccess;
 }
@@ -158,15 +235,16 @@ static void zone_check(const char *base, const Allocation &a)
 /* The memory goes back to the system. */
 static void give(void *p)
 {
-    Window open;
     auto i = allocations.find((char *)p);
+    size_t bytes = i->second.bytes, room = (bytes + 255) / 256 * 256 + ZONE;
+    Gap open(p, room);
     zone_check(i->first, i->second);
     i->second.freed = true;
-    size_t bytes = i->second.bytes;
     std::memset(p, 0xff, bytes < 8192 ? bytes : 8192);
     if (bytes > 8192)
         madvise((void *)(((uintptr_t)p + 4095) & ~(uintptr_t)4095), (bytes - 4096) & ~(size_t)4095,
                 MADV_DONTNEED);
+    count((size_t)((char *)p - arena), room, false);
 }
 
 static void zones_check()
@@ -194,7 +272,8 @@ cudaError_t cudaFreeAsync(void *p, cudaStream_t stream)
     if (outside_capture() != cudaSuccess || i == allocations.end() || i->second.freed)
         return status(cudaErrorInvalidValue);
     in_use -= i->second.bytes;
-    return push(stream, "free", [=] { give(p); });
+    return push(
+        stream, "free", [=] { give(p); }, true);
 }
 
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)

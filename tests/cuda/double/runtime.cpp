@@ -11,6 +11,7 @@
 struct Work {
     std::function<void()> run;
     const char *name;
+    bool opens;
 };
 struct CUgraph_st {
     std::vector<Work> nodes;
@@ -65,10 +66,12 @@ cudaError_t outside_capture()
 
 static void drain(CUstream_st *s, uint64_t to = UINT64_MAX)
 {
-    Window open;
+    std::unique_ptr<Window> open;
     while (!s->queue.empty() && s->done < to) {
         Work w = std::move(s->queue.front());
         s->queue.pop_front();
+        if (!w.opens && !open)
+            open = std::make_unique<Window>();
         w.run();
         s->done++;
     }
@@ -80,16 +83,16 @@ void wait_for_all()
         drain(s);
 }
 
-cudaError_t push(cudaStream_t s, const char *name, std::function<void()> work)
+cudaError_t push(cudaStream_t s, const char *name, std::function<void()> work, bool opens)
 {
     static const bool eager = getenv("GAL_DOUBLE_EAGER") != nullptr;
     if (!streams.count(s))
         fault("%s: in no stream that exists (the default stream can't be captured)", name);
     if (s->capture) {
-        s->capture->nodes.push_back({std::move(work), name});
+        s->capture->nodes.push_back({std::move(work), name, opens});
         return cudaSuccess;
     }
-    s->queue.push_back({std::move(work), name});
+    s->queue.push_back({std::move(work), name, opens});
     s->issued++;
     if (eager || s->queue.size() > MOST)
         drain(s);
@@ -110,18 +113,6 @@ cudaError_t launch(const cudaLaunchConfig_t &c, const void *kernel, std::shared_
         return status(cudaErrorInvalidValue);
     return push(c.stream, name, [=] { run_grid(c, name, kernel, arguments.get(), bytes, call); });
 }
-static void move(void *to, const void *from, size_t bytes)
-{
-    Window open;
-    if (on_device(from))
-        check_range(from, bytes, false, "copy");
-    if (on_device(to)) {
-        check_range(to, bytes, true, "copy");
-        written(to, bytes);
-    }
-    std::memmove(to, from, bytes);
-}
-
 static bool kind_fits(const void *to, const void *from, cudaMemcpyKind kind)
 {
     bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
@@ -229,9 +220,11 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         return outside_capture();
     if (pageable_from) { /* staged before the call returns */
         auto stage = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
-        return push(s, "copy", [=] { move(to, stage->data(), bytes); });
+        return push(
+            s, "copy", [=] { move(to, stage->data(), bytes); }, true);
     }
-    cudaError_t error = push(s, "copy", [=] { move(to, from, bytes); });
+    cudaError_t error = push(
+        s, "copy", [=] { move(to, from, bytes); }, true);
     if (pageable_to) /* returns when the bytes are there */
         drain(s);
     return error;
@@ -331,7 +324,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
 {
     cudaError_t error = failing("cudaGraphLaunch") ? status(cudaErrorInvalidValue) : cudaSuccess;
     for (size_t i = 0; i < exec->nodes.size() && error == cudaSuccess; i++)
-        error = push(s, exec->nodes[i].name, exec->nodes[i].run);
+        error = push(s, exec->nodes[i].name, exec->nodes[i].run, exec->nodes[i].opens);
     return error;
 }
 

@@ -79,7 +79,7 @@ static void load(uint32_t *r, int matrices, const void *row, const char *file, i
     if (lane() < 8 * matrices) {
         if ((uintptr_t)row % 16)
             fault("%s:%d: ldmatrix of a row at %p, not aligned to 16 bytes", file, line, row);
-        if (!on_device(row) || (const char *)row >= arena + SHARED_BYTES)
+        if (!on_device(row) || (size_t)((const char *)row - shared_at) >= SHARED_BYTES)
             fault("%s:%d: ldmatrix of a row at %p, not in shared memory", file, line, row);
         check_range(row, 16, false, "ldmatrix", caller);
         access(row, 16, false, false, caller);
@@ -114,15 +114,17 @@ void gal_copy_async(void *shared, const void *global, const char *file, int line
            caller); /* it may be written from here on, and is not there before the wait */
     forget(shared, 16);
     std::memset(shared, 0xff, 16);
-    block->copies[(size_t)block->current].push_back({shared, global});
+    block->copies[block->current].push_back({shared, global});
 }
 
 void gal_copy_wait()
 {
-    auto &own = block->copies[(size_t)block->current];
-    for (const Copy &c : own) {
+    auto own = block->copies.find(block->current);
+    if (own == block->copies.end())
+        return;
+    for (const Copy &c : own->second) {
         std::memcpy(c.to, c.from, 16);
         access(c.to, 16, true, false, __builtin_return_address(0));
     }
-    own.clear();
+    own->second.clear();
 }

@@ -4,6 +4,8 @@
 local check = {}
 
 local passed, failed = 0, 0
+-- Of a test that runs as two processes (halves.sh), this one's cases: 1, the odd ones, or 0.
+local half, seen = tonumber(os.getenv "GALRUN_TEST_HALF" or ""), 0
 
 -- Numbers with all their digits, strings quoted, tables by content, tensors by shape and (short ones) values.
 local function text(value, depth)
@@ -63,6 +65,8 @@ end
 --- Runs fn as a test; name is a sentence that can be false. An error in fn fails the test and the file goes
 -- on.
 function check.case(name, fn)
+  seen = seen + 1
+  if half and seen % 2 ~= half then return end
   local ok, message = xpcall(fn, function(err)
     if type(err) == "table" and err.failure then return err.failure end
     return debug.traceback(tostring(err), 2)
