@@ -34,8 +34,8 @@ local function reporter(progress, run)
       local total = { total = run.settings.epochs, unit = "epochs", first = run.epoch }
       line = require "gal.base.progress"(total)
       if run.epoch > 0 then
-        line:note(("%s: going on with epoch %d of %d"):format(run.folder.out, run.epoch + 1,
-          run.settings.epochs))
+        line:note(("%s: going on with epoch %d of %d"):format(run.folder and run.folder.out or "fit",
+          run.epoch + 1, run.settings.epochs))
       end
     end
     on_line(line, r)
