@@ -50,6 +50,9 @@ check.case("a share is that of the validation galaxies that are rarer", function
     check.near(shares[k], rarer / 600, 1e-9)
   end
 end)
+check.case("training rows that are all the same have no rareness", function()
+  check.equal(rarity.fit(gal.full({ 500, 5 }, 0.7), held), nil)
+end)
 check.case("shares of galaxies that the flow never saw are uniform", function()
   -- Kolmogorov's 1 % point for two samples of 600 is .094.
   local shares, worst = flow:ood(new).context, 0

@@ -332,7 +332,7 @@ end)
 check.case("results of other options are not overwritten, and options are refused by name", function()
   local words = "image --against photometry --part all --n 20 --steps 4"
   local code, text = run("scaling_relations", words)
-  check.that(code == 1 and text:find "began with other settings: planes was", text)
+  check.that(code == 1 and text:find "began with other settings: %-%-planes was", text)
   for name, option in pairs{ scaling_relations = "boxs", dust_age = "galaxi", occlusion = "strid" } do
     code, text = run(name, ("image --%s 1"):format(option))
     check.that(code == 2 and text:find(option, 1, true) and not text:find "traceback", text)

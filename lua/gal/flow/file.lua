@@ -195,7 +195,9 @@ function file.load(path, options)
   options = arguments.known("load", options, { "encoder", "head", "device" })
   local device = options.device or "cpu"
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
-  if path_of.kind(path) == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
+  local kind = path_of.kind(path)
+  if not kind then raise("load: there is no run or file of a flow at %s", path) end
+  if kind == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)
   file.check_values("load: " .. path, tensors)

@@ -19,6 +19,8 @@ rarity.__index = rarity
 -- How far a point may lie from the space of all components, where none was left out for their number: ten
 -- times the deviation of the widest flat direction, in units of about the widest one's.
 local OFF = 10 * math.sqrt(components.FLAT)
+-- Rows whose deviations are below this share of their mean's size differ by float32's rounding alone.
+local SAME = 1e-6
 -- How many components the mixture may have: those that held-out rows prefer among these.
 local CANDIDATES = { 1, 2, 4, 8, 16 }
 -- Steps of the fit, and rows that the number is chosen by: with more of either the share of galaxies found
@@ -83,7 +85,7 @@ end
 --- rarity.fit(train {N, d}, valid {V, d}[, {components = most, seed = 1}]): from training and validation
 -- rows, tensors. components: principal components that are looked at, at most; nil: all. Of more than
 -- rarity.ROWS training rows, evenly chosen ones are taken. Returns an object with `shares` and `tensors`, a
--- table of float32 tensors by name.
+-- table of float32 tensors by name; nil where the training rows are all the same.
 function rarity.fit(train, valid, options)
   local o = options_of.known("rarity", options, { "components", "seed" })
   local n, d = host.matrix("rarity", "train", train)
@@ -94,7 +96,8 @@ function rarity.fit(train, valid, options)
   end
   local most = options_of.integer("rarity", o, "components", nil, 1, 2 ^ 20)
   train, valid = rarity.thin(train:to "cpu"), valid:to "cpu"
-  local mean, directions, flat = components.of(train, most)
+  local mean, directions, flat, variances = components.of(train, most)
+  if not (variances[1] > SAME ^ 2 * mean:pow(2):mean():item()) then return nil end
   local whole = flat or directions:size(2) == d
   local tensors = { mean = mean, directions = directions, whole = on_host({ whole and 1 or 0 }, { 1 }) }
   local projected = (train - mean):matmul(directions)
