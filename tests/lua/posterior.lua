@@ -80,6 +80,7 @@ check.case("quantiles are numpy's, of draws with weights at mid-weights", functi
   check.near(draws.quantiles(column, { 0.5 })[1], 2 + 0.35 / 0.45, 1e-12)
   check.near({ draws.moments(column) }, { 2.7, math.sqrt(0.1 * 1.7 ^ 2 + 0.1 * 0.7 ^ 2 + 0.8 * 0.09) }, 1e-12)
   check.equal({ draws.shortest(column, 0.8) }, { 3, 3 })
+  check.equal({ draws.shortest(column, 0) }, { 1, 1 }, "one draw, not what lies before them in memory")
   check.near({ draws.below(column, 3), draws.below(column, 1) }, { 0.2, 0 }, 1e-12)
 end)
 

@@ -122,7 +122,7 @@ function draws.shortest(column, level)
   local function at(r) return order and values[order[r]] or column.ascending[r] end
   local function weight(r) return order and w[order[r]] or 1 end
   for first = 0, n - 1 do
-    while held < level * total - 1e-9 * total and last < n - 1 do
+    while last < first or held < level * total - 1e-9 * total and last < n - 1 do
       last = last + 1
       held = held + weight(last)
     end
