@@ -91,6 +91,9 @@ local function new(where, parameters, options, hyper)
   return self
 end
 
+-- Fields that may be given other values: the rate, and how many steps were taken.
+local FREE = { "lr", "steps" }
+
 --- optim.adamw(parameters[, {lr = 5e-4, betas = {.9, .999}, eps = 1e-8, weight_decay = .01, clip = nil,
 -- average = nil}]): AdamW (Loshchilov & Hutter 2019). parameters: a list of tensors, which become views of
 -- the optimiser's block. lr: a number, or a function of the step (counted from 1) such as optim.cosine
@@ -111,7 +114,7 @@ function optim.adamw(parameters, options)
     check(C.gal_adamw(o.block.h, o.gradient.h, m.first.h, m.second.h, o.mean and o.mean.h,
       o.hyper.h, o.decay and o.decay.h, o.step_count.h))
   end
-  return self
+  return errors.seal(self, FREE)
 end
 
 --- optim.sgd(parameters[, {lr = .01, momentum = 0, weight_decay = 0, nesterov = false, clip = nil,
@@ -127,7 +130,7 @@ function optim.sgd(parameters, options)
     check(C.gal_sgd(o.block.h, o.gradient.h, o.moments.velocity.h, o.mean and o.mean.h,
       o.hyper.h, o.decay and o.decay.h, o.step_count.h))
   end
-  return self
+  return errors.seal(self, FREE)
 end
 
 --- opt:rate(step): the learning rate of that step, counted from 1.

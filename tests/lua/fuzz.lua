@@ -48,6 +48,21 @@ check.case("nil and lists in the place of devices, tensors and paths are refused
   check.raises(function() loader:start(nil) end, "start: order is nil, expected a tensor")
 end)
 
+check.case("a tensor that an object keeps is not handed to C once it has been overwritten", function()
+  local stale
+  pcall(gal.scope, function()
+    stale = gal.zeros{ 2 }
+    error "the scope closes"
+  end)
+  local opt, r = require("gal.optim").adamw{ gal.zeros{ 2 }:requires_grad() }, gal.rng(1)
+  opt.lr = 0.1 -- this may be given another value
+  opt:step()
+  opt.block, r.words = stale, stale
+  check.raises(function() opt:apply() end, "apply: the field block of an optimiser was overwritten")
+  check.raises(function() r:permutation(3) end, "permutation: the field words of a generator was overwritten")
+  check.raises(function() gal.randn({ 3 }, { rng = r }) end, "the field words of a generator was", true)
+end)
+
 check.case("a size that an object keeps is not believed once it has been overwritten", function()
   local mixture = require("gal.stats.mixture").fit(gal.randn({ 40, 2 }, { rng = gal.rng(1) }), 1)
   check.equal(#mixture:describe()[1].mean, 2)

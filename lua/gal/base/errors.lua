@@ -230,11 +230,13 @@ M.original = setmetatable({}, { __mode = "k" })
 
 local sealed = setmetatable({}, { __mode = "k" }) -- object -> its fields as they were made
 
---- seal(object): from here on the object's methods (those of M.methods) raise where one of its fields has
--- been overwritten: for objects whose methods index memory by sizes that they keep. Returns object.
-function M.seal(object)
+--- seal(object[, free]): from here on the object's methods (those of M.methods) raise where one of its fields
+-- has been overwritten, but for those of the list free: for objects whose methods index memory by sizes that
+-- they keep, or hand C tensors that they keep. Returns object.
+function M.seal(object, free)
   local fields = {}
   for name, value in pairs(object) do fields[name] = value end
+  for _, name in ipairs(free or {}) do fields[name] = nil end
   sealed[object] = fields
   return object
 end

@@ -24,7 +24,7 @@ function Generator.__tostring(r) return "rng " .. r:state() end
 local function new(key, counter, device)
   -- A generator outlives the scope that happens to be open when it is made.
   local words = values.int64({ 2 }, { key, counter }, device or default_device(), true)
-  return setmetatable({ words = words }, Generator)
+  return errors.seal(setmetatable({ words = words }, Generator))
 end
 
 --- gal.rng(seed) --> a generator; seed is an integer. It gives the same numbers on every device, whatever
