@@ -354,6 +354,27 @@ check.case("score is metrics.information on a part's galaxies", function()
   check.equal(found.warning, nil)
 end)
 
+check.case("galaxies that are shown alike have draws of their own, in parts of any size", function()
+  local prior, places = require("gal.stats.prior").fit(theta), { 1, 2, 1, 3, 1 }
+  local alike = { theta = part.theta:rows(places), context = part.context:rows(places) }
+  local function drawn(rows)
+    local how = { n = 20, seed = 3, steps = 5, rows = rows }
+    return metrics.information(flow, alike.theta, alike.context, prior, how)
+  end
+  local whole, single = drawn(100), drawn(20)
+  check.equal(single.samples:totable(), whole.samples:totable())
+  check.equal(single.d_kl, whole.d_kl)
+  for _, pair in ipairs{ { 1, 3 }, { 1, 5 }, { 3, 5 } } do
+    local one, other = single.samples:select(1, pair[1]), single.samples:select(1, pair[2])
+    check.equal(one:eq(other):sum():item(), 0, ("%d and %d"):format(pair[1], pair[2]))
+  end
+  -- The first of them, and those that nobody is like, draw what they draw alone.
+  for _, k in ipairs{ 1, 2, 4 } do
+    local alone = flow:sample(alike.context:narrow(1, k, 1), { n = 20, steps = 5, rng = gal.rng(3) })
+    check.equal(single.samples:narrow(1, k, 1):totable(), alone:totable(), "galaxy " .. k)
+  end
+end)
+
 check.case("score names the galaxies beyond the tolerance, and without a prior draws nothing", function()
   local judge = fake{ 2, 3, 5, 7, 8, 9 }
   local found = infer.score(judge, part, { tolerance = 0.5, progress = false })

@@ -142,12 +142,13 @@ function information.scores(theta, drawn, prior, options)
 end
 
 --- metrics.information(flow, theta, context, prior, options): draws from posteriors and gives metrics.scores
--- of them. flow: anything with log_prob and sample_and_log_prob as in gal.flow. theta {N, d}; context {N,
--- c}, or {context or nil, images} for a flow with an encoder; prior as in gal.stats.prior. options: n (200
--- draws a galaxy), steps (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000 draws are in memory
--- at once), progress (a function of the galaxies done and N). Beside metrics.scores' fields, with steps =
--- "auto", evaluations (of the net, a draw), tolerance, and flagged, a list of the galaxies whose density or
--- draws are not within the tolerance. A galaxy's draws are the same whatever its neighbours.
+-- of them. flow: anything with log_prob and sample_and_log_prob as in gal.flow; with streams, as flows have,
+-- galaxies that are shown alike have draws of their own. theta {N, d}; context {N, c}, or {context or nil,
+-- images} for a flow with an encoder; prior as in gal.stats.prior. options: n (200 draws a galaxy), steps
+-- (100, or "auto"), tolerance (of "auto"), seed (0), rows (5,000 draws are in memory at once), progress (a
+-- function of the galaxies done and N). Beside metrics.scores' fields, with steps = "auto", evaluations (of
+-- the net, a draw), tolerance, and flagged, a list of the galaxies whose density or draws are not within the
+-- tolerance. A galaxy's draws are the same whatever its neighbours.
 function information.information(flow, theta, context, prior, options)
   options = options_of.known("information", options, INFORMATION)
   errors.object("information", "flow", flow, { "log_prob", "sample_and_log_prob" }, "a flow (gal.flow)")
@@ -165,13 +166,14 @@ function information.information(flow, theta, context, prior, options)
   local result = at_truth(log_q, theta, prior)
   local beyond, evaluations, each, parts, known = {}, 0, together(options.rows, n), {}, {}
   for _, k in ipairs(report and report.flagged or {}) do beyond[k] = true end
+  -- The same generator for every part and the streams of all galaxies, so that the parts' sizes don't show in
+  -- the draws, and galaxies that are shown alike have draws of their own in whatever part.
+  local streams = flow.streams and flow:streams(context) or nil
   for first = 1, count, each do
     local size = math.min(each, count - first + 1)
-    -- The same generator for every part: the streams are the galaxies', so that the parts' sizes don't show
-    -- in the draws.
     local draws, densities, own = flow:sample_and_log_prob(narrowed(context, first, size), {
       n = n, steps = options.steps, tolerance = options.tolerance, rng = gal.rng(options.seed or 0),
-      progress = false, told = false,
+      streams = streams and streams:narrow(1, first, size), progress = false, told = false,
     })
     for _, k in ipairs(own and own.flagged or {}) do beyond[first + k - 1] = true end
     evaluations = evaluations + (own and own.evaluations or 0) * size / count
