@@ -3,7 +3,8 @@
 -- 97.5, mean and deviation; the covariance; how rare the galaxy is among those that the run learned from; and
 -- flags. Before the first galaxy it says whether the whole table is like the run's own. Galaxies come a block
 -- at a time and memory does not grow with their draws; stopped or killed, the same command goes on, and the
--- file ends in the same bytes. With --deconvolve the known errors of the run's labels come off.
+-- file ends in the same bytes. With --deconvolve the known errors of the run's labels come off. With --shard
+-- 2/8 it makes an eighth of the rows, with --merge the whole of eight, with --slurm 8 a job array of them.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -24,24 +25,36 @@ local o = cli.options{
   { "missing_value", type = "number", help = "what stands for missing; default: NaN" },
   { "out", type = "string", required = true, help = "the catalogue, a file that ends in .fits" },
   cli.common{
-    "shards",
+    "shards", "array",
     shard = {
       type = "string",
       help = "k/K: only part k of K of the rows, into OUT.shards; each part by a command, a machine or an "
         .. "element of a job array",
     },
     merge = { false, "put the parts in OUT.shards together: the file is that of the command without parts" },
+    slurm = {
+      type = "integer", least = 1,
+      help = "infer nothing: write a Slurm job array of so many parts into OUT.shards, and print what "
+        .. "submits it",
+    },
   },
 }
 local gal = require "gal"
 local catalogue = require "gal.infer.report_catalogue"
+if o.shard and o.merge or o.slurm and (o.shard or o.merge) then
+  cli.refuse "--shard, --merge and --slurm do different things, expected one of them"
+end
 
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey, own = run:survey(cli.values(o, { "asked" }, { theta = false }))
 print(survey:describe())
 print(catalogue.before(run, survey, own))
-local found = require("gal.infer").catalogue(run.flow, survey, cli.values(o, { "solver", "shards" }, {
+local how = cli.values(o, { "solver", "shards" }, {
   n = o.n, precision = o.precision, seed = o.seed, samples = o.samples, deconvolve = o.deconvolve,
   missing_value = o.missing_value, out = o.out, header = catalogue.header(run, survey),
-}))
-print(catalogue.after(found))
+})
+if o.slurm and not require("gal.infer.catalogue").check(run.flow, survey, how, o.slurm) then
+  print(require("gal.cli.slurm").shards(o, o.out .. ".shards"))
+  return
+end
+print(catalogue.after(require("gal.infer").catalogue(run.flow, survey, how)))

@@ -2,7 +2,7 @@
 # usage: slurm.sh GALRUN SOURCE, inside slurm_here.sh: job arrays that galrun writes, in a Slurm of two nodes.
 # Four trainings, the first requeued in mid-run, the second cancelled and submitted again, the third told by
 # USR1 that its time is nearly up, have the flows of trainings that nothing disturbed; and four shards of
-# 2,000 galaxies, merged, are the files of one command.
+# 2,000 galaxies, merged, are the files of one command; so are two shards of a catalogue of them.
 set -eu
 galrun=$1 source=$2
 cd "$(mktemp -d)"
@@ -55,7 +55,10 @@ for k in 1 2 3 4; do
 done
 experiment sample whole/4 --survey alike.csv --n 20 --log-prob --out drawn >log
 experiment sample whole/4 --survey alike.csv --n 20 --log-prob --out parts --slurm 4 >submit.txt
+experiment infer_catalog whole/4 --survey alike.csv --n 20 --out whole.fits >log
+experiment infer_catalog whole/4 --survey alike.csv --n 20 --out parts.fits --slurm 2 >catalogue.txt
 sbatch --parsable parts/array.sbatch >log
+sbatch --parsable parts.fits.shards/array.sbatch >log
 sbatch --parsable --array=2 sweep/array.sbatch >log # the cancelled one again
 idle
 
@@ -77,5 +80,7 @@ eval "$galrun $(sed -n 's/^then: *galrun//p' submit.txt)" >log || fail "the shar
 for name in samples.npy log_prob.npy summary.csv draws.json; do
   cmp drawn/$name parts/$name || { fail "the merged $name is the one without shards"; show parts; }
 done
+eval "$galrun $(sed -n 's/^then: *galrun//p' catalogue.txt)" >log || fail "it is merged: $(cat log)"
+cmp whole.fits parts.fits || { fail "the merged catalogue is the whole one"; show parts.fits.shards; }
 [ $failed = 0 ] && echo "slurm.sh: all passed"
 exit $failed

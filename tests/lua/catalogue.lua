@@ -361,6 +361,19 @@ check.case("shards are put together to the bytes of the whole; one that is missi
   check.equal(make("parts.fits", { samples = 3, merge = true }).merged, 2)
   check.that(read "parts.fits" == read "whole.fits", "the bytes differ")
 end)
+check.case("what a job array of shards would be refused for is told before it is written", function()
+  local check_array = require("gal.infer.catalogue").check
+  local function is_whole(name, more, of)
+    local o = { out = scratch.path(name), n = 64, steps = 4, seed = 2 }
+    for k, v in pairs(more) do o[k] = v end
+    return check_array(flow, asked, o, of)
+  end
+  check.equal(is_whole("array.fits", {}, 600), false)
+  check.equal(is_whole("whole.fits", { samples = 3 }, 2), true)
+  check.raises(function() is_whole("array.fits", {}, 601) end, "there are 600 galaxies")
+  check.raises(function() is_whole("array.csv", {}, 2) end, "ends in .fits")
+  check.raises(function() is_whole("whole.fits", { samples = 2 }, 2) end, "another model")
+end)
 check.case("kept draws are without the labels' errors where that is asked for", function()
   local some = asked:thin(3)
   local options = { n = 64, steps = 4, progress = false }

@@ -80,6 +80,23 @@ check.case("points that an array has are not changed behind its back, but there 
   check.raises(function() slurm.write(how) end, "has a line's end in it", true)
 end)
 
+check.case("an element resumes by --resume where its experiment has that, and by itself elsewhere", function()
+  local spec = {
+    { "run", "here", "a folder", positional = true }, { "out", type = "string", help = "a file" },
+    unpack(require("gal.cli").common{ "shards", "array" }),
+  }
+  local before = arg[0]
+  arg[0] = prints
+  for _, resume in ipairs{ "", "--resume " } do
+    local o, out = declare.read(spec, { "there", "--out", "x.fits", "--slurm", "2" }), "array" .. #resume
+    local told, form = slurm.shards(o, scratch.path(out)), "there --out x.fits " .. resume .. "--shard %d/2\n"
+    check.equal(scratch.read(scratch.path(out .. "/points.txt")), form:format(1) .. form:format(2))
+    check.that(told:find(prints .. " there --out x.fits --merge", 1, true), told)
+    table.insert(spec, { "resume", false, "go on" })
+  end
+  arg[0] = before
+end)
+
 check.case("the words of values give these values, and say nothing of defaults", function()
   local spec = {
     { "run", "here", "a folder", positional = true }, { "steps", "auto", type = "steps" },

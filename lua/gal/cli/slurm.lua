@@ -97,13 +97,15 @@ end
 local OURS = { "slurm", "cpus", "gpus", "at_once", "sbatch", "resume", "shard", "merge" }
 
 --- slurm.shards(o[, out = o.out]): the running experiment, whose options o have the groups shards and array,
--- as a job array of o.slurm shards, written into the folder out. Returns the lines that say how it is
--- submitted, and what comes then.
+-- as a job array of o.slurm shards, written into the folder out. An experiment without an option resume goes
+-- on by itself. Returns the lines that say how it is submitted, and what comes then.
 function slurm.shards(o, out)
   local elements, words = {}, declare.words(o, OURS)
+  local more = rawget(o, "resume") ~= nil and { "--resume", "--shard" } or { "--shard" }
   for k = 1, o.slurm do
     elements[k] = { unpack(words) }
-    for _, word in ipairs{ "--resume", "--shard", k .. "/" .. o.slurm } do table.insert(elements[k], word) end
+    for _, word in ipairs(more) do table.insert(elements[k], word) end
+    table.insert(elements[k], k .. "/" .. o.slurm)
   end
   local name = arg[0]:match "([^/]+)%.lua$" or "shards"
   local job = slurm.write{

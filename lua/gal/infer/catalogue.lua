@@ -294,6 +294,27 @@ local function checked(o, flow)
   return s
 end
 
+-- What the arguments of catalogue say: the options, the same as they are taken, the rows' ids and galaxies
+-- (rows_of), the settings and their key (settings_of).
+local function prepared(flow, part, options)
+  local o = options_of.known("catalogue", options, OPTIONS)
+  errors.object("catalogue", "flow", flow, { "sample" }, "a flow (gal.flow)")
+  errors.list("catalogue", "part", part, "a survey (gal.data)")
+  errors.list("catalogue", "part.ids", part.ids, "the ids of a survey (gal.data)")
+  local s = checked(o, flow)
+  local ids, galaxy = rows_of(part)
+  return o, s, ids, galaxy, settings_of(flow, part, ids, o, s)
+end
+
+--- catalogue.check(flow, part, options, of): raises what infer.catalogue would raise for these options before
+-- its first galaxy, in `of` shards: a job array is not to learn that from its queue. Returns whether the
+-- catalogue is whole.
+function catalogue.check(flow, part, options, of)
+  local o, _, ids, _, _, key = prepared(flow, part, options)
+  shards.range("catalogue", { k = 1, of = of }, #ids)
+  return is_finished(o.out, key)
+end
+
 --- infer.catalogue(flow, part, options): the posteriors of a survey's galaxies as a FITS table, a row for
 -- each row of the survey's table in its order. options: out, the file; n (1,000 draws a galaxy), steps
 -- ("auto" or a number), tolerance, precision (flow:sample's), seed (0), samples (0: so many of the draws are
@@ -308,13 +329,7 @@ end
 -- survey itself. Stopped or killed, the same call goes on, to the same bytes. Returns {out, rows, resumed =
 -- rows that were there, seconds, counts = {[bit] = galaxies}, shrunk = {names, factors}}.
 function catalogue.catalogue(flow, part, options)
-  local o = options_of.known("catalogue", options, OPTIONS)
-  errors.object("catalogue", "flow", flow, { "sample" }, "a flow (gal.flow)")
-  errors.list("catalogue", "part", part, "a survey (gal.data)")
-  errors.list("catalogue", "part.ids", part.ids, "the ids of a survey (gal.data)")
-  local s = checked(o, flow)
-  local ids, galaxy = rows_of(part)
-  local settings, key = settings_of(flow, part, ids, o, s)
+  local o, s, ids, galaxy, settings, key = prepared(flow, part, options)
   local layout = summary.layout(flow, part, ids, {
     samples = s.samples, deconvolve = s.deconvolve, missing_value = o.missing_value,
     tolerance = s.tolerance,
