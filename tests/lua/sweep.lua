@@ -146,6 +146,16 @@ check.case("a plan has its trials by name and in words, and is met again", funct
   check.raises(function() plan{ trials = 5 } end, "has 6 trials, and 5 are asked for: there may be more")
 end)
 
+check.case("true and false come to the experiment as they stand, whatever its default", function()
+  local space = { survey = "nowhere", dereddened = sweep.choice{ true, false }, average = false }
+  local s = plan{ out = "switched", method = "grid", space = space }
+  check.equal(s.trials[1].name, "001_dereddened=yes")
+  check.equal({ s.trials[1].words, s.trials[2].words }, {
+    { "--no-average", "--dereddened", "--survey", "nowhere" },
+    { "--no-average", "--no-dereddened", "--survey", "nowhere" },
+  })
+end)
+
 check.case("what an experiment would refuse is refused before any trial runs", function()
   local function with(settings, more)
     return function()
@@ -155,6 +165,7 @@ check.case("what an experiment would refuse is refused before any trial runs", f
     end
   end
   check.raises(with{ lr = sweep.range(-1, 0.5) }, "plan: trial %d is refused by the experiment: %-%-lr is '")
+  check.raises(with{ lr = { 0.1, 1 } }, "Values to try are lr = sweep.choice{…}; a plain list is one value")
   check.raises(with{ lrr = sweep.range(0, 1) }, "no option '%-%-lrr'; did you mean %-%-lr%?")
   check.raises(with{ out = "x" }, "a setting 'out', which the sweep gives to each trial itself")
   check.raises(with({}, { experiment = "train_foto" }), "experiment is 'train_foto': there is no such file")
@@ -352,6 +363,26 @@ check.case("trials are ranked by their mean log p, with the paired interval from
   local csv = results.text(s, found)
   check.that(csv:find('"it crashed, ""loudly"""', 1, true), csv)
   check.equal(select(2, csv:gsub("\n", "")), 5)
+end)
+
+check.case("a table of 80 columns has whole settings, and names those that it has no room for", function()
+  local space = { survey = "nowhere" }
+  for _, name in ipairs{ "lr", "sigma", "weight_decay", "decay", "clip" } do
+    space[name] = sweep.range(0.1, 0.9)
+  end
+  local s = sweep.plan{ out = file "wide", trials = 2, experiment = "train_photometry", space = space }
+  records.write(s, s.trials[1], 1, { state = "done", epochs = 9 }, { ids = IDS, log_p = { 1, 2, 3, 4 } })
+  local text = sweep.text(s)
+  for line in text:gmatch "[^\n]+" do check.that(#line <= 80, line) end
+  local values = s.trials[1].values
+  check.that(text:find(("%s  %s *%s *%s\n"):format(values.clip, values.decay, values.lr, values.sigma)), text)
+  check.that(text:find("results.csv also has weight_decay", 1, true), text)
+end)
+
+check.case("trials that failed alike are told of once", function()
+  local s = recorded("alike", { "no survey", "no survey", { IDS, { 1, 1, 1, 1 } }, "no survey" })
+  local text = sweep.text(s)
+  check.that(text:find("\ntrials 001, 002, 004 failed: no survey$"), text)
 end)
 
 check.case("trials of other galaxies are compared on those they share", function()

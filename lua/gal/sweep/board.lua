@@ -6,6 +6,10 @@ local text = require "gal.base.text"
 
 local board = {}
 
+-- The table's columns before the settings.
+local HEADERS = { "trial", "epochs", "log p", "from the best" }
+local NAMED = 6 -- trials that a sentence names, of many
+
 -- A setting's value in a table: "64x64", "yes".
 local function word_of(v)
   if type(v) == "table" then return table.concat(v, "x") end
@@ -39,7 +43,24 @@ local function table_of(s, found, most)
   return rows
 end
 
--- Lines of at most `width` characters: settings may be many.
+-- The table's lines, of at most `width` characters: as many settings as are in it whole. Returns the names of
+-- those that are not, too.
+local function table_lines(s, found, most, width)
+  local rows, headers, left_out = table_of(s, found, most), { unpack(HEADERS) }, {}
+  for i, name in ipairs(s.varied) do headers[#HEADERS + i] = name end
+  if #rows == 0 then return {}, left_out end
+  while true do
+    local lines, widest = {}, 0
+    for line in (text.table(rows, headers) .. "\n"):gmatch "(.-)\n" do
+      lines[#lines + 1], widest = line, math.max(widest, text.length(line))
+    end
+    if widest <= width or #headers == #HEADERS then return lines, left_out end
+    table.insert(left_out, 1, table.remove(headers))
+    for _, cells in ipairs(rows) do table.remove(cells) end
+  end
+end
+
+-- Lines of at most `width` characters.
 local function cut(lines, width)
   for i, line in ipairs(lines) do
     while text.length(line) > width do line = line:gsub("[%z\1-\127\194-\244][\128-\191]*$", "") end
@@ -97,18 +118,40 @@ local function at_work(s, found)
   return #words > 0 and "at work: " .. table.concat(words, "; ") or nil
 end
 
+-- The first of the trials' numbers, and how many more there are.
+local function listed(numbers)
+  local more = #numbers - NAMED
+  if more > 0 then return ("%s and %d more"):format(table.concat(numbers, ", ", 1, NAMED), more) end
+  return table.concat(numbers, ", ")
+end
+
 -- A sentence on the trials that are as good as the best one, as far as these galaxies tell.
 local function together(found)
-  local names, n = {}, 0
+  local numbers = {}
   for _, row in ipairs(found.rows) do
     if row.place and row.place > 1 and row.apart == false then
-      n = n + 1
-      if n <= 6 then names[n] = ("%03d"):format(row.number) end
+      numbers[#numbers + 1] = ("%03d"):format(row.number)
     end
   end
-  if n == 0 then return nil end
-  local list = table.concat(names, ", ") .. (n > 6 and (" and %d more"):format(n - 6) or "")
-  return ("not told apart from the best on these %d galaxies: %s"):format(found.galaxies, list)
+  if #numbers == 0 then return nil end
+  return ("not told apart from the best on these %d galaxies: %s"):format(found.galaxies, listed(numbers))
+end
+
+-- Sentences on the trials that failed, one for each reason.
+local function failures(found)
+  local reasons, of = {}, {}
+  for _, row in ipairs(found.rows) do
+    if row.state == "failed" then
+      local reason = row.reason or ""
+      if not of[reason] then reasons[#reasons + 1], of[reason] = reason, {} end
+      table.insert(of[reason], ("%03d"):format(row.number))
+    end
+  end
+  for i, reason in ipairs(reasons) do
+    local numbers = of[reason]
+    reasons[i] = ("trial%s %s failed: %s"):format(#numbers > 1 and "s" or "", listed(numbers), reason)
+  end
+  return reasons
 end
 
 --- board.lines(s, found[, {most = 12, width = 80, left = nil, all = false}]): a list of lines. found:
@@ -118,21 +161,16 @@ function board.lines(s, found, o)
   o = o or {}
   local width = o.width or 80
   local lines = text.filled(summary_of(s, found, o.left), width)
-  local rows = table_of(s, found, o.most or 12)
-  if #rows > 0 then
-    local headers = { "trial", "epochs", "log p", "from the best", unpack(s.varied) }
-    for line in (text.table(rows, headers) .. "\n"):gmatch "(.-)\n" do lines[#lines + 1] = line end
-  end
-  for _, sentence in ipairs{ together(found) or "", at_work(s, found) or "" } do
+  local rows, left_out = table_lines(s, found, o.most or 12, width)
+  for _, line in ipairs(rows) do lines[#lines + 1] = line end
+  local more = #left_out > 0 and "results.csv also has " .. table.concat(left_out, ", ") or ""
+  for _, sentence in ipairs{ more, together(found) or "", at_work(s, found) or "" } do
     if sentence ~= "" then
       for _, line in ipairs(text.filled(sentence, width)) do lines[#lines + 1] = line end
     end
   end
-  for _, row in ipairs(o.all and found.rows or {}) do
-    if row.state == "failed" then
-      local said = ("trial %03d failed: %s"):format(row.number, row.reason or "")
-      for _, line in ipairs(text.filled(said, width)) do lines[#lines + 1] = line end
-    end
+  for _, said in ipairs(o.all and failures(found) or {}) do
+    for _, line in ipairs(text.filled(said, width)) do lines[#lines + 1] = line end
   end
   return cut(lines, width)
 end

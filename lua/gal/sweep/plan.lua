@@ -148,8 +148,8 @@ end
 
 local OF_GALRUN = { seed = true } -- galrun takes it itself where a script does not declare it
 
--- Raises where the experiment would refuse a trial's words.
-local function refuse_words(list, by_name, trial)
+-- Raises where the experiment would refuse the words of a trial of the space.
+local function refuse_words(list, by_name, trial, space)
   local words = {}
   for name, v in pairs(trial.values) do
     if name == "out" or name == "resume" or name == "threads" or name == "device" then
@@ -161,7 +161,11 @@ local function refuse_words(list, by_name, trial)
   end
   if by_name.out.required then words[#words + 1] = "--out=x" end
   local _, message = cli.parse(list, words)
-  if message then raise("plan: trial %d is refused by the experiment: %s", trial.number, message) end
+  if not message then return end
+  local name = message:match "^%-%-([%w-]+) is '"
+  local listed = name and type(space.fixed[name:gsub("-", "_")]) == "table"
+  raise("plan: trial %d is refused by the experiment: %s%s", trial.number, message, listed
+    and (". Values to try are %s = sweep.choice{…}; a plain list is one value"):format(name) or "")
 end
 
 -- The trials of the points, named and in words.
@@ -169,12 +173,14 @@ local function trials_of(s, points, space, list, by_name)
   local trials = {}
   for k, values in ipairs(points) do
     local given = {}
-    for name, v in pairs(values) do given[name] = name ~= s.budget and v or nil end
+    for name, v in pairs(values) do
+      if name ~= s.budget then given[name] = v end
+    end
     if s.halving then refuse_schedules(values) end
     trials[k] = {
       number = k, name = name_of(k, values, space.names), values = values, words = words_of(given),
     }
-    refuse_words(list, by_name, trials[k])
+    refuse_words(list, by_name, trials[k], space)
   end
   return trials
 end
