@@ -206,6 +206,24 @@ check.case("sky level and noise of a picture are what it was made with, without 
   end
 end)
 
+check.case("labels that run into each other stand on end in their own panel, and no others", function()
+  local function panel(labels)
+    local ticks = {}
+    for k, words in ipairs(labels) do ticks[k] = { k, words } end
+    return plot.panel{ plot.points({ 1, 2, 3 }, { 1, 2, 3 }), xticks = ticks, xrange = { 0.5, 3.5 }, x = "a" }
+  end
+  local long = { "128x128x128", "64x64x64x64", "256x256x256" }
+  local function turned(labels, size)
+    local panels = { panel{ "x", "y", "z" }, panel(labels), panel{ "a", "b", "c" } }
+    plot.figure(scratch.path "turned.png", { panels = panels, columns = 3, size = size })
+    local list = {}
+    for how in text("turned.gp"):gmatch "set xtics [^\n(]-(n?o?rotate %l+)" do list[#list + 1] = how end
+    return list
+  end
+  check.equal(turned(long, "page"), { "norotate center", "rotate by", "norotate center" })
+  check.equal(turned({ "1", "2", "3" }, "page"), { "norotate center", "norotate center", "norotate center" })
+end)
+
 check.case("show_survey draws a sheet and a page of a survey, alone and beside other cutouts", function()
   require("gal.mock").make{ out = home .. "/survey", n = 60, seed = 4, progress = false }
   local function shown(words)

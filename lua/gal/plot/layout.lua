@@ -150,6 +150,22 @@ local function set_ticks(item, width, height, o, upright)
   end
 end
 
+-- Whether labels that the caller gave to the x axis run into each other on `width` mm.
+local function crowded(item, width, o)
+  local panel, range, last = item.panel, item.xrange, nil
+  if not panel.xticks or not item.xnumbers then return false end
+  local function place(v) return panel.logx and math.log(v) or v end
+  local scale = width / math.abs(place(range[2]) - place(range[1]))
+  for _, tick in ipairs(item.xlist) do
+    local at, half = place(tick[1]) * scale, text.width(tick[2], o.type) / 2
+    if tick[2] ~= "" then
+      if last and math.abs(at - last.at) < half + last.half + 0.15 * text.height(o.type) then return true end
+      last = { at = at, half = half }
+    end
+  end
+  return false
+end
+
 -- The widest label of a list of ticks, mm.
 local function widest(list, o)
   local most = 0
@@ -181,7 +197,7 @@ local function room_of(item, o)
   item.xlabel = fitting(item.xwhole, panel.x_short, box and box.right - box.left + o.spacing[1], o)
   item.ylabel = fitting(item.ywhole, panel.y_short, box and box.top - box.bottom + o.spacing[2], o)
   if item.xnumbers then
-    local label = o.upright_numbers and widest(item.xlist, o) or 0.75 * line
+    local label = (o.upright_numbers or item.upright) and widest(item.xlist, o) or 0.75 * line
     room.bottom = o.tick + o.gap + label
     if o.overhang == nil then room.right = 0.5 * widest(item.xlist, o) end
   end
@@ -348,7 +364,7 @@ end
 -- (mm), xrange, yrange, xlist and ylist (ticks), room. o: {width (mm), height or nil, columns, type
 -- (points), spacing {x, y}, margin, share {x, y}, widths, heights, ratio, strip {top, right, bottom: mm
 -- kept free}, sample (mm of a legend's sample)}. Returns the figure's height, mm, and whether numbers of x
--- axes stand upright.
+-- axes stand upright; where only labels that the caller gave to an axis do, its item has upright.
 function layout.of(items, o)
   local panels, own = {}, {}
   for _, item in ipairs(items) do
@@ -381,6 +397,7 @@ function layout.of(items, o)
     if pass == 2 then
       for _, item in ipairs(kept) do
         if item.xnumbers and (item.xcount or 2) < 2 and not item.inset then o.upright_numbers = true end
+        item.upright = crowded(item, item.box.right - item.box.left, o)
       end
       if o.upright_numbers then
         for _, item in ipairs(kept) do

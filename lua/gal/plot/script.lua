@@ -57,10 +57,12 @@ local function tick_lines(add, item, axis, figure)
     end
   end
   local side = panel.frame == "box" and "in mirror" or "out nomirror"
-  local turned = axis == "x" and figure.upright_numbers
+  local turned = axis == "x" and (figure.upright_numbers or item.upright)
   local shift = axis == "y" and "0.6,0" or turned and "0.15,-0.1" or "0,0.35"
-  add(("set %stics %s scale 0.6,0.3 %s offset %s (%s) noenhanced"):format(axis, side,
-    turned and "rotate by 90 right" or "norotate", shift, table.concat(entries, ", ")))
+  -- The x axis is told where its labels lie: gnuplot would keep the panel before's.
+  local how = turned and "rotate by 90 right" or axis == "x" and "norotate center" or "norotate"
+  add(("set %stics %s scale 0.6,0.3 %s offset %s (%s) noenhanced"):format(axis, side, how, shift,
+    table.concat(entries, ", ")))
 end
 
 local function axis_lines(add, item, axis, figure)

@@ -39,6 +39,15 @@ local function axis_of(s, name)
   end
 end
 
+-- All of an axis of numbers, and a little more.
+local function whole_of(axis)
+  if axis.high == axis.low then return nil end
+  local room = 0.04 * (axis.high - axis.low)
+  if not axis.log then return { axis.low - room, axis.high + room } end
+  room = (axis.high / axis.low) ^ 0.04
+  return { axis.low / room, axis.high * room }
+end
+
 -- A value's place on its axis: the number itself, or that of a choice; nil where the setting is not in force.
 local function place_of(axis, v)
   if v == nil then return nil end
@@ -181,7 +190,9 @@ local function effects(s, rows, known)
   local panels, all = {}, {}
   for i, row in ipairs(rows) do all[i] = score_at_first(s, row, known) end
   local range, label = range_of(all), "log p [nats]"
-  if #s.rungs > 0 then label = ("log p [nats] after %d epochs"):format(s.rungs[1]) end
+  if #s.rungs > 0 then
+    label = ("log p [nats] after %d epoch%s"):format(s.rungs[1], s.rungs[1] == 1 and "" or "s")
+  end
   for j, name in ipairs(s.varied) do
     local axis, x, y = axis_of(s, name), {}, {}
     for i, row in ipairs(rows) do
@@ -204,6 +215,8 @@ local function effects(s, rows, known)
     if axis.labels then
       panel.xticks, panel.xrange = {}, { 0.5, #axis.labels + 0.5 }
       for i, words in ipairs(axis.labels) do panel.xticks[i] = { i, words } end
+    else
+      panel.xrange = whole_of(axis)
     end
     panels[j] = plot.panel(panel)
   end
