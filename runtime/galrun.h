@@ -1,4 +1,4 @@
-/* galrun.h: all that Lua sees of the C runtime, in four parts that may each be included alone. What a device
+/* galrun.h: all that Lua sees of the C runtime, in five parts that may each be included alone. What a device
  * has to supply is in backend.h, which only runtime/ and devices' libraries include.
  *
  * The headers are C11 and C++, and their text, preprocessed with -DGAL_CDEF, is the cdef that LuaJIT reads at
@@ -15,6 +15,7 @@
 #include "galrun_core.h" /* status codes, memory, devices, tensors, programs */
 #include "galrun_ops.h"  /* ops on tensors */
 #include "galrun_io.h"   /* files */
+#include "galrun_net.h"  /* servers on the network */
 #include "galrun_mock.h" /* the mock survey */
 
 #endif

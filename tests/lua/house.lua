@@ -98,7 +98,10 @@ local function included(house, path, name)
   end
 end
 
---- Only runtime/host sees Lua, and devices (cpu/, cuda/) see nothing of files, mock surveys or the host.
+local ABOVE = { io = true, net = true, mock = true, host = true }
+
+--- Only runtime/host sees Lua, and devices (cpu/, cuda/) see nothing of files, servers, mock surveys or the
+-- host.
 function rules.include(house, path, text, report)
   if source.language(path) ~= "c" then return end
   for number, line in ipairs(source.lines(text)) do
@@ -107,8 +110,8 @@ function rules.include(house, path, text, report)
     if lua and not path:match "^runtime/host/" then report(number, foreign .. " outside runtime/host") end
     local target = own and included(house, path, own)
     local device = path:match "^runtime/cpu/" or path:match "^cuda/"
-    local above = target and target:match "^runtime/(%a+)/"
-    if device and (above == "io" or above == "mock" or above == "host") then
+    local above = target and target:match "^runtime/(%a+)/" or ""
+    if device and ABOVE[above] then
       report(number, own .. " is above the devices")
     end
   end
@@ -274,18 +277,20 @@ check.case("includes against the arrows are found", function()
     ["runtime/io/io.h"] = '#include "core/core.h"\n',
     ["runtime/core/core.h"] = "",
     ["runtime/mock/fast/flux.h"] = '#include "cpu/cpu.h"\n',
+    ["runtime/net/net.h"] = '#include "io/io.h"\n',
     ["runtime/cpu/cpu.h"] = "",
     ["runtime/cpu/fast/io.c"] = '#include "io.h"\n',
     ["runtime/cpu/fast/io.h"] = "",
   }
   finds("include", house, {})
-  house["runtime/cpu/cpu.c"] = '#include "../mock/fast/flux.h"\n'
+  house["runtime/cpu/cpu.c"] = '#include "../mock/fast/flux.h"\n#include "net/net.h"\n'
   house["cuda/map.cu"] = '#include "io/io.h"\n#include "host/main.c"\n'
   house["runtime/core/a.c"] = "#include <luajit.h>\n#include <lauxlib.h>\n"
   finds("include", house, {
     "cuda/map.cu:1: io/io.h is above the devices", "cuda/map.cu:2: host/main.c is above the devices",
     "runtime/core/a.c:1: luajit.h outside runtime/host", "runtime/core/a.c:2: lauxlib.h outside runtime/host",
     "runtime/cpu/cpu.c:1: ../mock/fast/flux.h is above the devices",
+    "runtime/cpu/cpu.c:2: net/net.h is above the devices",
   })
 end)
 

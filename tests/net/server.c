@@ -1,0 +1,223 @@
+/* server.c: a web server on 127.0.0.1 that misbehaves as its requests ask, for tests of clients.
+ *
+ * server LOG SECONDS prints "port N", and serves until it is killed, its parent ends or the seconds are over.
+ * GET or POST /NAME?bytes=B&slow=S&faults=A,B,...: the k-th request for an address gets the k-th fault, later
+ * ones the body: bytes B of a pattern that depends on NAME alone, after S milliseconds. The faults are in
+ * serve(); "ok" is none. POST to /echo answers with what was posted. Each request adds a line to LOG:
+ * clients that wait for an answer, fault, method, address, user agent. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ADDRESSES = 10000, LARGEST = 1 << 24 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static FILE *record;
+static int asking, addresses; /* asking: clients that wait for an answer */
+static char *address[ADDRESSES];
+static int requests[ADDRESSES];
+
+/* How many requests there were for the address before this one. */
+static int earlier(const char *name)
+{
+    int i = 0;
+    while (i < addresses && strcmp(address[i], name) != 0)
+        i++;
+    if (i == ADDRESSES)
+        exit(3);
+    if (i == addresses)
+        address[addresses++] = strdup(name);
+    return requests[i]++;
+}
+
+/* The k-th of the faults in the address, from 0. */
+static void fault_of(char fault[32], const char *name, int k)
+{
+    const char *at = strstr(name, "faults=");
+    at = at ? at + 7 : "";
+    for (; k > 0 && *at && *at != '&'; k--) {
+        at += strcspn(at, ",&");
+        at += *at == ',';
+    }
+    size_t n = strcspn(at, ",&");
+    snprintf(fault, 32, "%.*s", (int)(n ? n : 2), n ? at : "ok");
+}
+
+static long number_of(const char *name, const char *word, long otherwise)
+{
+    const char *at = strstr(name, word);
+    return at ? atol(at + strlen(word)) : otherwise;
+}
+
+static void put(int s, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t k = send(s, bytes, n, MSG_NOSIGNAL);
+        if (k <= 0)
+            return;
+        bytes += k;
+        n -= (size_t)k;
+    }
+}
+
+/* The head with what it says of the length, and so many bytes of the body. */
+static void answer(int s, const char *status, const char *extra, const char *body, size_t n, size_t said)
+{
+    char head[512];
+    int length = snprintf(head, sizeof head,
+                          "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s"
+                          "Connection: close\r\n\r\n",
+                          status, said, extra);
+    put(s, head, (size_t)length);
+    put(s, body, n);
+}
+
+static void say(int s, const char *status, const char *extra, const char *body)
+{
+    answer(s, status, extra, body, strlen(body), strlen(body));
+}
+
+/* Waits until the client has gone, at most 20 s. */
+static void wait_for_end(int s)
+{
+    struct pollfd p = {.fd = s, .events = POLLIN};
+    char c;
+    while (poll(&p, 1, 20000) > 0 && recv(s, &c, 1, 0) > 0)
+        ;
+}
+
+#define CHUNK "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+
+static void serve(int s, const char *fault, const char *body, size_t n)
+{
+    if (!strcmp(fault, "503"))
+        say(s, "503 Service Unavailable", "", "<html><h1>503 Service Unavailable</h1></html>\n");
+    else if (!strcmp(fault, "429")) /* too many requests: come back in a second */
+        say(s, "429 Too Many Requests", "Retry-After: 1\r\n", "<html>Too Many Requests</html>");
+    else if (!strcmp(fault, "tomorrow"))
+        say(s, "503 Service Unavailable", "Retry-After: 50000\r\n", "down for maintenance");
+    else if (!strcmp(fault, "400"))
+        say(s, "400 BadRequest", "",
+            "{\"ErrorCode\":400,\"ErrorMessage\":\"Incorrect syntax near 'selekt'.\"}");
+    else if (!strcmp(fault, "404")) /* a body as long as the one that was asked for */
+        answer(s, "404 NOT FOUND", "", body, n, n);
+    else if (!strcmp(fault, "moved"))
+        say(s, "302 Found", "Location: http://127.0.0.1:9/elsewhere\r\n", "");
+    else if (!strcmp(fault, "empty"))
+        say(s, "200 OK", "", "");
+    else if (!strcmp(fault, "short")) /* half of the body */
+        answer(s, "200 OK", "", body, n / 2, n);
+    else if (!strcmp(fault, "chunk")) /* a first chunk, and no last one */
+        put(s, CHUNK, strlen(CHUNK));
+    else if (!strcmp(fault, "reset"))
+        setsockopt(s, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+    else if (!strcmp(fault, "nonsense"))
+        put(s, "SSH-2.0-OpenSSH\r\n\r\n", 19);
+    else if (!strcmp(fault, "stall")) { /* some of the body, and nothing more */
+        answer(s, "200 OK", "", body, n / 2, n);
+        wait_for_end(s);
+    } else if (!strcmp(fault, "silent"))
+        wait_for_end(s);
+    else
+        answer(s, "200 OK", "", body, n, n);
+}
+
+/* The request with its body, {size} with a 0 behind it; 0 where it does not come whole. */
+static int read_request(int s, char *text, size_t size)
+{
+    size_t n = 0, whole = 0;
+    while (!whole || n < whole) {
+        ssize_t k = n < size - 1 ? recv(s, text + n, size - 1 - n, 0) : 0;
+        if (k <= 0)
+            return 0;
+        text[n += (size_t)k] = 0;
+        const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\nContent-Length:");
+        if (end && !whole)
+            whole = (size_t)(end + 4 - text) + (length && length < end ? (size_t)atol(length + 17) : 0);
+    }
+    return 1;
+}
+
+static void answered(void)
+{
+    pthread_mutex_lock(&lock);
+    asking--;
+    pthread_mutex_unlock(&lock);
+}
+
+static void serve_request(int s, const char *request)
+{
+    char method[8] = "", name[4096] = "", fault[32];
+    const char *agent = strcasestr(request, "\r\nUser-Agent: "), *posted = strstr(request, "\r\n\r\n");
+    if (sscanf(request, "%7s %4095s", method, name) != 2)
+        exit(3);
+    pthread_mutex_lock(&lock);
+    fault_of(fault, name, earlier(name));
+    agent = agent ? agent + 14 : "-";
+    fprintf(record, "%d %s %s %s %.*s\n", asking, fault, method, name, (int)strcspn(agent, "\r\n"), agent);
+    fflush(record);
+    pthread_mutex_unlock(&lock);
+    long n = number_of(name, "bytes=", 100);
+    char *body = malloc(LARGEST);
+    if (!body || n > LARGEST)
+        exit(3);
+    unsigned state = 1;
+    for (const char *c = name; *c && *c != '?'; c++)
+        state = 31 * state + (unsigned char)*c;
+    for (long i = 0; i < n; i++)
+        body[i] = (char)((state = state * 1664525u + 1013904223u) >> 24);
+    usleep((useconds_t)number_of(name, "slow=", 0) * 1000);
+    answered(); /* before the answer: who has it may come again at once */
+    if (!strncmp(name, "/echo", 5))
+        serve(s, fault, posted + 4, strlen(posted + 4));
+    else
+        serve(s, fault, body, (size_t)n);
+    free(body);
+}
+
+static void *connection(void *own)
+{
+    static _Thread_local char request[1 << 16];
+    int s = (int)(long)own;
+    if (read_request(s, request, sizeof request))
+        serve_request(s, request);
+    else
+        answered();
+    close(s);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3 || !(record = fopen(argv[1], "a")))
+        return 2;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm((unsigned)atoi(argv[2]));
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof here;
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listening, (struct sockaddr *)&here, size) || listen(listening, 64) ||
+        getsockname(listening, (struct sockaddr *)&here, &size))
+        return 1;
+    printf("port %d\n", ntohs(here.sin_port));
+    fflush(stdout);
+    for (;;) {
+        int s = accept(listening, NULL, NULL);
+        pthread_t thread;
+        pthread_mutex_lock(&lock);
+        asking++;
+        pthread_mutex_unlock(&lock);
+        if (s < 0 || pthread_create(&thread, NULL, connection, (void *)(long)s))
+            return 1;
+        pthread_detach(thread);
+    }
+}
