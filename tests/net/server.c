@@ -3,8 +3,9 @@
  * server LOG SECONDS prints "port N", and serves until it is killed, its parent ends or the seconds are over.
  * GET or POST /NAME?bytes=B&slow=S&faults=A,B,...: the k-th request for an address gets the k-th fault, later
  * ones the body: bytes B of a pattern that depends on NAME alone, after S milliseconds. The faults are in
- * serve(); "ok" is none. POST to /echo answers with what was posted. Each request adds a line to LOG:
- * clients that wait for an answer, fault, method, address, user agent. */
+ * serve(); "ok" is none. POST to /rows=R/faults=A,B/SqlSearch is a query, as select_rows() has it. POST to
+ * /echo answers with what was posted. Each request adds a line to LOG: clients that wait for an answer,
+ * fault, method, address, user agent. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <poll.h>
@@ -44,11 +45,11 @@ static void fault_of(char fault[32], const char *name, int k)
 {
     const char *at = strstr(name, "faults=");
     at = at ? at + 7 : "";
-    for (; k > 0 && *at && *at != '&'; k--) {
-        at += strcspn(at, ",&");
+    for (; k > 0 && *at && *at != '&' && *at != '/'; k--) {
+        at += strcspn(at, ",&/");
         at += *at == ',';
     }
-    size_t n = strcspn(at, ",&");
+    size_t n = strcspn(at, ",&/");
     snprintf(fault, 32, "%.*s", (int)(n ? n : 2), n ? at : "ok");
 }
 
@@ -112,6 +113,17 @@ static void serve(int s, const char *fault, const char *body, size_t n)
         answer(s, "404 NOT FOUND", "", body, n, n);
     else if (!strcmp(fault, "moved"))
         say(s, "302 Found", "Location: http://127.0.0.1:9/elsewhere\r\n", "");
+    else if (!strcmp(fault, "html")) /* a page of errors that calls itself a success */
+        say(s, "200 OK", "",
+            "<html><head>\n<title>Error</title>\n</head><body>\n<h2>An error occured</h2></body></html>");
+    else if (!strcmp(fault, "rate"))
+        say(s, "200 OK", "",
+            "#Table1\nerror_message\nERROR: Maximum 60 queries allowed per minute. Rejected query: select 1 "
+            "\n");
+    else if (!strcmp(fault, "database"))
+        say(s, "200 OK", "", "#Table1\nerror_message\nInvalid column name 'zz'.\n");
+    else if (!strcmp(fault, "line")) /* the last line is cut, and the length fits */
+        answer(s, "200 OK", "", body, n - 3, n - 3);
     else if (!strcmp(fault, "empty"))
         say(s, "200 OK", "", "");
     else if (!strcmp(fault, "short")) /* half of the body */
@@ -154,6 +166,24 @@ static void answered(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* The body {LARGEST} of a query "... TOP n ... specObjID > last ..." as SkyServer answers it; its length. The
+ * table has `rows` rows; row k, from 1, has the id 299489676975171584 + 2048 k and z = k / 1000. */
+static long select_rows(char *body, const char *posted, long rows)
+{
+    const char *top = strcasestr(posted, "TOP%20"), *after = strstr(posted, "specObjID%20%3E%20");
+    long count = top ? atol(top + 6) : 0, done = 0;
+    long long last = after ? atoll(after + 18) : 0;
+    int n = sprintf(body, "#Table1\nspecObjID,z\n");
+    for (long k = 1; k <= rows && done < count; k++) {
+        long long id = 299489676975171584 + 2048 * k;
+        if (id > last) {
+            n += sprintf(body + n, "%lld,%.3f\n", id, (double)k / 1000);
+            done++;
+        }
+    }
+    return n;
+}
+
 static void serve_request(int s, const char *request)
 {
     char method[8] = "", name[4096] = "", fault[32];
@@ -175,6 +205,8 @@ static void serve_request(int s, const char *request)
         state = 31 * state + (unsigned char)*c;
     for (long i = 0; i < n; i++)
         body[i] = (char)((state = state * 1664525u + 1013904223u) >> 24);
+    if (strstr(name, "SqlSearch"))
+        n = select_rows(body, posted, number_of(name, "rows=", 0));
     usleep((useconds_t)number_of(name, "slow=", 0) * 1000);
     answered(); /* before the answer: who has it may come again at once */
     if (!strncmp(name, "/echo", 5))
