@@ -184,7 +184,7 @@ check.case("an experiment's options are data: read without running it", function
   os.remove(path)
   check.raises(function() cli.declared(path) end, "cannot open", true)
   for _, name in ipairs{
-    "evaluate", "sample", "make_survey", "show_survey", "reference_posterior", "quickstart",
+    "evaluate", "sample", "make_survey", "show_survey", "reference_posterior", "quickstart", "fetch_sdss",
   } do
     check.that(#cli.declared(("../experiments/%s.lua"):format(name)) > 3, name)
   end

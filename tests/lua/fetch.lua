@@ -29,8 +29,8 @@ local HURRY = { pause = 0, wait = 0.01, longest = 0.02, tries = 4 }
 -- pages.fetch of a table of so many rows whose answers have these faults, in a hurry.
 local function fetch(out, rows, faults, o)
   local given = {
-    out = scratch.path(out), server = ("%s/rows=%d/faults=%s"):format(base, rows, faults), path = "/SqlSearch",
-    query = QUERY, columns = COLUMNS, page = 10, manners = HURRY, hurry = 1e-3,
+    out = scratch.path(out), server = ("%s/rows=%d/faults=%s"):format(base, rows, faults),
+    path = "/SqlSearch", query = QUERY, columns = COLUMNS, page = 10, manners = HURRY, hurry = 1e-3,
   }
   for name, value in pairs(o or {}) do given[name] = value end
   return pages.fetch(given)
@@ -58,17 +58,17 @@ local ALL = "html,rate,empty,line,short,503,reset"
 check.case("a table comes whole, in the order of ids, whatever its answers are meanwhile", function()
   local rows, counts = fetch("whole", 25, ALL .. ",ok," .. ALL)
   check.equal({ rows, counts }, { 25, { html = 2, ["rate limit"] = 2, empty = 2, ["cut table"] = 2 } })
-  check.equal(scratch.read(scratch.path "whole/catalogue.csv"), table_of(25))
+  check.equal(scratch.read(scratch.path "whole/catalog.csv"), table_of(25))
   check.equal(scratch.read(scratch.path "whole/query.sql"), QUERY .. "\n")
-  local ids = require("gal").table(scratch.path "whole/catalogue.csv"):ids "specObjID"
+  local ids = require("gal").table(scratch.path "whole/catalog.csv"):ids "specObjID"
   check.equal(ids[25], "299489676975222784")
 end)
 
 check.case("no more rows than were asked for, and an empty table is one", function()
   check.equal({ fetch("some", 25, "ok", { n = 12 }) }, { 12, {} })
-  check.equal(scratch.read(scratch.path "some/catalogue.csv"), table_of(12))
+  check.equal(scratch.read(scratch.path "some/catalog.csv"), table_of(12))
   check.equal({ fetch("none", 0, "ok") }, { 0, {} })
-  check.equal(scratch.read(scratch.path "none/catalogue.csv"), "specObjID,z\n")
+  check.equal(scratch.read(scratch.path "none/catalog.csv"), "specObjID,z\n")
 end)
 
 check.case("what another try can't help raises with the server's words, and no table is there", function()
@@ -81,17 +81,18 @@ check.case("what another try can't help raises with the server's words, and no t
   } do
     local out = "refused " .. fault
     check.raises(function() fetch(out, 25, "ok," .. fault) end, sentence)
-    check.equal(scratch.read(scratch.path(out .. "/catalogue.csv.part")), table_of(10))
-    check.that(not io.open(scratch.path(out .. "/catalogue.csv")), out .. " has a table")
+    check.equal(scratch.read(scratch.path(out .. "/catalog.csv.part")), table_of(10))
+    check.that(not io.open(scratch.path(out .. "/catalog.csv")), out .. " has a table")
     check.equal(fetch(out, 25, "ok," .. fault), 25) -- the same command, later
-    check.equal(scratch.read(scratch.path(out .. "/catalogue.csv")), table_of(25))
+    check.equal(scratch.read(scratch.path(out .. "/catalog.csv")), table_of(25))
   end
 end)
 
 check.case("a server that does not go on is not asked for ever, nor one that sends too much", function()
-  check.raises(function() fetch("again", 25, "ok", { query = "TOP {count} specObjID > 0 -- {last}" }) end,
+  local from = " specObjID, z FROM S WHERE specObjID > "
+  check.raises(function() fetch("again", 25, "ok", { query = "TOP {count}" .. from .. "0 -- {last}" }) end,
     "a page has the id 299489676975173632 behind 299489676975192064, expected them in rising order")
-  check.raises(function() fetch("much", 25, "ok", { query = "TOP 11 specObjID > {last} -- {count}" }) end,
+  check.raises(function() fetch("much", 25, "ok", { query = "TOP 11" .. from .. "{last} -- {count}" }) end,
     "it has 11 rows, expected at most 10 %(other table%)")
 end)
 
@@ -110,7 +111,7 @@ check.case("killed five times, a command ends with the same bytes and asks for n
     local exit = scratch.run(("KILL_AT=%d %s killed.lua"):format(k < 6 and 10 * k or 0, scratch.galrun))
     check.equal(exit, k < 6 and 137 or 0)
   end
-  check.equal(scratch.read(scratch.path "killed/catalogue.csv"), table_of(60))
+  check.equal(scratch.read(scratch.path "killed/catalog.csv"), table_of(60))
   check.equal(requests "/rows=60/killed", 7) -- six pages, and the one without rows
 end)
 
@@ -162,6 +163,30 @@ check.case("each kind of answer is known by its body, whatever its line ends and
   check.equal(kind "#Table1\nspecObjID,ra\n1,2\n", "other table")
   check.equal(kind "#Table1\nerror_message\nno\n", "database")
   check.equal(server.form{ { "cmd", "a b&c=d\n%é" }, { "n", 3 } }, "cmd=a%20b%26c%3Dd%0A%25%C3%A9&n=3")
+end)
+
+check.case("fetch_sdss makes a survey that opens, and counts each reading of the paper's cuts", function()
+  local form = "%s --server %s/rows=300/faults=ok --page 200 --out sdss"
+  local command = form:format(scratch.experiment "fetch_sdss", base)
+  local code, text = scratch.run(command)
+  check.equal(code, 0, text)
+  -- Of rows 1 to 300: bptclass is 1 + k % 2, petroMag_r 17 + 0.1 (k % 10), extinction_r 0.05, and the other
+  -- cuts leave out multiples of 5, 7 and 3.
+  check.that(text:find([[
+all                                        150            300
+petroMag_r < 17.78                         120            240
+petroMag_r - extinction_r < 17.78          150            270
+and zWarning = 0                           120            210
+and reliable = 1                           129            232
+and primtarget & 64, main galaxies         100            180
+300 galaxies are in sdss/catalog.csv; the paper's sample has 106,800.
+galrun experiments/train_photometry.lua --survey sdss
+]], 1, true), text)
+  local survey = require("gal.data").open(scratch.path "sdss", { id = "specObjID" })
+  check.equal(survey.theta.shape, { 300, 5 })
+  check.equal(survey.ids[300], "299489676975785984")
+  code, text = scratch.run(command .. " --n 3")
+  check.that(code ~= 0 and text:find "n was 1000000 and is 3", text)
 end)
 
 C.gal_process_signal(pid[0], "KILL")

@@ -9,7 +9,7 @@ local raise = errors.raise
 
 local M = {}
 
-local TABLE, PART, QUERY = "catalogue.csv", "catalogue.csv.part", "query.sql"
+local TABLE, PART, QUERY = "catalog.csv", "catalog.csv.part", "query.sql"
 local MOST = 2 ^ 28   -- bytes of a page: 500,000 rows, the most that SkyServer gives, of 500 each
 local STALL = 660     -- seconds: SkyServer ends a query after 600
 local NAMES = {
@@ -80,7 +80,7 @@ end
 
 --- pages.fetch{out =, server =, path =, query =, columns =, n = 1000000, page = 10000, manners =, tries = 5,
 -- hurry =, report =} --> how many rows there are now, and how often an answer was no table, by its kind. The
--- folder out gets catalogue.csv with the columns, of which the first is the id, and query.sql. query: SQL in
+-- folder out gets catalog.csv with the columns, of which the first is the id, and query.sql. query: SQL in
 -- which {last} stands for the last id that has come and {count} for how many rows are wanted, in the order
 -- of ids. n: the most rows; page: rows of a query; manners: server.open's; tries: of a page whose answer is
 -- no table; hurry: a factor on the waits before them; report(have, n) is called after each page.
