@@ -156,8 +156,8 @@ function methods:survey()
   return own.survey
 end
 
---- run:every(): the same table with the galaxies whose properties are not known, too, without properties; nil
--- of a run of plain arrays.
+--- run:every(): all galaxies of the table, those whose properties are not known, too, as a survey without
+-- properties; nil of a run of plain arrays.
 function methods:every()
   local own, known = hidden[self], met(self)
   if known and not own.every then

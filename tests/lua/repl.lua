@@ -2,7 +2,9 @@
 -- is in cli/terminal.sh.
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
+local learned = require "gal.posterior.learned"
 local repl = require "gal.repl"
+local width = require("gal.base.text").length
 
 -- Runs a line as the host does and returns what is printed.
 local function says(text)
@@ -20,6 +22,13 @@ check.case("numbers, strings, booleans and nil are shown as Lua writes them", fu
   shows({}, "{}")
   shows({ 1, 2, { a = "b", [true] = 3, ["log M"] = 4, ["end"] = 5 } },
     '{1, 2, {a = "b", ["end"] = 5, ["log M"] = 4, [true] = 3}}')
+end)
+check.case("numbers in a table have four digits, whole ones and a number alone all of theirs", function()
+  shows(1 / 3, "0.33333333333333")
+  shows({ 1 / 3, -12345.678, 6.85232623e-7, 1e300 }, "{0.3333, -1.235e+04, 6.852e-07, 1e+300}")
+  shows({ 9007199254740991, 123456789, 0, -2 }, "{9007199254740991, 123456789, 0, -2}")
+  shows({ a_v = 0.24857732653618, { 2.5 }, nan = 0 / 0 }, "{{2.5}, a_v = 0.2486, nan = nan}")
+  shows({ [0.123456] = 1 }, "{[0.123456] = 1}")
 end)
 check.case("tables are cut in depth and length, and may hold themselves", function()
   shows({ { { { 1 } } } }, "{{{{...}}}}")
@@ -194,6 +203,12 @@ check.case("help of a value is a line for each of its methods", function()
     [gal.table{ z = { 1 } }] = { "^table in memory", "\n  t:column%(name%) %-%-> a float32 tensor" },
     [require("gal.data").arrays(gal.zeros{ 2, 1 })] = { "\n  survey:split%(part%): the galaxies of a part" },
     [gal.rng(1)] = { "^rng 1:0", "\n  r:permutation%(n%)", "\n  r:state%(%)" },
+    [setmetatable({ history = learned.history{} }, { __index = { begin = print } })] = {
+      "\n  run:history%(%): its learning curve", "\n  begin",
+    },
+    [setmetatable({}, { __index = { f = print }, __tostring = function() return ("ö "):rep(99) end })] = {
+      "^ö .* %.%.%.\n\nMethods:",
+    },
     [nn.linear(1, 1)] = { "\n  m:parameters%(%): the trainable", "\n  m:to%(device%)" },
     [require("gal.images").of(gal.zeros{ 2, 3 })] = { "^images {2, 3}", "\n  images:batch%(first, count" },
     [require("gal.optim").sgd(nn.linear(1, 1):parameters())] = { "\n  opt:step%(%): one update" },
@@ -201,7 +216,8 @@ check.case("help of a value is a line for each of its methods", function()
     _G.asked = value
     local text = says "?asked"
     for _, line in ipairs(lines) do check.that(text:find(line), ("no %q in %s"):format(line, text)) end
-    for line in text:match "Methods:\n(.*)$":gmatch "[^\n]+" do check.that(#line <= 100, line) end
+    for line in text:match "Methods:\n(.*)$":gmatch "[^\n]+" do check.that(width(line) <= 100, line) end
+    check.that(width(text:match "^[^\n]*") <= 100, "the first line is " .. text)
   end
 end)
 check.case("asking for help about an unknown name says that it is unknown", function()

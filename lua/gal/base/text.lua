@@ -19,7 +19,7 @@ function text.length(s) return select(2, s:gsub("[^\128-\191]", "")) end
 -- nil as "".
 function text.number(v)
   if type(v) == "number" then
-    return v % 1 == 0 and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.4g"):format(v)
+    return v % 1 == 0 and math.abs(v) <= 2^53 and ("%d"):format(v) or ("%.4g"):format(v)
   end
   return v == nil and "" or tostring(v)
 end

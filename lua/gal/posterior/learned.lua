@@ -51,7 +51,10 @@ function learned.curve(history, title)
   return curve
 end
 
-local History = { __call = function(list) return learned.curve(list) end }
+local History = {}
+--- run:history(): its learning curve, which prints; run:history():figure() shows it. run.history is the list
+-- of epochs, {epoch, train_loss, valid_loss, lr} each.
+function History.__call(list) return learned.curve(list) end
 History.__tostring = function(list) return tostring(learned.curve(list)) end
 
 --- learned.history(list): fit's list of epochs {epoch, train_loss, valid_loss, lr}, which gives its learning

@@ -113,7 +113,9 @@ end
 function Posterior:ood()
   local flow = self.run.flow
   if not flow.ood then return nil, "the run keeps no density of them" end
-  return draws.quietly(flow, function() return flow:ood(galaxies.shown(flow, self.part)) end)
+  local shares, why = draws.quietly(flow, function() return flow:ood(galaxies.shown(flow, self.part)) end)
+  if not shares then return nil, why end
+  return { context = shares.context and shares.context[1], image = shares.image and shares.image[1] }
 end
 
 -- ---- looking at it ----

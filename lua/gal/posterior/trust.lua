@@ -82,8 +82,7 @@ local function of(p, near)
   }, Trust)
   local ood, unknown = p:ood()
   if not ood and p.run:familiarise() then ood, unknown = p:ood() end
-  self.unknown = unknown
-  self.ood = ood and { context = ood.context and ood.context[1], image = ood.image and ood.image[1] }
+  self.ood, self.unknown = ood, unknown
   local known, c, why = pcall(nearby, p, near)
   if known then
     self.calibration, self.from = c, why

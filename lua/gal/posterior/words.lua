@@ -77,7 +77,7 @@ local function doubts(p)
   end
   local ood = p:ood()
   for _, name in ipairs{ "context", "image" } do
-    local share = ood and ood[name] and ood[name][1]
+    local share = ood and ood[name]
     if share then
       list[#list + 1] = ("ood: %.3g %% of validation galaxies have rarer %s"):format(100 * share,
         name == "context" and "inputs" or "images")

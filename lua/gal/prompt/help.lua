@@ -50,6 +50,13 @@ local function methods_of(value)
   return type(methods) == "table" and methods or nil
 end
 
+-- A line in at most `width` characters: what is longer is cut at a blank.
+local function cut(line, width)
+  if utf8.length(line) <= width then return line end
+  while utf8.length(line) > width - 4 do line = line:gsub("%s*%S+%s*$", "") end
+  return line .. " ..."
+end
+
 -- A block of help in a line: how the function is called, and the beginning of what it says.
 local function in_a_line(text)
   local first, rest = text:match "^([^\n]*)\n?(.*)$"
@@ -57,25 +64,31 @@ local function in_a_line(text)
   if first:find "^[%w_]+$" then first = first .. ":" end
   local width = math.min(WIDTH, values.width())
   if #first < width / 2 then first = first .. " " .. rest:gsub("\n.*", "") end
-  first = first:gsub("%s+", " ")
-  if #first <= width - 2 then return first end
-  return (first:sub(1, width - 5):gsub("%s+%S*$", "")) .. " ..."
+  return cut(first:gsub("%s+", " "), width - 2)
 end
 
--- A value and its methods, a line each: nil where it has none.
+-- The help of a value that is called, from the block above its metatable's __call; nil where there is none.
+local function help_of_call(value, name)
+  local meta = type(value) == "table" and getmetatable(value)
+  local call = type(meta) == "table" and rawget(meta, "__call")
+  return type(call) == "function" and sources.of_function(call, name) or nil
+end
+
+-- A value and its methods, a line each, among them fields that can be called: nil where it has none.
 local function help_of_object(value)
-  local methods, names, lines = methods_of(value), {}, {}
+  local methods, found, names, lines = methods_of(value), {}, {}, {}
   for name, f in pairs(methods or {}) do
     local public = type(name) == "string" and type(f) == "function" and not name:find "^__"
-    if public then names[#names + 1] = name end
+    if public then found[name] = sources.of_function(f, name) or help_of_value(f) or values.text(name) end
   end
-  if #names == 0 then return nil end
+  if next(found) == nil then return nil end
+  for name, field in pairs(value) do
+    if type(name) == "string" then found[name] = found[name] or help_of_call(field, name) end
+  end
+  for name in pairs(found) do names[#names + 1] = name end
   table.sort(names)
-  for i, name in ipairs(names) do
-    local found = sources.of_function(methods[name], name) or help_of_value(methods[name])
-    lines[i] = "  " .. in_a_line(found and found.text or name)
-  end
-  local shown = values.line(value)
+  for i, name in ipairs(names) do lines[i] = "  " .. in_a_line(found[name].text) end
+  local shown = cut(values.line(value), math.min(WIDTH, values.width()))
   return values.text(shown .. "\n\nMethods:\n" .. table.concat(lines, "\n"), true)
 end
 
@@ -128,6 +141,7 @@ who()             the names of this session
 time(f)           how long f() takes
 trace()           the calls that led to the last error
 !command          runs a command of the shell
+gal.open(folder)  opens a trained run, to ask it for posteriors: ?gal.open
 gal.show(figure)  shows a figure; one that is a value shows itself
 Ctrl-R            searches the lines that were typed before
 Ctrl-C            stops what runs; the session stays
@@ -149,10 +163,7 @@ function help.of(asked)
   if type(value) == "function" then found = sources.of_function(value, last) end
   if not found and key and rawequal(value, entry) then found = sources.of_entry(path, key) end
   if not found and (type(value) == "function" or type(value) == "table") then
-    found = help_of_value(value)
-    local meta = debug.getmetatable(value)
-    local call = type(meta) == "table" and rawget(meta, "__call")
-    if not found and type(call) == "function" then found = sources.of_function(call, last) end
+    found = help_of_value(value) or help_of_call(value, last)
   end
   found = found or help_of_object(value)
   return found or values.text(("No help for %s, which is: %s"):format(asked, values.format(value)))

@@ -1,5 +1,6 @@
 -- How values look at the prompt. Nothing here prints.
 local host = require "gal.base.host"
+local number = require("gal.base.text").number
 
 local values = {}
 
@@ -19,7 +20,7 @@ for word in WORDS:gmatch("%a+") do KEYWORDS[word] = true end
 
 local function key_text(key)
   if type(key) == "string" and key:match("^[%a_][%w_]*$") and not KEYWORDS[key] then return key end
-  return "[" .. format(key, 1) .. "]"
+  return "[" .. format(key, type(key) == "number" and 0 or 1) .. "]"
 end
 
 -- Numbers before strings before the rest, each in its own order, so that a table looks the same every time.
@@ -77,6 +78,7 @@ function format(v, depth, open)
   depth, open = depth or 0, open or {}
   local kind = type(v)
   if kind == "string" then return quoted(v) end
+  if kind == "number" and depth > 0 then return number(v) end
   if kind == "function" then return depth == 0 and function_text(v) or "function" end
   if kind ~= "table" then return tostring(v) end
   if values.is_tensor(v) then return depth == 0 and tostring(v) or tensors().show_line(v) end
@@ -86,7 +88,7 @@ function format(v, depth, open)
 end
 
 --- values.format(v) --> any value as a user wants to see it: strings quoted, tables to a limited depth and
--- width, tensors summarised.
+-- width, numbers in them with four digits, tensors summarised. A number alone has all its digits.
 function values.format(v) return format(v) end
 
 --- values.line(v) --> v in one line, as it looks inside a table.
