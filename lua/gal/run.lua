@@ -311,13 +311,17 @@ function methods:coverage() return judged.coverage(self) end
 -- ---- going on ----
 
 --- run:resume([{epochs = n}]): goes on with a run that fit was stopped in, to the same bits as if it had not
--- been, or with more epochs; the run is then what fit found, and is returned. Ctrl-C stops it again.
+-- been, or to more epochs, n in all; the run is then what fit found, and is returned. Ctrl-C stops it again.
 function methods:resume(options)
   local o = arguments.known("resume", options, { "epochs" })
   local own = hidden[self]
   if not own.given then
     raise("resume: %s was opened from its folder: the command that began it goes on with it, with --resume, "
       .. "or fit{…, out = \"%s\", resume = true}", self.out, self.out)
+  end
+  if type(o.epochs) == "number" and o.epochs < #self.history then
+    raise("resume: epochs is %g, expected at least %d, which are over: it counts all of them", o.epochs,
+      #self.history)
   end
   local again = require("gal.train").continued(own.given, own.saved, o.epochs)
   for _, name in ipairs{ "history", "best_epoch", "best_loss", "stopped", "recorded" } do

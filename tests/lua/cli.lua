@@ -239,6 +239,21 @@ check.case("work shorter than `after` shows nothing, longer work a line from the
   end
 end)
 
+check.case("where short work shows nothing, the time left goes by the pace after the first piece", function()
+  local p, text, wait = recorded { total = 1000, unit = "draws", after = 2, terminal = true, columns = 80 }
+  p:update { done = 0 }
+  wait(4)
+  p:update { done = 1 } -- 4 s of preparation and a small piece: no 1 h 06 min
+  check.equal(text(), "\r1/1000\27[K")
+  wait(1)
+  p:update { done = 101 }
+  check.that(text():find("\r101/1000, 100 draws/s, 9.0 s left\27[K", 1, true), text())
+  wait(5)
+  p:update { done = 1000 }
+  p:finish()
+  check.that(text():find("\r1000/1000, 100 draws/s, in 10 s\27[K\n", 1, true), text())
+end)
+
 check.case("a log gets a line an epoch, with losses, rate and time left", function()
   local p, text, wait = recorded { total = 10, unit = "epochs" }
   for epoch = 1, 3 do
@@ -296,6 +311,13 @@ check.case("the first epoch is told of while it lasts, after 10, 20, 40 seconds"
   end
   check.equal(count_lines(text()), 3)
   check.that(text():find("epoch 1/3 (10 %), 1 min 40 s an epoch, 4 min 50 s left\n", 1, true), text())
+end)
+check.case("time that the work took before its line counts", function()
+  local p, text, wait = recorded { total = 4, unit = "epochs", spent = 6 }
+  wait(2)
+  p:update { epoch = 2, done = 2 }
+  p:finish()
+  check.equal(text(), "epoch 2/4, 4.0 s an epoch, in 8.0 s\n")
 end)
 check.case("without a total, done is a fraction", function()
   local p, text, wait = recorded {}

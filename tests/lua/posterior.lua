@@ -273,7 +273,23 @@ check.case("a run that was stopped and asked goes on to the same bits, in a fold
     check.equal(stopped.history, whole.history)
     check.equal(weights(stopped), weights(whole))
     check.equal(#stopped:resume{ epochs = 7 }.history, 7)
+    check.raises(function() stopped:resume{ epochs = 3 } end, "epochs is 3, expected at least 7, which are")
   end
+end)
+
+check.case("Ctrl-C at the prompt says what is kept, and how to go on", function()
+  local stderr, interactive, said = io.stderr, host.interactive, {}
+  io.stderr = { write = function(_, ...) said[#said + 1] = table.concat{ ... } end, flush = function() end }
+  host.interactive = true
+  for _, folder in ipairs{ { out = "a" }, false } do
+    local run = { settings = { epochs = 9 }, epoch = 2, folder = folder or nil }
+    local report = require "gal.train.report"(nil, run)
+    report{ whole = true, epoch = 2, epochs = 9, saved = folder and 2, stopped = "interrupt" }
+  end
+  io.stderr, host.interactive = stderr, interactive
+  local text = table.concat(said)
+  check.that(text:find("stopped: a keeps 2 epochs, and run:resume() goes on from there\n", 1, true), text)
+  check.that(text:find("stopped: the run keeps 2 epochs, and run:resume() goes on", 1, true), text)
 end)
 
 -- ---- a run of a survey ----

@@ -28,9 +28,13 @@ local function duration(seconds)
 end
 
 -- Units a second, and the seconds left. Only work of this process counts: a resumed run did the rest in
--- another time.
-local function pace(self, now)
+-- another time. Where short work shows nothing, its first piece counts only at the end: it may be small, and
+-- comes after all that is prepared once, so that a few seconds of work would look like minutes.
+local function pace(self, now, finished)
   local worked, elapsed = self.done - self.origin, now - self.started
+  if self.after > 0 and not finished then
+    worked, elapsed = self.done - (self.early or self.done), now - (self.begun or now)
+  end
   if worked <= 0 or elapsed <= 0 then return nil end
   local rate = worked / elapsed
   return rate, math.max(0, self.total - self.done) / rate
@@ -73,7 +77,7 @@ local function line_of(self, now, finished, width)
     parts[#parts + 1] = name .. " " .. text.number(self.fields[name])
     table.insert(spare, 1, #parts)
   end
-  local rate, left = pace(self, now)
+  local rate, left = pace(self, now, finished)
   if rate and self.counted then
     parts[#parts + 1] = rate_text(self, rate)
     table.insert(spare, 1, #parts)
@@ -133,6 +137,7 @@ function Progress:update(fields)
   local now = self.clock()
   self.done = fields.done or self.done
   self.updates = self.updates + 1
+  if not self.begun and self.done > self.origin then self.begun, self.early = now, self.done end
   for name, v in pairs(fields) do
     if not OWN[name] and self.fields[name] == nil then
       self.others[#self.others + 1] = name
@@ -165,10 +170,10 @@ function Progress:finish()
   self.out:flush()
 end
 
---- progress{total =, label =, unit = "steps", first = 0, after = 0} --> p. total is how many units (epochs,
--- galaxies) the work has, without it `done` is a fraction; first is how many were done before, in a run
--- that goes on; work that takes less than `after` seconds shows nothing. out (a file), terminal (a
--- boolean), columns and clock (a function, seconds) are for tests.
+--- progress{total =, label =, unit = "steps", first = 0, after = 0, spent = 0} --> p. total is how many units
+-- (epochs, galaxies) the work has, without it `done` is a fraction; first is how many were done before, in a
+-- run that goes on; work that takes less than `after` seconds shows nothing; spent: seconds that it has taken
+-- already. out (a file), terminal (a boolean), columns and clock (a function, seconds) are for tests.
 local function progress(o)
   o = o or {}
   local terminal = o.terminal
@@ -179,7 +184,7 @@ local function progress(o)
     total = total, counted = o.total ~= nil, label = o.label, unit = o.unit or "steps",
     origin = first, done = first, updates = 0, step = math.floor(o.total and first or 10 * first),
     fields = {}, others = {},
-    started = clock(), clock = clock, after = o.after or 0,
+    started = clock() - (o.spent or 0), clock = clock, after = o.after or 0,
     out = o.out or io.stderr, terminal = terminal, columns = o.columns,
   }, Progress)
 end

@@ -1,5 +1,6 @@
 -- train/report: where a run says how far it is: a progress line, a function of the user's, or nowhere.
 local errors = require "gal.base.errors"
+local host = require "gal.base.host"
 
 -- A report as fields of the progress line: epochs done, losses, steps a second.
 local function on_line(line, r)
@@ -10,11 +11,16 @@ local function on_line(line, r)
   if r.stopped then line:finish() end
 end
 
--- What a run that Ctrl-C stopped has kept in the folder `out`: so many epochs, or nil; and how to go on.
+-- What a run that Ctrl-C stopped has kept, in the folder `out`, or in memory where that is nil: so many
+-- epochs, or nil; and how to go on.
 local function kept(out, epochs)
-  if not epochs then return "stopped before the first epoch was over: nothing is kept" end
-  local many = epochs == 1 and "1 epoch" or epochs .. " epochs"
-  return ("stopped: %s keeps %s, and %s goes on from there"):format(out, many, errors.option("resume", true))
+  local onward = host.interactive and "run:resume()" or errors.option("resume", true)
+  if (epochs or 0) == 0 then
+    return "stopped before the first epoch was over: nothing is kept"
+      .. (host.interactive and "; run:resume() begins again" or "")
+  end
+  return ("stopped: %s keeps %d epoch%s, and %s goes on from there"):format(out or "the run", epochs,
+    epochs == 1 and "" or "s", onward)
 end
 
 --- reporter(progress, run): the function that the run calls with its reports. progress, fit's option: nil or
@@ -31,15 +37,21 @@ local function reporter(progress, run)
   local line
   return function(r)
     if not line then
-      local total = { total = run.settings.epochs, unit = "epochs", first = run.epoch }
-      line = require "gal.base.progress"(total)
+      line = require "gal.base.progress" {
+        total = run.settings.epochs, unit = "epochs", first = run.epoch,
+        spent = r.pace and r.pace * r.step or r.seconds,
+      }
       if run.epoch > 0 then
         line:note(("%s: going on with epoch %d of %d"):format(run.folder and run.folder.out or "fit",
           run.epoch + 1, run.settings.epochs))
       end
     end
     on_line(line, r)
-    if r.stopped == "interrupt" and run.folder then line:note(kept(run.folder.out, r.saved)) end
+    if r.stopped == "interrupt" and (run.folder or host.interactive) then
+      local out, whole = nil, run.epoch
+      if run.folder then out, whole = run.folder.out, r.saved end
+      line:note(kept(out, whole))
+    end
   end
 end
 
