@@ -16,7 +16,7 @@ local o = cli.options{
 if o.tiny then o.galaxies, o.epochs = 300, 3 end
 gal = require "gal" -- run, p and what they need are names of the session, for -i
 local data, path, plot = require "gal.data", require "gal.base.path", require "gal.plot"
-local train = require "gal.train"
+local repl, train = require "gal.repl", require "gal.train"
 
 -- Says what comes now.
 local function now(words) print("\n-- " .. words) end
@@ -32,7 +32,7 @@ local function ask(line)
     value = plot.figure(("%s/results/%d.png"):format(path.ready(o.out .. "/results"):gsub("/results$", ""),
       figures), value)
   end
-  if value ~= nil then print(value) end
+  if value ~= nil then print(type(value) == "string" and value or repl.format(value)) end
 end
 
 -- Trains p(properties | these columns), or goes on with the run in the folder.
@@ -60,7 +60,7 @@ ask "p"
 
 now "One property of it: how sure is it, and how probable is more than half a magnitude of dust?"
 ask "p.a_v"
-ask "p.a_v:interval(0.95)[2]"
+ask "p.a_v:interval(0.95)"
 ask "p.a_v:above(0.5)"
 
 now "All of it, with the galaxies that the run learned from in grey."

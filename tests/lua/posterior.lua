@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local gal = require "gal"
 local draws = require "gal.posterior.draws"
 local linalg = require "gal.stats.linalg"
+local loops = require "gal.plot.loops"
 local metrics = require "gal.metrics"
 local pareto = require "gal.stats.pareto"
 local run_of = require("gal.run").of_fit
@@ -94,7 +95,15 @@ check.case("the density of a posterior integrates to one, and is the formula's",
   local cell = (s.x[2] - s.x[1]) * (s.y[2] - s.y[1])
   check.near(s.log_p:exp():sum():item() * cell, 1, 1e-3)
   check.near((s:peak()).mass, mean[1], 3 * (s.x[2] - s.x[1]))
+  local shares = { 0.5, 0.68, 0.95 }
+  -- Ellipses: chi^2 of two dimensions is -2 ln(1 - share). Cells come in fours of one height, 1 % of an area.
+  for k, lines in ipairs(p:slice{ x = "mass", y = "dust", points = 81 }:contours(shares)) do
+    local area = -2 * math.log(1 - shares[k]) * math.pi * math.sqrt(determinant)
+    check.equal(#lines, 1)
+    check.near(loops.signed_area(lines[1]), area, 0.02 * area)
+  end
   local line = p:slice{ dust = mean[2], x = "mass" }
+  check.raises(function() line:contours() end, "along one property, expected x and y")
   check.near((line:peak()).mass, mean[1], (line.x[2] - line.x[1]))
 end)
 
@@ -397,6 +406,14 @@ check.case("a run answers what it is asked, within 80 columns", function()
   fits(again:history())
   local trust = p:trust()
   check.that(fits(trust):find "test galaxies", trust.verdict)
+  local along = 0
+  for _, e in ipairs(trust.calibration.table) do
+    if e.kind == "bias with" then
+      check.that(e.with:find "^modelMag_[ugriz]%f[%W]", e.with)
+      along = along + 1
+    end
+  end
+  check.that(along > 0, "it looks for biases along the inputs")
   fits(p:compare(fitted))
   check.near(p:compare(fitted).table[1].shift, 0, 1e-6)
   fits(worst:compare(fitted))

@@ -3,9 +3,11 @@
 local arguments = require "gal.base.options"
 local draws = require "gal.posterior.draws"
 local errors = require "gal.base.errors"
+local fields = require "gal.plot.fields"
 local figures = require "gal.posterior.figures"
 local gal = require "gal"
 local labels = require "gal.plot.labels"
+local loops = require "gal.plot.loops"
 local names = require "gal.posterior.names"
 local plot = require "gal.plot"
 local words = require "gal.posterior.words"
@@ -92,7 +94,49 @@ local function frame(list)
   return { list[1] - half, list[#list] + half }
 end
 
---- s:figure(): the slice as a figure for gal.show: a line, or a map of the density.
+-- The height above which a slice's cells, a list of densities, hold this share of them. A line at a cell's
+-- own height has half of that cell within; between two cells' heights it is linear in the share.
+local function height_of(cells, share)
+  local ordered, total, within = {}, 0, 0
+  for k, v in ipairs(cells) do ordered[k], total = v, total + v end
+  table.sort(ordered, function(a, b) return a > b end)
+  for k = 1, #ordered - 1 do
+    local step = (ordered[k] + ordered[k + 1]) / 2
+    local part = (share * total - within - ordered[1] / 2) / step
+    if part <= 1 then return ordered[k] + math.max(0, part) * (ordered[k + 1] - ordered[k]) end
+    within = within + step
+  end
+  return ordered[#ordered]
+end
+
+--- s:contours(levels = {.68, .95}): of a slice over x and y the lines around the densest places that hold
+-- these shares of it: a list, for each level, of closed lines {{x, y}, …}.
+function Slice:contours(levels)
+  levels = fields.levels("contours", levels)
+  if not self.y then raise "contours: this slice is along one property, expected x and y" end
+  local _, best = self:peak()
+  local cells, found = (self.log_p - best):exp():reshape{ -1 }:totable(), {}
+  local plane = { bins = #self.x, cell = {}, limits = {} }
+  for k, v in ipairs(cells) do plane.cell[k - 1] = v end
+  local x, y = self.x, self.y
+  function plane.place(_, i, j)
+    return x[1] + i * (x[#x] - x[1]) / (#x - 1), y[1] + j * (y[#y] - y[1]) / (#y - 1)
+  end
+  for k, share in ipairs(levels) do found[k] = loops.of(plane, height_of(cells, share)) end
+  return found
+end
+
+-- The contours as a layer.
+local function contour_layer(self)
+  local all = {}
+  for _, lines in ipairs(self:contours()) do
+    for _, line in ipairs(lines) do all[#all + 1] = line end
+  end
+  return fields.region_layer(all, { width = 1, colour = "#333333" })
+end
+
+--- s:figure(): the slice as a figure for gal.show: a line; or a map of the density, with lines around 68 and
+-- 95 % of it.
 function Slice:figure()
   local peak, best = self:peak()
   local density = (self.log_p - best):exp()
@@ -103,7 +147,9 @@ function Slice:figure()
     for j = 1, #self.y do rows[j] = #self.y + 1 - j end
     panel = plot.panel{
       plot.map(density:rows(rows), { xrange = frame(self.x), yrange = frame(self.y), reverse = true }),
+      contour_layer(self),
       x = label, y = (labels.label_of(self.y_name)), ratio = 1, frame = "box",
+      xrange = frame(self.x), yrange = frame(self.y),
     }
   else
     panel = plot.panel{

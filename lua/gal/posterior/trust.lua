@@ -16,12 +16,14 @@ local COMPONENTS = 8         -- of the image's encoding, where the run infers fr
 local RARE = 1e-3            -- rarer than so many validation galaxies is told as a doubt
 
 -- What the galaxies are compared in: the run's inputs, or the first components of its encoded images: of the
--- test galaxies {N, c} and of the galaxy {c}.
+-- test galaxies {N, c}, of the galaxy {c}, and their names.
 local function spaces(p, found)
   local flow = p.run.flow
-  if flow.c > 0 then return found.part.context, p.part.context:select(1, 1) end
+  if flow.c > 0 then return found.part.context, p.part.context:select(1, 1), flow.context end
   local own, known = encoding.components(flow, found.part, p.part, COMPONENTS)
-  return known, own:select(1, 1)
+  local names = {}
+  for i = 1, known:size(2) do names[i] = "image component " .. i end
+  return known, own:select(1, 1), names
 end
 
 -- The calibration of the nearest test galaxies, or nil and the reason why there is none.
@@ -36,10 +38,10 @@ local function nearby(p, near)
   if count < LEAST then
     return nil, ("%d test galaxies are too few, a test of calibration takes %d"):format(count, LEAST)
   end
-  local context, x = spaces(p, found)
+  local context, x, along = spaces(p, found)
   local c = calibration.near(x, math.min(near, count), found.part.theta, found.samples, {
-    log_q = found.log_q, log_q_true = found.log_q and found.log_q_true, context = context, names = p.names,
-    left_out = #out > 0 and out or nil,
+    log_q = found.log_q, log_q_true = found.log_q and found.log_q_true, names = p.names,
+    context = context, context_names = along, left_out = #out > 0 and out or nil,
   })
   return c, found.from
 end
