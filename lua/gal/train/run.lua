@@ -90,8 +90,8 @@ local function save(self)
     settings = self.settings, epoch = self.epoch, history = self.history, best_epoch = self.best_epoch,
     best_loss = self.best_loss, stopped = self.stopped, steps = self.opt.steps,
   })
+  self.saved = self.epoch -- Ctrl-C may come in the next line
   files.save_history(self.folder, self.history)
-  self.saved = self.epoch
 end
 
 -- Settings that a run may go on with when they have changed; where the decoded cutouts lie is none of its.
