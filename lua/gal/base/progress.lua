@@ -28,10 +28,10 @@ local function duration(seconds)
 end
 
 -- Units a second, and the seconds left. Only work of this process counts: a resumed run did the rest in
--- another time.
+-- another time. nil in the first moments, which tell nothing.
 local function pace(self, now)
   local worked, elapsed = self.done - self.origin, now - self.started
-  if worked <= 0 or elapsed <= 0 then return nil end
+  if worked <= 0 or elapsed < REDRAWS then return nil end
   local rate = worked / elapsed
   return rate, math.max(0, self.total - self.done) / rate
 end
