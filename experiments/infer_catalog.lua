@@ -47,8 +47,8 @@ end
 
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey, own = run:survey(cli.values(o, { "asked" }, { theta = false }))
-print(survey:describe())
-print(catalogue.before(run, survey, own))
+cli.say(survey:describe())
+cli.say(catalogue.before(run, survey, own))
 local how = cli.values(o, { "solver", "shards" }, {
   n = o.n, precision = o.precision, seed = o.seed, samples = o.samples, deconvolve = o.deconvolve,
   missing_value = o.missing_value, out = o.out, header = catalogue.header(run, survey),

@@ -40,7 +40,7 @@ if o.tiny then
   galaxies, epochs, photometry_epochs, channels, hidden = 240, 2, 2, { 4, 4, 4, 4 }, { 16, 16 }
 end
 
-print "1. A mock survey: what each galaxy is, how bright it is in five bands, and what it looks like.\n"
+print "1. A mock survey: galaxies, their light in five bands, and their pictures.\n"
 local home = out .. "/survey"
 -- A survey that is there grows, or is used in part: galaxy k of a seed is the same in all. The models are of
 -- so many galaxies, and have their own folders.

@@ -54,6 +54,7 @@ end
 local found = infer.posteriors(run.flow, survey, cli.values(o, { "solver", "shards" }, {
   n = o.n, seed = o.seed, log_prob = o.log_prob, deconvolve = o.deconvolve or nil, precision = o.precision,
   out = o.out, format = o.format, resume = o.resume,
+  header = require("gal.infer.report_catalogue").header(run, survey),
 }))
 if found.merged then
   print(("put together of %d shards"):format(found.merged))

@@ -13,6 +13,7 @@ local inputs = require "gal.flow.inputs"
 local draw = require "gal.flow.draw"
 local density = require "gal.flow.density"
 local tiles = require "gal.flow.tiles"
+local refuse = require "gal.base.room"
 local suspects = require "gal.stats.suspects"
 local raise = errors.raise
 
@@ -103,6 +104,12 @@ local function head_of(options, d, width, device)
   local widths = { 1 + d + width, activation = activation, rng = options.rng, device = device }
   for _, n in ipairs(hidden) do widths[#widths + 1] = n end
   widths[#widths + 1] = d
+  local count = 0
+  for i = 2, #widths do
+    count = count + (tonumber(widths[i]) or 0) * (1 + (tonumber(widths[i - 1]) or 0))
+  end
+  -- Whatever trains them holds their gradients, too.
+  refuse(device, { { 8 * count, ("%.3g weights and their gradients"):format(count), { "hidden" } } })
   return errors.less_of({ "hidden" }, nn.mlp, widths)
 end
 

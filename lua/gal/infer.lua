@@ -2,6 +2,7 @@
 -- (infer/folder.lua), so that memory does not grow with their number, and each galaxy keeps a row of means,
 -- deviations, percentiles and flags. Where the properties are known, infer.score measures the flow against
 -- them; the scores' formulas are metrics'.
+local about = require "gal.infer.about"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local gal = require "gal"
@@ -32,6 +33,10 @@ local shown = galaxies.shown
 -- ---- summaries ----
 
 local TOLERANCE = 1e-3 -- flow:sample's
+
+-- Whether the options o ask for as many steps as each galaxy needs.
+local function is_auto(o) return o.steps == nil or o.steps == "auto" end
+
 local STATISTICS = { "mean", "std", "p16", "p50", "p84" }
 local LEVELS = { 0.16, 0.5, 0.84 }
 
@@ -117,15 +122,21 @@ local function set_ood(columns, flow, x)
   if shares.image then columns:set("ood_image", shares.image) end
 end
 
+-- The same of a job, with what its columns are and what made it.
+local function summary_of(job, found, report)
+  local flow, part = job.flow, job.part
+  local columns, left_out = table_of(part.ids, flow.theta, job.rows, found.outside, report)
+  set_ood(columns, flow, shown(flow, part))
+  about.summary(columns, flow, part.id_column)
+  return columns:header(job.header), left_out
+end
+
 -- ---- posteriors ----
 
 local POSTERIORS = {
   "n", "steps", "tolerance", "precision", "seed", "rng", "log_prob", "out", "resume", "shard", "merge",
-  "format", "progress", "deconvolve",
+  "format", "progress", "deconvolve", "header",
 }
-
--- Whether the options o ask for as many steps as each galaxy needs.
-local function is_auto(o) return o.steps == nil or o.steps == "auto" end
 
 -- Raises where the options shard and merge don't go together with each other, or with no folder.
 local function refuse_shards(o)
@@ -182,6 +193,10 @@ end
 local function job_of(flow, whole, n, o)
   local job, first = { flow = flow, part = whole, n = n, options = o, rows = {} }, 1
   job.rng = o.rng or gal.rng(o.seed or 0)
+  job.header = about.header("posteriors", "SUMMARY", {
+    n = n, seed = not o.rng and (o.seed or 0) or nil, steps = o.steps or "auto",
+    tolerance = is_auto(o) and (o.tolerance or TOLERANCE) or nil, deconvolve = o.deconvolve,
+  }, o.header)
   if o.shard ~= nil then
     job.shard = shards.check("posteriors", o.shard)
     local last
@@ -303,7 +318,9 @@ end
 -- in out, and a call with resume = true draws the other galaxies: the same draws, as if nothing had happened.
 -- Raises where out has draws and resume is not true, or draws that were made otherwise. The summary also has
 -- ood and ood_image (flow:ood), where the flow knows. deconvolve = true: draws are without the errors of the
--- labels, which the flow knows (infer.deconvolve).
+-- labels, which the flow knows (infer.deconvolve). header ({KEY = value}): more for the header of
+-- summary.fits, which has galrun's version and how the draws were made, and of its columns units and
+-- descriptions.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)
@@ -331,8 +348,7 @@ function infer.posteriors(flow, part, options)
   end
   if before > 0 and is_auto(o) then report = report_of(rows, n, o.tolerance or TOLERANCE) end
   local found = { outside = galaxies.outside(flow, shown(flow, part)) }
-  local columns, left_out = table_of(part.ids, flow.theta, rows, found.outside, report)
-  set_ood(columns, flow, shown(flow, part))
+  local columns, left_out = summary_of(job, found, report)
   found.left_out = left_out
   if report then found.tolerance, found.flagged = report.tolerance, report.flagged end
   local solved = report and tostring(report) or ("RK4, %d evaluations a draw"):format(4 * o.steps)

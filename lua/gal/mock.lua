@@ -8,6 +8,7 @@ local json = require "gal.base.json"
 local path = require "gal.base.path"
 local run = require "gal.base.run"
 local table_ = require "gal.table"
+local units = require "gal.data.units"
 local C = ffi.C
 local collect = require "gal.base.collect"
 local check, raise, integer = errors.check, errors.raise, arguments.integer
@@ -42,7 +43,9 @@ end
 
 --- mock.catalogue(h): the galaxies of the C survey h as a table.
 function mock.catalogue(h)
-  return table_.adopt(C.gal_mock_table, h)
+  local t = table_.adopt(C.gal_mock_table, h)
+  for _, name in ipairs(t.names) do t:describe(name, units.of(name, t:unit(name))) end
+  return t
 end
 
 --- mock.galaxies{n =, seed = 0}: a table of n galaxies of the mock survey: SDSS's columns (magnitudes and
@@ -110,7 +113,8 @@ local function build(out, settings, without, progress)
     check(C.gal_disk_sync(out)) -- before the catalogue says that all is there
     cutouts:finish()
   end
-  mock.catalogue(h):save(out .. "/catalog.fits")
+  local made = { DATE = os.date "!%Y-%m-%dT%H:%M:%S", EXTNAME = "MOCK" }
+  mock.catalogue(h):header(made):save(out .. "/catalog.fits")
 end
 
 -- Where a survey in the folder has fewer galaxies and else these settings: takes away its catalogue, so that

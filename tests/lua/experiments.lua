@@ -128,8 +128,12 @@ end)
 check.case("what doesn't fit into memory is refused at once, with the options that would do", function()
   refuses(1, "want 1440.0 GB .* less of %-%-n or %-%-galaxies would do", "evaluate", "run", "--out", "much",
     "--n", "999999999")
-  refuses(1, "pass the limit of .*: less of %-%-hidden would do", "train_photometry", "--out", "much2",
-    "--survey", "catalog.csv", "--hidden", "300000,300000")
+  local function fails(words, ...)
+    refuses(1, words, "train_photometry", "--survey", "catalog.csv", "--out", "much2", ...)
+    check.equal(require("gal.base.path").kind(path "much2"), nil)
+  end
+  fails("pass the limit of .*: less of %-%-hidden would do", "--hidden", "300000,300000")
+  fails("GB for the %d+ draws of a step: less of %-%-batch or %-%-draws would do", "--draws", "1000000000")
 end)
 
 check.case("a run goes on where it stopped, and is not overwritten", function()

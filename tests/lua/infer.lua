@@ -134,9 +134,35 @@ check.case("a folder gets the draws, their densities and the summary, flags wher
   infer.posteriors(flow, part, fits)
   check.equal({ exists "fits/log_prob.npy", exists "fits/summary.csv", exists "fits/summary.fits" },
     { false, false, true })
+  for name, header in pairs{ shown = 7, long = { ALONGKEYWORD = 1 } } do
+    fits.out, fits.header = scratch.path(name), header
+    check.raises(function() infer.posteriors(flow, part, fits) end, "header", true)
+    check.that(not exists(name .. "/samples.npy.part"), "it drew before it looked")
+  end
+  fits.header = nil
   local unicode = { ids = { "Ω", unpack(part.ids, 2) }, context = part.context }
   fits.out = scratch.path "unicode"
   check.raises(function() infer.posteriors(flow, unicode, fits) end, "can't hold the id Ω, expected", true)
+end)
+
+-- The FITS standard (4.0, tables 3 to 5) has none for a logarithm.
+check.case("summary.fits says what made it, and its columns' units, which are the standard's", function()
+  local other = {}
+  for name, value in pairs(flow) do other[name] = value end
+  setmetatable(other, getmetatable(flow))
+  other.theta, other.notes = { "lgm_tot_p50", "tau" }, { units = { tau = "Gyr" } }
+  local named = { ids = part.ids, context = part.context, id_column = "SPECID" }
+  infer.posteriors(other, named, { n = 5, seed = 3, out = scratch.path "said", format = "fits",
+    header = { RUN = "here" }, progress = false })
+  local t, standard = gal.table(scratch.path "said/summary.fits"), { [""] = true, Gyr = true }
+  for _, name in ipairs(t.names) do
+    check.that(standard[t:unit(name)] and t:about(name) ~= "", name .. " is in " .. t:unit(name))
+  end
+  check.equal({ t:unit "tau_std", t:unit "lgm_tot_p50_mean", t:unit "outside" }, { "Gyr", "", "" })
+  check.equal({ t:about "lgm_tot_p50_p84", t:about "id" },
+    { "84 % of log10 of the stellar mass in solar masses", "the table's SPECID" })
+  check.equal(t:header(), { CREATOR = "galrun " .. gal.version, DECONV = "no: posteriors of labels",
+    NDRAWS = 5, RUN = "here", SEED = 3, STEPS = "auto", TOLERANC = 1e-3 })
 end)
 
 -- A flow that stops, or is killed, before it draws galaxy number `last` of the call.

@@ -532,5 +532,17 @@ check.case("bad rows are named at the caller's line", function()
     "the flow's theta is a, b, the data's b, a", true)
 end)
 
+check.case("what can't fit is refused before the first step, by its largest part", function()
+  local wide = flows.new { theta = { "a", "b" }, context = { "x", "y" }, hidden = { 512, 512 } }
+  local by_weights, by_draws = options { flow = wide }, options { batch = 500, draws = 100 }
+  collectgarbage()
+  collectgarbage()
+  local before, limit = gal.memory(), require("ffi").C.gal_memory_set_limit
+  limit(gal.device(), before.live + 4e6) -- 266,754 weights, gradient, two moments, a mean, the best: 5.3 MB
+  check.raises(function() fit(by_weights) end, "training of 2.67e%+05 weights: less of hidden would", true)
+  check.raises(function() fit(by_draws) end, "50000 draws of a step: less of batch or draws would", true)
+  limit(gal.device(), before.limit)
+end)
+
 scratch.remove()
 check.finish()

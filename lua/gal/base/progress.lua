@@ -29,13 +29,14 @@ end
 
 -- Units a second, and the seconds left. Only work of this process counts: a resumed run did the rest in
 -- another time. Where short work shows nothing, its first piece counts only at the end: it may be small, and
--- comes after all that is prepared once, so that a few seconds of work would look like minutes.
+-- comes after all that is prepared once, so that a few seconds of work would look like minutes. nil in the
+-- first moments, which tell nothing.
 local function pace(self, now, finished)
   local worked, elapsed = self.done - self.origin, now - self.started
   if self.after > 0 and not finished then
     worked, elapsed = self.done - (self.early or self.done), now - (self.begun or now)
   end
-  if worked <= 0 or elapsed <= 0 then return nil end
+  if worked <= 0 or elapsed < REDRAWS then return nil end
   local rate = worked / elapsed
   return rate, math.max(0, self.total - self.done) / rate
 end

@@ -12,8 +12,19 @@ local KNOWN = {
   ra = { unit = "deg", about = "right ascension" },
   dec = { unit = "deg", about = "declination" },
   z = { about = "redshift" },
+  true_log_mass = { about = "log10 of the true stellar mass in solar masses" },
+  true_log_sfr = { about = "log10 of the true SFR in solar masses a year" },
+  true_oh = { about = "true 12 + log10(O/H)" },
+  true_dn4000 = { about = "true 4000 Angstrom break, narrow" },
+  true_a_v = { unit = "mag", about = "true attenuation in V" },
 }
-local MAGNITUDES = { "mag_%a$", "magerr_%a$", "^extinction_%a$" }
+-- Of columns, one a band: a pattern, unit and words.
+local BANDS = {
+  { "^modelmag_%a$", "mag", "model magnitude" }, { "^petromag_%a$", "mag", "Petrosian magnitude" },
+  { "mag_%a$", "mag", "" }, { "magerr_%a$", "mag", "" },
+  { "^extinction_%a$", "mag", "Galactic extinction" },
+  { "^true_flux_%a$", "", "flux without noise in nanomaggies" },
+}
 
 -- The standard's units, those that a catalogue of galaxies may have.
 local STANDARD = {}
@@ -45,8 +56,11 @@ function units.of(name, unit)
   local lower = name:lower()
   local known = KNOWN[lower] or {}
   local found = units.standard(unit or "")
-  for _, pattern in ipairs(MAGNITUDES) do
-    if lower:find(pattern) and found == "" then found = "mag" end
+  for _, band in ipairs(BANDS) do
+    if lower:find(band[1]) then
+      known = { unit = band[2], about = band[3] }
+      break
+    end
   end
   return { unit = found ~= "" and found or known.unit or "", about = known.about or "" }
 end

@@ -3,6 +3,7 @@
 -- grows it lies in a folder of its own (gal.base.run), NAME.part: the table's header and rows, and an index
 -- with a mark for each row that is done. A row without its mark is made again. Whole, the table is renamed.
 -- What a row says is infer/summary.lua's.
+local about = require "gal.infer.about"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local ffi = require "ffi"
@@ -68,12 +69,8 @@ end
 
 -- What the header says, beside what the caller says.
 local function header_of(settings, key, given)
-  local header = {
-    EXTNAME = "POSTERIORS", CREATOR = "galrun " .. (gal.version or ""), MODEL = settings.model, CATKEY = key,
-    NDRAWS = settings.n, SEED = settings.seed, STEPS = settings.steps, TOLERANC = settings.tolerance,
-    DECONV = settings.deconvolve and "labels' errors taken off" or "no: posteriors of labels",
-  }
-  for name, value in pairs(given or {}) do header[name] = value end
+  local header = about.header("catalogue", "POSTERIORS", settings, given)
+  header.MODEL, header.CATKEY = settings.model, key
   return header
 end
 

@@ -3,6 +3,7 @@
 -- many are to be doubted, and why.
 local compare = require "gal.stats.compare"
 local FLAGS = require("gal.infer.summary").FLAGS
+local path = require "gal.base.path"
 local text = require "gal.base.text"
 
 local report = {}
@@ -46,14 +47,17 @@ end
 -- Text of plain ASCII, as FITS takes it.
 local function plain(text) return (text:gsub("[^\32-\126]", "?")) end
 
---- report.header(run, survey): keywords of the catalogue's header: the survey, the run's, and what the labels
--- were, as the run's table or its user says.
+--- report.header(run, survey): keywords for the header of a table of posteriors: the survey, the run, when it
+-- began, its survey, and what the labels were, as the run's table or its user says. It says no date of its
+-- own: shards put together, or a call that was stopped and went on, make the same bytes as one call.
 function report.header(run, survey)
   local notes, header = run.notes, {}
   for name, value in pairs(notes.header or {}) do
     header[name] = type(value) == "string" and plain(value) or value
   end
   header.SURVEY, header.TRAINED = plain(survey_of(survey.path)), plain(survey_of(notes.survey))
+  local made = run.config and run.config.made
+  if made then header.RUN, header.RUNDATE = plain(name_of(path.absolute(run.out))), plain(made.date) end
   if notes.labels then header.LABELS = plain(notes.labels) end
   local errors = {}
   for i, entry in ipairs(notes.label_errors or {}) do

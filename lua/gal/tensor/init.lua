@@ -61,7 +61,7 @@ Tensor.methods, Tensor.completes = methods, { ["."] = { "shape", "dtype", "grad"
 -- x[{1, 2}] of numpy and Torch, in the words that it has here.
 local function raise_index(x, key)
   local i, j = tonumber(key[1]), tonumber(key[2])
-  if i and j and x.h and x.h.rank == 2 then
+  if i and j and memory.is_tensor(x) and x.h and x.h.rank == 2 then
     errors.raise("x[{%g, %g}]: a tensor's element is x:get(%g, %g); a row is x[%g], a column x:select(2, %g)",
       i, j, i, j, i, j)
   end

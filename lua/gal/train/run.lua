@@ -28,6 +28,7 @@ local moved = require "gal.train.moved"
 local optim = require "gal.optim"
 local path = require "gal.base.path"
 local reporter = require "gal.train.report"
+local room = require "gal.train.room"
 local settings = require "gal.train.settings"
 local step = require "gal.train.step"
 local raise = errors.raise
@@ -90,8 +91,8 @@ local function save(self)
     settings = self.settings, epoch = self.epoch, history = self.history, best_epoch = self.best_epoch,
     best_loss = self.best_loss, stopped = self.stopped, steps = self.opt.steps,
   })
+  self.saved = self.epoch -- Ctrl-C may come in the next line
   files.save_history(self.folder, self.history)
-  self.saved = self.epoch
 end
 
 -- Settings that a run may go on with when they have changed; where the decoded cutouts lie is none of its.
@@ -250,6 +251,7 @@ local function ids_of(part, valid, test)
 end
 
 local function begin(self, part, valid, o, saved)
+  room.check(self.flow, self.settings, part, valid, o.resident)
   if not o.out then
     build(self, part, valid, o)
     if saved then restore(self, saved) end
