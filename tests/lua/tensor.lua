@@ -429,4 +429,9 @@ case("the default device is named, and one that can't be had raises with the rea
   raises(function() gal.zeros { 1 }:to(1) end, "to: device is the number 1", true)
 end)
 
+check.case("what is no tensor has no index of one", function()
+  local index = getmetatable(gal.zeros{ 1 }).__index
+  check.raises(function() index({ h = 5 }, { 2, 8 }) end, "a tensor's index is one number", true)
+end)
+
 check.finish()
