@@ -228,22 +228,27 @@ end
 --- original[f]: the method that f, one of M.methods', calls: for those who look for its source.
 M.original = setmetatable({}, { __mode = "k" })
 
-local sealed = setmetatable({}, { __mode = "k" }) -- object -> its fields as they were made
+-- object -> {names, values}: its fields as they were made. The values are not kept alive: of a field that
+-- still has its own, the object does that.
+local sealed = setmetatable({}, { __mode = "k" })
 
 --- seal(object[, free]): from here on the object's methods (those of M.methods) raise where one of its fields
 -- has been overwritten, but for those of the list free: for objects whose methods index memory by sizes that
 -- they keep, or hand C tensors that they keep. Returns object.
 function M.seal(object, free)
-  local fields = {}
-  for name, value in pairs(object) do fields[name] = value end
-  for _, name in ipairs(free or {}) do fields[name] = nil end
-  sealed[object] = fields
+  local names, values, left_out = {}, setmetatable({}, { __mode = "v" }), {}
+  for _, name in ipairs(free or {}) do left_out[name] = true end
+  for name, value in pairs(object) do
+    if not left_out[name] and value == value then names[#names + 1], values[name] = name, value end
+  end
+  sealed[object] = { names = names, values = values }
   return object
 end
 
 local function check_seal(name, object, noun)
-  for field, value in pairs(sealed[object]) do
-    if not rawequal(object[field], value) and value == value then
+  local seal = sealed[object]
+  for _, field in ipairs(seal.names) do
+    if not rawequal(object[field], seal.values[field]) or type(object[field]) == "nil" then
       raise("%s: the field %s of %s was overwritten: it is %s", name, field, noun, M.kind(object[field]))
     end
   end
