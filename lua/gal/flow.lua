@@ -161,7 +161,10 @@ function Flow:__tostring()
   for _, p in ipairs(self:parameters()) do weights = weights + p:count() end
   local given = #self.context > 0 and " given " .. table.concat(self.context, ", ") or ""
   local corrected = self.notes and self.notes.corrected or {}
-  if #corrected > 0 then given = given .. " (less extinction: " .. table.concat(corrected, ", ") .. ")" end
+  if #corrected > 0 then
+    local which = #corrected < #self.context and ": " .. table.concat(corrected, ", ") or ""
+    given = given .. " (less extinction" .. which .. ")"
+  end
   local images = self.encoder and (given == "" and " given images" or " and images") or ""
   return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,
     weights, self.sigma, self.scale and "trained" or "not trained")

@@ -19,6 +19,7 @@ local plot = require "gal.plot"
 local population = require "gal.metrics.population"
 local properties = require "gal.metrics.properties"
 local sample = require "gal.metrics.sample"
+local words = require "gal.base.text"
 
 local report = {}
 
@@ -373,7 +374,8 @@ function report.write(found, options)
     add "against.csv"
   end
   if options.html then add("evaluation.html", page.html(whole)) end
-  return text .. ("\nwritten in %s: %s, and posteriors.npz"):format(out.out, table.concat(written, ", "))
+  local said = ("written in %s: %s, and posteriors.npz"):format(out.out, table.concat(written, ", "))
+  return text .. "\n" .. table.concat(words.filled(said, 78), "\n  ")
 end
 
 return report
