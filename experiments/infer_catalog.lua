@@ -11,17 +11,10 @@ local o = cli.options{
   { "run", "runs/photometry", "folder of the run", positional = true },
   cli.common{ "asked" },
   { "n", 1000, "draws a galaxy", type = "integer", least = 2 },
-  cli.common{ "solver" },
-  {
-    "precision", "f32", "precision of the net's products: f16 is for cards, bf16 coarser",
-    choices = { "f32", "tf32", "f16", "bf16" },
-  },
+  cli.common{ "solver", "products" },
   { "seed", 0, "seed of the draws" },
   { "samples", 0, "draws that are kept, a column of vectors for each property", type = "integer", least = 0 },
-  {
-    "deconvolve", false,
-    "take the labels' errors off, which the run knows by --label-errors: posteriors of galaxies, not labels",
-  },
+  cli.common{ "deconvolved" },
   { "missing_value", type = "number", help = "what stands for missing; default: NaN" },
   { "out", type = "string", required = true, help = "the catalogue, a file that ends in .fits" },
   cli.common{

@@ -101,6 +101,22 @@ common.solver = {
   },
 }
 
+-- In what the velocity net multiplies where it draws: flow:sample.
+common.products = {
+  {
+    "precision", "f32", "precision of the net's products: f16 is for cards, bf16 coarser",
+    choices = { "f32", "tf32", "f16", "bf16" },
+  },
+}
+
+-- Posteriors of galaxies in place of labels: gal.infer's deconvolve.
+common.deconvolved = {
+  {
+    "deconvolve", false,
+    "take the labels' errors off, which the run knows by --label-errors: posteriors of galaxies, not labels",
+  },
+}
+
 -- Galaxies in shards that are worked on side by side: gal.infer.shards.
 common.shards = {
   {

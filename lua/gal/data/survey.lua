@@ -22,6 +22,7 @@
 --   dropped         a list of {reason, count}: the rows that fell out, each under the first reason that holds
 --   suspects        sentences on values that may stand for missing ones, or are odd otherwise
 local describe = require "gal.data.describe"
+local host = require "gal.stats.host"
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
@@ -73,10 +74,7 @@ end
 --- survey:thin(n): at most n galaxies, spread evenly over the survey, as a survey.
 function survey:thin(n)
   errors.integer("thin", "n", n, 1)
-  local positions, all = {}, #self.ids
-  n = math.min(n, all)
-  for i = 1, n do positions[i] = math.floor((i - 1) * all / n) + 1 end
-  return self:select(positions)
+  return self:select(host.evenly(#self.ids, n))
 end
 
 --- survey:positions(part): the positions of the galaxies in a part, "train", "valid" or "test".

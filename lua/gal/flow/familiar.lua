@@ -2,6 +2,7 @@
 -- galaxy is among them (gal.stats.rarity), by its standardised context and by its encoded image, and the
 -- range of their properties. It is fitted where training ends, and goes into the flow's file.
 local gal = require "gal"
+local host = require "gal.stats.host"
 local inputs = require "gal.flow.inputs"
 local rarity = require "gal.stats.rarity"
 local tiles = require "gal.flow.tiles"
@@ -19,9 +20,9 @@ local PREFIX = "familiar."
 
 -- At most `most` of a part's rows, evenly chosen.
 local function thinned(part, most)
-  local n, positions = part.theta:size(1), {}
+  local n = part.theta:size(1)
   if n <= most then return part end
-  for i = 1, most do positions[i] = math.floor((i - 1) * n / most) + 1 end
+  local positions = host.evenly(n, most)
   return { theta = part.theta:rows(positions), context = part.context and part.context:rows(positions),
     images = part.images:rows(positions) }
 end

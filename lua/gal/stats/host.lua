@@ -170,6 +170,14 @@ function host.lost(means, scale)
   return lost
 end
 
+--- host.evenly(n, most) --> the positions from 1 of at most `most` of n rows, spread evenly over them.
+function host.evenly(n, most)
+  local positions = {}
+  most = math.min(most, n)
+  for i = 1, most do positions[i] = math.floor((i - 1) * n / most) + 1 end
+  return positions
+end
+
 -- ---- whitening ----
 
 --- How the rows of theta {N, d}, a tensor, N > d, are brought to mean 0 and covariance 1: {d, mean {d}, lower

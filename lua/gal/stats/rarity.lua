@@ -113,11 +113,9 @@ end
 
 --- rarity.thin(x {N, d}[, most]): at most `most` (rarity.ROWS) of the rows, evenly chosen.
 function rarity.thin(x, most)
-  local n, positions = x:size(1), {}
+  local n = x:size(1)
   most = most or rarity.ROWS
-  if n <= most then return x end
-  for i = 1, most do positions[i] = math.floor((i - 1) * n / most) + 1 end
-  return x:rows(positions)
+  return n <= most and x or x:rows(host.evenly(n, most))
 end
 
 --- r:log_density(x {M, d}): ln density of each point, nats, up to a constant, a list {M}; -inf for points
