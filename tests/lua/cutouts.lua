@@ -214,13 +214,26 @@ on_host("a packing killed at any place goes on and ends as the undisturbed one",
   again(whole, index:gsub("\n7%.jpg,%d+", "\n7.jpg,1"), "/cutouts.csv.part", "a file that changed meanwhile")
 end)
 
-on_host("a second galrun that packs the same survey is refused with the first one's process", function()
+on_host("a second galrun that wants the survey packed waits for the first one and packs nothing", function()
   local home = survey("locked", 10)
-  local lock = ffi.new "gal_lock *[1]"
+  local lock, pid = ffi.new "gal_lock *[1]", ffi.new "int64_t[1]"
   assert(C.gal_lock_take(lock, home .. "/cutouts.lock") == 0)
-  raises("in use by process", open, home)
+  local said = home .. "/said.txt"
+  local code = ("require('gal.data').open('%s', { images = {}, theta = { 'oh_p50' }, context = {} })")
+    :format(home)
+  local words = ffi.new("const char *[4]", { require("gal.host").executable, "-e", code })
+  assert(C.gal_process_start(pid, words, nil, nil, said) == 0, ffi.string(C.gal_error()))
+  local until_ = C.gal_now() + 20
+  while not read(said):find "waiting for the process" and C.gal_now() < until_ do C.gal_sleep(0.02) end
+  check.that(read(said):find "in use by process", "it said " .. read(said))
+  check.equal(C.gal_path_exists(home .. "/cutouts.npy"), 0)
   C.gal_lock_release(lock[0])
+  local state = ffi.new "int[2]"
+  assert(C.gal_process_wait(pid[0], 20, state, state + 1) == 0)
+  check.that(state[0] == 1 and state[1] == 0, read(said))
+  local before = read(home .. "/cutouts.npy")
   check.equal(#open(home).ids, 10)
+  check.that(read(home .. "/cutouts.npy") == before, "packed again")
 end)
 
 -- ---- training ----

@@ -129,7 +129,12 @@ M.compare = Run.compare
 
 -- ---- opening and closing ----
 
-local function take_lock(self, name)
+-- Seconds between two tries to take a lock that another process holds.
+local LOOK = 0.1
+
+-- wait: told once why it waits, with the holder's name, where another process holds the lock; true waits
+-- without a word, nil raises.
+local function take_lock(self, name, wait)
   local file = self:path(name)
   local function take() return collect.handle(C.gal_lock_release, locks, C.gal_lock_take, file) end
   local ok, lock = pcall(take)
@@ -137,7 +142,15 @@ local function take_lock(self, name)
     collectgarbage() -- a run that Ctrl-C left on its way to its owner holds the lock until it is collected
     ok, lock = pcall(take)
   end
-  if not ok then raise("%s: %s", self.where, ffi.string(C.gal_error())) end
+  while not ok do
+    local why = ffi.string(C.gal_error())
+    if not wait or not why:find(": in use by ", 1, true) then raise("%s: %s", self.where, why) end
+    if wait ~= true then wait(why) end
+    wait = true
+    errors.poll()
+    C.gal_sleep(LOOK)
+    ok, lock = pcall(take)
+  end
   self.lock = lock
 end
 
@@ -147,6 +160,8 @@ end
 --   where          the function that errors name first
 --   noun           what errors call the work: "the survey in out began with …"
 --   lock           the lock's file in the folder
+--   wait           for work that several processes want and one has to do: a function of a sentence, called
+--                  once where another process holds the lock, which is then waited for; or true
 --   settings_file, settings   the file that holds what the work began with, and a table that JSON can hold:
 --                  written where the work begins, compared where it goes on; without them neither
 --   mark           the file, written last, that says that all of the work is done
@@ -162,7 +177,7 @@ function M.open(o)
   self.finished = begun and o.mark ~= nil and self:has(o.mark)
   if self.finished then return self end
   path.make(o.out)
-  take_lock(self, o.lock or "lock")
+  take_lock(self, o.lock or "lock", o.wait)
   self:guard(function()
     -- Read again: another process may have begun here, and even finished, until the lock was free.
     if o.settings and not agrees(self, o) then

@@ -165,10 +165,17 @@ local function decode(list, o, pixels, index, done)
   end
 end
 
--- Packs the list into the files of a folder.
+-- Whether the folder `out` has the packing of this list of files as they are now.
+local function is_packed(out, list)
+  local lines = path.kind(out .. "/" .. PIXELS) and run.lines(out .. "/" .. INDEX, HEADER) or {}
+  return #lines == #list and match(list, lines) == #list
+end
+
+-- Packs the list into the files of a folder; where another process is at it, waits for that one's files.
 local function pack(out, list, o)
-  local folder = run.open{ where = "cutouts", out = out, lock = "cutouts.lock" }
+  local folder = run.open{ where = "cutouts", out = out, lock = "cutouts.lock", wait = o.wait or true }
   folder:work(function()
+    if is_packed(out, list) then return end
     decode(list, o, resume(folder, list, o.size))
     folder:remove(PIXELS)
     folder:rename(GROWING_INDEX, INDEX)
@@ -180,7 +187,7 @@ end
 
 local function reporter(total, out)
   local progress
-  return function(done, first)
+  local function report(done, first)
     if not progress then
       local shown = { total = total, first = first, label = "decoding cutouts", unit = "images" }
       progress = require "gal.base.progress"(shown)
@@ -189,12 +196,11 @@ local function reporter(total, out)
     progress:update{ done = done }
     if done == total then progress:finish() end
   end
-end
-
--- Whether the folder `out` has the packing of this list of files as they are now.
-local function is_packed(out, list)
-  local lines = path.kind(out .. "/" .. PIXELS) and run.lines(out .. "/" .. INDEX, HEADER) or {}
-  return #lines == #list and match(list, lines) == #list
+  local function wait(why)
+    require "gal.base.progress"{ total = total, label = "decoding cutouts", unit = "images" }
+      :note("waiting for the process that decodes them: " .. why)
+  end
+  return report, wait
 end
 
 -- The folder for the packing of a survey's cutouts where none is asked for. A folder of somebody's data is
@@ -224,8 +230,9 @@ local function packed_files(home, ids, o)
   for _, entry in ipairs(list) do entry.key = ("%s,%d,%d"):format(entry.key, size, resize) end
   local out = o.packed or folder_for(home, list, o)
   if not is_packed(out, list) then
-    local report = o.progress ~= false and reporter(#list, out) or nil
-    pack(out, list, { size = size, like = like, resize = resize, report = report })
+    local report, wait
+    if o.progress ~= false then report, wait = reporter(#list, out) end
+    pack(out, list, { size = size, like = like, resize = resize, report = report, wait = wait })
   end
   return list, out
 end

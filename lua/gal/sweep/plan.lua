@@ -226,7 +226,9 @@ end
 -- Writes the plan unless an equal one is there. Several may do it at once.
 local function store(out, content)
   path.make(out .. "/records")
-  local folder = run.open{ where = "plan", out = out, noun = "sweep", lock = "records/plan.lock" }
+  local folder = run.open{
+    where = "plan", out = out, noun = "sweep", lock = "records/plan.lock", wait = true,
+  }
   folder:work(function()
     local old = read(out)
     if old then compare(folder, old, content) end
