@@ -36,8 +36,8 @@ local o = cli.options{
   { "collect", type = "string", help = "score what Slurm's elements trained in this folder, and show it" },
   {
     "ensemble", type = "integer", least = 2,
-    help = "when the trials are done, or with --list or --collect, make the folder the ensemble of so many best "
-      .. "ones: its ensemble.json names them, and evaluate.lua and the others take the folder as a run",
+    help = "when the trials are done, or with --list or --collect, make the folder the ensemble of so many "
+      .. "best ones: ensemble.json names them, and evaluate.lua and the others take the folder as a run",
   },
   cli.common{ "slurm" },
   { "format", "png", "format of the figures", choices = { "png", "pdf", "svg" } },

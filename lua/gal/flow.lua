@@ -393,9 +393,9 @@ errors.methods(Flow, "a flow")
 
 -- ---- ensembles ----
 
---- flow.ensemble{members = {a, b, c}, names = {"a", "b", "c"}}: trained flows of the same theta and context as
--- one, which is asked as a flow is. Its density is the mean of theirs: log_prob is ln of the mean of exp of
--- the members' values, in double precision from their single ones. Draws come from the members in equal
+--- flow.ensemble{members = {a, b, c}, names = {"a", "b", "c"}}: trained flows of the same theta and context
+-- as one, which is asked as a flow is. Its density is the mean of theirs: log_prob is ln of the mean of exp
+-- of the members' values, in double precision from their single ones. Draws come from the members in equal
 -- shares; sample_and_log_prob gives the mixture's density at each. Members may differ in all else: seed,
 -- layers, sigma. Raises where theta, context, images or notes (how the survey was opened) differ, naming
 -- both. names: what sentences call them. How rare a galaxy is (ood), how far outside, and what is encoded of

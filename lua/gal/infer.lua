@@ -72,7 +72,9 @@ local function columns_of(names, auto, spread)
     for _, statistic in ipairs(STATISTICS) do columns[#columns + 1] = name .. "_" .. statistic end
   end
   if spread then columns[#columns + 1] = "spread" end
-  for _, name in ipairs(auto and { "steps", "error", "evaluations" } or {}) do columns[#columns + 1] = name end
+  for _, name in ipairs{ "steps", "error", "evaluations" } do
+    if auto then columns[#columns + 1] = name end
+  end
   return columns
 end
 
@@ -324,10 +326,10 @@ end
 -- they came from. The files have these names when they are complete. Stopped or killed, what is drawn stays
 -- in out, and a call with resume = true draws the other galaxies: the same draws, as if nothing had happened.
 -- Raises where out has draws and resume is not true, or draws that were made otherwise. The summary also has
--- ood and ood_image (flow:ood), where the flow knows, and of an ensemble spread (ensemble:spread). deconvolve = true: draws are without the errors of the
--- labels, which the flow knows (infer.deconvolve). header ({KEY = value}): more for the header of
--- summary.fits, which has galrun's version and how the draws were made, and of its columns units and
--- descriptions.
+-- ood and ood_image (flow:ood), where the flow knows, and of an ensemble spread (ensemble:spread). deconvolve
+-- = true: draws are without the errors of the labels, which the flow knows (infer.deconvolve). header ({KEY =
+-- value}): more for the header of summary.fits, which has galrun's version and how the draws were made, and
+-- of its columns units and descriptions.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)

@@ -157,8 +157,8 @@ end
 
 --- sweep.ensemble(s, K[, found]): makes the sweep's folder the ensemble of its K best trials, by its
 -- ensemble.json: evaluate.lua, sample.lua, gal.open and the others take the folder as a run then. Trials that
--- are told apart from the best one count, too: what a mixture gains is by how much its members differ. Returns
--- the ensemble as gal.open does. Raises where fewer than K have a score.
+-- are told apart from the best one count, too: what a mixture gains is by how much its members differ.
+-- Returns the ensemble as gal.open does. Raises where fewer than K have a score.
 function sweep.ensemble(s, count, found)
   s = sweep_of("ensemble", s)
   errors.integer("ensemble", "K", count, 2, 1024)

@@ -83,8 +83,8 @@ common.training = {
 common.ensemble = {
   {
     "ensemble", 1,
-    "flows to train, that differ by their seed, and are asked as one: runs in --out/member-1, --out/member-2, "
-      .. "…; 1: a single flow, in --out",
+    "flows to train, that differ by their seed, and are asked as one: runs in --out/member-1, --out/member-2 "
+      .. "and so on; 1: a single flow, in --out",
     type = "integer", least = 1,
   },
 }

@@ -78,8 +78,8 @@ local function check(members, names)
     first = first or facts_of(flow)
     refuse_other(first, names[1], facts_of(flow), names[k])
     if flow:device() ~= members[1]:device() then
-      raise("ensemble: %s is on %s and %s on %s, expected one device", names[1], members[1]:device(), names[k],
-        flow:device())
+      local home, other = members[1]:device(), flow:device()
+      raise("ensemble: %s is on %s and %s on %s, expected one device", names[1], home, names[k], other)
     end
   end
 end
@@ -150,8 +150,8 @@ end
 
 -- ---- drawing and density ----
 
---- ensemble:sample(x[, options]): n draws of each galaxy, {N, n, d}, from the members in equal shares: of any K
--- draws in a row each member has one. Arguments and results as flow:sample's; a galaxy's draws are the same
+--- ensemble:sample(x[, options]): n draws of each galaxy, {N, n, d}, from the members in equal shares: of any
+-- K draws in a row each member has one. Arguments and results as flow:sample's; a galaxy's draws are the same
 -- alone and in any batch, and the first n are the same for every larger n. With steps = "auto" the report
 -- has the most steps and the largest error of all members. `into` gets a galaxy's draws in one piece.
 function Ensemble:sample(x, options)
@@ -160,18 +160,18 @@ function Ensemble:sample(x, options)
   return samples
 end
 
---- ensemble:sample_and_log_prob(x[, options]): the draws {N, n, d} and the mixture's log densities at them {N,
--- n}, as flow:sample_and_log_prob's. A draw's own member has its density from the integration that made it;
--- the others integrate backwards from it, so that K members take K times as long as one.
+--- ensemble:sample_and_log_prob(x[, options]): the draws {N, n, d} and the mixture's log densities at them
+-- {N, n}, as flow:sample_and_log_prob's. A draw's own member has its density from the integration that made
+-- it; the others integrate backwards from it, so that K members take K times as long as one.
 function Ensemble:sample_and_log_prob(x, options)
   local samples, log_prob, report = mixture.draw("sample_and_log_prob", self, x, options, true)
   if report then return samples, log_prob, report end
   return samples, log_prob
 end
 
---- ensemble:log_prob(theta, x[, options]): ln of the mean of the members' densities, nats, as flow:log_prob's:
--- with v the members' values (single precision) and m the largest, m + ln(sum of exp(v - m) / K), summed in
--- their order in double precision, and rounded to single.
+--- ensemble:log_prob(theta, x[, options]): ln of the mean of the members' densities, nats, as
+-- flow:log_prob's: with v the members' values (single precision) and m the largest, m + ln(sum of exp(v - m)
+-- / K), summed in their order in double precision, and rounded to single.
 function Ensemble:log_prob(theta, x, options)
   local log_prob, report = mixture.log_prob("log_prob", self, theta, x, options)
   if report then return log_prob, report end
@@ -180,12 +180,13 @@ end
 
 -- ---- how far its members are apart ----
 
---- ensemble:spread(samples {N, n, d}, streams {N}): how far the members' posteriors are apart, of each galaxy,
--- a list {N}: the scatter of their means, in posterior deviations, of the property where it is largest. From
--- draws of ensemble:sample and the galaxies' streams, of ensemble:streams. Of the members' n / K draws each
--- the means scatter by chance, too; that is taken off (one-way analysis of variance), and what is left of it
--- is about .5 sqrt(K / n). 0: they agree; NaN where n is below 2 K, or a draw no number. It costs nothing
--- beside the draws, and does not see members that differ in width or shape alone: ensemble:divergence does.
+--- ensemble:spread(samples {N, n, d}, streams {N}): how far the members' posteriors are apart, of each
+-- galaxy, a list {N}: the scatter of their means, in posterior deviations, of the property where it is
+-- largest. From draws of ensemble:sample and the galaxies' streams, of ensemble:streams. Of the members' n /
+-- K draws each the means scatter by chance, too; that is taken off (one-way analysis of variance), and what
+-- is left of it is about .5 sqrt(K / n). 0: they agree; NaN where n is below 2 K, or a draw no number. It
+-- costs nothing beside the draws, and does not see members that differ in width or shape alone:
+-- ensemble:divergence does.
 function Ensemble:spread(samples, streams) return mixture.spread(self, samples, streams) end
 
 --- ensemble:divergence(x[, {n = 200, steps = "auto", tolerance =, rng =, progress =, told =}]): the

@@ -99,8 +99,8 @@ function members.absolute(text)
   return (text:gsub("[^,]+", function(part) return path.absolute(part) end))
 end
 
---- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their names
--- have to say beside: an ensemble of several folders has its results in the first.
+--- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their
+-- names have to say beside: an ensemble of several folders has its results in the first.
 function members.home(text)
   local first, others = text:match "^([^,]*),(.*)$"
   if not first or path.kind(text) then return text, nil end

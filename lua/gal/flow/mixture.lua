@@ -4,9 +4,9 @@
 --
 -- Draw i of a galaxy, from 1, is the draw number 1 + floor((i - 1) / K) of member 1 + (i - 1 + s) mod K of K,
 -- with s the galaxy's stream mod K: of any K draws in a row each member has one, the first n are the same for
--- every larger n, and over galaxies no member comes first more often than others. The streams of members 2, 3,
--- … are made of the galaxy's and their number, so that no two members begin with the same noise: draws from
--- like members would else come in near copies.
+-- every larger n, and over galaxies no member comes first more often than others. The streams of members 2,
+-- 3, … are made of the galaxy's and their number, so that no two members begin with the same noise: draws
+-- from like members would else come in near copies.
 local ffi = require "ffi"
 local C = ffi.C
 local arguments = require "gal.base.options"
@@ -102,12 +102,13 @@ local function larger(a, b) return (b > a or b ~= b) and b or a end
 
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "streams", "into", "progress", "told" }
 
--- The job of one call: members, density, x (inputs.conditions), n, each (draws of a member), streams {N}, rng,
--- state (the generator's at the beginning) and last (where it is to go on), report or nil, lost, progress.
+-- The job of one call: members, density, x (inputs.conditions), n, each (draws of a member), streams {N},
+-- rng, state (the generator's at the beginning) and last (where it is to go on), report or nil, lost,
+-- progress.
 local function prepare(where, ensemble, x, options, density)
   local o = arguments.known(where, options, OPTIONS)
   local members = ensemble.members
-  local job = { ensemble = ensemble, members = members, density = density, options = o, lost = {}, where = where }
+  local job = { ensemble = ensemble, members = members, density = density, options = o, lost = {} }
   job.n = arguments.integer(where, o, "n", 1000, 1)
   job.steps, job.tolerance = tiles.solver(where, o, ensemble:device(), density)
   if type(o.into) ~= "nil" and type(o.into) ~= "function" then
@@ -128,7 +129,8 @@ local function prepare(where, ensemble, x, options, density)
   return job
 end
 
--- Progress of a part of the work that is `share` integrations, after `done` others; false where none is shown.
+-- Progress of a part of the work that is `share` integrations, after `done` others; false where none is
+-- shown.
 local function part_of(job, done, share)
   return job.progress
     and function(now, all) job.progress(math.floor((done + share * now / all) / job.work)) end or false

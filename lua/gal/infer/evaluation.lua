@@ -161,8 +161,8 @@ function Evaluation:training_gap(log_q)
 end
 
 --- e:members(log_q): of an ensemble, what its members say of the tested galaxies' truths each by itself:
--- {names, log_q = {the mean over galaxies of ln q, of each member}, gain = {mean, error}: how much higher ln q
--- is, galaxy by galaxy, by the ensemble, whose log_q {N} is given, NaN where there is none, than by its
+-- {names, log_q = {the mean over galaxies of ln q, of each member}, gain = {mean, error}: how much higher ln
+-- q is, galaxy by galaxy, by the ensemble, whose log_q {N} is given, NaN where there is none, than by its
 -- members on average; nats, the error over galaxies}; nil where the run is no ensemble.
 function Evaluation:members(log_q)
   local flow, o, gain = self.flow, self.options, {}

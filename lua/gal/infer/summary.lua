@@ -139,7 +139,8 @@ end
 
 --- summary.fill(self, rows, places, {x =, piece =, samples =, report =, spread =}): says in rows[places[g]]
 -- what is to be said of the g-th galaxy of the survey `piece`, of which x is shown: its draws samples {k, n,
--- d}, what "auto" reports, and how far an ensemble's members are apart, {k} or nil. Galaxies whose draws are no numbers stay failed.
+-- d}, what "auto" reports, and how far an ensemble's members are apart, {k} or nil. Galaxies whose draws are
+-- no numbers stay failed.
 function summary.fill(self, rows, places, block)
   local samples, d = block.samples, self.d
   local lost = {}

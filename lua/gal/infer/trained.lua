@@ -63,8 +63,8 @@ function M.of(out, flow)
   return self
 end
 
---- trained.open(out[, {device = "cpu"}]): trained.of the folder `out`, or of an ensemble (flow/members.lua), its
--- flow loaded. Raises where that was not trained on a survey.
+--- trained.open(out[, {device = "cpu"}]): trained.of the folder `out`, or of an ensemble (flow/members.lua),
+-- its flow loaded. Raises where that was not trained on a survey.
 function M.open(out, options)
   local flow = require("gal.flow").load(out, options)
   if flow.notes then return M.of(out, flow) end

@@ -54,8 +54,8 @@ function draws.report(owner)
   return kept[owner].report
 end
 
---- draws.spread(owner): how far the members of the owner's run are apart (ensemble:spread), a list {N}; nil of
--- a run that is no ensemble.
+--- draws.spread(owner): how far the members of the owner's run are apart (ensemble:spread), a list {N}; nil
+-- of a run that is no ensemble.
 function draws.spread(owner)
   local flow = owner.run.flow
   if not flow.spread then return nil end

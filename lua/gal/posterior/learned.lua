@@ -85,8 +85,8 @@ end
 
 require("gal.base.errors").methods(Curves, "the learning curves of an ensemble")
 
---- learned.histories(folders, read): the history of an ensemble: an empty list, as it has no epochs of its own,
--- which gives its members' learning curves when it is called. read(folder): the epochs of a run.
+--- learned.histories(folders, read): the history of an ensemble: an empty list, as it has no epochs of its
+-- own, which gives its members' learning curves when it is called. read(folder): the epochs of a run.
 function learned.histories(folders, read)
   local curves = setmetatable({}, Curves)
   for k, folder in ipairs(folders) do curves[k] = learned.curve((read(folder)), members.name(folder)) end

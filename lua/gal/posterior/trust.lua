@@ -86,8 +86,8 @@ local function divergence_of(p)
 end
 
 --- trust.of(p, near): see Posterior:trust: {outside, ood = {context =, image =} or nil, error and tolerance
--- of the integration, flagged, spread and divergence of an ensemble's members or nil, calibration (calibration.near's test, or nil), from or why, words on it,
--- verdict}.
+-- of the integration, flagged, spread and divergence of an ensemble's members or nil, calibration
+-- (calibration.near's test, or nil), from or why, words on it, verdict}.
 local function of(p, near)
   near = errors.integer("trust", "near", near or NEAR, LEAST, 1e6)
   local report

@@ -13,8 +13,8 @@ local members = {}
 
 local function folder_of(out, k) return ("%s/member-%d"):format(out, k) end
 
---- members.refuse(out, resume, count): raises where the folder `out` can't take the runs of `count` members, or
--- of one flow (1): it has other things, runs while resume is not true, or runs of the other kind.
+--- members.refuse(out, resume, count): raises where the folder `out` can't take the runs of `count` members,
+-- or of one flow (1): it has other things, runs while resume is not true, or runs of the other kind.
 function members.refuse(out, resume, count)
   local single = path.kind(out .. "/history.csv") or path.kind(out .. "/flow.safetensors")
   local several = path.kind(folder_of(out, 1)) or path.kind(out .. "/" .. named.FILE)
@@ -32,12 +32,12 @@ end
 local OPTIONS = { "members", "make", "each" }
 for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
 
---- train.ensemble{members = K, make = function(seed) return flow end, seed = 0, out =, …}: trains K flows on the
--- same rows, whose seeds are seed, seed + 1, …: make(seed) gives a flow with fresh weights, and fit trains it
--- in out/member-k. Member k is the run that fit makes alone with that seed. Other options are train.fit's;
--- resume = true goes on with the member that was stopped, and more members may be asked for. each(k, folder) is
--- called before member k. Returns the ensemble as gal.open(out) does, with `members`, the runs that fit
--- returned. With K = 1 it is fit of make(seed), in `out` itself.
+--- train.ensemble{members = K, make = function(seed) return flow end, seed = 0, out =, …}: trains K flows on
+-- the same rows, whose seeds are seed, seed + 1, …: make(seed) gives a flow with fresh weights, and fit
+-- trains it in out/member-k. Member k is the run that fit makes alone with that seed. Other options are
+-- train.fit's; resume = true goes on with the member that was stopped, and more members may be asked for.
+-- each(k, folder) is called before member k. Returns the ensemble as gal.open(out) does, with `members`, the
+-- runs that fit returned. With K = 1 it is fit of make(seed), in `out` itself.
 function members.train(given)
   local o = arguments.known("ensemble", given, OPTIONS)
   local count = arguments.integer("ensemble", o, "members", nil, 1, 1024)
