@@ -27,9 +27,10 @@ local WORDS = { header = true, units = true, labels = true }
 -- Notes by name, those of tables within as "images.crop".
 local function flat(notes, prefix, into)
   for name, value in pairs(notes) do
-    if type(value) == "table" and type(next(value)) == "string" then
+    local nested = type(value) == "table" and type(next(value)) == "string"
+    if nested and not WORDS[name] then
       flat(value, prefix .. name .. ".", into)
-    elseif not WORDS[prefix .. name] then
+    elseif not WORDS[name] then
       into[prefix .. name] = value
     end
   end
