@@ -351,7 +351,7 @@ check.case("experiments train ensembles and take them", function()
     .. "--theta-test theta.npy --hidden 8 --epochs 1 --n 20 --steps 4 --out f --ensemble 2"
   local code, said = scratch.run(fit)
   check.equal(code, 0, said)
-  local flow = flows.load(scratch.path "f")
+  local flow = flows.load(scratch.path "f", { device = gal.device() })
   check.equal(#flow.members, 2)
   same_bits(gal.load(scratch.path "f/log_prob.npy"), flow:log_prob(theta, x, { steps = 4 }))
   same_bits(gal.load(scratch.path "f/samples.npy"), flow:sample(x, { n = 20, steps = 4, rng = gal.rng(0) }))
@@ -361,8 +361,9 @@ check.case("experiments train ensembles and take them", function()
   check.that(said:find "The 3 members" and said:find "than its members do on average", said)
   local json = require("gal.base.json").decode(scratch.read(out .. "/results/survey-test/evaluation.json"))
   local test = gal.open(out):unseen():thin(100)
-  local gain = flows.load(out):log_prob(test.theta, test.context, { steps = 4 })
-  for k, member in ipairs(flows.load(out).members) do
+  local all = flows.load(out)
+  local gain = all:log_prob(test.theta, test.context, { steps = 4 })
+  for k, member in ipairs(all.members) do
     local own = member:log_prob(test.theta, test.context, { steps = 4 })
     check.near(json.members.log_q[k], own:mean():item(), 1e-5)
     gain = gain - own / 3
