@@ -72,7 +72,8 @@ local found = {
   cde_loss = metrics.bootstrap(metrics.cde_loss(drawn.log_q, drawn.log_q_true, e:unit()), {
     left_out = left_out, seed = o.seed,
   }),
-  gap = e:training_gap(scores.log_q), told_apart = e:told_apart(drawn, contexts, left_out),
+  gap = e:training_gap(scores.log_q), members = e:members(scores.log_q),
+  told_apart = e:told_apart(drawn, contexts, left_out),
 }
 
 -- Against another run: the same galaxies, paired.

@@ -1,6 +1,7 @@
 -- Any conditional posterior from arrays: learns p(theta | x) from pairs in .npy files, then draws from it at
 -- new x and, where their theta is known, gives its density. Writes samples.npy {N, n, d} and, with
--- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself. Draws
+-- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself; with
+-- --ensemble K, K flows are trained and asked as one, and spread.npy {N} says how far they are apart. Draws
 -- that another call made there are never overwritten.
 
 local cli = require "gal.cli"
@@ -12,7 +13,7 @@ local o = cli.options{
   { "n", 1000, "draws for each row of x-test", type = "integer", least = 1 },
   { "out", type = "string", required = true, help = "folder for the results and the run" },
   cli.common{
-    "network", "training", "solver",
+    "network", "training", "ensemble", "solver",
     sigma = { 0.05, "width of the path, in deviations; 0 where posteriors are very narrow" },
     steps = { 100, "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs" },
     seed = { 0, "seed of the weights, the batches, the noise and the draws" },
@@ -34,7 +35,7 @@ local function open_draws()
   }
 end
 
-train.expect{ out = o.out, resume = o.resume }
+train.expect{ out = o.out, resume = o.resume, members = o.ensemble }
 local draws = folder.kind(o.out .. "/draws.json") and open_draws()
 local known = data.open_arrays{ theta = o.theta, x = o.x }
 local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = known }
@@ -42,13 +43,16 @@ for _, part in ipairs{ known, new } do
   for _, sentence in ipairs(part.suspects) do print(sentence) end
 end
 
-local flow = require("gal.flow").new{
-  theta = known.theta:size(2), context = known.context:size(2), hidden = o.hidden, sigma = o.sigma,
-  rng = gal.rng(o.seed),
-}
-local run = train.fit(cli.values(o, { "training" }, {
-  flow = flow, data = known, out = o.out,
+local function flow_of(seed)
+  return require("gal.flow").new{
+    theta = known.theta:size(2), context = known.context:size(2), hidden = o.hidden, sigma = o.sigma,
+    rng = gal.rng(seed),
+  }
+end
+local run = train.ensemble(cli.values(o, { "training" }, {
+  members = o.ensemble, make = flow_of, each = cli.member(o), data = known, out = o.out,
 }))
+local flow = run.flow
 cli.say(train.describe(run))
 
 draws = draws or open_draws()
@@ -61,6 +65,12 @@ local samples, report = flow:sample(new.context, cli.values(o, { "solver" }, {
 gal.save(o.out .. "/samples.npy", samples)
 print(("%s/samples.npy: %d draws for each of %d rows"):format(o.out, o.n, new.context:size(1)))
 print_report(report)
+if flow.spread then
+  local spread = flow:spread(samples, flow:streams(new.context))
+  gal.save(o.out .. "/spread.npy", gal.tensor(spread))
+  print(("%s/spread.npy: the scatter of the %d members' means, in posterior deviations, of each row"):format(
+    o.out, #flow.members))
+end
 if new.theta then
   local log_prob
   log_prob, report = flow:log_prob(new.theta, new.context, cli.values(o, { "solver" }, { progress = true }))

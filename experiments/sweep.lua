@@ -8,9 +8,9 @@
 -- Each trial is a run in a folder of --out named by its settings, which evaluate.lua, sample.lua and the
 -- others take. --workers share this machine; --join OUT is another worker, on any machine that sees the
 -- folder. Stopped or killed, the same command goes on, and no epoch is trained twice. results.csv has a row a
--- trial; the figures show what each setting does. With --slurm it runs nothing, and writes a Slurm job array:
--- a trial is one element (while halving, --workers elements work on all of them), and --collect OUT makes the
--- table of what they trained.
+-- trial; the figures show what each setting does; with --ensemble K the best K trials are an ensemble. With
+-- --slurm it runs nothing, and writes a Slurm job array: a trial is one element (while halving, --workers
+-- elements work on all of them), and --collect OUT makes the table of what they trained.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -34,6 +34,11 @@ local o = cli.options{
   { "retry", false, "try failed trials again" },
   { "slurm", false, "run nothing: write a Slurm job array into --out, and print what submits it" },
   { "collect", type = "string", help = "score what Slurm's elements trained in this folder, and show it" },
+  {
+    "ensemble", type = "integer", least = 2,
+    help = "when the trials are done, or with --list or --collect, make the folder the ensemble of so many "
+      .. "best ones: ensemble.json names them, and evaluate.lua and the others take the folder as a run",
+  },
   cli.common{ "slurm" },
   { "format", "png", "format of the figures", choices = { "png", "pdf", "svg" } },
   { "seed", 0, "seed of the points; that of a training is a setting of the space" },
@@ -41,8 +46,22 @@ local o = cli.options{
 local sweep = require "gal.sweep"
 local live = require "gal.sweep.live"
 
+-- Makes the folder the ensemble of its best trials, where that is asked for.
+local function join_best(s, found)
+  if not o.ensemble then return end
+  local run = sweep.ensemble(s, o.ensemble, found)
+  local names = {}
+  for k, folder in ipairs(run.flow.names) do names[k] = folder:match "[^/]*$" end
+  cli.say(("%s is the ensemble of %s: galrun experiments/evaluate.lua %s"):format(run.out,
+    table.concat(names, ", "), run.out))
+end
+
+if o.ensemble and (o.join or o.slurm) then
+  cli.refuse "--ensemble is of trials that are done, expected it without --join and --slurm"
+end
 if o.list then
   print(sweep.text(o.list))
+  join_best(o.list)
   return
 end
 if o.join then
@@ -63,6 +82,7 @@ if o.collect then
   local found = sweep.collect(s)
   print(sweep.text(s, found))
   tell(s, found, o.collect)
+  join_best(s, found)
   return
 end
 if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings" end
@@ -85,3 +105,4 @@ local function show(found) board:show(found) end
 local found = sweep.run(s, { workers = o.workers, report = show })
 board:finish(found)
 tell(s, found, o.out)
+join_best(s, found)

@@ -34,7 +34,7 @@ local o = cli.options{
     draws = { 8, "draws of time and noise for each image and step: the encoder runs once for all of them" },
     seed = { 0, "seed of the weights, the batches, the turns and the noise" },
   },
-  cli.common{ "labels" },
+  cli.common{ "ensemble", "labels" },
 }
 local gal = require "gal"
 local nn = require "gal.nn"
@@ -46,7 +46,7 @@ for _, name in ipairs(o.photometry) do
   end
 end
 
-train.expect{ out = o.out, resume = o.resume, precision = o.precision }
+train.expect{ out = o.out, resume = o.resume, precision = o.precision, members = o.ensemble }
 
 -- Refuses images of so many pixels a side that don't outlast the encoder's blocks.
 local function check_side(side)
@@ -66,21 +66,24 @@ local survey = data.open(o.survey, cli.values(o, {
 cli.say(survey:describe())
 check_side(survey.images.image[1])
 
-local rng = gal.rng(o.seed)
-local encoder = nn.galaxy_cnn{ channels = o.channels, rng = rng }
-local flow = require("gal.flow").new{
-  theta = survey.names.theta, context = survey.context and survey.names.context or 0,
-  image = survey.images.image, encoder = encoder, symmetric = o.augment, hidden = o.hidden, sigma = o.sigma,
-  rng = rng,
-}
-flow.notes = survey:choices()
+local notes = survey:choices()
 if o.label_errors then
-  flow.notes.label_errors = require("gal.infer").label_errors(survey:split "train", o.label_errors)
+  notes.label_errors = require("gal.infer").label_errors(survey:split "train", o.label_errors)
 end
-flow.notes.labels = o.labels
-local run = train.fit(cli.values(o, { "training" }, {
-  flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
-  out = o.out, augment = o.augment,
+notes.labels = o.labels
+local function flow_of(seed)
+  local rng = gal.rng(seed)
+  local flow = require("gal.flow").new{
+    theta = survey.names.theta, context = survey.context and survey.names.context or 0,
+    image = survey.images.image, encoder = nn.galaxy_cnn{ channels = o.channels, rng = rng },
+    symmetric = o.augment, hidden = o.hidden, sigma = o.sigma, rng = rng,
+  }
+  flow.notes = notes
+  return flow
+end
+local run = train.ensemble(cli.values(o, { "training" }, {
+  members = o.ensemble, make = flow_of, each = cli.member(o), data = survey:split "train",
+  valid = survey:split "valid", test = survey:split "test", out = o.out, augment = o.augment,
 }))
 
 cli.say(train.describe(run))

@@ -6,27 +6,31 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "survey", "table or folder to train on" },
   { "out", "runs/photometry", "folder for the run" },
-  cli.common{ "table", "reading", "network", "training", "labels" },
+  cli.common{ "table", "reading", "network", "training", "ensemble", "labels" },
 }
 local gal = require "gal"
 local train = require "gal.train"
 
-train.expect{ out = o.out, resume = o.resume }
+train.expect{ out = o.out, resume = o.resume, members = o.ensemble }
 local survey = require("gal.data").open(o.survey, cli.values(o, { "table", "reading" }))
 cli.say(survey:describe())
 
-local flow = require("gal.flow").new{
-  theta = survey.names.theta, context = survey.names.context, hidden = o.hidden, sigma = o.sigma,
-  rng = gal.rng(o.seed),
-}
-flow.notes = survey:choices()
+local notes = survey:choices()
 if o.label_errors then
-  flow.notes.label_errors = require("gal.infer").label_errors(survey:split "train", o.label_errors)
+  notes.label_errors = require("gal.infer").label_errors(survey:split "train", o.label_errors)
 end
-flow.notes.labels = o.labels
-local run = train.fit(cli.values(o, { "training" }, {
-  flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
-  out = o.out,
+notes.labels = o.labels
+local function flow_of(seed)
+  local flow = require("gal.flow").new{
+    theta = survey.names.theta, context = survey.names.context, hidden = o.hidden, sigma = o.sigma,
+    rng = gal.rng(seed),
+  }
+  flow.notes = notes
+  return flow
+end
+local run = train.ensemble(cli.values(o, { "training" }, {
+  members = o.ensemble, make = flow_of, each = cli.member(o), data = survey:split "train",
+  valid = survey:split "valid", test = survey:split "test", out = o.out,
 }))
 
 cli.say(train.describe(run))

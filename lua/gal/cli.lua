@@ -23,6 +23,13 @@ function cli.say(s)
   print(table.concat(lines, "\n"))
 end
 
+--- cli.member(o): a function (k, folder) that says which member of an ensemble is trained now, as
+-- train.ensemble calls it; nil where o.ensemble is 1.
+function cli.member(o)
+  if o.ensemble == 1 then return nil end
+  return function(k, folder) print(("member %d of %d: %s"):format(k, o.ensemble, folder)) end
+end
+
 -- ---- declarations ----
 
 -- The group of that name, or the option of that name as a group of one.
@@ -44,9 +51,10 @@ end
 
 --- cli.common{"training", "sigma", lr = 1e-3}: declarations of options that experiments share, for
 -- cli.options: a list of them, by group or by option. Groups: reading (a survey's columns and cuts), cutouts,
--- network, training, solver, shards, slurm, array (shards as a job array), asked (the galaxies that a trained
--- run is asked about), paired (another run beside it), results (where figures go); lua/gal/cli/common.lua has
--- them all. What is given by an option's name changes its declaration, a default or {default, help, …}.
+-- network, training, ensemble, solver, shards, slurm, array (shards as a job array), asked (the galaxies that
+-- a trained run is asked about), paired (another run beside it), results (where figures go);
+-- lua/gal/cli/common.lua has them all. What is given by an option's name changes its declaration, a default
+-- or {default, help, …}.
 function cli.common(names)
   local list, changes = {}, {}
   for key, change in pairs(names) do

@@ -385,9 +385,21 @@ function Flow:save(path) require("gal.flow.file").save(self, path) end
 
 --- flow.load(path[, {device = "cpu", encoder = m, head = m}]): the flow of a file that flow:save wrote, or of
 -- the run in a folder, on that device: gal.device() is the default one. Modules written by the user are
--- passed again, and moved to it. Runs no code.
+-- passed again, and moved to it. Of several folders between commas, and of a folder with ensemble.json, the
+-- ensemble of their flows. Runs no code.
 function M.load(path, options) return require("gal.flow.file").load(path, options) end
 
 errors.methods(Flow, "a flow")
+
+-- ---- ensembles ----
+
+--- flow.ensemble{members = {a, b, c}, names = {"a", "b", "c"}}: trained flows of the same theta and context
+-- as one, which is asked as a flow is. Its density is the mean of theirs: log_prob is ln of the mean of exp
+-- of the members' values, in double precision from their single ones. Draws come from the members in equal
+-- shares; sample_and_log_prob gives the mixture's density at each. Members may differ in all else: seed,
+-- layers, sigma. Raises where theta, context, images or notes (how the survey was opened) differ, naming
+-- both. names: what sentences call them. How rare a galaxy is (ood), how far outside, and what is encoded of
+-- an image are the first member's to say.
+function M.ensemble(options) return require("gal.flow.ensemble").new(options) end
 
 return M

@@ -63,15 +63,17 @@ local function statistics_of(names, samples, scale)
   return rows
 end
 
--- The names of a row's numbers: oh_p50_mean, oh_p50_std, …; of "auto" also steps, error and evaluations, so
--- many times has the net been evaluated for all rows so far, draws times evaluations.
-local function columns_of(names, auto)
+-- The names of a row's numbers: oh_p50_mean, oh_p50_std, …; of an ensemble spread; of "auto" also steps,
+-- error and evaluations, so many times has the net been evaluated for all rows so far, draws times
+-- evaluations.
+local function columns_of(names, auto, spread)
   local columns = {}
   for _, name in ipairs(names) do
     for _, statistic in ipairs(STATISTICS) do columns[#columns + 1] = name .. "_" .. statistic end
   end
-  for i, name in ipairs{ "steps", "error", "evaluations" } do
-    if auto then columns[#names * #STATISTICS + i] = name end
+  if spread then columns[#columns + 1] = "spread" end
+  for _, name in ipairs{ "steps", "error", "evaluations" } do
+    if auto then columns[#columns + 1] = name end
   end
   return columns
 end
@@ -127,6 +129,10 @@ local function summary_of(job, found, report)
   local flow, part = job.flow, job.part
   local columns, left_out = table_of(part.ids, flow.theta, job.rows, found.outside, report)
   set_ood(columns, flow, shown(flow, part))
+  if flow.spread then
+    local spread = column_of(job.rows, #flow.theta * #STATISTICS + 1)
+    columns:set("spread", gal.tensor(spread, { #spread }, { device = "cpu" }))
+  end
   about.summary(columns, flow, part.id_column)
   return columns:header(job.header), left_out
 end
@@ -176,7 +182,7 @@ local function folder_of(job)
   return require("gal.infer.folder").open{
     out = job.shard and shards.folder(o.out, job.shard) or o.out, shape = { #part.ids, job.n, flow.d },
     densities = o.log_prob, format = o.format or "csv", resume = o.resume or o.merge,
-    columns = columns_of(flow.theta, is_auto(o)), settings = settings,
+    columns = columns_of(flow.theta, is_auto(o), flow.spread), settings = settings,
   }
 end
 
@@ -253,9 +259,10 @@ local function drawn(job)
   local pieces, rest, streams = {}, job.part, nil -- pieces: draws of one galaxy, where they come in several
   local cost = done > 0 and rows[done][#rows[done]] or 0
   if done > 0 then rest = job.part:select(counted(done + 1, all)) end
-  if done > 0 or job.shard then streams = job.streams(done) end
-  local function add(first, samples, report)
+  if done > 0 or job.shard or flow.spread then streams = job.streams(done) end
+  local function add(first, samples, report, spread)
     for i, row in ipairs(statistics_of(flow.theta, samples, flow.scale)) do
+      if spread then row[#row + 1] = spread[i] end
       if report then
         local k = first + i - 1
         row[#row + 1], row[#row + 2] = report.steps:get(k), report.error:get(k)
@@ -273,11 +280,13 @@ local function drawn(job)
       pieces[#pieces + 1] = samples
       if from + samples:size(2) - 1 < n then return end
       local own = #pieces == 1 and samples or gal.cat(pieces, 2)
+      local spread = flow.spread
+        and galaxies.spread(flow, own, streams:narrow(1, first, own:size(1)))
       if o.deconvolve then
         own = without_errors(flow, rest, first, own)
         if kept then kept:put(own) end
       end
-      add(first, own, report)
+      add(first, own, report, spread)
       pieces = {}
     end,
   }
@@ -317,10 +326,10 @@ end
 -- they came from. The files have these names when they are complete. Stopped or killed, what is drawn stays
 -- in out, and a call with resume = true draws the other galaxies: the same draws, as if nothing had happened.
 -- Raises where out has draws and resume is not true, or draws that were made otherwise. The summary also has
--- ood and ood_image (flow:ood), where the flow knows. deconvolve = true: draws are without the errors of the
--- labels, which the flow knows (infer.deconvolve). header ({KEY = value}): more for the header of
--- summary.fits, which has galrun's version and how the draws were made, and of its columns units and
--- descriptions.
+-- ood and ood_image (flow:ood), where the flow knows, and of an ensemble spread (ensemble:spread). deconvolve
+-- = true: draws are without the errors of the labels, which the flow knows (infer.deconvolve). header ({KEY =
+-- value}): more for the header of summary.fits, which has galrun's version and how the draws were made, and
+-- of its columns units and descriptions.
 function infer.posteriors(flow, part, options)
   local o = arguments.known("posteriors", options, POSTERIORS)
   check_both("posteriors", flow, o.log_prob and "sample_and_log_prob" or "sample", part)

@@ -17,6 +17,7 @@ local galaxies = require "gal.posterior.galaxies"
 local images = require "gal.images"
 local judged = require "gal.posterior.judged"
 local learned = require "gal.posterior.learned"
+local members = require "gal.flow.members"
 local list_of = require("gal.posterior.list").of
 local object = require "gal.posterior.object"
 local part_of = require("gal.data.split").part
@@ -65,22 +66,50 @@ local function new(fields, asked)
 end
 
 --- gal.open(folder[, {device =, survey =, …}]): the run in a folder, to ask it questions: run:posterior(id),
--- run:find{…}, run:worst(10), ?run has all. Its flow is on `device`, by default gal.device(); its survey is
--- found, or is the one named, with data.reopen's hdu, id, dereddened, crop, bin, resize, packed, rename, and
--- opened when galaxies are asked for. A run that still trains can be opened: its best weights so far count.
+-- run:find{…}, run:worst(10), ?run has all. Of several folders between commas, "runs/a,runs/b", and of a
+-- folder with ensemble.json it is the ensemble of them. Its flow is on `device`, by default gal.device(); its
+-- survey is found, or is the one named, with data.reopen's hdu, id, dereddened, crop, bin, resize, packed,
+-- rename, and opened when galaxies are asked for. A run that still trains can be opened: its best weights so
+-- far count.
 function M.open(folder, options)
   errors.text("open", "folder", folder, "the folder of a run")
   local o = arguments.known("open", options, OPTIONS)
   folder = folder:gsub("(.)/+$", "%1")
-  if path.kind(folder .. "/flow.safetensors") ~= "file" then
+  local folders = members.of(folder)
+  if not folders and path.kind(folder .. "/flow.safetensors") ~= "file" then
     local near = path.kind(folder) == nil and "there is no such folder" or "it has no flow.safetensors"
     raise("open: %s is no run: %s", folder, near)
   end
   local flow = require("gal.flow").load(folder, { device = o.device or gal.device() })
   local asked = {}
   for _, name in ipairs(SURVEY) do asked[name] = o[name] end
+  if folders then
+    local run = new({ flow = flow, out = folder }, asked)
+    run.history = learned.histories(folders, history_of)
+    return run
+  end
   local history, best, loss = history_of(folder)
   return new({ flow = flow, out = folder, history = history, best_epoch = best, best_loss = loss }, asked)
+end
+
+--- run.ensemble{out =, members = {"runs/a", "runs/b", …}, device =}: makes the folder `out` the ensemble of
+-- runs that are trained, by its ensemble.json, and returns it as gal.open does. Raises where their flows do
+-- not go together (flow.ensemble), or `out` is a run itself.
+function M.ensemble(options)
+  local o = arguments.known("ensemble", options, { "out", "members", "device" })
+  local out = errors.text("ensemble", "out", o.out, "the name of a folder")
+  local folders = errors.list("ensemble", "members", o.members, "a list of the folders of runs")
+  for k, folder in ipairs(folders) do errors.text("ensemble", ("members[%d]"):format(k), folder) end
+  if path.kind(out .. "/flow.safetensors") or path.kind(out) == "file" then
+    raise("ensemble: out is '%s', which is %s; name another folder", out,
+      path.kind(out) == "file" and "a file" or "a run itself")
+  end
+  -- They are loaded before their names are written down: none that do not go together are.
+  local flows = {}
+  for k, folder in ipairs(folders) do flows[k] = require("gal.flow").load(folder) end
+  require("gal.flow").ensemble{ members = flows, names = folders }
+  members.write(out, folders)
+  return M.open(out, { device = o.device })
 end
 
 --- run.of_fit(result, given, saved): what fit found, as a run. given: fit's options; saved: what resuming
@@ -335,9 +364,7 @@ end
 -- ---- words ----
 
 --- run:label(): what the run is called beside others: its folder's name.
-function methods:label()
-  return self.out and (path.absolute(self.out):match "([^/]+)/*$") or "the run"
-end
+function methods:label() return self.out and members.name(self.out) or "the run" end
 
 -- What it was given of a galaxy.
 local function inputs_words(flow)
@@ -349,7 +376,8 @@ end
 
 function Run:__tostring()
   local lines, flow = {}, self.flow
-  local where = self.out and ("Run %s on %s"):format(self.out, flow:device()) or "Run on " .. flow:device()
+  local what = flow.members and ("Ensemble of %d runs"):format(#flow.members) or "Run"
+  local where = what .. (self.out and " " .. self.out or "") .. " on " .. flow:device()
   words.filled(lines, ("%s: %s%s."):format(where, table.concat(flow.theta, ", "), inputs_words(flow)))
   local notes, ids = flow.notes, self.ids
   if notes then

@@ -155,6 +155,23 @@ function sweep.figures(s, found, given)
   return require("gal.sweep.figures").draw(s, found_of("figures", s, found), format)
 end
 
+--- sweep.ensemble(s, K[, found]): makes the sweep's folder the ensemble of its K best trials, by its
+-- ensemble.json: evaluate.lua, sample.lua, gal.open and the others take the folder as a run then. Trials that
+-- are told apart from the best one count, too: what a mixture gains is by how much its members differ.
+-- Returns the ensemble as gal.open does. Raises where fewer than K have a score.
+function sweep.ensemble(s, count, found)
+  s = sweep_of("ensemble", s)
+  errors.integer("ensemble", "K", count, 2, 1024)
+  local folders = {}
+  for _, row in ipairs(found_of("ensemble", s, found).rows) do
+    if row.place and #folders < count then folders[#folders + 1] = row.trial.out end
+  end
+  if #folders < count then
+    raise("ensemble: %d trials of %s have a score, expected at least %d", #folders, s.out, count)
+  end
+  return require("gal.run").ensemble{ out = s.out, members = folders }
+end
+
 --- sweep.report(out, ids, log_p): for scripts whose run has no survey that galrun could open: writes
 -- validation.csv into the run's folder `out`, by which a sweep ranks the run: log p of each validation row,
 -- nats, a list or a tensor {N}, and the rows' ids, a list of strings.

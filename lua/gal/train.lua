@@ -6,7 +6,7 @@ local core = require "gal.tensor"
 local default_device = require("gal.base.device").default
 local errors = require "gal.base.errors"
 local host = require "gal.base.host"
-local files = require "gal.train.files"
+local members = require "gal.train.members"
 local options = require "gal.base.options"
 local precisions = require "gal.base.precision"
 local recipe = require "gal.train.recipe"
@@ -84,6 +84,9 @@ end
 -- prompt, where run:resume() goes on with it, to the same bits as if it had not stopped.
 function train.fit(given)
   local o = options.known("fit", given, settings.OPTIONS)
+  if getmetatable(o.flow) == require("gal.flow.ensemble").Ensemble then
+    raise "fit: flow is an ensemble, which is not trained as one: each member is a run (train.ensemble)"
+  end
   if getmetatable(o.flow) ~= require("gal.flow").Flow then
     raise("fit: flow is %s, expected a flow (gal.flow)", errors.kind(o.flow))
   end
@@ -103,14 +106,18 @@ function train.continued(given, saved, epochs)
   return fit(o, saved)
 end
 
---- train.expect{out =, resume =, precision =, device =}: raises where fit would refuse these options: for
--- scripts whose rows take long to open, before they do. device: that of the flow, the default one if nil.
+--- train.expect{out =, resume =, precision =, device =, members = 1}: raises where fit, or train.ensemble of
+-- several members, would refuse these options: for scripts whose rows take long to open, before they do.
+-- device: that of the flow, the default one if nil.
 function train.expect(given)
-  local o = options.known("expect", given, { "out", "resume", "precision", "device" })
+  local o = options.known("expect", given, { "out", "resume", "precision", "device", "members" })
   precisions.check("fit", o.precision, o.device or default_device(), "conv2d")
-  if o.out ~= nil then files.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume) end
+  local count = options.integer("expect", o, "members", 1, 1)
+  if o.out ~= nil then
+    members.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume, count)
+  end
 end
 
-train.quick, train.describe = recipe.quick, recipe.describe
+train.quick, train.describe, train.ensemble = recipe.quick, recipe.describe, members.train
 
 return train

@@ -79,6 +79,16 @@ common.training = {
   { "resume", false, "go on with the run in --out" },
 }
 
+-- How many flows are trained, to be asked as one: gal.train's ensemble.
+common.ensemble = {
+  {
+    "ensemble", 1,
+    "flows to train, that differ by their seed, and are asked as one: runs in --out/member-1, --out/member-2 "
+      .. "and so on; 1: a single flow, in --out",
+    type = "integer", least = 1,
+  },
+}
+
 -- What the labels that a flow learns from are: gal.infer's label_errors, and the notes of the flow.
 common.labels = {
   {

@@ -115,17 +115,6 @@ local function carry(job, theta, features, k, m, before)
   return integral, cost
 end
 
--- The streams of x's galaxies {N}, on the flow's device: those that the options give, or x's own.
-local function streams_of(where, x, given)
-  if type(given) == "nil" then return inputs.streams(x) end
-  core.live(given, where, "streams")
-  if given.dtype ~= "int64" or #given.shape ~= 1 or given:size(1) ~= x.rows then
-    raise("%s: streams is %s %s, expected int64 {%d}, of flow:streams", where, given.dtype,
-      core.shape_text(given), x.rows)
-  end
-  return core.dense(given:to(x.device))
-end
-
 -- The job of one call, which its tiles have in common: flow, density (whether densities are asked for), scale
 -- (flow.scale), log_scale, n, steps, tolerance, precision, into, rng, progress and finish (tiles.progress), x
 -- (inputs.conditions), streams {N}, start and words (the generator's words at the beginning and as they move
@@ -149,7 +138,7 @@ local function prepare(where, flow, x, options, density)
   job.x = inputs.conditions(where, flow, x)
   job.progress, job.finish = tiles.progress(where, options, job.x.rows * job.n, "draws")
   return gal.no_grad(function()
-    job.streams = streams_of(where, job.x, options.streams)
+    job.streams = inputs.given_streams(where, job.x, options.streams)
     job.start = job.rng:tensor(flow:device()):clone()
     job.words, job.log_scale = job.start:clone(), tiles.log_scale(flow)
     if job.steps == "auto" then

@@ -7,6 +7,7 @@ local errors = require "gal.base.errors"
 local familiar = require "gal.flow.familiar"
 local arguments = require "gal.base.options"
 local json = require "gal.base.json"
+local members = require "gal.flow.members"
 local nn = require "gal.nn"
 local path_of = require "gal.base.path"
 local specs = require "gal.nn.spec"
@@ -190,11 +191,27 @@ local function module_of(path, name, spec, given, device)
   return given
 end
 
+-- The ensemble of the flows in these folders; path: what the user named.
+local function ensemble_of(path, folders, options)
+  for _, part in ipairs{ "encoder", "head" } do
+    if options[part] then
+      raise("load: %s is given, but %s is an ensemble, whose members have one each: load these one by one, "
+        .. "flow.ensemble{members = …}", part, path)
+    end
+  end
+  members.refuse_unfinished(path, folders)
+  local flows = {}
+  for k, folder in ipairs(folders) do flows[k] = file.load(folder, options) end
+  return require("gal.flow").ensemble{ members = flows, names = folders }
+end
+
 --- file.load(path, options): see flow.load.
 function file.load(path, options)
   options = arguments.known("load", options, { "encoder", "head", "device" })
   local device = options.device or "cpu"
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
+  local folders = members.of(path)
+  if folders then return ensemble_of(path, folders, options) end
   local kind = path_of.kind(path)
   if not kind then raise("load: there is no run or file of a flow at %s", path) end
   if kind == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end

@@ -157,11 +157,18 @@ function inputs.outside(flow, context)
   return furthest
 end
 
+local Checked = {} -- the metatable of what inputs.conditions gave
+
+--- inputs.checked(x): marks x, a table of the form that inputs.conditions gives, as checked: it takes such a
+-- table as it is. features {N, width}: what tiles.features gives, where it is known.
+function inputs.checked(x) return setmetatable(x, Checked) end
+
 --- inputs.conditions(where, flow, x[, told = true]): what the user passed as x, as {rows = N, context = {N,
 -- c} or nil, images = {N, ...} or nil, device}: context on the flow's device, images where they are. Numbers
 -- that a user wrote down, lists or at the prompt, may leave a notice (flow/named.lua), and values that are
 -- FAR off do, unless told is false.
 function inputs.conditions(where, flow, x, told)
+  if getmetatable(x) == Checked then return x end
   local context, images = x, nil
   if flow.encoder then
     if flow.c == 0 and core.is_tensor(x) then x = { nil, x } end
@@ -179,7 +186,7 @@ function inputs.conditions(where, flow, x, told)
     if context ~= nil then
       raise("%s: x is %s, but this flow has no context; expected nil", where, errors.kind(context))
     end
-    return { rows = rows, images = images, device = flow:device() }
+    return inputs.checked{ rows = rows, images = images, device = flow:device() }
   end
   if named.is(context) then
     context = named.context(where, flow, context)
@@ -191,7 +198,9 @@ function inputs.conditions(where, flow, x, told)
     raise("%s: x has %d rows and images %d, expected as many", where, context:size(1), rows)
   end
   if told ~= false then tell_far(flow, context) end
-  return { rows = context:size(1), context = context, images = images, device = context:device() }
+  return inputs.checked{
+    rows = context:size(1), context = context, images = images, device = context:device(),
+  }
 end
 
 --- inputs.points(where, flow, theta): theta {N, d}, {N, m, d} or {d} as {N * m, d}; also N, m and the shape
@@ -248,6 +257,18 @@ function inputs.streams(x, first, count)
   end
   check(C.gal_row_streams(streams.h, seen.h, 0))
   return core.dense(streams:narrow(1, first, count)):to(x.device)
+end
+
+--- inputs.given_streams(where, x, given): the streams of x's galaxies {N} that an option gives, checked, or,
+-- where it is nil, x's own.
+function inputs.given_streams(where, x, given)
+  if type(given) == "nil" then return inputs.streams(x) end
+  core.live(given, where, "streams")
+  if given.dtype ~= "int64" or #given.shape ~= 1 or given:size(1) ~= x.rows then
+    raise("%s: streams is %s %s, expected int64 {%d}, of flow:streams", where, given.dtype,
+      core.shape_text(given), x.rows)
+  end
+  return core.dense(given:to(x.device))
 end
 
 -- Means and mean squares per channel of float32 images: two lists.

@@ -54,6 +54,7 @@ end
 -- inputs.conditions made, {count, width}; nil for an unconditional flow. Images are encoded
 -- as many at a time as the device says.
 function tiles.features(flow, x, first, count)
+  if x.features then return x.features:narrow(1, first, count) end
   local seen = x.context and flow:standard(x.context:narrow(1, first, count))
   if not x.images then return seen end
   local out, piece = {}, gal.device_info(x.device).images

@@ -28,6 +28,7 @@ local OTHERS = {
   outside = "how far the most extreme context value lies outside, in deviations",
   ood = "share of validation galaxies whose context is rarer",
   ood_image = "share of validation galaxies whose image is rarer",
+  spread = "scatter of the members' means, in posterior deviations, at most",
   steps = "steps of the solver", error = "estimated error of the solver",
   flagged = "1: error beyond the tolerance, or no values",
 }

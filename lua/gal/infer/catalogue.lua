@@ -159,7 +159,10 @@ local function block_of(job, first, last)
       n = job.n, steps = job.steps, tolerance = job.tolerance, precision = job.precision,
       rng = gal.rng(job.seed), told = false, progress = false, streams = streams,
     })
-    summary.fill(job.layout, rows, places, { x = x, piece = piece, samples = samples, report = report })
+    local spread = galaxies.spread(job.flow, samples, streams)
+    summary.fill(job.layout, rows, places, {
+      x = x, piece = piece, samples = samples, report = report, spread = spread,
+    })
   end
   summary.count(job.layout, rows)
   local ids = {}
@@ -318,13 +321,14 @@ end
 -- kept, a column of vectors for each property), deconvolve (false; true: without the labels' errors, that the
 -- flow knows), missing_value (NaN: what stands for missing), header ({KEY = value}, more of it), progress
 -- (true). Columns: the id under its own name; of each property (a trailing _p50 left out of its name)
--- NAME_p2p5, _p16, _p50, _p84, _p97p5, _mean, _std; covariance {d * d}; ood, ood_image (flow:ood); flags, the
--- sum of: 1 context filled, 2 context rarer than 1 in 1,000 of validation galaxies, 4 image likewise, 8
--- tolerance not met, 16 more than 1 % of the draws outside of the training galaxies' range, 64 failed, all
--- values missing: a row without the context that the flow needs is one, 128 the labels' variance is more than
--- .8 of the posterior's and was left in. Memory does not grow with the number of draws or galaxies beyond the
--- survey itself. Stopped or killed, the same call goes on, to the same bytes. Returns {out, rows, resumed =
--- rows that were there, seconds, counts = {[bit] = galaxies}, shrunk = {names, factors}}.
+-- NAME_p2p5, _p16, _p50, _p84, _p97p5, _mean, _std; covariance {d * d}; ood, ood_image (flow:ood); of an
+-- ensemble spread (ensemble:spread); flags, the sum of: 1 context filled, 2 context rarer than 1 in 1,000 of
+-- validation galaxies, 4 image likewise, 8 tolerance not met, 16 more than 1 % of the draws outside of the
+-- training galaxies' range, 32 an ensemble's members apart by more than .5, 64 failed, all values missing: a
+-- row without the context that the flow needs is one, 128 the labels' variance is more than .8 of the
+-- posterior's and was left in. Memory does not grow with the number of draws or galaxies beyond the survey
+-- itself. Stopped or killed, the same call goes on, to the same bytes. Returns {out, rows, resumed = rows
+-- that were there, seconds, counts = {[bit] = galaxies}, shrunk = {names, factors}}.
 function catalogue.catalogue(flow, part, options)
   local o, s, ids, galaxy, settings, key = prepared(flow, part, options)
   local layout = summary.layout(flow, part, ids, {

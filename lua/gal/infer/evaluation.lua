@@ -9,6 +9,7 @@ local galaxies = require "gal.infer.galaxies"
 local host = require "gal.stats.host"
 local infer = require "gal.infer"
 local kept = require "gal.infer.kept"
+local members = require "gal.flow.members"
 local metrics = require "gal.metrics"
 local paired = require "gal.infer.paired"
 local path = require "gal.base.path"
@@ -80,7 +81,7 @@ local function results_folder(self)
   end
   local weights, data, ids = galaxies.fingerprints(self.flow, self.test)
   local settings = {
-    run = path.absolute(o.run), against = o.against and path.absolute(o.against),
+    run = members.absolute(o.run), against = o.against and members.absolute(o.against),
     survey = path.absolute(survey.path), hdu = survey.hdu, id = survey.id_column, part = o.part,
     galaxies = o.galaxies, n = o.n, seed = o.seed, dereddened = o.dereddened, steps = o.steps,
     tolerance = o.tolerance, flow = weights, data = data, ids = ids,
@@ -157,6 +158,30 @@ function Evaluation:training_gap(log_q)
   local b, error_b = moments(log_q)
   local error_ = math.sqrt(error_a ^ 2 + error_b ^ 2)
   return error_ < math.huge and { mean = a - b, error = error_ } or nil
+end
+
+--- e:members(log_q): of an ensemble, what its members say of the tested galaxies' truths each by itself:
+-- {names, log_q = {the mean over galaxies of ln q, of each member}, gain = {mean, error}: how much higher ln
+-- q is, galaxy by galaxy, by the ensemble, whose log_q {N} is given, NaN where there is none, than by its
+-- members on average; nats, the error over galaxies}; nil where the run is no ensemble.
+function Evaluation:members(log_q)
+  local flow, o, gain = self.flow, self.options, {}
+  if not flow.members then return nil end
+  local found = { names = flow.names, log_q = {} }
+  for g, q in ipairs(log_q) do gain[g] = q end
+  for k, member in ipairs(flow.members) do
+    local own = infer.score(member, self.test, {
+      steps = o.steps, tolerance = o.tolerance, progress = false,
+    }).log_q
+    local finite = host.finite(own)
+    found.log_q[k] = #finite > 0 and metrics.moments(finite) or nil
+    for g, q in ipairs(own) do gain[g] = gain[g] - q / #flow.members end
+  end
+  gain = host.finite(gain)
+  if #gain < 2 then return found end
+  local mean, _, error_ = metrics.moments(gain)
+  found.gain = { mean = mean, error = error_ }
+  return found
 end
 
 -- ---- what residuals are tested along ----

@@ -1,4 +1,8 @@
 -- infer/figures: the figures of an evaluation, by gal.plot.
+local curve = require "gal.train.curve"
+local folder = require "gal.base.path"
+local history = require "gal.plot.history"
+local members = require "gal.flow.members"
 local plot = require "gal.plot"
 
 local figures = {}
@@ -31,12 +35,12 @@ function figures.truth(path, names, truth, samples)
   return plot.figure(path, { panels = panels, columns = math.min(3, #panels) })
 end
 
---- figures.training(path, history): the losses of a training, epoch by epoch, from the table of a run's
+--- figures.training(path, losses): the losses of a training, epoch by epoch, from the table of a run's
 -- history.csv, and its best epoch. The first epochs, a fiftieth of them, may lie above the figure. Returns
 -- path.
-function figures.training(path, history)
-  local epoch, train = history:doubles "epoch", history:doubles "train_loss"
-  local valid = history:doubles "valid_loss"
+function figures.training(path, losses)
+  local epoch, train = losses:doubles "epoch", losses:doubles "train_loss"
+  local valid = losses:doubles "valid_loss"
   local best, low, high = 1, math.huge, -math.huge
   for k = 1, #epoch do
     if valid[k] < valid[best] then best = k end
@@ -52,6 +56,20 @@ function figures.training(path, history)
       x = "epoch", y = "loss", yrange = { low - room, high + room },
     } },
   })
+end
+
+--- figures.trainings(path, folders): the losses of the trainings of runs that have a history.csv, each in a
+-- colour of its own. Returns path.
+function figures.trainings(path, folders)
+  local curves = {}
+  for _, run in ipairs(folders) do
+    if folder.kind(run .. "/history.csv") then
+      local own = curve.read(run)
+      own.title = members.name(run)
+      curves[#curves + 1] = own
+    end
+  end
+  return plot.figure(path, history.figure(curves))
 end
 
 --- figures.calibration(path, curves): the curves of a test (calibration.test), each with its band. Returns

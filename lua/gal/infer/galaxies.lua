@@ -33,13 +33,21 @@ local function hash_of(tensors, hash)
   return hash
 end
 
+-- The same of a flow's weights and units; of an ensemble those of its members, one after the other.
+local function hash_of_weights(flow, hash)
+  for _, member in ipairs(flow.members or { flow }) do
+    local tensors = {}
+    for name, x in pairs(member:state()) do tensors[name] = x end
+    for name, x in pairs(member.scale or {}) do tensors["scale." .. name] = x end
+    hash = hash_of(tensors, hash)
+  end
+  return hash
+end
+
 --- galaxies.fingerprints(flow, part): hashes, decimal, of the flow's weights and units, of what it is shown
 -- of a part, and of the part's ids.
 function galaxies.fingerprints(flow, part)
-  local tensors = {}
-  for name, x in pairs(flow:state()) do tensors[name] = x end
-  for name, x in pairs(flow.scale or {}) do tensors["scale." .. name] = x end
-  local hash = hash_of(tensors, 0ULL)
+  local hash = hash_of_weights(flow, 0ULL)
   local ids = table.concat(part.ids, "\0")
   return decimal(hash), fingerprint{ context = part.context, images = flow.encoder and part.images },
     decimal(C.gal_hash(ids, #ids, 0))
@@ -50,8 +58,10 @@ end
 function galaxies.model(flow)
   local notes = flow.notes or {}
   local text = json.encode{ errors = notes.label_errors or {}, sigma = flow.sigma or 0 }
-  local hash = C.gal_hash(text, #text, hash_of(flow:state(), 0ULL))
-  hash = hash_of(flow.scale or {}, hash)
+  local hash = 0ULL
+  for _, member in ipairs(flow.members or { flow }) do hash = hash_of(member:state(), hash) end
+  hash = C.gal_hash(text, #text, hash)
+  for _, member in ipairs(flow.members or { flow }) do hash = hash_of(member.scale or {}, hash) end
   return decimal(hash_of(familiar.tensors(flow), hash))
 end
 
@@ -68,6 +78,10 @@ end
 
 --- galaxies.outside(flow, x): flow:outside, or nil for a flow that has none (one of the user's own).
 function galaxies.outside(flow, x) return flow.outside and flow:outside(x) end
+
+--- galaxies.spread(flow, samples {N, n, d}, streams {N}): ensemble:spread, or nil for a flow that is no
+-- ensemble.
+function galaxies.spread(flow, samples, streams) return flow.spread and flow:spread(samples, streams) end
 
 --- galaxies.flags(n, ...): {1 or 0} of n galaxies: 1 for those in one of the lists.
 function galaxies.flags(n, ...)

@@ -118,12 +118,13 @@ end
 --- kept.posteriors(out, name, flow, part, {n =, steps =, tolerance =, seed =}): the posteriors of the
 -- galaxies of a part of a survey with theta, from the folder out (gal.base.run) or drawn into it: {samples
 -- {N, n, d}, log_q {N, n}, log_q_true {N}, flagged = the galaxies that are not within the tolerance, a list
--- of numbers, outside {N} = flow:outside}. name: of the file.
+-- of numbers, outside {N} = flow:outside, spread {N} of an ensemble's members, else nil}. name: of the file.
 function kept.posteriors(out, name, flow, part, o)
   local file = out:path(name .. ".npz")
   if not path.kind(file) then draw(file, out.out .. "/" .. name .. "-drawing", flow, part, o) end
-  local found = read(file, part, o.n)
-  found.outside = galaxies.outside(flow, galaxies.shown(flow, part))
+  local found, shown = read(file, part, o.n), galaxies.shown(flow, part)
+  found.outside = galaxies.outside(flow, shown)
+  found.spread = galaxies.spread(flow, found.samples, flow.spread and flow:streams(shown))
   return found
 end
 

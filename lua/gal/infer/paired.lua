@@ -4,6 +4,7 @@ local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local infer = require "gal.infer"
+local members = require "gal.flow.members"
 local path = require "gal.base.path"
 local trained = require "gal.infer.trained"
 local raise = errors.raise
@@ -17,8 +18,7 @@ local function name_models(models)
   local function kind_of(flow) return flow.encoder and "image" or "photometry" end
   local alike = #models == 2 and kind_of(models[1].flow) == kind_of(models[2].flow)
   for _, model in ipairs(models) do
-    local base = path.absolute(model.run.out):match "([^/]+)/*$"
-    model.name = alike and base or kind_of(model.flow)
+    model.name = alike and members.name(model.run.out) or kind_of(model.flow)
   end
   if alike and models[1].name == models[2].name then models[2].name = models[2].name .. ", the other" end
 end
@@ -60,7 +60,7 @@ function paired.open(o)
   end
   name_models(self.models)
   self.asked = {
-    run = path.absolute(o.run), against = o.against and path.absolute(o.against),
+    run = members.absolute(o.run), against = o.against and members.absolute(o.against),
     survey = path.absolute(survey.path), hdu = survey.hdu, id = survey.id_column, part = o.part,
     dereddened = survey.dereddened,
   }

@@ -2,7 +2,7 @@
 -- (infer/page.lua), a table with a row a galaxy, and all of it as numbers. `found` here is {evaluation,
 -- drawn, scores, summary, properties, distances, coverage, cde_loss, told_apart (metrics.c2st, or nil),
 -- calibration (calibration.test, or nil where there are too few galaxies), prior, contexts (e:contexts()),
--- gap (e:training_gap(), or nil), against (nil without another run)}.
+-- gap (e:training_gap(), or nil), members (e:members(), or nil), against (nil without another run)}.
 local C = require("ffi").C
 local compare = require "gal.stats.compare"
 local core = require "gal.tensor"
@@ -23,6 +23,7 @@ local words = require "gal.base.text"
 
 local report = {}
 
+local APART = require("gal.flow.ensemble").APART
 -- Delta log p, nats, that posteriors of a run that has learned something have at the least.
 local NOTHING = 0.05
 -- How much higher ln q may be on training galaxies, nats, before a run is called over-fitted, and standard
@@ -107,6 +108,32 @@ local function add_information(add, found)
   local last = "%.2g %% of the draws lie where p(theta) is below that of every training galaxy. CDE loss of "
     .. "the standardised properties: %.4g (%.4g to %.4g), less is better."
   add{ text = last:format(100 * (found.scores.beyond or 0), loss.mean, loss.low, loss.high) }
+end
+
+-- How far an ensemble's members are apart: quantiles over galaxies, and how many are beyond APART.
+local function spread_of(found)
+  local finite, beyond = host.finite(found.drawn.spread), 0
+  if #finite == 0 then return nil end
+  for _, v in ipairs(finite) do beyond = beyond + (v > APART and 1 or 0) end
+  local q = sample.quantile(finite, { 0.5, 0.9 })
+  return { median = q[1], p90 = q[2], beyond = beyond }
+end
+
+local function add_members(add, found)
+  local m, spread = found.members, found.drawn.spread and spread_of(found)
+  if not m then return end
+  add{ heading = ("The %d members"):format(#m.names) }
+  local rows = {}
+  for k, name in ipairs(m.names) do rows[k] = { name, m.log_q[k] and ("%.3f"):format(m.log_q[k]) or "" } end
+  add{ rows = rows, headers = { "member", "ln q of the truth" } }
+  if m.gain then
+    add{ text = ("The ensemble makes the truth more probable than its members do on average, by %.3f ± %.3f "
+      .. "nats."):format(m.gain.mean, m.gain.error) }
+  end
+  if not spread then return end
+  add{ text = ("Spread, the scatter of the members' means in posterior deviations, of the property where it "
+    .. "is largest: median %.2f, 90 %% of the galaxies below %.2f; %d of %d above %g, on which the members "
+    .. "do not agree."):format(spread.median, spread.p90, spread.beyond, #found.drawn.spread, APART) }
 end
 
 local function add_properties(add, found)
@@ -202,6 +229,7 @@ function report.of(found, figures)
       .. "paper's Figure 1."
     add{ figure = figures.gain, caption = caption:format(found.against and ", and galaxy by galaxy" or "") }
   end
+  add_members(add, found)
   add_properties(add, found)
   if figures.truth then
     add{ figure = figures.truth, caption = "Posterior medians against the truth, with the line of equality." }
@@ -254,6 +282,7 @@ function report.galaxies(found)
     columns:set(name, single(scores[name]))
   end
   if found.drawn.outside then columns:set("outside", single(found.drawn.outside)) end
+  if found.drawn.spread then columns:set("spread", single(found.drawn.spread)) end
   local flags = galaxies.flags(#e.test.ids, found.drawn.flagged, scores.left_out)
   columns:set("flagged", core.int64({ #flags }, flags, "cpu"))
   for i, name in ipairs(e.flow.theta) do
@@ -284,7 +313,8 @@ function report.numbers(found)
     calibration = test_of(found.calibration), verdict = report.lead(found), warning = warning_of(found),
     wasserstein = {}, coverage = {},
     properties = {}, told_apart = found.told_apart, cde_loss = found.cde_loss, training_gap = found.gap,
-    beyond_training = found.scores.beyond,
+    beyond_training = found.scores.beyond, members = found.members,
+    spread = found.drawn.spread and spread_of(found),
     prior = {
       rows = found.prior.kde.n, h = found.prior.kde.h, components = #found.prior.mixture.components,
       lowest = found.scores.lowest,
@@ -347,8 +377,11 @@ local function draw(found, home)
   try("truth", figures.truth, e.flow.theta, host.pick(e.test.theta, kept), samples)
   if found.calibration then try("calibration", figures.calibration, found.calibration.curves) end
   try("gain", function(file) return plot.figure(file, gain.figure(gains(found))) end)
-  local history = e.run.out .. "/history.csv"
-  if path.kind(history) then try("training", figures.training, gal.table(history)) end
+  if e.flow.members then
+    try("training", figures.trainings, e.flow.names)
+  elseif path.kind(e.run.out .. "/history.csv") then
+    try("training", figures.training, gal.table(e.run.out .. "/history.csv"))
+  end
   return drawn
 end
 

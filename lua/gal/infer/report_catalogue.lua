@@ -3,7 +3,7 @@
 -- many are to be doubted, and why.
 local compare = require "gal.stats.compare"
 local FLAGS = require("gal.infer.summary").FLAGS
-local path = require "gal.base.path"
+local members = require "gal.flow.members"
 local text = require "gal.base.text"
 
 local report = {}
@@ -57,7 +57,7 @@ function report.header(run, survey)
   end
   header.SURVEY, header.TRAINED = plain(survey_of(survey.path)), plain(survey_of(notes.survey))
   local made = run.config and run.config.made
-  if made then header.RUN, header.RUNDATE = plain(name_of(path.absolute(run.out))), plain(made.date) end
+  if made then header.RUN, header.RUNDATE = plain(members.name(run.out)), plain(made.date) end
   if notes.labels then header.LABELS = plain(notes.labels) end
   local errors = {}
   for i, entry in ipairs(notes.label_errors or {}) do
@@ -73,6 +73,7 @@ local WORDS = {
   { "image", "have an image that is so rare" },
   { "tolerance", "are not within the tolerance" },
   { "range", "have more than 1 % of their draws outside of the training galaxies' range" },
+  { "members", "have members whose means scatter by more than .5 posterior deviations" },
   { "labels", "have a property of which the labels' errors make more than .8 of the variance: it is as the "
     .. "labels have it" },
   { "failed", "have no posterior: their values are missing" },

@@ -16,11 +16,12 @@ local WORDS = { "2.5 %", "16 %", "median", "84 %", "97.5 %" }
 
 --- summary.FLAGS: the bits of a row's flags.
 summary.FLAGS = {
-  filled = 1, context = 2, image = 4, tolerance = 8, range = 16, failed = 64, labels = 128,
+  filled = 1, context = 2, image = 4, tolerance = 8, range = 16, members = 32, failed = 64, labels = 128,
 }
 local FLAGS = summary.FLAGS
 local RARE = 1 / 1000 -- share of validation galaxies below which a galaxy is flagged
 local BEYOND = 0.01   -- share of draws outside of the training range above which it is
+local APART = require("gal.flow.ensemble").APART
 
 -- Whether every id is a whole number that int64 holds, written as one.
 local function are_whole(ids)
@@ -108,6 +109,7 @@ local function flags_of(self, block, g)
   flag(FLAGS.image, block.ood.image and block.ood.image[g] < RARE)
   flag(FLAGS.tolerance, block.error and not (block.error[g] <= self.tolerance))
   flag(FLAGS.range, block.beyond and block.beyond[g] > BEYOND)
+  flag(FLAGS.members, block.spread and block.spread[g] > APART)
   flag(FLAGS.labels, block.left and block.left[g])
   return flags
 end
@@ -135,9 +137,10 @@ function summary.shrunk(self)
   return found
 end
 
---- summary.fill(self, rows, places, {x =, piece =, samples =, report =}): says in rows[places[g]] what is to
--- be said of the g-th galaxy of the survey `piece`, of which x is shown: its draws samples {k, n, d} and what
--- "auto" reports. Galaxies whose draws are no numbers stay failed.
+--- summary.fill(self, rows, places, {x =, piece =, samples =, report =, spread =}): says in rows[places[g]]
+-- what is to be said of the g-th galaxy of the survey `piece`, of which x is shown: its draws samples {k, n,
+-- d}, what "auto" reports, and how far an ensemble's members are apart, {k} or nil. Galaxies whose draws are
+-- no numbers stay failed.
 function summary.fill(self, rows, places, block)
   local samples, d = block.samples, self.d
   local lost = {}
@@ -156,6 +159,7 @@ function summary.fill(self, rows, places, block)
     local row, values = rows[place], {}
     row.ood = block.ood.context and block.ood.context[g]
     row.ood_image = block.ood.image and block.ood.image[g]
+    row.spread = block.spread and block.spread[g]
     row.flags = flags_of(self, block, g) + (lost[g] and FLAGS.failed or 0)
     if not lost[g] then
       for i = 1, d do
@@ -231,10 +235,15 @@ function summary.table(self, rows, ids)
     t:set("ood_image", column(self, rows, 1, function(row) return row.ood_image end),
       { about = "share of validation galaxies whose image is rarer" })
   end
+  if self.flow.spread then
+    t:set("spread", column(self, rows, 1, function(row) return row.spread end),
+      { about = "scatter of the members' means, in posterior deviations" })
+  end
   local flags = {}
   for k, row in ipairs(rows) do flags[k] = row.flags end
   return t:set("flags", core.int64({ #rows }, flags, "cpu"), { type = "int32",
-    about = "1 filled 2 4 rare (context, image) 8 solver 16 range 64 failed 128" })
+    about = self.flow.spread and "1 filled 2 4 rare 8 solver 16 range 32 spread 64 failed 128 labels"
+      or "1 filled 2 4 rare (context, image) 8 solver 16 range 64 failed 128" })
 end
 
 return summary

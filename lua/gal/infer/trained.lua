@@ -6,6 +6,7 @@ local data = require "gal.data"
 local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
 local json = require "gal.base.json"
+local members = require "gal.flow.members"
 local path = require "gal.base.path"
 local raise = require("gal.base.errors").raise
 local rows = require "gal.train.rows"
@@ -14,21 +15,56 @@ local M = {}
 local Trained = {}
 Trained.__index = Trained
 
+-- Sets what an ensemble's members were trained on, each by its own folder: a galaxy that one of them was
+-- trained on counts as trained on, one that was in a validation part as that. `members`: the runs.
+local function join(self, folders)
+  local RANK = { train = 3, valid = 2, test = 1 }
+  local parts, lists, whole = {}, { train = {}, valid = {}, test = {} }, true
+  self.members = {}
+  for k, flow in ipairs(self.flow.members) do
+    local run = M.of(folders[k], flow)
+    self.members[k], self.config = run, self.config or run.config
+    whole = whole and run.parts ~= nil and run.config ~= nil
+    for _, name in ipairs{ "train", "valid", "test" } do
+      for _, id in ipairs(run.lists and run.lists[name] or {}) do
+        if not parts[id] or RANK[name] > RANK[parts[id]] then parts[id] = name end
+      end
+    end
+  end
+  if not whole then return end
+  local listed = {}
+  for _, run in ipairs(self.members) do
+    for _, name in ipairs{ "train", "valid", "test" } do
+      for _, id in ipairs(run.lists[name] or {}) do
+        if not listed[id] then table.insert(lists[parts[id]], id) end
+        listed[id] = true
+      end
+    end
+  end
+  self.parts, self.lists = parts, lists
+end
+
 --- trained.of(out, flow): the run in the folder `out`, or in none, whose flow is at hand: {out, flow, notes
 -- (flow.notes, how its survey was opened; nil where it was not trained on one), parts {id = part}, lists
 -- {part = {ids}} (data.read_split), config (its settings)}; of a folder with nothing but flow.safetensors
--- the last three are nil, and it is good for other tables.
+-- the last three are nil, and it is good for other tables. Of an ensemble (flow/members.lua) the same of all
+-- its members, and `members`, their runs.
 function M.of(out, flow)
   local self = setmetatable({ out = out or "the run", flow = flow, notes = flow.notes }, Trained)
   if not out then return self end
+  local folders = flow.members and members.of(out)
+  if folders then
+    join(self, folders)
+    return self
+  end
   if path.kind(out .. "/split.csv") then self.parts, self.lists = data.read_split(out .. "/split.csv") end
   local text = path.read(out .. "/config.json")
   self.config = text and json.decode(text)
   return self
 end
 
---- trained.open(out[, {device = "cpu"}]): trained.of the folder `out`, its flow loaded. Raises where that was
--- not trained on a survey.
+--- trained.open(out[, {device = "cpu"}]): trained.of the folder `out`, or of an ensemble (flow/members.lua),
+-- its flow loaded. Raises where that was not trained on a survey.
 function M.open(out, options)
   local flow = require("gal.flow").load(out, options)
   if flow.notes then return M.of(out, flow) end
@@ -38,6 +74,7 @@ end
 
 -- Raises where the run's folder has its flow alone, so that it can't be told what it was trained on.
 local function refuse_bare(self)
+  for _, run in ipairs(self.members or {}) do refuse_bare(run) end
   if self.parts and self.config then return end
   raise("%s has no split.csv or no config.json: it can't be told which galaxies it was trained on", self.out)
 end
@@ -51,11 +88,22 @@ local function fingerprints(self, known, images)
   return rows.fingerprint(part), expected
 end
 
+-- Trained:check of an ensemble's members: of those that wrote down the same fingerprints one.
+local function check_members(self, home, images)
+  local checked = {}
+  for _, run in ipairs(self.members) do
+    local key = json.encode{ run.config.values or "", run.config.data or "" }
+    if not checked[key] then run:check(home, images) end
+    checked[key] = true
+  end
+end
+
 --- run:check(home[, images]): raises where `home`, the run's own survey with theta, does not have the
 -- galaxies that the run was trained on, with the values that they had. images: theirs, a set like home's, or
 -- nil.
 function Trained:check(home, images)
   refuse_bare(self)
+  if self.members then return check_members(self, home, images) end
   local ids = self.lists.train
   local found, known = pcall(home.of, home, ids)
   local lost = found and #ids - #known.ids or #ids
@@ -74,7 +122,7 @@ end
 --- run:survey(options): a survey as the run saw its own: data.reopen with its options. Where that is the
 -- run's own table, it is checked. Second: whether it is.
 function Trained:survey(options)
-  local asked = { beside = self.out }
+  local asked = { beside = (members.home(self.out)) }
   for name, value in pairs(options or {}) do asked[name] = value end
   local opened, own = data.reopen(self.notes, asked)
   if own then
@@ -193,13 +241,16 @@ end
 
 --- run:results(survey, part[, against[, what]]): the folder for results on a part of a survey, beside another
 -- run where `against` is the folder of one: out/results/[<what>-]<survey>-<part>[-against-<run>]. what: the
--- name of results other than an evaluation's. Raises where that is a link that leads out of the run's folder.
+-- name of results other than an evaluation's. Of an ensemble of several folders it is in the first one, and
+-- -with-<others> is in its name. Raises where that is a link that leads out of the run's folder.
 function Trained:results(survey, part, against, what)
   local words = { (what and what .. "-" or "") .. base_of(survey.path) }
+  local home, with = members.home(self.out)
   if survey.hdu then words[#words + 1] = base_of(tostring(survey.hdu)) end
   words[#words + 1] = part
-  if against then words[#words + 1] = "against-" .. base_of(against) end
-  return path.inside(path.inside(self.out, "results"), table.concat(words, "-"))
+  if with then words[#words + 1] = with end
+  if against then words[#words + 1] = "against-" .. base_of(members.name(against)) end
+  return path.inside(path.inside(home, "results"), table.concat(words, "-"))
 end
 
 return M

@@ -7,7 +7,7 @@ local raise = errors.raise
 
 local history = {}
 
-local COLOURS = { "#0072B2", "#D55E00", "#009E73", "#CC79A7" }
+local COLOURS = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9" }
 
 -- Which losses the frame shows: from the smallest to what is left above it after the first epochs, in which
 -- losses fall much further than they do ever after.

@@ -54,6 +54,17 @@ function draws.report(owner)
   return kept[owner].report
 end
 
+--- draws.spread(owner): how far the members of the owner's run are apart (ensemble:spread), a list {N}; nil
+-- of a run that is no ensemble.
+function draws.spread(owner)
+  local flow = owner.run.flow
+  if not flow.spread then return nil end
+  local samples = draws.of(owner)
+  return draws.quietly(flow, function()
+    return flow:spread(samples, flow:streams(galaxies.shown(flow, owner.part)))
+  end)
+end
+
 --- draws.column(owner, i, k): the owner's n draws of property i of galaxy k, {values, ascending (an array
 -- from 0), n, weights, sum, order}; the last three where there are weights. lost: whether one is no finite
 -- number.

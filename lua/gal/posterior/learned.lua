@@ -2,6 +2,7 @@
 -- shows its learning curve when it is called, run:history().
 local figures = require "gal.posterior.figures"
 local learning = require "gal.plot.history"
+local members = require "gal.flow.members"
 local words = require "gal.posterior.words"
 
 local learned = {}
@@ -63,6 +64,35 @@ function learned.history(list)
   local copy = {}
   for k, entry in ipairs(list) do copy[k] = entry end
   return setmetatable(copy, History)
+end
+
+-- ---- of several runs ----
+
+local Curves = {}
+Curves.__index = Curves
+
+--- curves:figure(): the learning curves of an ensemble's members, a figure for gal.show.
+function Curves:figure() return figures.marked(learning.figure(self), "history") end
+
+function Curves:__tostring()
+  local rows = {}
+  for k, curve in ipairs(self) do
+    rows[k] = { curve.title, ("%d"):format(#curve.epoch), curve.best and words.number(curve.valid[curve.best])
+      or "", curve.best and ("%d"):format(curve.epoch[curve.best]) or "" }
+  end
+  return (words.table(rows, { "member", "epochs", "lowest validation loss", "in epoch" }))
+end
+
+require("gal.base.errors").methods(Curves, "the learning curves of an ensemble")
+
+--- learned.histories(folders, read): the history of an ensemble: an empty list, as it has no epochs of its
+-- own, which gives its members' learning curves when it is called. read(folder): the epochs of a run.
+function learned.histories(folders, read)
+  local curves = setmetatable({}, Curves)
+  for k, folder in ipairs(folders) do curves[k] = learned.curve((read(folder)), members.name(folder)) end
+  return setmetatable({}, {
+    __call = function() return curves end, __tostring = function() return tostring(curves) end,
+  })
 end
 
 return learned

@@ -118,6 +118,13 @@ function Posterior:ood()
   return { context = shares.context and shares.context[1], image = shares.image and shares.image[1] }
 end
 
+--- p:spread(): of an ensemble, how far its members' posteriors are apart: the scatter of their means in
+-- posterior deviations, of the property where it is largest; nil of another run, or of weighted draws.
+function Posterior:spread()
+  local found = not self.effective and draws.spread(self)
+  return found and found[1] or nil
+end
+
 -- ---- looking at it ----
 
 --- p:corner{n = 10000, with = {p2, …}, prior = true, path = "corner.pdf", …}: its corner plot, a figure for

@@ -4,6 +4,8 @@ local calibration = require "gal.calibration"
 local draws = require "gal.posterior.draws"
 local encoding = require "gal.infer.encoding"
 local errors = require "gal.base.errors"
+local gal = require "gal"
+local galaxies = require "gal.infer.galaxies"
 local inputs = require "gal.flow.inputs"
 local tested = require "gal.posterior.tested"
 local words = require "gal.posterior.words"
@@ -13,6 +15,7 @@ Trust.__index = Trust
 
 local NEAR, LEAST = 500, 100 -- test galaxies; below 100 there is no test
 local COMPONENTS = 8         -- of the image's encoding, where the run infers from images alone
+local APART = require("gal.flow.ensemble").APART
 local RARE = 1e-3            -- rarer than so many validation galaxies is told as a doubt
 
 -- What the galaxies are compared in: the run's inputs, or the first components of its encoded images: of the
@@ -60,6 +63,9 @@ local function verdict_of(self)
         name == "context" and "what it was inferred from" or "its image")
     end
   end
+  if self.spread and self.spread > APART then
+    doubts[#doubts + 1] = "the run's members do not agree on it"
+  end
   if self.flagged then doubts[#doubts + 1] = "the integration's error is beyond the tolerance" end
   local c = self.calibration
   if c and c.grade == "not calibrated" then
@@ -70,9 +76,18 @@ local function verdict_of(self)
   return "yes, as far as can be told"
 end
 
+-- How far the members of p's run are apart in nats; nil where it is no ensemble.
+local function divergence_of(p)
+  local flow = p.run.flow
+  if not flow.divergence or p.effective then return nil end
+  return draws.quietly(flow, function()
+    return flow:divergence(galaxies.shown(flow, p.part), { rng = gal.rng(p.seed), told = false })
+  end)[1]
+end
+
 --- trust.of(p, near): see Posterior:trust: {outside, ood = {context =, image =} or nil, error and tolerance
--- of the integration, flagged, calibration (calibration.near's test, or nil), from or why, words on it,
--- verdict}.
+-- of the integration, flagged, spread and divergence of an ensemble's members or nil, calibration
+-- (calibration.near's test, or nil), from or why, words on it, verdict}.
 local function of(p, near)
   near = errors.integer("trust", "near", near or NEAR, LEAST, 1e6)
   local report
@@ -80,8 +95,9 @@ local function of(p, near)
   local self = setmetatable({
     id = p.id, outside = p.outside, flagged = not p.effective and p:flagged(), weighted = p.effective ~= nil,
     lost = draws.column(p, 1, 1).lost, error = report and report.error:get(1),
-    tolerance = report and report.tolerance,
+    tolerance = report and report.tolerance, members = p.run.flow.members and #p.run.flow.members,
   }, Trust)
+  self.spread, self.divergence = p:spread(), divergence_of(p)
   local ood, unknown = p:ood()
   if not ood and p.run:familiarise() then ood, unknown = p:ood() end
   self.ood, self.unknown = ood, unknown
@@ -116,6 +132,10 @@ function Trust:__tostring()
   if self.error then
     add("the integration's error is %.1e posterior deviations, within %g: %s", self.error, self.tolerance,
       self.flagged and "no" or "yes")
+  end
+  if self.spread then
+    add("the means of the run's %d members scatter by %s posterior deviations; the Jensen-Shannon divergence "
+      .. "of their posteriors is %.2g nats", self.members, words.spread(self.spread), self.divergence)
   end
   if self.weighted then add "its draws are weighted; the above is of the draws before" end
   local c = self.calibration

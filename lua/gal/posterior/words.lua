@@ -48,6 +48,9 @@ function words.galaxy(p)
   return where
 end
 
+--- words.spread(v): how far an ensemble's members are apart, two digits; less than .01 is told as that.
+function words.spread(v) return v < 0.01 and "less than 0.01" or ("%.2f"):format(v) end
+
 -- What the posterior was inferred from.
 local function inputs_of(flow)
   local list = {}
@@ -83,6 +86,9 @@ local function doubts(p)
         name == "context" and "inputs" or "images")
     end
   end
+  local spread = p:spread()
+  if spread then list[#list + 1] = ("spread: the members' means scatter by %s posterior deviations"):format(
+    words.spread(spread)) end
   return table.concat(list, "; ")
 end
 

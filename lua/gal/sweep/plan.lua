@@ -155,6 +155,10 @@ local function refuse_words(list, by_name, trial, space)
     if name == "out" or name == "resume" or name == "threads" or name == "device" then
       raise("plan: the space has a setting '%s', which the sweep gives to each trial itself", name)
     end
+    if name == "ensemble" and v ~= 1 then
+      raise("plan: the space has the setting 'ensemble', but a trial is one flow; sweep.ensemble makes the "
+        .. "best ones an ensemble")
+    end
     if by_name[name] or not OF_GALRUN[name] then
       for _, word in ipairs(words_of{ [name] = v }) do words[#words + 1] = word end
     end

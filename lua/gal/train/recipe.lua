@@ -33,9 +33,17 @@ function recipe.quick(part, options)
   return require("gal.train").fit(o)
 end
 
---- train.describe(run): how a training ended, in a sentence or two: run is what train.fit returned.
+--- train.describe(run): how a training ended, in a sentence or two: run is what train.fit returned, or
+-- train.ensemble: then of each member.
 function recipe.describe(run)
   errors.list("describe", "run", run, "what train.fit returned")
+  if type(run.members) == "table" then
+    local lines = {}
+    for k, member in ipairs(run.members) do
+      lines[k] = ("member %d: %s"):format(k, recipe.describe(member):gsub("\n", "\n  "))
+    end
+    return table.concat(lines, "\n")
+  end
   errors.list("describe", "run.history", run.history)
   if not run.best_epoch then return "stopped before the first epoch was over" end
   local first, last = run.history[1], run.history[#run.history]

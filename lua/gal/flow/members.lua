@@ -1,0 +1,110 @@
+-- flow/members: the runs that an ensemble is of: a list of folders, "runs/a,runs/b,runs/c", or a folder whose
+-- ensemble.json names them.
+local errors = require "gal.base.errors"
+local json = require "gal.base.json"
+local path = require "gal.base.path"
+local raise = errors.raise
+
+local members = {}
+
+local FILE, FORMAT = "ensemble.json", "galrun ensemble 1"
+members.FILE = FILE
+
+-- The folders that the ensemble.json of a folder names; nil without that file.
+local function named_in(folder)
+  local file = folder .. "/" .. FILE
+  local text = path.kind(file) == "file" and path.read(file)
+  if not text then return nil end
+  local known, found = pcall(json.decode, text)
+  local list = known and type(found) == "table" and found.format == FORMAT and found.members
+  if type(list) ~= "table" or #list < 2 then
+    raise("%s is damaged: expected {\"format\": \"%s\", \"members\": [at least two folders]}", file, FORMAT)
+  end
+  local folders = {}
+  for i, name in ipairs(list) do
+    errors.text(FILE, ("members[%d]"):format(i), name, "the folder of a run")
+    folders[i] = name:sub(1, 1) == "/" and name or folder .. "/" .. name
+  end
+  return folders
+end
+
+-- Raises where one run is there twice.
+local function refuse_twice(text, folders)
+  local seen = {}
+  for _, folder in ipairs(folders) do
+    local whole = path.absolute(folder)
+    if seen[whole] then raise("%s: %s is a member twice", text, folder) end
+    seen[whole] = true
+  end
+  return folders
+end
+
+--- members.of(text): the folders of the runs that an ensemble is of, a list of at least two: of a folder with
+-- ensemble.json, or of several folders between commas, each of a run or of an ensemble; nil where the text is
+-- one run, or the name of nothing.
+function members.of(text)
+  errors.text("members", "path", text, "the folder of a run")
+  local home = text:gsub("(.)/+$", "%1")
+  local kind = path.kind(home)
+  if kind == "folder" then
+    local folders = named_in(home)
+    return folders and refuse_twice(text, folders)
+  end
+  if kind or not text:find ("," , 1, true) then return nil end
+  local folders = {}
+  for part in (text .. ","):gmatch "([^,]*)," do
+    part = part:match "^%s*(.-)/*%s*$"
+    if part == "" then raise("%s: expected folders between the commas", text) end
+    for _, folder in ipairs(path.kind(part) == "folder" and named_in(part) or { part }) do
+      folders[#folders + 1] = folder
+    end
+  end
+  return #folders > 1 and refuse_twice(text, folders) or nil
+end
+
+--- members.refuse_unfinished(text, folders): raises where one of the folders holds no flow.
+function members.refuse_unfinished(text, folders)
+  for _, folder in ipairs(folders) do
+    if path.kind(folder .. "/flow.safetensors") ~= "file" and path.kind(folder) ~= "file" then
+      raise("%s: its member %s %s", text, folder,
+        path.kind(folder) and "has no flow yet (flow.safetensors)" or "is not there")
+    end
+  end
+end
+
+--- members.write(folder, folders): names the runs in `folders` as the members of an ensemble in `folder`, in
+-- its ensemble.json: those within it by their names there, others by their whole paths.
+function members.write(folder, folders)
+  local root, list = path.absolute(path.make(folder)) .. "/", {}
+  for i, member in ipairs(folders) do
+    local whole = path.absolute(member)
+    list[i] = whole:sub(1, #root) == root and whole:sub(#root + 1) or whole
+  end
+  path.write(folder .. "/" .. FILE, json.encode({ format = FORMAT, members = list }, true) .. "\n")
+end
+
+--- members.name(text): what a run or an ensemble is called beside others: its folder's name; of several
+-- folders their names.
+function members.name(text)
+  local names = {}
+  for part in (text .. ","):gmatch "([^,]*)," do
+    names[#names + 1] = path.absolute(part):gsub("/+$", ""):match "[^/]*$"
+  end
+  return path.kind(text) and path.absolute(text):gsub("/+$", ""):match "[^/]*$" or table.concat(names, ",")
+end
+
+--- members.absolute(text): the same as text, from any folder: path.absolute of each part.
+function members.absolute(text)
+  if path.kind(text) or not text:find(",", 1, true) then return path.absolute(text) end
+  return (text:gsub("[^,]+", function(part) return path.absolute(part) end))
+end
+
+--- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their
+-- names have to say beside: an ensemble of several folders has its results in the first.
+function members.home(text)
+  local first, others = text:match "^([^,]*),(.*)$"
+  if not first or path.kind(text) then return text, nil end
+  return first, "with-" .. members.name(others):gsub(",", "-")
+end
+
+return members

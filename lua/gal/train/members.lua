@@ -1,0 +1,73 @@
+-- train/members: the trainings of an ensemble's members, flows of one kind on the same rows that differ by
+-- their seed. Each is a run of fit in a folder of its own, OUT/member-k, and is stopped and gone on with as
+-- one; when all are done OUT/ensemble.json names them (flow/members.lua).
+local arguments = require "gal.base.options"
+local errors = require "gal.base.errors"
+local files = require "gal.train.files"
+local named = require "gal.flow.members"
+local path = require "gal.base.path"
+local settings = require "gal.train.settings"
+local raise = errors.raise
+
+local members = {}
+
+local function folder_of(out, k) return ("%s/member-%d"):format(out, k) end
+
+--- members.refuse(out, resume, count): raises where the folder `out` can't take the runs of `count` members,
+-- or of one flow (1): it has other things, runs while resume is not true, or runs of the other kind.
+function members.refuse(out, resume, count)
+  local single = path.kind(out .. "/history.csv") or path.kind(out .. "/flow.safetensors")
+  local several = path.kind(folder_of(out, 1)) or path.kind(out .. "/" .. named.FILE)
+  if count == 1 and several then
+    raise("fit: %s is '%s', which holds an ensemble; %s goes on with it, or name another folder",
+      errors.option "out", out, errors.option "ensemble" .. " K")
+  elseif count > 1 and single then
+    raise("fit: %s is '%s', which holds the run of one flow; an ensemble takes another folder",
+      errors.option "out", out)
+  end
+  if count == 1 or not several then return files.refuse(out, resume) end
+  for k = 1, count do files.refuse(folder_of(out, k), resume) end
+end
+
+local OPTIONS = { "members", "make", "each" }
+for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
+
+--- train.ensemble{members = K, make = function(seed) return flow end, seed = 0, out =, …}: trains K flows on
+-- the same rows, whose seeds are seed, seed + 1, …: make(seed) gives a flow with fresh weights, and fit
+-- trains it in out/member-k. Member k is the run that fit makes alone with that seed. Other options are
+-- train.fit's; resume = true goes on with the member that was stopped, and more members may be asked for.
+-- each(k, folder) is called before member k. Returns the ensemble as gal.open(out) does, with `members`, the
+-- runs that fit returned. With K = 1 it is fit of make(seed), in `out` itself.
+function members.train(given)
+  local o = arguments.known("ensemble", given, OPTIONS)
+  local count = arguments.integer("ensemble", o, "members", nil, 1, 1024)
+  local seed = arguments.integer("ensemble", o, "seed", 0, 0, 2 ^ 53 - 1024)
+  if count == nil then raise "ensemble: members is missing, expected an integer of at least 1" end
+  errors.callable("ensemble", "make", o.make, "a function of the seed that makes a flow")
+  if o.each ~= nil then errors.callable("ensemble", "each", o.each, "a function") end
+  local fit = require("gal.train").fit
+  local function options(k, out)
+    local own = {}
+    for name, value in pairs(o) do own[name] = value end
+    own.members, own.make, own.each = nil, nil, nil
+    own.seed, own.flow, own.out = seed + k - 1, o.make(seed + k - 1), out
+    return own
+  end
+  if count == 1 then return fit(options(1, o.out)) end
+  errors.text("ensemble", "out", o.out, "the folder for the members' runs")
+  members.refuse(o.out, o.resume, count)
+  local runs, folders, device = {}, {}, nil
+  for k = 1, count do
+    folders[k] = folder_of(o.out, k)
+    if o.each then o.each(k, folders[k]) end
+    runs[k] = fit(options(k, folders[k]))
+    if runs[k].stopped == "interrupt" then error(errors.interrupted, 0) end
+    device = runs[k].flow:device()
+  end
+  named.write(o.out, folders)
+  local run = require("gal.run").open(o.out, { device = device })
+  run.members = runs
+  return run
+end
+
+return members

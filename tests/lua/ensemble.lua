@@ -1,0 +1,377 @@
+-- Ensembles: the mean of densities to the last bit, draws in equal shares, how far the members are apart, which
+-- flows go together; and whatever takes a run on an ensemble of runs.
+local check = dofile "lua/lib/check.lua"
+local scratch = dofile "lua/lib/scratch.lua"
+local ffi = require "ffi"
+local flows = require "gal.flow"
+local gal = require "gal"
+local infer = require "gal.infer"
+local path = require "gal.base.path"
+local train = require "gal.train"
+
+-- A flow with the weights of that seed whose units are those of theta {N, d}, and which is never trained.
+local WIDTHS = { 8, 8 }
+local function flow_of(seed, theta, x, options)
+  local o = { theta = theta:size(2), context = x and x:size(2) or 0, hidden = WIDTHS, rng = gal.rng(seed) }
+  for name, value in pairs(options or {}) do o[name] = value end
+  local flow = flows.new(o)
+  flow:standardise(theta, x)
+  return flow
+end
+
+local N, D = 90, 2
+local x, theta = gal.randn({ N, 3 }, { rng = gal.rng(1) }), gal.randn({ N, D }, { rng = gal.rng(2) })
+local function apart(members, distance)
+  local list = {}
+  for k = 1, members do list[k] = flow_of(k, theta + distance * k, x) end
+  return flows.ensemble{ members = list }
+end
+local near, far = apart(3, 0.5), apart(3, 1000)
+
+local function same_bits(a, b) check.that(check.bits(a:to "cpu") == check.bits(b:to "cpu"), "other bits") end
+
+-- ---- densities ----
+
+-- ln of the mean of exp of these numbers, as lua/ENSEMBLES.md defines it.
+local function mean_of(values)
+  local most, sum = math.max(unpack(values)), 0
+  for _, v in ipairs(values) do sum = sum + math.exp(v - most) end
+  return most + math.log(sum / #values)
+end
+
+local function expected(ensemble, points, context, options)
+  local own, list = {}, {}
+  for k, member in ipairs(ensemble.members) do
+    own[k] = member:log_prob(points, context, options):reshape{ -1 }:totable()
+  end
+  for i = 1, #own[1] do
+    local values = {}
+    for k = 1, #own do values[k] = own[k][i] end
+    list[i] = mean_of(values)
+  end
+  return list, own
+end
+
+check.case("the density is the mean of the members' to the last bit", function()
+  for _, steps in ipairs{ 8, "auto" } do
+    local found = near:log_prob(theta, x, { steps = steps })
+    local list = expected(near, theta, x, { steps = steps })
+    same_bits(found, gal.tensor(list, { N }))
+  end
+  -- Members that are hundreds of nats apart: exp of either is 0 in double precision.
+  local points = gal.cat({ theta * 30 + 100, theta * 2 }, 2):reshape{ N, 2, D }
+  local found = near:log_prob(points, x, { steps = 8 })
+  local list, own = expected(near, points, x, { steps = 8 })
+  same_bits(found, gal.tensor(list, { N, 2 }))
+  local lowest = math.min(unpack(own[1]))
+  check.equal(lowest < -800, true)
+end)
+
+check.case("log_mean_exp is right where exp is not", function()
+  local log_mean_exp = require("gal.flow.mixture").log_mean_exp
+  local function of(...)
+    local lists = {}
+    for k, v in ipairs{ ... } do lists[k] = ffi.new("double[1]", v) end
+    return log_mean_exp(lists, 1)[0]
+  end
+  check.near(of(math.log(1), math.log(2), math.log(6)), math.log(3), 1e-15)
+  check.near(of(-2000, -2000 + math.log(3)), -2000 + math.log(2), 1e-12)
+  check.near(of(800, 800), 800, 0)
+  check.near(of(-math.huge, math.log(4)), math.log(2), 1e-15)
+  check.equal(of(-math.huge, -math.huge), -math.huge)
+  check.equal(of(0, 0 / 0), 0 / 0)
+  check.equal(of(0 / 0, 0), 0 / 0)
+end)
+
+check.case("the mixture integrates to one, and its draws lie where it is dense", function()
+  local t = gal.randn({ 200, 1 }, { rng = gal.rng(5) })
+  local one = flows.ensemble{ members = { flow_of(1, t, nil), flow_of(2, t * 0.2 + 2, nil) } }
+  local grid = gal.linspace(-8, 8, 4001):reshape{ -1, 1 }
+  local density = one:log_prob(grid, nil, { steps = 20 }):exp():totable()
+  local sum, below = 0, 0
+  for i, v in ipairs(density) do
+    sum = sum + v * 16 / 4000
+    if i <= 2401 then below = below + v * 16 / 4000 end -- up to 1.6
+  end
+  check.near(sum, 1, 1e-3)
+  local n = 20000
+  local draws = one:sample(nil, { n = n, steps = 20, rng = gal.rng(3) })
+  local share = draws:lt(gal.tensor(1.6)):mean():item()
+  check.equal(below > 0.2 and below < 0.8, true)
+  check.near(share, below, 4 * math.sqrt(below * (1 - below) / n))
+end)
+
+-- ---- draws ----
+
+-- Which member each draw {N, n, D} of `far` is of, by where it lies: a list of lists.
+local function owners(draws)
+  local list = draws:select(3, 1):totable()
+  for _, row in ipairs(list) do
+    for i, v in ipairs(row) do row[i] = math.floor(v / 1000 + 0.5) end
+  end
+  return list
+end
+
+check.case("members have equal shares of the draws, and none comes first more often", function()
+  local first = { 0, 0, 0 }
+  for _, n in ipairs{ 30, 31, 3, 2, 1 } do
+    local draws = far:sample(x, { n = n, steps = 4, rng = gal.rng(4) })
+    for _, row in ipairs(owners(draws)) do
+      local counts = { 0, 0, 0 }
+      for i, k in ipairs(row) do
+        counts[k] = counts[k] + 1
+        if i > 3 then check.equal(k, row[i - 3]) end
+      end
+      for k = 1, 3 do check.equal(counts[k] == math.floor(n / 3) or counts[k] == math.ceil(n / 3), true) end
+      first[row[1]] = first[row[1]] + (n == 30 and 1 or 0)
+    end
+  end
+  -- 30 each are expected; 4 deviations of a binomial are 18.
+  for k = 1, 3 do check.near(first[k], N / 3, 18) end
+end)
+
+check.case("a galaxy's draws are the same alone, in a batch, and among more of them", function()
+  local options = { n = 20, steps = 4, rng = gal.rng(6) }
+  local all = near:sample(x, options)
+  options.rng = gal.rng(6)
+  same_bits(near:sample(x[7], options)[1], all[7])
+  same_bits(near:sample(x, { n = 11, steps = 4, rng = gal.rng(6) }), all:narrow(2, 1, 11):contiguous())
+  local parts = {}
+  near:sample(x, { n = 20, steps = 4, rng = gal.rng(6), into = function(first, samples) parts[first] = samples end })
+  same_bits(parts[1], all)
+  local streams = near:streams(x, 31, 30)
+  local part = near:sample(x:narrow(1, 31, 30), { n = 20, steps = 4, rng = gal.rng(6), streams = streams })
+  same_bits(part, all:narrow(1, 31, 30):contiguous())
+  -- The generator goes on.
+  local r = gal.rng(6)
+  near:sample(x, { n = 20, steps = 4, rng = r })
+  check.that(near:sample(x, { n = 20, steps = 4, rng = r }):get(1, 1, 1) ~= all:get(1, 1, 1))
+end)
+
+check.case("the first member's draws are those that it gives alone, and no noise comes twice", function()
+  local n = 30
+  local draws, own = far:sample(x, { n = n, steps = 4, rng = gal.rng(4) }), {}
+  local alone = far.members[1]:sample(x, { n = n / 3, steps = 4, rng = gal.rng(4) })
+  local index = {}
+  for k, row in ipairs(owners(draws)) do
+    for i, owner in ipairs(row) do
+      if owner == 1 then index[#index + 1] = (k - 1) * n + i end
+    end
+    own[k] = row
+  end
+  same_bits(draws:reshape{ N * n, D }:rows(index), alone:reshape{ -1, D })
+  -- The same weights in other units: equal noise would give equal draws but for these.
+  local twins = flows.ensemble{ members = { flow_of(1, theta, x), flow_of(1, theta + 1000, x) } }
+  local pairs_of = twins:sample(x, { n = 2, steps = 4, rng = gal.rng(4) }):select(3, 1):totable()
+  for _, pair in ipairs(pairs_of) do
+    check.equal(math.abs(math.abs(pair[1] - pair[2]) - 1000) > 1e-3, true)
+  end
+end)
+
+check.case("densities come with draws as they are without, and the report is of all members", function()
+  for _, steps in ipairs{ 10, "auto" } do
+    local draws, log_q, report = near:sample_and_log_prob(x, { n = 7, steps = steps, rng = gal.rng(8) })
+    check.near(draws:totable(), near:sample(x, { n = 7, steps = steps, rng = gal.rng(8) }):totable(), 2e-3)
+    check.near(log_q:totable(), near:log_prob(draws, x, { steps = steps }):totable(), 4e-3)
+    if report then
+      local most = 0
+      for _, member in ipairs(near.members) do
+        local _, own = member:sample(x, { n = 7, steps = "auto", rng = gal.rng(8) })
+        most = math.max(most, own.steps:get(1))
+      end
+      check.equal(report.steps:get(1) >= most, true)
+      check.equal(#report.flagged, 0)
+      check.equal(report.galaxies, N)
+    end
+  end
+end)
+
+-- ---- how far the members are apart ----
+
+check.case("spread is the scatter of the members' means in posterior deviations", function()
+  -- Members of the same weights, moved by -s, 0 and s: their means scatter by s.
+  local s, list = 0.4, {}
+  for k = 1, 3 do list[k] = flow_of(1, theta + (k - 2) * s, x) end
+  local moved = flows.ensemble{ members = list }
+  local streams = moved:streams(x)
+  local draws = moved:sample(x, { n = 3000, steps = 6, rng = gal.rng(9) })
+  local found = moved:spread(draws, streams)
+  for k, deviations in ipairs(draws:std(2):totable()) do
+    check.near(found[k], s / math.min(unpack(deviations)), 0.07)
+  end
+  list[2], list[3] = flow_of(1, theta, x), flow_of(1, theta, x)
+  list[1] = flow_of(1, theta, x)
+  local alike = flows.ensemble{ members = list }
+  draws = alike:sample(x, { n = 3000, steps = 6, rng = gal.rng(9) })
+  -- Chance alone: an F ratio of 2 and 2,997 degrees of freedom, .07 at p = 1e-3 for two properties.
+  check.equal(math.max(unpack(alike:spread(draws, streams))) < 0.1, true)
+  check.equal(alike:spread(draws:narrow(2, 1, 5):contiguous(), streams)[1], 0 / 0)
+end)
+
+check.case("the divergence is 0 of members that agree and ln K of members that don't overlap", function()
+  local context = x:narrow(1, 1, 4)
+  for _, v in ipairs(far:divergence(context, { n = 6 })) do check.near(v, math.log(3), 1e-6) end
+  local twins = flows.ensemble{ members = { flow_of(1, theta, x), flow_of(1, theta, x) } }
+  for _, v in ipairs(twins:divergence(context, { n = 6 })) do check.near(v, 0, 2e-3) end
+end)
+
+-- ---- which flows go together ----
+
+check.case("members that do not go together are refused, naming both", function()
+  local a, names = flow_of(1, theta, x), { "runs/a", "runs/b" }
+  local function refuse(b, ...)
+    for _, words in ipairs{ ... } do
+      check.raises(function() flows.ensemble{ members = { a, b }, names = names } end, words)
+    end
+  end
+  a.notes = { dereddened = true, survey = "/s.fits", images = { crop = 32 }, units = { oh = "dex" } }
+  refuse(flow_of(2, gal.randn{ N, 3 }, x), "theta is \"theta_1, theta_2\" in runs/a and", "runs/b")
+  refuse(flow_of(2, theta, gal.randn{ N, 2 }), "context is .* in runs/a and .* in runs/b")
+  local other = flow_of(2, theta, x)
+  other.notes = { dereddened = false, survey = "/s.fits", images = { crop = 32 } }
+  refuse(other, "dereddened is true in runs/a and false in runs/b")
+  other.notes = { dereddened = true, survey = "/t.fits", images = { crop = 64 } }
+  refuse(other, "images.crop is 32 in runs/a and 64 in runs/b; survey is \"/s.fits\" in runs/a")
+  other.notes = { dereddened = true, survey = "/s.fits", images = { crop = 32 } }
+  check.equal(#flows.ensemble{ members = { a, other } }.members, 2)
+  refuse(a, "runs/b is the same flow as runs/a")
+  refuse(flows.new{ theta = 2, context = 3 }, "runs/b has not been trained")
+  refuse(near, "members%[2%] is a table, expected a flow")
+  check.raises(function() flows.ensemble{ members = { a } } end, "expected at least 2")
+  check.raises(function() train.fit{ flow = near, theta = theta, context = x } end, "not trained as one")
+  check.raises(function() near:save "x" end, "each member is")
+end)
+
+check.case("each member encodes an image once, for its draws and its densities", function()
+  local images, count = gal.rand{ 5, 4, 4, 1 }, 0
+  local function encoder(pixels)
+    count = count + pixels:size(1)
+    return pixels:mean(2):mean(2)
+  end
+  local list = {}
+  for k = 1, 3 do
+    list[k] = flows.new{ theta = 2, context = 0, image = { 4, 4, 1 }, encoder = encoder, hidden = { 8 } }
+    list[k]:standardise(theta:narrow(1, 1, 5), nil, images)
+  end
+  local ensemble = flows.ensemble{ members = list }
+  count = 0
+  local draws, log_q = ensemble:sample_and_log_prob({ nil, images }, { n = 4, steps = 4, rng = gal.rng(1) })
+  check.equal(count, 15)
+  check.near(log_q:totable(), ensemble:log_prob(draws, { nil, images }, { steps = 4 }):totable(), 1e-3)
+end)
+
+-- ---- runs ----
+
+local survey = scratch.path "survey"
+require("gal.mock").make{ out = survey, n = 1300, seed = 2, cutouts = false, progress = false }
+local galaxies = require("gal.data").open(survey)
+local out = scratch.path "e"
+local function made(seed)
+  local flow = flows.new{
+    theta = galaxies.names.theta, context = galaxies.names.context, hidden = WIDTHS, rng = gal.rng(seed),
+  }
+  flow.notes = galaxies:choices()
+  return flow
+end
+local function options(more)
+  local o = {
+    data = galaxies:split "train", valid = galaxies:split "valid", test = galaxies:split "test", epochs = 1,
+    progress = false,
+  }
+  for name, value in pairs(more) do o[name] = value end
+  return o
+end
+
+check.case("each member is the run of its seed, and one that was stopped is gone on with", function()
+  local told = {}
+  local function each(k) told[#told + 1] = k if #told == 2 then error "stopped" end end
+  local all = options{ members = 3, make = made, each = each, seed = 5, out = out }
+  check.raises(function() train.ensemble(all) end, "stopped")
+  check.equal(path.kind(out .. "/ensemble.json"), nil)
+  check.raises(function() gal.open(out) end, "no flow.safetensors")
+  check.raises(function() train.ensemble(all) end, "exists")
+  check.raises(function() train.expect{ out = out, resume = true } end, "holds an ensemble")
+  all.resume = true
+  local run = train.ensemble(all)
+  check.equal(#run.members, 3)
+  local alone = scratch.path "alone"
+  train.fit(options{ flow = made(6), seed = 6, out = alone })
+  for _, name in ipairs{ "flow.safetensors", "history.csv", "split.csv" } do
+    check.equal(path.read(out .. "/member-2/" .. name) == path.read(alone .. "/" .. name), true)
+  end
+  check.raises(function() train.expect{ out = alone, resume = true, members = 3 } end, "run of one flow")
+end)
+
+check.case("a list of runs is the same ensemble as the folder that names them", function()
+  local a = flows.load(out)
+  local b = flows.load(("%s/member-1, %s/member-2,%s/member-3/"):format(out, out, out))
+  local part = galaxies:split("test"):thin(5)
+  same_bits(a:log_prob(part.theta, part.context, { steps = 4 }),
+    b:log_prob(part.theta, part.context, { steps = 4 }))
+  check.equal(a.familiar ~= nil and a:ood(part.context).context[1] == a.members[1]:ood(part.context).context[1],
+    true)
+  check.raises(function() flows.load(out .. "," .. out .. "/member-2") end, "is a member twice")
+  check.raises(function() flows.load(out .. ",nowhere") end, "its member nowhere is not there")
+  check.raises(function() flows.load(out .. ",") end, "expected folders between the commas")
+  path.write(path.make(scratch.path "bad") .. "/ensemble.json", "{\"members\": 3}")
+  check.raises(function() flows.load(scratch.path "bad") end, "is damaged")
+end)
+
+check.case("summaries, catalogues and posteriors tell the spread, in shards as in one", function()
+  local run = require("gal.infer.trained").open(out)
+  local part = galaxies:thin(40)
+  local found = infer.posteriors(run.flow, part, { n = 30, steps = 4, progress = false })
+  local draws = run.flow:sample(part.context, { n = 30, steps = 4, rng = gal.rng(0) })
+  check.near(found.summary:doubles "spread", run.flow:spread(draws, run.flow:streams(part.context)), 1e-6)
+  local function catalogue(file, more)
+    local o = { out = scratch.path(file), n = 30, steps = 4, progress = false }
+    for name, value in pairs(more or {}) do o[name] = value end
+    return infer.catalogue(run.flow, part, o)
+  end
+  catalogue "a.fits"
+  for k = 1, 2 do catalogue("b.fits", { shard = k .. "/2" }) end
+  catalogue("b.fits", { merge = true })
+  check.equal(path.read(scratch.path "a.fits") == path.read(scratch.path "b.fits"), true)
+  local spread = {}
+  local column = gal.table(scratch.path "a.fits"):doubles "spread"
+  for k, row in ipairs(part.rows) do spread[k] = column[row] end
+  check.near(spread, found.summary:doubles "spread", 1e-6)
+  local p = gal.open(out):posterior(part.ids[3], { n = 30, steps = 4 })
+  check.near(p:spread(), found.summary:doubles("spread")[3], 1e-6)
+  check.equal(tostring(p):find "spread: the members' means scatter" ~= nil, true)
+  local t = p:trust(100)
+  check.equal(t.divergence > 0 and t.divergence < math.log(3) and t.spread == p:spread(), true)
+  check.equal(run:results(galaxies, "test"), out .. "/results/survey-test")
+end)
+
+check.case("experiments train ensembles and take them", function()
+  gal.save(scratch.path "theta.npy", theta)
+  gal.save(scratch.path "x.npy", x)
+  local fit = scratch.experiment "fit_posterior" .. " --theta theta.npy --x x.npy --x-test x.npy "
+    .. "--theta-test theta.npy --hidden 8 --epochs 1 --n 20 --steps 4 --out f --ensemble 2"
+  local code, said = scratch.run(fit)
+  check.equal(code, 0, said)
+  local flow = flows.load(scratch.path "f", { device = gal.device() })
+  check.equal(#flow.members, 2)
+  same_bits(gal.load(scratch.path "f/log_prob.npy"), flow:log_prob(theta, x, { steps = 4 }))
+  same_bits(gal.load(scratch.path "f/samples.npy"), flow:sample(x, { n = 20, steps = 4, rng = gal.rng(0) }))
+  check.equal(gal.load(scratch.path "f/spread.npy").shape, { N })
+  code, said = scratch.run(scratch.experiment "evaluate" .. " e --galaxies 100 --n 39 --steps 4")
+  check.equal(code, 0, said)
+  check.that(said:find "The 3 members" and said:find "than its members do on average", said)
+  local json = require("gal.base.json").decode(scratch.read(out .. "/results/survey-test/evaluation.json"))
+  local test = gal.open(out):unseen():thin(100)
+  local all = flows.load(out)
+  local gain = all:log_prob(test.theta, test.context, { steps = 4 })
+  for k, member in ipairs(all.members) do
+    local own = member:log_prob(test.theta, test.context, { steps = 4 })
+    check.near(json.members.log_q[k], own:mean():item(), 1e-5)
+    gain = gain - own / 3
+  end
+  check.near(json.members.gain.mean, gain:mean():item(), 1e-5)
+  check.that(json.members.gain.mean > 0)
+  check.that(gal.table(out .. "/results/survey-test/galaxies.csv"):has "spread")
+end)
+
+scratch.remove()
+check.finish()
