@@ -198,11 +198,8 @@ local function says(result, task, fits)
     local q = metrics.bootstrap(fits[k].log_q)
     local text = ("%s %s: mean log q %.3f nats (%.3f to %.3f)"):format(task.name, case.name, q.mean, q.low,
       q.high)
-    if task.problem and task.problem.log_posterior then
-      local truths, contexts, excess = case.theta_test:totable(), case.x_test:totable(), {}
-      for i, log_q in ipairs(fits[k].log_q) do
-        excess[i] = task.problem.log_posterior(truths[i], contexts[i]) - log_q
-      end
+    if task.problem and task.problem.posterior then
+      local excess = problems.excess(task.problem, case.theta_test, case.x_test, fits[k].log_q)
       local e = metrics.bootstrap(excess)
       worst = math.max(worst, e.mean)
       text = text .. (", log p - log q %.4f (%.4f to %.4f)"):format(e.mean, e.low, e.high)

@@ -9,6 +9,7 @@
 local gal = require "gal"
 local cli = require "gal.cli"
 local linalg = require "gal.stats.linalg"
+local metrics = require "gal.metrics"
 local here = arg[0]:match "^(.*)/" or "."
 local problems = dofile(here .. "/problems.lua")
 local report = dofile(here .. "/report.lua")
@@ -47,17 +48,12 @@ local function one(name, a, seed)
   }
   local seconds = report.seconds(run.out)
 
-  local log_q, losses, total = flow:log_prob(fresh, seen):totable(), {}, 0
-  local truths, contexts = fresh:totable(), seen:totable()
-  for i = 1, FRESH do
-    losses[i] = p.log_posterior(truths[i], contexts[i]) - log_q[i]
-    total = total + losses[i]
-  end
-  local mean, squares = total / FRESH, 0
-  for i = 1, FRESH do squares = squares + (losses[i] - mean) ^ 2 end
+  local losses = problems.excess(p, fresh, seen, flow:log_prob(fresh, seen):totable())
+  local mean, _, error_of_mean = metrics.moments(losses)
 
   -- 1,000 draws know a mean to .032 deviations; 20 steps are exact to less than that.
   local some, n = 200, 1000
+  local contexts = seen:narrow(1, 1, some):totable()
   local draws = flow:sample(seen:narrow(1, 1, some), { n = n, steps = 20, rng = gal.rng(seed) })
   local means, deviations = draws:mean(2):totable(), draws:std(2):totable()
   local off, ratio = 0, 0
@@ -69,7 +65,7 @@ local function one(name, a, seed)
     end
   end
   return {
-    kl = mean, error = math.sqrt(squares) / FRESH, floor = floor_of(p), off = math.sqrt(off / some / D),
+    kl = mean, error = error_of_mean, floor = floor_of(p), off = math.sqrt(off / some / D),
     ratio = ratio / some / D, seconds = seconds, best_epoch = run.best_epoch, epochs = #run.history,
     loss = run.best_loss,
   }

@@ -44,7 +44,7 @@ end
 
 -- theta in [-1, 1]^2 flat; x = (r cos a + .25 - |t1 + t2| / sqrt 2, r sin a + (t2 - t1) / sqrt 2) with a flat
 -- in (-pi/2, pi/2) and r ~ N(.1, .01^2).
-local two_moons = { name = "two_moons", d = 2, c = 2, bounded = true }
+local two_moons = { name = "two_moons", d = 2, c = 2 }
 local RADIUS, THICKNESS, PLACE = 0.1, 0.01, 0.25
 
 function two_moons.pairs(n, rng)
@@ -78,20 +78,22 @@ local function share_inside(x)
 end
 
 -- theta -> (|t1 + t2|, t2 - t1) / sqrt 2 keeps areas and is two to one: half the moon's density at each.
-function two_moons.log_posterior(theta, x)
-  local along, across = math.abs(theta[1] + theta[2]) / math.sqrt(2), (theta[2] - theta[1]) / math.sqrt(2)
-  local a, b = x[1] - PLACE + along, x[2] - across
-  local r = math.sqrt(a * a + b * b)
-  if a <= 0 or math.max(math.abs(theta[1]), math.abs(theta[2])) > 1 then return -math.huge end
-  local log_moon = log_normal((r - RADIUS) / THICKNESS) - math.log(THICKNESS * math.pi * r)
-  return log_moon - math.log(2 * share_inside(x))
+function two_moons.posterior(x)
+  local log_volume = math.log(2 * math.pi * THICKNESS * share_inside(x))
+  return function(theta)
+    local along, across = math.abs(theta[1] + theta[2]) / math.sqrt(2), (theta[2] - theta[1]) / math.sqrt(2)
+    local a, b = x[1] - PLACE + along, x[2] - across
+    if a <= 0 or math.max(math.abs(theta[1]), math.abs(theta[2])) > 1 then return -math.huge end
+    local r = math.sqrt(a * a + b * b)
+    return log_normal((r - RADIUS) / THICKNESS) - math.log(r) - log_volume
+  end
 end
 
 -- ---- SLCP: a simple likelihood, a complex posterior (Papamakarios, Sterratt & Murray 2019, A.1) ----
 
 -- theta in [-3, 3]^5 flat; x = four points of N((t1, t2), S), S's deviations t3^2 and t4^2, its correlation
 -- tanh t5. Four modes: the signs of t3 and t4 leave no trace. No closed form of the posterior.
-local slcp = { name = "slcp", d = 5, c = 8, bounded = true }
+local slcp = { name = "slcp", d = 5, c = 8 }
 
 function slcp.pairs(n, rng)
   local theta = uniform(n, 5, -3, 3, rng)
@@ -120,15 +122,17 @@ end
 
 -- The evidence is the integral over r > 0 of r exp(-r^2/2) N(x; r, s^2): a Gaussian in r of variance
 -- v = s^2 / (1 + s^2) about m = x / (1 + s^2), weighed by r.
-function ring.log_posterior(theta, x)
-  local squares = theta[1] ^ 2 + theta[2] ^ 2
+function ring.posterior(x)
   local variance = RING ^ 2 / (1 + RING ^ 2)
   local mean, width = x[1] / (1 + RING ^ 2), math.sqrt(variance)
-  local share = problems.normal_share(-mean / width, math.huge)
-  local weighed = mean * share + width * math.exp(log_normal(mean / width))
-  local log_outside = -0.5 * x[1] ^ 2 / (1 + RING ^ 2) - 0.5 * math.log(1 + RING ^ 2)
-  local log_likelihood = log_normal((x[1] - math.sqrt(squares)) / RING) - math.log(RING)
-  return -0.5 * squares - LOG_2PI + log_likelihood - log_outside - math.log(weighed)
+  local weighed = mean * problems.normal_share(-mean / width, math.huge)
+    + width * math.exp(log_normal(mean / width))
+  local log_evidence = math.log(weighed) - 0.5 * x[1] ^ 2 / (1 + RING ^ 2) - 0.5 * math.log(1 + RING ^ 2)
+  return function(theta)
+    local squares = theta[1] ^ 2 + theta[2] ^ 2
+    local log_likelihood = log_normal((x[1] - math.sqrt(squares)) / RING) - math.log(RING)
+    return -0.5 * squares - LOG_2PI + log_likelihood - log_evidence
+  end
 end
 
 -- ---- a funnel (after Neal 2003, section 8), seen through noise ----
@@ -148,16 +152,19 @@ function funnel.pairs(n, rng)
 end
 
 -- w falls out in closed form, x | v ~ N(0, exp v + .1^2); v is summed over 12 deviations to each side.
-function funnel.log_posterior(theta, x)
-  local n, evidence = 1200, 0
+function funnel.posterior(x)
+  local n, sum = 1200, 0
   for k = 0, n do
     local z = (k / n - 0.5) * 24
     local variance = math.exp(SPREAD * z) + FUNNEL ^ 2
-    evidence = evidence + math.exp(log_normal(z) - 0.5 * (x[1] ^ 2 / variance + LOG_2PI + math.log(variance)))
+    sum = sum + math.exp(log_normal(z) + log_normal(x[1] / math.sqrt(variance)) - 0.5 * math.log(variance))
   end
-  local v, w = theta[1], theta[2]
-  return log_normal(v / SPREAD) - math.log(SPREAD) + log_normal(w / math.exp(v / 2)) - v / 2
-    + log_normal((x[1] - w) / FUNNEL) - math.log(FUNNEL) - math.log(evidence * 24 / n)
+  local log_evidence = math.log(sum * 24 / n)
+  return function(theta)
+    local v, w = theta[1], theta[2]
+    return log_normal(v / SPREAD) - math.log(SPREAD) + log_normal(w / math.exp(v / 2)) - v / 2
+      + log_normal((x[1] - w) / FUNNEL) - math.log(FUNNEL) - log_evidence
+  end
 end
 
 -- ---- linear-Gaussian ----
@@ -188,11 +195,14 @@ function problems.linear_gaussian(a)
     return theta, theta:matmul(gal.tensor(a):t()) + gal.randn({ n, #a }, { rng = rng }) * NOISE
   end
 
-  function p.log_posterior(theta, x)
-    local difference, squares = linalg.apply(gain, x), 0
-    for i = 1, #a do difference[i] = theta[i] - difference[i] end
-    for _, v in ipairs(linalg.apply(inverse, difference)) do squares = squares + v * v end
-    return -0.5 * squares - 0.5 * #a * LOG_2PI - log_volume
+  function p.posterior(x)
+    local mean = linalg.apply(gain, x)
+    return function(theta)
+      local difference, squares = {}, 0
+      for i = 1, #a do difference[i] = theta[i] - mean[i] end
+      for _, v in ipairs(linalg.apply(inverse, difference)) do squares = squares + v * v end
+      return -0.5 * squares - 0.5 * #a * LOG_2PI - log_volume
+    end
   end
   return p
 end
@@ -200,8 +210,8 @@ end
 --- problems.matrix: A with N(0, 1) entries in five dimensions.
 problems.matrix = gal.randn({ 5, 5 }, { rng = gal.rng(1) }):totable()
 
---- problems.by_name: name, d, c, pairs(n, rng) = theta {n, d}, x {n, c}; log_posterior(theta, x), lists of
--- numbers, nats, where it is known. bounded: the prior ends at an edge.
+--- problems.by_name: {name, d, c, pairs(n, rng) = theta {n, d}, x {n, c}; posterior(x) = the function of
+-- theta that gives ln p(theta | x), nats, where that is known}. x, theta: lists of numbers.
 problems.by_name = {
   two_moons = two_moons, slcp = slcp, ring = ring, funnel = funnel,
   linear_gaussian = problems.linear_gaussian(problems.matrix),
@@ -212,6 +222,14 @@ problems.by_name = {
 function problems.seeded(problem, seed, n, fresh)
   local theta, x = problem.pairs(n, gal.rng(100 + seed))
   return theta, x, problem.pairs(fresh, gal.rng(1000 + seed))
+end
+
+--- problems.excess(problem, theta {n, d}, x {n, c}, log_q): ln p - ln q of each row, nats, a list. log_q: a
+-- list.
+function problems.excess(problem, theta, x, log_q)
+  local truths, contexts, list = theta:totable(), x:totable(), {}
+  for i = 1, #truths do list[i] = problem.posterior(contexts[i])(truths[i]) - log_q[i] end
+  return list
 end
 
 return problems

@@ -4,8 +4,8 @@ matching) and NPE (neural spline flow) over five folds.
 theta = (lgm_tot_p50, sfr_tot_p50, oh_p50, d4000_n, a_v),
 context = modelMag_{u,g,r,i,z} - extinction_{u,g,r,i,z}.
 Complete rows are those where all fifteen columns are finite and above -9999 (1,455 of ECO/RESOLVE's 2,215).
-fold = (index among the complete rows, in file order) mod 5. For each fold and mode (sbi_peers.py) a density is
-trained on the other four, and the fold's own rows are scored: log q(theta | context) in nats, theta in the
+fold = (index among the complete rows, in file order) mod 5. For each fold and mode (sbi_peers.py) a density
+is trained on the other four, and the fold's own rows are scored: log q(theta | context) in nats, theta in the
 catalogue's units.
 
     eco_sbi.py eco_resolve/catalog.csv

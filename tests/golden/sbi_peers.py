@@ -1,5 +1,5 @@
-"""What eco_sbi.py and sbi_hard.py have in common: sbi 0.27's conditional densities, trained with its defaults,
-and the file of what they gave.
+"""What eco_sbi.py and sbi_hard.py have in common: sbi 0.27's conditional densities, trained with its
+defaults, and the file of what they gave.
 
 default: FMPE (flow matching); compose: FMPE with compose_standardization=True (it then learns in standardised
 theta); nsf: NPE with a neural spline flow."""
@@ -86,6 +86,6 @@ def fit_missing(results, column, rows, mode, training, test, seed):
     start = time.monotonic()
     log_q, epochs = fit_and_score(mode, *training, *test, seed)
     results.add(column, rows, log_q)
+    seconds = time.monotonic() - start
     print(f"{column}, {len(rows)} rows from {rows[0]}: mean log q {log_q.mean():.4f} nats, median "
-          f"{np.median(log_q):.4f}, least {log_q.min():.2f}, {epochs} epochs, {time.monotonic() - start:.0f} s",
-          flush=True)
+          f"{np.median(log_q):.4f}, least {log_q.min():.2f}, {epochs} epochs, {seconds:.0f} s", flush=True)
