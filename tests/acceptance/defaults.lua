@@ -28,16 +28,19 @@ local o = require("gal.cli").options{
   },
   { "quench", type = "string", help = "catalog.csv of Galaxy Zoo: Quench" },
   { "eco", type = "string", help = "catalog.csv of ECO/RESOLVE" },
-  { "seeds", 5, "trainings of a problem", type = "integer", least = 1 },
+  { "seeds", 5, "trainings of a problem; of the linear-Gaussian one at most 3", type = "integer", least = 1 },
   { "out", "runs/acceptance/defaults", "folder for the runs" },
-  { "drawn", 200, "rows a training whose posteriors are tested", type = "integer", least = 100 },
-  { "paper", true, "train with --preset paper, too" },
+  { "drawn", 100, "rows a training whose posteriors are tested", type = "integer", least = 100 },
+  {
+    "paper", 2, "trainings of each task, the first ones, that are made with --preset paper, too",
+    type = "integer", least = 0,
+  },
   { "record", true, "append the results to RESULTS.md" },
 }
 
 local SETTINGS = {
   two_moons = { "--sigma", "0", aim = 3.5 }, slcp = { "--sigma", "0" },
-  linear_gaussian = { n = 20000, excess = 0.03 }, ring = {}, funnel = {},
+  linear_gaussian = { n = 20000, seeds = 3, excess = 0.03 }, ring = {}, funnel = {},
 }
 
 -- ---- tasks: {name, options = words, cases = a list of {name, seed, theta, x, theta_test, x_test, peers =
@@ -62,7 +65,7 @@ local function problem_task(name)
   local settings = SETTINGS[name] or error("no problem is called " .. name, 0)
   local problem, peers = problems.by_name[name], golden("sbi_" .. name)
   local task = { name = name, options = settings, problem = problem, cases = {} }
-  for seed = 1, o.seeds do
+  for seed = 1, math.min(o.seeds, settings.seeds or o.seeds) do
     local case = { name = tostring(seed), seed = seed, peers = {} }
     case.theta, case.x, case.theta_test, case.x_test =
       problems.seeded(problem, seed, settings.n or 10000, 1000)
@@ -127,11 +130,11 @@ local function fit(task, case, preset)
   return { log_q = gal.load(out .. "/log_prob.npy"):totable(), seconds = report.seconds(out), out = out }
 end
 
--- Draws of the first posteriors of each training, truths beside them: the exchange test of all together.
+-- The exchange test of these trainings together: draws of the first posteriors of each, truths beside them.
 local function calibrated(task, fits)
   local truths, draws, contexts = {}, {}, {}
-  for k, case in ipairs(task.cases) do
-    local flow = require("gal.flow").load(fits[k].out .. "/flow.safetensors")
+  for k, f in ipairs(fits) do
+    local case, flow = task.cases[k], require("gal.flow").load(f.out .. "/flow.safetensors")
     local rows = math.min(o.drawn, case.x_test:size(1))
     contexts[k], truths[k] = case.x_test:narrow(1, 1, rows), case.theta_test:narrow(1, 1, rows)
     draws[k] = flow:sample(contexts[k], { n = 199, steps = "auto", rng = gal.rng(k), told = false })
@@ -221,17 +224,19 @@ local function says(result, task, fits)
   end
 end
 
--- The default beside --preset paper: gain, calibration, time.
-local function beside_paper(result, task, fits, papers)
+-- The default beside --preset paper, on the trainings that have both: gain and time.
+local function beside_paper(result, fits, papers)
   local groups, seconds = {}, { 0, 0 }
-  for k, f in ipairs(fits) do
+  for k, paper in ipairs(papers) do
     groups[k] = {}
-    for i, q in ipairs(f.log_q) do groups[k][i] = q - papers[k].log_q[i] end
-    seconds = { seconds[1] + f.seconds, seconds[2] + papers[k].seconds }
+    for i, q in ipairs(fits[k].log_q) do groups[k][i] = q - paper.log_q[i] end
+    seconds = { seconds[1] + fits[k].seconds, seconds[2] + paper.seconds }
   end
   local d = metrics.bootstrap(joined(groups))
-  print(("less --preset paper: %+.3f nats (%+.3f to %+.3f)"):format(d.mean, d.low, d.high))
-  result:figure(("less --preset paper %+.3f (%+.3f to %+.3f)"):format(d.mean, d.low, d.high))
+  local text = ("less --preset paper (%d trainings) %+.3f (%+.3f to %+.3f)"):format(#papers, d.mean, d.low,
+    d.high)
+  print(text)
+  result:figure(text)
   result:bar(("seconds of training over those of --preset paper, %.0f"):format(seconds[2]),
     seconds[1] / seconds[2], 2)
 end
@@ -240,29 +245,32 @@ local function exchange(result, task, fits, papers)
   local c = calibrated(task, fits)
   print("default: " .. c.verdict)
   local text = ("exchange test p %.3f, largest |z| %.2f"):format(c.p, math.abs(c.worst.z))
-  if not papers then
+  if #papers == 0 then
     result:figure(text)
     return
   end
-  local before = calibrated(task, papers)
-  print("--preset paper: " .. before.verdict)
-  result:figure(text .. ("; of --preset paper p %.3f, %.2f"):format(before.p, math.abs(before.worst.z)))
-  local above = c.p >= 0.05 and 0 or math.max(0, math.abs(c.worst.z) - math.abs(before.worst.z))
-  result:bar("exchange test: largest |z| above the preset's, 0 if it passes", above, 0)
+  -- Fewer galaxies find less: the preset's largest |z| is that of as many trainings.
+  local few = {}
+  for k in ipairs(papers) do few[k] = fits[k] end
+  local same, before = #papers == #fits and c or calibrated(task, few), calibrated(task, papers)
+  print(("--preset paper, %d trainings: %s"):format(#papers, before.verdict))
+  local z, z_before = math.abs(same.worst.z), math.abs(before.worst.z)
+  result:figure(("%s; of %d trainings %.2f, of --preset paper %.2f"):format(text, #papers, z, z_before))
+  result:bar("exchange test: largest |z| above the preset's, 0 if it passes",
+    c.p >= 0.05 and 0 or math.max(0, z - z_before), 0)
 end
 
 local function run(task)
   local result, fits, papers = report.new("defaults: " .. task.name, o.record), {}, {}
   for k, case in ipairs(task.cases) do   -- one after the other, so that both meet the same machine
-    local first = k % 2 == 1
-    if first or not o.paper then fits[k] = fit(task, case, "default") end
-    if o.paper then papers[k] = fit(task, case, "paper") end
+    if k % 2 == 1 then fits[k] = fit(task, case, "default") end
+    if k <= o.paper then papers[k] = fit(task, case, "paper") end
     fits[k] = fits[k] or fit(task, case, "default")
   end
   says(result, task, fits)
   above_peers(result, task, fits)
-  if o.paper then beside_paper(result, task, fits, papers) end
-  exchange(result, task, fits, o.paper and papers)
+  if #papers > 0 then beside_paper(result, fits, papers) end
+  exchange(result, task, fits, papers)
   return result
 end
 
