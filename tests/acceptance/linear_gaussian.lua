@@ -9,7 +9,10 @@
 local gal = require "gal"
 local cli = require "gal.cli"
 local linalg = require "gal.stats.linalg"
-local report = dofile(arg[0]:match "^(.*)/" .. "/report.lua")
+local metrics = require "gal.metrics"
+local here = arg[0]:match "^(.*)/" or "."
+local problems = dofile(here .. "/problems.lua")
+local report = dofile(here .. "/report.lua")
 
 local o = cli.options {
   out = "runs/acceptance/linear_gaussian", epochs = 80, batch = 256, lr = 1e-3, decay = 0.999, patience = 80,
@@ -17,67 +20,26 @@ local o = cli.options {
   record = { true, "append the result to RESULTS.md" },
 }
 
-local D, PAIRS, FRESH, NOISE, SIGMA = 5, 20000, 1000, 0.5, 0.05
-
-local function identity(scale)
-  local m = {}
-  for i = 1, D do
-    m[i] = {}
-    for j = 1, D do m[i][j] = i == j and scale or 0 end
-  end
-  return m
-end
-
-local function sum(a, b)
-  local c = {}
-  for i = 1, D do
-    c[i] = {}
-    for j = 1, D do c[i][j] = a[i][j] + b[i][j] end
-  end
-  return c
-end
-
-local function log_determinant(m) return linalg.log_determinant(linalg.cholesky(m)) end
-
--- The posterior is N(gain x, covariance): covariance = (I + A'A / .25)^-1, gain = covariance A' / .25.
-local function exact_posterior(a)
-  local at, scaled = linalg.transpose(a), {}
-  for i = 1, D do
-    scaled[i] = {}
-    for j = 1, D do scaled[i][j] = at[i][j] / NOISE ^ 2 end
-  end
-  local covariance = linalg.invert(sum(identity(1), linalg.product(scaled, a)))
-  return {
-    covariance = covariance, gain = linalg.product(covariance, scaled), lower = linalg.cholesky(covariance),
-  }
-end
-
-local function log_exact(p, theta, x)
-  local mean, difference = linalg.apply(p.gain, x), {}
-  for i = 1, D do difference[i] = theta[i] - mean[i] end
-  local squares = 0
-  for _, v in ipairs(linalg.apply(linalg.invert_lower(p.lower), difference)) do squares = squares + v * v end
-  return -0.5 * squares - 0.5 * D * math.log(2 * math.pi) - 0.5 * log_determinant(p.covariance)
-end
+local D, PAIRS, FRESH, SIGMA = 5, 20000, 1000, 0.05
 
 -- What the path's width costs a perfect velocity: sum of (r - 1 - ln r) / 2, r = l (1 + s^2) / (l + s^2) over
 -- the covariance's eigenvalues l.
 local function floor_of(p)
-  local widened = sum(p.covariance, identity(SIGMA ^ 2))
+  local widened = {}
+  for i = 1, D do
+    widened[i] = {}
+    for j = 1, D do widened[i][j] = p.covariance[i][j] + (i == j and SIGMA ^ 2 or 0) end
+  end
   local ratio, trace = linalg.product(p.covariance, linalg.invert(widened)), 0
   for i = 1, D do trace = trace + (1 + SIGMA ^ 2) * ratio[i][i] end
-  local volumes = log_determinant(widened) - log_determinant(p.covariance)
+  local volumes = linalg.log_determinant(linalg.cholesky(widened))
+    - linalg.log_determinant(linalg.cholesky(p.covariance))
   return 0.5 * (trace - D - D * math.log(1 + SIGMA ^ 2) + volumes)
 end
 
-local function pairs_of(a, n, rng)
-  local theta = gal.randn({ n, D }, { rng = rng })
-  return theta, theta:matmul(gal.tensor(a):t()) + gal.randn({ n, D }, { rng = rng }) * NOISE
-end
-
 local function one(name, a, seed)
-  local p = exact_posterior(a)
-  local theta, x = pairs_of(a, PAIRS, gal.rng(100 + seed))
+  local p = problems.linear_gaussian(a)
+  local theta, x, fresh, seen = problems.seeded(p, seed, PAIRS, FRESH)
   local flow = require("gal.flow").new { theta = D, context = D, sigma = SIGMA, rng = gal.rng(seed) }
   local run = require("gal.train").fit {
     flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay,
@@ -86,18 +48,12 @@ local function one(name, a, seed)
   }
   local seconds = report.seconds(run.out)
 
-  local fresh, seen = pairs_of(a, FRESH, gal.rng(1000 + seed))
-  local log_q, losses, total = flow:log_prob(fresh, seen):totable(), {}, 0
-  local truths, contexts = fresh:totable(), seen:totable()
-  for i = 1, FRESH do
-    losses[i] = log_exact(p, truths[i], contexts[i]) - log_q[i]
-    total = total + losses[i]
-  end
-  local mean, squares = total / FRESH, 0
-  for i = 1, FRESH do squares = squares + (losses[i] - mean) ^ 2 end
+  local losses = problems.excess(p, fresh, seen, flow:log_prob(fresh, seen):totable())
+  local mean, _, error_of_mean = metrics.moments(losses)
 
   -- 1,000 draws know a mean to .032 deviations; 20 steps are exact to less than that.
   local some, n = 200, 1000
+  local contexts = seen:narrow(1, 1, some):totable()
   local draws = flow:sample(seen:narrow(1, 1, some), { n = n, steps = 20, rng = gal.rng(seed) })
   local means, deviations = draws:mean(2):totable(), draws:std(2):totable()
   local off, ratio = 0, 0
@@ -109,13 +65,18 @@ local function one(name, a, seed)
     end
   end
   return {
-    kl = mean, error = math.sqrt(squares) / FRESH, floor = floor_of(p), off = math.sqrt(off / some / D),
+    kl = mean, error = error_of_mean, floor = floor_of(p), off = math.sqrt(off / some / D),
     ratio = ratio / some / D, seconds = seconds, best_epoch = run.best_epoch, epochs = #run.history,
     loss = run.best_loss,
   }
 end
 
-local matrices = { scaled = identity(0.9923), random = gal.randn({ D, D }, { rng = gal.rng(1) }):totable() }
+local scaled = {}
+for i = 1, D do
+  scaled[i] = {}
+  for j = 1, D do scaled[i][j] = i == j and 0.9923 or 0 end
+end
+local matrices = { scaled = scaled, random = problems.matrix }
 local verdict = report.new("linear_gaussian", o.record)
 for _, name in ipairs { "random", "scaled" } do
   if o.matrix == "both" or o.matrix == name then
