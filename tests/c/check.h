@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "galrun.h"
 
@@ -47,6 +48,15 @@ static const char *check_case = "";
         REPORT(s_ == (status) && strstr(gal_error(), text), "%s: status %d, \"%s\", expected %d and \"%s\"", \
                #call, (int)s_, gal_error(), (int)(status), text);                                            \
     } while (0)
+
+/* Whether the next part of a test is this process's: one that runs as two (halves.sh) has every other. */
+static inline int mine(void)
+{
+    static int seen;
+    const char *half = getenv("GALRUN_TEST_HALF");
+    seen++;
+    return !half || seen % 2 == atoi(half);
+}
 
 static inline int finish(void)
 {

@@ -188,6 +188,8 @@ static void only_dust_and_burst(void)
             gal_mock_draw(&g, 21, draw++);
         while (!gal_mock_selected(&g));
         gal_mock_latents_of(&latents, 21, draw - 1);
+        if (!mine())
+            continue;
         gal_reference *r = NULL;
         double mean[5], deviation[5], expected[5], width[5], covariance[25];
         by_grid(expected, width, g.observed, &latents);
@@ -296,13 +298,11 @@ static void refusals(void)
 
 int main(void)
 {
-    golden();
-    fast_fluxes();
-    nonsense();
-    search_is_complete();
-    only_dust_and_burst();
-    proposals();
-    stopped_early();
-    refusals();
+    static void (*const parts[])(void) = {golden,        fast_fluxes, nonsense, search_is_complete,
+                                          stopped_early, proposals,   refusals};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        if (mine())
+            parts[k]();
+    only_dust_and_burst(); /* a galaxy is a part */
     return finish();
 }

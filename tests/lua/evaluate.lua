@@ -62,8 +62,13 @@ local whole = galaxies(2500, 3)
 whole:save(path "catalog.csv")
 galaxies(400, 4, "t"):save(path "other.csv")
 
+-- The run of all inputs, trained when the first case wants it.
+local function full()
+  if not require("gal.base.path").kind(path "full") then train("catalog.csv", "full", { epochs = 30 }) end
+end
+
 check.case("a run without an input: contexts or another run show it, else the text says so", function()
-  train("catalog.csv", "full", { epochs = 30 })
+  full()
   train("catalog.csv", "left", { epochs = 30, context = { "modelMag_g" } })
   local alone, _, text = evaluated "left"
   check.that(not alone.verdict:find "^Not calibrated", alone.verdict)
@@ -140,6 +145,7 @@ check.case("an over-fitted run is not calibrated, and the first sentence says wh
 end)
 
 check.case("draws are kept and read again, and stopped, the same call goes on with the same bytes", function()
+  full()
   local _, out = evaluated "full"
   local kept = path(out)
   local before = read(out .. "/posteriors.npz")
@@ -214,6 +220,7 @@ check.case("leading eigenvectors are those that were planted", function()
 end)
 
 check.case("a context that the table has not is refused before anything is drawn", function()
+  full()
   local words = " full --contexts g_r,modelMag_g --out none"
   local code, text = scratch.run(scratch.experiment "evaluate" .. words)
   check.equal(code, 1)

@@ -6,6 +6,8 @@ local check = {}
 local passed, failed = 0, 0
 -- Of a test that runs as two processes (halves.sh), this one's cases: 1, the odd ones, or 0.
 local half, seen = tonumber(os.getenv "GALRUN_TEST_HALF" or ""), 0
+-- GALRUN_TEST_TIMES=1 prints the seconds of each case.
+local times = os.getenv "GALRUN_TEST_TIMES"
 
 -- Numbers with all their digits, strings quoted, tables by content, tensors by shape and (short ones) values.
 local function text(value, depth)
@@ -67,16 +69,26 @@ end
 function check.case(name, fn)
   seen = seen + 1
   if half and seen % 2 ~= half then return end
+  local began = times and require("ffi").C.gal_now()
   local ok, message = xpcall(fn, function(err)
     if type(err) == "table" and err.failure then return err.failure end
     return debug.traceback(tostring(err), 2)
   end)
+  if times then io.stderr:write(("%8.2f s  %s\n"):format(require("ffi").C.gal_now() - began, name)) end
   if ok then
     passed = passed + 1
   else
     failed = failed + 1
     io.stderr:write("FAILED: ", name, "\n  ", (tostring(message):gsub("\n", "\n  ")), "\n")
   end
+end
+
+--- shared() --> of a test that runs as two processes, which this is, 1 or 0, nil of a whole one; from here on
+-- the test itself decides which cases are whose.
+function check.shared()
+  local own = half
+  half = nil
+  return own
 end
 
 --- Fails unless condition holds; message says what was expected.
