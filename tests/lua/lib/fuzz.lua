@@ -86,7 +86,8 @@ local function of_objects(pool)
     for _, key in ipairs(type(methods) == "table" and sorted_keys(methods) or {}) do
       if type(methods[key]) == "function" and not key:find "^_" then
         local name = (kind == "tensor" and "x" or kind) .. ":" .. key
-        local options = kind == "flow" and options_in("gal.flow.Flow." .. key) or {}
+        local flows = kind == "flow" or kind == "ensemble"
+        local options = flows and options_in("gal.flow.Flow." .. key) or {}
         list[#list + 1] = { name = name, kind = kind, method = key, call = methods[key],
           takes = values.takes(name), options = options }
       end

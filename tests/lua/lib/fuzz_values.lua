@@ -73,9 +73,11 @@ function values.pool()
   end
   local trained, bare, fresh = flow_of{ theta = 2, context = 3 }, flow_of{ theta = { "m", "z" } },
     flow_of{ theta = 1, context = { "u" } }
+  local second = flow_of{ theta = 2, context = 3 }
   local seeing = flow_of{ theta = 2, context = 0, image = { 8, 8, 3 },
     encoder = nn.galaxy_cnn{ channels = { 2 }, rng = rng } }
   trained:standardise(theta, context)
+  second:standardise(theta, context)
   bare:standardise(theta)
   local pixels = core.new({ 6, 8, 8, 3 }, "uint8"):fill_(9)
   local survey = require("gal.data").arrays(theta, context)
@@ -104,7 +106,8 @@ function values.pool()
     run = { run }, posterior = { posterior }, posteriors = { run:posterior({ 1, 2 }, { n = 20, steps = 2 }) },
     property = { posterior.theta_1 },
     tensor = all, accumulator = { half, calibration.accumulator() }, test = { test },
-    flow = { trained, bare, fresh, seeing }, survey = { survey, with_images },
+    flow = { trained, bare, fresh, seeing }, ensemble = { flow.ensemble{ members = { trained, second } } },
+    survey = { survey, with_images },
     table_ = { gal.table{ objID = { "1", "2", "3" }, z = { 1, 2, 0 / 0 }, name = { "a", "", "c" } } },
     set = { set, closed }, loader = { set:loader(2, "cpu") }, resident = { set:resident "cpu" },
     module = { net, conv, nn.dropout(0.5), nn.flatten(), nn.layer_norm(3), nn.residual(nn.linear(3, 3)),
@@ -207,8 +210,8 @@ function kinds.odd(r)
 end
 
 local OBJECTS = {
-  "tensor", "flow", "survey", "table_", "set", "loader", "resident", "module", "optimiser", "schedule", "rng",
-  "program", "prior", "kde", "mixture", "layer", "panel", "accumulator", "test",
+  "tensor", "flow", "ensemble", "survey", "table_", "set", "loader", "resident", "module", "optimiser",
+  "schedule", "rng", "program", "prior", "kde", "mixture", "layer", "panel", "accumulator", "test",
   "run", "posterior", "posteriors", "property",
 }
 for _, name in ipairs(OBJECTS) do
@@ -453,6 +456,11 @@ for name, list in ([[
   flow:encode: tensor image
   flow:to: string
   flow:save: path
+  ensemble:sample: matrix3 options
+  ensemble:sample_and_log_prob: matrix3 options
+  ensemble:log_prob: matrix2 matrix3 options
+  ensemble:divergence: matrix3 options
+  ensemble:spread: tensor tensor
   module:to: string
   module(): tensor
   set:read: positions list
