@@ -125,6 +125,7 @@ local function fit(task, case, preset)
     }
     local command = table.concat(words, " ")
     print(command)
+    io.stdout:flush()
     if os.execute(command) ~= 0 then error("it failed", 0) end
   end
   return { log_q = gal.load(out .. "/log_prob.npy"):totable(), seconds = report.seconds(out), out = out }

@@ -20,6 +20,7 @@ local o = require("gal.cli").options{
 local function succeeds(words, ...)
   local command = ("'%s' '%s/experiments/%s"):format(host.executable, host.root, words:format(...))
   print(command)
+  io.stdout:flush()
   if os.execute(command) ~= 0 then error("it failed", 0) end
 end
 
