@@ -12,11 +12,11 @@ static __device__ inline void words_of(uint32_t *words, const gal_flow_batch_arg
     gal_random_block(words, g.state[0], block, 0);
 }
 
-static __device__ inline float uniform(const gal_flow_batch_args &g, int64_t r)
+static __device__ inline float time_of(const gal_flow_batch_args &g, int64_t r)
 {
     uint32_t words[4];
     words_of(words, g, r, 0);
-    return gal_random_uniform(words[0]);
+    return gal_flow_time(gal_random_uniform(words[0]), r % g.draws % 2 ? g.time_power : 1);
 }
 
 /* Normal k of row r, from 0. */
@@ -36,10 +36,10 @@ static __device__ inline void fill_column(const gal_flow_batch_args &g, int64_t 
 {
     float *input = g.input + r * g.width;
     if (column == 0) {
-        input[0] = uniform(g, r);
+        input[0] = time_of(g, r);
     } else if (column <= g.d) {
         int64_t j = column - 1;
-        float t = uniform(g, r), theta_0 = normal(g, r, j), eps = normal(g, r, g.d + j),
+        float t = time_of(g, r), theta_0 = normal(g, r, j), eps = normal(g, r, g.d + j),
               theta_1 = g.theta[row * g.d + j];
         input[column] = fmaf(g.sigma, eps, fmaf(t, theta_1, (1 - t) * theta_0));
         g.target[r * g.d + j] = theta_1 - theta_0;

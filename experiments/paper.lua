@@ -79,7 +79,8 @@ local function trained(kind, given, more)
   if given then return given end
   local run = out .. "/" .. kind
   local options = {
-    "--survey", survey, "--out", run, "--sample", o.sample, "--epochs", epochs, "--seed", o.seed, "--resume",
+    "--survey", survey, "--out", run, "--sample", o.sample, "--preset", "paper", "--epochs", epochs,
+    "--seed", o.seed, "--resume",
   }
   for _, word in ipairs(more) do options[#options + 1] = word end
   step("train_" .. kind, of_table(options))

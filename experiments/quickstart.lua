@@ -57,13 +57,14 @@ cli.say(("%d galaxies to train on, of which a tenth decides which epoch is kept;
 print "\n2. The photometry model: p(properties | magnitudes).\n"
 local photometry = train.quick(known:blind(), {
   out = folder "photometry", seed = o.seed, lr = 1e-3, epochs = photometry_epochs, hidden = hidden,
+  preset = "paper",
 }).flow
 
 print "\n3. The image model: p(properties | magnitudes, image).\n"
 local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
 local image = train.quick(known, {
   out = folder "image", seed = o.seed, lr = 1.5e-3, epochs = epochs, encoder = encoder, draws = 8,
-  augment = true, weight_decay = 0.1, hidden = hidden,
+  augment = true, weight_decay = 0.1, hidden = hidden, preset = "paper",
 }).flow
 
 print(("\n4. Both on the %d galaxies that neither has seen.\n"):format(#test.ids))

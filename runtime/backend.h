@@ -121,7 +121,7 @@ typedef struct gal_flow_batch_args {
     uint64_t *state;
     const int64_t *order;      /* {places} */
     const float *theta, *seen; /* {rows, d}, {rows, c} or NULL */
-    int64_t batch, draws, width, places, rows, d, c;
+    int64_t batch, draws, width, places, rows, d, c, time_power;
     float sigma;
 } gal_flow_batch_args;
 

@@ -174,13 +174,15 @@ GAL_API uint64_t gal_hash(const void *bytes, int64_t n, uint64_t seed);
  * then cursor int64 {} += batch; GAL_VALUE, as in gather_rows, where that passes the end or a row is outside
  * theta {rows, d}.
  * Each row has `draws` draws, one after the other, on the path of Lipman et al. 2023 and Tong et al. 2024
- * with width sigma: theta_1 = theta[row], theta_0 ~ N(0, I), t ~ U(0, 1), eps ~ N(0, I), theta_t = (1 - t)
- * theta_0 + t theta_1 + sigma eps. input {batch draws, width} = [t; theta_t; ...; seen[row]], seen {rows, c}
- * or NULL; the width - 1 - d - c columns between are left as they are. target {batch draws, d} = theta_1 -
- * theta_0. state as above. */
+ * with width sigma: theta_1 = theta[row], theta_0 ~ N(0, I), t ~ U(0, 1), but in every second draw of a row
+ * t = 1 - u^time_power, u ~ U(0, 1), which is near 1 the more often the higher time_power >= 1 is; eps ~
+ * N(0, I), theta_t = (1 - t) theta_0 + t theta_1 + sigma eps. input {batch draws, width} = [t; theta_t; ...;
+ * seen[row]], seen {rows, c} or NULL; the width - 1 - d - c columns between are left as they are. target
+ * {batch draws, d} = theta_1 - theta_0. state as above. */
 GAL_API gal_status gal_flow_batch(gal_tensor *input, gal_tensor *target, gal_tensor *index,
                                   const gal_tensor *order, gal_tensor *cursor, const gal_tensor *theta,
-                                  const gal_tensor *seen, gal_tensor *state, double sigma);
+                                  const gal_tensor *seen, gal_tensor *state, double sigma,
+                                  int64_t time_power);
 /* loss {} = mean (prediction - target)^2 over all elements; contiguous, the same shape. total float64 {} or
  * NULL: += loss. */
 GAL_API gal_status gal_mse(gal_tensor *loss, gal_tensor *total, const gal_tensor *prediction,

@@ -35,8 +35,9 @@ end
 
 -- fit with options that are known; saved: what a run that is in no folder goes on from, or nil.
 local function fit(o, saved)
-  local s = settings.of(o)
+  settings.refuse(o)
   local part, valid = rows.split(o.flow, o)
+  local s = settings.of(o, part.n, o.preset or o.resume and o.out and files.preset(o.out) or "auto")
   if s.augment then refuse_oblong(part.images) end
   -- A survey's flow says which it is, so that the run is good for questions (gal.run).
   local data = o.data
@@ -59,12 +60,18 @@ end
 -- fields). Options:
 --   valid = .1          a fraction of the rows (by a hash of id or row number), row numbers, a data object,
 --                       or false: no validation, the last weights are kept
---   batch = 64, lr = 5e-4, weight_decay = .01, epochs = 200, seed = 0
---   patience = 20       epochs without a better validation loss before it stops
+--   preset = "auto"     where no option says it, lr, epochs, patience, draws, weight_decay, decay, time_power
+--                       and schedule are by the number of rows (lua/gal/train/README.md); "paper": arXiv
+--                       2512.05078 as it stands, with lr = 5e-4, epochs = 200, patience = 20, draws = 1,
+--                       weight_decay = .01, decay = .999, time_power = 1 and a constant rate. A run that is
+--                       resumed keeps its own
+--   batch = 64, seed = 0, lr, weight_decay, epochs
+--   patience            epochs without a better validation loss before it stops
 --   schedule            "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim, or a function
 --                       of the step
 --   clip                the largest norm of the gradient; none if nil
---   average = true      validate and keep an exponential moving average of the weights, of decay = .999
+--   average = true      validate and keep an exponential moving average of the weights, of which each step
+--                       keeps at most a share `decay`; 1: it looks back over a tenth of the steps so far
 --   augment = false     every image of every epoch in one of its eight flips and quarter turns, drawn from
 --                       the run's generator
 --   precision = "f32"   or "bf16": products multiply in bfloat16 while it trains (8 bits; sums, weights,
@@ -75,7 +82,9 @@ end
 --   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
 --                       true where they are a tensor of that device, or one has twice their size free. It
 --                       changes no bit and is no setting of the run
---   draws = 1           (t, noise) pairs a row and step: with images the encoder runs once for all of them
+--   draws               (t, noise) pairs a row and step: with images the encoder runs once for all of them
+--   time_power          times are uniform, the paper's; but in every second draw of a row 1 - u^time_power of
+--                       a uniform u, which above 1 is near the data, where narrow posteriors take shape
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
 --                       bit for bit, if there is one
 --   test                a data object that is only listed in split.csv

@@ -114,5 +114,14 @@ GAL_INLINE int64_t gal_blocks_flow_row(int64_t d)
 {
     return (2 * d + 2 + 3) / 4;
 }
+/* The time of a row of flow_batch from its uniform u, a multiple of 2^-24 in [0, 1): 1 - (1 - u)^power, at
+ * power 1 u to the bit. Its density, (1 - t)^(1 / power - 1) / power, is highest at t = 1. */
+GAL_INLINE float gal_flow_time(float u, int64_t power)
+{
+    float left = 1 - u, product = left;
+    for (int64_t k = 1; k < power; k++)
+        product *= left;
+    return 1 - product;
+}
 
 #endif

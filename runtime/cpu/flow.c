@@ -12,11 +12,11 @@ static void words_of(uint32_t *words, const gal_flow_batch_args *g, int64_t r, i
     gal_random_block(words, g->state[0], block, 0);
 }
 
-static float uniform(const gal_flow_batch_args *g, int64_t r)
+static float time_of(const gal_flow_batch_args *g, int64_t r)
 {
     uint32_t words[4];
     words_of(words, g, r, 0);
-    return gal_random_uniform(words[0]);
+    return gal_flow_time(gal_random_uniform(words[0]), r % g->draws % 2 ? g->time_power : 1);
 }
 
 /* Normal k of row r, from 0. */
@@ -51,7 +51,7 @@ gal_status gal_cpu_flow_batch(const gal_lane *lane, const void *args)
             return outside(b, row, g->rows);
         if (r % g->draws == 0)
             g->index[b] = row;
-        float *input = g->input + r * g->width, t = input[0] = uniform(g, r);
+        float *input = g->input + r * g->width, t = input[0] = time_of(g, r);
         for (int64_t j = 0; j < g->d; j++) {
             float theta_0 = normal(g, r, j), eps = normal(g, r, g->d + j), theta_1 = g->theta[row * g->d + j];
             input[1 + j] = fmaf(g->sigma, eps, fmaf(t, theta_1, (1 - t) * theta_0));

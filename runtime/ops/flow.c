@@ -3,7 +3,7 @@
 
 gal_status gal_flow_batch(gal_tensor *input, gal_tensor *target, gal_tensor *index, const gal_tensor *order,
                           gal_tensor *cursor, const gal_tensor *theta, const gal_tensor *seen,
-                          gal_tensor *state, double sigma)
+                          gal_tensor *state, double sigma, int64_t time_power)
 {
     CHECK("flow_batch", FLAT(input), FLAT(target), INTEGER(index), INTEGER(order), INTEGER(cursor),
           FLAT(theta), {"seen", seen ? seen : theta, GAL_F32, 1}, INTEGER(state));
@@ -32,6 +32,10 @@ gal_status gal_flow_batch(gal_tensor *input, gal_tensor *target, gal_tensor *ind
     }
     int64_t n = input->shape[0];
     args.draws = args.batch ? n / args.batch : 0, args.sigma = (float)sigma;
+    args.time_power = time_power;
+    if (time_power < 1)
+        return gal_fail(GAL_VALUE, "flow_batch: time_power is %lld, expected at least 1",
+                        (long long)time_power);
     if (n != args.batch * args.draws || args.width < 1 + args.d + args.c)
         return gal_fail(GAL_SHAPE,
                         "flow_batch: input is %s, expected a multiple of %lld rows and at least %lld columns",

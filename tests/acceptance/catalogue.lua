@@ -42,6 +42,7 @@ local flow = require("gal.flow").new{
 flow.notes = survey:choices()
 flow.notes.label_errors = infer.label_errors(survey:split "train", LABEL_ERRORS)
 require("gal.train").fit{
+  preset = "paper",
   flow = flow, data = survey:split "train", valid = survey:split "valid", epochs = o.epochs, batch = o.batch,
   lr = o.lr, patience = o.epochs, schedule = "cosine", seed = 1, out = o.out .. "/train", resume = true,
 }

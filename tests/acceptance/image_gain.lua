@@ -42,6 +42,7 @@ local known, test = all:select(first), all:select(rest)
 
 local function fit(name, part, options)
   options.out, options.seed = o.out .. "/" .. name, o.seed
+  options.preset = "paper"
   return train.quick(part, options).flow
 end
 

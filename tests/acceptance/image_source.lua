@@ -87,6 +87,7 @@ local function fit(name, parts, seed)
     options.epochs, options.lr = o.epochs, o.lr
     options.draws, options.augment, options.weight_decay = 8, true, 0.1
   end
+  options.preset = "paper"
   local run = train.quick(parts.train, options)
   print(("kept: epoch %d, validation loss %.4f"):format(run.best_epoch, run.best_loss))
   return run.flow

@@ -42,6 +42,7 @@ local function one(name, a, seed)
   local theta, x, fresh, seen = problems.seeded(p, seed, PAIRS, FRESH)
   local flow = require("gal.flow").new { theta = D, context = D, sigma = SIGMA, rng = gal.rng(seed) }
   local run = require("gal.train").fit {
+    preset = "paper",
     flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay,
     patience = o.patience, schedule = o.schedule, weight_decay = o.weight_decay, seed = seed,
     out = ("%s/%s-%d"):format(o.out, name, seed), resume = true,

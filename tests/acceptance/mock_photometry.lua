@@ -43,6 +43,7 @@ local function trained()
     theta = data.theta, context = data.context, sigma = o.sigma, rng = gal.rng(1),
   }
   local run = require("gal.train").fit {
+    preset = "paper",
     flow = flow, theta = train.theta, context = train.context, valid = valid, epochs = o.epochs,
     batch = o.batch, lr = o.lr, decay = o.decay, patience = o.epochs, schedule = "cosine", seed = 1,
     out = o.out .. "/train", resume = true,

@@ -29,6 +29,7 @@ local flow = require("gal.flow").new{
   encoder = nn.galaxy_cnn{ channels = { 16, 32, 64, 128 }, rng = rng },
 }
 flow = require("gal.train").fit{
+  preset = "paper",
   flow = flow, data = survey:split "train", valid = survey:split "valid", augment = true, draws = 8,
   lr = 1e-3, schedule = "cosine", epochs = 150, patience = 150, out = o.out .. "/run", resume = true,
 }.flow

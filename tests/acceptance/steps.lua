@@ -27,6 +27,7 @@ local function trained(name, options, fit)
   if folder.kind(path) then return require("gal.flow").load(path) end
   local flow = require("gal.flow").new(options)
   fit.flow, fit.progress = flow, false
+  fit.preset = "paper"
   local run = require("gal.train").fit(fit)
   print(("%s: best validation loss %.4f in epoch %d"):format(name, run.best_loss, run.best_epoch))
   flow:save(path)

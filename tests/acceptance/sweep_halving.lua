@@ -22,7 +22,7 @@ local o = cli.options{
 local PHOTOMETRY = {
   experiment = "train_photometry", trials = 27, least = 3, share = 1 / 5, nats = 0.01,
   space = {
-    epochs = 81, patience = 81, lr = sweep.log_range(3e-4, 1e-2),
+    preset = "paper", epochs = 81, patience = 81, lr = sweep.log_range(3e-4, 1e-2),
     hidden = sweep.choice{ { 64, 64 }, { 128, 128 }, { 128, 128, 128 } }, sigma = sweep.range(0.01, 0.1),
     batch = 128, weight_decay = sweep.log_range(1e-3, 1e-1),
   },
@@ -30,7 +30,7 @@ local PHOTOMETRY = {
 local IMAGES = {
   experiment = "train_image", trials = 12, least = 3, share = 1 / 3, nats = 0.03,
   space = {
-    epochs = 27, patience = 27, crop = 64, bin = 2, channels = { 8, 16, 32 },
+    preset = "paper", epochs = 27, patience = 27, crop = 64, bin = 2, channels = { 8, 16, 32 },
     lr = sweep.log_range(3e-4, 1e-2), hidden = sweep.choice{ { 64, 64 }, { 128, 128 } },
     weight_decay = sweep.log_range(1e-3, 1e-1),
   },

@@ -61,6 +61,7 @@ local function one(seed)
   local theta, x = pairs_of(PAIRS, gal.rng(100 + seed))
   local flow = require("gal.flow").new { theta = D, context = SEEN, rng = gal.rng(seed) }
   local run = require("gal.train").fit {
+    preset = "paper",
     flow = flow, theta = theta, context = x, epochs = o.epochs, batch = o.batch, lr = o.lr, decay = o.decay,
     patience = o.epochs, schedule = o.schedule, seed = seed,
     out = ("%s/%d"):format(o.out, seed), resume = true,

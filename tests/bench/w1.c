@@ -98,7 +98,7 @@ static void do_batch(int l)
 {
     (void)l;
     must(gal_flow_batch(now.x[0], now.target, now.index, net.order, net.cursor, net.theta, net.context,
-                        net.state, 0.05));
+                        net.state, 0.05, 1));
 }
 static void do_linear(int l)
 {

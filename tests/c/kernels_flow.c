@@ -10,7 +10,7 @@ static const uint64_t key = 99, start = 12345;
 /* Row r of the batch that begins at order[first], by random.h's layout: t, then theta_0, then eps, each row
  * from its own blocks; input {WIDTH}, whose columns between stay as they are, and target {D}. */
 static void expected_row(float *input, float *target, int r, const float *theta, const float *seen,
-                         int64_t row)
+                         int64_t row, int power)
 {
     uint32_t word[12];
     float draws[10];
@@ -18,7 +18,8 @@ static void expected_row(float *input, float *target, int r, const float *theta,
         gal_random_block(word + 4 * b, key, start + (uint64_t)(3 * r + b), 0);
     for (int p = 0; p < 5; p++)
         gal_random_normals(word[2 + 2 * p], word[3 + 2 * p], &draws[2 * p], &draws[2 * p + 1]);
-    float t = input[0] = gal_random_uniform(word[0]);
+    float left = 1 - gal_random_uniform(word[0]);
+    float t = input[0] = power == 1 ? 1 - left : power == 2 ? 1 - left * left : 1 - left * left * left;
     for (int j = 0; j < D; j++) {
         float one = theta[row * D + j];
         input[1 + j] = fmaf(0.05f, draws[D + j], fmaf(t, one, (1 - t) * draws[j]));
@@ -38,6 +39,7 @@ static void batches(void)
     EACH_TABLE(table, isa)
     for (int lanes = 1; lanes <= 5; lanes++)
         for (int with = 0; with < 2; with++) {
+            int power = 1 + lanes % 3;
             float *input = walled(N * WIDTH), *target = walled(N * D), row[WIDTH], aim[D];
             uint64_t state[2] = {key, start};
             int64_t index[BATCH], cursor = 20;
@@ -51,6 +53,7 @@ static void batches(void)
                                         .seen = with ? seen : NULL};
             args.batch = BATCH, args.draws = DRAWS, args.width = WIDTH, args.places = PLACES,
             args.rows = ROWS, args.d = D, args.c = with ? C : 0, args.sigma = 0.05f;
+            args.time_power = power;
             for (int i = 0; i < N * WIDTH; i++)
                 input[i] = -7;
             IS_OK(call_by_lanes(table, GAL_OP_flow_batch, &args, lanes));
@@ -58,7 +61,8 @@ static void batches(void)
             for (int r = 0; r < N; r++) {
                 for (int k = 0; k < WIDTH; k++)
                     row[k] = -7;
-                expected_row(row, aim, r, theta, args.seen, order[20 + r / DRAWS]);
+                expected_row(row, aim, r, theta, args.seen, order[20 + r / DRAWS],
+                             r % DRAWS == 1 ? power : 1);
                 REPORT(same_bits(input + r * WIDTH, row, WIDTH), "%s, %d lanes: row %d of input", isa, lanes,
                        r);
                 REPORT(same_bits(target + r * D, aim, D), "%s, %d lanes: row %d of target", isa, lanes, r);

@@ -67,7 +67,8 @@ static void step(net *n)
                *dy = make(GAL_F32, 2, ROWS, OUT), *dz = make(GAL_F32, 2, ROWS, OUT);
     gal_tensor *loss = make(GAL_F32, 0, 0, 0), *one = make(GAL_F32, 0, 0, 0);
     IS_OK(gal_fill(one, 1));
-    IS_OK(gal_flow_batch(n->input, n->target, n->index, n->order, n->cursor, n->theta, NULL, n->state, 0.05));
+    IS_OK(gal_flow_batch(n->input, n->target, n->index, n->order, n->cursor, n->theta, NULL, n->state, 0.05,
+                         1));
     IS_OK(gal_linear(y, slope, n->x, n->w, n->b, GAL_SILU, GAL_IN_F32));
     IS_OK(gal_mse(loss, n->total, y, n->target));
     IS_OK(gal_mse_backward(dy, one, y, n->target));

@@ -255,7 +255,7 @@ case("batches of one block and of many have the CPU's bits, and move cursor and 
       local target = core.new({ batch * draws, 5 }, "float32", device)
       local index = core.new({ batch }, "int64", device)
       local status = C.gal_flow_batch(input.h, target.h, index.h, order.h, cursor.h, theta.h, seen and seen.h,
-        state.h, 0.05)
+        state.h, 0.05, draws)
       equal(status, 0)
       results[i] = { bits(input), bits(target), bits(index), bits(cursor), bits(state) }
     end

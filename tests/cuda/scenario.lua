@@ -65,7 +65,7 @@ function families.flow(device)
   local index, order = core.new({ batch }, "int64", device), gal.rng(20):permutation(900):to(device)
   local theta = given({ 900, 5 }, 21, device)
   for _ = 1, 2 do
-    ok(C.gal_flow_batch(input.h, target.h, index.h, order.h, cursor.h, theta.h, nil, state.h, 0.05))
+    ok(C.gal_flow_batch(input.h, target.h, index.h, order.h, cursor.h, theta.h, nil, state.h, 0.05, 1))
   end
   local loss, slope = core.new({}, "float32", device), core.new({ batch, 5 }, "float32", device)
   ok(C.gal_mse(loss.h, nil, target.h, target.h))

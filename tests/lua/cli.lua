@@ -136,14 +136,14 @@ check.case("usage is 80 columns wide, and only words that are longer stand out",
 end)
 check.case("groups of common options are declarations like others, and some may be changed", function()
   local own = { { "out", "runs/a" },
-    cli.common{ "training", "sigma", lr = 1e-3, draws = { 8, "draws an image" } } }
+    cli.common{ "training", "sigma", lr = 1e-3, draws = { 8, "draws an image" }, batch = 32 } }
   local o = cli.parse(own, { "--schedule", "cosine", "--clip", "2" })
   check.equal({ o.out, o.lr, o.draws, o.sigma, o.schedule, o.clip, o.average },
     { "runs/a", 1e-3, 8, 0.05, "cosine", 2, true })
   check.that(cli.usage(own, "a.lua"):find("draws an image %(default: 8%)"), cli.usage(own, "a.lua"))
   local _, message = cli.parse(own, { "--lr", "0" })
   check.equal(message, "--lr is '0', expected a number above 0")
-  check.equal(cli.parse({ cli.common{ "training" } }, {}).lr, 5e-4) -- the shared declaration is as it was
+  check.equal(cli.parse({ cli.common{ "training" } }, {}).batch, 64) -- the shared declaration is as it was
   check.raises(function() cli.common{ "trainning" } end, "no group and no option 'trainning'", true)
   check.raises(function() cli.common{ "network", lr = 1 } end, "'lr' is in none of the groups", true)
   check.raises(function() cli.parse({ cli.common{ "training" }, { "lr", 1 } }, {}) end,
@@ -162,10 +162,13 @@ check.case("fit takes every option of the group training, and the two trainings 
   end
   local flow = require("gal.flow").new{ theta = 1, context = 1, hidden = { 2 } }
   local x = require("gal").rand{ 9, 1 }
-  local o = cli.parse({ cli.common{ "training", epochs = 1 } }, {})
+  local all = { "--preset", "auto", "--draws", "2", "--time-power", "3", "--lr", "1e-3", "--schedule",
+    "constant", "--weight-decay", "0", "--clip", "9", "--decay", "1", "--epochs", "1", "--patience", "9" }
+  local o = cli.parse({ cli.common{ "training" } }, all)
   require("gal.train").fit(
     cli.values(o, { "training" }, { flow = flow, theta = x, context = x, progress = false }))
-  for name in pairs(cli.values(o, { "training" })) do
+  for _, d in ipairs(cli.common{ "training" }) do
+    local name = d[1]
     for run, options in pairs(runs) do check.that(options[name], ("%s has no --%s"):format(run, name)) end
     check.equal(runs.train_image[name] and runs.train_image[name].type,
       runs.train_photometry[name].type, name)

@@ -67,6 +67,7 @@ local function options(given)
   local theta, context, images = problem(given.rows or 200, 4)
   given.rows = nil
   local o = { flow = small(), theta = theta, context = context, images = images, batch = 40, epochs = 3,
+    preset = "paper",
     seed = 3, progress = false }
   for key, value in pairs(given) do o[key] = value end
   return o

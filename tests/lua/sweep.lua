@@ -171,8 +171,9 @@ check.case("what an experiment would refuse is refused before any trial runs", f
   check.raises(with({}, { experiment = "train_foto" }), "experiment is 'train_foto': there is no such file")
   check.raises(with({}, { experiment = "show_survey" }), "show_survey.lua has no option %-%-resume, expected")
   local halved = { halving = true }
-  check.raises(with({ schedule = "cosine" }, halved), "schedule is the string \"cosine\", expected \"const")
-  check.raises(with({ average = false }, halved), "average is false, expected true while halving")
+  check.raises(with({ schedule = "cosine", epochs = 9 }, halved),
+    "schedule is the string \"cosine\", expected \"const")
+  check.raises(with({ average = false, epochs = 9 }, halved), "average is false, expected true while halving")
   check.raises(with({ epochs = sweep.integer(1, 9) }, halved), "epochs is a table, expected a plain whole")
   check.equal(path.kind(file "refused"), nil)
 end)

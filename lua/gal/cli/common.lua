@@ -52,20 +52,40 @@ common.network = {
   { "sigma", 0.05, "width of the path, in deviations of each property", least = 0 },
 }
 
--- gal.train's fit.
+-- gal.train's fit. What has no default here is decided by the number of rows, or is the paper's.
 common.training = {
-  { "batch", 64, "rows a step", type = "integer", least = 1 },
-  { "draws", 1, "draws of time and noise for each row of a step", type = "integer", least = 1 },
-  { "lr", 5e-4, "learning rate of AdamW", above = 0 },
   {
-    "schedule", "constant", "constant, or cosine: the rate falls to 0 over all epochs",
-    choices = { "constant", "cosine" },
+    "preset", type = "string", choices = { "auto", "paper" },
+    help = "where no option says it: numbers by how many rows there are, or the paper's; default: auto, or "
+      .. "with --resume the run's",
   },
-  { "weight_decay", 0.01, "weight decay of AdamW", least = 0 },
+  { "batch", 64, "rows a step", type = "integer", least = 1 },
+  {
+    "draws", type = "integer", least = 1,
+    help = "draws of time and noise for each row of a step; default: 2; paper: 1",
+  },
+  {
+    "time_power", type = "integer", least = 1, most = 16,
+    help = "every second draw of a row has the time 1 - u^time_power of a uniform u, near the data, where "
+      .. "narrow posteriors take shape; default: 3; paper: 1, uniform",
+  },
+  { "lr", type = "number", above = 0, help = "learning rate of AdamW; default: 0.003; paper: 0.0005" },
+  {
+    "schedule", type = "string", choices = { "constant", "cosine" },
+    help = "constant, or cosine: the rate falls to 0 over all epochs; default: cosine; paper: constant",
+  },
+  { "weight_decay", type = "number", least = 0, help = "weight decay of AdamW; default: 0.01" },
   { "clip", type = "number", above = 0, help = "largest norm of the gradient; default: no limit" },
   { "average", true, "validate and keep an exponential moving average of the weights" },
-  { "decay", 0.999, "share of that average that each step keeps", least = 0, most = 1 },
-  { "epochs", 200, "epochs at most", type = "integer", least = 1 },
+  {
+    "decay", type = "number", least = 0, most = 1,
+    help = "share of that average that each step keeps at most; 1: it looks back over a tenth of the steps "
+      .. "so far; default: 1; paper: 0.999",
+  },
+  {
+    "epochs", type = "integer", least = 1,
+    help = "epochs at most; default: by the number of rows, 200 to 40, with images 100 to 30; paper: 200",
+  },
   {
     "precision", "f32",
     "precision of products while training: bf16 is faster and coarser, of convolutions and, on a card, of "
@@ -73,7 +93,8 @@ common.training = {
     choices = { "f32", "tf32", "f16", "bf16" },
   },
   {
-    "patience", 20, "epochs without a better validation loss before it stops", type = "integer", least = 1,
+    "patience", type = "integer", least = 1,
+    help = "epochs without a better validation loss before it stops; default: a fifth of them; paper: 20",
   },
   { "seed", 0, "seed of the weights, the batches and the noise" },
   { "resume", false, "go on with the run in --out" },

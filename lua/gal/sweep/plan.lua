@@ -180,7 +180,10 @@ local function trials_of(s, points, space, list, by_name)
     for name, v in pairs(values) do
       if name ~= s.budget then given[name] = v end
     end
-    if s.halving then refuse_schedules(values) end
+    if s.halving then
+      refuse_schedules(values)
+      given.schedule = by_name.schedule and "constant" or nil
+    end
     trials[k] = {
       number = k, name = name_of(k, values, space.names), values = values, words = words_of(given),
     }

@@ -32,6 +32,14 @@ function files.refuse(out, resume)
   end
 end
 
+--- files.preset(out): the preset of the run in the folder `out`: "paper" of one from before there were
+-- presets; nil where there is no run, or one whose settings can't be read.
+function files.preset(out)
+  local known, config = pcall(json.decode, path.read(out .. "/config.json") or "")
+  if not known or type(config) ~= "table" then return nil end
+  return config.preset or "paper"
+end
+
 --- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
 -- folder:close(), unless files.refuse refuses it. Second: the checkpoint in it as {tensors, small}, or nil
 -- where a run begins.

@@ -49,10 +49,12 @@ function recipe.describe(run)
   local first, last = run.history[1], run.history[#run.history]
   local text = ("best validation loss %.4f in epoch %d; stopped by %s"):format(run.best_loss, run.best_epoch,
     run.stopped)
-  if run.stopped == "epochs" and first.lr == last.lr and run.best_epoch > 0.9 * #run.history then
-    text = text .. "\nthe validation loss was still falling: resumed with more epochs, it goes on from here"
+  if run.stopped ~= "epochs" or run.best_epoch <= 0.9 * #run.history then return text end
+  if first.lr == last.lr then
+    return text .. "\nthe validation loss was still falling: resumed with more epochs, it goes on from here"
   end
-  return text
+  return text .. ("\nthe validation loss fell to the end: another run with more epochs than %d may find a "
+    .. "smaller one"):format(#run.history)
 end
 
 return recipe

@@ -228,16 +228,20 @@ local function build(self, part, valid, o)
   self.part, self.valid, flow.familiar = part, valid, nil
   if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
-  local rate, described = settings.schedule(o.schedule, s, steps)
+  local rate, described = settings.schedule(o.schedule or s.schedule, s, steps)
   settings.add_facts(s, flow, part, valid, described)
   self.opt = optim.adamw(flow:parameters(), {
     lr = rate, weight_decay = s.weight_decay, clip = s.clip, average = s.average or nil,
   })
   self.best = self.opt.block:clone()
-  if valid then self.validate = step.validator(flow, standardised(flow, valid), s.seed, o.resident) end
+  if valid then
+    self.validate = step.validator(flow, standardised(flow, valid), {
+      seed = s.seed, time_power = s.draws > 1 and s.time_power or 1, resident = o.resident,
+    })
+  end
   self.stepper = step.stepper(flow, self.opt, standardised(flow, part), {
-    batch = s.batch, draws = s.draws, seed = s.seed, augment = s.augment, precision = s.precision,
-    resident = o.resident, recorded = o.recorded ~= false,
+    batch = s.batch, draws = s.draws, time_power = s.time_power, seed = s.seed, augment = s.augment,
+    precision = s.precision, resident = o.resident, recorded = o.recorded ~= false,
   })
 end
 

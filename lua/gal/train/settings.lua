@@ -7,6 +7,7 @@ local optim = require "gal.optim"
 local options = require "gal.base.options"
 local precisions = require "gal.base.precision"
 local rows = require "gal.train.rows"
+local rule = require "gal.train.rule"
 local raise, number, integer = errors.raise, options.number, options.integer
 
 local settings = {}
@@ -15,7 +16,7 @@ local settings = {}
 settings.OPTIONS = {
   "flow", "data", "theta", "context", "images", "ids", "valid", "test", "batch", "lr", "epochs", "patience",
   "seed", "out", "resume", "weight_decay", "schedule", "clip", "average", "decay", "draws", "augment",
-  "precision", "progress", "recorded", "resident",
+  "precision", "progress", "recorded", "resident", "preset", "time_power",
 }
 
 -- A precision is of the convolutions of a flow that has an encoder, and of the linear layers wherever the
@@ -29,7 +30,9 @@ local function refuse_precision(name, flow)
     .. "convolutions it would be of", name, device)
 end
 
-local function refuse_values(o)
+--- settings.refuse(o): raises on flags, a precision and a preset among fit's options o that the flow can't be
+-- trained with: what can be said before its rows are looked at.
+function settings.refuse(o)
   for _, name in ipairs { "average", "augment", "resident" } do
     if type(o[name]) ~= "nil" and type(o[name]) ~= "boolean" then
       raise("fit: %s is %s, expected true or false", name, errors.kind(o[name]))
@@ -39,19 +42,25 @@ local function refuse_values(o)
   if o.resident and not o.flow.encoder then
     raise("fit: resident is true, but the flow has no encoder of images that the device would hold")
   end
+  if o.preset ~= nil then rule.preset("fit", o.preset) end
 end
 
---- settings.of(o): the numbers and flags of a run from fit's options o, defaults filled in; raises on a bad
--- value. A flag that is off and a precision of "f32" are nil, as in runs that were begun before they existed.
-function settings.of(o)
-  refuse_values(o)
+--- settings.of(o, n, preset): the numbers and flags of a run on n rows from fit's options o; what these leave
+-- open is rule.of's. Raises on a bad value. A flag that is off and a precision of "f32" are nil, as in runs
+-- that were begun before they existed.
+function settings.of(o, n, preset)
+  local batch = integer("fit", o, "batch", 64, 1)
+  local usual = rule.of(preset, n, batch, o.flow.encoder ~= nil)
   return {
-    batch = integer("fit", o, "batch", 64, 1), lr = number("fit", o, "lr", 5e-4, 0),
-    epochs = integer("fit", o, "epochs", 200, 1), patience = number("fit", o, "patience", 20, 1),
-    seed = integer("fit", o, "seed", 0, 0, 2 ^ 53), draws = integer("fit", o, "draws", 1, 1),
-    weight_decay = number("fit", o, "weight_decay", 0.01, 0), clip = number("fit", o, "clip", nil, 0),
-    average = o.average ~= false and number("fit", o, "decay", 0.999, 0, 1) or false,
-    augment = o.augment or nil, precision = o.precision ~= "f32" and o.precision or nil,
+    preset = preset, batch = batch, lr = number("fit", o, "lr", usual.lr, 0),
+    epochs = integer("fit", o, "epochs", usual.epochs, 1),
+    patience = number("fit", o, "patience", usual.patience, 1),
+    seed = integer("fit", o, "seed", 0, 0, 2 ^ 53), draws = integer("fit", o, "draws", usual.draws, 1),
+    time_power = integer("fit", o, "time_power", usual.time_power, 1, 16),
+    weight_decay = number("fit", o, "weight_decay", usual.weight_decay, 0),
+    clip = number("fit", o, "clip", nil, 0), augment = o.augment or nil,
+    average = o.average ~= false and number("fit", o, "decay", usual.decay, 0, 1) or false,
+    precision = o.precision ~= "f32" and o.precision or nil, schedule = usual.schedule,
   }
 end
 
@@ -59,7 +68,7 @@ end
 -- fit's option: nil or "constant"; "cosine", which falls to 0 at the last step of s.epochs epochs of `steps`
 -- steps; a schedule of gal.optim; or a function.
 function settings.schedule(v, s, steps)
-  if v == nil or v == "constant" then return optim.constant(s.lr), "constant" end
+  if v == "constant" then return optim.constant(s.lr), "constant" end
   if v == "cosine" then return optim.cosine(s.lr, s.epochs * steps), "cosine" end
   if type(v) == "table" and v.settings then return v, v:settings() end
   if type(v) == "function" then return v, "a function" end
@@ -88,7 +97,8 @@ end
 
 -- What earlier versions did not write down: of the settings, of their notes and of the notes' images.
 local LATER = {
-  settings = { "valid_data", "values" }, notes = { "id", "hdu", "derived", "header", "units" },
+  settings = { "valid_data", "values", "preset", "time_power" },
+  notes = { "id", "hdu", "derived", "header", "units" },
   images = { "side" },
 }
 

@@ -1,7 +1,7 @@
 -- train/step: one training step of flow matching over rows that lie on the device, recorded once and replayed
 -- for whole stretches of an epoch by one call. A recorded step has constant arguments, so all that changes
 -- from step to step is read through tensors. The fields of a stepper, for N rows:
---   flow, opt, rows, device, batch, draws, precision    as `stepper` was given them
+--   flow, opt, rows, device, batch, draws, time_power, precision    as `stepper` was given them
 --   steps       of an epoch
 --   rng {2}     the run's generator, int64
 --   order {N}   the rows of this epoch, int64 from 0, and cursor {}, the place in it behind the last batch
@@ -56,7 +56,7 @@ local function step(self)
   local input = core.new({ n, 1 + flow.d + flow.width }, nil, device)
   local target = core.new({ n, flow.d }, nil, device)
   check(C.gal_flow_batch(input.h, target.h, self.index.h, self.order.h, self.cursor.h, rows.theta.h,
-    rows.seen and rows.seen.h, self.rng.h, flow.sigma))
+    rows.seen and rows.seen.h, self.rng.h, flow.sigma, self.time_power))
   if self.source then
     local encoded = flow:encode(nil, self.source.images, self.precision)
     input = core.into_columns(encoded, input, 2 + flow.d, self.repeats)
@@ -88,12 +88,12 @@ local function record(self)
   return p
 end
 
---- stepper(flow, opt, rows, {batch, draws, seed, augment, resident, precision = "f32", recorded = true}):
--- rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a set or a tensor) or nil, n =
--- N}. augment: each image of each epoch in one of its eight flips and quarter turns, drawn from the run's
--- generator. The last incomplete batch of an epoch is dropped, and kept if there is only one. recorded =
--- false runs every step through Lua: the reference that replaying is tested against. A network that can't
--- be recorded, because it reads values on the host, is run so too.
+--- stepper(flow, opt, rows, {batch, draws, time_power = 1, seed, augment, resident, precision = "f32",
+-- recorded = true}): rows {theta {N, d} standardised, seen {N, c} standardised or nil, images (a set or a
+-- tensor) or nil, n = N}. augment: each image of each epoch in one of its eight flips and quarter turns,
+-- drawn from the run's generator. The last incomplete batch of an epoch is dropped, and kept if there is only
+-- one. recorded = false runs every step through Lua: the reference that replaying is tested against. A
+-- network that can't be recorded, because it reads values on the host, is run so too.
 local function new(flow, opt, rows, options)
   local device, batch = flow:device(), math.min(options.batch, rows.n)
   local self = setmetatable({
@@ -103,7 +103,7 @@ local function new(flow, opt, rows, options)
     cursor = core.int64({}, { 0 }, device), at = core.int64({}, { 0 }, device),
     index = core.new({ batch }, "int64", device), one = gal.ones({}, { device = device }),
     total = core.float64({}, device), rate = opt.hyper:narrow(1, 1, 1),
-    precision = options.precision, recorded = options.recorded,
+    precision = options.precision, recorded = options.recorded, time_power = options.time_power or 1,
   }, Stepper)
   self.rates = gal.zeros({ self.steps }, { device = device })
   if rows.images then
@@ -157,17 +157,31 @@ local STRATA = 8
 -- Rows evaluated at once: 1,024 draws, as in flow/integrate.lua.
 local PIECE = 128
 
---- validator(flow, rows, seed, resident): a function that returns the loss of the flow as it stands on these
--- rows (as for stepper), over draws that are fixed once: for each row 8 stratified t with theta_0 and eps
--- from the seed.
-local function validator(flow, rows, seed, resident)
+-- The times of n validation rows, {n * STRATA, 1}: stratified uniform ones; where training has late ones, too
+-- (galrun_ops.h, flow_batch), every second of a row is such a one, and each half is stratified for itself.
+local function times_of(n, power, options)
+  local number, u, strata, late = n * STRATA, gal.rand({ n, STRATA }, options), {}, {}
+  for s = 0, STRATA - 1 do
+    strata[s + 1], late[s + 1] = power == 1 and s or math.floor(s / 2), s % 2
+  end
+  local function row(list) return gal.tensor(list):to(options.device) end
+  u = (u + row(strata)) / (power == 1 and STRATA or STRATA / 2)
+  if power == 1 then return u:reshape { number, 1 } end
+  local left, product = 1 - u, 1
+  for _ = 2, power do product = left * product end
+  return (1 - left * (row(late) * (product - 1) + 1)):reshape { number, 1 }
+end
+
+--- validator(flow, rows, {seed, time_power, resident}): a function that returns the loss of the flow as it
+-- stands on these rows (as for stepper), over draws that are fixed once: for each row 8 times with theta_0
+-- and eps from the seed.
+local function validator(flow, rows, given)
   local device, n, d = flow:device(), rows.n * STRATA, flow.d
-  local options = { rng = gal.rng(seed), device = device }
+  local options = { rng = gal.rng(given.seed), device = device }
   local repeats = repetition(PIECE, STRATA, device)
-  local images = rows.images and sources.placed(rows.images, device, resident)
+  local images = rows.images and sources.placed(rows.images, device, given.resident)
   local t, theta_t, target = gal.no_grad(function()
-    local strata = gal.arange(0, STRATA - 1, { device = device })
-    local t = ((gal.rand({ rows.n, STRATA }, options) + strata) / STRATA):reshape { n, 1 }
+    local t = times_of(rows.n, given.time_power, options)
     local start, noise = gal.randn({ n, d }, options), gal.randn({ n, d }, options)
     local truth = rows_of(rows.theta, repetition(rows.n, STRATA, device))
     return t, (1 - t) * start + t * truth + noise * flow.sigma, truth - start

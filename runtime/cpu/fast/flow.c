@@ -44,7 +44,8 @@ static gal_status flow_batch(const gal_lane *lane, const void *args)
             philox(&words, g->state[0], block, stream);
             if (b == 0)
                 for (int s = 0; s < SIDE; s++)
-                    t[s] = gal_random_uniform(words.word[0][s]);
+                    t[s] = gal_flow_time(gal_random_uniform(words.word[0][s]),
+                                         (from + s) % g->draws % 2 ? g->time_power : 1);
             for (int pair = b == 0; pair < 2; pair++) {
                 normals(words.word[2 * pair], words.word[2 * pair + 1], value[0], value[1]);
                 for (int i = 0; i < 2; i++) {

@@ -1,0 +1,41 @@
+-- train/rule: what fit takes where nobody says: numbers by how many rows there are ("auto"), or the paper's,
+-- and where it is silent what this program took before it measured ("paper"). README.md here has the
+-- measurements.
+local errors = require "gal.base.errors"
+local raise = errors.raise
+
+local rule = {}
+
+local PAPER = {
+  lr = 5e-4, schedule = "constant", epochs = 200, patience = 20, draws = 1, weight_decay = 0.01,
+  decay = 0.999, time_power = 1,
+}
+
+--- rule.PRESETS: the names of the two.
+rule.PRESETS = { "auto", "paper" }
+
+-- Epochs: as many as make so many steps, but not fewer and not more. An image that was seen in a hundred
+-- epochs is known by heart.
+local VECTORS, IMAGES = { steps = 84000, fewest = 40, most = 200 }, { steps = 10000, fewest = 30, most = 100 }
+
+--- rule.of(preset, rows, batch, images): {lr, schedule, epochs, patience, draws, weight_decay, decay,
+-- time_power} of a training on so many rows, `batch` of them a step; images: whether the flow has an encoder.
+function rule.of(preset, rows, batch, images)
+  if preset == "paper" then return PAPER end
+  local limits, steps = images and IMAGES or VECTORS, math.max(1, math.floor(rows / math.min(batch, rows)))
+  local epochs = math.max(limits.fewest, math.min(limits.most, math.ceil(limits.steps / steps)))
+  return {
+    lr = 3e-3, schedule = "cosine", epochs = epochs, patience = math.ceil(epochs / 5),
+    draws = images and 8 or 2, weight_decay = 0.01, decay = 1, time_power = 3,
+  }
+end
+
+--- rule.preset(op, name): `name` where it is that of a preset; raises on anything else.
+function rule.preset(op, name)
+  for _, known in ipairs(rule.PRESETS) do
+    if name == known then return name end
+  end
+  raise("%s: preset is %s, expected \"auto\" or \"paper\"", op, errors.kind(name))
+end
+
+return rule
