@@ -51,7 +51,7 @@ static gal_status damaged(int status)
  * file, more than its pixels take. */
 static gal_status read_pixels(float **values, gal_look *look, fitsfile *fits, int64_t n)
 {
-    int status = 0, bits = 0, axes = 0;
+    int status = 0, bits = 0, axes = 0, gaps = 0;
     long side[3] = {1, 1, 1};
     fits_get_img_param(fits, 3, &bits, &axes, side, &status);
     if (status)
@@ -69,7 +69,7 @@ static gal_status read_pixels(float **values, gal_look *look, fitsfile *fits, in
     float *made = malloc((size_t)count * sizeof *made), none = NAN;
     if (!made)
         return gal_fail(GAL_MEMORY, "no memory for an image of %lld values", (long long)count);
-    fits_read_img(fits, TFLOAT, 1, count, &none, made, NULL, &status);
+    fits_read_img(fits, TFLOAT, 1, count, &none, made, &gaps, &status);
     if (status) {
         free(made);
         return damaged(status);

@@ -1,13 +1,13 @@
--- answers: whether what SkyServer has answered is a table, and what it says where it is none. Its refusals come
--- as JSON with a status, as a page of HTML that calls itself a success, and as a table of the one column
+-- answers: whether what SkyServer has answered is a table, and what it says where it is none. Its refusals
+-- come as JSON with a status, as a page of HTML that calls itself a success, and as a table of the one column
 -- error_message (source of SkyServerWS, 2023), and what lies between may cut a body short: none of that is
 -- data.
 local json = require "gal.base.json"
 
 local M = {}
 
--- How long to wait before another try, in seconds: 5 unless it stands here; 60: SkyServer counts queries by the
--- minute.
+-- How long to wait before another try, in seconds: 5 unless it stands here; 60: SkyServer counts queries by
+-- the minute.
 local WAITS = { ["rate limit"] = 60, ["cut table"] = 1 }
 -- What the server has tried again already, or never will: no other try is made.
 local FINAL = {
@@ -28,15 +28,17 @@ local function words_of(html)
 end
 
 -- The kind of a message that came in such a form.
-local function kind_of(message, form) return message:find "queries allowed per minute" and "rate limit" or form end
+local function kind_of(message, form)
+  return message:find "queries allowed per minute" and "rate limit" or form
+end
 
 -- What a body says that is neither a table of these columns nor a picture: kind and sentence; nil where it is
 -- in none of the forms in which servers speak.
 local function message_of(body)
   if not body:find "%S" then return "empty", "the answer is empty" end
   if body:find "^%s*<" then return "html", words_of(body) end
-  local message = body:gsub("^#[^\n]*\n", ""):match "^[eE][rR][rR][oO][rR]_[mM][eE][sS][sS][aA][gG][eE]\r?\n(.*)$"
-  if message then return kind_of(message, "database"), shortened(message) end
+  local name, message = body:gsub("^#[^\n]*\n", ""):match "^([%a_]+)\r?\n(.*)$"
+  if name and name:lower() == "error_message" then return kind_of(message, "database"), shortened(message) end
   local ok, content = pcall(json.decode, body)
   if not ok or type(content) ~= "table" then return nil end
   message = type(content.ErrorMessage) == "string" and content.ErrorMessage or body
@@ -99,8 +101,8 @@ end
 -- What the client tries again by itself.
 local TRIED = { "busy", "cut", "stalled", "unreachable" }
 
---- answers.add_tries(counts, tries): adds to counts, {kind = n}, how often the client has tried again by itself
--- (tries: of server's counts).
+--- answers.add_tries(counts, tries): adds to counts, {kind = n}, how often the client has tried again by
+-- itself (tries: of server's counts).
 function M.add_tries(counts, tries)
   for _, kind in ipairs(TRIED) do
     if tries[kind] then counts[kind] = (counts[kind] or 0) + tries[kind] end

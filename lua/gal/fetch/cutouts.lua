@@ -1,7 +1,7 @@
 -- cutouts: the pictures of galaxies in a survey's folder, cutouts/<id>.jpg, from an archive: one after the
--- other, slowly, and recorded each. Stopped or killed at any moment it goes on: what was recorded whole is not
--- asked for again. Which pictures they are stands beside them in source.json, so that two sources are never
--- mixed. What an answer is, is pictures.lua's; how a server is treated, runtime/net's.
+-- other, slowly, and recorded each. Stopped or killed at any moment it goes on: what was recorded whole is
+-- not asked for again. Which pictures they are stands beside them in source.json, so that two sources are
+-- never mixed. What an answer is, is pictures.lua's; how a server is treated, runtime/net's.
 local C = require("ffi").C
 local answers = require "gal.fetch.answers"
 local describe = require "gal.data.describe"
@@ -57,8 +57,8 @@ local function begun(folder, settings)
   end
   for _, name in ipairs(path.kind(folder) == "folder" and path.entries(folder) or {}) do
     if name:find "%.%a+$" and not name:find "^%." then
-      raise("fetch: %s has files of somebody else's (%s), expected none, or cutouts with their %s", folder, name,
-        SOURCE)
+      raise("fetch: %s has files of somebody else's (%s), expected none, or cutouts with their %s", folder,
+        name, SOURCE)
     end
   end
   return false
@@ -102,15 +102,15 @@ function Fetching:give_up(g, kind, sentence)
     self:record(g, why)
     self.unseen = self.unseen + 1
     if self.unseen >= UNSEEN and self.whole == 0 then
-      raise("fetch: %s has no picture of any of the first %d galaxies: the last was %s: %s", self.settings.server,
-        self.unseen, g.id, sentence)
+      raise("fetch: %s has no picture of any of the first %d galaxies: the last was %s: %s",
+        self.settings.server, self.unseen, g.id, sentence)
     end
     return
   end
   self.held[#self.held + 1] = { g = g, why = why }
   local limit = self.whole > 0 and LOST or kind == "unreachable" and 1 or FIRST
   if #self.held < limit then return end
-  raise("fetch: %s. The same command goes on later, where it is now", sentence)
+  raise("fetch: %s. The same command goes on later, where it is now", (sentence:gsub("%.$", "")))
 end
 
 function Fetching:ask(g, after)
@@ -151,7 +151,7 @@ end
 -- Asks for the galaxies from the list's place `first` to `last`; tries: of a request that fails on its way.
 function Fetching:go(list, first, last, tries)
   self.server = server.open(self.settings.server, {
-    connections = 2, pause = self.pause, tries = tries, wait = self.hurry, longest = 300 * self.hurry,
+    connections = 2, pause = self.pause, tries = tries, wait = self.hurry, longest = math.max(2, 300 * self.hurry),
   })
   local ok, err = pcall(function()
     local asked, left = first - 1, 0
@@ -207,8 +207,8 @@ end
 local function before(self, list, changed)
   local s, n = self.settings, #list
   local parts = {
-    ("%s %s cutout%s of %d x %d pixels at %.6g arcsec/pixel from %s:"):format(thousands(n),
-      self.settled > 0 and "more" or "", n == 1 and "" or "s", s.size, s.size, s.scale, s.server):gsub("  ", " "),
+    ("%s%s cutout%s of %d x %d pixels at %.6g arcsec/pixel from %s:"):format(thousands(n),
+      self.settled > 0 and " more" or "", n == 1 and "" or "s", s.size, s.size, s.scale, s.server),
     ("at least %s, at one every %g s, and some %s."):format(progress.duration(n * self.pause), self.pause,
       megabytes(n * s.size ^ 2 * BYTES[s.format])),
     "Stopped or killed, the same command goes on.",
@@ -267,8 +267,7 @@ local function work_on(self, o)
   end)
   if self.settled > 0 and self.bar.updates > 0 then self.bar:finish() end
   if not ok then
-    if o.say then o.say(("%s of %s cutouts are there."):format(thousands(self.settled - self.missing),
-      thousands(#self.galaxies))) end
+    if o.say then o.say(after(self)) end
     error(err, 0)
   end
   manifest.finish(work, self.known, o.ids)
@@ -277,26 +276,29 @@ end
 
 local NAMES = { "out", "ids", "ra", "dec", "rows", "settings", "pause", "again", "say" }
 
---- cutouts.fetch{out =, ids =, ra =, dec =, rows =, settings =, pause = 0.5, again =, say =} --> how many cutouts
--- are there now, how many can't be had, and how often an answer was none, by its kind. out: a survey's
--- folder, which gets cutouts/<id>.jpg (or .fits), source.json (settings, of sources.open) and manifest.csv.
--- ids, ra, dec: of the survey's galaxies, the positions in degrees (J2000); rows: of which of them, all where
--- it is left out. pause: seconds between two requests. again: those that could not be had are asked for once
--- more. say(sentence) is told what will come and what came.
+--- cutouts.fetch{out =, ids =, ra =, dec =, rows =, settings =, pause = 0.5, again =, say =} --> how many
+-- cutouts are there now, how many can't be had, and how often an answer was none, by its kind. out: a
+-- survey's folder, which gets cutouts/<id>.jpg (or .fits), source.json (settings, of sources.open) and
+-- manifest.csv. ids, ra, dec: of the survey's galaxies, the positions in degrees (J2000); rows: of which of
+-- them, all where it is left out. pause: seconds between two requests. again: those that could not be had are
+-- asked for once more. say(sentence) is told what will come and what came.
 function M.fetch(o)
   o = options.known("fetch", o, NAMES)
   local settings, galaxies, folder = o.settings, {}, errors.text("fetch", "out", o.out) .. "/cutouts"
   local pause = options.number("fetch", o, "pause", PAUSE, 0.001, 3600)
-  if pause < LEAST_PAUSE and not settings.server:find "^http://" then -- which is this machine's (galrun_net.h)
+  local here = settings.server:find "^http://" -- which is taken on the loopback alone (galrun_net.h)
+  if pause < LEAST_PAUSE and not here then
     raise("fetch: %s is %g, expected at least %g s: archives serve many", errors.option "pause", pause,
       LEAST_PAUSE)
   end
-  for i, k in ipairs(o.rows or M.chosen(o.ids)) do galaxies[i] = { id = o.ids[k], ra = o.ra[k], dec = o.dec[k] } end
+  for i, k in ipairs(o.rows or M.chosen(o.ids)) do
+    galaxies[i] = { id = o.ids[k], ra = o.ra[k], dec = o.dec[k] }
+  end
   begun(folder, settings)
   local self = setmetatable({
     work = run.open{ where = "fetch", out = folder, noun = "cutouts" }, settings = settings, pause = pause,
-    hurry = pause / PAUSE, galaxies = galaxies, faults = {}, held = {}, refused = {}, settled = 0, missing = 0,
-    whole = 0, unseen = 0,
+    hurry = pause / PAUSE, galaxies = galaxies, faults = {}, held = {}, refused = {}, settled = 0,
+    missing = 0, whole = 0, unseen = 0,
   }, Fetching)
   self.work:work(function() work_on(self, o) end)
   return self.settled - self.missing, self.missing, self.faults

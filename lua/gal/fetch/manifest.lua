@@ -1,7 +1,7 @@
 -- manifest: what became of each cutout that was asked for: a line each with the checksum of its file. While
--- cutouts come it grows as manifest.csv.part, in the order in which they come; when all have come it is written
--- anew as manifest.csv, in the order of the galaxies. What it says of a file holds as long as the file's bytes
--- are those.
+-- cutouts come it grows as manifest.csv.part, in the order in which they come; when all have come it is
+-- written anew as manifest.csv, in the order of the galaxies. What it says of a file holds as long as the
+-- file's bytes are those.
 local C = require("ffi").C
 local bit = require "bit"
 local path = require "gal.base.path"
@@ -20,11 +20,13 @@ local function unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""',
 -- there is no cutout; bytes and crc are absent then.
 function M.line(e)
   local became = e.became:gsub('["\n\r]', "'")
-  return ('%s,%s,%s,%s,%s,"%s",%s\n'):format(quoted(e.id), e.ra, e.dec, e.bytes or "", e.crc or "", became, e.date)
+  return ('%s,%s,%s,%s,%s,"%s",%s\n'):format(quoted(e.id), e.ra, e.dec, e.bytes or "", e.crc or "", became,
+    e.date)
 end
 
 local function entry_of(line)
-  local id, ra, dec, bytes, crc, became, date = line:match '^(.*),([^,]*),([^,]*),(%d*),(%x*),"([^"]*)",([^,]*)$'
+  local form = '^(.*),([^,]*),([^,]*),(%d*),(%x*),"([^"]*)",([^,]*)$'
+  local id, ra, dec, bytes, crc, became, date = line:match(form)
   if not id then return nil end
   return {
     id = unquoted(id), ra = ra, dec = dec, bytes = tonumber(bytes), crc = crc ~= "" and crc or nil,
@@ -32,8 +34,8 @@ local function entry_of(line)
   }
 end
 
---- manifest.read(work) --> what is recorded in the folder `work` (gal.base.run's), {id = entry}: the last line
--- of each id counts. Second, the file that grows, open behind its last whole line.
+--- manifest.read(work) --> what is recorded in the folder `work` (gal.base.run's), {id = entry}: the last
+-- line of each id counts. Second, the file that grows, open behind its last whole line.
 function M.read(work)
   local known = {}
   for _, line in ipairs((work:lines(WHOLE, HEAD))) do
@@ -54,7 +56,8 @@ function M.holds(entry, file)
   return bytes ~= nil and #bytes == entry.bytes and M.crc(bytes) == entry.crc
 end
 
---- manifest.finish(work, known, ids): writes what is recorded in the order of ids; others follow by their ids.
+--- manifest.finish(work, known, ids): writes what is recorded in the order of ids; others follow by their
+-- ids.
 function M.finish(work, known, ids)
   local lines, placed, others = { HEAD }, {}, {}
   local function add(id)

@@ -127,15 +127,15 @@ local function fetch(work, o, counts)
 end
 
 --- pages.fetch{out =, server =, path =, query =, counting =, columns =, unique =, n = 1000000, page = 10000,
--- manners =, tries = 8, hurry = 1, about =, report =} --> how many rows there are now, how often an answer was
--- no table, by its kind, and how many rows were left out now for a value of `unique` that another row has. The
--- folder out gets catalog.csv with the columns, of which the first is the id, and query.sql. query: SQL in
--- which {last} stands for the last id that has come and {count} for how many rows are wanted, in the order
--- of ids. counting: SQL that answers with the number of all rows, as n; unique: a column that no two rows
--- share: the first row has it. n: the most rows; page: rows of a query; manners: server.open's; tries: of a
--- page whose answer is no table; hurry: a factor on the waits before them; about: further settings that the
--- folder is held to, by name; report(have, total) is called at first and after each page, total nil where it
--- is not known.
+-- manners =, tries = 8, hurry = 1, about =, report =} --> how many rows there are now, how often an answer
+-- was no table, by its kind, and how many rows were left out now for a value of `unique` that another row
+-- has. The folder out gets catalog.csv with the columns, of which the first is the id, and query.sql. query:
+-- SQL in which {last} stands for the last id that has come and {count} for how many rows are wanted, in the
+-- order of ids. counting: SQL that answers with the number of all rows, as n; unique: a column that no two
+-- rows share: the first row has it. n: the most rows; page: rows of a query; manners: server.open's; tries:
+-- of a page whose answer is no table; hurry: a factor on the waits before them; about: further settings that
+-- the folder is held to, by name; report(have, total) is called at first and after each page, total nil where
+-- it is not known.
 function M.fetch(o)
   o = options.known("fetch", o, NAMES)
   for _, part in ipairs { "{last}", "{count}" } do

@@ -1,6 +1,6 @@
 -- pictures: whether what a server has answered is the picture that was asked for. A server may answer with a
--- sentence under any status, with half a picture, with one of another size, or with one of words or of nothing
--- where its survey has not looked: none of that is data.
+-- sentence under any status, with half a picture, with one of another size, or with one of words or of
+-- nothing where its survey has not looked: none of that is data.
 local ffi = require "ffi"
 local answers = require "gal.fetch.answers"
 local sources = require "gal.fetch.sources"
@@ -11,7 +11,9 @@ local M = {}
 local look = ffi.new "gal_look[1]"
 
 -- Whether these bytes begin as a picture does.
-local function is_picture(body) return body:find "^\255\216" or body:find "^\137PNG" or body:find "^SIMPLE  =" end
+local function is_picture(body)
+  return body:find "^\255\216" or body:find "^\137PNG" or body:find "^SIMPLE  ="
+end
 
 -- What a picture is that came under this status: nil where it is what was asked for, else kind and sentence.
 local function fault_of(answer, settings)
@@ -25,8 +27,8 @@ local function fault_of(answer, settings)
     return "other format", ("the picture is not %s"):format(settings.format)
   end
   if seen.width ~= size or seen.height ~= size then
-    return "other size", ("the picture is %d x %d pixels, expected %d x %d"):format(seen.width, seen.height, size,
-      size)
+    return "other size", ("the picture is %d x %d pixels, expected %d x %d"):format(seen.width, seen.height,
+      size, size)
   end
 end
 
@@ -43,7 +45,8 @@ function M.fault(answer, settings)
   else
     kind, sentence = answers.words(answer)
   end
-  if kind then return kind, sentence, kind == "outside" or kind:find "^other" ~= nil or answer.kind == "refused" end
+  if not kind then return nil end
+  return kind, sentence, kind == "outside" or kind:find "^other" ~= nil or answer.kind == "refused"
 end
 
 return M

@@ -50,9 +50,9 @@ WHERE S.specObjID > {last}
 -- A prime: ids in their order, plate by plate and fibre by fibre, leave remainders that are spread evenly.
 local PRIME = 1000003
 
---- sdss.query(share = 1) --> the query: galaxies of the classes star-forming (1) and low S/N star-forming (2),
--- a little fainter than any of the paper's cuts leaves; {count} rows behind the id {last}. And the query that
--- counts all of them, as n. share: of all, chosen by what their ids leave when divided by a prime.
+--- sdss.query(share = 1) --> the query: galaxies of the classes star-forming (1) and low S/N star-forming
+-- (2), a little fainter than any of the paper's cuts leaves; {count} rows behind the id {last}. And the query
+-- that counts all of them, as n. share: of all, chosen by what their ids leave when divided by a prime.
 function M.query(share)
   local from = FROM
   if share and share < 1 then

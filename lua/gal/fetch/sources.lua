@@ -15,9 +15,10 @@ local MOST_BLANK = 0.5
 -- Levels of 255 that an even tile spreads over at most, when JPEG has rounded it.
 local FLAT = 2
 
--- Each source: words; server (its address, by release); path(o) behind it, for o's ra, dec, scale, size, layer
--- and format; scale, in arcsec a pixel, and layer, where none is asked for; least, most: pixels a side that it
--- gives; formats; releases; absent: whether status 404 with a picture says that there is none.
+-- Each source: words; server (its address, by release); path(o) behind it, for o's ra, dec, scale, size,
+-- layer and format; scale, in arcsec a pixel, and layers, by format, where none is asked for; least, most:
+-- pixels a side that it gives; formats; releases; absent: whether status 404 with a picture says that there
+-- is none.
 local SOURCES = {
   sdss = {
     words = "SkyServer's ImgCutout", server = sdss.server, releases = sdss.releases, scale = 0.396127,
@@ -29,7 +30,8 @@ local SOURCES = {
     end,
   },
   legacysurvey = {
-    words = "the Legacy Surveys' viewer", layer = "ls-dr10", scale = 0.262, least = 1, most = 512,
+    words = "the Legacy Surveys' viewer", layers = { jpg = "ls-dr10", fits = "ls-dr10" }, scale = 0.262,
+    least = 1, most = 512,
     server = function() return "https://www.legacysurvey.org/viewer" end, formats = { "jpg", "fits" },
     path = function(o)
       return ("/cutout.%s?"):format(o.format) .. server.form{
@@ -38,7 +40,8 @@ local SOURCES = {
     end,
   },
   hips2fits = {
-    words = "CDS's hips2fits", layer = "CDS/P/SDSS9/color", scale = 0.396127, least = 1, most = 4096,
+    words = "CDS's hips2fits", layers = { jpg = "CDS/P/SDSS9/color", fits = "CDS/P/SDSS9/r" },
+    scale = 0.396127, least = 1, most = 4096,
     server = function() return "https://alasky.cds.unistra.fr/hips-image-services" end,
     formats = { "jpg", "fits" },
     path = function(o)
@@ -62,25 +65,36 @@ local function has(list, value)
 end
 
 local NAMES = { "source", "release", "layer", "format", "scale", "size", "server" }
+--- sources.own: {name = true} of what sources.open takes.
+M.own = {}
+for _, name in ipairs(NAMES) do M.own[name] = true end
 
---- sources.open{source = "sdss", release = "dr18", layer =, format = "jpg", scale =, size = 128, server =} -->
--- what pictures are asked for: these as settings {source, release, layer, format, scale (arcsec a pixel), size
--- (pixels a side), server}, in which what is left out has the source's own value and what it has none of is
--- "", and the source. Raises where it does not have that.
+--- sources.open{source = "sdss", release = "dr18", layer =, format = "jpg", scale =, size = 128, server =}
+-- --> what pictures are asked for: these as settings {source, release, layer, format, scale (arcsec a pixel),
+-- size (pixels a side), server}, in which what is left out has the source's own value and what it has none of
+-- is "", and the source. Raises where it does not have that.
 function M.open(o)
   o = options.known("fetch", o, NAMES)
   local name = o.source or "sdss"
   local s = SOURCES[name]
-  if not s then raise("fetch: source is %s, expected one of %s", errors.kind(name), table.concat(M.names, ", ")) end
+  if not s then
+    raise("fetch: source is %s, expected one of %s", errors.kind(name), table.concat(M.names, ", "))
+  end
   local function refuse(option, value, expected)
     raise("fetch: %s is %s, expected %s of %s", errors.option(option), tostring(value), expected, s.words)
   end
-  if o.layer and not s.layer then
-    raise("fetch: %s is %s, expected none: %s has one layer", errors.option "layer", tostring(o.layer), s.words)
+  if o.layer and not s.layers then
+    raise("fetch: %s is %s, expected none: %s has one layer", errors.option "layer", tostring(o.layer),
+      s.words)
   end
+  if o.release and not s.releases then
+    raise("fetch: %s is %s, expected none: %s has one", errors.option "release", tostring(o.release), s.words)
+  end
+  local format = o.format or s.formats[1]
   local settings = {
-    source = name, release = s.releases and (o.release or "dr18") or "", layer = o.layer or s.layer or "",
-    format = o.format or s.formats[1], scale = options.number("fetch", o, "scale", s.scale, 0.01, 100),
+    source = name, release = s.releases and (o.release or "dr18") or "",
+    layer = o.layer or s.layers and s.layers[format] or "", format = format,
+    scale = options.number("fetch", o, "scale", s.scale, 0.01, 100),
     size = options.integer("fetch", o, "size", 128, 1, 4096),
   }
   if not has(s.formats, settings.format) then
@@ -92,7 +106,9 @@ function M.open(o)
   if settings.size < s.least or settings.size > s.most then
     refuse("size", settings.size, ("%d to %d pixels"):format(s.least, s.most))
   end
-  errors.text("fetch", "layer", settings.layer)
+  if format == "fits" and errors.text("fetch", "layer", settings.layer):find "/color" then
+    refuse("layer", settings.layer, "a band, which FITS can hold,")
+  end
   settings.server = errors.text("fetch", "server", o.server or s.server(settings.release))
   return settings, s
 end
