@@ -7,6 +7,7 @@
 local cli = require "gal.cli"
 local cutouts = require "gal.fetch.cutouts"
 local data = require "gal.data"
+local path = require "gal.base.path"
 local pages = require "gal.fetch.pages"
 local sdss = require "gal.fetch.sdss"
 local sources = require "gal.fetch.sources"
@@ -35,6 +36,7 @@ if o.cutouts then
     release = o.source == "sdss" and o.release or nil,
     server = o.cutouts_server or o.source == "sdss" and own or nil,
   }))
+  cutouts.expect{ out = o.out, settings = settings, pause = o.pause }
 else
   local asked = {
     n = o.n, again = o.again, source = o.source ~= "sdss", layer = o.layer, format = o.format ~= "jpg",
@@ -48,6 +50,8 @@ end
 -- SkyServer takes 60 queries a minute.
 local pause = math.max(own:find "^http://" and 0 or 1, 2 * o.pause)
 local query, counting = sdss.query(o.share)
+local catalogue = o.out .. "/catalog.csv"
+if not path.kind(catalogue) then cli.say(("The table is asked for at %s."):format(own)) end
 local progress
 local rows, faults, twins = pages.fetch{
   out = o.out, server = own, path = sdss.path, query = query, counting = counting, columns = sdss.columns,
@@ -63,7 +67,6 @@ if next(faults) then
   cli.say(("Answers that were no table, and asked for again: %s."):format(cutouts.listed(faults)))
 end
 if twins > 0 then cli.say(("%d more spectra of an objID that was there were left out."):format(twins)) end
-local catalogue = o.out .. "/catalog.csv"
 local t = require("gal").table(catalogue)
 print(sdss.text(sdss.counts(t)))
 local part = o.share < 1 and (", a random share of %g,"):format(o.share) or ""

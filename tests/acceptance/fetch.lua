@@ -1,8 +1,8 @@
 -- Acceptance: 2,000 galaxies, table and cutouts, fetched by experiments/fetch_sdss.lua from a server on the
 -- loopback that fails in a fifth of all requests in every way that it knows (net/server.c), killed by SIGKILL
 -- at five random moments and given again: the folder is that of a server that never fails, byte for byte, but
--- for the address and the manifest's dates; nothing that was recorded is asked for again; and the server never
--- sees more than two requests at once, nor requests that come faster than the pause.
+-- for the address and the manifest's dates; nothing that was recorded is asked for again; and the server
+-- never sees more than two requests at once, nor requests that come faster than the pause.
 --
 -- usage: galrun tests/acceptance/fetch.lua [--kills 5] [--seed 1]
 local cli = require "gal.cli"

@@ -93,7 +93,7 @@ end)
 check.case("a server that refuses everything, or is not there, is soon left alone", function()
   local refused = "400,400,400,400,400,400"
   check.raises(function() fetch("refuses", "r/faults=" .. refused, 9) end,
-    "status 400: Incorrect syntax near 'selekt'%. The same command goes on later")
+    "status 400: Incorrect syntax near 'selekt'%.$")
   check.that(requests "/r/" <= 10, ("%d requests"):format(requests "/r/"))
   check.that(not scratch.read(scratch.path "refuses/cutouts/manifest.csv.part"):find "json", "recorded")
   check.equal(fetch("refuses", "s", 9), { 9, 0, {} })
@@ -230,7 +230,7 @@ check.case("killed three times, table and cutouts are those of a server that nev
   check.equal(code, 0, text)
   check.that(text:find "38 of 40 cutouts are in peace/cutouts", text)
   local wrong, files = net.compare(scratch.path "killed", scratch.path "peace", faulty, place)
-  check.equal({ wrong, files }, { {}, 38 + 8 })
+  check.equal({ wrong, files }, { {}, 38 + 6 })
 end)
 
 check.case("cutouts of any table's galaxies, beside it, are trained on with the next command", function()

@@ -8,7 +8,7 @@ local M = {}
 
 -- How long to wait before another try, in seconds: 5 unless it stands here; 60: SkyServer counts queries by
 -- the minute.
-local WAITS = { ["rate limit"] = 60, ["cut table"] = 1 }
+local WAITS = { ["rate limit"] = 60, ["cut table"] = 1, outside = 1, damaged = 1, ["other size"] = 1 }
 -- What the server has tried again already, or never will: no other try is made.
 local FINAL = {
   busy = true, cut = true, stalled = true, unreachable = true, moved = true, untrusted = true, large = true,

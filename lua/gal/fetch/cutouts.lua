@@ -46,14 +46,13 @@ function M.chosen(ids, n)
   return places
 end
 
--- Raises where the folder has cutouts of other settings, or of somebody else's. Returns whether it has any.
-local function begun(folder, settings)
+-- Raises where the folder has cutouts of other settings, or of somebody else's.
+local function refuse_others(folder, settings)
   local text = path.read(folder .. "/" .. SOURCE)
   if text then
     local ok, old = pcall(json.decode, text)
     if not ok or type(old) ~= "table" then raise("fetch: %s/%s is damaged", folder, SOURCE) end
-    run.compare({ where = "fetch", out = folder, noun = "cutouts" }, old, settings, { server = true })
-    return true
+    return run.compare({ where = "fetch", out = folder, noun = "cutouts" }, old, settings, { server = true })
   end
   for _, name in ipairs(path.kind(folder) == "folder" and path.entries(folder) or {}) do
     if name:find "%.%a+$" and not name:find "^%." then
@@ -61,7 +60,20 @@ local function begun(folder, settings)
         name, SOURCE)
     end
   end
-  return false
+end
+
+--- cutouts.expect{out =, settings =, pause = 0.5}: raises where cutouts.fetch would refuse these, before what
+-- takes long. Returns the folder of the cutouts and the pause.
+function M.expect(o)
+  local folder = errors.text("fetch", "out", o.out) .. "/cutouts"
+  local pause = options.number("fetch", o, "pause", PAUSE, 0.001, 3600)
+  local here = o.settings.server:find "^http://" -- which is taken on the loopback alone (galrun_net.h)
+  if pause < LEAST_PAUSE and not here then
+    raise("fetch: %s is %g, expected at least %g s: archives serve many", errors.option "pause", pause,
+      LEAST_PAUSE)
+  end
+  refuse_others(folder, o.settings)
+  return folder, pause
 end
 
 -- Why there can't be a cutout of the galaxy; nil where there may be one.
@@ -110,7 +122,7 @@ function Fetching:give_up(g, kind, sentence)
   self.held[#self.held + 1] = { g = g, why = why }
   local limit = self.whole > 0 and LOST or kind == "unreachable" and 1 or FIRST
   if #self.held < limit then return end
-  raise("fetch: %s. The same command goes on later, where it is now", (sentence:gsub("%.$", "")))
+  raise("fetch: %s", sentence)
 end
 
 function Fetching:ask(g, after)
@@ -151,7 +163,8 @@ end
 -- Asks for the galaxies from the list's place `first` to `last`; tries: of a request that fails on its way.
 function Fetching:go(list, first, last, tries)
   self.server = server.open(self.settings.server, {
-    connections = 2, pause = self.pause, tries = tries, wait = self.hurry, longest = math.max(2, 300 * self.hurry),
+    connections = 2, pause = self.pause, tries = tries, wait = self.hurry,
+    longest = math.max(2, 300 * self.hurry),
   })
   local ok, err = pcall(function()
     local asked, left = first - 1, 0
@@ -200,7 +213,7 @@ end
 
 local function megabytes(bytes)
   if bytes >= 1e9 then return ("%.1f GB"):format(bytes / 1e9) end
-  return bytes >= 1e6 and ("%.0f MB"):format(bytes / 1e6) or ("%.0f kB"):format(math.max(1, bytes / 1e3))
+  return bytes >= 1e6 and ("%.0f MB"):format(bytes / 1e6) or ("%.0f kB"):format(math.ceil(bytes / 1e3))
 end
 
 -- The sentence before the first cutout.
@@ -229,8 +242,8 @@ local function listed(counts)
 end
 M.listed = listed
 
--- The sentences at the end: what there is, what there is not and why.
-local function after(self)
+-- The sentences at the end: what there is, what there is not and why. stopped: whether it is no end.
+local function after(self, stopped)
   local bytes, none, lines = 0, {}, {}
   for _, g in ipairs(self.galaxies) do
     local e = self.known[g.id]
@@ -240,6 +253,7 @@ local function after(self)
   end
   lines[1] = ("%s of %s cutouts are in %s: %s."):format(thousands(self.settled - self.missing),
     thousands(#self.galaxies), self.work.out, megabytes(bytes))
+  if stopped then return lines[1] .. " The same command goes on." end
   if next(none) then
     lines[2] = ("%s can't be had (%s): manifest.csv says why, --again asks for them again."):format(
       thousands(self.missing), listed(none))
@@ -267,7 +281,7 @@ local function work_on(self, o)
   end)
   if self.settled > 0 and self.bar.updates > 0 then self.bar:finish() end
   if not ok then
-    if o.say then o.say(after(self)) end
+    if o.say then o.say(after(self, true)) end
     error(err, 0)
   end
   manifest.finish(work, self.known, o.ids)
@@ -284,17 +298,11 @@ local NAMES = { "out", "ids", "ra", "dec", "rows", "settings", "pause", "again",
 -- asked for once more. say(sentence) is told what will come and what came.
 function M.fetch(o)
   o = options.known("fetch", o, NAMES)
-  local settings, galaxies, folder = o.settings, {}, errors.text("fetch", "out", o.out) .. "/cutouts"
-  local pause = options.number("fetch", o, "pause", PAUSE, 0.001, 3600)
-  local here = settings.server:find "^http://" -- which is taken on the loopback alone (galrun_net.h)
-  if pause < LEAST_PAUSE and not here then
-    raise("fetch: %s is %g, expected at least %g s: archives serve many", errors.option "pause", pause,
-      LEAST_PAUSE)
-  end
+  local settings, galaxies = o.settings, {}
+  local folder, pause = M.expect(o)
   for i, k in ipairs(o.rows or M.chosen(o.ids)) do
     galaxies[i] = { id = o.ids[k], ra = o.ra[k], dec = o.dec[k] }
   end
-  begun(folder, settings)
   local self = setmetatable({
     work = run.open{ where = "fetch", out = folder, noun = "cutouts" }, settings = settings, pause = pause,
     hurry = pause / PAUSE, galaxies = galaxies, faults = {}, held = {}, refused = {}, settled = 0,
