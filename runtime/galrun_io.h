@@ -25,6 +25,8 @@ GAL_API gal_status gal_file_touch(const char *path, int64_t *modified);
 /* 0: nothing is there; 1: a file; 2: a folder; -1, with the sentence in gal_error(), where that can't be
  * told: a folder that may not be searched, a disk that answers with an error, a link that leads nowhere. */
 GAL_API int gal_path_exists(const char *path);
+/* The CRC-32 of bytes {n}, as gzip, PNG and Python's zlib.crc32 have it (ISO 3309). */
+GAL_API uint32_t gal_crc32(const void *bytes, int64_t n);
 /* Makes the folder and those above it that are absent (mkdir -p); a folder that exists is no error. */
 GAL_API gal_status gal_make_folder(const char *path);
 /* Removes the temporary files in the folder that killed processes left behind; those that a living process is
@@ -107,6 +109,17 @@ typedef struct gal_decoded {
 GAL_API gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths,
                                      int scaled);
 GAL_API gal_status gal_image_size(int64_t *width, int64_t *height, const char *path);
+
+/* What a picture in memory is that came from elsewhere, and whether it shows anything. */
+typedef struct gal_look {
+    int32_t width, height, bands; /* pixels, pixels, and 3 of JPEG and PNG */
+    double blank;                 /* share of the pixels that are 0, or no number, in all bands */
+    double spread;                /* the largest difference of two values (numbers) within a band */
+} gal_look;
+/* bytes {n}: JPEG, PNG, or FITS whose primary HDU is an image of one or several bands. GAL_FILE where it is
+ * something else, cut short or damaged, with a sentence without its subject ("is truncated or damaged: ...").
+ */
+GAL_API gal_status gal_image_look(gal_look *look, const void *bytes, int64_t n);
 
 /* Images that need not be in memory. A set is made once and then only read. Free it with gal_images_free;
  * sets that were made of one another may be freed in any order. */

@@ -41,7 +41,8 @@ GAL_API void gal_net_usual(gal_net_manners *manners);
 /* A server that can be asked, with the requests to it. Its functions are called by one thread. */
 typedef struct gal_net gal_net;
 /* base: what all addresses begin with, "https://skyserver.sdss.org/dr18/SkyServerWS". http:// is taken on
- * this machine's loopback alone. GAL_VALUE for an address or manners that can't be. Nothing is asked yet. */
+ * this machine's loopback alone. GAL_VALUE for an address or manners that can't be. Nothing is
+ * asked yet, and nothing will be within the first pause: another process may have asked just before. */
 GAL_API gal_status gal_net_open(gal_net **out, const char *base, const gal_net_manners *manners);
 /* Ends what is on its way, and removes its temporary files. NULL does nothing. */
 GAL_API void gal_net_close(gal_net *net);
@@ -58,6 +59,8 @@ typedef struct gal_net_request {
 } gal_net_request;
 /* Puts a request behind those that wait; what it points at is copied. */
 GAL_API gal_status gal_net_ask(gal_net *net, const gal_net_request *request);
+/* Leaves the server alone: no try begins within so many seconds from now. What is on its way goes on. */
+GAL_API gal_status gal_net_rest(gal_net *net, double seconds);
 /* How many requests have not been answered. */
 GAL_API int64_t gal_net_left(const gal_net *net);
 

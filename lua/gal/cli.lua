@@ -52,9 +52,9 @@ end
 --- cli.common{"training", "sigma", lr = 1e-3}: declarations of options that experiments share, for
 -- cli.options: a list of them, by group or by option. Groups: reading (a survey's columns and cuts), cutouts,
 -- network, training, ensemble, solver, shards, slurm, array (shards as a job array), asked (the galaxies that
--- a trained run is asked about), paired (another run beside it), results (where figures go);
--- lua/gal/cli/common.lua has them all. What is given by an option's name changes its declaration, a default
--- or {default, help, …}.
+-- a trained run is asked about), fetching (pictures from an archive), paired (another run beside it), results
+-- (where figures go); lua/gal/cli/common.lua has them all. What is given by an option's name changes its
+-- declaration, a default or {default, help, …}.
 function cli.common(names)
   local list, changes = {}, {}
   for key, change in pairs(names) do

@@ -1,7 +1,7 @@
 /* decode.c: JPEG and PNG files to pixels, many at once on all cores, within limits of size. jpeg.c and png.c
  * decode; both refuse what is damaged or cut short: a model must not learn from a galaxy with half a picture.
  */
-#include "io.h"
+#include "decode.h"
 #include "core/parallel.h"
 #include "jpeg.h"
 #include "png.h"
@@ -13,7 +13,7 @@
 /* A cutout has some kilobytes. Much larger files are no cutouts. */
 #define LARGEST_FILE (64 << 20)
 
-static gal_status decode_bytes(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
+gal_status gal_decode_bytes(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     if (n == 0)
@@ -42,7 +42,7 @@ static gal_status decode_file(uint8_t **pixels, int *width, int *height, const c
         size_t begins = strlen(path) + 2;
         return gal_fail(status, "%s", strlen(sentence) > begins ? sentence + begins : sentence);
     }
-    status = decode_bytes(pixels, width, height, (uint8_t *)bytes, n);
+    status = gal_decode_bytes(pixels, width, height, (uint8_t *)bytes, n);
     gal_file_free(bytes);
     return status;
 }

@@ -147,6 +147,7 @@ gal_status gal_net_open(gal_net **out, const char *base, const gal_net_manners *
     net->local = local;
     net->last = &net->waiting;
     double now = gal_now();
+    net->quiet_until = now + manners->pause;
     memcpy(net->key, &now, sizeof net->key);
     net->key[0] ^= (uint32_t)getpid();
     curl_multi_setopt(net->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)manners->connections);
@@ -202,6 +203,16 @@ gal_status gal_net_ask(gal_net *net, const gal_net_request *r)
     if (!status)
         put_last(net, e);
     return status;
+}
+
+gal_status gal_net_rest(gal_net *net, double seconds)
+{
+    if (!(seconds >= 0 && seconds <= 86400))
+        return gal_fail(GAL_VALUE, "rest is %g, expected seconds from 0 to 86400", seconds);
+    double until = gal_now() + seconds;
+    if (until > net->quiet_until)
+        net->quiet_until = until;
+    return GAL_OK;
 }
 
 int64_t gal_net_left(const gal_net *net)

@@ -2,25 +2,13 @@
 -- misbehaves as it is asked to (net/server.c).
 local check = dofile "lua/lib/check.lua"
 local scratch = dofile "lua/lib/scratch.lua"
-local ffi = require "ffi"
-local C = ffi.C
-local host = require "gal.host"
+local net = dofile "lua/lib/net.lua"
 local answers = require "gal.fetch.answers"
 local pages = require "gal.fetch.pages"
 local server = require "gal.fetch.server"
 
-local record = scratch.path "record"
-local pid = ffi.new "int64_t[1]"
-local program = host.executable:match "^.*/" .. "tests/net_server"
-local words = ffi.new("const char *[4]", { program, record, "200" })
-assert(C.gal_process_start(pid, words, nil, nil, scratch.path "port") == 0, ffi.string(C.gal_error()))
-local port
-for _ = 1, 1000 do
-  port = scratch.read(scratch.path "port"):match "port (%d+)\n"
-  if port then break end
-  C.gal_sleep(0.02)
-end
-local base = "http://127.0.0.1:" .. assert(port, "the server does not begin")
+local here = net.start(scratch.folder, 200)
+local base = here.base
 
 local COLUMNS = { "specObjID", "z" }
 local QUERY = "SELECT TOP {count} specObjID, z FROM S WHERE specObjID > {last} ORDER BY specObjID"
@@ -49,7 +37,7 @@ end
 -- How many requests there were whose address has this text.
 local function requests(text)
   local n = 0
-  for line in io.lines(record) do n = n + (line:find(text, 1, true) and 1 or 0) end
+  for _, r in ipairs(net.requests(here)) do n = n + (r.address:find(text, 1, true) and 1 or 0) end
   return n
 end
 
@@ -57,7 +45,9 @@ local ALL = "html,rate,empty,line,short,503,reset"
 
 check.case("a table comes whole, in the order of ids, whatever its answers are meanwhile", function()
   local rows, counts = fetch("whole", 25, ALL .. ",ok," .. ALL)
-  check.equal({ rows, counts }, { 25, { html = 2, ["rate limit"] = 2, empty = 2, ["cut table"] = 2 } })
+  check.equal({ rows, counts }, {
+    25, { html = 2, ["rate limit"] = 2, empty = 2, ["cut table"] = 2, busy = 2, cut = 4 },
+  })
   check.equal(scratch.read(scratch.path "whole/catalog.csv"), table_of(25))
   check.equal(scratch.read(scratch.path "whole/query.sql"), QUERY .. "\n")
   local ids = require("gal").table(scratch.path "whole/catalog.csv"):ids "specObjID"
@@ -65,18 +55,19 @@ check.case("a table comes whole, in the order of ids, whatever its answers are m
 end)
 
 check.case("no more rows than were asked for, and an empty table is one", function()
-  check.equal({ fetch("some", 25, "ok", { n = 12 }) }, { 12, {} })
+  check.equal({ fetch("some", 25, "ok", { n = 12 }) }, { 12, {}, 0 })
   check.equal(scratch.read(scratch.path "some/catalog.csv"), table_of(12))
-  check.equal({ fetch("none", 0, "ok") }, { 0, {} })
+  check.equal({ fetch("none", 0, "ok") }, { 0, {}, 0 })
   check.equal(scratch.read(scratch.path "none/catalog.csv"), "specObjID,z\n")
 end)
 
 check.case("what another try can't help raises with the server's words, and no table is there", function()
   for fault, sentence in pairs{
-    database = "no table after the id 299489676975192064: Invalid column name 'zz'%. %(database%)",
-    ["400"] = "status 400: Incorrect syntax near 'selekt'%. %(json%)",
+    ["database,database"] =
+      "no table after the id 299489676975192064: Invalid column name 'zz'%. %(database%)",
+    ["400,400"] = "status 400: Incorrect syntax near 'selekt'%. %(json%)",
     moved = "status 302 sends to http://127%.0%.0%.1:9/elsewhere %(moved%)",
-    ["html,html,html,html,html"] = "Error An error occured %(html%)",
+    ["html,html,html,html,html,html,html,html"] = "Error An error occured %(html%)",
     ["503,503,503,503"] = "status 503 %(busy%)",
   } do
     local out = "refused " .. fault
@@ -166,7 +157,7 @@ check.case("each kind of answer is known by its body, whatever its line ends and
 end)
 
 check.case("fetch_sdss makes a survey that opens, and counts each reading of the paper's cuts", function()
-  local form = "%s --server %s/rows=300/faults=ok --page 200 --out sdss"
+  local form = "%s --server %s/rows=300/faults=ok --page 200 --out sdss --no-cutouts --pause 0.005"
   local command = form:format(scratch.experiment "fetch_sdss", base)
   local code, text = scratch.run(command)
   check.equal(code, 0, text)
@@ -180,15 +171,17 @@ and zWarning = 0                           120            210
 and reliable = 1                           129            232
 and primtarget & 64, main galaxies         100            180
 300 galaxies are in sdss/catalog.csv; the paper's sample has 106,800.
-galrun experiments/train_photometry.lua --survey sdss
+galrun experiments/train_photometry.lua --survey sdss --sample paper
 ]], 1, true), text)
   local survey = require("gal.data").open(scratch.path "sdss", { id = "specObjID" })
   check.equal(survey.theta.shape, { 300, 5 })
   check.equal(survey.ids[300], "299489676975785984")
-  code, text = scratch.run(command .. " --n 3")
-  check.that(code ~= 0 and text:find "n was 1000000 and is 3", text)
+  code, text = scratch.run(command .. " --share 0.5")
+  check.that(code ~= 0 and text:find("--share was 1 and is 0.5", 1, true), text)
+  code, text = scratch.run(command .. " --size 64")
+  check.that(code ~= 0 and text:find("--size is of cutouts, and --no-cutouts fetches none", 1, true), text)
 end)
 
-C.gal_process_signal(pid[0], "KILL")
+here.stop()
 scratch.remove()
 check.finish()

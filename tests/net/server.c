@@ -3,10 +3,14 @@
  * server LOG SECONDS prints "port N", and serves until it is killed, its parent ends or the seconds are over.
  * GET or POST /NAME?bytes=B&slow=S&faults=A,B,...: the k-th request for an address gets the k-th fault, later
  * ones the body: bytes B of a pattern that depends on NAME alone, after S milliseconds. The faults are in
- * serve(); "ok" is none. POST to /rows=R/faults=A,B/SqlSearch is a query, as select_rows() has it. POST to
- * /echo answers with what was posted. Each request adds a line to LOG: clients that wait for an answer,
- * fault, method, address, user agent. */
+ * serve() and serve_picture(); "ok" is none. random=P: P of 100 requests get a fault, each kind in turn, the
+ * same ones whenever the server is asked the same. POST to /rows=R/faults=A,B/SqlSearch is a query, as
+ * select_rows() has it; twins=N there gives every N-th row the objID of the row before. What asks for a
+ * picture as SkyServer, the Legacy Surveys' viewer or hips2fits are asked gets one; outside=N: of every N-th
+ * galaxy there is none. POST to /echo answers with what was posted. Each request adds a line to LOG: clients
+ * that wait for an answer, seconds, fault, method, address, user agent. */
 #define _GNU_SOURCE
+#include "pictures.h"
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,6 +21,7 @@
 #include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ADDRESSES = 10000, LARGEST = 1 << 24 };
@@ -40,9 +45,44 @@ static int earlier(const char *name)
     return requests[i]++;
 }
 
+static long number_of(const char *name, const char *word, long otherwise)
+{
+    const char *at = strstr(name, word);
+    return at ? atol(at + strlen(word)) : otherwise;
+}
+
+static unsigned hash_of(const char *text, unsigned state)
+{
+    for (; *text; text++)
+        state = (state ^ (unsigned char)*text) * 16777619u;
+    state = (state ^ state >> 15) * 2246822519u;
+    return state ^ state >> 13;
+}
+
+static int is_picture(const char *name)
+{
+    return strstr(name, "/getjpeg?") || strstr(name, "/cutout.") || strstr(name, "/hips2fits?");
+}
+
+/* A fault of `percent` of the requests: of one address no kind comes again before all others have. */
+static void random_fault(char fault[32], const char *name, int k, long percent)
+{
+    static const char *const all[] = {"html",   "400",      "503",   "rate",  "database", "line",
+                                      "empty",  "short",    "reset", "429",   "chunk",    "stall",
+                                      "silent", "nonsense", "small", "words", "no",       "flat"};
+    unsigned first = hash_of(name, 7), kinds = is_picture(name) ? 18 : 9; /* a query may be silent for long */
+    int fails = hash_of(name, (unsigned)k + 100) % 100 < (unsigned)percent;
+    snprintf(fault, 32, "%s", fails ? all[(first + (unsigned)k) % kinds] : "ok");
+}
+
 /* The k-th of the faults in the address, from 0. */
 static void fault_of(char fault[32], const char *name, int k)
 {
+    long percent = number_of(name, "random=", 0);
+    if (percent > 0) {
+        random_fault(fault, name, k, percent);
+        return;
+    }
     const char *at = strstr(name, "faults=");
     at = at ? at + 7 : "";
     for (; k > 0 && *at && *at != '&' && *at != '/'; k--) {
@@ -51,12 +91,6 @@ static void fault_of(char fault[32], const char *name, int k)
     }
     size_t n = strcspn(at, ",&/");
     snprintf(fault, 32, "%.*s", (int)(n ? n : 2), n ? at : "ok");
-}
-
-static long number_of(const char *name, const char *word, long otherwise)
-{
-    const char *at = strstr(name, word);
-    return at ? atol(at + strlen(word)) : otherwise;
 }
 
 static void put(int s, const char *bytes, size_t n)
@@ -94,6 +128,13 @@ static void wait_for_end(int s)
     char c;
     while (poll(&p, 1, 20000) > 0 && recv(s, &c, 1, 0) > 0)
         ;
+}
+
+/* Waits so many milliseconds, less where the client goes. */
+static void linger(int s, long milliseconds)
+{
+    struct pollfd p = {.fd = s, .events = POLLRDHUP};
+    poll(&p, 1, (int)milliseconds);
 }
 
 #define CHUNK "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
@@ -143,6 +184,52 @@ static void serve(int s, const char *fault, const char *body, size_t n)
         answer(s, "200 OK", "", body, n, n);
 }
 
+/* body {LARGEST} = the picture that is asked for, or another of another size; its length. */
+static size_t put_picture(char *body, const char *name, int what, int size, unsigned more)
+{
+    const char *ra = strstr(name, "ra="), *dec = strstr(name, "dec=");
+    unsigned seed = more + (unsigned)(1000 * (ra ? atof(ra + 3) : 0) + 0.5) +
+                    977 * (unsigned)(1000 * (dec ? atof(dec + 4) : 0) + 100000.5);
+    int fits = strstr(name, "cutout.fits") || strstr(name, "format=fits");
+    return (fits ? picture_fits : picture_jpeg)((unsigned char *)body, LARGEST, size, what, seed);
+}
+
+/* Whether there is no picture of the galaxy that the address asks for. */
+static int is_outside(const char *name)
+{
+    long every = number_of(name, "outside=", 0);
+    const char *ra = strstr(name, "ra=");
+    return every > 0 && ra && (long)(1000 * atof(ra + 3) + 0.5) % every == 0;
+}
+
+/* Answers with a picture, or as a server does that has none: SkyServer with words and 404, others with a
+ * flat tile. k: of the request, so that no fault comes twice alike. */
+static void serve_picture(int s, const char *fault, char *body, const char *name, int k)
+{
+    int size = (int)number_of(name, "width=", number_of(name, "size=", 128)),
+        sdss = !!strstr(name, "getjpeg");
+    size_t n;
+    if (!strcmp(fault, "small")) { /* a server may clamp sizes silently */
+        n = put_picture(body, name, PICTURE_GALAXY, size / 2, 0);
+    } else if (!strcmp(fault, "words") || !strcmp(fault, "no")) {
+        n = put_picture(body, name, PICTURE_WORDS, size, (unsigned)k + !strcmp(fault, "no"));
+    } else if (!strcmp(fault, "flat")) {
+        n = put_picture(body, name, PICTURE_FLAT, size, (unsigned)k);
+    } else if (is_outside(name)) {
+        n = put_picture(body, name, sdss ? PICTURE_WORDS : PICTURE_FLAT, size, 0);
+        if (!strcmp(fault, "ok") && sdss)
+            fault = "404";
+    } else {
+        n = put_picture(body, name, PICTURE_GALAXY, size, 0);
+    }
+    if (!strcmp(fault, "no"))
+        fault = "404";
+    if (!strcmp(fault, "line")) /* half of it, and the length fits */
+        answer(s, "200 OK", "", body, n / 2, n / 2);
+    else
+        serve(s, fault, body, n);
+}
+
 /* The request with its body, {size} with a 0 behind it; 0 where it does not come whole. */
 static int read_request(int s, char *text, size_t size)
 {
@@ -166,11 +253,16 @@ static void answered(void)
     pthread_mutex_unlock(&lock);
 }
 
+static long long id_of(long k)
+{
+    return 299489676975171584 + 2048 * (long long)k;
+}
+
 /* The value of a column in row k, from 1: what cuts look at goes through both sides of them. */
 static int put_value(char *to, const char *column, long k)
 {
     if (!strcmp(column, "specObjID") || !strcmp(column, "objID"))
-        return sprintf(to, "%lld", 299489676975171584 + 2048 * (long long)k);
+        return sprintf(to, "%lld", id_of(k));
     if (!strcmp(column, "bptclass"))
         return sprintf(to, "%ld", 1 + k % 2);
     if (!strcmp(column, "zWarning"))
@@ -183,12 +275,17 @@ static int put_value(char *to, const char *column, long k)
         return sprintf(to, "%.1f", 17 + 0.1 * (double)(k % 10));
     if (!strncmp(column, "extinction", 10))
         return sprintf(to, "0.05");
+    if (!strncmp(column, "modelMag_", 9))
+        return sprintf(to, "%.3f", 17 + (double)(k * 37 % 1000) / 1000);
+    if (!strcmp(column, "d4000_n"))
+        return sprintf(to, "%.3f", 1 + (double)(k * 61 % 1000) / 1000);
     return sprintf(to, "%.3f", (double)k / 1000);
 }
 
 /* The body {LARGEST} of the query "SELECT TOP n t.a, t.b FROM ... specObjID > last ..." as SkyServer answers
- * it; its length. The table has `rows` rows. */
-static long select_rows(char *body, const char *posted, long rows)
+ * it, or of "SELECT COUNT(*) AS n ...", also where "specObjID % 1000003 < share"; its length. The table has
+ * `rows` rows; every twins-th is of the object of the row before. */
+static long select_rows(char *body, const char *posted, long rows, long twins)
 {
     char query[8192] = "", names[64][32];
     size_t length = 0;
@@ -198,9 +295,15 @@ static long select_rows(char *body, const char *posted, long rows)
         c += digits[0] ? 2 : 0;
     }
     char *top = strstr(query, "TOP "), *from = strstr(query, "FROM"), *after = strstr(query, "specObjID > ");
-    long count = top ? strtol(top + 4, &top, 10) : 0, done = 0;
+    const char *share = strstr(query, "% 1000003 < ");
+    long count = top ? strtol(top + 4, &top, 10) : 0, done = 0, least = share ? atol(share + 12) : 1000003;
     long long last = after ? atoll(after + 12) : 0;
     int columns = 0, n = sprintf(body, "#Table1\n");
+    if (strstr(query, "COUNT(*)")) {
+        for (long k = 1; k <= rows; k++)
+            done += id_of(k) % 1000003 < least;
+        return sprintf(body, "#Table1\nn\n%ld\n", done);
+    }
     if (from)
         *from = 0;
     for (char *word = strtok(top, " ,\n"); word && columns < 64; word = strtok(NULL, " ,\n")) {
@@ -211,11 +314,12 @@ static long select_rows(char *body, const char *posted, long rows)
     }
     n += sprintf(body + n, "\n");
     for (long k = 1; k <= rows && done < count; k++) {
-        if (299489676975171584 + 2048 * (long long)k <= last)
+        if (id_of(k) <= last || id_of(k) % 1000003 >= least)
             continue;
         for (int i = 0; i < columns; i++) {
+            int twin = twins && k % twins == 0 && !strcmp(names[i], "objID");
             n += sprintf(body + n, "%s", i ? "," : "");
-            n += put_value(body + n, names[i], k);
+            n += put_value(body + n, names[i], k - twin);
         }
         n += sprintf(body + n, "\n");
         done++;
@@ -230,9 +334,13 @@ static void serve_request(int s, const char *request)
     if (sscanf(request, "%7s %4095s", method, name) != 2)
         exit(3);
     pthread_mutex_lock(&lock);
-    fault_of(fault, name, earlier(name));
+    int k = earlier(name);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    fault_of(fault, name, k);
     agent = agent ? agent + 14 : "-";
-    fprintf(record, "%d %s %s %s %.*s\n", asking, fault, method, name, (int)strcspn(agent, "\r\n"), agent);
+    fprintf(record, "%d %ld.%06ld %s %s %s %.*s\n", asking, (long)now.tv_sec, now.tv_nsec / 1000, fault,
+            method, name, (int)strcspn(agent, "\r\n"), agent);
     fflush(record);
     pthread_mutex_unlock(&lock);
     long n = number_of(name, "bytes=", 100);
@@ -245,11 +353,13 @@ static void serve_request(int s, const char *request)
     for (long i = 0; i < n; i++)
         body[i] = (char)((state = state * 1664525u + 1013904223u) >> 24);
     if (strstr(name, "SqlSearch"))
-        n = select_rows(body, posted, number_of(name, "rows=", 0));
-    usleep((useconds_t)number_of(name, "slow=", 0) * 1000);
+        n = select_rows(body, posted, number_of(name, "rows=", 0), number_of(name, "twins=", 0));
+    linger(s, number_of(name, "slow=", 0));
     answered(); /* before the answer: who has it may come again at once */
     if (!strncmp(name, "/echo", 5))
         serve(s, fault, posted + 4, strlen(posted + 4));
+    else if (is_picture(name))
+        serve_picture(s, fault, body, name, k);
     else
         serve(s, fault, body, (size_t)n);
     free(body);

@@ -46,6 +46,35 @@ common.cutouts = {
   { "packed", type = "string", help = "folder for the decoded cutouts; default: decoded/ beside the run" },
 }
 
+-- Pictures from an archive: gal.fetch.sources' open.
+common.pictures = {
+  {
+    "source", "sdss", "who has the pictures: SkyServer, the Legacy Surveys' viewer, or CDS's hips2fits",
+    choices = { "sdss", "legacysurvey", "hips2fits" },
+  },
+  { "layer", type = "string", help = "which of the source's pictures; default: ls-dr10, CDS/P/SDSS9/color" },
+  { "format", "jpg", "jpg, or fits where the source has it", choices = { "jpg", "fits" } },
+  {
+    "scale", type = "number", above = 0,
+    help = "arcsec a pixel; default: 0.396127, of the Legacy Surveys 0.262",
+  },
+  { "size", 128, "pixels a side", type = "integer", least = 1, most = 4096 },
+}
+
+-- The same, and how they are asked for: gal.fetch.cutouts' fetch.
+common.fetching = {}
+for i, d in ipairs(common.pictures) do common.fetching[i] = d end
+for _, d in ipairs{
+  {
+    "cutouts_server", type = "string",
+    help = "another server of that source: what its addresses begin with",
+  },
+  { "pause", 0.5, "seconds between two requests, at least 0.2; queries take twice that", above = 0 },
+  { "again", false, "ask once more for cutouts that could not be had" },
+} do
+  table.insert(common.fetching, d)
+end
+
 -- The velocity net: gal.flow's new.
 common.network = {
   { "hidden", { 256, 256, 256 }, "widths of the velocity net's layers", type = "integers", least = 1 },

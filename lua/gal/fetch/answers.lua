@@ -1,13 +1,20 @@
--- answers: whether what SkyServer has answered is a table. Its refusals come as JSON with a status, as a page
--- of HTML that calls itself a success, and as a table of the one column error_message (source of SkyServerWS,
--- 2023), and what lies between may cut a body short: none of that is data.
+-- answers: whether what SkyServer has answered is a table, and what it says where it is none. Its refusals
+-- come as JSON with a status, as a page of HTML that calls itself a success, and as a table of the one column
+-- error_message (source of SkyServerWS, 2023), and what lies between may cut a body short: none of that is
+-- data.
 local json = require "gal.base.json"
 
 local M = {}
 
--- What another try may help against, and how long to wait before it, in seconds. 60: SkyServer counts queries
--- by the minute.
-local AGAIN = { ["rate limit"] = 60, html = 5, empty = 5, ["cut table"] = 1 }
+-- How long to wait before another try, in seconds: 5 unless it stands here; 60: SkyServer counts queries by
+-- the minute.
+local WAITS = { ["rate limit"] = 60, ["cut table"] = 1, outside = 1, damaged = 1, ["other size"] = 1 }
+-- What the server has tried again already, or never will: no other try is made.
+local FINAL = {
+  busy = true, cut = true, stalled = true, unreachable = true, moved = true, untrusted = true, large = true,
+}
+-- What tells of the query and not of the server's state: it is believed when it comes twice.
+local OF_QUERY = { json = true, refused = true, database = true, ["other table"] = true }
 
 -- A sentence of the server's, on one line and of a bearable length.
 local function shortened(text)
@@ -20,14 +27,22 @@ local function words_of(html)
   return shortened((html:gsub("<[sS][cCtT][rRyY].-</[sS][cCtT][rRyY]%w*>", " "):gsub("<[^>]*>", " ")))
 end
 
--- What the body of a refusal says.
+-- The kind of a message that came in such a form.
+local function kind_of(message, form)
+  return message:find "queries allowed per minute" and "rate limit" or form
+end
+
+-- What a body says that is neither a table of these columns nor a picture: kind and sentence; nil where it is
+-- in none of the forms in which servers speak.
 local function message_of(body)
-  local ok, content = pcall(json.decode, body)
-  if ok and type(content) == "table" and type(content.ErrorMessage) == "string" then
-    return "json", shortened(content.ErrorMessage)
-  end
+  if not body:find "%S" then return "empty", "the answer is empty" end
   if body:find "^%s*<" then return "html", words_of(body) end
-  return "refused", shortened(body)
+  local name, message = body:gsub("^#[^\n]*\n", ""):match "^([%a_]+)\r?\n(.*)$"
+  if name and name:lower() == "error_message" then return kind_of(message, "database"), shortened(message) end
+  local ok, content = pcall(json.decode, body)
+  if not ok or type(content) ~= "table" then return nil end
+  message = type(content.ErrorMessage) == "string" and content.ErrorMessage or body
+  return kind_of(message, "json"), shortened(message)
 end
 
 -- The lines of a text that ends in a line break; nil where the last one is cut.
@@ -40,17 +55,11 @@ end
 
 -- The same of a body whose status is a success: rows, or nil, kind and sentence.
 local function rows_of(body, columns)
-  if not body:find "%S" then return nil, "empty", "the answer is empty" end
-  if body:find "^%s*<" then return nil, "html", words_of(body) end
-  if body:find "^%s*{" then return nil, message_of(body) end
+  local kind, message = message_of(body)
+  if kind then return nil, kind, message end
   local lines = lines_of((body:gsub("^#[^\n]*\n", "")))
   if not lines or #lines == 0 then return nil, "cut table", "the table is cut within a line" end
-  local names = table.remove(lines, 1)
-  if names:lower() == "error_message" then
-    local message = shortened(table.concat(lines, " "))
-    return nil, message:find "queries allowed per minute" and "rate limit" or "database", message
-  end
-  local expected = table.concat(columns, ",")
+  local names, expected = table.remove(lines, 1), table.concat(columns, ",")
   if names:lower() ~= expected:lower() then
     names, expected = shortened(names), shortened(expected)
     return nil, "other table", ("the columns are %s, expected %s"):format(names, expected)
@@ -64,22 +73,40 @@ local function rows_of(body, columns)
   return lines
 end
 
+--- answers.words(answer) --> what an answer (of server's next) is that is neither a table nor a picture:
+-- "json", "html", "database", "rate limit", "empty", or server's kinds; and a sentence.
+function M.words(answer)
+  if answer.kind ~= "whole" and answer.kind ~= "refused" then return answer.kind, answer.problem end
+  local kind, message = message_of(answer.body)
+  if answer.kind == "whole" then return kind or "no picture", message or shortened(answer.body) end
+  kind, message = kind or "refused", message or shortened(answer.body)
+  return kind, ("status %d: %s"):format(answer.status, message)
+end
+
 --- answers.rows(answer, columns) --> the rows of a table of numbers with these columns, as lines of a .csv
--- file, maybe none; or nil, what the answer is ("json", "html", "database", "rate limit", "empty", "cut
--- table", "other table", or server's kinds), a sentence, and, where another try may help, how long to wait
--- before it, in seconds.
+-- file, maybe none; or nil, what the answer is ("cut table", "other table", or answers.words' kinds) and a
+-- sentence.
 function M.rows(answer, columns)
-  local rows, kind, sentence
-  if answer.kind == "whole" then
-    rows, kind, sentence = rows_of(answer.body, columns)
-  elseif answer.kind == "refused" then
-    kind, sentence = message_of(answer.body)
-    return nil, kind, ("status %d: %s"):format(answer.status, sentence)
-  else
-    return nil, answer.kind, answer.problem
+  if answer.kind == "whole" then return rows_of(answer.body, columns) end
+  return nil, M.words(answer)
+end
+
+--- answers.wait(kind, sentence, before) --> how long to wait before another try, in seconds; nil where none
+-- would help: what came is of the query, and the sentence `before` was the same.
+function M.wait(kind, sentence, before)
+  if FINAL[kind] or OF_QUERY[kind] and sentence == before then return nil end
+  return WAITS[kind] or 5
+end
+
+-- What the client tries again by itself.
+local TRIED = { "busy", "cut", "stalled", "unreachable" }
+
+--- answers.add_tries(counts, tries): adds to counts, {kind = n}, how often the client has tried again by
+-- itself (tries: of server's counts).
+function M.add_tries(counts, tries)
+  for _, kind in ipairs(TRIED) do
+    if tries[kind] then counts[kind] = (counts[kind] or 0) + tries[kind] end
   end
-  if rows then return rows end
-  return nil, kind, sentence, AGAIN[kind]
 end
 
 return M

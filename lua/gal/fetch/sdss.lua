@@ -38,19 +38,30 @@ for i, group in ipairs(BY_TABLE) do
   listed[i] = table.concat(words, ", ")
 end
 
---- Galaxies of the classes star-forming (1) and low S/N star-forming (2), a little fainter than any of the
--- paper's cuts leaves; {count} rows behind the id {last}.
-M.query = ([[
-SELECT TOP {count}
-  %s
+local FROM = [[
 FROM SpecObj AS S
   JOIN Galaxy AS G ON G.objID = S.bestObjID
   JOIN galSpecExtra AS E ON E.specObjID = S.specObjID
   JOIN galSpecIndx AS I ON I.specObjID = S.specObjID
   JOIN galSpecInfo AS F ON F.specObjID = S.specObjID
 WHERE S.specObjID > {last}
-  AND E.bptclass IN (1, 2) AND G.petroMag_r - G.extinction_r < 17.8
-ORDER BY S.specObjID]]):format(table.concat(listed, ",\n  "))
+  AND E.bptclass IN (1, 2) AND G.petroMag_r - G.extinction_r < 17.8]]
+
+-- A prime: ids in their order, plate by plate and fibre by fibre, leave remainders that are spread evenly.
+local PRIME = 1000003
+
+--- sdss.query(share = 1) --> the query: galaxies of the classes star-forming (1) and low S/N star-forming
+-- (2), a little fainter than any of the paper's cuts leaves; {count} rows behind the id {last}. And the query
+-- that counts all of them, as n. share: of all, chosen by what their ids leave when divided by a prime.
+function M.query(share)
+  local from = FROM
+  if share and share < 1 then
+    from = ("%s\n  AND S.specObjID %% %d < %d"):format(from, PRIME, math.ceil(share * PRIME))
+  end
+  local columns = "SELECT TOP {count}\n  " .. table.concat(listed, ",\n  ")
+  return ("%s\n%s\nORDER BY S.specObjID"):format(columns, from),
+    "SELECT COUNT(*) AS n\n" .. from:gsub("{last}", "0")
+end
 
 local LIMIT = 17.78 -- mag: the main galaxy sample's (Strauss et al. 2002), and the paper's
 

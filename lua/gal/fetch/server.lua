@@ -49,7 +49,7 @@ end
 -- is left. body is empty where it stands in a file; bytes is its length wherever it stands. kind: "whole",
 -- "refused", "busy", … (gal_net_kind). Ctrl-C raises; the requests are still there.
 function Server:next()
-  while C.gal_net_left(self.h) > 0 do
+  while self:left() > 0 do
     local status = C.gal_net_next(answer, self.h, 1)
     local a, tag = answer[0], tonumber(answer[0].tag)
     local asked = self.keys[tag]
@@ -67,8 +67,15 @@ function Server:next()
   end
 end
 
+--- s:left() --> how many requests have not been answered.
+function Server:left() return tonumber(C.gal_net_left(self.h)) end
+
+--- s:rest(seconds): nothing begins within so many seconds from now; what is on its way goes on.
+function Server:rest(seconds) check(C.gal_net_rest(self.h, seconds)) end
+
 --- s:counts() --> how many tries have ended as each kind: {whole = 12, busy = 1}.
 function Server:counts()
+  if self.ended then return self.ended end
   local counts = {}
   for kind = C.GAL_NET_WHOLE, C.GAL_NET_KINDS - 1 do
     local n = tonumber(C.gal_net_count(self.h, kind))
@@ -77,8 +84,10 @@ function Server:counts()
   return counts
 end
 
---- s:close(): ends what is on its way; s is of no use any more.
+--- s:close(): ends what is on its way; s is of no use any more, but for its counts.
 function Server:close()
+  if not self.h then return end
+  self.ended = self:counts()
   collect.free(C.gal_net_close, self.h)
   self.h = nil
 end

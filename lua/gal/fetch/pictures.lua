@@ -1,0 +1,52 @@
+-- pictures: whether what a server has answered is the picture that was asked for. A server may answer with a
+-- sentence under any status, with half a picture, with one of another size, or with one of words or of
+-- nothing where its survey has not looked: none of that is data.
+local ffi = require "ffi"
+local answers = require "gal.fetch.answers"
+local sources = require "gal.fetch.sources"
+local C = ffi.C
+
+local M = {}
+
+local look = ffi.new "gal_look[1]"
+
+-- Whether these bytes begin as a picture does.
+local function is_picture(body)
+  return body:find "^\255\216" or body:find "^\137PNG" or body:find "^SIMPLE  ="
+end
+
+-- What a picture is that came under this status: nil where it is what was asked for, else kind and sentence.
+local function fault_of(answer, settings)
+  if C.gal_image_look(look, answer.body, #answer.body) ~= 0 then
+    return "damaged", "the picture " .. ffi.string(C.gal_error())
+  end
+  local seen, size = look[0], settings.size
+  local nothing = sources.nothing(settings, seen, answer.status)
+  if nothing then return "outside", nothing end
+  if (answer.body:find "^SIMPLE" and "fits" or "jpg") ~= settings.format then
+    return "other format", ("the picture is not %s"):format(settings.format)
+  end
+  if seen.width ~= size or seen.height ~= size then
+    return "other size", ("the picture is %d x %d pixels, expected %d x %d"):format(seen.width, seen.height,
+      size, size)
+  end
+end
+
+--- pictures.fault(answer, settings) --> nil where the answer (of server's next) is the picture that was asked
+-- for by settings (sources.open's); else what it is ("outside", "damaged", "other size", "other format", or
+-- answers' and server's kinds), a sentence, and whether it tells of this one picture rather than of the
+-- server: then it is believed when it comes twice.
+function M.fault(answer, settings)
+  local kind, sentence
+  if answer.kind ~= "whole" and answer.kind ~= "refused" then return answer.kind, answer.problem, false end
+  if is_picture(answer.body) then
+    kind, sentence = fault_of(answer, settings)
+    if not kind and answer.kind == "refused" then kind, sentence = "refused", answer.problem end
+  else
+    kind, sentence = answers.words(answer)
+  end
+  if not kind then return nil end
+  return kind, sentence, kind == "outside" or kind:find "^other" ~= nil or answer.kind == "refused"
+end
+
+return M
