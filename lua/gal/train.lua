@@ -105,10 +105,13 @@ end
 
 --- train.expect{out =, resume =, precision =, device =}: raises where fit would refuse these options: for
 -- scripts whose rows take long to open, before they do. device: that of the flow, the default one if nil.
+-- Returns what the run that would go on says of its survey (data.open's `like`), nil where one begins.
 function train.expect(given)
   local o = options.known("expect", given, { "out", "resume", "precision", "device" })
   precisions.check("fit", o.precision, o.device or default_device(), "conv2d")
-  if o.out ~= nil then files.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume) end
+  if o.out == nil then return nil end
+  files.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume)
+  return files.notes(o.out)
 end
 
 train.quick, train.describe = recipe.quick, recipe.describe
