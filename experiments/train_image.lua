@@ -15,7 +15,7 @@ local o = cli.options{
     "what to infer them from beside the image, columns of the table; none: images alone",
   },
   cli.common{
-    "sample", "missing", "missing_value", "dereddened", "cutouts",
+    "sample", "missing", "missing_value", "dereddened", "ab_offsets", "cutouts",
     missing = {
       "drop", "rows without all of the photometry: drop them, or fill the gaps, marked by further columns",
     },
@@ -46,7 +46,9 @@ for _, name in ipairs(o.photometry) do
   end
 end
 
-train.expect{ out = o.out, resume = o.resume, precision = o.precision, members = o.ensemble }
+local before = train.expect{
+  out = o.out, resume = o.resume, precision = o.precision, members = o.ensemble,
+}
 
 -- Refuses images of so many pixels a side that don't outlast the encoder's blocks.
 local function check_side(side)
@@ -58,8 +60,9 @@ local function check_side(side)
 end
 if o.crop > 0 then check_side(math.floor(o.crop / o.bin)) end -- before all cutouts are decoded
 local survey = data.open(o.survey, cli.values(o, {
-  "table", "theta", "sample", "missing", "missing_value", "dereddened",
+  "table", "theta", "sample", "missing", "missing_value", "dereddened", "ab_offsets",
 }, {
+  like = before,
   context = o.photometry[1] == "none" and {} or o.photometry,
   images = cli.values(o, { "cutouts" }, { beside = o.out }),
 }))

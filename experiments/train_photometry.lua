@@ -11,8 +11,8 @@ local o = cli.options{
 local gal = require "gal"
 local train = require "gal.train"
 
-train.expect{ out = o.out, resume = o.resume, members = o.ensemble }
-local survey = require("gal.data").open(o.survey, cli.values(o, { "table", "reading" }))
+local before = train.expect{ out = o.out, resume = o.resume, members = o.ensemble }
+local survey = require("gal.data").open(o.survey, cli.values(o, { "table", "reading" }, { like = before }))
 cli.say(survey:describe())
 
 local notes = survey:choices()

@@ -234,6 +234,36 @@ GAL_API gal_status gal_table_remove(gal_table *table, int i);
 /* A new table of the given rows {n}, from 0, in that order, a row as often as it is named; columns keep type,
  * unit and form. */
 GAL_API gal_status gal_table_select(gal_table **out, gal_table *table, const int64_t *rows, int64_t n);
+/* Appends column i of `from` under this name: rows {rows of table} are its rows, from 0, or below 0 where the
+ * value is missing. */
+GAL_API gal_status gal_table_take(gal_table *table, const char *name, gal_table *from, int i,
+                                  const int64_t *rows);
+/* Rows that belong together. In place of a row: none does; the row itself has no id or no position. */
+enum { GAL_ROW_NONE = -1, GAL_ROW_UNNAMED = -2 };
+typedef struct gal_matched {
+    int64_t matched; /* rows that another one belongs to */
+    int64_t missing; /* rows without an id or a position */
+    int64_t several; /* matched rows that more than one belongs to */
+    int64_t shared;  /* matched rows whose other one is also an earlier row's */
+} gal_matched;
+/* row {rows of table}: the row of `other`, from 0, whose id in column j is the row's id in column i; of
+ * several the first with preferred {rows of other} other than 0, else the first. preferred may be NULL. Ids
+ * are integers of 64 bits, signed or not, and text, without outer blanks; a number is the same id in whatever
+ * type it is stored. Missing, blank, -1 and -9999 are no ids. GAL_TYPE for a float that is no whole number or
+ * beyond 2^53. */
+GAL_API gal_status gal_table_match(int64_t *row, gal_matched *counts, gal_table *table, int i,
+                                   gal_table *other, int j, const uint8_t *preferred);
+/* row {n}: the nearest of the positions other_ra, other_dec {others} within `radius` arcsec of ra, dec {n},
+ * in degrees; with preferred {others} the nearest of those where it is not 0, if there is any; of equally
+ * near ones the first. arcsec {n}: how far it is, NaN where there is none. NaN and -9999 are no positions;
+ * GAL_VALUE for others that are none. GAL_INTERRUPTED after Ctrl-C. */
+GAL_API gal_status gal_sky_near(int64_t *row, double *arcsec, gal_matched *counts, const double *ra,
+                                const double *dec, int64_t n, const double *other_ra, const double *other_dec,
+                                int64_t others, const uint8_t *preferred, double radius);
+/* group {n}: the first row, from 0, of those that a row reaches in steps of at most `radius` arcsec, from one
+ * position to another; the row itself where there are none. */
+GAL_API gal_status gal_sky_groups(int64_t *group, const double *ra, const double *dec, int64_t n,
+                                  double radius);
 /* Writes .csv or .fits, whole or not at all. CSV: numbers so that they read back exactly, missing ones empty;
  * GAL_TYPE for a column of vectors. FITS: loaded columns in the type they had, TUNIT, TNULL and TDIM with
  * them; others as D, K and A; GAL_VALUE for text that is not ASCII (blanks at its end are lost: FITS does not

@@ -9,6 +9,7 @@ local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local arguments = require "gal.base.options"
 local nn = require "gal.nn"
+local offsets = require "gal.data.offsets"
 local inputs = require "gal.flow.inputs"
 local draw = require "gal.flow.draw"
 local density = require "gal.flow.density"
@@ -164,6 +165,9 @@ function Flow:__tostring()
   if #corrected > 0 then
     local which = #corrected < #self.context and ": " .. table.concat(corrected, ", ") or ""
     given = given .. " (less extinction" .. which .. ")"
+  end
+  if self.notes and self.notes.ab_offsets then
+    given = given .. " (in AB by " .. offsets.text(self.notes.ab_offsets) .. ")"
   end
   local images = self.encoder and (given == "" and " given images" or " and images") or ""
   return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,

@@ -20,6 +20,7 @@ local learned = require "gal.posterior.learned"
 local members = require "gal.flow.members"
 local list_of = require("gal.posterior.list").of
 local object = require "gal.posterior.object"
+local offsets = require "gal.data.offsets"
 local part_of = require("gal.data.split").part
 local path = require "gal.base.path"
 local reopen = require "gal.data.reopen"
@@ -42,7 +43,9 @@ M.Run = Run
 -- What was asked of a run's survey, and the surveys themselves, by the run: not fields, which users see.
 local hidden = setmetatable({}, { __mode = "k" })
 
-local SURVEY = { "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "rename" }
+local SURVEY = {
+  "survey", "hdu", "id", "dereddened", "ab_offsets", "crop", "bin", "resize", "packed", "rename",
+}
 local OPTIONS = { "device", unpack(SURVEY) }
 
 -- The epochs in the folder's history.csv, as fit's history, the best one and its loss.
@@ -68,8 +71,8 @@ end
 --- gal.open(folder[, {device =, survey =, …}]): the run in a folder, to ask it questions: run:posterior(id),
 -- run:find{…}, run:worst(10), ?run has all. Of several folders between commas, "runs/a,runs/b", and of a
 -- folder with ensemble.json it is the ensemble of them. Its flow is on `device`, by default gal.device(); its
--- survey is found, or is the one named, with data.reopen's hdu, id, dereddened, crop, bin, resize, packed,
--- rename, and opened when galaxies are asked for. A run that still trains can be opened: its best weights so
+-- survey is found, or is the one named, with data.reopen's hdu, id, dereddened, ab_offsets, crop, bin, resize,
+-- packed, rename, and opened when galaxies are asked for. A run that still trains can be opened: its best weights so
 -- far count.
 function M.open(folder, options)
   errors.text("open", "folder", folder, "the folder of a run")
@@ -278,6 +281,10 @@ local function typed_words(flow)
     list[1] = ("The extinction came off %s, as in the run's training."):format(table.concat(corrected, ", "))
   elseif flow.c > 0 then
     list[1] = "The inputs are taken as they are, as in the run's training: no extinction came off."
+  end
+  local shift = flow.c > 0 and flow.notes and flow.notes.ab_offsets
+  if shift then
+    list[#list + 1] = ("They were brought to AB by %s, as in the run's training."):format(offsets.text(shift))
   end
   return list
 end

@@ -1,73 +1,23 @@
 -- Tables of named columns: catalogues from .csv and .fits files, and tables made from Lua lists and tensors.
 -- Columns keep their own type in C (float64, int64, text); they are read as float32 tensors, as doubles or as
--- strings.
+-- strings. What a table is and how a column is found is in data/lookup.lua, joins are in data/joins.lua.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local options_of = require "gal.base.options"
 local cells = require "gal.data.cells"
+local joins = require "gal.data.joins"
+local lookup = require "gal.data.lookup"
 local tensor = require "gal.tensor"
-local near = require "gal.base.spelling"
 local C = ffi.C
-local collect = require "gal.base.collect"
-local raise, check, kind, made = errors.raise, errors.check, errors.kind, collect.made
+local raise, check, kind, made = errors.raise, errors.check, errors.kind, require("gal.base.collect").made
+local column, find, live, refresh, wrap = lookup.column, lookup.find, lookup.live, lookup.refresh, lookup.wrap
+local handle_of = lookup.handle
 
 local module = {}
-local methods = {}
--- __index is below, with what columns are named.
-local Table = { methods = methods, completes = { column = "names", ids = "names", strings = "names" } }
+local Table = lookup.Table
+local methods = Table.methods
 
-local out = ffi.new "gal_table *[1]"
 local text = ffi.new "const char *[1]"
-
--- What a user sees of the C table t.h: t.names, t.rows.
-local function refresh(t)
-  t.rows, t.names = tonumber(C.gal_table_rows(t.h)), {}
-  for i = 0, C.gal_table_columns(t.h) - 1 do t.names[i + 1] = ffi.string(C.gal_table_name(t.h, i)) end
-  return t
-end
-
--- The C table that make(out, ...) makes.
-local function handle_of(make, ...) return collect.handle(C.gal_table_free, out, make, ...) end
-
--- The table that owns h.
-local function wrap(h) return refresh(setmetatable({ h = h }, Table)) end
-
--- The column of that name, from 0, or nil and how many names match. The exact spelling wins; else case is
--- ignored.
-local function find(t, name)
-  local exact, loose, exacts, looses = nil, nil, 0, 0
-  for i, candidate in ipairs(t.names) do
-    if candidate == name then exact, exacts = i - 1, exacts + 1 end
-    if candidate:lower() == name:lower() then loose, looses = i - 1, looses + 1 end
-  end
-  if exacts > 0 then return exacts == 1 and exact or nil, exacts end
-  return looses == 1 and loose or nil, looses
-end
-
--- Raises unless t is a table; t.rows and t.names, which a script may have overwritten, are C's again.
-local function live(t, op, call)
-  if getmetatable(t) ~= Table or not ffi.istype("gal_table *", t.h) then
-    raise("%s: called with %s, expected a table: t:%s", op, kind(t), call)
-  end
-  return refresh(t)
-end
-
-local function column(t, op, name)
-  live(t, op, op .. "(name)")
-  if type(name) ~= "string" then raise("%s: name is %s, expected the name of a column", op, kind(name)) end
-  local i, matches = find(t, name)
-  if i then return i end
-  local where = t.path or "the table"
-  if matches > 1 then raise("%s: %s has %d columns named %q", op, where, matches, name) end
-  local hint = near.suggest(name, t.names)
-  if hint == "" then
-    local listed = {}
-    for k = 1, math.min(20, #t.names) do listed[k] = t.names[k] end
-    local more = #t.names > 20 and (", … (%d in all)"):format(#t.names) or ""
-    hint = #t.names == 0 and "" or (": it has %s%s"):format(table.concat(listed, ", "), more)
-  end
-  raise("%s: %s has no column %q%s", op, where, name, hint)
-end
 
 -- t.name and t[i], where numpy and pandas have a column and a row.
 function Table.__index(t, key)
@@ -320,6 +270,8 @@ function methods.select(t, rows)
   chosen.path = t.path
   return chosen
 end
+
+methods.join, methods.near = joins.join, joins.near
 
 local FIRST = { objid = 1, specobjid = 2, name = 3, id = 4 }
 local function by_name(a, b)

@@ -117,14 +117,15 @@ end
 
 --- train.expect{out =, resume =, precision =, device =, members = 1}: raises where fit, or train.ensemble of
 -- several members, would refuse these options: for scripts whose rows take long to open, before they do.
--- device: that of the flow, the default one if nil.
+-- device: that of the flow, the default one if nil. Returns what the run that would go on, or its first
+-- member, says of its survey (data.open's `like`), nil where one begins.
 function train.expect(given)
   local o = options.known("expect", given, { "out", "resume", "precision", "device", "members" })
   precisions.check("fit", o.precision, o.device or default_device(), "conv2d")
   local count = options.integer("expect", o, "members", 1, 1)
-  if o.out ~= nil then
-    members.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume, count)
-  end
+  if o.out == nil then return nil end
+  members.refuse(errors.text("expect", "out", o.out, "the name of a folder"), o.resume, count)
+  return members.notes(o.out, count)
 end
 
 train.quick, train.describe, train.ensemble = recipe.quick, recipe.describe, members.train

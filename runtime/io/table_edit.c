@@ -1,5 +1,6 @@
 /* table_edit.c: makes and changes tables in memory: adds, replaces and removes columns, selects rows. */
 #include "io.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,19 +110,26 @@ gal_status gal_table_remove(gal_table *table, int i)
 
 /* ---- selecting rows ---- */
 
+/* Text k of a column {rows, width}, whose row is rows[k / width]; "" where that is below 0. */
+static const char *text_at(const gal_column *from, const int64_t *rows, int64_t k)
+{
+    int64_t row = rows[k / from->width];
+    return row < 0 ? "" : from->text + from->start[row * from->width + k % from->width];
+}
+
 /* Copies the strings of `from` at rows {n} into c. Returns 0 where there is no memory. */
 static int select_strings(gal_column *c, const gal_column *from, const int64_t *rows, int64_t n)
 {
     int64_t w = from->width, size = 0;
     for (int64_t k = 0; k < n * w; k++)
-        size += (int64_t)strlen(from->text + from->start[rows[k / w] * w + k % w]) + 1;
+        size += (int64_t)strlen(text_at(from, rows, k)) + 1;
     c->text = malloc((size_t)size + 1);
     c->start = malloc((size_t)(n * w + 1) * sizeof *c->start);
     if (!c->text || !c->start)
         return 0;
     size = 0;
     for (int64_t k = 0; k < n * w; k++) {
-        const char *text = from->text + from->start[rows[k / w] * w + k % w];
+        const char *text = text_at(from, rows, k);
         c->start[k] = size;
         size_t bytes = strlen(text) + 1;
         memcpy(c->text + size, text, bytes);
@@ -130,12 +138,14 @@ static int select_strings(gal_column *c, const gal_column *from, const int64_t *
     return 1;
 }
 
-/* Rows {n} of {…, bytes} in memory of their own, the caller's; NULL where there is none. */
+/* Rows {n} of {…, bytes} in memory of their own, the caller's, zeros where a row is below 0; NULL where there
+ * is none. */
 static void *select_bytes(const void *from, size_t bytes, const int64_t *rows, int64_t n)
 {
-    char *to = malloc((size_t)n * bytes + 1);
+    char *to = calloc((size_t)n * bytes + 1, 1);
     for (int64_t k = 0; to && k < n; k++)
-        memcpy(to + (size_t)k * bytes, (const char *)from + (size_t)rows[k] * bytes, bytes);
+        if (rows[k] >= 0)
+            memcpy(to + (size_t)k * bytes, (const char *)from + (size_t)rows[k] * bytes, bytes);
     return to;
 }
 
@@ -160,6 +170,50 @@ static int select_column(gal_column *c, const gal_column *from, const int64_t *r
     if (from->i64 && !(c->i64 = select_bytes(from->i64, w * sizeof *c->i64, rows, n)))
         return 0;
     return !from->missing || (c->missing = select_bytes(from->missing, w, rows, n)) != NULL;
+}
+
+/* The values of c {n, width} are missing where a row is below 0. Returns 0 where there is no memory. */
+static int lose_values(gal_column *c, const int64_t *rows, int64_t n)
+{
+    if (c->i64 && !c->missing && !(c->missing = calloc((size_t)(n * c->width) + 1, 1)))
+        return 0;
+    for (int64_t k = 0; k < n * c->width; k++) {
+        if (rows[k / c->width] >= 0)
+            continue;
+        if (c->f64)
+            c->f64[k] = NAN;
+        if (c->missing)
+            c->missing[k] = 1;
+    }
+    return 1;
+}
+
+gal_status gal_table_take(gal_table *table, const char *name, gal_table *from, int i, const int64_t *rows)
+{
+    gal_column *of = NULL, *c = NULL;
+    gal_status status = gal_table_loaded(&of, from, i);
+    int64_t lost = 0;
+    for (int64_t k = 0; !status && k < table->rows; k++) {
+        lost += rows[k] < 0;
+        if (rows[k] >= from->rows)
+            status = gal_fail(GAL_VALUE, "row %lld of a table that has %lld", (long long)rows[k] + 1,
+                              (long long)from->rows);
+    }
+    if (status)
+        return status;
+    char *own = strdup(name);
+    c = own ? append(table) : NULL; /* moves the columns, where `from` is the table itself */
+    of = &from->column[i];
+    if (!c || !select_column(c, of, rows, table->rows) || (lost && !lose_values(c, rows, table->rows))) {
+        if (c)
+            gal_column_free(c);
+        free(own);
+        return gal_fail(GAL_MEMORY, "table: no memory for column \"%s\"", name);
+    }
+    free(c->name);
+    c->name = own;
+    gal_table_count(table, table->columns++);
+    return GAL_OK;
 }
 
 /* Which line or row of its file each row was. */

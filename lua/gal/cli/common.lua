@@ -33,6 +33,10 @@ common.reading = {
     help = "numbers that stand for missing values in the table, such as 99,-99; -9999 does always",
   },
   { "dereddened", true, "take each band's Galactic extinction off its magnitude" },
+  {
+    "ab_offsets", type = "list",
+    help = "mag to add to SDSS magnitudes of the context to bring them to AB: u=-0.04,z=0.02; default: none",
+  },
 }
 
 -- How its cutouts are prepared: the options of gal.data.cutouts.
@@ -228,6 +232,10 @@ common.asked = {
   {
     "dereddened", type = "boolean",
     help = "take extinctions off; must be what was done to the run's magnitudes; default: as they were",
+  },
+  {
+    "ab_offsets", type = "list",
+    help = "must be what the run was trained with; none: --survey's magnitudes are AB already",
   },
   { "crop", type = "integer", least = 0, help = "must be what the run was trained with" },
   { "bin", type = "integer", least = 1, help = "must be what the run was trained with" },

@@ -1,8 +1,10 @@
 -- data/columns: the columns of a survey's table: SDSS's names, the extinction that is subtracted from a
 -- magnitude, the values that count as missing, and the reasons for which a row falls out. A column here is
 -- {name, values {rows}, as single precision holds them, exact {rows}, as the table has them, extinction
--- {rows} or nil, extinction_name, derived: whether it was made of another, corrected: the names of the
--- columns that extinction comes off, told: a sentence on where it comes from, or nil}.
+-- {rows} or nil, extinction_name, offset: mag to AB (gal.data.offsets) or nil, derived: whether it was made
+-- of another, corrected and shifted: the names of the columns that extinction comes off and that offsets are
+-- added to, told: a sentence on where it comes from, or nil}. What a survey was told of its table goes with
+-- the table: source.marks, further marks of missing values, and source.offsets.
 local ffi = require "ffi"
 local folder = require "gal.base.path"
 local errors = require "gal.base.errors"
@@ -15,9 +17,11 @@ local columns = {}
 
 local MISSING = -9999 -- SDSS's mark
 
-local function missing(value)
+--- columns.missing(value): whether a number stands for none: NaN, -9999, infinite.
+function columns.missing(value)
   return value ~= value or value == MISSING or value == math.huge or value == -math.huge
 end
+local missing = columns.missing
 
 --- data.find(path): the table file at path: path itself, or the catalogue in the folder of that name. Raises
 -- where there is none.
@@ -36,8 +40,8 @@ function columns.find(path)
   raise("no catalogue in the folder %s: expected catalog.fits or catalog.csv", path)
 end
 
---- columns.image_cuts(ids, found): the cuts, as sample_cuts, of rows without an image. ids {rows}; found:
--- gal.data.cutouts' answer for them.
+--- columns.image_cuts(ids, found): the cuts, as gal.data.sample has them, of rows without an image. ids
+-- {rows}; found: gal.data.cutouts' answer for them.
 function columns.image_cuts(ids, found)
   return {
     { "without a cutout", function(k) return found.row[ids[k]] ~= nil or found.problem[ids[k]] ~= nil end },
@@ -118,9 +122,9 @@ local function numbers(source, name, element)
   return singles(exact), exact
 end
 
--- A column's values {rows}, and as they are. Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086
--- tau_V.
-local function values_of(source, name)
+--- columns.values(source, name): a column's values {rows} as single precision holds them, and as they are.
+-- Where the table lacks it, a_v comes from tauv_cont: A_V = 1.086 tau_V.
+function columns.values(source, name)
   if is_derived(source, name) then
     local values = numbers(source, "tauv_cont")
     for k = 1, #values do
@@ -137,34 +141,46 @@ local APPARENT = {
   devmag = true, expmag = true,
 }
 
--- Pairs a column with the extinction of the band that `name`, its own or the one that it is given, says.
-local function redden(source, column, name)
+-- Pairs a column with the offset and the extinction of the band that `name`, its own or the one that it is
+-- given, says. how: {dereddened: whether extinction comes off, offsets: {band = mag} or nil}.
+local function to_band(source, column, name, how)
   local kind, band = name:lower():match "^(%w+)_([ugriz])$"
-  local extinction = kind and APPARENT[kind] and columns.spelling(source, "extinction_" .. band)
+  if not (kind and APPARENT[kind]) then return end
+  column.offset = how.offsets and how.offsets[band]
+  column.shifted = column.offset and { column.name }
+  local extinction = how.dereddened and columns.spelling(source, "extinction_" .. band)
   if not extinction then return end
   column.extinction_name, column.extinction = extinction, numbers(source, extinction)
   column.corrected = { column.name }
 end
 
--- The values of a term's operand as a function of the row, in double precision and dereddened: NaN where they
--- are missing. The names of magnitudes that extinction came off are appended to corrected.
-local function operand_of(source, operand, dereddened, corrected)
+-- Appends what is in the list `more`, or nil, to a list.
+local function extend(list, more)
+  for _, name in ipairs(more or {}) do list[#list + 1] = name end
+end
+
+-- The values of a term's operand as a function of the row, in double precision, dereddened and in AB: NaN
+-- where they are missing. The names of magnitudes that extinction came off, and that were shifted, are
+-- appended to those of the column `whole`.
+local function operand_of(source, operand, how, whole)
   if operand.number then return function() return operand.number end end
   local column = { name = operand.column }
   column.values, column.exact = numbers(source, operand.column, operand.element)
-  if dereddened and not operand.element then redden(source, column, operand.column) end
-  if column.corrected then corrected[#corrected + 1] = operand.column end
+  if not operand.element then to_band(source, column, operand.column, how) end
+  extend(whole.corrected, column.corrected)
+  extend(whole.shifted, column.shifted)
+  local offset = column.offset or 0
   return function(k)
     local value, extinction = column.exact[k], column.extinction and column.extinction[k] or 0
-    return (missing(value) or missing(extinction)) and 0 / 0 or value - extinction
+    return (missing(value) or missing(extinction)) and 0 / 0 or value - extinction + offset
   end
 end
 
 -- The column of a term with an operator or a function. What is not finite is missing.
-local function composed(source, term, dereddened)
-  local column, exact = { name = term.label, corrected = {} }, {}
-  local a = operand_of(source, term[1], dereddened, column.corrected)
-  local b = term[2] and operand_of(source, term[2], dereddened, column.corrected)
+local function composed(source, term, how)
+  local column, exact = { name = term.label, corrected = {}, shifted = {} }, {}
+  local a = operand_of(source, term[1], how, column)
+  local b = term[2] and operand_of(source, term[2], how, column)
   for k = 1, source.rows do
     local value = term.apply(a(k), b and b(k))
     exact[k] = value - value == 0 and value or 0 / 0
@@ -192,24 +208,25 @@ end
 
 --- columns.requested(source, text, dereddened, option): the column that the text asks the table `source` for:
 -- one of that name, or a term of gal.data.terms. Where dereddened is true, modelMag_u and its like are paired
--- with extinction_u; a column that is renamed to such a name, too. Raises where the table has nothing such;
--- option: "theta" or "context", which asked, or nil.
+-- with extinction_u; a column that is renamed to such a name, too; and with their offsets to AB, unless it is
+-- a property. Raises where the table has nothing such; option: "theta" or "context", which asked, or nil.
 function columns.requested(source, text, dereddened, option)
   local derived = is_derived(source, text)
   local term = not derived and term_of(source, text)
   if not derived and not term then refuse_absent(source, text, option) end
+  local how = { dereddened = dereddened, offsets = option ~= "theta" and source.offsets or nil }
   if term and term.apply then
-    local column = composed(source, term, dereddened)
+    local column = composed(source, term, how)
     if term.renamed then column.told = ("%s is %s"):format(term.label, text:match "=%s*(.*)$") end
     return column
   end
   local column = { name = derived and text or term.label, derived = derived }
   if derived then
-    column.values, column.exact = values_of(source, text)
+    column.values, column.exact = columns.values(source, text)
   else
     column.values, column.exact = numbers(source, term.column, term.element)
   end
-  if dereddened then redden(source, column, column.name) end
+  to_band(source, column, column.name, how)
   if term and term.renamed then
     column.told = ("%s is %s%s"):format(term.label, text:match "=%s*(.*)$",
       column.extinction and ", less " .. column.extinction_name or "")
@@ -217,47 +234,8 @@ function columns.requested(source, text, dereddened, option)
   return column
 end
 
---- columns.sample_cuts(source, sample): the cuts of a sample, "none" or "paper", on the rows of the table
--- `source`: a list of {reason, test(row)}, in the order in which reasons are counted.
-function columns.sample_cuts(source, sample)
-  if sample == "none" then return {} end
-  if sample ~= "paper" then raise('sample is "%s", expected "none" or "paper"', tostring(sample)) end
-  local known = {}
-  local function column(name)
-    known[name] = known[name] or (values_of(source, name))
-    return known[name]
-  end
-  -- A missing value is counted under the cut that needs it: NaN and -9999 must not slip through a "greater
-  -- than".
-  local function within(name, low, high)
-    local values = column(name)
-    return function(k) return not missing(values[k]) and values[k] > low and values[k] < high end
-  end
-  local class, petro = column("bptclass"), column("petroMag_r")
-  local extinction = columns.spelling(source, "extinction_r") and column("extinction_r")
-  local a_v = column("a_v")
-  local cuts = {
-    { "with bptclass other than 1", function(k) return class[k] == 1 end },
-    { "not fainter than modelMag_r = 16", within("modelMag_r", 16, math.huge) },
-    { "not brighter than petroMag_r - extinction_r = 17.78", function(k)
-      local dimmed = extinction and extinction[k] or 0
-      return not missing(petro[k]) and not missing(dimmed) and petro[k] - dimmed < 17.78
-    end },
-    { "with lgm_tot_p50 not above 0", within("lgm_tot_p50", 0, math.huge) },
-    { "with sfr_tot_p50 not above -10", within("sfr_tot_p50", -10, math.huge) },
-    { "with oh_p50 not above 0", within("oh_p50", 0, math.huge) },
-    { "with d4000_n outside 0.8 to 3", within("d4000_n", 0.8, 3) },
-    { "with a_v below 0", function(k) return not missing(a_v[k]) and a_v[k] >= 0 end },
-  }
-  for _, band in ipairs{ "u", "g", "r", "i", "z" } do
-    local magnitude = "modelMag_" .. band
-    cuts[#cuts + 1] = { ("with %s outside 10 to 25"):format(magnitude), within(magnitude, 10, 25) }
-  end
-  return cuts
-end
-
---- columns.beyond_cuts(theta, context): the cuts, as sample_cuts, of rows with a value that is there and is
--- more than single precision holds.
+--- columns.beyond_cuts(theta, context): the cuts, as gal.data.sample has them, of rows with a value that is
+-- there and is more than single precision holds.
 function columns.beyond_cuts(theta, context)
   local cuts = {}
   for _, list in ipairs{ theta, context } do
@@ -271,9 +249,9 @@ function columns.beyond_cuts(theta, context)
   return cuts
 end
 
---- columns.missing_cuts(theta, context, masked): the cuts, as sample_cuts, of rows with a missing value, in
--- the order of the columns of theta, then of context; masked {name = value}: context columns whose gaps are
--- filled.
+--- columns.missing_cuts(theta, context, masked): the cuts, as gal.data.sample has them, of rows with a
+-- missing value, in the order of the columns of theta, then of context; masked {name = value}: context
+-- columns whose gaps are filled.
 function columns.missing_cuts(theta, context, masked)
   local cuts = {}
   local function need(name, values)
@@ -290,12 +268,12 @@ function columns.missing_cuts(theta, context, masked)
   return cuts
 end
 
---- columns.value_at(column, k): the value of a column in row k, dereddened where that was asked for; NaN
--- where it is missing.
+--- columns.value_at(column, k): the value of a column in row k, dereddened and in AB where that was asked
+-- for; NaN where it is missing.
 function columns.value_at(column, k)
   local value, extinction = column.values[k], column.extinction and column.extinction[k] or 0
   if missing(value) or missing(extinction) then return 0 / 0 end
-  return value - extinction
+  return value - extinction + (column.offset or 0)
 end
 
 --- columns.refuse_own_predictors(theta, context): raises where a name of the list theta stands in context

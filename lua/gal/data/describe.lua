@@ -1,19 +1,9 @@
 -- data/describe: a survey in words: what was read, dropped and kept, and how its values and images were
 -- prepared.
-local split = require "gal.data.split"
+local offsets = require "gal.data.offsets"
+local thousands = require("gal.base.text").thousands
 
 local describe = {}
-
--- 2215 as "2,215".
-local function thousands(n)
-  local text = ("%d"):format(n)
-  while true do
-    local replaced, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2")
-    if count == 0 then return text end
-    text = replaced
-  end
-end
-describe.thousands = thousands
 
 -- "1 galaxy", "2,215 galaxies".
 local function counted(n, one, many) return thousands(n) .. " " .. (n == 1 and one or many) end
@@ -38,15 +28,19 @@ local function kept(survey)
     local named = survey.id_column and "by " .. survey.id_column or "by their row numbers"
     return ("%s kept, named %s"):format(counted(#survey.ids, "galaxy", "galaxies"), named)
   end
-  for _, id in ipairs(survey.ids) do
-    local part = split.part(id)
+  local close = 0
+  for k = 1, #survey.ids do
+    local part = survey:part(k)
     counts[part] = counts[part] + 1
+    if survey.deciding and survey.deciding[k] then close = close + 1 end
   end
   local hashed = survey.id_column or "the row number"
   local parts = ("%s train, %s valid, %s test"):format(thousands(counts.train), thousands(counts.valid),
     thousands(counts.test))
-  return ("%s kept: %s (80/10/10 by a hash of %s)"):format(counted(#survey.ids, "galaxy", "galaxies"), parts,
-    hashed)
+  local shared = close > 0 and ("; %s within %g arcsec of others share a part"):format(thousands(close),
+    survey.close) or ""
+  local all = counted(#survey.ids, "galaxy", "galaxies")
+  return ("%s kept: %s (80/10/10 by a hash of %s%s)"):format(all, parts, hashed, shared)
 end
 
 local AS_THEY_ARE = { crop = 0, bin = 1, resize = 0 } -- images of arrays
@@ -91,6 +85,10 @@ function describe.describe(survey)
   if not survey.context then lines[#lines + 1] = "context: none" end
   if survey.images then images(survey, lines) end
   lines[#lines + 1] = extinction(survey)
+  if survey.ab_offsets then
+    lines[#lines + 1] = ("brought to AB by %s: %s"):format(offsets.text(survey.ab_offsets),
+      table.concat(survey.shifted, ", "))
+  end
   for _, sentence in ipairs(survey.suspects) do lines[#lines + 1] = sentence end
   return table.concat(lines, "\n")
 end

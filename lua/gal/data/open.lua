@@ -6,9 +6,12 @@ local gal = require "gal"
 local is_utf8 = require("gal.base.text").is_utf8
 local known = require("gal.base.options").known
 local identity = require "gal.data.ids"
+local offsets = require "gal.data.offsets"
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
+local sample = require "gal.data.sample"
+local split = require "gal.data.split"
 local survey = require "gal.data.survey"
 local terms = require "gal.data.terms"
 
@@ -122,19 +125,45 @@ local function suspect(self, sentences)
   for _, sentence in ipairs(sentences) do table.insert(self.suspects, sentence) end
 end
 
+-- Appends the names of a list, or nil, to `list` that it lacks.
+local function add_new(list, names)
+  for _, name in ipairs(names or {}) do
+    local known = false
+    for _, other in ipairs(list) do known = known or other == name end
+    if not known then list[#list + 1] = name end
+  end
+end
+
 -- Appends what is worth saying of these columns to the survey: extinction that was taken off, what was made
 -- of other columns, odd values.
 local function remark(self, source, list, inferred)
   for _, column in ipairs(list) do
-    for _, name in ipairs(column.corrected or {}) do
-      local known = false
-      for _, other in ipairs(self.corrected) do known = known or other == name end
-      if not known then table.insert(self.corrected, name) end
-    end
+    add_new(self.corrected, column.corrected)
+    add_new(self.shifted or {}, column.shifted)
     if column.derived then table.insert(self.derived, column.name) end
     suspect(self, { column.told })
     suspect(self, columns.suspects(source, column, self.rows, inferred))
   end
+end
+
+-- Raises where an offset is given of a band in which the context has no magnitude.
+local function refuse_unused(self)
+  local used = {}
+  for _, name in ipairs(self.shifted or {}) do used[name:match "%a$":lower()] = true end
+  for band in pairs(self.ab_offsets or {}) do
+    if not used[band] then
+      raise("ab_offsets has the band %s, but the context has no magnitude such as modelMag_%s", band, band)
+    end
+  end
+end
+
+-- Galaxies that are close to others get the part of the smallest of their ids. all: the ids of the table.
+local function take_close(self, source, all)
+  local found, told = split.close(source, all)
+  suspect(self, { told })
+  if not found then return end
+  self.close, self.deciding = split.CLOSE, {}
+  for r, k in ipairs(self.rows) do self.deciding[r] = found[k] end
 end
 
 -- Where data.open's images are wanted, gal.data.cutouts' answer for all rows of the table in this file.
@@ -163,10 +192,12 @@ local function words_of(source, names)
 end
 
 -- The options of data.open, and those of its images. without_id: what gal.data.ids' `of` takes; as_named:
--- columns keep the names that they are asked for by, and not the table's spelling: a run's are its own.
+-- columns keep the names that they are asked for by, and not the table's spelling: a run's are its own; like:
+-- the choices of an earlier survey, whose split this one has: earlier versions knew nothing of close
+-- galaxies.
 local NAMES = {
   "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill", "images", "id", "hdu",
-  "without_id", "as_named",
+  "without_id", "as_named", "ab_offsets", "like",
 }
 local IMAGES = { "crop", "bin", "resize", "packed", "beside", "progress" }
 
@@ -207,6 +238,8 @@ end
 --                   log10 ln exp sqrt abs asinh; each after dereddening; "modelMag_u=MAG_U", any of these
 --                   under a name, by which it is dereddened
 --   dereddened      true: every magnitude …Mag_b less extinction_b, where the table has that column
+--   ab_offsets      {u = -0.04, z = 0.02}: mag to add to each magnitude …Mag_u and …Mag_z of the context, to
+--                   bring them to AB; nil: none
 --   sample          "none", or "paper": the cuts of Yunus, Wu & Holwerda (2025)
 --   missing         "drop": rows without all values fall out (-9999, NaN, infinite); "mask": a missing
 --                   context value is filled, and a column `…_missing`, 1 or 0, added
@@ -217,8 +250,9 @@ end
 --   id              the column of ids, or "none": rows are numbered; nil: the first of objID, specObjID and
 --                   name; else rows are numbered, and the description says so
 --   hdu             of a FITS file: the number or the name of the table's HDU; nil: its first table
--- Returns a survey (its fields stand at the head of data/survey.lua). Raises where the file or a column is
--- missing, where no row is left, and where two have the same id.
+-- Galaxies within 3 arcsec of one another, where the table has ra and dec in degrees, are in one part: that
+-- of the smallest of their ids. Returns a survey (its fields stand at the head of data/survey.lua). Raises
+-- where the file or a column is missing, where no row is left, and where two have the same id.
 function open.open(place, options)
   options = checked(options)
   local dereddened, missing = options.dereddened ~= false, options.missing or "drop"
@@ -230,7 +264,7 @@ function open.open(place, options)
   end
   local hdu = tonumber(options.hdu) or options.hdu or nil
   local source = gal.table(file, { hdu = hdu, id = options.id })
-  source.marks = options.missing_value
+  source.marks, source.offsets = options.missing_value, offsets.of("open", options.ab_offsets)
   refuse_other_hdu(source, file, asked.theta, hdu)
   refuse_other_hdu(source, file, asked.context, hdu)
   if not options.as_named then
@@ -239,7 +273,7 @@ function open.open(place, options)
   local theta = requested(source, asked.theta, false, "theta")
   local context = requested(source, asked.context, dereddened, "context")
   local fill = columns.masks(context, { missing = missing, fill = options.fill })
-  local cuts = columns.sample_cuts(source, options.sample or "none")
+  local cuts = sample.cuts(source, options.sample or "none")
   local function add(more) for _, cut in ipairs(more) do cuts[#cuts + 1] = cut end end
   add(columns.beyond_cuts(theta, context))
   add(columns.missing_cuts(theta, context, fill))
@@ -252,7 +286,7 @@ function open.open(place, options)
     path = file, total = source.rows, rows = rows, dropped = dropped, dereddened = dereddened,
     sample = options.sample or "none", missing = missing, fill = missing == "mask" and fill or nil,
     missing_value = options.missing_value, id_column = id_column, hdu = hdu, ids = {}, names = {},
-    asked = asked,
+    asked = asked, ab_offsets = source.offsets, shifted = source.offsets and {},
   }
   if #rows == 0 then raise("%s: no galaxy is left: %s", file, self:losses()) end
   identity.refuse_duplicates(source, file, id_column, all, rows)
@@ -262,10 +296,12 @@ function open.open(place, options)
   suspect(self, { id_column and identity.rounded(id_column, all, rows) or nil })
   remark(self, source, theta, true)
   remark(self, source, context, false)
+  refuse_unused(self)
   suspect(self, columns.related(theta, context, rows))
   self.theta, self.names.theta = open.matrix_of(theta, rows, {})
   self.context, self.names.context = open.matrix_of(context, rows, fill)
   for r, k in ipairs(rows) do self.ids[r] = all[k] end
+  if not options.like or options.like.close then take_close(self, source, all) end
   if found then
     open.attach_images(self, all, found, options.images)
     suspect(self, cutouts.same(self.ids, self.images.hashes))

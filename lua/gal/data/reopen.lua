@@ -5,6 +5,7 @@
 local columns = require "gal.data.columns"
 local identity = require "gal.data.ids"
 local known = require("gal.base.options").known
+local offsets = require "gal.data.offsets"
 local open = require("gal.data.open").open
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
@@ -89,6 +90,22 @@ local function refuse_other_kind(choices, dereddened)
   end
 end
 
+-- Raises where ab_offsets, as they are asked for, are not what was added to the run's magnitudes. Second:
+-- what is worth saying, of another table whose magnitudes are AB already.
+local function refuse_other_offsets(choices, asked, own)
+  if asked == nil then return choices.ab_offsets end
+  local was = offsets.text(choices.ab_offsets)
+  local none = asked == "none" or (type(asked) == "table" and #asked == 1 and asked[1] == "none")
+  local is = none and "none" or offsets.text(offsets.of("reopen", asked))
+  if is == was then return choices.ab_offsets end
+  if none and not own then
+    return nil, ("ab_offsets is none: these magnitudes are taken for AB, as the run's are by %s"):format(was)
+  end
+  local trained = was == "none" and "magnitudes as they are, without offsets to AB"
+    or "magnitudes brought to AB by " .. was
+  raise("ab_offsets is %s, but the flow was trained on %s", is, trained)
+end
+
 -- The first name of a list that another list lacks; nil where there is none.
 local function beyond(list, other)
   local there = {}
@@ -125,7 +142,7 @@ end
 -- The options of data.reopen, and the choices that are data.open's options as they are.
 local NAMES = {
   "survey", "hdu", "id", "dereddened", "crop", "bin", "resize", "packed", "beside", "images",
-  "theta", "rename",
+  "theta", "rename", "ab_offsets",
 }
 local CHOSEN = { "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill" }
 
@@ -159,6 +176,7 @@ local function opening(choices, options)
   asked.theta, asked.context = renamed(choices.theta or {}, choices.context or {}, options.rename)
   if options.dereddened ~= nil then asked.dereddened = options.dereddened end
   if options.theta == false then asked.theta, asked.sample = {}, "none" end
+  asked.like = choices
   if options.images == false then
     asked.images = nil
   elseif images then
@@ -172,13 +190,14 @@ end
 
 --- data.reopen(choices[, options]): opens a survey as `choices` (survey:choices(), which flows carry as their
 -- notes) say. options: survey, another table; hdu and id, of another table; rename, a list such as
--- {"modelMag_u=MAG_U"}: the run's names, and another table's columns; dereddened, crop, bin and resize, which
--- must be what was done; packed and beside, as data.open's images have them; images = false: without them;
--- theta = false: every row with the context, whether or not its properties are known, so that the survey has
--- no theta, and cuts on properties are left out. Raises where the table differs from the run's in what
--- decides who is who (ids, HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin,
--- the cutouts' size. dereddened = true takes off what extinctions the table has, and says that its other
--- magnitudes are corrected; false leaves them on. Second: whether it is the run's own table.
+-- {"modelMag_u=MAG_U"}: the run's names, and another table's columns; dereddened, ab_offsets, crop, bin and
+-- resize, which must be what was done, but that ab_offsets = "none" says that another table is in AB; packed
+-- and beside, as data.open's images have them; images = false: without them; theta = false: every row with
+-- the context, whether or not its properties are known, so that the survey has no theta, and cuts on
+-- properties are left out. Raises where the table differs from the run's in what decides who is who (ids,
+-- HDU) or how galaxies were seen: extinctions that came off or appear, crop, bin, the cutouts' size.
+-- dereddened = true takes off what extinctions the table has, and says that its other magnitudes are
+-- corrected; false leaves them on. Second: whether it is the run's own table.
 return function(choices, options)
   options = known("reopen", options, NAMES)
   errors.list("reopen", "choices", choices or {}, "what survey:choices() returned")
@@ -190,7 +209,8 @@ return function(choices, options)
   end
   refuse_other_kind(choices, options.dereddened)
   refuse_other_images(choices.images, options)
-  local asked, own = opening(choices, options), is_own(choices, options)
+  local asked, own, told = opening(choices, options), is_own(choices, options), nil
+  asked.ab_offsets, told = refuse_other_offsets(choices, options.ab_offsets, own)
   asked.hdu, asked.id = hdu_of(choices, options), id_of(choices, options, own)
   asked.without_id = not options.id and without_id(own, options) or nil
   local opened = open(options.survey or choices.survey, asked)
@@ -198,6 +218,7 @@ return function(choices, options)
     refuse_other_extinctions(opened, choices.corrected)
   end
   if options.images ~= false then refuse_other_side(opened, choices.images) end
+  if told then table.insert(opened.suspects, told) end
   if choices.derived then tell_derived(opened, choices.derived) end
   return opened, own
 end

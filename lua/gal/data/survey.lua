@@ -2,6 +2,8 @@
 -- of them. Its fields, for N galaxies:
 --   ids {N}         their ids, strings
 --   rows {N}        their rows in the table, from 1
+--   deciding        {position = id}: the ids that say which part galaxies close to others are in
+--                   (data/split.lua); nil where each has its own
 --   theta {N, d}    properties, a tensor; nil where the survey was opened without
 --   context {N, c}  what they are inferred from, a tensor; nil where there is none
 --   images {N}      a set of images (gal.images); nil where they were not asked for
@@ -10,13 +12,15 @@
 --   id_column       the column of the ids; nil: rows are numbered
 --   hdu             the HDU that was asked for, a number or a name; nil: the file's first table
 --   asked           {theta =, context =}: the columns that were asked for
---   dereddened, sample, missing, missing_value   as data.open was told
+--   dereddened, ab_offsets, sample, missing, missing_value   as data.open was told
+--   close           arcsec within which galaxies share a part; nil where none are so close
 --   fill            {column = value} of masked columns; nil where missing is "drop"
 --   prepared        {crop, bin, resize, packed, side (in pixels, before the crop)} of the images; nil without
 --   damaged         of the images: a list of {id, problem}, those that could not be decoded
 --   header          {KEYWORD = value}: what the table's header says of it; nil where it says nothing
 --   units           {column = unit} of its properties, as the table says; nil where it says none
 --   corrected       the columns that extinction was taken off
+--   shifted         the columns that offsets to AB were added to; nil where none were given
 --   derived         the columns that were made of others: a_v of tauv_cont
 --   total           rows read
 --   dropped         a list of {reason, count}: the rows that fell out, each under the first reason that holds
@@ -50,7 +54,8 @@ function survey:choices()
     survey = path.absolute(self.path), hdu = self.hdu or false, id = self.id_column or identity.NUMBERS,
     theta = self.asked.theta, context = self.asked.context, dereddened = self.dereddened,
     sample = self.sample, missing = self.missing, missing_value = self.missing_value, fill = self.fill,
-    images = self.prepared, header = self.header, units = self.units,
+    images = self.prepared, header = self.header, units = self.units, close = self.close,
+    ab_offsets = self.ab_offsets, shifted = self.shifted,
     corrected = setmetatable(self.corrected, list), derived = setmetatable(self.derived, list),
   }
 end
@@ -63,8 +68,11 @@ function survey:select(positions)
   end
   local part = {}
   for key, value in pairs(self) do part[key] = value end
-  part.ids, part.rows = {}, {}
-  for i, k in ipairs(positions) do part.ids[i], part.rows[i] = self.ids[k], self.rows[k] end
+  part.ids, part.rows, part.deciding = {}, {}, self.deciding and {}
+  for i, k in ipairs(positions) do
+    part.ids[i], part.rows[i] = self.ids[k], self.rows[k]
+    if self.deciding then part.deciding[i] = self.deciding[k] end
+  end
   part.theta = self.theta and self.theta:rows(positions)
   part.context = self.context and self.context:rows(positions)
   part.images = self.images and self.images:rows(positions)
@@ -77,14 +85,21 @@ function survey:thin(n)
   return self:select(host.evenly(#self.ids, n))
 end
 
+--- survey:part(k): the part, "train", "valid" or "test", of galaxy k: by its id, or by the smallest of those
+-- of galaxies that are close to it.
+function survey:part(k)
+  errors.integer("part", "k", k, 1, #self.ids)
+  return split.part(self.deciding and self.deciding[k] or self.ids[k])
+end
+
 --- survey:positions(part): the positions of the galaxies in a part, "train", "valid" or "test".
 function survey:positions(part)
   if part ~= "train" and part ~= "valid" and part ~= "test" then
     raise('the part is "%s", expected "train", "valid" or "test"', tostring(part))
   end
   local positions = {}
-  for k, id in ipairs(self.ids) do
-    if split.part(id) == part then positions[#positions + 1] = k end
+  for k = 1, #self.ids do
+    if self:part(k) == part then positions[#positions + 1] = k end
   end
   return positions
 end
@@ -133,6 +148,15 @@ function survey:at(rows)
   for _, row in ipairs(rows) do positions[#positions + 1] = where[row] end
   if #positions == 0 then raise("%s has none of the %d galaxies", self.path or "the survey", #rows) end
   return self:select(positions)
+end
+
+--- survey:source(): the survey's table, opened again as it was: with its ids, its marks of missing values and
+-- its offsets to AB, as gal.data.columns reads it.
+function survey:source()
+  if not self.path then raise "source: the survey is of arrays, expected one of a table's file" end
+  local source = require("gal.table").open(self.path, { hdu = self.hdu, id = self.id_column })
+  source.marks, source.offsets = self.missing_value, self.ab_offsets
+  return source
 end
 
 --- survey:blind(): the same galaxies without their images, as a survey.

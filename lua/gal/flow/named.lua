@@ -5,6 +5,7 @@ local C = require("ffi").C
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local gal = require "gal"
+local offsets = require "gal.data.offsets"
 local spelling = require "gal.base.spelling"
 local raise = errors.raise
 
@@ -12,8 +13,8 @@ local named = {}
 
 local MISSING = -9999 -- SDSS's mark
 
--- What the flow's notes (survey:choices) say of its context: {name = {extinction = name or nil, fill = number
--- or nil}}, and the names in order: those of the context, then the extinctions.
+-- What the flow's notes (survey:choices) say of its context: {name = {extinction = name or nil, offset = mag
+-- or nil, fill = number or nil}}, and the names in order: those of the context, then the extinctions.
 local function columns_of(flow)
   local notes, columns, names = flow.notes or {}, {}, {}
   local fill = notes.fill or {}
@@ -27,6 +28,9 @@ local function columns_of(flow)
       columns[name].extinction = "extinction_" .. name:match "%a$":lower()
       names[#names + 1] = columns[name].extinction
     end
+  end
+  for _, name in ipairs(notes.shifted or {}) do
+    if columns[name] then columns[name].offset = notes.ab_offsets[name:match "%a$":lower()] end
   end
   return columns, names
 end
@@ -97,8 +101,9 @@ local function read(where, x, columns, names)
 end
 
 --- named.context(where, flow, x): the context {N, c} on the host of galaxies by name, as the flow was trained
--- to see them: magnitudes less extinctions where these came off, gaps (-9999, NaN, names left out) of masked
--- columns filled, and marked in their columns `…_missing`. Raises on names that are unknown or lacking.
+-- to see them: magnitudes less extinctions where these came off, brought to AB where that was done, gaps
+-- (-9999, NaN, names left out) of masked columns filled, and marked in their columns `…_missing`. Raises on
+-- names that are unknown or lacking.
 function named.context(where, flow, x)
   local columns, names = columns_of(flow)
   local values, rows = read(where, x, columns, names)
@@ -115,7 +120,7 @@ function named.context(where, flow, x)
       if not column then
         value = gaps[of] and 1 or 0
       else
-        value = at(name, k) - (column.extinction and at(column.extinction, k) or 0)
+        value = at(name, k) - (column.extinction and at(column.extinction, k) or 0) + (column.offset or 0)
         gaps[name] = value ~= value
         if gaps[name] and column.fill then value = column.fill end
       end
@@ -126,12 +131,19 @@ function named.context(where, flow, x)
 end
 
 --- named.tell(flow): leaves a notice, once for a flow, that its magnitudes had their extinctions taken off,
--- where they had: of numbers without names nobody knows whether that was done.
+-- or were brought to AB, where they were: of numbers without names nobody knows whether that was done.
 function named.tell(flow)
   local corrected = flow.notes and flow.notes.corrected or {}
+  local shift = flow.notes and flow.notes.ab_offsets
   flow.told = flow.told or {}
-  if #corrected == 0 or flow.told.corrected then return end
+  if #corrected == 0 and not shift or flow.told.corrected then return end
   flow.told.corrected = true
+  if shift then
+    local sentence = "the flow learned from magnitudes brought to AB by %s, and takes these numbers for "
+      .. "such; by name it adds that itself"
+    C.gal_leave_notice(sentence:format(offsets.text(shift)))
+  end
+  if #corrected == 0 then return end
   local first = corrected[1]
   local sentence = "the flow learned from magnitudes with the Galactic extinction taken off (%s), and takes "
     .. "these numbers for such; by name, {%s = …, extinction_%s = …}, it takes it off itself"

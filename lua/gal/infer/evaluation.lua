@@ -37,7 +37,7 @@ end
 -- The table that further contexts are columns of.
 local function source_of(self)
   local survey = self.survey
-  return gal.table(survey.path, { hdu = survey.hdu, id = survey.id_column })
+  return survey:source()
 end
 
 -- Raises where the table has not all columns that residuals are to be tested along: before anything is drawn.

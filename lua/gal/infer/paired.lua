@@ -40,8 +40,8 @@ end
 function paired.open(o)
   local run = trained.open(o.run, { device = gal.device() })
   local survey, own = run:survey{
-    survey = o.survey, id = o.id, hdu = o.hdu, dereddened = o.dereddened, crop = o.crop, bin = o.bin,
-    packed = o.packed,
+    survey = o.survey, id = o.id, hdu = o.hdu, dereddened = o.dereddened, ab_offsets = o.ab_offsets,
+    crop = o.crop, bin = o.bin, packed = o.packed,
   }
   local part = run:unseen(o.part == "all" and survey or survey:split "test", own)
   local self = setmetatable({ survey = survey, own = own, names = run.flow.theta }, Paired)
@@ -51,7 +51,7 @@ function paired.open(o)
     refuse_other_theta(run, other)
     local others, others_own = other:survey{
       survey = survey.path, hdu = survey.hdu or false, id = o.id, dereddened = o.dereddened,
-      packed = o.packed,
+      ab_offsets = o.ab_offsets, packed = o.packed,
     }
     others = others:at(part.rows)
     other:refuse_seen(others, others_own)
@@ -62,7 +62,7 @@ function paired.open(o)
   self.asked = {
     run = members.absolute(o.run), against = o.against and members.absolute(o.against),
     survey = path.absolute(survey.path), hdu = survey.hdu, id = survey.id_column, part = o.part,
-    dereddened = survey.dereddened,
+    dereddened = survey.dereddened, ab_offsets = survey.ab_offsets,
   }
   return self:with(function(each) return each end)
 end
@@ -120,7 +120,7 @@ end
 -- {name = {N}}, as the run would read them, NaN where a value is missing. Columns that the table lacks are
 -- nil.
 function Paired:columns(names, ids, survey)
-  local source = gal.table(survey.path, { hdu = survey.hdu, id = survey.id_column })
+  local source = survey:source()
   local row, found = {}, {}
   for k, id in ipairs(survey.ids) do row[id] = survey.rows[k] end
   for _, name in ipairs(names) do

@@ -2,6 +2,7 @@
 -- table is like what the run learned from; in its header, where it comes from; after its last galaxy, how
 -- many are to be doubted, and why.
 local compare = require "gal.stats.compare"
+local offsets = require "gal.data.offsets"
 local FLAGS = require("gal.infer.summary").FLAGS
 local members = require "gal.flow.members"
 local text = require "gal.base.text"
@@ -58,6 +59,7 @@ function report.header(run, survey)
   header.SURVEY, header.TRAINED = plain(survey_of(survey.path)), plain(survey_of(notes.survey))
   local made = run.config and run.config.made
   if made then header.RUN, header.RUNDATE = plain(members.name(run.out)), plain(made.date) end
+  if survey.ab_offsets then header.ABOFFSET = offsets.text(survey.ab_offsets) end
   if notes.labels then header.LABELS = plain(notes.labels) end
   local errors = {}
   for i, entry in ipairs(notes.label_errors or {}) do

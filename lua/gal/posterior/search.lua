@@ -20,7 +20,7 @@ local function column_of(run, survey, name)
       if own:lower() == name:lower() and survey[kind] then return survey[kind]:select(2, i):totable(), own end
     end
   end
-  local source = survey.path and gal.table(survey.path, { hdu = survey.hdu, id = survey.id_column })
+  local source = survey.path and survey:source()
   if source and columns.has(source, name) then
     local column, list = columns.requested(source, name, survey.dereddened), {}
     for k, row in ipairs(survey.rows) do list[k] = columns.value_at(column, row) end

@@ -40,6 +40,15 @@ function files.preset(out)
   return config.preset or "paper"
 end
 
+--- files.notes(out): what the run in the folder `out` says of its survey (survey:choices()), {} of a run that
+-- says nothing; nil where no run is there that can go on.
+function files.notes(out)
+  local config = path.kind(out .. "/" .. CHECKPOINT) == "file" and path.read(out .. "/config.json")
+  local known, settings = pcall(json.decode, config or "")
+  if not config or not known or type(settings) ~= "table" then return nil end
+  return type(settings.notes) == "table" and settings.notes or {}
+end
+
 --- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
 -- folder:close(), unless files.refuse refuses it. Second: the checkpoint in it as {tensors, small}, or nil
 -- where a run begins.

@@ -29,6 +29,11 @@ function members.refuse(out, resume, count)
   for k = 1, count do files.refuse(folder_of(out, k), resume) end
 end
 
+--- members.notes(out, count): files.notes of the run in `out`, or of the first of several members.
+function members.notes(out, count)
+  return files.notes(count == 1 and out or folder_of(out, 1))
+end
+
 local OPTIONS = { "members", "make", "each" }
 for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
 
