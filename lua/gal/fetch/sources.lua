@@ -72,7 +72,7 @@ for _, name in ipairs(NAMES) do M.own[name] = true end
 --- sources.open{source = "sdss", release = "dr18", layer =, format = "jpg", scale =, size = 128, server =}
 -- --> what pictures are asked for: these as settings {source, release, layer, format, scale (arcsec a pixel),
 -- size (pixels a side), server}, in which what is left out has the source's own value and what it has none of
--- is "", and the source. Raises where it does not have that.
+-- is "". Raises where the source does not have that.
 function M.open(o)
   o = options.known("fetch", o, NAMES)
   local name = o.source or "sdss"
@@ -110,7 +110,7 @@ function M.open(o)
     refuse("layer", settings.layer, "a band, which FITS can hold,")
   end
   settings.server = errors.text("fetch", "server", o.server or s.server(settings.release))
-  return settings, s
+  return settings
 end
 
 --- sources.path(settings, ra, dec) --> the address of the picture around that place, in degrees, behind the
