@@ -309,6 +309,52 @@ static gal_status find(gal_fits_place *place, walk *w, hdu *h, const gal_table_c
     }
 }
 
+/* The sentence for image data that the file ends before; GAL_OK where it is whole. */
+static gal_status whole(const walk *w, const hdu *h, int number)
+{
+    int64_t bytes = 0;
+    data_bytes(&bytes, h);
+    if (h->data > w->size || bytes > w->size - h->data)
+        return gal_fail(GAL_FILE,
+                        "%s: is truncated: HDU %d has %lld bytes from byte %lld on, the file ends at %lld",
+                        w->path, number, (long long)bytes, (long long)h->data, (long long)w->size);
+    return GAL_OK;
+}
+
+/* Adds the HDU to the list where it is an image that has pixels. */
+static void list_image(gal_fits_images *out, const hdu *h, int number)
+{
+    int has_pixels = h->axes > 0;
+    for (int64_t d = 1; d <= h->axes; d++)
+        has_pixels &= h->axis[d] > 0;
+    out->tables |= h->kind == BINARY_TABLE || h->kind == ASCII_TABLE;
+    if (h->kind == IMAGE && has_pixels && out->count < GAL_FITS_IMAGES)
+        out->hdu[out->count++] = number;
+}
+
+gal_status gal_fits_list_images(gal_fits_images *out, const char *path, const char *bytes, int64_t n)
+{
+    walk w = {.path = path, .bytes = bytes, .size = n, .loaded = -1};
+    hdu *h = malloc(sizeof *h);
+    gal_status status = h ? GAL_OK : gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
+    *out = (gal_fits_images){0};
+    int64_t end = 0;
+    for (int number = 0; status == GAL_OK; number++) {
+        /* Behind the last HDU a file may go on with what is no HDU (FITS standard 4.0, section 3.5). */
+        if (number && (end >= n || n - end < 8 || memcmp(bytes + end, "XTENSION", 8) != 0))
+            break;
+        *h = (hdu){.header = end};
+        status = read_header(&w, h);
+        if (status == GAL_OK)
+            status = whole(&w, h, number);
+        if (status == GAL_OK)
+            list_image(out, h, number);
+        end = h->end;
+    }
+    free(h);
+    return status;
+}
+
 gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n,
                          const gal_table_choice *wanted)
 {
