@@ -21,6 +21,7 @@ typedef struct reading {
 /* What one HDU holds: bands of height x width. */
 typedef struct plane {
     int64_t width, height, bands;
+    int has_marks;         /* missing values are marked by a number (BLANK, ZBLANK), not by NaN alone */
     char name[FLEN_VALUE]; /* EXTNAME; "" where there is none */
 } plane;
 
@@ -217,6 +218,7 @@ static gal_status plane_of(plane *p, reading *r, int hdu)
     if (status)
         return damaged(r, "reading the image's header", status);
     *p = (plane){.width = size[0], .height = size[1], .bands = 1};
+    p->has_marks = bits > 0 || fits_is_compressed_image(r->fits, &status);
     for (int d = 2; d < axes && d < 9; d++)
         if (size[d] != 1) {
             p->bands = size[d];
@@ -261,15 +263,17 @@ static gal_status choose(reading *r)
 /* ---- pixels ---- */
 
 /* Bands `from` and on of the image = those of the HDU at which the file stands. FITS counts rows from below.
- */
-static gal_status read_bands(reading *r, int64_t from, int64_t bands, float *buffer /* {height, width} */)
+ * Where CFITSIO looks for missing values it takes an infinite one for NaN, so it is asked to where marks
+ * stand for them only. */
+static gal_status read_bands(reading *r, int64_t from, const plane *p, float *buffer /* {height, width} */)
 {
     gal_float_image *out = r->out;
     int64_t pixels = out->width * out->height;
     float gap = NAN;
-    for (int64_t k = 0; k < bands; k++) {
+    for (int64_t k = 0; k < p->bands; k++) {
         int status = 0, any = 0;
-        fits_read_img(r->fits, TFLOAT, k * pixels + 1, pixels, &gap, buffer, &any, &status);
+        void *mark = p->has_marks ? &gap : NULL;
+        fits_read_img(r->fits, TFLOAT, k * pixels + 1, pixels, mark, buffer, &any, &status);
         if (status)
             return damaged(r, "reading its pixels", status);
         for (int64_t y = 0; y < out->height; y++) {
@@ -298,7 +302,7 @@ static gal_status read_all(reading *r)
         name_bands(r->out, r->fits, p.bands, from);
         double scale = scale_of(r->fits);
         r->out->scale = r->out->scale > 0 ? r->out->scale : scale;
-        status = read_bands(r, from, p.bands, buffer);
+        status = read_bands(r, from, &p, buffer);
         from += p.bands;
     }
     free(buffer);

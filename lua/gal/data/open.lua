@@ -69,12 +69,13 @@ end
 
 -- The set of a survey's images as a network is shown them, and the numbers of that; wanted: those of a run,
 -- or "asinh" (nil, too) or "linear", by which they are chosen by the survey's training galaxies.
-local function scaled(self, found, wanted, told)
+local function scaled(self, found, wanted, progress)
   local set, numbers = self.images, wanted
   if type(wanted) ~= "table" then
     local train = self:positions "train"
-    local learned = #train > 0 and set:rows(train) or set
-    numbers = scaling.choose(learned, wanted or "asinh", found.bands, told)
+    local learned, gaps = #train > 0 and set:rows(train) or set, false
+    for _, k in ipairs(train) do gaps = gaps or found.gaps[self.ids[k]] ~= nil end
+    numbers = scaling.choose(learned, wanted or "asinh", found.bands, { gaps = gaps, progress = progress })
   end
   return set:scaled(numbers), numbers
 end

@@ -24,7 +24,7 @@ end
 -- Images {N, size, size, bands} of float32 as pictures, by a scaling of their own.
 local function as_pictures(pixels, bands)
   local set = images.of(pixels)
-  local numbers = scaling.choose(set, "asinh", bands, false)
+  local numbers = scaling.choose(set, "asinh", bands, { progress = false })
   return colours.shown(set:scaled(numbers):batch(1, set:size(1)), numbers)
 end
 

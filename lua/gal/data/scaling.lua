@@ -79,8 +79,8 @@ local function numbers(kind, band, name)
   return offset, softening, f(low), f(high)
 end
 
-local function reporter(n, told)
-  if not told then return nil end
+local function reporter(n, shown)
+  if not shown then return nil end
   local line = progress{ total = 2 * n, label = "choosing the images' scaling", unit = "images" }
   return function(done)
     line:update{ done = done }
@@ -88,17 +88,19 @@ local function reporter(n, told)
   end
 end
 
---- scaling.choose(set, kind, bands[, told = true]): the numbers for a set of float32 images, unscaled, of
--- the galaxies that a flow learns from. kind: "asinh" or "linear"; bands: a name for each. told: shows
--- progress.
-function scaling.choose(set, kind, bands, told)
+--- scaling.choose(set, kind, bands[, {gaps = false, progress = true}]): the numbers for a set of float32
+-- images, unscaled, of the galaxies that a flow learns from. kind: "asinh" or "linear"; bands: a name for
+-- each. gaps: whether their pixels as they are stored lack values.
+function scaling.choose(set, kind, bands, o)
   if kind ~= "asinh" and kind ~= "linear" then
     raise('scaling is %s, expected "asinh" or "linear"', errors.kind(kind))
   end
-  local n, report = set:size(1), reporter(set:size(1), told ~= false)
+  o = o or {}
+  local n, report = set:size(1), reporter(set:size(1), o.progress ~= false)
   local found, gaps = looked_at(set, #bands, report)
   local self = {
-    kind = kind, bands = bands, offset = {}, softening = {}, low = {}, high = {}, fill = {}, mask = gaps,
+    kind = kind, bands = bands, offset = {}, softening = {}, low = {}, high = {}, fill = {},
+    mask = gaps or o.gaps or false,
   }
   local sum, count = {}, {}
   for k, name in ipairs(bands) do
