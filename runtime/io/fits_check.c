@@ -10,6 +10,7 @@
 #define BLOCK 2880
 #define CARD 80
 #define LARGEST_AXES 999
+#define LARGEST_TILE 65536 /* pixels along an axis of a compressed image: more than a cutout's */
 
 typedef enum hdu_kind { IMAGE, ASCII_TABLE, BINARY_TABLE, OTHER_EXTENSION } hdu_kind;
 
@@ -177,6 +178,17 @@ static void text_of(char *name, const char *card)
     name[n] = 0;
 }
 
+/* Whether a card of a compressed image may pass: its axes and tiles are numbers that can be sizes.
+ * CFITSIO 4.2 divides by a ZTILEn of 0. */
+static int fits_together(const char *card)
+{
+    int64_t value;
+    int axis = memcmp(card, "ZNAXIS", 6) == 0 && (card[6] == ' ' || (card[6] >= '1' && card[6] <= '9'));
+    int tile = memcmp(card, "ZTILE", 5) == 0 && card[5] >= '1' && card[5] <= '9';
+    return !(axis || tile) || (card[8] == '=' && card[9] == ' ' && integer_of(&value, card) && value >= 1 &&
+                               value <= LARGEST_TILE);
+}
+
 /* Takes the cards that change sizes or kind, or name the HDU, from card *k, behind the mandatory ones, to
  * END; *k becomes the index of END. */
 static gal_status take_rest(walk *w, hdu *h, int64_t *k)
@@ -199,6 +211,8 @@ static gal_status take_rest(walk *w, hdu *h, int64_t *k)
             ok = integer_of(&h->gcount, card) && h->gcount >= 0;
         else if (h->kind == BINARY_TABLE && is_named(card, "ZIMAGE") && is_true(card))
             h->kind = IMAGE; /* a compressed image, kept in a table */
+        else if (h->kind != ASCII_TABLE && *card == 'Z' && !fits_together(card))
+            return bad_card(w, h, *k, card, "a size of at least 1");
         if (!ok)
             return bad_card(w, h, *k, card, "a whole number of at least 0");
     }

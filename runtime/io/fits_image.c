@@ -16,6 +16,7 @@ typedef struct reading {
     fitsfile *fits;
     gal_float_image *out;
     gal_fits_images hdus;
+    int64_t size; /* of the file, bytes */
 } reading;
 
 /* What one HDU holds: bands of height x width. */
@@ -262,6 +263,26 @@ static gal_status choose(reading *r)
 
 /* ---- pixels ---- */
 
+/* Of a compressed image: whether its tiles are as long as the file can hold. CFITSIO takes memory for what a
+ * tile claims to be. */
+static gal_status check_tiles(reading *r, int64_t size)
+{
+    const FITSfile *f = r->fits->Fptr;
+    int columns[] = {f->cn_compressed, f->cn_uncompressed, f->cn_gzip_data};
+    for (size_t k = 0; k < sizeof columns / sizeof *columns; k++)
+        for (LONGLONG row = 1; columns[k] > 0 && row <= f->numrows; row++) {
+            LONGLONG length = 0, at = 0;
+            int status = 0;
+            fits_read_descriptll(r->fits, columns[k], row, &length, &at, &status);
+            if (status)
+                return damaged(r, "reading its tiles", status);
+            if (length < 0 || at < 0 || length > size || at > size)
+                return gal_fail(GAL_FILE, "%s: is damaged: a tile of its image is longer than the file",
+                                r->path);
+        }
+    return GAL_OK;
+}
+
 /* Bands `from` and on of the image = those of the HDU at which the file stands. FITS counts rows from below.
  * Where CFITSIO looks for missing values it takes an infinite one for NaN, so it is asked to where marks
  * stand for them only. */
@@ -297,6 +318,9 @@ static gal_status read_all(reading *r)
     for (int k = 0; k < r->hdus.count && status == GAL_OK; k++) {
         plane p;
         status = plane_of(&p, r, r->hdus.hdu[k]);
+        int failed = 0;
+        if (status == GAL_OK && fits_is_compressed_image(r->fits, &failed))
+            status = check_tiles(r, r->size);
         if (status != GAL_OK)
             break;
         name_bands(r->out, r->fits, p.bands, from);
@@ -314,7 +338,7 @@ static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 gal_status gal_fits_image_decode(gal_float_image *out, const char *path, const char *bytes, int64_t n)
 {
-    reading r = {.path = path, .out = out};
+    reading r = {.path = path, .out = out, .size = n};
     void *memory = (void *)bytes; /* opened to be read: CFITSIO changes neither */
     size_t size = (size_t)n;
     *out = (gal_float_image){0};

@@ -5,7 +5,8 @@ local fits = {}
 
 local function card(key, value)
   if value == nil then return key .. (" "):rep(80 - #key) end
-  local text = type(value) == "string" and ("'%s'"):format(value) or value == true and "T" or ("%.15g"):format(value)
+  local text = type(value) == "string" and ("'%s'"):format(value) or value == true and "T"
+    or ("%.15g"):format(value)
   local line = ("%-8s= %20s"):format(key, text)
   return line .. (" "):rep(80 - #line)
 end
@@ -14,8 +15,9 @@ local function padded(text, with) return text .. with:rep(-#text % 2880) end
 
 local both = ffi.new "union { float f; uint8_t b[4]; }"
 
---- fits.image(size, bands, value, keys): the bytes of a cube {bands, size, size} in single precision; value(k, y,
--- x): that of band k, from 1, at row y from the top and column x, from 0. keys: a list of {keyword, value} more.
+--- fits.image(size, bands, value, keys): the bytes of a cube {bands, size, size} in single precision;
+-- value(k, y, x): that of band k, from 1, at row y from the top and column x, from 0. keys: a list of more
+-- {keyword, value}.
 function fits.image(size, bands, value, keys)
   local cards = {
     card("SIMPLE", true), card("BITPIX", -32), card("NAXIS", 3), card("NAXIS1", size), card("NAXIS2", size),
