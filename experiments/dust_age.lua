@@ -99,7 +99,7 @@ for k, each in ipairs(chosen) do
   list[k] = {
     sets = sets, titles = titles, title = each.title,
     target = { these.theta:get(k, column_of[o.x]), these.theta:get(k, column_of[o.y]) },
-    picture = seeing and seeing.part.images:batch(k, 1):select(1, 1) or nil,
+    picture = seeing and seeing.part:pictures{ k }:select(1, 1) or nil,
   }
 end
 local drawn = plot.figure(folder:path("dust_age." .. o.format), corners.figure(list, {

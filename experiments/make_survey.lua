@@ -10,14 +10,22 @@ local o = require("gal.cli").options{
   { "seed", 0, "seed of the galaxies" },
   { "cutouts", true, "draw the images" },
   {
+    "cutout_format", "jpg", "jpg: SkyServer's colours; fits: g, r and i in nanomaggies, 200 kB a galaxy",
+    choices = { "jpg", "fits" },
+  },
+  {
     "without", {}, "features of the images that are made independent of the galaxies",
     choices = mock.couplings,
   },
   { "neighbours", true, "stars and galaxies of the field in the images" },
 }
 
+if not o.cutouts and o.cutout_format ~= "jpg" then
+  require("gal.cli").refuse("--cutout-format is %s, but --no-cutouts draws none", o.cutout_format)
+end
 local new = mock.make{
-  out = o.out, n = o.n, seed = o.seed, cutouts = o.cutouts, without = o.without, neighbours = o.neighbours,
+  out = o.out, n = o.n, seed = o.seed, cutouts = o.cutouts, cutout_format = o.cutout_format,
+  without = o.without, neighbours = o.neighbours,
 }
 if new then
   print(("%d galaxies are in %s: galrun experiments/train_photometry.lua --survey %s"):format(o.n, o.out,

@@ -59,11 +59,18 @@ for k, id in ipairs(these.ids) do
     progress = function(done, count) line:update{ done = done / count } end,
   })
   line:finish()
-  found[k].image = image
+  found[k].image = part:pictures{ k }:select(1, 1)
   gal.save(folder:path(id:gsub("[^%w%-]+", "_") .. ".npy"), found[k].map)
 end
 
 -- ---- the figure ----
+
+-- A colour: whole numbers of 255, or what a network is shown of bands.
+local function fill_words(fill)
+  local words = {}
+  for c, v in ipairs(fill) do words[c] = (v % 1 == 0 and "%d" or "%.3f"):format(v) end
+  return table.concat(words, " ")
+end
 
 local panels, rows = {}, {}
 for k, each in ipairs(found) do
@@ -86,7 +93,7 @@ for k, each in ipairs(found) do
   }
   rows[k] = {
     id, ("%.2f"):format(each.log_q), ("%.2f"):format(low), ("%.2f"):format(high),
-    ("%d"):format(each.patches), table.concat(each.fill, " "),
+    ("%d"):format(each.patches), fill_words(each.fill),
   }
 end
 local drawn = plot.figure(folder:path("occlusion." .. o.format), {

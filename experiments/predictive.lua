@@ -78,7 +78,7 @@ for _, model in ipairs(these.models) do
 end
 for k, id in ipairs(these.ids) do
   local only, words = candidates(k)
-  local own = seeing.part.images:batch(positions[k], 1):select(1, 1)
+  local own = seeing.part:pictures{ positions[k] }:select(1, 1)
   local title = (#id < 12 and "galaxy " or "") .. id
   for _, word in ipairs(words) do title = title .. "\n" .. word end
   panels[#panels + 1] = plot.panel{
@@ -89,7 +89,7 @@ for k, id in ipairs(these.ids) do
     local draws = model.draws:select(1, k)
     local found, distances = nearest.each(known.theta, draws, { scale = scale, only = only })
     local across = #these.models == 1 and math.ceil(o.draws / 2) or o.draws
-    local sheet = plot.montage(known.images:read(found), { columns = across, gap = 3 })
+    local sheet = plot.montage(known:pictures(found), { columns = across, gap = 3 })
     panels[#panels + 1] = plot.panel{
       plot.picture(sheet), at = { #these.models * (k - 1) + m, 2 },
       title = ("training galaxies nearest to %d draws of the %s model"):format(o.draws, model.name),

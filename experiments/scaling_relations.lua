@@ -149,7 +149,7 @@ end
 -- The cutouts of a plane's three galaxies, one above the other; false where there are none.
 local function cutouts_of(plane, row)
   if not seeing or #plane.shown == 0 then return false end
-  local sheet = plot.montage(seeing.part.images:read(plane.shown), { columns = 1, gap = 3 })
+  local sheet = plot.montage(seeing.part:pictures(plane.shown), { columns = 1, gap = 3 })
   return plot.panel{ plot.picture(sheet), title = row == 1 and "in the box" or nil }
 end
 

@@ -36,19 +36,16 @@ end
 
 -- ---- cutouts ----
 
--- The paths of the survey's cutouts.
+-- The files of the survey's cutouts.
 local function own_cutouts()
-  local home, paths = catalogue:match "^(.*)/[^/]*$" or ".", {}
-  for _, id in ipairs((require("gal.data").ids(t, catalogue, o.id))) do
-    local path = ("%s/cutouts/%s.jpg"):format(home, id)
-    if folder.kind(path) then paths[#paths + 1] = path end
-  end
-  return paths
+  local home = catalogue:match "^(.*)/[^/]*$" or "."
+  if folder.kind(home .. "/cutouts") ~= "folder" then return {} end
+  return (require("gal.data.cutout_files").listed(home, (require("gal.data").ids(t, catalogue, o.id))))
 end
 
--- The cutouts that can be read, {N, 128, 128, 3}; the others are named.
-local function read(list)
-  local pixels, problems = cutout.read(list, 128)
+-- The cutouts that can be read, {N, size, size, 3}, by default of the first one's size; the others are named.
+local function read(list, size)
+  local pixels, problems = cutout.read(list, size)
   for _, problem in ipairs(problems) do print("left out: " .. problem) end
   return pixels
 end
@@ -85,8 +82,8 @@ local function beside_real(paths, found)
     measured = measured + 1
     progress:update{ done = measured }
   end
-  local mock, real = cutout.by_size(read(chosen), tick), {}
-  local pixels = read(some(found, math.max(o.n, o.compare)))
+  local mock, real = cutout.by_size(read(chosen, 128), tick), {}
+  local pixels = read(some(found, math.max(o.n, o.compare)), 128)
   for k = 1, pixels:size(1) do real[k] = pixels:select(1, k) end
   local both = {}
   for _, set in ipairs{ mock, real } do

@@ -1,8 +1,8 @@
 -- Trains the image model of arXiv 2512.05078: the posterior of five properties of each galaxy given its
--- cutout, and its ugriz magnitudes beside it. The survey is a folder: catalog.fits or catalog.csv under
--- SDSS column names, and cutouts/<objID>.jpg (or .png), square and all of one size. They are decoded once,
--- into the folder `decoded` beside the run, for all runs there. Galaxies without a readable cutout are
--- dropped and counted.
+-- cutout, and its ugriz magnitudes beside it. The survey is a folder: catalog.fits or catalog.csv under SDSS
+-- column names, and cutouts/<objID>.jpg (or .png, or .fits of any bands: lua/IMAGES.md), square and all of
+-- one size. They are decoded once, into the folder `decoded` beside the run, for all runs there. Galaxies
+-- without a readable cutout are dropped and counted.
 
 local cli = require "gal.cli"
 local data = require "gal.data"
@@ -76,9 +76,10 @@ end
 notes.labels = o.labels
 local function flow_of(seed)
   local rng = gal.rng(seed)
+  local encoder = nn.galaxy_cnn{ channels = o.channels, inputs = survey.images.image[3], rng = rng }
   local flow = require("gal.flow").new{
     theta = survey.names.theta, context = survey.context and survey.names.context or 0,
-    image = survey.images.image, encoder = nn.galaxy_cnn{ channels = o.channels, rng = rng },
+    image = survey.images.image, encoder = encoder,
     symmetric = o.augment, hidden = o.hidden, sigma = o.sigma, rng = rng,
   }
   flow.notes = notes

@@ -102,6 +102,9 @@ typedef struct gal_decoded {
     int32_t width, height; /* as it was in the file */
     uint64_t hash;         /* of the pixels (gal_hash, seed 0) */
     char problem[160];     /* the sentence, without the path */
+    double scale;          /* of gal_cutouts_decode: arcsec a pixel of the row; 0 where it isn't known */
+    int64_t missing;       /* pixels of the row of which a band has no value */
+    int32_t file;          /* which of the row's files the problem is of, from 0 */
 } gal_decoded;
 /* pixels uint8 {n, size, size, 3}, decoded {n} from the files at paths {n}, on all cores; grey gets three
  * equal channels, transparency is dropped. scaled != 0: an image of another size is resampled to size x size.
@@ -121,20 +124,69 @@ typedef struct gal_look {
  */
 GAL_API gal_status gal_image_look(gal_look *look, const void *bytes, int64_t n);
 
+/* Images of any number of bands in single precision: FITS, also gzipped or compressed by tiles, and PNG of 16
+ * bits. FITS: the images of its HDUs, {bands, y, x} or {y, x}, are the bands, but for extensions that say how
+ * well others are known (INVVAR, WEIGHT, MASK, …); the last row of y is the top; BSCALE, BZERO and BLANK
+ * count, and what has no value is NaN. Names of bands: BANDS ('grz'), BAND0 and so on, BAND, FILTER, EXTNAME,
+ * else 1, 2, 3; letters, digits, - and _. The scale is that of the WCS: CDi_j, PCi_j and CDELTi, or CDELTi.
+ */
+enum { GAL_LARGEST_BANDS = 32, GAL_BAND_LETTERS = 15, GAL_BANDS_TEXT = 512 };
+typedef struct gal_image_form {
+    int64_t width, height, bands;
+    int32_t deep;               /* whether it is such an image; else JPEG or PNG of 8 bits */
+    double scale;               /* arcsec a pixel; 0 where the file doesn't say */
+    char names[GAL_BANDS_TEXT]; /* of the bands, separated by commas */
+} gal_image_form;
+GAL_API gal_status gal_image_read_form(gal_image_form *out, const char *path);
+/* pixels float32 {n, size, size, bands}, decoded {n} from the files at paths {n, files}, on all cores. files
+ * 1: each file has the bands whose names are in `names`, separated by commas, wherever they stand in it.
+ * files = bands: each file has one. scaled != 0: an image of another size is resampled. status is GAL_SHAPE
+ * where a file has another size or lacks a band, GAL_FILE where it is damaged, holds an infinite value or no
+ * value at all, and where the bands of one row differ in scale; the pixels are zeros then, and the call
+ * succeeds. */
+GAL_API gal_status gal_cutouts_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths,
+                                      int files, const char *names, int scaled);
+
 /* Images that need not be in memory. A set is made once and then only read. Free it with gal_images_free;
  * sets that were made of one another may be freed in any order. */
 typedef struct gal_images gal_images;
-/* Of a .npy file, uint8 {N, height, width, 3}. The file is read by pread when images are wanted; one that was
- * cut or replaced meanwhile is GAL_FILE then. */
+/* Of a .npy file, uint8 {N, height, width, 3} or float32 {N, height, width, bands}. The file is read by pread
+ * when images are wanted; one that was cut or replaced meanwhile is GAL_FILE then. */
 GAL_API gal_status gal_images_open(gal_images **out, const char *path);
 /* Of the rows of x {N, ...}, any dtype, contiguous, on the CPU. The set holds x's storage. */
 GAL_API gal_status gal_images_of(gal_images **out, const gal_tensor *x);
 /* The images at index {n}, from 0, in that order; index NULL: all of them. */
 GAL_API gal_status gal_images_select(gal_images **out, const gal_images *images, const int64_t *index,
                                      int64_t n);
-/* From here on images are their central crop x crop pixels (0: all), then means over bin x bin pixels,
- * rounded to whole numbers. Replaces what was said before. */
+/* From here on images are their central crop x crop pixels (0: all), then means over bin x bin pixels, of
+ * uint8 rounded to whole numbers, of float32 the means of those that have a value. Replaces what was said
+ * before. */
 GAL_API gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin);
+/* How a value x of float32 images is shown to a network: y = (f(x) - low) / (high - low), at least -1 and at
+ * most 2, where f(x) is asinh((x - offset) / softening) (Lupton, Gunn & Szalay 1999), or x where `asinh` is
+ * 0; and fill where x is NaN. A list for each band. mask != 0: a further channel behind the bands is the
+ * share of a pixel's values that are missing. */
+typedef struct gal_scaling {
+    int32_t bands, asinh, mask;
+    float offset[GAL_LARGEST_BANDS], softening[GAL_LARGEST_BANDS], low[GAL_LARGEST_BANDS],
+        high[GAL_LARGEST_BANDS], fill[GAL_LARGEST_BANDS];
+} gal_scaling;
+/* From here on float32 images are shown so; scaling NULL: as they are. */
+GAL_API gal_status gal_images_scale(gal_images *images, const gal_scaling *scaling);
+/* What an image's bands are like, {bands}, after crop and bin and before scaling, of the pixels with a value.
+ */
+typedef struct gal_levels {
+    float least, most, median, deviation; /* NaN where no pixel has one; deviation: 1.4826 times the median of
+                                             |x - median|, both of at most 1,024 pixels spread evenly */
+    double sum;                           /* of the scaled values */
+    int64_t count, missing;               /* pixels with a value, and without */
+} gal_levels;
+/* levels {count, bands} of the images [first, first + count). */
+GAL_API gal_status gal_images_levels(gal_levels *levels, const gal_images *images, int64_t first,
+                                     int64_t count);
+/* Channels of an image as gal_images_read gives it; whether they are float32. */
+GAL_API int64_t gal_images_channels(const gal_images *images);
+GAL_API int gal_images_is_float(const gal_images *images);
 GAL_API void gal_images_free(gal_images *images); /* NULL does nothing */
 GAL_API int64_t gal_images_count(const gal_images *images);
 /* Bytes that the images have as they are stored, whole. */

@@ -44,12 +44,12 @@ GAL_API gal_status gal_reference_sample(float *theta, double *cut, const gal_ref
 GAL_API gal_status gal_reference_log_prob(double *log_prob, const gal_reference *reference, int64_t k,
                                           const double *theta);
 
-/* Writes folder/<objID>.jpg, 128 x 128 pixels, for those of galaxies [from, to), from 0, that have none yet;
- * the search must have found them. without: couplings that are off (gal_mock_coupling in mock/mock.h);
- * neighbours != 0: with stars and galaxies of the field. GAL_INTERRUPTED after Ctrl-C; no file is ever there
- * in part. */
+/* Writes folder/<objID>.jpg, or .fits where fits is set (g, r and i in nanomaggies), 128 x 128 pixels, for
+ * those of galaxies [from, to), from 0, that have none yet; the search must have found them. without:
+ * couplings that are off (gal_mock_coupling in mock/mock.h); neighbours != 0: with stars and galaxies of the
+ * field. GAL_INTERRUPTED after Ctrl-C; no file is ever there in part. */
 GAL_API gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to,
-                                    int without, int neighbours);
+                                    int without, int neighbours, int fits);
 
 GAL_END
 #endif

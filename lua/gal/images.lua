@@ -1,12 +1,14 @@
--- images: sets of images that need not be in memory: rows of a .npy file or of a tensor, cropped and binned
--- as they are read. A set {N, H, W, 3} has shape, dtype, size and rows, and is read by set:batch. C reads it
--- (runtime/io/images.c); gal.data.cutouts makes the .npy file of a survey. A device that has the room holds a
--- set whole (set:resident); for one that has not, a thread reads ahead (set:loader).
+-- images: sets of images that need not be in memory: rows of a .npy file or of a tensor, cropped, binned
+-- and, of float32, scaled as they are read. A set {N, H, W, C} has shape, dtype, size and rows, and is read
+-- by set:batch. C reads it (runtime/io/images.c, images_float.c); gal.data.cutouts makes the .npy file of a
+-- survey. A device that has the room holds a set whole (set:resident); for one that has not, a thread reads
+-- ahead (set:loader).
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
 local collect = require "gal.base.collect"
 local errors = require "gal.base.errors"
+local json = require "gal.base.json"
 local options_of = require "gal.base.options"
 local C = ffi.C
 local known, integer = options_of.known, options_of.integer
@@ -48,34 +50,39 @@ local function wrap(h, fields)
   return setmetatable(fields, Images)
 end
 
-local function side(h, which) return tonumber(C.gal_images_side(h, which)) end
+-- The shape of an image as the set gives it.
+local function image_of(h)
+  local height, width = C.gal_images_side(h, 0), C.gal_images_side(h, 1)
+  return { tonumber(height), tonumber(width), tonumber(C.gal_images_channels(h)) }
+end
 
---- open(path[, {crop = 0, bin = 1, hashes = list}]): the images of a .npy file, uint8 {N, height, width, 3};
--- of each the central crop x crop pixels (0: all), averaged over bin x bin. hashes: a list {N} of a hash of
--- each image's pixels, so that sets can be told apart without reading them.
+--- open(path[, {crop = 0, bin = 1, hashes = list}]): the images of a .npy file, uint8 {N, height, width, 3}
+-- or float32 {N, height, width, bands}; of each the central crop x crop pixels (0: all), averaged over bin x
+-- bin, of float32 over those that have a value. hashes: a list {N} of a hash of each image's pixels, so that
+-- sets can be told apart without reading them.
 function images.open(path, options)
   options = known("images", options, { "crop", "bin", "hashes" })
   errors.text("images", "path", path)
   local crop = integer("images", options, "crop", 0, 0, 2 ^ 53)
   local bin = integer("images", options, "bin", 1, 1, 2 ^ 53)
-  local self = wrap(made(C.gal_images_open, path), {
-    dtype = "uint8", hashes = options.hashes, crop = crop, bin = bin,
-  })
+  local self = wrap(made(C.gal_images_open, path), { hashes = options.hashes, crop = crop, bin = bin })
+  self.dtype = C.gal_images_is_float(self.h) ~= 0 and "float32" or "uint8"
   check(C.gal_images_shape(self.h, self.crop, self.bin))
-  self.image = { side(self.h, 0), side(self.h, 1), 3 }
+  self.image = image_of(self.h)
   return self
 end
 
---- cropped(x, crop, bin): the rows of a tensor {N, height, width, 3} of uint8 on the host as a set whose
--- images are cropped and binned as images.open's are.
+--- cropped(x, crop, bin): the rows of a tensor {N, height, width, channels} of uint8 or float32 on the host
+-- as a set whose images are cropped and binned as images.open's are.
 function images.cropped(x, crop, bin)
-  if #core.live(x, "images", "x").shape ~= 4 or x.dtype ~= "uint8" then
-    raise("images: x is %s %s, expected uint8 {N, height, width, 3}", x.dtype, core.shape_text(x))
+  if #core.live(x, "images", "x").shape ~= 4 or x.dtype ~= "uint8" and x.dtype ~= "float32" then
+    raise("images: x is %s %s, expected uint8 or float32 {N, height, width, channels}", x.dtype,
+      core.shape_text(x))
   end
   crop, bin = errors.integer("images", "crop", crop, 0), errors.integer("images", "bin", bin, 1)
-  local self = wrap(made(C.gal_images_of, core.dense(x).h), { dtype = "uint8", crop = crop, bin = bin })
+  local self = wrap(made(C.gal_images_of, core.dense(x).h), { dtype = x.dtype, crop = crop, bin = bin })
   check(C.gal_images_shape(self.h, crop, bin))
-  self.image = { side(self.h, 0), side(self.h, 1), x:size(4) }
+  self.image = image_of(self.h)
   return self
 end
 
@@ -140,8 +147,45 @@ function methods:rows(positions)
   for i = 1, hashes and n or 0 do hashes[i] = self.hashes[positions[i]] end
   return wrap(made(C.gal_images_select, self.h, index, n), {
     dtype = self.dtype, image = self.image, hashes = hashes, crop = self.crop, bin = self.bin,
-    in_memory = self.in_memory,
+    in_memory = self.in_memory, scaling = self.scaling,
   })
+end
+
+--- images:scaled(scaling): the same float32 images as a network is shown them, by numbers that
+-- gal.data.scaling chose.
+function methods:scaled(scaling)
+  errors.list("scaled", "scaling", scaling, "what gal.data.scaling chose")
+  local c = ffi.new "gal_scaling"
+  local n = #errors.list("scaled", "scaling.offset", scaling.offset, "a list of numbers")
+  if n > C.GAL_LARGEST_BANDS then
+    raise("scaled: scaling.offset has %d numbers, expected at most %d", n, tonumber(C.GAL_LARGEST_BANDS))
+  end
+  c.bands, c.asinh, c.mask = n, scaling.kind == "asinh" and 1 or 0, scaling.mask and 1 or 0
+  for _, name in ipairs{ "offset", "softening", "low", "high", "fill" } do
+    local list = errors.list("scaled", "scaling." .. name, scaling[name], "a list of numbers")
+    for k = 1, n do
+      c[name][k - 1] = errors.number("scaled", ("scaling.%s[%d]"):format(name, k), list[k])
+    end
+  end
+  local whole = wrap(made(C.gal_images_select, self.h, nil, 0), {
+    dtype = self.dtype, hashes = self.hashes, crop = self.crop, bin = self.bin, in_memory = self.in_memory,
+    scaling = scaling,
+  })
+  check(C.gal_images_scale(whole.h, c))
+  whole.image = image_of(whole.h)
+  return whole
+end
+
+--- images:levels(first, count): what the bands of float32 images from `first` on are like: an array from 0 of
+-- count * bands gal_levels (runtime/galrun_io.h).
+function methods:levels(first, count)
+  local n = self:size(1)
+  errors.integer("levels", "first", first, 1, n + 1)
+  errors.integer("levels", "count", count, 0, n - first + 1)
+  local bands = self.image[#self.image] - (self.scaling and self.scaling.mask and 1 or 0)
+  local levels = ffi.new("gal_levels[?]", math.max(1, count * bands))
+  check(C.gal_images_levels(levels, self.h, first - 1, count))
+  return levels, bands
 end
 
 --- images:read(positions, turns): the images at these positions, turned: {n, ...}. turns: for each a number
@@ -187,6 +231,7 @@ function methods:fingerprint(h)
   local text
   if self.hashes then
     text = table.concat(self.hashes, ",") .. (" %d %d"):format(self.crop, self.bin)
+    if self.scaling then text = text .. json.encode(self.scaling) end
     return C.gal_hash(text, #text, h)
   end
   local n, bytes = self:size(1), BYTES[self.dtype]
@@ -207,13 +252,13 @@ Resident.__index = Resident
 -- How many images are read and uploaded at once.
 local PIECE = 256
 
--- The images of a set as they are stored, as one tensor on the device.
+-- The images of a set as one tensor on the device: as they are stored, but float32 as they are shown.
 local function stored(self, device)
   local whole = made(C.gal_images_select, self.h, nil, 0)
   local n, shape = self:size(1), self.shape
-  if #shape == 4 then
+  if #shape == 4 and self.dtype ~= "float32" then
     check(C.gal_images_shape(whole, 0, 1))
-    shape[2], shape[3] = side(whole, 0), side(whole, 1)
+    shape[2], shape[3] = unpack(image_of(whole))
   end
   local pixels = core.new(shape, self.dtype, device)
   for first = 1, n, PIECE do
@@ -231,13 +276,14 @@ end
 --- images:stored_bytes(): what the set takes where it is resident.
 function methods:stored_bytes() return tonumber(C.gal_images_stored(self.h)) end
 
---- images:resident(device): the set held by that device, whole images as they are stored: {pixels {N, ...},
--- image, bin}. Of a tensor on that device it is the tensor, not a copy.
+--- images:resident(device): the set held by that device, whole images as they are stored, or float32 as they
+-- are shown: {pixels {N, ...}, image, bin}. Of a tensor on that device it is the tensor, not a copy.
 function methods:resident(device)
   device = errors.device("resident", errors.text("resident", "device", device, "the name of a device"))
   local own = self.tensor and self.tensor:device() == device
   local pixels = own and self.tensor or stored(self, device)
-  return setmetatable({ pixels = pixels, image = self.image, bin = self.bin }, Resident)
+  local bin = self.dtype == "float32" and 1 or self.bin
+  return setmetatable({ pixels = pixels, image = self.image, bin = bin }, Resident)
 end
 
 -- Some of a resident set's images, for Flow:encode, which crops, bins, turns and standardises them as it

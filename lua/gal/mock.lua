@@ -107,7 +107,8 @@ local function build(out, settings, without, progress)
     local cutouts = line "cutouts"
     for from = 0, n - 1, TOGETHER do
       local to = math.min(n, from + TOGETHER)
-      check(C.gal_mock_cutouts(h, out .. "/cutouts", from, to, without, settings.neighbours and 1 or 0))
+      local neighbours, fits = settings.neighbours and 1 or 0, settings.cutout_format == "fits" and 1 or 0
+      check(C.gal_mock_cutouts(h, out .. "/cutouts", from, to, without, neighbours, fits))
       cutouts:update{ done = to }
     end
     check(C.gal_disk_sync(out)) -- before the catalogue says that all is there
@@ -130,19 +131,24 @@ local function grow(out, settings)
   end)
 end
 
---- mock.make{out =, n =, seed = 0, cutouts = true, without = {}, neighbours = true, progress = true}: writes
--- a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json, what it was made with. without:
--- couplings (mock.couplings) that the images do not show. Interrupted, it goes on where it was; a survey
--- that has its catalogue, which is written last, is finished and left alone; asked for more galaxies, it
--- grows: those that it has are the same. Returns whether anything had to be done.
+--- mock.make{out =, n =, seed = 0, cutouts = true, cutout_format = "jpg", without = {}, neighbours = true,
+-- progress = true}: writes a survey folder: catalog.fits, cutouts/<objID>.jpg, and survey.json, what it was
+-- made with. cutout_format "fits": cutouts/<objID>.fits, g, r and i in nanomaggies a pixel, without
+-- SkyServer's colours. without: couplings (mock.couplings) that the images do not show. Interrupted, it goes
+-- on where it was; a survey that has its catalogue, which is written last, is finished and left alone; asked
+-- for more galaxies, it grows: those that it has are the same. Returns whether anything had to be done.
 function mock.make(options)
-  local known = { "out", "n", "seed", "cutouts", "without", "neighbours", "progress" }
+  local known = { "out", "n", "seed", "cutouts", "cutout_format", "without", "neighbours", "progress" }
   local o = arguments.known("mock", options, known)
   if type(o.out) ~= "string" then
     raise("mock: out is %s, expected the name of a folder", errors.kind(o.out))
   end
+  if o.cutout_format ~= nil and o.cutout_format ~= "jpg" and o.cutout_format ~= "fits" then
+    raise('mock: cutout_format is %s, expected "jpg" or "fits"', errors.kind(o.cutout_format))
+  end
   local without, names = couplings_of(o.without or {})
   local settings = {
+    cutout_format = o.cutout_format == "fits" and "fits" or nil,
     n = count_of(o), seed = seed_of(o), cutouts = o.cutouts ~= false, neighbours = o.neighbours ~= false,
     without = names, version = require("gal").version or "",
   }

@@ -10,15 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A cutout has some kilobytes. Much larger files are no cutouts. */
-#define LARGEST_FILE (64 << 20)
-
 gal_status gal_decode_bytes(uint8_t **pixels, int *width, int *height, const uint8_t *b, int64_t n)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     if (n == 0)
         return gal_fail(GAL_FILE, "is empty");
-    if (n > LARGEST_FILE)
+    if (n > GAL_LARGEST_CUTOUT)
         return gal_fail(GAL_FILE, "is larger than 64 MiB");
     if (n >= 8 && !memcmp(b, png, 8))
         return gal_png_decode(pixels, width, height, b, n, GAL_LARGEST_SIDE);
@@ -27,9 +24,17 @@ gal_status gal_decode_bytes(uint8_t **pixels, int *width, int *height, const uin
     return gal_fail(GAL_FILE, "is neither JPEG nor PNG");
 }
 
-/* *pixels {*height, *width, 3} of the file, which the caller frees. On failure GAL_FILE and a sentence
- * without the path. */
-static gal_status decode_file(uint8_t **pixels, int *width, int *height, const char *path)
+gal_status gal_fail_without_path(gal_status status, const char *path)
+{
+    const char *sentence = gal_error();
+    size_t begins = strlen(path);
+    int named = begins > 0 && strncmp(sentence, path, begins) == 0 && sentence[begins] == ':';
+    return gal_fail(status, "%s", named ? sentence + begins + 2 : sentence);
+}
+
+/* *pixels {*height, *width, 3} of the file, which the caller frees; *depth: its bits a channel. On failure
+ * GAL_FILE and a sentence without the path. */
+static gal_status decode_file(uint8_t **pixels, int *width, int *height, int *depth, const char *path)
 {
     char *bytes;
     int64_t n;
@@ -37,20 +42,15 @@ static gal_status decode_file(uint8_t **pixels, int *width, int *height, const c
     if (!path)
         return gal_fail(GAL_FILE, "has no path");
     gal_status status = gal_file_read(&bytes, &n, path);
-    if (status != GAL_OK) {
-        const char *sentence = gal_error();
-        size_t begins = strlen(path) + 2;
-        return gal_fail(status, "%s", strlen(sentence) > begins ? sentence + begins : sentence);
-    }
+    if (status != GAL_OK)
+        return gal_fail_without_path(status, path);
     status = gal_decode_bytes(pixels, width, height, (uint8_t *)bytes, n);
+    *depth = gal_png_depth((uint8_t *)bytes, n) == 16 ? 16 : 8;
     gal_file_free(bytes);
     return status;
 }
 
-/* y {outer, to, inner} = x {outer, from, inner} resampled along the middle by a triangle as wide as the
- * larger of both pixels: means when it shrinks, linear interpolation when it grows (what Pillow calls
- * BILINEAR). */
-static void resample(float *y, const float *x, int64_t outer, int64_t from, int64_t to, int64_t inner)
+void gal_resample(float *y, const float *x, int64_t outer, int64_t from, int64_t to, int64_t inner)
 {
     float scale = (float)from / (float)to, reach = scale > 1 ? scale : 1;
     memset(y, 0, (size_t)(outer * to * inner) * sizeof *y);
@@ -81,9 +81,9 @@ static gal_status resize(uint8_t *y, const uint8_t *x, int64_t height, int64_t w
         for (int64_t row = 0; row < height; row++) {
             for (int64_t i = 0; i < width * 3; i++)
                 a[i] = x[row * width * 3 + i];
-            resample(b + row * size * 3, a, 1, width, size, 3);
+            gal_resample(b + row * size * 3, a, 1, width, size, 3);
         }
-        resample(c, b, 1, height, size, size * 3);
+        gal_resample(c, b, 1, height, size, size * 3);
         for (int64_t i = 0; i < size * size * 3; i++)
             y[i] = (uint8_t)fminf(255, c[i] + 0.5f);
     }
@@ -97,9 +97,9 @@ static gal_status resize(uint8_t *y, const uint8_t *x, int64_t height, int64_t w
 static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int64_t size, int scaled)
 {
     uint8_t *pixels;
-    int width, height;
+    int width, height, depth;
     *out = (gal_decoded){0};
-    gal_status status = decode_file(&pixels, &width, &height, path);
+    gal_status status = decode_file(&pixels, &width, &height, &depth, path);
     if (status == GAL_OK) {
         out->width = width, out->height = height;
         if (scaled && (width != size || height != size))
@@ -122,16 +122,22 @@ static gal_status decode_one(uint8_t *y, gal_decoded *out, const char *path, int
     return status == GAL_MEMORY ? gal_fail(GAL_MEMORY, "%s: %s", path, out->problem) : GAL_OK;
 }
 
-gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
+gal_status gal_picture_size(int *width, int *height, int *depth, const char *path)
 {
     uint8_t *pixels;
-    int w, h;
-    gal_status status = decode_file(&pixels, &w, &h, path);
-    if (status != GAL_OK)
-        return status;
-    free(pixels);
-    *width = w, *height = h;
-    return GAL_OK;
+    gal_status status = decode_file(&pixels, width, height, depth, path);
+    if (status == GAL_OK)
+        free(pixels);
+    return status;
+}
+
+gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
+{
+    gal_image_form form;
+    gal_status status = gal_image_read_form(&form, path);
+    if (status == GAL_OK)
+        *width = form.width, *height = form.height;
+    return status;
 }
 
 typedef struct decode_args {

@@ -1,6 +1,6 @@
 /* fits.h: what fits_check.c (a first walk over the headers), fits.c (headers), fits_keys.c (keywords),
- * fits_values.c (columns) and fits_write.c share; no other file includes CFITSIO. third_party/README.md names
- * what they read of its own struct. */
+ * fits_values.c (columns), fits_write.c and fits_image.c (images) share; no other file includes CFITSIO.
+ * third_party/README.md names what they read of its own struct. */
 #ifndef GAL_FITS_H
 #define GAL_FITS_H
 #include "io.h"
@@ -29,6 +29,16 @@ typedef struct gal_fits_place {
  * is damaged, and where data is cut. bytes {n}: the file; NULL: it is read from path. */
 gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n,
                          const gal_table_choice *wanted);
+
+/* The HDUs of a file that are images with pixels, compressed ones too, in their order, at most so many; and
+ * whether one is a table. */
+#define GAL_FITS_IMAGES 64
+typedef struct gal_fits_images {
+    int count, tables;
+    int hdu[GAL_FITS_IMAGES];
+} gal_fits_images;
+/* Walks all headers of the file's bytes {n}. GAL_FILE where a mandatory card is damaged or data is cut. */
+gal_status gal_fits_list_images(gal_fits_images *out, const char *path, const char *bytes, int64_t n);
 
 /* Bytes of one value in the file; 0 for a type that is not read. */
 int64_t gal_fits_value_bytes(const fits_column *f);

@@ -10,6 +10,7 @@
 #define BLOCK 2880
 #define CARD 80
 #define LARGEST_AXES 999
+#define LARGEST_TILE 65536 /* pixels along an axis of a compressed image: more than a cutout's */
 
 typedef enum hdu_kind { IMAGE, ASCII_TABLE, BINARY_TABLE, OTHER_EXTENSION } hdu_kind;
 
@@ -177,6 +178,17 @@ static void text_of(char *name, const char *card)
     name[n] = 0;
 }
 
+/* Whether a card of a compressed image may pass: its axes and tiles are numbers that can be sizes.
+ * CFITSIO 4.2 divides by a ZTILEn of 0. */
+static int fits_together(const char *card)
+{
+    int64_t value;
+    int axis = memcmp(card, "ZNAXIS", 6) == 0 && (card[6] == ' ' || (card[6] >= '1' && card[6] <= '9'));
+    int tile = memcmp(card, "ZTILE", 5) == 0 && card[5] >= '1' && card[5] <= '9';
+    return !(axis || tile) || (card[8] == '=' && card[9] == ' ' && integer_of(&value, card) && value >= 1 &&
+                               value <= LARGEST_TILE);
+}
+
 /* Takes the cards that change sizes or kind, or name the HDU, from card *k, behind the mandatory ones, to
  * END; *k becomes the index of END. */
 static gal_status take_rest(walk *w, hdu *h, int64_t *k)
@@ -199,6 +211,8 @@ static gal_status take_rest(walk *w, hdu *h, int64_t *k)
             ok = integer_of(&h->gcount, card) && h->gcount >= 0;
         else if (h->kind == BINARY_TABLE && is_named(card, "ZIMAGE") && is_true(card))
             h->kind = IMAGE; /* a compressed image, kept in a table */
+        else if (h->kind != ASCII_TABLE && *card == 'Z' && !fits_together(card))
+            return bad_card(w, h, *k, card, "a size of at least 1");
         if (!ok)
             return bad_card(w, h, *k, card, "a whole number of at least 0");
     }
@@ -307,6 +321,52 @@ static gal_status find(gal_fits_place *place, walk *w, hdu *h, const gal_table_c
         }
         ascii |= h->kind == ASCII_TABLE;
     }
+}
+
+/* The sentence for image data that the file ends before; GAL_OK where it is whole. */
+static gal_status whole(const walk *w, const hdu *h, int number)
+{
+    int64_t bytes = 0;
+    data_bytes(&bytes, h);
+    if (h->data > w->size || bytes > w->size - h->data)
+        return gal_fail(GAL_FILE,
+                        "%s: is truncated: HDU %d has %lld bytes from byte %lld on, the file ends at %lld",
+                        w->path, number, (long long)bytes, (long long)h->data, (long long)w->size);
+    return GAL_OK;
+}
+
+/* Adds the HDU to the list where it is an image that has pixels. */
+static void list_image(gal_fits_images *out, const hdu *h, int number)
+{
+    int has_pixels = h->axes > 0;
+    for (int64_t d = 1; d <= h->axes; d++)
+        has_pixels &= h->axis[d] > 0;
+    out->tables |= h->kind == BINARY_TABLE || h->kind == ASCII_TABLE;
+    if (h->kind == IMAGE && has_pixels && out->count < GAL_FITS_IMAGES)
+        out->hdu[out->count++] = number;
+}
+
+gal_status gal_fits_list_images(gal_fits_images *out, const char *path, const char *bytes, int64_t n)
+{
+    walk w = {.path = path, .bytes = bytes, .size = n, .loaded = -1};
+    hdu *h = malloc(sizeof *h);
+    gal_status status = h ? GAL_OK : gal_fail(GAL_MEMORY, "%s: no memory to open it", path);
+    *out = (gal_fits_images){0};
+    int64_t end = 0;
+    for (int number = 0; status == GAL_OK; number++) {
+        /* Behind the last HDU a file may go on with what is no HDU (FITS standard 4.0, section 3.5). */
+        if (number && (end >= n || n - end < 8 || memcmp(bytes + end, "XTENSION", 8) != 0))
+            break;
+        *h = (hdu){.header = end};
+        status = read_header(&w, h);
+        if (status == GAL_OK)
+            status = whole(&w, h, number);
+        if (status == GAL_OK)
+            list_image(out, h, number);
+        end = h->end;
+    }
+    free(h);
+    return status;
 }
 
 gal_status gal_fits_find(gal_fits_place *place, const char *path, const char *bytes, int64_t n,

@@ -5,27 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where pixels lie. Sets of images that were selected from one another share it and count their references.
- */
-typedef struct source {
-    int references;
-    gal_arrays *arrays; /* the file, or NULL */
-    gal_storage *memory;
-    const uint8_t *data;          /* the tensor's first row, where memory is set */
-    int64_t offset;               /* byte of the first row in the file */
-    int64_t count;                /* rows */
-    int64_t height, width, pixel; /* of a stored image; bytes of a pixel */
-} source;
-
-struct gal_images {
-    source *source;
-    int64_t count;
-    int64_t *rows;                    /* {count}: which rows of the source; NULL: all of them in order */
-    int64_t top, left, height, width; /* the part that is read */
-    int64_t bin;                      /* and then averaged */
-};
-
-static void release(source *s)
+static void release(gal_images_source *s)
 {
     if (--s->references > 0)
         return;
@@ -36,7 +16,7 @@ static void release(source *s)
 }
 
 /* A set of all images of s, which takes over the caller's reference to s; NULL where there is no memory. */
-static gal_images *all_of(source *s)
+static gal_images *all_of(gal_images_source *s)
 {
     gal_images *images = calloc(1, sizeof *images);
     if (!images) {
@@ -55,22 +35,28 @@ gal_status gal_images_open(gal_images **out, const char *path)
     if (status != GAL_OK)
         return status;
     const gal_array *a = &arrays->array[0];
-    if (arrays->count != 1 || a->stored != GAL_STORED_U8 || a->fortran || a->rank != 4 || a->shape[3] != 3 ||
-        a->shape[1] < 1 || a->shape[2] < 1)
-        status =
-            gal_fail(GAL_SHAPE, "%s: holds no images, expected uint8 {N, height, width, 3} in C order", path);
-    source *s = status == GAL_OK ? calloc(1, sizeof *s) : NULL;
+    int bytes = a->stored == GAL_STORED_U8 && a->rank == 4 && a->shape[3] == 3;
+    int floats = a->stored == GAL_STORED_F32 && !a->big_endian && a->rank == 4 && a->shape[3] >= 1 &&
+                 a->shape[3] <= GAL_LARGEST_BANDS;
+    if (arrays->count != 1 || !(bytes || floats) || a->fortran || a->shape[1] < 1 || a->shape[2] < 1)
+        status = gal_fail(GAL_SHAPE,
+                          "%s: holds no images, expected uint8 {N, height, width, 3} or float32 {N, height, "
+                          "width, bands} in C order",
+                          path);
+    gal_images_source *s = status == GAL_OK ? calloc(1, sizeof *s) : NULL;
     if (!s) {
         gal_arrays_free(arrays);
         return status == GAL_OK ? gal_fail(GAL_MEMORY, "%s: no memory to open it", path) : status;
     }
-    *s = (source){.references = 1,
-                  .arrays = arrays,
-                  .offset = a->offset,
-                  .count = a->shape[0],
-                  .height = a->shape[1],
-                  .width = a->shape[2],
-                  .pixel = 3};
+    *s = (gal_images_source){.references = 1,
+                             .arrays = arrays,
+                             .offset = a->offset,
+                             .count = a->shape[0],
+                             .height = a->shape[1],
+                             .width = a->shape[2],
+                             .pixel = a->shape[3] * (bytes ? 1 : 4),
+                             .channels = a->shape[3],
+                             .dtype = bytes ? GAL_U8 : GAL_F32};
     gal_memory_outside(GAL_HANDLE_BYTES);
     *out = all_of(s);
     return *out ? GAL_OK : GAL_MEMORY;
@@ -85,15 +71,15 @@ gal_status gal_images_of(gal_images **out, const gal_tensor *x)
         return status;
     if (x->storage->in_arena)
         return gal_fail(GAL_STATE, "images: x was made in a scope, expected it kept");
-    source *s = calloc(1, sizeof *s);
+    gal_images_source *s = calloc(1, sizeof *s);
     if (!s)
         return gal_fail(GAL_MEMORY, "images: no memory left");
     int image = x->rank == 4;
     int64_t each = x->shape[0] ? gal_tensor_count(x) / x->shape[0] : 0,
             size = (int64_t)gal_dtype_size(x->dtype);
-    *s = (source){.references = 1, .memory = x->storage, .data = x->data, .count = x->shape[0]};
+    *s = (gal_images_source){.references = 1, .memory = x->storage, .data = x->data, .count = x->shape[0]};
     s->height = image ? x->shape[1] : 1, s->width = image ? x->shape[2] : 1,
-    s->pixel = size * (image ? x->shape[3] : each);
+    s->channels = image ? x->shape[3] : each, s->pixel = size * s->channels, s->dtype = x->dtype;
     gal_storage_retain(x->storage);
     *out = all_of(s);
     return *out ? GAL_OK : GAL_MEMORY;
@@ -129,7 +115,7 @@ gal_status gal_images_select(gal_images **out, const gal_images *images, const i
 
 gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin)
 {
-    const source *s = images->source;
+    const gal_images_source *s = images->source;
     int64_t side = s->height < s->width ? s->height : s->width;
     if (crop < 0 || crop > side)
         return gal_fail(GAL_VALUE, "crop is %lld pixels, expected 1 to %lld for images of %lld x %lld",
@@ -138,10 +124,14 @@ gal_status gal_images_shape(gal_images *images, int64_t crop, int64_t bin)
     if (bin < 1 || bin > height || bin > width || height % bin || width % bin)
         return gal_fail(GAL_VALUE, "bin is %lld pixels, expected a divisor of %lld x %lld", (long long)bin,
                         (long long)height, (long long)width);
-    if (bin > 1 && s->pixel != 3)
-        return gal_fail(GAL_TYPE,
-                        "bin is %lld pixels, expected 1 for images that are no uint8 {N, height, width, 3}",
-                        (long long)bin);
+    int bins =
+        (s->dtype == GAL_U8 && s->pixel == 3) || (s->dtype == GAL_F32 && s->channels <= GAL_LARGEST_BANDS);
+    if (bin > 1 && !bins)
+        return gal_fail(
+            GAL_TYPE,
+            "bin is %lld pixels, expected 1 for images that are neither uint8 {N, height, width, 3} "
+            "nor float32",
+            (long long)bin);
     images->bin = bin, images->height = height, images->width = width;
     images->top = (s->height - height) / 2, images->left = (s->width - width) / 2;
     return GAL_OK;
@@ -163,7 +153,9 @@ int64_t gal_images_count(const gal_images *images)
 
 int64_t gal_images_stored(const gal_images *images)
 {
-    const source *s = images->source;
+    const gal_images_source *s = images->source;
+    if (s->dtype == GAL_F32)
+        return images->count * gal_images_bytes(images);
     return images->count * s->height * s->width * s->pixel;
 }
 
@@ -174,12 +166,23 @@ int64_t gal_images_side(const gal_images *images, int which)
 
 int64_t gal_images_bytes(const gal_images *images)
 {
-    return images->height / images->bin * (images->width / images->bin) * images->source->pixel;
+    int64_t pixels = images->height / images->bin * (images->width / images->bin);
+    return pixels * (images->source->pixel + (images->is_scaled && images->scaling.mask ? 4 : 0));
+}
+
+int gal_images_is_float(const gal_images *images)
+{
+    return images->source->dtype == GAL_F32;
+}
+
+int64_t gal_images_channels(const gal_images *images)
+{
+    return images->source->channels + (images->is_scaled && images->scaling.mask);
 }
 
 int64_t gal_images_scratch(const gal_images *images)
 {
-    return images->height * images->source->width * images->source->pixel + gal_images_bytes(images) + 1;
+    return images->height * images->source->width * images->source->pixel + 2 * gal_images_bytes(images) + 1;
 }
 
 /* y {height / bin, width / bin, 3} = rounded means over bin x bin pixels of x {height, width, 3}, whose rows
@@ -235,7 +238,7 @@ static void turned(uint8_t *y, const uint8_t *x, int64_t stride, int64_t height,
 
 gal_status gal_images_at(uint8_t *y, const gal_images *images, int64_t i, int turn, uint8_t *scratch)
 {
-    const source *s = images->source;
+    const gal_images_source *s = images->source;
     if (i < 0 || i >= images->count)
         return gal_fail(GAL_VALUE, "images: row %lld, expected 0 to %lld", (long long)i,
                         (long long)images->count - 1);
@@ -252,13 +255,20 @@ gal_status gal_images_at(uint8_t *y, const gal_images *images, int64_t i, int tu
         x = s->data + at;
     }
     x += images->left * s->pixel;
-    if (images->bin > 1) {
+    int64_t pixel = s->pixel;
+    if (images->is_scaled || (images->bin > 1 && s->dtype == GAL_F32)) {
+        float *shown = (float *)(void *)(scratch + need);
+        gal_images_show(shown, images, x, stride);
+        height /= images->bin, width /= images->bin;
+        pixel = 4 * gal_images_channels(images);
+        x = (uint8_t *)shown, stride = width * pixel;
+    } else if (images->bin > 1) {
         uint8_t *means = scratch + need;
         binned(means, x, stride, height, width, images->bin);
         height /= images->bin, width /= images->bin;
         x = means, stride = width * s->pixel;
     }
-    turned(y, x, stride, height, width, s->pixel, turn);
+    turned(y, x, stride, height, width, pixel, turn);
     return GAL_OK;
 }
 

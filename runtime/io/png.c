@@ -71,9 +71,9 @@ static void take(png_structp png, png_bytep to, size_t n)
     s->at += (int64_t)n;
 }
 
-/* Reads the header and asks for 8 bits and three channels. GAL_OK where memory for the pixels may be taken.
- */
-static gal_status begin(png_structp png, png_infop info, int64_t packed, int most)
+/* Reads the header and asks for 8 bits and three channels, or, where deep is set, for what the file has in
+ * the machine's own order of bytes. GAL_OK where memory for the pixels may be taken. */
+static gal_status begin(png_structp png, png_infop info, int64_t packed, int most, int deep)
 {
     /* Texts and colour profiles are skipped: they may unpack to megabytes. */
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
@@ -86,14 +86,20 @@ static gal_status begin(png_structp png, png_infop info, int64_t packed, int mos
     if (h * (int64_t)png_get_rowbytes(png, info) > packed * LARGEST_RATIO)
         return gal_fail(GAL_FILE, "is truncated or damaged: %lld bytes can't hold %lld x %lld pixels",
                         (long long)packed, (long long)w, (long long)h);
+    png_set_strip_alpha(png);
+    if (deep) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        png_set_swap(png);
+#endif
+        return GAL_OK;
+    }
     png_set_expand(png);
     png_set_strip_16(png);
-    png_set_strip_alpha(png);
     png_set_gray_to_rgb(png);
     return GAL_OK;
 }
 
-/* y {h, w, 3} = the pixels. */
+/* y {h, w, channels} = the pixels. */
 static void read_rows(png_structp png, png_infop info, uint8_t *y)
 {
     source *s = png_get_io_ptr(png);
@@ -111,7 +117,8 @@ static void read_rows(png_structp png, png_infop info, uint8_t *y)
 }
 
 /* All of it, once libpng's structs are made; an error of libpng's comes back here. */
-static gal_status decode(png_structp png, png_infop info, uint8_t **pixels, int64_t packed, int most)
+static gal_status decode(png_structp png, png_infop info, uint8_t **pixels, int64_t packed, int most,
+                         int deep)
 {
     source *s = png_get_io_ptr(png);
     *pixels = NULL;
@@ -119,19 +126,26 @@ static gal_status decode(png_structp png, png_infop info, uint8_t **pixels, int6
         free(*pixels);
         return gal_fail(GAL_FILE, "is truncated or damaged: %s", s->sentence);
     }
-    gal_status status = begin(png, info, packed, most);
+    gal_status status = begin(png, info, packed, most, deep);
     if (status != GAL_OK)
         return status;
     size_t w = png_get_image_width(png, info), h = png_get_image_height(png, info);
-    *pixels = malloc(w * h * 3);
+    *pixels = malloc(w * h * (deep ? 6 : 3));
     if (!*pixels)
         return gal_fail(GAL_MEMORY, "no memory for an image of %zu x %zu pixels", w, h);
     read_rows(png, info, *pixels);
     return GAL_OK;
 }
 
-gal_status gal_png_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n,
-                          int most)
+int gal_png_depth(const uint8_t *bytes, int64_t n)
+{
+    return n > 24 && !png_sig_cmp(bytes, 0, 8) ? bytes[24] : 0;
+}
+
+/* *pixels {*height, *width, *channels} of the bytes: 8 bits and three channels, or deep, 16 bits and the
+ * file's channels. */
+static gal_status read_all(uint8_t **pixels, int *width, int *height, int *channels, const uint8_t *bytes,
+                           int64_t n, int most, int deep)
 {
     source s = {.bytes = bytes, .n = n, .end = n};
     int64_t packed;
@@ -143,9 +157,29 @@ gal_status gal_png_decode(uint8_t **pixels, int *width, int *height, const uint8
     gal_status status = info ? GAL_OK : gal_fail(GAL_MEMORY, "no memory to read a PNG");
     if (status == GAL_OK) {
         png_set_read_fn(png, &s, take);
-        status = decode(png, info, pixels, packed, most);
+        status = decode(png, info, pixels, packed, most, deep);
         *width = (int)png_get_image_width(png, info), *height = (int)png_get_image_height(png, info);
+        *channels = png_get_channels(png, info);
     }
     png_destroy_read_struct(&png, &info, NULL);
+    return status;
+}
+
+gal_status gal_png_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n,
+                          int most)
+{
+    int channels;
+    return read_all(pixels, width, height, &channels, bytes, n, most, 0);
+}
+
+gal_status gal_png_decode_deep(uint16_t **pixels, int *width, int *height, int *channels,
+                               const uint8_t *bytes, int64_t n, int most)
+{
+    uint8_t *values = NULL;
+    *pixels = NULL;
+    if (gal_png_depth(bytes, n) != 16)
+        return gal_fail(GAL_FILE, "is no PNG of 16 bits a channel");
+    gal_status status = read_all(&values, width, height, channels, bytes, n, most, 1);
+    *pixels = (uint16_t *)(void *)values;
     return status;
 }

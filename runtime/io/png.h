@@ -9,4 +9,11 @@
 gal_status gal_png_decode(uint8_t **pixels, int *width, int *height, const uint8_t *bytes, int64_t n,
                           int most);
 
+/* Bits a channel of a PNG's bytes {n}, 1 to 16; 0 where they are no PNG. */
+int gal_png_depth(const uint8_t *bytes, int64_t n);
+/* The same of a PNG of 16 bits a channel, with all of them: *pixels {*height, *width, *channels}, one channel
+ * where it is grey, else three. */
+gal_status gal_png_decode_deep(uint16_t **pixels, int *width, int *height, int *channels,
+                               const uint8_t *bytes, int64_t n, int most);
+
 #endif

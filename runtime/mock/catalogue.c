@@ -11,7 +11,7 @@ static double magnitude(double flux)
 }
 
 /* Position on the sky, degrees: anywhere, since no property depends on it. */
-static void position(double *ra, double *dec, uint64_t seed, int64_t draw)
+void gal_mock_position(double *ra, double *dec, uint64_t seed, int64_t draw)
 {
     gal_mock_stream s = gal_mock_stream_of(seed, draw, GAL_MOCK_SKY);
     *ra = 360 * gal_mock_uniform(&s);
@@ -141,7 +141,7 @@ static gal_status fill(void *args, int64_t from, int64_t to)
         gal_mock_draw(&g, a->survey->seed, a->survey->draw[k]);
         for (int c = 0; c < COLUMNS; c++)
             a->values[c * n + k] = columns[c].value(&g, columns[c].i);
-        position(&ra[k], &dec[k], a->survey->seed, g.draw);
+        gal_mock_position(&ra[k], &dec[k], a->survey->seed, g.draw);
         a->ids[k] = k + 1;
         a->ids[n + k] = g.draw;
         a->ids[2 * n + k] = 1;

@@ -10,16 +10,17 @@ typedef struct cutouts_args {
     const char *folder;
     int64_t first; /* the galaxy of item 0 */
     unsigned without;
-    int neighbours;
+    int neighbours, fits;
 } cutouts_args;
 
 /* The picture of galaxy k; a file that is there and whole stays as it is. */
 static gal_status cutout(const cutouts_args *a, int64_t k)
 {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/%lld.jpg", a->folder, (long long)k + 1) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/%lld.%s", a->folder, (long long)k + 1, a->fits ? "fits" : "jpg") >=
+        (int)sizeof path)
         return gal_fail(GAL_FILE, "%s: the path is too long", a->folder);
-    if (gal_jpeg_whole(path))
+    if (a->fits ? gal_planes_whole(path) : gal_jpeg_whole(path))
         return GAL_OK;
     uint64_t seed = a->survey->seed;
     gal_mock_galaxy galaxy, donor;
@@ -39,11 +40,11 @@ static gal_status cutouts(void *args, int64_t from, int64_t to)
 }
 
 gal_status gal_mock_cutouts(const gal_mock *survey, const char *folder, int64_t from, int64_t to, int without,
-                            int neighbours)
+                            int neighbours, int fits)
 {
     if (from < 0 || from > to || to > survey->found)
         return gal_fail(GAL_VALUE, "cutouts: galaxies %lld to %lld of %lld", (long long)from + 1,
                         (long long)to, (long long)survey->found);
-    cutouts_args args = {survey, folder, from, (unsigned)without, neighbours};
+    cutouts_args args = {survey, folder, from, (unsigned)without, neighbours, fits};
     return gal_parallel(to - from, 1, cutouts, &args);
 }

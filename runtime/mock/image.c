@@ -3,6 +3,7 @@
 #include "image.h"
 #include "field.h"
 #include "core/core.h"
+#include "io/io.h"
 #include "mock/fast/kernels.h"
 #include <math.h>
 #include <stdlib.h>
@@ -181,8 +182,14 @@ gal_status gal_mock_cutout(const char *path, const gal_mock_galaxy *galaxy, cons
     gal_mock_shape_of(&canvas->shape, galaxy, donor, without, seed);
     gal_mock_render(canvas, canvas->gri, &canvas->shape, galaxy->draw,
                     neighbours ? GAL_RENDER_ALL : GAL_RENDER_ALL & ~GAL_RENDER_FIELD, seed);
-    gal_mock_colours(canvas->rgb, canvas->gri);
-    status = gal_jpeg_write(path, canvas->rgb, GAL_CUTOUT, GAL_CUTOUT);
+    if (gal_name_ends(path, ".fits")) {
+        double ra, dec;
+        gal_mock_position(&ra, &dec, seed, galaxy->draw);
+        status = gal_planes_write(path, canvas->gri, ra, dec);
+    } else {
+        gal_mock_colours(canvas->rgb, canvas->gri);
+        status = gal_jpeg_write(path, canvas->rgb, GAL_CUTOUT, GAL_CUTOUT);
+    }
     gal_mock_canvas_free(canvas);
     return status;
 }

@@ -70,6 +70,12 @@ void gal_mock_colours(uint8_t *rgb, const float *gri);
  * with the path. */
 gal_status gal_jpeg_write(const char *path, const uint8_t *rgb, int width, int height);
 
+/* Writes gri {3, 128, 128} to path as a FITS cube in nanomaggies a pixel, BANDS = 'gri', around ra and dec,
+ * degrees: under a temporary name, then renamed, not synced. GAL_MEMORY, or GAL_FILE with the path. */
+gal_status gal_planes_write(const char *path, const float *gri, double ra, double dec);
+/* Whether path is a file as long as those are. */
+int gal_planes_whole(const char *path);
+
 /* Whether path is a file that begins and ends as a JPEG does. After a crash of the machine an unsynced file
  * may be shorter than what was written. */
 int gal_jpeg_whole(const char *path);

@@ -99,9 +99,12 @@ extern const double gal_mock_floor[GAL_BANDS]; /* calibration error, relative */
 extern const double gal_mock_pivot[GAL_BANDS]; /* pivot wavelengths, Angstrom */
 
 /* ---- image.c ---- */
-/* Renders the cutout of a galaxy and writes it to path as a JPEG, whole or not at all. without: the couplings
- * that are off, a sum of gal_mock_coupling; donor may be NULL where it is 0. neighbours != 0: with stars and
- * galaxies of the field. GAL_MEMORY, or GAL_FILE with the path. */
+/* Degrees: where a galaxy is, uniform on the sphere. */
+void gal_mock_position(double *ra, double *dec, uint64_t seed, int64_t draw);
+/* Renders the cutout of a galaxy and writes it to path as a JPEG, or, where that ends in .fits, as a FITS
+ * cube in nanomaggies; whole or not at all. without: the couplings that are off, a sum of gal_mock_coupling;
+ * donor may be NULL where it is 0. neighbours != 0: with stars and galaxies of the field. GAL_MEMORY, or
+ * GAL_FILE with the path. */
 gal_status gal_mock_cutout(const char *path, const gal_mock_galaxy *galaxy, const gal_mock_galaxy *donor,
                            unsigned without, uint64_t seed, int neighbours);
 

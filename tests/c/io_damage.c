@@ -3,11 +3,13 @@
  * sanitizers the same test shows that nothing is read or written outside. */
 #include "check.h"
 #include "held.h"
+#include "core/core.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define GOLDEN "golden/files/"
+#define CUTOUTS "golden/cutouts/bands/"
 #define MOST_BYTES (64ll << 20)
 #define CHANGES 10000
 static char folder[64] = "/tmp/galrun-damage-XXXXXX";
@@ -73,6 +75,27 @@ static gal_status read_table(const char *path)
     }
     gal_table_free(table);
     return status;
+}
+
+/* An image in bands, as a row of its own size. */
+static gal_status read_bands(const char *path)
+{
+    gal_image_form form;
+    gal_decoded decoded = {0};
+    gal_tensor *pixels = NULL;
+    gal_status status = gal_image_read_form(&form, path);
+    if (!status)
+        status =
+            gal_tensor_new(&pixels, "cpu", GAL_F32, 4, (int64_t[]){1, form.width, form.width, form.bands});
+    if (!status)
+        status = gal_cutouts_decode(pixels, &decoded, &path, 1, form.names, 1);
+    if (!status) {
+        seen += (double)decoded.missing + ((unsigned char *)pixels->data)[0];
+        status = (gal_status)decoded.status;
+    }
+    gal_tensor_free(pixels);
+    return status ? gal_fail(status, "%s: %s", path, *decoded.problem ? decoded.problem : gal_error())
+                  : GAL_OK;
 }
 
 /* A status that a reader may answer with; and every failure has a sentence that begins with the path. */
@@ -226,6 +249,8 @@ int main(void)
     test_truncations(GOLDEN "plain.csv.gz", "t.csv.gz", read_table, 152);
     test_truncations(GOLDEN "small.fits", "t.fits", read_table, 5760 + 4 * 12);
     test_truncations(GOLDEN "table.fits.gz", "t.fits.gz", read_table, 1186);
+    test_truncations(CUTOUTS "float.fits", "t.fits", read_bands, 2880 + 3072);
+    test_truncations(CUTOUTS "rice.fits.fz", "t.fits.fz", read_bands, 8640);
     test_damage(GOLDEN "f8_big.npy", "d.npy", read_arrays, 0, 176);
     test_damage(GOLDEN "zip64.npz", "d.npz", read_arrays, 0, 686);
     test_damage(GOLDEN "numpy.safetensors", "d.safetensors", read_arrays, 0, 833);
@@ -233,6 +258,8 @@ int main(void)
     test_damage(GOLDEN "plain.csv.gz", "d.csv.gz", read_table, 0, 152);
     test_damage(GOLDEN "small.fits", "d.fits", read_table, 0, 5840);
     test_damage(GOLDEN "table.fits", "d.fits", read_table, 8640, 14400); /* the header of its table */
+    test_damage(CUTOUTS "float.fits", "d.fits", read_bands, 0, 2880);
+    test_damage(CUTOUTS "rice.fits.fz", "d.fits.fz", read_bands, 2880, 8640); /* the header of its table */
     static const char *const arrays[] = {"f8_big.npy",        "cube_fortran.npy", "version2.npy",
                                          "numpy.npz",         "packed.npz",       "zip64.npz",
                                          "numpy.safetensors", "torch.safetensors"};
@@ -247,6 +274,7 @@ int main(void)
         snprintf(golden, sizeof golden, GOLDEN "%s", tables[k]);
         test_random(golden, tables[k], read_table);
     }
+    test_random(CUTOUTS "rice.fits.fz", "rice.fits.fz", read_bands);
     printf("the largest request was %lld bytes\n", (long long)atomic_load(&largest));
     char command[96];
     snprintf(command, sizeof command, "rm -rf %s", folder);

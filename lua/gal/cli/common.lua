@@ -48,6 +48,12 @@ common.cutouts = {
     type = "integer", least = 0,
   },
   { "packed", type = "string", help = "folder for the decoded cutouts; default: decoded/ beside the run" },
+  { "bands", type = "list", help = "bands of FITS cutouts to use, in this order: g,r,z; default: all" },
+  {
+    "scaling", type = "string", choices = { "asinh", "linear", "none" },
+    help = "how values of FITS and of PNG of 16 bits are scaled, by the training galaxies; default: asinh; "
+      .. "none: PNG as pictures of 8 bits",
+  },
 }
 
 -- Pictures from an archive: gal.fetch.sources' open.

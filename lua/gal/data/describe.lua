@@ -1,6 +1,7 @@
 -- data/describe: a survey in words: what was read, dropped and kept, and how its values and images were
 -- prepared.
 local offsets = require "gal.data.offsets"
+local scaling = require "gal.data.scaling"
 local thousands = require("gal.base.text").thousands
 
 local describe = {}
@@ -43,6 +44,13 @@ local function kept(survey)
   return ("%s kept: %s (80/10/10 by a hash of %s%s)"):format(all, parts, hashed, shared)
 end
 
+--- describe.source(s): where cutouts are from, in words: "sdss dr18".
+function describe.source(s)
+  local words = { s.source }
+  for _, name in ipairs{ "release", "layer" } do words[#words + 1] = s[name] end
+  return table.concat(words, " ")
+end
+
 local AS_THEY_ARE = { crop = 0, bin = 1, resize = 0 } -- images of arrays
 
 -- How the images were prepared, and the damaged cutouts, a line each.
@@ -52,8 +60,11 @@ local function images(survey, lines)
   if p.resize > 0 then how[#how + 1] = ("cutouts scaled to %d x %d"):format(p.resize, p.resize) end
   if p.crop > 0 then how[#how + 1] = ("the central %d x %d"):format(p.crop, p.crop) end
   if p.bin > 1 then how[#how + 1] = ("means over %d x %d"):format(p.bin, p.bin) end
+  if p.pixel_scale then how[#how + 1] = ("%.4g arcsec a pixel"):format(p.pixel_scale * p.bin) end
+  if p.source then how[#how + 1] = "from " .. describe.source(p.source) end
   if p.packed then how[#how + 1] = "decoded in " .. p.packed end
   lines[#lines + 1] = table.concat(how, ", ")
+  if p.scaling then lines[#lines + 1] = "bands:   " .. scaling.words(p.scaling) end
   for i = 1, math.min(#damaged, 5) do lines[#lines + 1] = "damaged: " .. damaged[i].problem end
   if #damaged > 5 then
     lines[#lines + 1] = ("damaged: %d more, listed in cutouts.csv"):format(#damaged - 5)

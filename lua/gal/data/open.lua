@@ -11,6 +11,7 @@ local path = require "gal.base.path"
 local errors = require "gal.base.errors"
 local raise = errors.raise
 local sample = require "gal.data.sample"
+local scaling = require "gal.data.scaling"
 local split = require "gal.data.split"
 local survey = require "gal.data.survey"
 local terms = require "gal.data.terms"
@@ -66,20 +67,58 @@ function open.matrix_of(list, rows, fill)
   return gal.tensor(flat, { #rows, #names }, { device = "cpu" }), names
 end
 
+-- The set of a survey's images as a network is shown them, and the numbers of that; wanted: those of a run,
+-- or "asinh" (nil, too) or "linear", by which they are chosen by the survey's training galaxies.
+local function scaled(self, found, wanted, progress)
+  local set, numbers = self.images, wanted
+  if type(wanted) ~= "table" then
+    local train = self:positions "train"
+    local learned, gaps = #train > 0 and set:rows(train) or set, false
+    for _, k in ipairs(train) do gaps = gaps or found.gaps[self.ids[k]] ~= nil end
+    numbers = scaling.choose(learned, wanted or "asinh", found.bands, { gaps = gaps, progress = progress })
+  end
+  return set:scaled(numbers), numbers
+end
+
+-- What is worth saying of the images of these galaxies: pixels without a value that no channel tells of,
+-- cutouts that don't say their scale.
+local function image_remarks(self, found)
+  local sentences, gaps = {}, 0
+  for _, id in ipairs(self.ids) do
+    if found.gaps and found.gaps[id] then gaps = gaps + 1 end
+  end
+  local numbers = self.prepared.scaling
+  if gaps > 0 and numbers and not numbers.mask then
+    local form = "suspicious: %d of %d cutouts have pixels without a value, those that were learned from had "
+      .. "none: the mean stands in their place"
+    sentences[1] = form:format(gaps, #self.ids)
+  end
+  if found.unscaled and found.unscaled > 0 and found.scale then
+    local form = "suspicious: %d cutouts do not say their pixels' scale (WCS): %.4g arcsec is taken"
+    sentences[#sentences + 1] = form:format(found.unscaled, found.scale)
+  end
+  return sentences
+end
+
 --- open.attach_images(self, ids, found, options): gives a survey the images of its galaxies. ids: of all rows
--- of its table; found: gal.data.cutouts' answer for them; options: data.open's images.
+-- of its table; found: gal.data.cutouts' answer for them; options: data.open's images. Returns sentences on
+-- what is odd about them.
 function open.attach_images(self, ids, found, options)
   local places = {}
   for r, id in ipairs(self.ids) do places[r] = found.row[id] end
   self.images, self.damaged = found.images:rows(places), {}
   self.prepared = {
     crop = options.crop or 0, bin = options.bin or 1, resize = options.resize or 0, side = found.side,
-    packed = found.packed,
+    packed = found.packed, pixel_scale = found.scale, source = found.source,
   }
+  if found.bands then
+    self.images, self.prepared.scaling = scaled(self, found, options.scaling, options.progress)
+  end
   for _, id in ipairs(ids) do
     local problem = found.problem[id]
     if problem then self.damaged[#self.damaged + 1] = { id = id, problem = problem } end
   end
+  return image_remarks(self, found)
 end
 
 -- The texts of a list as the table `source` spells its columns; SDSS's names, by which runs on different
@@ -199,7 +238,22 @@ local NAMES = {
   "theta", "context", "dereddened", "sample", "missing", "missing_value", "fill", "images", "id", "hdu",
   "without_id", "as_named", "ab_offsets", "like",
 }
-local IMAGES = { "crop", "bin", "resize", "packed", "beside", "progress" }
+local IMAGES = { "crop", "bin", "resize", "packed", "beside", "progress", "scaling", "bands", "of_run" }
+
+-- Raises where one of the images' options can't be what it is.
+local function check_images(o)
+  known("open", errors.list("open", "images", o, "a table of options"), IMAGES)
+  for i, name in ipairs(errors.list("open", "images.bands", o.bands or {}, "a list of names")) do
+    errors.text("open", ("images.bands[%d]"):format(i), name, "the name of a band")
+  end
+  if o.bands and #o.bands == 0 then raise "open: images.bands is empty, expected names of bands" end
+  if type(o.scaling) == "table" then return end
+  for _, kind in ipairs{ "asinh", "linear", "none" } do
+    if o.scaling == nil or o.scaling == kind then return end
+  end
+  raise('open: images.scaling is %s, expected "asinh", "linear", "none", or what an earlier survey chose',
+    errors.kind(o.scaling))
+end
 
 -- The options as a table, all of them known; raises where one of them can't be what it is.
 local function checked(options)
@@ -223,9 +277,7 @@ local function checked(options)
   for i, mark in ipairs(marks) do
     errors.number("open", ("missing_value[%d]"):format(i), mark)
   end
-  if options.images then
-    known("open", errors.list("open", "images", options.images, "a table of options"), IMAGES)
-  end
+  if options.images then check_images(options.images) end
   return options
 end
 
@@ -246,7 +298,8 @@ end
 --   missing_value   a list of numbers that stand for missing values, too: {99, -99}
 --   fill            with "mask": {column = value} of the columns to mask, as an earlier survey's `fill`
 --   images          nil: none; or {crop = 0, bin = 1, resize = 0, packed = folder, beside = a run's folder,
---                   progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg
+--                   progress = true}, as gal.data.cutouts has them: the galaxies' cutouts/<id>.jpg; of FITS,
+--                   bands = {"g", "r"}: those to use; scaling = "asinh", or "linear" (lua/IMAGES.md)
 --   id              the column of ids, or "none": rows are numbered; nil: the first of objID, specObjID and
 --                   name; else rows are numbered, and the description says so
 --   hdu             of a FITS file: the number or the name of the table's HDU; nil: its first table
@@ -303,7 +356,7 @@ function open.open(place, options)
   for r, k in ipairs(rows) do self.ids[r] = all[k] end
   if not options.like or options.like.close then take_close(self, source, all) end
   if found then
-    open.attach_images(self, all, found, options.images)
+    suspect(self, open.attach_images(self, all, found, options.images))
     suspect(self, cutouts.same(self.ids, self.images.hashes))
   end
   return self

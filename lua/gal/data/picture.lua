@@ -1,30 +1,75 @@
 -- data/picture: cutouts as pictures to look at: reading a few of them, undoing SkyServer's colours,
 -- measuring, rescaling and comparing them. Training takes its images from gal.data.
 local ffi = require "ffi"
+local colours = require "gal.data.colours"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local files = require "gal.data.cutout_files"
+local images = require "gal.images"
+local packings = require "gal.data.packings"
+local scaling = require "gal.data.scaling"
 local C = ffi.C
-local raise, check = errors.raise, errors.check
+local raise = errors.raise
 
 local cutout = {}
 
---- read(paths, size): the JPEG or PNG files at a list of paths, each size x size pixels, as a tensor {N,
--- size, size, 3} of uint8. A file that can't be read is left out, and a sentence about it stands in a list,
--- the second result. Raises where none can be read.
-function cutout.read(paths, size)
-  local n, whole, problems = #paths, {}, {}
-  local pixels = core.to_fill({ n, size, size, 3 }, "uint8")
-  local decoded, list = ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, paths)
-  check(C.gal_images_decode(pixels.h, decoded, list, 0))
-  for i = 1, n do
+-- The pixels of some cutouts (entries of gal.data.cutout_files) in a packing's form, and what became of each.
+local function decode(packing, entries)
+  local pixels = core.to_fill(packing:shape(#entries), packing.dtype)
+  local decoded = ffi.new("gal_decoded[?]", #entries)
+  packing:decode(pixels, decoded, entries)
+  return pixels, decoded
+end
+
+-- Images {N, size, size, bands} of float32 as pictures, by a scaling of their own.
+local function as_pictures(pixels, bands)
+  local set = images.of(pixels)
+  local numbers = scaling.choose(set, "asinh", bands, { progress = false })
+  return colours.shown(set:scaled(numbers):batch(1, set:size(1)), numbers)
+end
+
+--- read(list[, size]): the cutouts at a list of paths, or of entries of gal.data.cutout_files, each size x
+-- size pixels, by default as the first, as a tensor {N, size, size, 3} of uint8; of FITS in colours by what
+-- they hold. A file that can't be read is left out, and a sentence about it stands in a list, the second
+-- result. Raises where none can be read.
+function cutout.read(list, size)
+  local entries, whole, problems = {}, {}, {}
+  for i, entry in ipairs(list) do entries[i] = type(entry) == "string" and files.entry(entry) or entry end
+  local form = files.form(entries, entries[1].bands, {})
+  form.size = size or form.size
+  local pixels, decoded = decode(packings.of(form), entries)
+  for i, entry in ipairs(entries) do
     if decoded[i - 1].status == 0 then
       whole[#whole + 1] = i
     else
-      problems[#problems + 1] = ("%s %s"):format(paths[i], ffi.string(decoded[i - 1].problem))
+      problems[#problems + 1] = ("%s %s"):format(entry.path, ffi.string(decoded[i - 1].problem))
     end
   end
-  if #whole == 0 then raise("none of %d cutouts can be read: %s", n, problems[1]) end
-  return #whole == n and pixels or pixels:rows(whole), problems
+  if #whole == 0 then raise("none of %d cutouts can be read: %s", #entries, problems[1]) end
+  if #whole < #entries then pixels = pixels:rows(whole) end
+  return form.deep and as_pictures(pixels, form.bands) or pixels, problems
+end
+
+--- decoded(op, paths, prepared): the cutouts at these paths as a run's were decoded (survey.prepared),
+-- unscaled: {N, size, size, channels}. Raises, as `op`, where one is not as they were.
+function cutout.decoded(op, paths, prepared)
+  local entries, bands = {}, prepared.scaling and prepared.scaling.bands
+  for i, file in ipairs(paths) do entries[i] = files.entry(file) end
+  local form = {
+    deep = bands ~= nil, bands = bands, size = prepared.side or files.form(entries, nil, {}).size,
+    resize = prepared.resize or 0,
+  }
+  local pixels, decoded = decode(packings.of(form), entries)
+  for i, file in ipairs(paths) do
+    local d = decoded[i - 1]
+    if d.status == C.GAL_SHAPE and d.width ~= form.size then
+      raise("%s: %s is %d x %d pixels, expected %d x %d as the run's cutouts", op, file, d.width, d.height,
+        form.size, form.size)
+    elseif d.status ~= 0 then
+      raise("%s: %s %s", op, file, ffi.string(d.problem))
+    end
+  end
+  return pixels
 end
 
 --- light(mean): the brightness I that SkyServer's colours show, from the mean of red, green and blue: I =

@@ -4,11 +4,13 @@
 -- galaxies that it mistakes for others: all that is refused.
 local columns = require "gal.data.columns"
 local identity = require "gal.data.ids"
+local describe = require "gal.data.describe"
 local known = require("gal.base.options").known
 local offsets = require "gal.data.offsets"
 local open = require("gal.data.open").open
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
+local SAME_SCALE = require("gal.data.packings").SAME_SCALE
 local terms = require "gal.data.terms"
 local raise = errors.raise
 
@@ -69,13 +71,36 @@ local function refuse_other_images(images, options)
   end
 end
 
--- Raises where the cutouts that were opened have another size than the run's.
-local function refuse_other_side(opened, images)
-  local side, was = opened.prepared and opened.prepared.side, images and images.side
+-- Raises where the cutouts that were opened have another size or scale than the run's, or another source.
+local function refuse_other_cutouts(opened, images)
+  local own = opened.prepared
+  if not own or not images then return end
+  local side, was = own.side, images.side
   if side and was and side ~= was then
     raise("the cutouts of %s are %d x %d pixels, but the flow was trained on cutouts of %d x %d", opened.path,
       side, side, was, was)
   end
+  local from, learned = own.source, images.source
+  if from and learned and describe.source(from) ~= describe.source(learned) then
+    raise("the cutouts of %s are from %s, but the flow was trained on cutouts from %s: fetch the galaxies' "
+      .. "cutouts from there, or train a run on these", opened.path, describe.source(from),
+      describe.source(learned))
+  end
+  local scale, before = own.pixel_scale, images.pixel_scale
+  if scale and before and math.abs(scale / before - 1) > SAME_SCALE then
+    raise("the cutouts of %s have pixels of %.4g arcsec, but the flow was trained on cutouts of %.4g: fetch "
+      .. "or resample them to that", opened.path, scale, before)
+  end
+end
+
+-- Appends to the survey that it can't be told whether its cutouts are of the run's source.
+local function tell_source(opened, images)
+  local own = opened.prepared
+  if not own or not images or (own.source == nil) == (images.source == nil) then return end
+  local unknown = own.source and "the run does not say where its cutouts came from, these are from "
+    .. own.source.source or "these cutouts do not say where they came from, the run's are from "
+    .. images.source.source
+  table.insert(opened.suspects, unknown)
 end
 
 -- Raises where dereddened, as it is asked for, is not what was done to the run's magnitudes.
@@ -183,6 +208,7 @@ local function opening(choices, options)
     local packed = options.packed or not options.survey and images.packed or nil
     asked.images = {
       crop = images.crop, bin = images.bin, resize = images.resize, packed = packed, beside = options.beside,
+      scaling = images.scaling or "none", bands = images.scaling and images.scaling.bands, of_run = true,
     }
   end
   return asked
@@ -217,7 +243,10 @@ return function(choices, options)
   if options.dereddened == nil and choices.corrected then
     refuse_other_extinctions(opened, choices.corrected)
   end
-  if options.images ~= false then refuse_other_side(opened, choices.images) end
+  if options.images ~= false then
+    refuse_other_cutouts(opened, choices.images)
+    tell_source(opened, choices.images)
+  end
   if told then table.insert(opened.suspects, told) end
   if choices.derived then tell_derived(opened, choices.derived) end
   return opened, own

@@ -15,7 +15,9 @@
 --   dereddened, ab_offsets, sample, missing, missing_value   as data.open was told
 --   close           arcsec within which galaxies share a part; nil where none are so close
 --   fill            {column = value} of masked columns; nil where missing is "drop"
---   prepared        {crop, bin, resize, packed, side (in pixels, before the crop)} of the images; nil without
+--   prepared        of the images, nil without: {crop, bin, resize, packed, side (in pixels, before the
+--                   crop), pixel_scale (arcsec, before bin; nil where unknown), source ({source, release,
+--                   layer}, as fetching wrote it), scaling (of float32 images: gal.data.scaling)}
 --   damaged         of the images: a list of {id, problem}, those that could not be decoded
 --   header          {KEYWORD = value}: what the table's header says of it; nil where it says nothing
 --   units           {column = unit} of its properties, as the table says; nil where it says none
@@ -25,6 +27,7 @@
 --   total           rows read
 --   dropped         a list of {reason, count}: the rows that fell out, each under the first reason that holds
 --   suspects        sentences on values that may stand for missing ones, or are odd otherwise
+local colours = require "gal.data.colours"
 local describe = require "gal.data.describe"
 local host = require "gal.stats.host"
 local identity = require "gal.data.ids"
@@ -164,6 +167,14 @@ function survey:blind()
   local part = self:thin(#self.ids)
   part.images, part.damaged, part.prepared = nil, nil, nil
   return part
+end
+
+--- survey:pictures(positions): the images of the galaxies at these positions, from 1, to look at: {n, H, W,
+-- 3} of uint8. Images of bands are shown in colours (gal.data.colours).
+function survey:pictures(positions)
+  if not self.images then raise "pictures: the survey has no images" end
+  local images = self.images:read(positions)
+  return colours.shown(images, self.prepared and self.prepared.scaling)
 end
 
 --- survey:seen(): what a flow is given of the galaxies: context {N, c}, or {context or nil, images} where the

@@ -16,11 +16,11 @@ local TOGETHER = 64
 local RIM = 2
 
 --- occlusion.background(image): the median of each channel over the two outermost rings of pixels of an
--- image {height, width, channels} of uint8: a list, 0 to 255.
+-- image {height, width, channels} of uint8, 0 to 255, or float32: a list.
 function occlusion.background(image)
   local shape = core.live(image, "background", "image").shape
-  if #shape ~= 3 or image.dtype ~= "uint8" or image:count() == 0 then
-    raise("background: image is %s %s, expected {height, width, channels} uint8", image.dtype,
+  if #shape ~= 3 or image.dtype ~= "uint8" and image.dtype ~= "float32" or image:count() == 0 then
+    raise("background: image is %s %s, expected {height, width, channels} uint8 or float32", image.dtype,
       core.shape_text(image))
   end
   local height, width, channels = unpack(shape)
@@ -50,18 +50,19 @@ local function patches_of(height, width, size, stride)
   return list
 end
 
--- The images {count, height, width, channels} of uint8 with patches first … first + count - 1 painted over.
+-- The images {count, height, width, channels} with patches first … first + count - 1 painted over.
 local function painted(image, patches, first, count, o)
   local height, width, channels = unpack(image.shape)
-  local pixels, bytes = core.read(image), height * width * channels
-  local y = core.to_fill({ count, height, width, channels }, "uint8")
-  local to = ffi.cast("uint8_t *", y.h.data)
+  local pixels, values = core.read(image), height * width * channels
+  local y = core.to_fill({ count, height, width, channels }, image.dtype)
+  local float = image.dtype == "float32"
+  local to = ffi.cast(float and "float *" or "uint8_t *", y.h.data)
   for k = 0, count - 1 do
     local top, left = unpack(patches[first + k])
-    ffi.copy(to + k * bytes, pixels, bytes)
+    ffi.copy(to + k * values, pixels, values * (float and 4 or 1))
     for row = math.max(top, 0), math.min(top + o.size, height) - 1 do
       for column = math.max(left, 0), math.min(left + o.size, width) - 1 do
-        local at = to + k * bytes + (row * width + column) * channels
+        local at = to + k * values + (row * width + column) * channels
         for c = 1, channels do at[c - 1] = o.fill[c] end
       end
     end
@@ -96,7 +97,14 @@ local function checked(flow, context, image, theta, given)
   end
   if o.fill ~= nil then
     fill = errors.list("occlusion", "fill", o.fill, "a list of a number for each channel")
-    for c = 1, image:size(3) do errors.integer("occlusion", ("fill[%d]"):format(c), fill[c], 0, 255) end
+    for c = 1, image:size(3) do
+      local name = ("fill[%d]"):format(c)
+      if image.dtype == "uint8" then
+        errors.integer("occlusion", name, fill[c], 0, 255)
+      else
+        errors.number("occlusion", name, fill[c])
+      end
+    end
   end
   core.live(theta, "occlusion", "theta")
   if #theta.shape == 1 then theta = theta:reshape{ 1, -1 } end
@@ -111,7 +119,7 @@ local function checked(flow, context, image, theta, given)
   }, theta, context
 end
 
---- occlusion.map(flow, context {c} or nil, image {height, width, 3} of uint8, theta {d} or {m, d}, {size =
+--- occlusion.map(flow, context {c} or nil, image {height, width, channels}, theta {d} or {m, d}, {size =
 -- 16, stride = size / 2, fill =, steps = "auto", tolerance =, progress =}): by how much ln q(theta | image,
 -- context), nats, changes where a patch of size x size pixels has the colour `fill`, by default the image's
 -- background; the mean over m points theta, such as draws of the posterior. Below 0: what is seen there

@@ -1,15 +1,16 @@
 -- posterior/galaxies: the galaxies that a user means by an id, a row number, values typed by hand, or a list
 -- of these, as a part of a survey (gal.data), as the run was trained to see it.
 local core = require "gal.tensor"
+local files = require "gal.data.cutout_files"
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local images = require "gal.images"
 local named = require "gal.flow.named"
 local path = require "gal.base.path"
+local picture = require "gal.data.picture"
 local survey_of = require "gal.data.survey"
 local raise = errors.raise
-local C = ffi.C
 
 local galaxies = {}
 
@@ -95,25 +96,9 @@ local function images_of(run, given)
   for i, file in ipairs(list) do
     errors.text("posterior", ("image[%d]"):format(i), file, "the path of a file")
   end
-  local n, side = #list, prepared.side
-  if not side then
-    local width, height = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
-    errors.check(C.gal_image_size(width, height, list[1]))
-    side = tonumber(width[0])
-  end
-  local pixels = core.to_fill({ n, side, side, 3 }, "uint8")
-  local decoded, paths = ffi.new("gal_decoded[?]", n), ffi.new("const char *[?]", n, list)
-  errors.check(C.gal_images_decode(pixels.h, decoded, paths, (prepared.resize or 0) > 0 and 1 or 0))
-  for i = 1, n do
-    local d = decoded[i - 1]
-    if d.status == C.GAL_SHAPE then
-      raise("posterior: %s is %d x %d pixels, expected %d x %d as the run's cutouts", list[i], d.width,
-        d.height, side, side)
-    elseif d.status ~= 0 then
-      raise("posterior: %s %s", list[i], ffi.string(d.problem))
-    end
-  end
-  return images.cropped(pixels, prepared.crop or 0, prepared.bin or 1)
+  local pixels = picture.decoded("posterior", list, prepared)
+  local set = images.cropped(pixels, prepared.crop or 0, prepared.bin or 1)
+  return prepared.scaling and set:scaled(prepared.scaling) or set
 end
 
 -- The galaxies whose inputs are given by name, with their images under the name "image".
@@ -221,22 +206,17 @@ end
 --- galaxies.place(survey, id): the place of an id in a survey, or nil.
 function galaxies.place(survey, id) return index_of(survey).id[id] end
 
---- galaxies.cutout(part): the images {N, H, W, 3}, uint8, of the galaxies of a part: those that it has, else
--- those in the folder cutouts beside its table, of one size. nil where there are none.
+--- galaxies.cutout(part): the images {N, H, W, 3}, uint8, of the galaxies of a part, to look at: those that
+-- it has, else those in the folder cutouts beside its table, of one size. nil where there are none.
 function galaxies.cutout(part)
-  if part.images then return part.images:batch(1, #part.ids) end
-  local home, files = part.path and path.absolute(part.path):match "^(.*)/[^/]*$", {}
-  for k, id in ipairs(home and part.ids or {}) do
-    for _, ending in ipairs{ ".jpg", ".jpeg", ".png" } do
-      local file = ("%s/cutouts/%s%s"):format(home, id, ending)
-      if not id:find "[/%z\n]" and path.kind(file) == "file" then files[k] = files[k] or file end
-    end
-    if not files[k] then return nil end
-  end
-  if #files == 0 then return nil end
-  local width, height = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
-  errors.check(C.gal_image_size(width, height, files[1]))
-  return (require("gal.data.picture").read(files, tonumber(width[0])))
+  local every = {}
+  for k in ipairs(part.ids) do every[k] = k end
+  if part.images then return part:pictures(every) end
+  local home = part.path and path.absolute(part.path):match "^(.*)/[^/]*$"
+  local there = home and path.kind(home .. "/cutouts") == "folder"
+  local list = there and files.listed(home, part.ids) or {}
+  if #list < #part.ids then return nil end
+  return (picture.read(list))
 end
 
 return galaxies

@@ -99,7 +99,7 @@ end
 local LATER = {
   settings = { "valid_data", "values", "preset", "time_power" },
   notes = { "id", "hdu", "derived", "header", "units" },
-  images = { "side" },
+  images = { "side", "pixel_scale", "source" },
 }
 
 -- A table without the names of a list that `old` lacks.
