@@ -5,6 +5,7 @@
 local core = require "gal.tensor"
 local default_device = require("gal.base.device").default
 local errors = require "gal.base.errors"
+local files = require "gal.train.files"
 local host = require "gal.base.host"
 local members = require "gal.train.members"
 local options = require "gal.base.options"

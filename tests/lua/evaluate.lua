@@ -37,7 +37,7 @@ local function train(name, out, options)
   flow.notes = survey:choices()
   require("gal.train").fit{
     flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
-    epochs = options.epochs, draws = options.draws, batch = options.batch or 128, lr = 4e-3,
+    preset = "paper", epochs = options.epochs, draws = options.draws, batch = options.batch or 128, lr = 4e-3,
     schedule = "cosine", patience = 1000,
     average = options.average, weight_decay = options.average == false and 0 or 0.01, out = path(out),
     progress = false,

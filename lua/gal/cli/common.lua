@@ -108,7 +108,10 @@ common.training = {
     help = "every second draw of a row has the time 1 - u^time_power of a uniform u, near the data, where "
       .. "narrow posteriors take shape; default: 3; paper: 1, uniform",
   },
-  { "lr", type = "number", above = 0, help = "learning rate of AdamW; default: 0.003; paper: 0.0005" },
+  {
+    "lr", type = "number", above = 0,
+    help = "learning rate of AdamW; default: 0.003, with images 0.002; paper: 0.0005",
+  },
   {
     "schedule", type = "string", choices = { "constant", "cosine" },
     help = "constant, or cosine: the rate falls to 0 over all epochs; default: cosine; paper: constant",
@@ -123,7 +126,7 @@ common.training = {
   },
   {
     "epochs", type = "integer", least = 1,
-    help = "epochs at most; default: by the number of rows, 200 to 40, with images 100 to 30; paper: 200",
+    help = "epochs at most; default: by the number of rows, 200 to 40, with images 100 to 48; paper: 200",
   },
   {
     "precision", "f32",

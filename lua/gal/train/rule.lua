@@ -14,9 +14,10 @@ local PAPER = {
 --- rule.PRESETS: the names of the two.
 rule.PRESETS = { "auto", "paper" }
 
--- Epochs: as many as make so many steps, but not fewer and not more. An image that was seen in a hundred
--- epochs is known by heart.
-local VECTORS, IMAGES = { steps = 84000, fewest = 40, most = 200 }, { steps = 10000, fewest = 30, most = 100 }
+-- Of flows of vectors, and of those that see images: epochs as many as make so many steps, but not fewer and
+-- not more; an image that was seen in a hundred epochs is known by heart.
+local VECTORS = { steps = 84000, fewest = 40, most = 200, lr = 3e-3, draws = 2 }
+local IMAGES = { steps = 8000, fewest = 48, most = 100, lr = 2e-3, draws = 8 }
 
 --- rule.of(preset, rows, batch, images): {lr, schedule, epochs, patience, draws, weight_decay, decay,
 -- time_power} of a training on so many rows, `batch` of them a step; images: whether the flow has an encoder.
@@ -25,8 +26,8 @@ function rule.of(preset, rows, batch, images)
   local limits, steps = images and IMAGES or VECTORS, math.max(1, math.floor(rows / math.min(batch, rows)))
   local epochs = math.max(limits.fewest, math.min(limits.most, math.ceil(limits.steps / steps)))
   return {
-    lr = 3e-3, schedule = "cosine", epochs = epochs, patience = math.ceil(epochs / 5),
-    draws = images and 8 or 2, weight_decay = 0.01, decay = 1, time_power = 3,
+    lr = limits.lr, schedule = "cosine", epochs = epochs, patience = math.ceil(epochs / 5),
+    draws = limits.draws, weight_decay = 0.01, decay = 1, time_power = 3,
   }
 end
 
