@@ -9,8 +9,8 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "runs/tour/survey", "folder of the survey; a mock survey is made where there is none" },
   { "out", "runs/tour", "folder for the runs" },
-  { "galaxies", 3000, "of the mock survey", type = "integer", least = 200 },
-  { "epochs", 40, "of the trainings", type = "integer", least = 1 },
+  { "galaxies", 3000, "of the mock survey", type = "integer", least = 200, needs = "tiny=false" },
+  { "epochs", 40, "of the trainings", type = "integer", least = 1, needs = "tiny=false" },
   { "tiny", false, "to see that everything works, in seconds: 300 galaxies, 3 epochs" },
 }
 if o.tiny then o.galaxies, o.epochs = 300, 3 end

@@ -1,7 +1,7 @@
 -- README.md does what it says: its commands and its sessions at the prompt are run from the document's own
--- text, in their order and in one folder, as a reader would; and lua/PROMPT.md's session is run. The tables among the output that stands there
--- are compared with what comes out, with every number taken for any other; sentences depend on what was
--- learned.
+-- text, in their order and in one folder, as a reader would; and lua/PROMPT.md's session is run. The tables
+-- among the output that stands there are compared with what comes out, with every number taken for any other;
+-- sentences depend on what was learned.
 -- (readme.lua runs the Lua of the documents.)
 --
 -- A new command or session needs no line here. Sizes are cut by the rule of SIZES; data of the reader's own

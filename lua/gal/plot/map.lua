@@ -39,8 +39,8 @@ end
 local OPTIONS = { "xrange", "yrange", "range", "reverse", "colours" }
 
 --- plot.map(values, {xrange = {0, columns}, yrange = {0, rows}, range = {low, high}, reverse = false,
--- colours = "cividis"}): numbers on a grid, a tensor {rows, columns} whose row 1 is at the top, as colours: of
--- the range given, else of all values. colours = "cividis" goes from dark (low) to light (high), "density"
+-- colours = "cividis"}): numbers on a grid, a tensor {rows, columns} whose row 1 is at the top, as colours:
+-- of the range given, else of all values. colours = "cividis" goes from dark (low) to light (high), "density"
 -- from white to dark blue, "change" from red over white, the middle, to blue; `reverse` turns them round.
 -- NaN is white.
 function map.map(values, given)
