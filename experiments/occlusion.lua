@@ -75,20 +75,20 @@ end
 local panels, rows = {}, {}
 for k, each in ipairs(found) do
   local low, high = each.map:min():item(), each.map:max():item()
-  local most = math.max(-low, high, 1e-3) -- 0 is grey: dark is above, light below
+  local most = math.max(-low, high, 1e-3) -- 0 is white: blue is above, red below
   local id = these.ids[k]
   panels[#panels + 1] = plot.panel{
     plot.picture(each.image), title = (#id < 12 and "galaxy " or "") .. id,
   }
   panels[#panels + 1] = plot.panel{
     plot.map(each.map, {
-      range = { -most, most }, reverse = true, xrange = { 0, side }, yrange = { 0, side },
+      range = { -most, most }, colours = "change", xrange = { 0, side }, yrange = { 0, side },
     }),
     ratio = 1, frame = "box", x = k == #found and "pixels" or nil,
     title = ("patches of %d × %d pixels"):format(each.size, each.size),
   }
   panels[#panels + 1] = plot.panel{
-    map.scale({ -most, most }, { reverse = true }), xtics = false, frame = "box",
+    map.scale({ -most, most }, { colours = "change" }), xtics = false, frame = "box",
     y = "$\\Delta\\ln q$ [nats]",
   }
   rows[k] = {

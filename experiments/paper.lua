@@ -13,9 +13,14 @@ local o = cli.options{
   { "photometry", type = "string", help = "folder of a trained photometry run; default: one is trained" },
   { "image", type = "string", help = "folder of a trained image run; default: one is trained" },
   { "galaxies", 1000, "test galaxies to score, at most", type = "integer", least = 1 },
-  { "n", 999, "draws a galaxy", type = "integer", least = 39 },
-  { "epochs", 200, "epochs of each training, at most", type = "integer", least = 1 },
-  { "crop", 0, "use the central N x N pixels of each cutout; 0: all of them", type = "integer", least = 0 },
+  { "n", 999, "draws a galaxy", type = "integer", least = 39, needs = "tiny=false" },
+  {
+    "epochs", 200, "epochs of each training, at most", type = "integer", least = 1, needs = "tiny=false",
+  },
+  {
+    "crop", 0, "use the central N x N pixels of each cutout; 0: all of them", type = "integer", least = 0,
+    needs = "tiny=false",
+  },
   { "seed", 0, "seed of weights, noise and draws" },
   { "tiny", false, "a minute of everything, to see that it works; its numbers mean nothing" },
 }

@@ -14,10 +14,13 @@ local o = cli.options{
   },
   {
     "galaxies", 6000, "galaxies to train on; half as many more are tested on, and eight of those are shown",
-    type = "integer", least = 16,
+    type = "integer", least = 16, needs = "tiny=false",
   },
-  { "epochs", 60, "epochs of the image model", type = "integer", least = 1 },
-  { "photometry-epochs", 120, "epochs of the photometry model", type = "integer", least = 1 },
+  { "epochs", 60, "epochs of the image model", type = "integer", least = 1, needs = "tiny=false" },
+  {
+    "photometry-epochs", 120, "epochs of the photometry model", type = "integer", least = 1,
+    needs = "tiny=false",
+  },
   { "seed", 1, "seed of the survey, the weights and the noise" },
   { "tiny", false, "a few seconds of everything, to see that it works; its numbers mean nothing" },
 }

@@ -22,18 +22,32 @@ local o = cli.options{
     "method", "sobol", "how the space is covered: sobol, more evenly than random; a grid of --levels",
     choices = { "sobol", "random", "grid" },
   },
-  { "trials", 16, "trials, of sobol and random", type = "integer", least = 1 },
-  { "levels", 3, "values of each range, on a grid", type = "integer", least = 2 },
+  {
+    "trials", 16, "trials, of sobol and random", type = "integer", least = 1, needs = "method=sobol|random",
+  },
+  { "levels", 3, "values of each range, on a grid", type = "integer", least = 2, needs = "method=grid" },
   { "halving", false, "successive halving: only the best third of the trials goes on, three times as long" },
-  { "least", type = "integer", least = 1, help = "epochs of halving's first rung; default: a 27th of all" },
-  { "eta", 3, "halving's factor between rungs", type = "integer", least = 2 },
+  {
+    "least", type = "integer", least = 1, needs = "halving",
+    help = "epochs of halving's first rung; default: a 27th of all",
+  },
+  { "eta", 3, "halving's factor between rungs", type = "integer", least = 2, needs = "halving" },
   { "galaxies", 2000, "validation galaxies to rank by, at most", type = "integer", least = 1 },
   { "workers", 1, "processes on this machine, which share its cores", type = "integer", least = 1 },
-  { "join", type = "string", help = "work on the sweep in this folder, beside others, and say nothing else" },
-  { "list", type = "string", help = "show the sweep in this folder as it stands, and do nothing else" },
+  {
+    "join", type = "string", alone = true,
+    help = "work on the sweep in this folder, beside others, and say nothing else",
+  },
+  {
+    "list", type = "string", alone = "ensemble",
+    help = "show the sweep in this folder as it stands, and do nothing else",
+  },
   { "retry", false, "try failed trials again" },
   { "slurm", false, "run nothing: write a Slurm job array into --out, and print what submits it" },
-  { "collect", type = "string", help = "score what Slurm's elements trained in this folder, and show it" },
+  {
+    "collect", type = "string", alone = "format ensemble",
+    help = "score what Slurm's elements trained in this folder, and show it",
+  },
   {
     "ensemble", type = "integer", least = 2,
     help = "when the trials are done, or with --list or --collect, make the folder the ensemble of so many "
@@ -84,6 +98,9 @@ if o.collect then
   tell(s, found, o.collect)
   join_best(s, found)
   return
+end
+if o.slurm and o.workers > 1 and not o.halving then
+  cli.refuse "--workers does nothing with --slurm but while halving, expected --at-once"
 end
 if not o.space then cli.refuse "SPACE is missing, expected a Lua file that returns the settings" end
 

@@ -9,8 +9,8 @@ local cli = require "gal.cli"
 local o = cli.options{
   { "survey", "runs/tour/survey", "folder of the survey; a mock survey is made where there is none" },
   { "out", "runs/tour", "folder for the runs" },
-  { "galaxies", 3000, "of the mock survey", type = "integer", least = 200 },
-  { "epochs", 40, "of the trainings", type = "integer", least = 1 },
+  { "galaxies", 3000, "of the mock survey", type = "integer", least = 200, needs = "tiny=false" },
+  { "epochs", 40, "of the trainings", type = "integer", least = 1, needs = "tiny=false" },
   { "tiny", false, "to see that everything works, in seconds: 300 galaxies, 3 epochs" },
 }
 if o.tiny then o.galaxies, o.epochs = 300, 3 end
@@ -19,7 +19,9 @@ local data, path, plot = require "gal.data", require "gal.base.path", require "g
 local repl, train = require "gal.repl", require "gal.train"
 
 -- Says what comes now.
-local function now(words) print("\n-- " .. words) end
+local function now(words)
+  print("\n-- " .. table.concat(require("gal.base.text").filled(words, 77), "\n-- "))
+end
 
 local figures = 0
 
@@ -71,8 +73,10 @@ now "What if it were as metal-rich as its posterior's upper end? Draws near ther
 ask "p:condition{oh = p:property('oh'):quantile(0.8)}"
 ask "p:slice{oh = p:property('oh'):quantile(0.8), x = 'a_v'}"
 
-now "Under another prior: dust as somebody else measured it."
-ask "p:importance{a_v = {mean = p.a_v:median(), std = p.a_v:std()}}"
+now("Under another prior. The survey's masses are those of a sample limited in magnitude; codes that fit "
+  .. "spectra often take all of them for as probable, flat in log M. The prior is fixed beforehand, and is "
+  .. "not made of this galaxy's own posterior, which would count its light twice.")
+ask "p:importance{log_mass = {8.5, 11.5}}"
 
 now "Can it be believed? By how rare it is, and by the galaxies most like it."
 ask "p:trust()"

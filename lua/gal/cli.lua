@@ -92,8 +92,8 @@ end
 local asking = {} -- coroutines that want to know what a script declares
 
 --- cli.declared(path): the options that the script at path declares, as a list of {name, type, default,
--- help, required, choices, positional, least, most, above}, which cli.parse and cli.usage take too. The
--- script runs as far as its call of cli.options and no further.
+-- help, required, choices, positional, least, most, above, needs, alone}, which cli.parse and cli.usage take
+-- too. The script runs as far as its call of cli.options and no further.
 function cli.declared(path)
   local chunk, message = loadfile(path)
   if not chunk then raise("declared: %s", message) end
@@ -194,7 +194,9 @@ end
 -- them), "numbers", "integers", or "steps": a whole number of at least 1, or "auto". least, most and above
 -- bound a number, or each of a list. A default that is a list stands in a declaration: {{"a", "b"},
 -- "help"}. Without a default the value is nil where the option is not given. positional: a word without --
--- in front is this option's value, the next such word the next one's.
+-- in front is this option's value, the next such word the next one's. An option that does nothing beside
+-- others is refused: needs = "slurm" or "method=sobol|random" is the option, or the values of one, without
+-- which this one says nothing; beside one with alone = true (or = "format": but that) no other says anything.
 --
 -- Users write --name value or --name=value, --name or --no-name for booleans, - or _ alike. --help prints
 -- the comment that the script opens with and the options, and ends the process with 0; a wrong command

@@ -343,5 +343,67 @@ check.case("durations have the units that people use", function()
     { "4.2 s", "42 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "1 h 05 min" })
 end)
 
+-- The words that give an option a value of its type.
+local function said(o)
+  local values = { number = "1", numbers = "1", integers = "1", steps = "7" }
+  values.integer = tostring(math.max(3, o.least or 0))
+  local flag = "--" .. o.name:gsub("_", "-")
+  if o.type == "boolean" then return { flag } end
+  return { flag, o.choices and o.choices[#o.choices] or values[o.type] or "x" }
+end
+
+-- The required options of a list, and those that a test names, as words.
+local function words_of(list, ...)
+  local words = {}
+  for _, o in ipairs(list) do
+    if o.required then for _, word in ipairs(said(o)) do words[#words + 1] = word end end
+  end
+  for _, more in ipairs{ ... } do
+    for _, word in ipairs(more) do words[#words + 1] = word end
+  end
+  return words
+end
+
+check.case("in every experiment an option that would do nothing beside the others is refused", function()
+  local host, count = require "gal.host", 0
+  local files = io.popen(("ls '%s'/experiments/*.lua"):format(host.root))
+  for path in files:lines() do
+    local list, by_name = cli.declared(path), {}
+    for _, o in ipairs(list) do by_name[o.name] = o end
+    local function refused(words, sentence)
+      local values, why = cli.parse(list, words)
+      check.equal({ values, why }, { nil, sentence }, path)
+      count = count + 1
+    end
+    for _, o in ipairs(list) do
+      local own, flag = said(o), "--" .. o.name:gsub("_", "-")
+      local name, wanted = (o.needs or ""):match "^([^=]+)=?(.*)$"
+      if name then
+        local needed = by_name[name]
+        local other = "--" .. name:gsub("_", "-")
+        -- Words with which the option has what it needs, and words with which it has not.
+        local with, without, sentence
+        if wanted == "false" then
+          with, without, sentence = {}, { other }, "beside " .. other
+        elseif wanted ~= "" then
+          local another = name == "method" and (wanted == "grid" and "random" or "grid") or "7"
+          with, without = { other, (wanted:match "^[^|]+") }, { other, another }
+          sentence = ("without %s %s"):format(other, (wanted:gsub("|", " or ")))
+        else
+          with, without, sentence = said(needed), needed.default and { "--no-" .. other:sub(3) } or {},
+            "without " .. other
+        end
+        check.that(cli.parse(list, words_of(list, own, with)), path .. ": " .. flag)
+        refused(words_of(list, own, without), ("%s does nothing %s"):format(flag, sentence))
+      elseif o.alone then
+        check.that(cli.parse(list, words_of(list, own)), path .. ": " .. flag)
+        refused({ own[1], own[2], "--workers", "2" }, "--workers does nothing beside " .. flag)
+      end
+    end
+  end
+  files:close()
+  check.that(count > 30, count .. " options are looked at")
+end)
+
 scratch.remove()
 check.finish()

@@ -37,8 +37,7 @@ local function refuses(code, pattern, ...)
 end
 
 -- As two processes (halves.sh) one has the cases of tables, the other those of images and of quickstart.
-local half = check.shared()
-local function nothing() end
+local half, nothing = check.shared(), function() end
 local case = half == 1 and nothing or check.case
 
 analytic.table(400, 3):save(path "catalog.csv")
@@ -428,7 +427,6 @@ end)
 local IMAGE = { "--survey", "mock", "--crop", "16", "--channels", "4,4", "--draws", "2", "--out", "image" }
 
 case = half == 0 and nothing or check.case
-
 case("train_image says how its images were prepared, and evaluate takes no others", function()
   require("gal.mock").make{ out = path "mock", n = 150, seed = 2, progress = false }
   local file = assert(io.open(path "mock/cutouts/17.jpg", "wb"))

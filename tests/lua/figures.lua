@@ -240,13 +240,23 @@ end)
 
 -- ---- colours, curves ----
 
-check.case("colours of a map grow lighter in grey, and row 1 is at the top", function()
+check.case("colours of a map grow lighter in grey, or darker from white, and row 1 is at the top", function()
   local last = -1
   for k = 0, 20 do
     local c = map.colour(k / 20)
     local grey = 0.2126 * c[1] + 0.7152 * c[2] + 0.0722 * c[3]
     check.that(grey > last, ("part %g is not lighter than the one before"):format(k / 20))
     last = grey
+  end
+  for name, place in pairs{ density = 0, change = 0.5 } do -- white where there is nothing
+    check.equal(map.colour(place, name), { 255, 255, 255 })
+    local last = 256 * 3
+    for k = 0, 10 do
+      local c = map.colour(place + (1 - place) * k / 10, name)
+      local sum = c[1] + c[2] + c[3]
+      check.that(sum < last, name .. " does not grow darker")
+      last = sum
+    end
   end
   local lines = {}
   local layer = map.map(gal.tensor{ { 0, 1 }, { 0 / 0, 2 } }, { xrange = { 0, 4 } })

@@ -219,19 +219,55 @@ check.case("no bytes of a picture go to what is no terminal", function()
   check.equal(said, "figure of 4 panels; gal.show(figure) draws it\n")
 end)
 
-check.case("labels of a figure in letters have no markup and are not turned", function()
+check.case("a label in letters has no markup, small digits, and letters of an index behind a _", function()
   check.equal(letters.plain "log ⁠{/:Italic M}_{⋆}⁠ [{/:Italic M}_{⊙}]", "log M⋆ [M⊙]")
-  local script = 'set lmargin at screen 0.1; set rmargin at screen 0.9; set bmargin at screen 0.1; '
-    .. 'set tmargin at screen 0.9\nset label "A_{V}" at screen 0.5,screen 0.5 center rotate by 90 enhanced\n'
-    .. 'set label "x = 1" at screen 0.1,screen 0.9 left front\n'
-    .. 'set label "+2" at screen 0.2,screen 0.91 left\n'
-    .. 'set label "−3" at screen 0.2,screen 0.89 left\nplot 1\n'
-  check.equal(letters.script(script, 80, 21), script:match "^[^\n]*\n"
-    .. 'set label "A" at screen 0.50000,screen 0.52500 center noenhanced\n'
-    .. 'set label "V" at screen 0.50000,screen 0.47500 center noenhanced\n'
-    .. 'set label "x = 1 +2 −3" at screen 0.1,screen 0.9 left front\nplot 1\n')
-  local columns, rows = letters.size({ text = script, width = 2, height = 1 }, 80)
-  check.equal({ columns, rows }, { 79, 32 }, "three rows lie beneath the axis")
+  check.equal(letters.plain "{/:Italic D}_{{/:Italic n}}(4000)", "D_n(4000)")
+  check.equal(letters.plain "log_{10} SFR / yr^{−1}", "log₁₀ SFR / yr⁻¹")
+end)
+
+-- The lines that gal.show writes for a figure in a terminal of letters.
+local function in_letters(path, columns, rows)
+  local host = require "gal.base.host"
+  local before = { host.columns, host.cells, host.pictures }
+  host.columns, host.cells, host.pictures = function() return columns end,
+    function() return columns, rows, 8, 16 end, "text"
+  local shown = screen.text(path)
+  host.columns, host.cells, host.pictures = unpack(before)
+  for line in shown:gmatch "[^\n]+" do check.that(require("gal.base.text").length(line) <= columns, line) end
+  return shown
+end
+
+check.case("a corner plot in letters has its labels whole, and where it is narrow no pairs", function()
+  local plot, names = require "gal.plot", { "lgm_tot_p50", "sfr_tot_p50", "oh_p50", "d4000_n", "a_v" }
+  local draws = gal.randn({ 400, 5 }, { rng = gal.rng(3) })
+  local figure = plot.corner(draws, { names = names, truths = { a_v = 0 } })
+  local path = plot.figure(scratch.path "corner.png", figure)
+  local narrow, wide = in_letters(path, 80, 24), in_letters(path, 120, 40)
+  for _, label in ipairs{ "log M⋆", "log SFR", "12 + log₁₀(O/H)", "D_n(4000)", "A_V" } do
+    local both = narrow:find(label, 1, true) and wide:find(label, 1, true)
+    check.that(both, label .. " is not in\n" .. narrow .. wide)
+  end
+  check.that(not narrow:find "…" and not wide:find "…", narrow .. wide)
+  check.that(narrow:find "The 10 panels of two properties want 109 columns, and this terminal has 80", narrow)
+  check.equal(select(2, narrow:gsub("truth", "")), 1) -- at the top of its property's frame
+  local function edges(shown) return select(2, shown:gsub("%+%-%-", "")) end
+  check.equal({ edges(narrow), edges(wide) }, { 10, 30 })
+  check.that(select(2, narrow:gsub("\n", "")) <= 24, "more than a terminal:\n" .. narrow)
+end)
+
+check.case("numbers of an axis in letters don't touch, and lines have the letters of their legend", function()
+  local plot = require "gal.plot"
+  local x, star = { 0, 1, 2, 3, 4 }, require("gal.tensor").new({ 20, 20, 3 }, "uint8", "cpu"):fill_(0)
+  star:set(255, 6, 16, 1)
+  local path = plot.figure(scratch.path "lines.png", { panels = {
+    plot.panel{ plot.lines(x, { 0, 1, 2, 3, 4 }, { title = "up" }),
+      plot.lines(x, { 4, 3, 2, 1, 0 }, { title = "down" }), x = "$x_1$", y = "height, m" },
+    plot.panel{ plot.picture(star), title = "star" },
+  } })
+  local shown = in_letters(path, 80, 24)
+  check.that(shown:find("*** up   ### down", 1, true) and shown:find "x₁" and shown:find "height, m", shown)
+  local row = shown:match "[^\n]*@[^\n]*"
+  check.that(row:find "@" > 60, "the star is not in its picture's right half:\n" .. shown)
 end)
 
 scratch.remove()

@@ -120,7 +120,7 @@ common.training = {
   { "clip", type = "number", above = 0, help = "largest norm of the gradient; default: no limit" },
   { "average", true, "validate and keep an exponential moving average of the weights" },
   {
-    "decay", type = "number", least = 0, most = 1,
+    "decay", type = "number", least = 0, most = 1, needs = "average",
     help = "share of that average that each step keeps at most; 1: it looks back over a tenth of the steps "
       .. "so far; default: 1; paper: 0.999",
   },
@@ -170,7 +170,7 @@ common.solver = {
   { "steps", "auto", "Runge-Kutta steps: a number, or auto: as many as each galaxy needs", type = "steps" },
   {
     "tolerance", 1e-3, "error that auto allows: posterior deviations for draws, nats for densities",
-    above = 0,
+    above = 0, needs = "steps=auto",
   },
 }
 
@@ -205,14 +205,14 @@ common.shards = {
 
 -- What each element of a Slurm job array has: gal.cli.slurm.
 common.slurm = {
-  { "cpus", 1, "Slurm: threads of each element", type = "integer", least = 1 },
-  { "gpus", 0, "Slurm: cards of each element", type = "integer", least = 0 },
+  { "cpus", 1, "Slurm: threads of each element", type = "integer", least = 1, needs = "slurm" },
+  { "gpus", 0, "Slurm: cards of each element", type = "integer", least = 0, needs = "slurm" },
   {
-    "at_once", type = "integer", least = 1,
+    "at_once", type = "integer", least = 1, needs = "slurm",
     help = "Slurm: elements that run side by side at most; default: as many as there is room for",
   },
   {
-    "sbatch", type = "string",
+    "sbatch", type = "string", needs = "slurm",
     help = "Slurm: further options of sbatch: --sbatch='--time=2:00:00 --account=abc'",
   },
 }

@@ -19,7 +19,7 @@ local TYPES = {
 
 local FIELDS = {
   type = true, required = true, choices = true, positional = true, name = true, default = true, help = true,
-  least = true, most = true, above = true,
+  least = true, most = true, above = true, needs = true, alone = true,
 }
 
 local function type_of(default)
@@ -37,8 +37,8 @@ local function completed(name, d)
   if type(d) ~= "table" then d = { d } end
   for key in pairs(d) do
     if type(key) == "string" and not FIELDS[key] then
-      raise("options: %s has the field '%s', expected type, required, choices, least, most, above or "
-        .. "positional", name, key)
+      raise("options: %s has the field '%s', expected type, required, choices, least, most, above, "
+        .. "positional, needs or alone", name, key)
     end
   end
   local o = {}
@@ -264,13 +264,45 @@ local function copy(v)
   return c
 end
 
+-- Whether the values fulfil what an option needs: "NAME", which is given then, or "NAME=one|another"; how the
+-- command line says that, and "beside" where it is what may not be said.
+local function has_needed(needs, values, by_name)
+  local name, wanted = needs:match "^([^=]+)=(.+)$"
+  local o = by_name[name or needs]
+  if not o then raise("options: needs is '%s', which names no option", needs) end
+  local value = values[o.name]
+  if wanted == "false" then return not value, declare.flag(o), "beside" end
+  if not wanted then return value ~= nil and value ~= false, declare.flag(o) end
+  for one in wanted:gmatch "[^|]+" do
+    if one == tostring(value) then return true end
+  end
+  return false, declare.flag(o) .. " " .. wanted:gsub("|", " or ")
+end
+
+-- A sentence, where an option that was said does nothing beside the others.
+local function idle(list, values, said, by_name)
+  for _, o in ipairs(list) do
+    if said[o.name] and o.needs then
+      local fine, other, how = has_needed(o.needs, values, by_name)
+      if not fine then return ("%s does nothing %s %s"):format(declare.flag(o), how or "without", other) end
+    end
+    local beside = {}
+    for name in (type(o.alone) == "string" and o.alone or ""):gmatch "%S+" do beside[name] = true end
+    for _, other in ipairs(said[o.name] and o.alone and list or {}) do
+      if said[other.name] and other ~= o and not beside[other.name] then
+        return ("%s does nothing beside %s"):format(declare.flag(other), declare.flag(o))
+      end
+    end
+  end
+end
+
 --- declare.read(spec, words[, given]): the values {name = value} that the list of words gives to the
 -- options of spec, the defaults where it says nothing; given: values that stand above the defaults. Or nil
 -- and a sentence that says which word is wrong; or nil, nil where a word is --help. Reading a name that
 -- was not declared from the result raises.
 function declare.read(spec, words, given)
   local list, by_name = declare.list(spec)
-  local values, taken, i = {}, {}, 1
+  local values, taken, said, i = {}, {}, {}, 1
   for _, o in ipairs(list) do
     values[o.name] = copy(o.default)
     if given and given[o.name] ~= nil then values[o.name] = given[o.name] end
@@ -287,7 +319,7 @@ function declare.read(spec, words, given)
     if v == nil then return nil, ("%s is '%s', expected %s"):format(declare.flag(o), text, wanted_of(o)) end
     local wrong = refused_choice(o, v)
     if wrong then return nil, wrong end
-    values[o.name] = v
+    values[o.name], said[o.name] = v, v ~= false or nil
     i = i + used
   end
   for _, o in ipairs(list) do
@@ -295,6 +327,8 @@ function declare.read(spec, words, given)
       return nil, ("%s is missing, expected %s"):format(declare.flag(o), wanted_of(o))
     end
   end
+  local sentence = idle(list, values, said, by_name)
+  if sentence then return nil, sentence end
   declared[values] = list
   return setmetatable(values, { __index = function(_, key)
     if not by_name[key] then raise("options: '%s' was not declared", tostring(key)) end

@@ -366,6 +366,7 @@ local function with_axes(panel, i, j, p)
     panel.apart, panel.ytics, panel.no_height = true, false, true
   else
     panel.yrange, panel.y, panel.y_short = p.ranges[i], p.labels[i], p.shorts[i]
+    panel.pair = true -- of two properties: what a narrow terminal leaves out
   end
   return panel
 end

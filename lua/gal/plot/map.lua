@@ -1,4 +1,4 @@
--- Layers of numbers on a grid, as colours, and the scale that says which number is which colour.
+-- Numbers on a grid, as colours, and the scale that says which number is which colour.
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -8,30 +8,41 @@ local raise = errors.raise
 
 local map = {}
 
--- Five colours of cividis (Nuñez, Anderton & Renslow 2018): they grow lighter from the first to the last,
--- also in grey and to those who don't tell red from green.
-local COLOURS = { { 0, 34, 78 }, { 65, 77, 107 }, { 124, 123, 120 }, { 188, 175, 111 }, { 254, 232, 56 } }
+-- Five colours each, from the lowest number to the highest, which those who don't tell red from green tell
+-- apart. cividis (Nuñez, Anderton & Renslow 2018) grows lighter, also in grey. ColorBrewer's Blues and RdBu
+-- (Harrower & Brewer 2003) have the paper's white where there is nothing: at no density, and at no change.
+local COLOURS = {
+  cividis = { { 0, 34, 78 }, { 65, 77, 107 }, { 124, 123, 120 }, { 188, 175, 111 }, { 254, 232, 56 } },
+  density = { { 255, 255, 255 }, { 198, 219, 239 }, { 107, 174, 214 }, { 33, 113, 181 }, { 8, 48, 107 } },
+  change = { { 178, 24, 43 }, { 244, 165, 130 }, { 255, 255, 255 }, { 146, 197, 222 }, { 33, 102, 172 } },
+}
 
---- map.colour(part): the colour {red, green, blue}, 0 to 255, of a part from 0 to 1 of the range; white for
--- NaN.
-function map.colour(part)
+--- map.colour(part, colours): the colour {red, green, blue}, 0 to 255, of a part from 0 to 1 of the range;
+-- white for NaN. colours: "cividis" (the default), "density" or "change".
+function map.colour(part, colours)
   if part ~= part then return { 255, 255, 255 } end
   errors.number("colour", "part", part)
-  local at = math.max(0, math.min(1, part)) * (#COLOURS - 1)
-  local k = math.min(math.floor(at), #COLOURS - 2)
+  local list = COLOURS[colours or "cividis"]
+  if not list then
+    raise("colour: colours is %s, expected \"cividis\", \"density\" or \"change\"", errors.kind(colours))
+  end
+  local at = math.max(0, math.min(1, part)) * (#list - 1)
+  local k = math.min(math.floor(at), #list - 2)
   local colour = {}
   for c = 1, 3 do
-    local a, b = COLOURS[k + 1][c], COLOURS[k + 2][c]
+    local a, b = list[k + 1][c], list[k + 2][c]
     colour[c] = math.floor(a + (at - k) * (b - a) + 0.5)
   end
   return colour
 end
 
-local OPTIONS = { "xrange", "yrange", "range", "reverse" }
+local OPTIONS = { "xrange", "yrange", "range", "reverse", "colours" }
 
---- plot.map(values, {xrange = {0, columns}, yrange = {0, rows}, range = {low, high}, reverse = false}):
--- numbers on a grid, a tensor {rows, columns} whose row 1 is at the top, as colours from dark (low) to light
--- (high), or with `reverse` from light to dark: of the range given, else of all values. NaN is white.
+--- plot.map(values, {xrange = {0, columns}, yrange = {0, rows}, range = {low, high}, reverse = false,
+-- colours = "cividis"}): numbers on a grid, a tensor {rows, columns} whose row 1 is at the top, as colours:
+-- of the range given, else of all values. colours = "cividis" goes from dark (low) to light (high), "density"
+-- from white to dark blue, "change" from red over white, the middle, to blue; `reverse` turns them round.
+-- NaN is white.
 function map.map(values, given)
   local o = arguments.known("map", given, OPTIONS)
   local shape = core.live(values, "map", "values").shape
@@ -47,7 +58,7 @@ function map.map(values, given)
   for i = 0, rows - 1 do
     for j = 0, columns - 1 do
       local part = (v[i * columns + j] - low) / (high - low)
-      local c = map.colour(o.reverse and 1 - part or part)
+      local c = map.colour(o.reverse and 1 - part or part, o.colours)
       lines[#lines + 1] = ("%.8g %.8g %d %d %d"):format(x0 + (j + 0.5) * dx, y1 - (i + 0.5) * dy, c[1], c[2],
         c[3])
     end
@@ -60,10 +71,10 @@ end
 
 local STEPS = 128
 
---- map.scale(range, {reverse = false}): the colours of plot.map for a range {low, high}, as a layer that goes
--- from low at the bottom to high at the top, for a narrow panel with xtics = false.
+--- map.scale(range, {reverse = false, colours = "cividis"}): the colours of plot.map for a range {low, high},
+-- as a layer that goes from low at the bottom to high at the top, for a narrow panel with xtics = false.
 function map.scale(range, given)
-  local o = arguments.known("scale", given, { "reverse" })
+  local o = arguments.known("scale", given, { "reverse", "colours" })
   local low, high = layer.pair("scale", "range", range)
   local values = {}
   for k = 1, STEPS do
@@ -71,7 +82,9 @@ function map.scale(range, given)
     values[2 * k - 1], values[2 * k] = v, v -- of one column gnuplot can't tell the width
   end
   local columns = core.tensor(values, { STEPS, 2 }, { device = "cpu" })
-  return map.map(columns, { xrange = { 0, 1 }, yrange = { low, high }, range = range, reverse = o.reverse })
+  return map.map(columns, {
+    xrange = { 0, 1 }, yrange = { low, high }, range = range, reverse = o.reverse, colours = o.colours,
+  })
 end
 
 return map

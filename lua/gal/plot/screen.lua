@@ -5,9 +5,12 @@
 -- with sixels says so among its attributes (DA1, 4). For sixels and text gnuplot draws the figure again, from
 -- the script beside it.
 local errors = require "gal.base.errors"
+local cells_of = require "gal.plot.cells"
 local folder = require "gal.base.path"
 local host = require "gal.base.host"
 local letters = require "gal.plot.letters"
+local pictures = require "gal.plot.shades"
+local words = require "gal.base.text"
 
 local screen = {}
 
@@ -187,11 +190,35 @@ local function as_sixels(script)
   return bytes ~= "" and bytes .. "\n" or "" -- the cursor stays in the picture's last line
 end
 
+local WIDEST = 132 -- columns: a figure that is wider says no more
+
+-- The pictures of a figure in the lines of text that gnuplot drew around them.
+local function with_pictures(lines, found, home)
+  for _, panel in ipairs(found.panels) do
+    local bytes = panel.picture and folder.read(home .. panel.picture.file)
+    if bytes then pictures.paint(lines, panel.box, bytes, panel.picture) end
+    if panel.picture then
+      for i, head in ipairs(panel.heads) do pictures.write(lines, panel.box, i - 1 - #panel.heads, head) end
+    end
+  end
+end
+
 local function as_text(script)
-  local columns, rows = letters.size(script, host.columns())
-  script.text = letters.script(script.text, columns, rows)
-  local terminal = ("dumb size %d,%d enhanced mono"):format(columns, rows)
-  return (drawn(script, terminal):gsub("\f", ""):gsub("[ \n]+\n", "\n"):gsub("^\n+", ""))
+  local all, high = host.cells()
+  local columns = math.min(all, WIDEST) - 1
+  local found = letters.read(script.text)
+  local rows = cells_of.arrange(found, columns, high - 4 - #letters.legend(found, columns),
+    script.height / script.width * 0.5)
+  script.text = letters.write(found, columns, rows)
+  local lines = {}
+  for line in drawn(script, ("dumb size %d,%d enhanced mono"):format(columns, rows)):gsub("^\f\n?", "")
+    :gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+  with_pictures(lines, found, script.home)
+  for _, line in ipairs(letters.legend(found, columns)) do lines[#lines + 1] = line end
+  local told = found.left_out and ("The %d panels of two properties want %d columns, and this terminal "
+    .. "has %d; the picture has them."):format(found.left_out, found.wants, all)
+  for _, line in ipairs(told and words.filled(told, columns) or {}) do lines[#lines + 1] = line end
+  return ((table.concat(lines, "\n") .. "\n"):gsub(" +\n", "\n"):gsub("^\n+", ""))
 end
 
 --- screen.text(path) --> what is written to the terminal to show the figure at path: "" where it can't be

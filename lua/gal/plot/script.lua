@@ -227,7 +227,7 @@ local function page_lines(add, figure, counts)
   add "set multiplot"
   for i, item in ipairs(items) do
     if item.panel then
-      add(("# panel %d"):format(i))
+      add(("# panel %d%s"):format(i, item.panel.pair and ", a pair" or ""))
       panel_lines(add, item, figure, counts)
     end
   end

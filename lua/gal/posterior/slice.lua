@@ -146,7 +146,9 @@ function Slice:figure()
     local rows = {} -- the map's first row is at the top
     for j = 1, #self.y do rows[j] = #self.y + 1 - j end
     panel = plot.panel{
-      plot.map(density:rows(rows), { xrange = frame(self.x), yrange = frame(self.y), reverse = true }),
+      plot.map(density:rows(rows), {
+        xrange = frame(self.x), yrange = frame(self.y), range = { 0, 1 }, colours = "density",
+      }),
       contour_layer(self),
       x = label, y = (labels.label_of(self.y_name)), ratio = 1, frame = "box",
       xrange = frame(self.x), yrange = frame(self.y),
