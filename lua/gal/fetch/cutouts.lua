@@ -4,7 +4,6 @@
 -- never mixed. What an answer is, is pictures.lua's; how a server is treated, runtime/net's.
 local C = require("ffi").C
 local answers = require "gal.fetch.answers"
-local describe = require "gal.data.describe"
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
 local manifest = require "gal.fetch.manifest"
@@ -15,7 +14,7 @@ local progress = require "gal.base.progress"
 local run = require "gal.base.run"
 local server = require "gal.fetch.server"
 local sources = require "gal.fetch.sources"
-local raise, thousands = errors.raise, describe.thousands
+local raise, thousands = errors.raise, require("gal.base.text").thousands
 
 local M = {}
 
