@@ -71,9 +71,9 @@ end
 --- gal.open(folder[, {device =, survey =, …}]): the run in a folder, to ask it questions: run:posterior(id),
 -- run:find{…}, run:worst(10), ?run has all. Of several folders between commas, "runs/a,runs/b", and of a
 -- folder with ensemble.json it is the ensemble of them. Its flow is on `device`, by default gal.device(); its
--- survey is found, or is the one named, with data.reopen's hdu, id, dereddened, ab_offsets, crop, bin, resize,
--- packed, rename, and opened when galaxies are asked for. A run that still trains can be opened: its best weights so
--- far count.
+-- survey is found, or is the one named, with data.reopen's hdu, id, dereddened, ab_offsets, crop, bin,
+-- resize, packed, rename, and opened when galaxies are asked for. A run that still trains can be opened: its
+-- best weights so far count.
 function M.open(folder, options)
   errors.text("open", "folder", folder, "the folder of a run")
   local o = arguments.known("open", options, OPTIONS)
