@@ -163,7 +163,8 @@ end
 
 --- ensemble:sample_and_log_prob(x[, options]): the draws {N, n, d} and the mixture's log densities at them
 -- {N, n}, as flow:sample_and_log_prob's. A draw's own member has its density from the integration that made
--- it; the others integrate backwards from it, so that K members take K times as long as one.
+-- it; the others integrate backwards from it: K members take K times as long as one, with steps = "auto"
+-- twice that.
 function Ensemble:sample_and_log_prob(x, options)
   local samples, log_prob, report = mixture.draw("sample_and_log_prob", self, x, options, true)
   if report then return samples, log_prob, report end
