@@ -31,6 +31,9 @@ check.case("the paper's preset is what was the default before it, and options st
   check.equal(by_name.history, by_hand.history)
   local s = settings.of(options { lr = 1, decay = 0.5 }, 1000, "paper")
   check.equal({ s.lr, s.average, s.epochs, s.time_power }, { 1, 0.5, 200, 1 })
+  check.equal(settings.of(options { draws = 1 }, 1000, "auto").time_power, 1)
+  check.raises(function() fit(options { draws = 1, time_power = 2 }) end,
+    "fit: time_power is 2, but draws is 1; late times are those of every second draw of a row", true)
   check.raises(function() fit(options { preset = "papers" }) end,
     'fit: preset is the string "papers", expected "auto" or "paper"', true)
 end)

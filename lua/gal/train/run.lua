@@ -236,7 +236,7 @@ local function build(self, part, valid, o)
   self.best = self.opt.block:clone()
   if valid then
     self.validate = step.validator(flow, standardised(flow, valid), {
-      seed = s.seed, time_power = s.draws > 1 and s.time_power or 1, resident = o.resident,
+      seed = s.seed, time_power = s.time_power, resident = o.resident,
     })
   end
   self.stepper = step.stepper(flow, self.opt, standardised(flow, part), {

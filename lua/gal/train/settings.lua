@@ -45,18 +45,25 @@ function settings.refuse(o)
   if o.preset ~= nil then rule.preset("fit", o.preset) end
 end
 
+-- The power of late times, where a row has draws enough for one.
+local function time_power(o, usual, draws)
+  local power = integer("fit", o, "time_power", draws > 1 and usual.time_power or 1, 1, 16)
+  if power == 1 or draws > 1 then return power end
+  raise("fit: time_power is %d, but draws is 1; late times are those of every second draw of a row", power)
+end
+
 --- settings.of(o, n, preset): the numbers and flags of a run on n rows from fit's options o; what these leave
 -- open is rule.of's. Raises on a bad value. A flag that is off and a precision of "f32" are nil, as in runs
 -- that were begun before they existed.
 function settings.of(o, n, preset)
   local batch = integer("fit", o, "batch", 64, 1)
   local usual = rule.of(preset, n, batch, o.flow.encoder ~= nil)
+  local draws = integer("fit", o, "draws", usual.draws, 1)
   return {
     preset = preset, batch = batch, lr = number("fit", o, "lr", usual.lr, 0),
     epochs = integer("fit", o, "epochs", usual.epochs, 1),
     patience = number("fit", o, "patience", usual.patience, 1),
-    seed = integer("fit", o, "seed", 0, 0, 2 ^ 53), draws = integer("fit", o, "draws", usual.draws, 1),
-    time_power = integer("fit", o, "time_power", usual.time_power, 1, 16),
+    seed = integer("fit", o, "seed", 0, 0, 2 ^ 53), draws = draws, time_power = time_power(o, usual, draws),
     weight_decay = number("fit", o, "weight_decay", usual.weight_decay, 0),
     clip = number("fit", o, "clip", nil, 0), augment = o.augment or nil,
     average = o.average ~= false and number("fit", o, "decay", usual.decay, 0, 1) or false,
