@@ -1,19 +1,9 @@
 -- data/describe: a survey in words: what was read, dropped and kept, and how its values and images were
 -- prepared.
 local split = require "gal.data.split"
+local thousands = require("gal.base.text").thousands
 
 local describe = {}
-
--- 2215 as "2,215".
-local function thousands(n)
-  local text = ("%d"):format(n)
-  while true do
-    local replaced, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2")
-    if count == 0 then return text end
-    text = replaced
-  end
-end
-describe.thousands = thousands
 
 -- "1 galaxy", "2,215 galaxies".
 local function counted(n, one, many) return thousands(n) .. " " .. (n == 1 and one or many) end
