@@ -41,7 +41,12 @@ end
 local run = require("gal.infer.trained").open(o.run, { device = gal.device() })
 local survey, own = run:survey(cli.values(o, { "asked" }, { theta = false }))
 cli.say(survey:describe())
-cli.say(catalogue.before(run, survey, own))
+if o.shard then
+  run:familiarise() -- what `before` does, too: how rare each galaxy is
+  cli.say("how this table differs from the run's own is what --merge says, once")
+else
+  cli.say(catalogue.before(run, survey, own))
+end
 local how = cli.values(o, { "solver", "shards" }, {
   n = o.n, precision = o.precision, seed = o.seed, samples = o.samples, deconvolve = o.deconvolve,
   missing_value = o.missing_value, out = o.out, header = catalogue.header(run, survey),

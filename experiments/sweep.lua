@@ -110,6 +110,12 @@ local s = sweep.plan{
   halving = o.halving, least = o.halving and o.least or nil, eta = o.halving and o.eta or nil,
   galaxies = o.galaxies, seed = o.method ~= "grid" and o.seed or nil,
 }
+for _, name in ipairs(o.halving and s.varied or {}) do
+  if name == "batch" then
+    cli.say("batch is among the settings: an epoch has fewer steps with a larger one, so the first rungs "
+      .. "favour small batches. Halving compares them fairly with one batch for all.")
+  end
+end
 if o.retry then sweep.retry(s) end
 if o.slurm then
   local job = require("gal.sweep.array").write(s, o)

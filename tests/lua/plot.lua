@@ -245,5 +245,20 @@ check.case("show_survey draws a sheet and a page of a survey, alone and beside o
   check.that(code ~= 0 and said:match "/nowhere has no .jpg files", said)
 end)
 
+check.case("numbers of a logarithmic axis are written alike, and thousands have their commas", function()
+  local function labels(low, high)
+    local list = {}
+    for k, tick in ipairs((require("gal.plot.ticks").of(low, high, 80, { points = 8, log = true }))) do
+      list[k] = tick[2]
+    end
+    return list
+  end
+  check.equal(labels(1e-3, 10), { "10⁻³", "10⁻²", "10⁻¹", "1", "10¹" })
+  check.equal(labels(0.01, 100), { "0.01", "0.1", "1", "10", "100" })
+  local text = require "gal.base.text"
+  check.equal({ text.thousands(999), text.thousands(2215), text.thousands(-1234567) },
+    { "999", "2,215", "-1,234,567" })
+end)
+
 scratch.remove()
 check.finish()

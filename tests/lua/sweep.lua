@@ -156,6 +156,24 @@ check.case("true and false come to the experiment as they stand, whatever its de
   })
 end)
 
+check.case("a sweep goes on by a galrun that lies elsewhere, and where its folder was moved", function()
+  local host, given = require "gal.host", { out = file "moved", trials = 3, space = { epochs = 2 } }
+  given.space.lr = sweep.log_range(1e-4, 1e-2)
+  local s = sweep.plan(given)
+  local text = scratch.read(file "moved/sweep.json")
+  local other = text:gsub('("experiment": )"[^"]*"', '%1"/else/where/experiments/train_photometry.lua"')
+    :gsub('"folder": "[^"]*"', '"folder": "/no/such/folder"')
+  check.that(other ~= text, text)
+  check.equal((scratch.run "mv moved again"), 0)
+  scratch.write(file "again/sweep.json", other)
+  given.out = file "again"
+  for _, found in ipairs{ sweep.open(file "again"), sweep.plan(given) } do
+    check.equal(found.experiment, host.root .. "/experiments/train_photometry.lua")
+    check.equal({ path.kind(found.folder), #found.trials }, { "folder", 3 })
+    check.equal(found.trials[2].out, path.absolute(file "again") .. "/" .. s.trials[2].name)
+  end
+end)
+
 check.case("what an experiment would refuse is refused before any trial runs", function()
   local function with(settings, more)
     return function()

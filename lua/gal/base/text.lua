@@ -15,6 +15,13 @@ end
 --- text.length(s): how many characters a UTF-8 text has.
 function text.length(s) return select(2, s:gsub("[^\128-\191]", "")) end
 
+--- text.thousands(n): a whole number with commas: 2215 as "2,215".
+function text.thousands(n)
+  local digits, count = ("%d"):format(n), 1
+  while count > 0 do digits, count = digits:gsub("^(%-?%d+)(%d%d%d)", "%1,%2") end
+  return digits
+end
+
 --- text.number(v): a whole number with all its digits, any other with four; what is no number by tostring,
 -- nil as "".
 function text.number(v)

@@ -2,8 +2,8 @@
 -- other columns could name the galaxies; and that no id names two of them.
 local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
+local text = require "gal.base.text"
 local raise = errors.raise
-local thousands = require("gal.base.text").thousands
 
 local ids = {}
 
@@ -116,7 +116,7 @@ function ids.refuse_duplicates(source, file, column, list, rows)
     end
   end
   if not first then return end
-  local more = again > 1 and (" (%s rows repeat an id)"):format(thousands(again)) or ""
+  local more = again > 1 and (" (%s rows repeat an id)"):format(text.thousands(again)) or ""
   local rounded = ids.rounded(column, list, rows)
   raise("%s: %s %s is in row %d and in row %d%s; expected each galaxy once: %s%s", file, column, list[first],
     row[list[first]], first, more, offer(source, column), rounded and "; " .. rounded or "")

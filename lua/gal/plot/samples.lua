@@ -2,6 +2,7 @@
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local host = require "gal.stats.host"
+local thousands = require("gal.base.text").thousands
 local weighted = require "gal.stats.weighted"
 local raise, kind = errors.raise, errors.kind
 
@@ -37,12 +38,6 @@ local function columns_of(draws)
   end
   return columns, n, d
 end
-
-local function thousands(n)
-  local text = ("%d"):format(n)
-  return #text > 4 and text:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "") or text
-end
-samples.thousands = thousands
 
 -- Keeps the draws that `fits` says of each, and says how many went and why.
 local function keep(set, fits)

@@ -89,15 +89,16 @@ end
 -- and 5 where they are few.
 local function logarithmic(low, high, place, a)
   local first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+  -- All numbers of an axis are written alike: plain, or where one would be long as powers of ten.
+  local plain = low >= 0.0095 and high <= 9999
   local function make(digits, every)
     local list = {}
     for exponent = first, last do
       for _, digit in ipairs(digits) do
         local v = digit * 10 ^ exponent
         if exponent % every == 0 and v >= low * 0.9999 and v <= high * 1.0001 then
-          local plain = exponent >= -2 and exponent <= 3 and v <= 5000
           local raised = (digit == 1 and "10" or digit .. "×10") .. text.raised(exponent)
-          list[#list + 1] = { v, plain and ("%g"):format(v) or raised }
+          list[#list + 1] = { v, plain and ("%g"):format(v) or v == 1 and "1" or raised }
         end
       end
     end

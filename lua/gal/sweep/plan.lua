@@ -31,6 +31,13 @@ local function script_of(name)
   raise("plan: experiment is '%s': there is no such file, and galrun has no experiment of that name", name)
 end
 
+-- What a plan calls a script: one of galrun's own by its name, wherever galrun lies; another by its path.
+local function own_name(script)
+  local name = tostring(script):match "/experiments/([%w_]+)%.lua$"
+  return name and path.kind(("%s/experiments/%s.lua"):format(host.root or ".", name)) == "file" and name
+    or script
+end
+
 -- The options that the script declares, checked to be those of one whose trials can be cut off: {name = o}.
 local function declared(script, budget)
   local list, by_name = cli.declared(script), {}
@@ -197,6 +204,9 @@ local function object(out, content)
   local self = setmetatable({}, Plan)
   for key, v in pairs(content) do self[key] = v end
   self.out = path.absolute(out)
+  local there, script = pcall(script_of, self.experiment) -- one that is gone fails its trials, not the list
+  self.experiment = there and script or self.experiment
+  if path.kind(self.folder) ~= "folder" then self.folder = path.absolute "." end -- it was moved
   for _, trial in ipairs(self.trials) do trial.out = self.out .. "/" .. trial.name end
   self.rungs = self.rungs or {}
   return self
@@ -210,6 +220,7 @@ local function read(out)
   if not known or type(content) ~= "table" or content.format ~= FORMAT or type(content.trials) ~= "table" then
     raise("%s/%s: is no plan of a sweep of this version", out, FILE)
   end
+  content.experiment = own_name(content.experiment)
   return content
 end
 
@@ -255,7 +266,7 @@ function M.make(given)
   local points = s.method == "grid" and space:grid{ levels = s.levels }
     or space[s.method](space, s.trials, s.seed)
   local content = {
-    format = FORMAT, experiment = script, folder = path.absolute ".", space = space:describe(),
+    format = FORMAT, experiment = own_name(script), folder = path.absolute ".", space = space:describe(),
     varied = setmetatable(space.names, json.list), rungs = rungs_of(s, o, space, by_name),
     trials = trials_of(s, points, space, list, by_name),
   }
