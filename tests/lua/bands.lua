@@ -307,7 +307,7 @@ local function train(s, given)
   }
   flow.notes = s.path and s:choices()
   local o = { flow = flow, data = s:split "train", valid = s:split "valid", batch = 16, epochs = 8, seed = 5,
-    draws = 8, lr = 4e-3, progress = false }
+    draws = 8, lr = 4e-3, schedule = "constant", progress = false }
   for key, value in pairs(given or {}) do o[key] = value end
   return fit(o)
 end
