@@ -68,6 +68,14 @@ void gal_cpu_forget(const gal_backend *device, void *plan);
  * (db) follow the same rule. */
 #define GAL_CHAIN 256
 
+/* Whether a call of so many multiply-adds is to end because of Ctrl-C. One that takes some tenth of a second
+ * looks at it while it works; a training's step is far shorter, and is done whole. */
+static inline int gal_stopped(double work)
+{
+    return work > 2e10 && gal_interrupted();
+}
+#define GAL_STOP gal_fail(GAL_INTERRUPTED, "interrupted")
+
 /* The lane's part [from, to) of n things, cut at multiples of grain. */
 static inline void gal_share(const gal_lane *lane, int64_t n, int64_t grain, int64_t *from, int64_t *to)
 {

@@ -1,6 +1,6 @@
 -- What exploring costs, on one galaxy by the image model of full frames: opening the run, its posterior
--- printed, its corner plot as a PNG, trust by 100 test galaxies; and opening a run whose survey has 100,000
--- galaxies. Medians; the models are hardly trained, which costs the same.
+-- printed, its corner plot as a PNG and on the screen of a terminal; and opening a run whose survey has
+-- 100,000 galaxies. Medians; the models are hardly trained, which costs the same.
 --
 -- usage: galrun tests/bench/explore.lua [--rounds 5] [--out runs/bench-explore] [--galaxies 100000]
 local ffi = require "ffi"
@@ -62,6 +62,28 @@ measure("run:posterior(row) printed, image model", "0.5 s", function(r) tostring
 measure("p:corner() as a PNG, image model", "2.5 s", function(r)
   plot.figure(o.out .. "/corner.png", run:posterior(r):corner())
 end)
+-- The seconds from p:corner() until the last byte of the picture has left for the terminal: a galrun of its
+-- own in a pseudo-terminal of `script` (util-linux), which reads as fast as it can.
+local ON_SCREEN = [[
+  local gal, now = require "gal", require("ffi").C.gal_now
+  local run = gal.open "%s/image"
+  run:survey()
+  local p, start = run:posterior(%d), now()
+  gal.show(p:corner(), "%s/screen.png")
+  require("gal.base.path").write("%s/screen.txt", tostring(tonumber(now() - start)))]]
+for _, kind in ipairs{ "kitty", "iterm", "sixel", "text" } do
+  local list = {}
+  for r = 1, o.rounds do
+    local code = o.out .. "/screen.lua"
+    require("gal.base.path").write(code, ON_SCREEN:format(o.out, r, o.out, o.out))
+    os.execute(("TERM=xterm script -qec \"'%s' --pictures %s '%s'\" /dev/null >/dev/null"):format(
+      require("gal.host").executable, kind, code))
+    list[r] = tonumber((require("gal.base.path").read(o.out .. "/screen.txt")))
+  end
+  table.sort(list)
+  print(("%-48s %.3f s, asked for: 2.5 s"):format(("p:corner() on the screen, %s"):format(kind),
+    list[math.ceil(#list / 2)]))
+end
 measure("p:condition{oh = …} printed", nil, function(r)
   local p = run:posterior(r)
   tostring(p:condition{ oh = p:property("oh"):median() })

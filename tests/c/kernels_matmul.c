@@ -197,6 +197,28 @@ static void matmul_case(int64_t m, int64_t n, int64_t k, int a_way, int b_way, i
     unwall(a), unwall(b), unwall(y0), free(want);
 }
 
+/* y {n} is written by every row, so that a product of 2e10 multiply-adds takes no memory. */
+static void interrupted(void)
+{
+    CASE("Ctrl-C ends a long product early, with a status, and leaves a short one whole");
+    float *a = calloc(256, sizeof *a), *b = calloc(256 * 32, sizeof *b), *y = calloc(32, sizeof *y);
+    gal_matmul_args g = {
+        .y = y, .a = a, .b = b, .m = 3000000, .n = 32, .k = 256, .a_col = 1, .b_row = 32, .b_col = 1};
+    EACH_TABLE(table, isa)
+    {
+        gal_interrupt_set(1);
+        if (table->matmul != gal_cpu_matmul) /* the specification is for reading, and slow */
+            FAILS(table->matmul(&(gal_lane){.count = 1}, &g), GAL_INTERRUPTED, "interrupted");
+        g.m = 3;
+        IS_OK(table->matmul(&(gal_lane){.count = 1}, &g));
+        g.m = 3000000;
+        gal_interrupt_set(0);
+    }
+    free(a);
+    free(b);
+    free(y);
+}
+
 int main(void)
 {
     CASE("linear agrees with double precision, and a row's bits depend on the row alone");
@@ -219,5 +241,6 @@ int main(void)
                 matmul_case(shapes[s][0], shapes[s][1], shapes[s][2], way / 3, way % 3, accumulate);
     CASE("a sum over many rows keeps its accuracy");
     backward_case(20000, 3, 2, 0);
+    interrupted();
     return finish();
 }

@@ -23,6 +23,12 @@ extern const conv_way FAST(conv_direct), FAST(conv_direct_backward);
 extern const conv_way FAST(conv_winograd), FAST(conv_winograd_backward);
 extern const conv_way FAST(conv_half), FAST(conv_half_backward);
 
+/* How many multiply-adds a forward has, for gal_stopped. */
+static inline double gal_conv_work(const gal_conv_args *g)
+{
+    return (double)g->n * (double)(g->zh * g->zw * g->out) * (double)(g->kh * g->kw * g->c);
+}
+
 /* For rows i and columns j < v VL, the sum over parts p, segments s and steps k
  *
  *   c[i][j] = bias[j] + sum of A(p, s, i, k) B(p, s, k, j), or c[i][j] += the sum.

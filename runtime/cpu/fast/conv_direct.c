@@ -23,6 +23,8 @@ static gal_status forward(const gal_lane *lane, const void *args)
     int64_t from, to, yh = g->zh / g->pool, yw = g->zw / g->pool;
     gal_share(lane, p.units, 1, &from, &to);
     for (int64_t u = from; u < to; u++) {
+        if (gal_stopped(gal_conv_work(g)))
+            return GAL_STOP;
         int64_t n = u / p.bands, row = u % p.bands * p.band_rows,
                 end = least(yh * g->pool, row + p.band_rows), distance, width = p.out.width;
         if (row >= end)

@@ -129,7 +129,7 @@ static gal_status forward(const gal_lane *lane, const void *args)
     int64_t from, to, yh = g->zh / g->pool, yw = g->zw / g->pool;
     gal_share(lane, p.bands.units, 1, &from, &to);
     FAST(half_begin)(way);
-    for (int64_t u = from; u < to; u++) {
+    for (int64_t u = from; u < to && !gal_stopped(gal_conv_work(g)); u++) {
         int64_t n = u / p.bands.bands, row = u % p.bands.bands * p.bands.band_rows,
                 end = least(yh * g->pool, row + p.bands.band_rows);
         if (row >= end)
@@ -149,7 +149,7 @@ static gal_status forward(const gal_lane *lane, const void *args)
             }
     }
     FAST(half_end)(way);
-    return GAL_OK;
+    return gal_stopped(gal_conv_work(g)) ? GAL_STOP : GAL_OK;
 }
 
 const conv_way FAST(conv_half) = {prepare, forward, NULL};

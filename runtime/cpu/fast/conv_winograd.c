@@ -123,6 +123,8 @@ static gal_status forward(const gal_lane *lane, const void *args)
     int64_t from, to;
     gal_share(lane, g->n * p.chunks, 1, &from, &to);
     for (int64_t u = from; u < to; u++) {
+        if (gal_stopped(gal_conv_work(g)))
+            return GAL_STOP;
         int64_t n = u / p.chunks, row = u % p.chunks * p.chunk, count = least(p.chunk, p.rows - row);
         input_tiles(g, &p, g->x + n * g->h * g->w * g->c, row, count, x);
         for (int64_t group = 0; group < p.out.count; group++) {

@@ -38,9 +38,9 @@ static void finish_linear(const product *p, int64_t row, int64_t rows, int64_t c
     }
 }
 
-static void linear_products(const gal_lane *lane, const product *p)
+static gal_status linear_products(const gal_lane *lane, const product *p)
 {
-    multiply(lane, p, p->finish ? finish_linear : NULL);
+    return multiply(lane, p, p->finish ? finish_linear : NULL);
 }
 
 static gal_status linear(const gal_lane *lane, const void *args)
@@ -59,8 +59,7 @@ static gal_status linear(const gal_lane *lane, const void *args)
                        .ldy = g->out,
                        .bias = g->b,
                        .finish = g};
-    linear_products(lane, &p);
-    return GAL_OK;
+    return linear_products(lane, &p);
 }
 
 static gal_status linear_backward_input(const gal_lane *lane, const void *args)
@@ -77,8 +76,7 @@ static gal_status linear_backward_input(const gal_lane *lane, const void *args)
                        .b_col = 1,
                        .y = g->y,
                        .ldy = g->in};
-    linear_products(lane, &p);
-    return GAL_OK;
+    return linear_products(lane, &p);
 }
 
 /* db {out} = column sums of dz {rows, out}, in the order of cpu.h (GAL_CHAIN). */
@@ -115,11 +113,10 @@ static gal_status linear_backward_weight(const gal_lane *lane, const void *args)
                        .y = g->y,
                        .ldy = g->in,
                        .accumulate = g->accumulate};
-    if (g->y)
-        linear_products(lane, &p);
-    if (g->slope)
+    gal_status status = g->y ? linear_products(lane, &p) : GAL_OK;
+    if (g->slope && status == GAL_OK)
         column_sums(lane, g);
-    return GAL_OK;
+    return status;
 }
 
 static gal_status matmul(const gal_lane *lane, const void *args)
@@ -137,8 +134,7 @@ static gal_status matmul(const gal_lane *lane, const void *args)
                        .y = g->y,
                        .ldy = g->ldy,
                        .accumulate = g->accumulate};
-    linear_products(lane, &p);
-    return GAL_OK;
+    return linear_products(lane, &p);
 }
 
 void FAST(matmul)(gal_cpu_kernels *table)

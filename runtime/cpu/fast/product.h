@@ -141,9 +141,10 @@ INLINE void block(const int w, const product *p, int64_t row, int64_t rows, int6
 }
 
 /* The lane's share: whole panels where there are enough of them, so that each is packed once; else rows. */
-INLINE void multiply(const gal_lane *lane, const product *p, finish_part *finish)
+INLINE gal_status multiply(const gal_lane *lane, const product *p, finish_part *finish)
 {
     int64_t panels = (p->n + WIDTH - 1) / WIDTH, row = 0, end = p->m, column = 0, columns = p->n;
+    double work = (double)p->m * (double)p->n * (double)p->k;
     if (panels % lane->count == 0 || panels >= 4 * lane->count || p->m < 2 * ROWS)
         gal_share(lane, p->n, WIDTH, &column, &columns);
     else
@@ -152,6 +153,8 @@ INLINE void multiply(const gal_lane *lane, const product *p, finish_part *finish
         int64_t rows = end - row < BLOCK_ROWS ? end - row : BLOCK_ROWS;
         for (int64_t j = column; j < columns; j += WIDTH) {
             int64_t width = columns - j < WIDTH ? columns - j : WIDTH;
+            if (gal_stopped(work))
+                return GAL_STOP;
             if (width <= VL)
                 block(1, p, row, rows, j, width);
             else
@@ -160,6 +163,7 @@ INLINE void multiply(const gal_lane *lane, const product *p, finish_part *finish
                 finish(p, row, rows, j, width);
         }
     }
+    return GAL_OK;
 }
 
 #endif
