@@ -65,7 +65,7 @@ def main():
             test = fold == f
             fit_missing(results, f"log_q_{mode}", np.flatnonzero(test), mode,
                         (theta[~test], context[~test]), (theta[test], context[test]), options.seed + f)
-        q = np.array(results.columns[f"log_q_{mode}"])
+        q = results.values(f"log_q_{mode}")
         error = q.std(ddof=1) / math.sqrt(len(q))
         print(f"all {mode}: mean log q {q.mean():.4f} +- {error:.4f} nats, median {np.median(q):.4f}, "
               f"least {q.min():.2f}")

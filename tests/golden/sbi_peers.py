@@ -4,7 +4,6 @@ defaults, and the file of what they gave.
 default: FMPE (flow matching); compose: FMPE with compose_standardization=True (it then learns in standardised
 theta); nsf: NPE with a neural spline flow."""
 import csv
-import math
 import tempfile
 import time
 
@@ -49,10 +48,11 @@ def fit_and_score(mode, theta, context, test_theta, test_context, seed):
 
 class Results:
     """Columns of log q, a line a row, in a file that is read first and rewritten after each addition: what is
-    there is not computed again. `keys` names the leading columns and their values, a list a row."""
+    there is not computed again and keeps its digits. `keys` names the leading columns and their values, a list
+    a row."""
 
     def __init__(self, path, keys):
-        self.path, self.keys, self.columns = path, keys, {}
+        self.path, self.keys, self.cells = path, keys, {}
         if path.exists():
             with open(path, newline="") as file:
                 rows = list(csv.DictReader(file))
@@ -60,22 +60,23 @@ class Results:
                 if name in keys:
                     assert [int(r[name]) for r in rows] == list(keys[name]), f"{path}: other rows ({name})"
                 else:
-                    self.columns[name] = [float(r[name] or "nan") for r in rows]
+                    self.cells[name] = [r[name] for r in rows]
 
     def missing(self, name, rows):
         """Whether the column lacks one of these rows."""
-        column = self.columns.get(name)
-        return column is None or any(math.isnan(column[i]) for i in rows)
+        return name not in self.cells or any(self.cells[name][i] == "" for i in rows)
 
     def add(self, name, rows, values):
-        column = self.columns.setdefault(name, [math.nan] * len(next(iter(self.keys.values()))))
+        column = self.cells.setdefault(name, [""] * len(next(iter(self.keys.values()))))
         for i, value in zip(rows, values):
-            column[i] = value
+            column[i] = f"{value:.5g}"
         with open(self.path, "w") as file:
-            file.write(",".join([*self.keys, *self.columns]) + "\n")
+            file.write(",".join([*self.keys, *self.cells]) + "\n")
             for i, key in enumerate(zip(*self.keys.values())):
-                cells = ["" if math.isnan(c[i]) else f"{c[i]:.5g}" for c in self.columns.values()]
-                file.write(",".join([*map(str, key), *cells]) + "\n")
+                file.write(",".join([*map(str, key), *(c[i] for c in self.cells.values())]) + "\n")
+
+    def values(self, name):
+        return np.array([float(cell) for cell in self.cells[name]])
 
 
 def fit_missing(results, column, rows, mode, training, test, seed):
