@@ -16,6 +16,7 @@ local density = require "gal.flow.density"
 local tiles = require "gal.flow.tiles"
 local refuse = require "gal.base.room"
 local suspects = require "gal.stats.suspects"
+local units = require "gal.flow.units"
 local raise = errors.raise
 
 local M = {}
@@ -170,8 +171,12 @@ function Flow:__tostring()
     given = given .. " (in AB by " .. offsets.text(self.notes.ab_offsets) .. ")"
   end
   local images = self.encoder and (given == "" and " given images" or " and images") or ""
+  local bent = units.bent(self)
+  local scales = #bent > 0 and (", robust scale of %s"):format(table.concat(bent, ", ")) or ""
+  local floor = self.floor and (", %.2g %% of it a floor"):format(100 * self.floor.share) or ""
+  local state = (self.scale and "trained" or "not trained") .. scales .. floor
   return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,
-    weights, self.sigma, self.scale and "trained" or "not trained")
+    weights, self.sigma, state)
 end
 
 --- flow:parameters(): the trainable tensors, the encoder's first.
@@ -238,24 +243,31 @@ local function deviations(what, names, x)
   return mean, gal.tensor(values, { #values }):to(x:device())
 end
 
-local function scales(self, theta, context, images)
+local function scales(self, theta, context, images, mode)
   local scale = {}
   scale.theta_mean, scale.theta_std = deviations("theta", self.theta, theta)
-  if self.c > 0 then scale.context_mean, scale.context_std = deviations("context", self.context, context) end
+  units.bend(scale, "theta", self.theta, theta, mode)
+  if self.c > 0 then
+    scale.context_mean, scale.context_std = deviations("context", self.context, context)
+    units.bend(scale, "context", self.context, context, mode)
+  end
   if images then scale.image_mean, scale.image_std = inputs.image_statistics(images, self:device()) end
   return scale
 end
 
---- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil): takes the flow's units, means and
--- deviations, from these rows, the training set. gal.train does so for a flow that has none yet, so that
--- training can go on.
-function Flow:standardise(theta, context, images)
+--- flow:standardise(theta {N, d}, context {N, c} or nil, images or nil[, scale = "standard"]): takes the
+-- flow's units, means and deviations, from these rows, the training set. gal.train does so for a flow that
+-- has none yet, so that training can go on. scale: "robust" bends all columns in units of their medians and
+-- robust deviations, knee asinh(u / knee), so that a few far values don't squeeze the others; "auto" those
+-- that reach further than 10 such deviations; behind it exceptions, "auto, e_u=robust".
+function Flow:standardise(theta, context, images, scale)
+  local mode = units.asked("standardise", type(scale) == "nil" and "standard" or scale, self)
   theta = inputs.matrix("standardise", "theta", self.theta, theta, self:device())
   if self.c > 0 then
     context = inputs.matrix("standardise", "context", self.context, context, self:device())
   end
   if images then images = inputs.images("standardise", self, images) end
-  self.scale = gal.no_grad(scales, self, theta, context, images)
+  self.scale = gal.no_grad(scales, self, theta, context, images, mode)
   for i, name in ipairs(self.theta) do
     local sentence = suspects.few(name, theta:select(2, i):totable(), "rows")
     if sentence then C.gal_leave_notice(sentence) end
@@ -281,11 +293,12 @@ function Flow:encode(seen, images, precision)
   return seen and gal.cat({ encoded, seen }, 2) or encoded
 end
 
---- flow:standard(context {N, c}): the context in deviations from the training rows' mean.
+--- flow:standard(context {N, c}): the context in deviations from the training rows' mean, bent where the flow
+-- has its columns so.
 function Flow:standard(context)
   if not self.scale then raise "standard: the flow has not been trained: it has no units yet" end
   if self.c == 0 then raise "standard: the flow has no context" end
-  return (core.live(context, "standard", "context") - self.scale.context_mean) / self.scale.context_std
+  return units.standard(self.scale, "context", core.live(context, "standard", "context"))
 end
 
 -- ---- drawing and density ----
@@ -380,6 +393,13 @@ function Flow:log_prob(theta, x, options)
   if report then return log_prob, report end
   return log_prob
 end
+
+--- flow:floored(theta {N, d}, log_prob {N}): how likely each theta is an outlier to the flow: the share of
+-- its density log_prob, which flow:log_prob gave, that the flow's floor makes, a list {N}, 0 to 1; and the
+-- share of every posterior that is its floor, p(theta), a broad density of the training rows: it bounds what
+-- a wrong label costs. Of truths that are as the posteriors say the mean is that share. nil for a flow
+-- without a floor.
+function Flow:floored(theta, log_prob) return require("gal.flow.floor").floored({ self }, theta, log_prob) end
 
 -- ---- files ----
 

@@ -61,11 +61,12 @@ end
 -- fields). Options:
 --   valid = .1          a fraction of the rows (by a hash of id or row number), row numbers, a data object,
 --                       or false: no validation, the last weights are kept
---   preset = "auto"     where no option says it, lr, epochs, patience, draws, weight_decay, decay, time_power
---                       and schedule are by the number of rows (lua/gal/train/README.md); "paper": arXiv
+--   preset = "auto"     where no option says it, lr, epochs, patience, draws, weight_decay, decay,
+--                       time_power, schedule, floor and scale are by the rows (lua/gal/train/README.md);
+--                       "paper": arXiv
 --                       2512.05078 as it stands, with lr = 5e-4, epochs = 200, patience = 20, draws = 1,
---                       weight_decay = .01, decay = .999, time_power = 1 and a constant rate. A run that is
---                       resumed keeps its own
+--                       weight_decay = .01, decay = .999, time_power = 1, a constant rate, floor = "off"
+--                       and scale = "standard". A run that is resumed keeps its own
 --   batch = 64, seed = 0, lr, weight_decay, epochs
 --   patience            epochs without a better validation loss before it stops
 --   schedule            "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim, or a function
@@ -86,6 +87,10 @@ end
 --   draws               (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   time_power          times are uniform, the paper's; but in every second draw of a row 1 - u^time_power of
 --                       a uniform u, which above 1 is near the data, where narrow posteriors take shape
+--   floor               the share of every posterior that is p(theta) of the training rows (flow:floored): as
+--                       much as makes the validation rows most likely, none where it does not pay; a number;
+--                       or "off". run.floor is what was found
+--   scale               the units that a flow takes its columns in which has none yet: flow:standardise's
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
 --                       bit for bit, if there is one
 --   test                a data object that is only listed in split.csv

@@ -307,7 +307,7 @@ end)
 check.case("a flow with a head of the user's own takes auto", function()
   local net = banana.head
   local own = flows.new { theta = 2, context = 1, head = nn.sequential { function(v) return v * 1 end, net } }
-  own.scale = banana.scale
+  own.scale, own.floor = banana.scale, banana.floor
   local a, report = own:sample(x, { n = 6, steps = "auto", rng = gal.rng(1) })
   local b, same = banana:sample(x, { n = 6, steps = "auto", rng = gal.rng(1) })
   check.near(a, b, 1e-3)

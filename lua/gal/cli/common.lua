@@ -138,6 +138,17 @@ common.training = {
     "patience", type = "integer", least = 1,
     help = "epochs without a better validation loss before it stops; default: a fifth of them; paper: 20",
   },
+  {
+    "floor", type = "share",
+    help = "share of every posterior that is p(theta), for wrong labels and outliers: auto, as much as "
+      .. "validation asks for, off, or a number; default: auto; paper: off",
+  },
+  {
+    "scale", type = "string",
+    help = "units of the columns: standard, deviations from the mean; robust, from the median, far values as "
+      .. "their logarithms; auto, robust where a column reaches far; exceptions behind it: auto,e_u=robust; "
+      .. "default: auto; paper: standard",
+  },
   { "seed", 0, "seed of the weights, the batches and the noise" },
   { "resume", false, "go on with the run in --out" },
 }

@@ -15,6 +15,7 @@ local TYPES = {
   numbers = { word = "N,N", wants = "numbers with commas between them" },
   integers = { word = "N,N", wants = "whole numbers with commas between them" },
   steps = { word = "N", wants = "a whole number of at least 1, or auto" },
+  share = { word = "N", wants = "a share from 0 to 1, auto or off" },
 }
 
 local FIELDS = {
@@ -50,7 +51,7 @@ local function completed(name, d)
   if not TYPES[o.type] then
     local given = o.type and ("the type '%s'"):format(tostring(o.type)) or "neither a default nor a type"
     raise("options: %s has %s, expected a default, or type = \"string\", \"number\", \"integer\", "
-      .. "\"boolean\", \"list\", \"numbers\", \"integers\" or \"steps\"", name, given)
+      .. "\"boolean\", \"list\", \"numbers\", \"integers\", \"steps\" or \"share\"", name, given)
   end
   return o
 end
@@ -144,6 +145,10 @@ function readers.number(o, word) return read_number(o, word) end
 function readers.integer(o, word) return read_number(o, word, true) end
 
 function readers.steps(_, word) return word == "auto" and word or read_number({ least = 1 }, word, true) end
+
+function readers.share(_, word)
+  return (word == "auto" or word == "off") and word or read_number({ least = 0, most = 1 }, word)
+end
 
 function readers.list(o, text)
   local values = {}

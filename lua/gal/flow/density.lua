@@ -77,11 +77,28 @@ local function chosen(job, z, features, each, at)
   return gal.cat(values, 1):rows(place), counts, errors
 end
 
--- One tile with steps = "auto", the points z {k * m, d} of k galaxies from `first` on, `at` points before it:
--- log densities {k * m} in units of z; the steps and errors go into the report.
+--- density.points(job, z {M, d}, features, each[, at = 0]): ln q of standardised points, {M}, by the flow
+-- alone and per standardised unit; `each` of them belong to one row of features. job: {flow, steps,
+-- tolerance, precision, progress, cost}; of "auto" cost grows, and lists {M} of the steps and of the errors
+-- estimated for them come second and third. at: points done before. z stays.
+function density.points(job, z, features, each, at)
+  if job.steps == "auto" then return chosen(job, z, features, each, at or 0) end
+  local noise = z:clone()
+  local integral = integrate.run(job.flow, noise, features, each, {
+    steps = job.steps, density = true, backward = true, precision = job.precision,
+    progress = tiles.part(job.progress, at or 0),
+  })
+  return tiles.log_normal(noise) + integral:reshape { -1 }
+end
+
+-- One tile, the points z {k * m, d} of k galaxies from `first` on, `at` points before it: log densities
+-- {k * m} in units of z; with steps = "auto" the steps and errors go into the report.
 local function tile(job, z, features, m, first, at)
-  local values, counts, errors = chosen(job, z, features, m, at)
-  local report, points = job.report, #counts
+  local values, counts, errors = density.points(job, z, features, m, at)
+  if job.flow.floor then values = job.flow.floor:under(values, z, errors) end
+  local report = job.report
+  if not report then return values end
+  local points = #counts
   core.assign(report.steps:narrow(1, at + 1, points), gal.tensor(counts, { points }, HOST))
   core.assign(report.error:narrow(1, at + 1, points), gal.tensor(errors, { points }, HOST))
   for point, error in ipairs(errors) do
@@ -96,8 +113,9 @@ end
 -- unless steps is "auto".
 function density.run(where, flow, theta, x, options)
   options = arguments.known(where, options, OPTIONS)
-  local job = { flow = flow, cost = 0, scale = tiles.scale(where, flow) }
+  tiles.scale(where, flow)
   local steps, tolerance, precision = tiles.solver(where, options, flow:device(), true)
+  local job = { flow = flow, cost = 0, steps = steps, tolerance = tolerance, precision = precision }
   if steps == "auto" and (precision or "f32") ~= "f32" then
     raise('%s: precision is "%s" with steps = "auto", which compares solutions more finely than that rounds, '
       .. 'expected "f32", or a number of steps', where, precision)
@@ -110,7 +128,6 @@ function density.run(where, flow, theta, x, options)
   end
   local finish
   job.progress, finish = tiles.progress(where, options, rows * each, "points")
-  job.tolerance = tolerance
   if steps == "auto" then
     job.report = {
       galaxies = rows, tolerance = tolerance, steps = gal.zeros({ rows * each }, HOST),
@@ -119,23 +136,13 @@ function density.run(where, flow, theta, x, options)
   end
   local result = gal.zeros({ rows * each }, { device = flow:device() })
   local ok, err = pcall(gal.no_grad, function()
-    local log_scale = tiles.log_scale(flow)
     tiles.each(flow:device(), rows, each, 1, function(first, k, from, m)
       gal.scope(function()
         local at = (first - 1) * each + from - 1
-        local z = (theta:narrow(1, at + 1, k * m) - job.scale.theta_mean) / job.scale.theta_std
+        local z = tiles.standard(flow, theta:narrow(1, at + 1, k * m))
         local features = x.rows == 1 and tiles.features(flow, x, 1, 1) or tiles.features(flow, x, first, k)
-        local values
-        if steps == "auto" then
-          values = tile(job, z, features, m, first, at)
-        else
-          local integral = integrate.run(flow, z, features, m, {
-            steps = steps, density = true, backward = true, precision = precision,
-            progress = tiles.part(job.progress, at),
-          })
-          values = tiles.log_normal(z) + integral:reshape { -1 }
-        end
-        core.assign(result:narrow(1, at + 1, k * m), values - log_scale)
+        local values = tile(job, z, features, m, first, at)
+        core.assign(result:narrow(1, at + 1, k * m), values - tiles.log_scale(flow, z))
         if job.progress then job.progress(at + k * m) end
       end)
     end)

@@ -7,10 +7,13 @@ local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local arguments = require "gal.base.options"
+local density_of = require "gal.flow.density"
+local floors = require "gal.flow.floor"
 local inputs = require "gal.flow.inputs"
 local integrate = require "gal.flow.integrate"
 local solver = require "gal.flow.solver"
 local tiles = require "gal.flow.tiles"
+local units = require "gal.flow.units"
 local raise, check = errors.raise, errors.check
 
 local draw = {}
@@ -62,6 +65,11 @@ local function plan(flow, features, pilots, k, tolerance, density)
       times = solver.times(n), tableau = solver.method, density = density,
     })
     cost = cost + theta:size(1) * n * solver.stages
+    -- Errors are of properties and densities in physical units, where a property is bent.
+    if flow.scale.theta_bend then
+      if integral then integral = integral:reshape{ -1 } + tiles.log_scale(flow, theta) end
+      theta = units.physical(flow.scale, theta)
+    end
     return {
       theta = theta:reshape { -1, PILOTS, flow.d }, integral = integral and integral:reshape { -1, PILOTS },
     }
@@ -115,14 +123,15 @@ local function carry(job, theta, features, k, m, before)
   return integral, cost
 end
 
--- The job of one call, which its tiles have in common: flow, density (whether densities are asked for), scale
--- (flow.scale), log_scale, n, steps, tolerance, precision, into, rng, progress and finish (tiles.progress), x
--- (inputs.conditions), streams {N}, start and words (the generator's words at the beginning and as they move
--- on), report, which holds the cost too, lost, a list of galaxies whose draws are no numbers, and planned,
--- the steps of the galaxies of the current tile, for "auto".
+-- The job of one call, which its tiles have in common: flow, density (whether densities are asked for), n,
+-- steps, tolerance, precision, into, rng, progress and finish (tiles.progress), x (inputs.conditions),
+-- streams {N}, start and words (the generator's words at the beginning and as they move on), report, which
+-- holds the cost too, lost, a list of galaxies whose draws are no numbers, and planned, the steps of the
+-- galaxies of the current tile, for "auto".
 local function prepare(where, flow, x, options, density)
   options = arguments.known(where, options, OPTIONS)
-  local job = { flow = flow, density = density, scale = tiles.scale(where, flow), lost = {} }
+  local job = { flow = flow, density = density, lost = {} }
+  tiles.scale(where, flow)
   job.options = options
   job.n = arguments.integer(where, options, "n", 1000, 1)
   job.steps, job.tolerance, job.precision = tiles.solver(where, options, flow:device(), density)
@@ -140,7 +149,7 @@ local function prepare(where, flow, x, options, density)
   return gal.no_grad(function()
     job.streams = inputs.given_streams(where, job.x, options.streams)
     job.start = job.rng:tensor(flow:device()):clone()
-    job.words, job.log_scale = job.start:clone(), tiles.log_scale(flow)
+    job.words = job.start:clone()
     if job.steps == "auto" then
       job.report = {
         galaxies = job.x.rows, tolerance = job.tolerance, cost = 0, flagged = {},
@@ -166,6 +175,31 @@ local function steps_of(job, features, streams, first, k)
   return steps
 end
 
+-- Galaxy g's draws have an error of at least this; it is flagged where that is beyond the tolerance.
+local function add_error(report, g, error)
+  local before = report.error:get(g)
+  if not (error > before) then return end
+  report.error:set(error, g)
+  if before <= report.tolerance and error > report.tolerance then table.insert(report.flagged, g) end
+end
+
+-- log_q {k * m}, of draws theta {k * m, d}, standardised: with the flow's own at those of the list, which
+-- come from its floor; the ODE backwards gives it, while the others have theirs from the way there.
+local function with_floor(job, log_q, theta, list, features, m, first)
+  local galaxies, report = {}, job.report
+  for i, k in ipairs(list) do galaxies[i] = math.floor((k - 1) / m) + 1 end
+  local own = { flow = job.flow, steps = job.steps, tolerance = job.tolerance, cost = 0 }
+  if not report then own.precision = job.precision end
+  local z = theta:rows(list)
+  local values, _, errors_of = density_of.points(own, z, some(features, galaxies), 1)
+  if report then
+    report.cost = report.cost + own.cost
+    job.flow.floor:under(values, z, errors_of)
+    for i, error in ipairs(errors_of) do add_error(report, first + galaxies[i] - 1, error) end
+  end
+  return floors.placed(log_q, values, list)
+end
+
 -- One tile: samples {k, m, d} in theta's units and log densities {k, m} or nil.
 local function tile(job, first, k, from, m)
   local flow = job.flow
@@ -175,6 +209,8 @@ local function tile(job, first, k, from, m)
     job.planned = job.report and steps_of(job, features, streams, first, k)
     core.assign(job.words, job.start)
   end
+  local listed, points = {}, nil
+  if flow.floor then listed, points = flow.floor:draws(flow, streams, job.words, m) end
   local theta, integral = noise(flow, streams, job.words, m), nil
   local log_prob = job.density and tiles.log_normal(theta)
   local before = (first - 1) * job.n + k * (from - 1)
@@ -189,9 +225,14 @@ local function tile(job, first, k, from, m)
     })
   end
   tiles.add_lost(job.lost, theta:reshape { k, m * flow.d }, first)
-  if log_prob then log_prob = (log_prob - integral:reshape { -1 } - job.log_scale):reshape { k, m } end
-  check(C.gal_mul(theta.h, theta.h, job.scale.theta_std.h))
-  check(C.gal_add(theta.h, theta.h, job.scale.theta_mean.h))
+  if log_prob then log_prob = log_prob - integral:reshape { -1 } end
+  if points then
+    theta = floors.placed(theta, points, listed)
+    if log_prob then log_prob = with_floor(job, log_prob, theta, listed, features, m, first) end
+  end
+  if log_prob and flow.floor then log_prob = flow.floor:under(log_prob, theta) end
+  if log_prob then log_prob = (log_prob - tiles.log_scale(flow, theta)):reshape { k, m } end
+  theta = units.physical(flow.scale, theta)
   if job.progress then job.progress(before + k * m) end
   return theta:reshape { k, m, flow.d }, log_prob or nil
 end
@@ -228,6 +269,7 @@ function draw.run(where, flow, x, options, density)
   if report then
     report.evaluations = report.cost / (job.x.rows * job.n)
     report.cost = nil
+    table.sort(report.flagged)
     report = solver.report(report)
   end
   return samples, densities, report

@@ -180,6 +180,12 @@ function Ensemble:log_prob(theta, x, options)
   return log_prob
 end
 
+--- ensemble:floored(theta {N, d}, log_prob {N}): flow:floored, of the mean of the members' floors; nil where
+-- none has one.
+function Ensemble:floored(theta, log_prob)
+  return require("gal.flow.floor").floored(self.members, theta, log_prob)
+end
+
 -- ---- how far its members are apart ----
 
 --- ensemble:spread(samples {N, n, d}, streams {N}): how far the members' posteriors are apart, of each

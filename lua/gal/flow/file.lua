@@ -5,17 +5,20 @@ local core = require "gal.tensor"
 local gal = require "gal"
 local errors = require "gal.base.errors"
 local familiar = require "gal.flow.familiar"
+local floors = require "gal.flow.floor"
 local arguments = require "gal.base.options"
 local json = require "gal.base.json"
 local members = require "gal.flow.members"
 local nn = require "gal.nn"
 local path_of = require "gal.base.path"
 local specs = require "gal.nn.spec"
+local units = require "gal.flow.units"
 local raise = errors.raise
 
 local file = {}
 
-local FORMAT = "galrun flow 1"
+-- The second format has a floor or columns that are bent, of which readers of the first know nothing.
+local FORMATS = { "galrun flow 1", "galrun flow 2" }
 
 -- What the JSON says of a module that the user wrote.
 local FOREIGN = { type = "user" }
@@ -29,12 +32,15 @@ function file.save(flow, path)
   local tensors = flow:state()
   for name, tensor in pairs(flow.scale) do tensors["scale." .. name] = tensor end
   for name, tensor in pairs(familiar.tensors(flow)) do tensors[name] = tensor end
+  for name, tensor in pairs(floors.tensors(flow)) do tensors[name] = tensor end
   local architecture = {
+    floor = flow.floor and flow.floor.found,
     theta = flow.theta, context = setmetatable({ unpack(flow.context) }, json.list), sigma = flow.sigma,
     head = described(flow.head), encoder = flow.encoder and described(flow.encoder) or nil,
     image = flow.encoder and flow.image or nil, symmetric = flow.symmetric, notes = flow.notes,
   }
-  gal.save(path, tensors, { format = FORMAT, flow = json.encode(architecture) })
+  local format = FORMATS[(flow.floor or #units.bent(flow) > 0) and 2 or 1]
+  gal.save(path, tensors, { format = format, flow = json.encode(architecture) })
 end
 
 -- ---- what a file may say ----
@@ -68,9 +74,9 @@ end
 -- The architecture of the file: the table that its JSON holds, of the right types.
 local function architecture_of(path, metadata)
   local format = type(metadata) == "table" and metadata.format or nil
-  if format ~= FORMAT then
+  if format ~= FORMATS[1] and format ~= FORMATS[2] then
     raise("load: %s is not a flow of this version: its format is %s, expected \"%s\"", path,
-      errors.kind(format), FORMAT)
+      errors.kind(format), table.concat(FORMATS, '" or "'))
   end
   local known, a = pcall(json.decode, metadata.flow or "")
   if not known or type(a) ~= "table" then
@@ -84,7 +90,7 @@ local function architecture_of(path, metadata)
   end
   if type(a.head) ~= "table" then damaged(path, "its head is missing") end
   if a.encoder ~= nil then check_image(path, a.image) end
-  for name, kind in pairs{ encoder = "table", notes = "table", symmetric = "boolean" } do
+  for name, kind in pairs{ encoder = "table", notes = "table", symmetric = "boolean", floor = "table" } do
     if a[name] ~= nil and type(a[name]) ~= kind then
       damaged(path, "its %s is %s, expected a %s", name, errors.kind(a[name]), kind)
     end
@@ -170,6 +176,8 @@ local function expected(path, a, tensors)
   local function scale(name, n)
     wanted["scale." .. name .. "_mean"] = { shape = { n }, dtype = "float32" }
     wanted["scale." .. name .. "_std"] = { shape = { n }, dtype = "float32" }
+    local bend = "scale." .. name .. "_bend"
+    if tensors[bend] and name ~= "image" then wanted[bend] = { shape = { n }, dtype = "float32" } end
   end
   scale("theta", d)
   if c > 0 then scale("context", c) end
@@ -218,7 +226,7 @@ function file.load(path, options)
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)
   file.check_values("load: " .. path, tensors)
-  local known = familiar.take(tensors)
+  local known, under = familiar.take(tensors), floors.take(tensors)
   local wanted, width = expected(path, a, tensors)
   compare(path, tensors, wanted)
   local flow = require("gal.flow").build({
@@ -235,9 +243,10 @@ function file.load(path, options)
   end
   flow:load_state(weights)
   flow.scale = scale
-  if known then
-    flow.familiar = familiar.of(flow, known, width, function(words) damaged(path, "%s", words) end)
-  end
+  local function refuse(words) damaged(path, "%s", words) end
+  units.check(scale, refuse)
+  flow.familiar = known and familiar.of(flow, known, width, refuse)
+  flow.floor = under and floors.of(flow, under, a.floor, refuse)
   return flow
 end
 

@@ -114,13 +114,12 @@ end
 local FAR = 20
 inputs.FAR = FAR
 
--- The sentence about a column's values {N}, some of which are FAR off.
-local function far_sentence(name, values, mean, deviation)
+-- The sentence about a column's values {N}, of which, standardised {N}, some are FAR off.
+local function far_sentence(name, values, standard, mean, deviation)
   local count, most = 0, 0
-  for _, v in ipairs(values) do
-    local off = math.abs(v - mean)
-    if off > FAR * deviation then count = count + 1 end
-    if off > math.abs(most) then most = v - mean end
+  for k, v in ipairs(values) do
+    if math.abs(standard[k]) > FAR then count = count + 1 end
+    if math.abs(v - mean) > math.abs(most) then most = v - mean end
   end
   local sentence = "%s of %d of %d galaxies is more than %d deviations from what the flow was trained on "
     .. "(%.6g; there %.4g +- %.2g): results for them are extrapolations and should be ignored"
@@ -129,21 +128,36 @@ end
 
 -- Leaves a notice of each column of context {N, c} that has values FAR off, once for a flow.
 local function tell_far(flow, context)
-  local largest = gal.no_grad(function() return flow:standard(context):abs():max(1):totable() end)
+  local standard = gal.no_grad(function() return flow:standard(context) end)
+  local largest = standard:abs():max(1):totable()
   flow.told = flow.told or {}
   for i, name in ipairs(flow.context) do
     -- gal.data's marks of missing values are 0 and 1, and their deviation says how rare they are.
     if largest[i] > FAR and not flow.told[name] and not name:find "_missing$" then
       flow.told[name] = true
       local mean, deviation = flow.scale.context_mean:get(i), flow.scale.context_std:get(i)
-      C.gal_leave_notice(far_sentence(name, context:select(2, i):totable(), mean, deviation))
+      local values, off = context:select(2, i):totable(), standard:select(2, i):totable()
+      C.gal_leave_notice(far_sentence(name, values, off, mean, deviation))
     end
   end
+end
+
+-- inputs.outside where columns are bent: in deviations of what is bent.
+local function outside_bent(flow, context)
+  local furthest = {}
+  for k, row in ipairs(gal.no_grad(function() return flow:standard(context):abs():totable() end)) do
+    furthest[k] = 0
+    for i, off in ipairs(row) do
+      if not flow.context[i]:find "_missing$" then furthest[k] = math.max(furthest[k], off) end
+    end
+  end
+  return furthest
 end
 
 --- inputs.outside(flow, context): how far each galaxy's most extreme value of context {N, c} lies from the
 -- training rows' mean, in their deviations, a list {N}; marks of missing values do not count.
 function inputs.outside(flow, context)
+  if flow.scale.context_bend then return outside_bent(flow, context) end
   local mean, deviation = flow.scale.context_mean:totable(), flow.scale.context_std:totable()
   local furthest = {}
   for k, row in ipairs(context:totable()) do

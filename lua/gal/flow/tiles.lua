@@ -10,6 +10,7 @@ local precisions = require "gal.base.precision"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local sets = require "gal.images"
+local units = require "gal.flow.units"
 local raise = errors.raise
 
 local tiles = {}
@@ -74,13 +75,13 @@ function tiles.scale(where, flow)
   return flow.scale or raise("%s: the flow has not been trained: it has no units yet", where)
 end
 
---- tiles.log_scale(flow): the logarithm of the product of theta's deviations: densities per unit of theta are
--- smaller by it than standardised ones.
-function tiles.log_scale(flow)
-  local sum = 0
-  for _, v in ipairs(flow.scale.theta_std:totable()) do sum = sum + math.log(v) end
-  return sum
-end
+--- tiles.standard(flow, theta {M, d}): properties in the units in which the net works, {M, d}.
+function tiles.standard(flow, theta) return units.standard(flow.scale, "theta", theta) end
+
+--- tiles.log_scale(flow, z {M, d}): what densities per unit of theta are smaller by than standardised ones,
+-- at these standardised properties: ln of the product of theta's deviations, a number, and where properties
+-- are bent (flow/units.lua) their slopes, {M}.
+function tiles.log_scale(flow, z) return units.log_stretch(flow.scale, z) end
 
 --- tiles.log_normal(z {M, d}): log N(z; 0, I) of each row, {M}.
 function tiles.log_normal(z)

@@ -4,6 +4,7 @@
 local core = require "gal.tensor"
 local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
+local floor = require "gal.flow.floor"
 local fingerprint = require("gal.train.rows").fingerprint
 local inputs = require "gal.flow.inputs"
 local json = require "gal.base.json"
@@ -39,6 +40,7 @@ local function hash_of_weights(flow, hash)
     local tensors = {}
     for name, x in pairs(member:state()) do tensors[name] = x end
     for name, x in pairs(member.scale or {}) do tensors["scale." .. name] = x end
+    for name, x in pairs(floor.tensors(member)) do tensors[name] = x end
     hash = hash_of(tensors, hash)
   end
   return hash
@@ -54,7 +56,7 @@ function galaxies.fingerprints(flow, part)
 end
 
 --- galaxies.model(flow): a hash of all that a flow says, its weights, units and what it knows of its galaxies
--- (flow/familiar.lua), and of what it was trained on, decimal.
+-- (flow/familiar.lua), its floor, and of what it was trained on, decimal.
 function galaxies.model(flow)
   local notes = flow.notes or {}
   local text = json.encode{ errors = notes.label_errors or {}, sigma = flow.sigma or 0 }
@@ -62,7 +64,9 @@ function galaxies.model(flow)
   for _, member in ipairs(flow.members or { flow }) do hash = hash_of(member:state(), hash) end
   hash = C.gal_hash(text, #text, hash)
   for _, member in ipairs(flow.members or { flow }) do hash = hash_of(member.scale or {}, hash) end
-  return decimal(hash_of(familiar.tensors(flow), hash))
+  hash = hash_of(familiar.tensors(flow), hash)
+  for _, member in ipairs(flow.members or { flow }) do hash = hash_of(floor.tensors(member), hash) end
+  return decimal(hash)
 end
 
 --- galaxies.whole(ids): ids that are whole numbers as a list of int64.

@@ -7,6 +7,7 @@ local C = require("ffi").C
 local compare = require "gal.stats.compare"
 local core = require "gal.tensor"
 local figures = require "gal.infer.figures"
+local floored = require "gal.infer.floored"
 local gal = require "gal"
 local gain = require "gal.infer.gain"
 local galaxies = require "gal.infer.galaxies"
@@ -108,6 +109,8 @@ local function add_information(add, found)
   local last = "%.2g %% of the draws lie where p(theta) is below that of every training galaxy. CDE loss of "
     .. "the standardised properties: %.4g (%.4g to %.4g), less is better."
   add{ text = last:format(100 * (found.scores.beyond or 0), loss.mean, loss.low, loss.high) }
+  local floor = floored.of(found)
+  if floor then add{ text = floored.words(floor, e.test.ids) } end
 end
 
 -- How far an ensemble's members are apart: quantiles over galaxies, and how many are beyond APART.
@@ -283,6 +286,8 @@ function report.galaxies(found)
   end
   if found.drawn.outside then columns:set("outside", single(found.drawn.outside)) end
   if found.drawn.spread then columns:set("spread", single(found.drawn.spread)) end
+  local floor = floored.of(found)
+  if floor then columns:set("floored", single(floor.shares)) end
   local flags = galaxies.flags(#e.test.ids, found.drawn.flagged, scores.left_out)
   columns:set("flagged", core.int64({ #flags }, flags, "cpu"))
   for i, name in ipairs(e.flow.theta) do
@@ -327,6 +332,8 @@ function report.numbers(found)
     results.properties[name] = found.properties[i]
   end
   for name, entry in pairs(found.summary) do results[name] = entry end
+  local floor = floored.of(found)
+  if floor then results.floor = { share = floor.share, mean = floor.mean, outliers = #floor.galaxies } end
   return results
 end
 

@@ -2,8 +2,10 @@
 -- call, and the sentences that end a training.
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
+local floors = require "gal.flow.floor"
 local gal = require "gal"
 local settings = require "gal.train.settings"
+local units = require "gal.flow.units"
 
 local recipe = {}
 
@@ -46,15 +48,21 @@ function recipe.describe(run)
   end
   errors.list("describe", "run.history", run.history)
   if not run.best_epoch then return "stopped before the first epoch was over" end
+  local best = "best validation loss %.4f in epoch %d; stopped by %s"
+  local lines = { best:format(run.best_loss, run.best_epoch, run.stopped) }
   local first, last = run.history[1], run.history[#run.history]
-  local text = ("best validation loss %.4f in epoch %d; stopped by %s"):format(run.best_loss, run.best_epoch,
-    run.stopped)
-  if run.stopped ~= "epochs" or run.best_epoch <= 0.9 * #run.history then return text end
-  if first.lr == last.lr then
-    return text .. "\nthe validation loss was still falling: resumed with more epochs, it goes on from here"
+  if run.stopped == "epochs" and run.best_epoch > 0.9 * #run.history then
+    lines[2] = first.lr == last.lr
+        and "the validation loss was still falling: resumed with more epochs, it goes on from here"
+      or ("the validation loss fell to the end: another run with more epochs than %d may find a smaller one")
+        :format(#run.history)
   end
-  return text .. ("\nthe validation loss fell to the end: another run with more epochs than %d may find a "
-    .. "smaller one"):format(#run.history)
+  local bent = run.flow and units.bent(run.flow) or {}
+  if #bent > 0 then
+    lines[#lines + 1] = "robust scale, far values as their logarithms: " .. table.concat(bent, ", ")
+  end
+  if run.floor ~= nil then lines[#lines + 1] = floors.words(run.floor) end
+  return table.concat(lines, "\n")
 end
 
 return recipe

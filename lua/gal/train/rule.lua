@@ -8,7 +8,7 @@ local rule = {}
 
 local PAPER = {
   lr = 5e-4, schedule = "constant", epochs = 200, patience = 20, draws = 1, weight_decay = 0.01,
-  decay = 0.999, time_power = 1,
+  decay = 0.999, time_power = 1, floor = "off", scale = "standard",
 }
 
 --- rule.PRESETS: the names of the two.
@@ -20,14 +20,15 @@ local VECTORS = { steps = 84000, fewest = 40, most = 200, lr = 3e-3, draws = 2 }
 local IMAGES = { steps = 8000, fewest = 48, most = 100, lr = 2e-3, draws = 8 }
 
 --- rule.of(preset, rows, batch, images): {lr, schedule, epochs, patience, draws, weight_decay, decay,
--- time_power} of a training on so many rows, `batch` of them a step; images: whether the flow has an encoder.
+-- time_power, floor, scale} of a training on so many rows, `batch` of them a step; images: whether the flow
+-- has an encoder.
 function rule.of(preset, rows, batch, images)
   if preset == "paper" then return PAPER end
   local limits, steps = images and IMAGES or VECTORS, math.max(1, math.floor(rows / math.min(batch, rows)))
   local epochs = math.max(limits.fewest, math.min(limits.most, math.ceil(limits.steps / steps)))
   return {
     lr = limits.lr, schedule = "cosine", epochs = epochs, patience = math.ceil(epochs / 5),
-    draws = limits.draws, weight_decay = 0.01, decay = 1, time_power = 3,
+    draws = limits.draws, weight_decay = 0.01, decay = 1, time_power = 3, floor = "auto", scale = "auto",
   }
 end
 

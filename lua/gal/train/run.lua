@@ -14,6 +14,7 @@
 --   best_epoch, best_loss   the epoch with the smallest loss so far, and that loss; nil before the first
 --   remembered  without a folder: the checkpoint of the last whole epoch, {tensors, small}; nil before
 --   part, valid the rows of training and validation (nil), in physical units
+--   laid        what was found of the flow's floor (flow/floor.lua), at the end; nil where none was asked for
 --   stopped     nil while the run goes on; then "patience", "epochs" or "interrupt"
 -- Losses are mean squared errors of the standardised velocity.
 local ffi = require "ffi"
@@ -22,8 +23,10 @@ local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local familiar = require "gal.flow.familiar"
 local files = require "gal.train.files"
+local floors = require "gal.flow.floor"
 local flow_file = require "gal.flow.file"
 local gal = require "gal"
+local json = require "gal.base.json"
 local moved = require "gal.train.moved"
 local optim = require "gal.optim"
 local path = require "gal.base.path"
@@ -31,6 +34,7 @@ local reporter = require "gal.train.report"
 local room = require "gal.train.room"
 local settings = require "gal.train.settings"
 local step = require "gal.train.step"
+local tiles = require "gal.flow.tiles"
 local raise = errors.raise
 
 -- What would need less memory where that ends.
@@ -216,7 +220,7 @@ end
 -- Rows as the step takes them: standardised, on the device.
 local function standardised(flow, part)
   return gal.no_grad(function()
-    local theta = (part.theta - flow.scale.theta_mean) / flow.scale.theta_std
+    local theta = tiles.standard(flow, part.theta)
     local seen = part.context and flow:standard(part.context)
     return { theta = theta, seen = seen, images = part.images, n = part.n }
   end)
@@ -225,8 +229,8 @@ end
 -- The optimiser, the step and validation over these rows.
 local function build(self, part, valid, o)
   local flow, s = self.flow, self.settings
-  self.part, self.valid, flow.familiar = part, valid, nil
-  if not flow.scale then flow:standardise(part.theta, part.context, part.images) end
+  self.part, self.valid, flow.familiar, flow.floor = part, valid, nil, nil
+  if not flow.scale then flow:standardise(part.theta, part.context, part.images, s.scale) end
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
   local rate, described = settings.schedule(o.schedule or s.schedule, s, steps)
   settings.add_facts(s, flow, part, valid, described)
@@ -308,14 +312,23 @@ function Run:close()
   if self.folder then self.folder:close() end
 end
 
--- Sets what the flow knows of the galaxies that it learned from; of a run that was finished before, what its
--- file has.
+-- Sets what the flow knows of the galaxies that it learned from, and its floor, of which `laid` says what was
+-- found; of a run that was finished before, what its file has.
 local function familiarise(self)
   local flow, file = self.flow, self.folder and self.folder:path "flow.safetensors"
   if self.stopped == "interrupt" then return end
-  local own = self.was_finished and path.kind(file) and familiar.take((gal.load(file)))
-  flow.familiar = own and familiar.of(flow, own, nil, function(words) raise("fit: %s: %s", file, words) end)
-    or familiar.fit(flow, self.part, self.valid)
+  local function refuse(words) raise("fit: %s: %s", file, words) end
+  local tensors, metadata
+  if self.was_finished and path.kind(file) then tensors, metadata = gal.load(file) end
+  local known = tensors and familiar.take(tensors)
+  local under = tensors and floors.take(tensors)
+  flow.familiar = known and familiar.of(flow, known, nil, refuse) or familiar.fit(flow, self.part, self.valid)
+  if under then
+    local found = json.decode(metadata.flow).floor
+    flow.floor, self.laid = floors.of(flow, under, found, refuse), found
+  elseif self.settings.floor and not known then
+    flow.floor, self.laid = floors.fit(flow, self.part, self.valid, self.settings.floor)
+  end
 end
 
 --- run:finish(): puts the best weights into the flow. Returns what fit returns.
@@ -326,6 +339,7 @@ function Run:finish()
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,
     stopped = self.stopped, out = self.folder and self.folder.out, recorded = self.stepper.recorded,
+    floor = self.laid,
   }
 end
 

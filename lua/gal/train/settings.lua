@@ -8,6 +8,7 @@ local options = require "gal.base.options"
 local precisions = require "gal.base.precision"
 local rows = require "gal.train.rows"
 local rule = require "gal.train.rule"
+local units = require "gal.flow.units"
 local raise, number, integer = errors.raise, options.number, options.integer
 
 local settings = {}
@@ -16,7 +17,7 @@ local settings = {}
 settings.OPTIONS = {
   "flow", "data", "theta", "context", "images", "ids", "valid", "test", "batch", "lr", "epochs", "patience",
   "seed", "out", "resume", "weight_decay", "schedule", "clip", "average", "decay", "draws", "augment",
-  "precision", "progress", "recorded", "resident", "preset", "time_power",
+  "precision", "progress", "recorded", "resident", "preset", "time_power", "floor", "scale",
 }
 
 -- A precision is of the convolutions of a flow that has an encoder, and of the linear layers wherever the
@@ -45,6 +46,27 @@ function settings.refuse(o)
   if o.preset ~= nil then rule.preset("fit", o.preset) end
 end
 
+-- The floor that is asked for: "auto", a share, or nil for none.
+local function floor_of(o, usual)
+  local asked = type(o.floor) == "nil" and usual or o.floor
+  if asked == "auto" then return "auto" end
+  if asked == "off" or asked == false or asked == 0 then return nil end
+  if type(asked) == "number" and asked > 0 and asked < 1 then return asked end
+  raise("fit: floor is %s, expected a share from 0 to 1, \"auto\" or \"off\"", errors.kind(o.floor))
+end
+
+-- The scales of the columns that are asked for, a text; nil where all are standard, or the flow has its own.
+local function scale_of(o, usual)
+  local given = type(o.scale) ~= "nil"
+  local asked = given and o.scale or usual
+  units.asked("fit", asked, o.flow)
+  if o.flow.scale and given and not o.resume then
+    raise("fit: scale is %s, but the flow has its units already", errors.kind(o.scale))
+  end
+  if asked == "standard" then return nil end
+  return asked
+end
+
 -- The power of late times, where a row has draws enough for one.
 local function time_power(o, usual, draws)
   local power = integer("fit", o, "time_power", draws > 1 and usual.time_power or 1, 1, 16)
@@ -68,6 +90,7 @@ function settings.of(o, n, preset)
     clip = number("fit", o, "clip", nil, 0), augment = o.augment or nil,
     average = o.average ~= false and number("fit", o, "decay", usual.decay, 0, 1) or false,
     precision = o.precision ~= "f32" and o.precision or nil, schedule = usual.schedule,
+    floor = floor_of(o, usual.floor), scale = scale_of(o, usual.scale),
   }
 end
 

@@ -1,0 +1,34 @@
+-- infer/floored: which truths of an evaluation are rather the floor's than the net's (flow:floored):
+-- outliers, or wrong labels.
+
+local floored = {}
+
+--- floored.of(found): of an evaluation's `found` (infer/report.lua) {share, what of every posterior is the
+-- floor's; mean, what of the truths' densities it makes; galaxies, positions of those of which it makes more
+-- than half; shares {N}}, or nil where the flow has no floor.
+function floored.of(found)
+  local e = found.evaluation
+  local shares, share = nil, nil
+  if e.flow.floored then shares, share = e.flow:floored(e.test.theta, found.drawn.log_q_true) end
+  if not shares then return nil end
+  local listed, sum, count = {}, 0, 0
+  for k, own in ipairs(shares) do
+    if own > 0.5 then listed[#listed + 1] = k end
+    if own == own then sum, count = sum + own, count + 1 end
+  end
+  return { share = share, mean = sum / count, galaxies = listed, shares = shares }
+end
+
+--- floored.words(floor, ids): what floored.of found, in words, with the ids of five such galaxies.
+function floored.words(floor, ids)
+  local listed, names = floor.galaxies, {}
+  for i = 1, math.min(5, #listed) do names[i] = ids[listed[i]] end
+  local which = #listed > 0 and ": " .. table.concat(names, ", ") .. (#listed > 5 and ", ..." or "") or ""
+  local sentence = "%.2g %% of every posterior is the flow's floor, a broad p(theta). %d of %d truths are "
+    .. "rather the floor's than the net's, outliers or wrong labels%s (column floored). It makes %.2g %% of "
+    .. "the truths' densities, %.2g %% if calibrated."
+  return sentence:format(100 * floor.share, #listed, #floor.shares, which, 100 * floor.mean,
+    100 * floor.share)
+end
+
+return floored
