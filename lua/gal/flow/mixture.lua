@@ -226,9 +226,9 @@ local function piece(job, first, k, apart)
     log_prob = shuffled(job, mixed, first_of, 1):reshape{ k, job.n }
   end
   if job.report then take(job.report, first, steps, error) end
-  samples = shuffled(job, samples, first_of, d):reshape{ k, job.n, d }
-  local scale = job.ensemble.scale
-  tiles.add_lost(job.lost, ((samples - scale.theta_mean) / scale.theta_std):reshape{ k, job.n * d }, first)
+  samples = shuffled(job, samples, first_of, d)
+  tiles.add_lost(job.lost, tiles.standard(job.ensemble, samples):reshape{ k, job.n * d }, first)
+  samples = samples:reshape{ k, job.n, d }
   return samples, log_prob
 end
 
