@@ -124,6 +124,16 @@ check.case("the density with a floor is (1 - share) q + share p", function()
   end
 end)
 
+check.case("a floor makes no density of one that is no number, or of a net that is lost", function()
+  local flow = linear(0.25)
+  local log_q, z = gal.tensor{ -3, 0 / 0, -math.huge, -1e30 }, gal.zeros{ 4, 2 }
+  local found, errors = flow.floor:under(log_q, z):totable(), { 1, 2, 3, 4 }
+  flow.floor:under(log_q, z, errors)
+  check.near(found[1], math.log(0.75 * math.exp(-3) + 0.25 * by_hand{ 0, 0 }), 1e-5)
+  check.that(found[2] ~= found[2] and found[3] == -math.huge and found[4] < -9e29, "a density was made")
+  check.that(errors[1] < 1 and errors[2] == 2 and errors[3] == 3 and errors[4] == 4, "errors were lost")
+end)
+
 check.case("a share of the draws comes from the floor, the others stay, densities go with them", function()
   local x, share = gal.randn({ 3, 1 }, { rng = gal.rng(2) }), 0.25
   local below, with = linear(), linear(share)

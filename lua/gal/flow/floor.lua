@@ -70,13 +70,15 @@ end
 function floor:log_density(z) return self.broad:log_density(z) end
 
 --- f:under(log_q {M}, z {M, d}[, errors {M}]): ln q' where the flow's ln densities are log_q, all per
--- standardised unit. NaN stays. errors: a list of the errors of log_q, which become those of ln q', smaller
+-- standardised unit. What is no number stays, and what is too far away for single precision: the net does not
+-- know that galaxy. errors: a list of the errors of log_q, which become those of ln q', smaller
 -- by the flow's part of it.
 function floor:under(log_q, z, errors)
   local a, b = log_q + math.log(1 - self.share), self:log_density(z) + math.log(self.share)
   local largest = a:maximum(b)
-  local both = largest + ((a - largest):exp() + (b - largest):exp()):log()
-  for i, part in ipairs(errors and (a - both):exp():totable() or {}) do
+  local known = log_q:gt(-host.RESOLVED ^ 2 / 2)
+  local both = gal.where(known, largest + ((a - largest):exp() + (b - largest):exp()):log(), log_q)
+  for i, part in ipairs(errors and gal.where(known, (a - both):exp(), 1):totable() or {}) do
     errors[i] = part == 0 and 0 or errors[i] * part
   end
   return both

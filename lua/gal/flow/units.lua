@@ -19,7 +19,8 @@ local units = {}
 local KNEE = 3
 -- "auto" bends a column that reaches further from its median than this, in robust deviations. A normal column
 -- of a million rows reaches 5; two of ten of a real table reach 10.5 and 11.7, and with them bent held-out
--- truths are as much more probable, by .06 nats, as with all.
+-- truths are more probable by .046 +- .017 nats, with all by .062 +- .014; on the mock survey, where none
+-- reaches so far, bending all costs .016 +- .003 (1,000 rows).
 local REACH = 10
 -- asinh of more is that of this: the square would overflow.
 local LARGEST = 1e18
