@@ -11,7 +11,7 @@ local fit = require("gal.train").fit
 
 -- What the paper leaves open, as this program took it when it followed it: explicitly.
 local PAPER = { lr = 5e-4, schedule = "constant", epochs = 200, patience = 20, draws = 1, weight_decay = 0.01,
-  decay = 0.999, time_power = 1 }
+  decay = 0.999, time_power = 1, floor = "off", scale = "standard" }
 
 local function options(given)
   local theta = gal.randn({ 300, 2 }, { rng = gal.rng(4) })
