@@ -83,7 +83,7 @@ local function trained(modes, seen)
     encoder = encoder, image = { SIZE, SIZE, 1 }, rng = gal.rng(3) }
   return require("gal.train").fit({
     flow = flow, theta = data.theta, context = data.context, images = data.images, valid = 0.06, batch = 128,
-    draws = 4, epochs = modes and 50 or 25, lr = 4e-3, schedule = "cosine", patience = 50,
+    preset = "paper", draws = 4, epochs = modes and 50 or 25, lr = 4e-3, schedule = "cosine", patience = 50,
     decay = 0.99, seed = 4, progress = false,
   }).flow
 end

@@ -262,7 +262,9 @@ check.case("what can't be drawn as asked is said by name", function()
   local weights = gal.rand({ 2000 }, { rng = gal.rng(1) })
   local sum, squares = weights:sum():item(), weights:pow(2):sum():item()
   figure = plot.corner(draws(2000, 4), { names = NAMES, weights = weights, levels = "sigma" })
-  says(figure.notes, ("weighted, 2000 draws count as %d"):format(math.floor(sum ^ 2 / squares + 0.5)))
+  local count = math.floor(sum ^ 2 / squares + 0.5)
+  says(figure.notes,
+    ("weighted, 2,000 draws count as %d,%03d"):format(math.floor(count / 1000), count % 1000))
   plot.figure(home .. "/sigma.pdf", figure)
   check.that(file("sigma.gp"):find("Contours: 39 and 86", 1, true), "which levels")
   check.raises(function() plot.corner(draws(9, 1), { names = NAMES, limits = { av = { 0 } } }) end,

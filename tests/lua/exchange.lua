@@ -109,7 +109,7 @@ local function gains()
     local layer = nn.conv2d(3, 4, 3, { rng = gal.rng(1) })
     encoder = encoder and nn.sequential { layer, nn.silu(), nn.global_avg_pool() }
     return learn(part, { epochs = 25, lr = 4e-3, batch = 50, draws = 4, seed = 1, encoder = encoder,
-      progress = false }).flow
+      preset = "paper", progress = false }).flow
   end
   local function log_p(flow, part)
     return flow:log_prob(part.theta, part:seen(), { steps = 20, progress = false }):mean():item()
