@@ -52,7 +52,8 @@ end
 
 local function options(given)
   local theta, x = problem(240, 4)
-  local o = { flow = small(), theta = theta, context = x, batch = 40, epochs = 3, seed = 3, progress = false }
+  local o = { flow = small(), theta = theta, context = x, batch = 40, epochs = 3, seed = 3,
+    schedule = "constant", progress = false }
   for key, value in pairs(given) do o[key] = value end
   return o
 end

@@ -15,7 +15,7 @@ local function succeeds(name, options, device)
 end
 
 dofile("lua/lib/analytic.lua").table(400, 3):save(path "catalog.csv")
-local PHOTOMETRY = "--survey catalog.csv --hidden 16,16 --seed 3 --resume --out "
+local PHOTOMETRY = "--survey catalog.csv --hidden 16,16 --seed 3 --resume --schedule constant --out "
 
 check.case("quickstart goes from a mock survey to a table and a picture", function()
   local text = succeeds("quickstart", "--tiny --out quick")
