@@ -67,6 +67,10 @@ if next(faults) then
   cli.say(("Answers that were no table, and asked for again: %s."):format(cutouts.listed(faults)))
 end
 if twins > 0 then cli.say(("%d more spectra of an objID that was there were left out."):format(twins)) end
+if rows == 0 then
+  path.remove(catalogue)
+  cli.refuse("%s has no galaxy for the query in %s/query.sql; the same command asks again", own, o.out)
+end
 local t = require("gal").table(catalogue)
 print(sdss.text(sdss.counts(t)))
 local part = o.share < 1 and (", a random share of %g,"):format(o.share) or ""

@@ -15,7 +15,7 @@ local o = cli.options{
     "photometry", type = "string",
     help = "table with objID, modelMag_*, extinction_*, petroMag_r, joined by objID",
   },
-  { "out", "survey", "folder for the sample" },
+  { "out", type = "string", required = true, help = "folder for the sample" },
   {
     "petro", "dereddened", "which petroMag_r is below 17.78: less its extinction, or raw",
     choices = { "dereddened", "raw" },
@@ -41,6 +41,7 @@ local gal = require "gal"
 local path = require "gal.base.path"
 local sample = require "gal.data.sample"
 local select_ = require "gal.data.select"
+local text = require "gal.base.text"
 
 if (o.table ~= nil) == (o.galspec ~= nil) then cli.refuse "expected a table or --galspec, one of them" end
 if o.dequantise and o.a_v and o.a_v ~= "continuum" then
@@ -59,6 +60,10 @@ else
 end
 if file and path.absolute(file) == path.absolute(o.out .. "/catalog.fits") then
   cli.refuse("--out is the folder of %s, which the sample would replace: name another", file)
+end
+local before = o.out .. "/catalog.fits"
+if path.kind(o.out .. "/catalog.csv") or path.kind(before) and not gal.table(before):header().SAMPLE then
+  cli.refuse("--out is %s, which has a table that is no sample: name another folder", o.out)
 end
 if o.photometry then
   local photometry, counts = gal.table(require("gal.data").find(o.photometry)), nil
@@ -94,9 +99,15 @@ local chosen = select_.label(t:select(rows), {
 })
 path.make(o.out)
 chosen:save(o.out .. "/catalog.fits")
-cli.say(("%d galaxies are in %s/catalog.fits; the paper's sample has %d."):format(#rows, o.out, sample.PAPER))
-local cutouts = file and (file:match "^(.*)/[^/]*$" or ".") .. "/cutouts"
-if cutouts and path.kind(cutouts) == "folder" and not path.kind(o.out .. "/cutouts") then
-  cli.say(("the table's folder has cutouts: ln -s %s %s/cutouts"):format(path.absolute(cutouts), o.out))
+cli.say(("%s galaxies are in %s/catalog.fits; the paper's sample has %s."):format(text.thousands(#rows),
+  o.out, text.thousands(sample.PAPER)))
+
+-- The sample's cutouts are the table's.
+local cutouts, own = file and (file:match "^(.*)/[^/]*$" or ".") .. "/cutouts", o.out .. "/cutouts"
+if cutouts and path.kind(cutouts) == "folder" then
+  local form = path.link(cutouts, own) and "The cutouts are those of the table: %s leads to %s."
+    or "%s is not the table's cutouts, which are in %s: make it a link to them, or name another --out."
+  cli.say(form:format(own, path.absolute(cutouts)))
 end
-print(("galrun experiments/train_photometry.lua --survey %s"):format(o.out))
+local next_ = path.kind(own) and "image" or "photometry"
+print(("galrun experiments/train_%s.lua --survey %s"):format(next_, o.out))

@@ -119,7 +119,7 @@ typedef struct gal_look {
     double blank;                 /* share of the pixels that are 0, or no number, in all bands */
     double spread;                /* the largest difference of two values (numbers) within a band */
 } gal_look;
-/* bytes {n}: JPEG, PNG, or FITS whose primary HDU is an image of one or several bands. GAL_FILE where it is
+/* bytes {n}: JPEG, PNG, or FITS, whose bands are those of gal_cutouts_decode. GAL_FILE where it is
  * something else, cut short or damaged, with a sentence without its subject ("is truncated or damaged: ...").
  */
 GAL_API gal_status gal_image_look(gal_look *look, const void *bytes, int64_t n);

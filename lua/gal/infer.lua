@@ -10,6 +10,7 @@ local galaxies = require "gal.infer.galaxies"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
 local errors = require "gal.base.errors"
+local offsets = require "gal.data.offsets"
 local raise = errors.raise
 local shards = require "gal.infer.shards"
 local solver = require "gal.flow.solver"
@@ -163,7 +164,7 @@ local function settings_of(flow, part, n, o, rng)
     n = n, steps = o.steps or "auto", tolerance = is_auto(o) and (o.tolerance or TOLERANCE) or nil,
     precision = o.precision or "f32", log_prob = o.log_prob or false, generator = rng:state(),
     galaxies = #part.ids, ids = ids, data = data, flow = weights, format = o.format or "csv",
-    deconvolve = o.deconvolve or nil,
+    deconvolve = o.deconvolve or nil, ab_offsets = part.ab_offsets and offsets.text(part.ab_offsets),
   }
 end
 

@@ -4,6 +4,7 @@ local check = dofile "lua/lib/check.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local net = dofile "lua/lib/net.lua"
 local answers = require "gal.fetch.answers"
+local path = require "gal.base.path"
 local pages = require "gal.fetch.pages"
 local server = require "gal.fetch.server"
 
@@ -178,6 +179,12 @@ galrun experiments/train_photometry.lua --survey sdss --sample paper
   check.equal(survey.ids[300], "299489676975785984")
   code, text = scratch.run(command .. " --share 0.5")
   check.that(code ~= 0 and text:find("--share was 1 and is 0.5", 1, true), text)
+  code, text = scratch.run(command:gsub("rows=300", "rows=0"):gsub("sdss ", "nobody "))
+  local none = "rows=0/faults=ok has no galaxy for the query in nobody/query.sql; the same command asks again"
+  check.that(code == 1 and text:find(none, 1, true), text)
+  check.that(not path.kind(scratch.path "nobody/catalog.csv"), "the empty table stays")
+  code, text = scratch.run(command:gsub("http:", "ftp:"):gsub("sdss ", "never "))
+  check.that(code == 1 and text:find("ftp://127", 1, true) and not path.kind(scratch.path "never"), text)
   code, text = scratch.run(command .. " --size 64")
   check.that(code ~= 0 and text:find("--size is of cutouts, and --no-cutouts fetches none", 1, true), text)
 end)

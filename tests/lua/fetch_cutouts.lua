@@ -119,6 +119,17 @@ check.case("a file that was changed or lost is asked for again, and no other", f
   check.equal(scratch.read(place .. "manifest.csv"):gsub(",[^,\n]*\n", "\n"), manifest)
 end)
 
+check.case("a galaxy that was asked for at another place is asked for again", function()
+  local function at(...) return { ra = { ... }, dec = { 0.001, 60, 0.003 } } end
+  check.equal(fetch("moved", "v/x", 3, at(0.001, 359.9999, 0.003)), { 3, 0, {} })
+  local before = requests "/v/"
+  check.equal(fetch("moved", "v/x", 3, at(0.001, 0.0002, 0.003)), { 3, 0, {} }) -- 0.54 arcsec at 60 degrees
+  check.equal(requests "/v/", before)
+  local counts, said = fetch("moved", "v/x", 3, at(0.001, 359.9999, 0.0034))
+  check.equal({ counts, requests "/v/" }, { { 3, 0, {} }, before + 1 })
+  check.that(said:find("1 had come of places over 1 arcsec from the table's", 1, true), said)
+end)
+
 check.case("n galaxies are chosen by their ids alone, and more of them are the same and others", function()
   local ids = {}
   for k = 1, 1000 do ids[k] = tostring(k) end
@@ -237,11 +248,19 @@ check.case("cutouts of any table's galaxies, beside it, are trained on with the 
   local ids, ra, theta, mag = {}, {}, {}, {}
   for k = 1, 30 do ids[k], ra[k], theta[k], mag[k] = "g" .. k, k / 1000, k % 7, 17 + k % 5 / 10 end
   path.make(scratch.path "own")
-  gal.table{ name = ids, RA = ra, DEC = ra, mass = theta, g = mag }:save(scratch.path "own/catalog.fits")
+  local t = gal.table{ name = ids, RAJ2000 = ra, DEJ2000 = ra, mass = theta, g = mag }
+  t:save(scratch.path "own/catalog.fits")
   local form = "%s --survey own --size 64 --pause 0.001 --cutouts-server %s/own"
   local code, text = scratch.run(form:format(scratch.experiment "fetch_cutouts", here.base))
   check.equal(code, 0, text)
   check.that(text:find "30 of 30 cutouts are in own/cutouts", text)
+  for words, sentence in pairs{
+    ["--ra RA --dec DEJ2000"] = "--ra is RA, but own/catalog.fits has no such column",
+    ["--ra RAJ2000"] = "expected --ra and --dec, both or none of them",
+  } do
+    code, text = scratch.run(form:format(scratch.experiment "fetch_cutouts", here.base) .. " " .. words)
+    check.that(code > 0 and text:find(sentence, 1, true), text)
+  end
   local survey = require("gal.data").open(scratch.path "own",
     { theta = { "mass" }, context = { "g" }, images = { progress = false } })
   check.equal(survey.images.shape, { 30, 64, 64, 3 })

@@ -3,6 +3,7 @@
 local check = dofile "lua/lib/check.lua"
 local gal = require "gal"
 local attenuation = require "gal.data.attenuation"
+local base = require "gal.base.path"
 local data = require "gal.data"
 local ffi = require "ffi"
 local galspec = require "gal.data.galspec"
@@ -51,6 +52,16 @@ check.case("galaxies within 3 arcsec are in the part of the smallest id, others 
   end
   for k = 1, 400 do check.equal(parts[survey.ids[k]], survey:part(k)) end
   check.equal(survey:choices().close, 3)
+  local held = 0
+  for fold = 0, 4 do
+    local rest, out = survey:fold(fold, 5)
+    local there = {}
+    held = held + #out.ids
+    for _, id in ipairs(out.ids) do there[id] = true end
+    for k = 1, 400, 2 do check.equal(there[survey.ids[k]], there[survey.ids[k + 1]]) end
+    check.equal(#rest.ids + #out.ids, 400)
+  end
+  check.equal(held, 400)
   local alone = data.open(field(false), asked())
   check.equal({ alone.close, alone.deciding, alone:choices().close }, {})
   for k = 1, 400 do check.equal(alone:part(k), data.part(alone.ids[k])) end
@@ -122,13 +133,25 @@ check.case("a table is asked about with the offsets of the training, or not at a
   local path = field(false)
   local plain = data.open(path, asked()):choices()
   local shifted = data.open(path, asked{ ab_offsets = { u = -0.04 } }):choices()
-  check.near(data.reopen(shifted).context:get(1, 1), 17.47, 1e-5)
+  local opened, flow = data.reopen(shifted), nil
+  check.near(opened.context:get(1, 1), 17.47, 1e-5)
+  flow = require("gal.flow").new{ theta = { "y" }, context = opened.names.context, hidden = { 4 } }
+  flow:standardise(opened.theta, opened.context)
+  local drawn = { n = 2, steps = 2, seed = 1, out = scratch.path "drawn" }
+  require("gal.infer").posteriors(flow, opened:thin(3), drawn)
+  check.that(scratch.read(scratch.path "drawn/draws.json"):find '"ab_offsets": "u=%-0.04"')
   check.near(data.reopen(shifted, { ab_offsets = { "u=-0.04" } }).context:get(1, 1), 17.47, 1e-5)
   check.raises(function() data.reopen(shifted, { ab_offsets = { u = -0.05 } }) end,
     "ab_offsets is u=%-0.05, but the flow was trained on magnitudes brought to AB by u=%-0.04")
   check.raises(function() data.reopen(plain, { ab_offsets = { "u=-0.04" } }) end,
     "ab_offsets is u=%-0.04, but the flow was trained on magnitudes as they are, without offsets to AB")
   check.raises(function() data.reopen(shifted, { ab_offsets = { "none" } }) end, "ab_offsets is none, but")
+  for _, name in ipairs{ "ab_offsets", "derived", "corrected", "id", "survey" } do
+    local odd = data.open(path, asked()):choices()
+    odd[name] = -1
+    local sentence = ("choices.%s is the number %%-1"):format(name)
+    check.raises(function() data.reopen(odd, { id = "x" }) end, sentence)
+  end
   gal.table(path):save(scratch.path "other.fits")
   local other = data.reopen(shifted, { survey = scratch.path "other.fits", ab_offsets = { "none" } })
   check.near(other.context:get(1, 1), 17.51, 1e-5)
@@ -283,12 +306,17 @@ check.case("100,000 rows of 30 columns are selected and joined within a tenth of
   spec = gal.table(spec):save(scratch.path "spec.fits")
   photo = gal.table(photo):save(scratch.path "photo.fits")
   check.equal({ #spec.names, #photo.names }, { 30, 30 })
+  scratch.run "mkdir cutouts; mkdir sel; ln -s nowhere sel/cutouts"
   scratch.write(scratch.path "peak.lua", [[
     arg = { [0] = "select_sample.lua", "spec.fits", "--photometry", "photo.fits", "--out", "sel" }
     dofile(require("gal.host").root .. "/experiments/select_sample.lua")
     print(io.open("/proc/self/status"):read("*a"):match "VmHWM:%s*%d+")]])
   local code, output = scratch.run(scratch.galrun .. " peak.lua")
   check.equal(code, 0, output)
+  local link = "The cutouts are those of the table: sel/cutouts leads to %s/cutouts."
+  check.that(output:find(link:format(base.absolute(scratch.folder)), 1, true), output)
+  check.equal(select(2, scratch.run "readlink sel/cutouts"), "../cutouts\n")
+  check.equal({ base.link(scratch.path "mpa", scratch.path "sel/cutouts") }, { false })
   local peak = tonumber(output:match "VmHWM:%s*(%d+)")
   check.that(peak < 2 ^ 21 / 10, ("it took %d kB, more than %d"):format(peak, 2 ^ 21 / 10))
   -- Class 1 and a sciencePrimary above 0: k mod 60 decides.
@@ -300,6 +328,11 @@ check.case("100,000 rows of 30 columns are selected and joined within a tenth of
   for k = 1, chosen.rows, 997 do
     check.equal(ids[k], tostring(1237648720693755918LL + (N - 1 - rows[k])):gsub("LL", ""))
   end
+  code, output = scratch.run(scratch.experiment "select_sample" .. " spec.fits --out . --reliable")
+  check.that(code == 1 and output:find("spec.fits has no column reliable, expected it", 1, true), output)
+  gal.table{ x = { 1 } }:save(scratch.path "catalog.fits")
+  code, output = scratch.run(scratch.experiment "select_sample" .. " spec.fits --out .")
+  check.that(code == 1 and output:find("--out is ., which has a table that is no sample", 1, true), output)
   local header = chosen:header()
   check.equal({ header.PETRO, header.AVFROM, header.TABLES },
     { "petroMag_r - extinction_r < 17.78", "1.086 tauv_cont", "spec.fits, photo.fits" })

@@ -51,7 +51,10 @@ end
 
 -- A sentence as it is said at the command line, which knows no function of the library: "fit: --out is …".
 local function without_function(sentence)
-  return (sentence:gsub("^%l[%w_]*: (%-%-%l)", "%1"):gsub("^%l[%w_]*: (the %l+ in )", "%1"))
+  for _, rest in ipairs{ "(%-%-%l)", "(the %l+ in )", "([^:]* has no column )" } do
+    sentence = sentence:gsub("^%l[%w_]*: " .. rest, "%1")
+  end
+  return sentence
 end
 
 --- raise(format, ...): an error with this sentence at the nearest line that is not the library's. Never

@@ -12,6 +12,7 @@ char *realpath(const char *path, char *resolved);
 void free(void *memory);
 int access(const char *path, int mode);
 long readlink(const char *path, char *text, unsigned long size);
+int symlink(const char *target, const char *path);
 ]]
 local W_OK_AND_X_OK = 3
 local TOO_MANY_FILES = 24 -- EMFILE: handles of garbage
@@ -54,6 +55,20 @@ function folder.inside(home, name)
       target == file and "nowhere" or "out of its folder, to " .. target)
   end
   return file
+end
+
+--- folder.link(target, path) --> whether `path` leads to the folder `target` now: by a relative link that is
+-- made, so that both can be moved together, or before. A link that leads nowhere is replaced; anything else
+-- that is there stays.
+function folder.link(target, path)
+  target = folder.absolute(named("link", target))
+  local up, from = "", folder.absolute(named("link", path):match "^(.*)/" or ".")
+  if C.readlink(path, text, 1) >= 0 and C.access(path, 0) ~= 0 then folder.remove(path) end
+  if folder.kind(path) then return folder.absolute(path) == target end
+  while from ~= "/" and from ~= target and target:sub(1, #from + 1) ~= from .. "/" do
+    up, from = up .. "../", from:match "^(.+)/" or "/"
+  end
+  return C.symlink(up .. target:sub(from == "/" and 2 or #from + 2), path) == 0
 end
 
 --- folder.make(path): makes the folder and the folders above it where they are absent, and removes the

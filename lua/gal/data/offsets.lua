@@ -10,23 +10,24 @@ local BANDS = { "u", "g", "r", "i", "z" }
 local LARGEST = 1 -- mag; no system is that far from AB in these bands
 local KNOWN = { u = true, g = true, r = true, i = true, z = true }
 
---- offsets.of(where, given): {band = mag} of what a user gave, a table of that kind or a list of texts such
--- as "u=-0.04"; nil where it is nil, or names no band. Raises naming the argument ab_offsets.
-function offsets.of(where, given)
+--- offsets.of(where, given[, argument]): {band = mag} of what a user gave, a table of that kind or a list of
+-- texts such as "u=-0.04"; nil where it is nil, or names no band. Raises naming the argument, ab_offsets.
+function offsets.of(where, given, argument)
+  argument = argument or "ab_offsets"
   if type(given) == "nil" then return nil end
   local found = {}
-  for band, offset in pairs(errors.list(where, "ab_offsets", given, "a table {u = -0.04, z = 0.02}")) do
+  for band, offset in pairs(errors.list(where, argument, given, "a table {u = -0.04, z = 0.02}")) do
     if type(band) == "number" then
-      local text = errors.text(where, ("ab_offsets[%g]"):format(band), offset)
+      local text = errors.text(where, ("%s[%g]"):format(argument, band), offset)
       local name, value = text:match "^%s*(%w+)%s*=%s*(%S+)%s*$"
-      if not tonumber(value) then raise('ab_offsets is "%s", expected BAND=MAG, as in u=-0.04', text) end
-      if found[name] then raise("ab_offsets has the band %s twice", name) end
+      if not tonumber(value) then raise('%s is "%s", expected BAND=MAG, as in u=-0.04', argument, text) end
+      if found[name] then raise("%s has the band %s twice", argument, name) end
       band, offset = name, tonumber(value)
     end
     if not KNOWN[band] then
-      raise("ab_offsets has the band %s, expected one of u, g, r, i, z", tostring(band))
+      raise("%s has the band %s, expected one of u, g, r, i, z", argument, tostring(band))
     end
-    found[band] = errors.number(where, "ab_offsets." .. band, offset, -LARGEST, LARGEST)
+    found[band] = errors.number(where, argument .. "." .. tostring(band), offset, -LARGEST, LARGEST)
   end
   return next(found) and found or nil
 end

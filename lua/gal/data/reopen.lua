@@ -214,6 +214,21 @@ local function opening(choices, options)
   return asked
 end
 
+-- Raises where the choices can't be those of a survey.
+local function check_choices(choices)
+  if choices.images then errors.list("reopen", "choices.images", choices.images, "a table") end
+  for _, name in ipairs{ "corrected", "derived" } do
+    local list = errors.list("reopen", "choices." .. name, choices[name] or {}, "a list of columns")
+    for i, column in ipairs(list) do
+      errors.text("reopen", ("choices.%s[%d]"):format(name, i), column, "the name of a column")
+    end
+  end
+  for _, name in ipairs{ "survey", "id" } do
+    if choices[name] then errors.text("reopen", "choices." .. name, choices[name]) end
+  end
+  offsets.of("reopen", choices.ab_offsets, "choices.ab_offsets")
+end
+
 --- data.reopen(choices[, options]): opens a survey as `choices` (survey:choices(), which flows carry as their
 -- notes) say. options: survey, another table; hdu and id, of another table; rename, a list such as
 -- {"modelMag_u=MAG_U"}: the run's names, and another table's columns; dereddened, ab_offsets, crop, bin and
@@ -227,12 +242,10 @@ end
 return function(choices, options)
   options = known("reopen", options, NAMES)
   errors.list("reopen", "choices", choices or {}, "what survey:choices() returned")
-  if choices and choices.images then
-    errors.list("reopen", "choices.images", choices.images, "a table")
-  end
   if not choices then
     raise "the flow does not say which survey it learned from: it was not trained by an experiment"
   end
+  check_choices(choices)
   refuse_other_kind(choices, options.dereddened)
   refuse_other_images(choices.images, options)
   local asked, own, told = opening(choices, options), is_own(choices, options), nil

@@ -33,6 +33,9 @@ local function quality_cuts(source, column, o)
     local name = names[1]
     for _, candidate in ipairs(names) do name = columns.spelling(source, candidate) or name end
     if not asked then return end
+    if not columns.has(source, name) then
+      raise("%s has no column %s, expected it for the cut on %s", source.path or "the table", name, name)
+    end
     local values = column(name)
     cuts[#cuts + 1] = { reason, function(k) return not missing(values[k]) and test(values[k]) end }
   end

@@ -119,13 +119,16 @@ function survey:split(part)
 end
 
 --- survey:fold(i, n): fold i of n: the galaxies outside it and those in it, two surveys. Galaxy k, in file
--- order from 0, is in fold k mod n.
+-- order from 0, is in fold k mod n; one that is close to an earlier galaxy is in that one's fold.
 function survey:fold(i, n)
-  local rest, held = {}, {}
+  local rest, held, first = {}, {}, {}
   errors.integer("fold", "n", n, 1)
   errors.integer("fold", "i", i, 0, n)
   for k = 1, #self.ids do
-    local list = (k - 1) % n == i and held or rest
+    local group = self.deciding and self.deciding[k]
+    local of = group and first[group] or k
+    if group then first[group] = of end
+    local list = (of - 1) % n == i and held or rest
     list[#list + 1] = k
   end
   return self:select(rest), self:select(held)

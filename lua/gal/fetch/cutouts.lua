@@ -181,12 +181,16 @@ function Fetching:go(list, first, last, tries)
   if not ok then error(err, 0) end
 end
 
--- The galaxies that are still to be asked for. Files whose bytes are not those that were recorded are.
+-- The galaxies that are still to be asked for. Files whose bytes are not those that were recorded are, and
+-- those of another place; how many these are.
 local function left_of(self, again)
-  local list, changed = {}, 0
+  local list, changed, moved = {}, 0, 0
   local bar = progress{ total = #self.galaxies, label = "checking cutouts", unit = "cutouts", after = 2 }
   for k, g in ipairs(self.galaxies) do
     local e, why = self.known[g.id], unfit(g)
+    if e and not why and not manifest.near(e, g.ra, g.dec) then
+      moved, e, self.known[g.id] = moved + 1, nil, nil
+    end
     local whole = e and e.became == "whole"
     if whole and not manifest.holds(e, self:file(g.id)) then
       whole, changed, e, self.known[g.id] = false, changed + 1, nil, nil
@@ -205,7 +209,7 @@ local function left_of(self, again)
     end
   end
   bar:finish()
-  return list, changed
+  return list, changed, moved
 end
 
 -- ---- what is said ----
@@ -216,7 +220,7 @@ local function megabytes(bytes)
 end
 
 -- The sentence before the first cutout.
-local function before(self, list, changed)
+local function before(self, list, changed, moved)
   local s, n = self.settings, #list
   local parts = {
     ("%s%s cutout%s of %d x %d pixels at %.6g arcsec/pixel from %s:"):format(thousands(n),
@@ -227,6 +231,9 @@ local function before(self, list, changed)
   }
   if changed > 0 then
     parts[#parts + 1] = ("%s cutouts that had come are gone or changed."):format(thousands(changed))
+  end
+  if moved > 0 then
+    parts[#parts + 1] = ("%s had come of places over 1 arcsec from the table's."):format(thousands(moved))
   end
   return table.concat(parts, " ")
 end
@@ -266,11 +273,11 @@ end
 -- ---- all of it ----
 
 local function work_on(self, o)
-  local work, changed, list = self.work, nil, nil
+  local work = self.work
   if not work:has(SOURCE) then work:write(SOURCE, json.encode(self.settings, true) .. "\n") end
   self.known, self.journal = manifest.read(work)
-  list, changed = left_of(self, o.again)
-  if #list > 0 and o.say then o.say(before(self, list, changed)) end
+  local list, changed, moved = left_of(self, o.again)
+  if #list > 0 and o.say then o.say(before(self, list, changed, moved)) end
   self.bar = progress{ total = #self.galaxies, first = self.settled, label = "cutouts", unit = "cutouts" }
   local ok, err = pcall(function()
     for _, refused in ipairs(self.refused) do self:record(unpack(refused)) end

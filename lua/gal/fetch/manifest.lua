@@ -56,6 +56,14 @@ function M.holds(entry, file)
   return bytes ~= nil and #bytes == entry.bytes and M.crc(bytes) == entry.crc
 end
 
+--- manifest.near(entry, ra, dec): whether it was asked for within an arcsec of that place, in degrees.
+function M.near(entry, ra, dec)
+  local east = math.abs((tonumber(entry.ra) or 0 / 0) - ra)
+  local north = math.abs((tonumber(entry.dec) or 0 / 0) - dec)
+  east = math.min(east, 360 - east) * math.cos(math.rad(dec))
+  return 3600 * math.sqrt(east ^ 2 + north ^ 2) < 1
+end
+
 --- manifest.finish(work, known, ids): writes what is recorded in the order of ids; others follow by their
 -- ids.
 function M.finish(work, known, ids)

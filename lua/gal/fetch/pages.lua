@@ -153,6 +153,7 @@ function M.fetch(o)
     columns = o.columns, n = plan.n,
   }
   for name, value in pairs(o.about or {}) do settings[name] = value end
+  server.open(o.server, o.manners):close() -- refuses what is no address before there is a folder
   local work = run.open{
     where = "fetch", out = errors.text("fetch", "out", o.out), noun = "table", mark = TABLE,
     settings_file = "fetch.json", settings = settings,
