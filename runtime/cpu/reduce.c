@@ -186,10 +186,16 @@ static void places_of(int64_t place[DIGITS], const uint32_t *keys, int64_t n, in
     }
 }
 
-/* a and b hold n keys each; the result ends in b. */
+/* Whether a sort of so many elements in all is to end because of Ctrl-C: it looks from 1e7 on. */
+static int sort_stopped(int64_t elements)
+{
+    return gal_stopped(2e3 * (double)elements);
+}
+
+/* a and b hold n keys each; the result ends in b. Ctrl-C ends it, unsorted. */
 static void sort_keys(uint32_t *a, uint32_t *b, int64_t n)
 {
-    for (int shift = 0; shift < 33; shift += 11) {
+    for (int shift = 0; shift < 33 && !sort_stopped(n); shift += 11) {
         int64_t place[DIGITS];
         places_of(place, a, n, shift);
         for (int64_t i = 0; i < n; i++)
@@ -207,7 +213,7 @@ static gal_status room_for(uint32_t **keys, const char *op, int64_t n)
                  : gal_fail(GAL_MEMORY, "%s: no memory for the keys of %lld elements", op, (long long)n);
 }
 
-/* The keys of x {n} in ascending order, within the room. */
+/* The keys of x {n} in ascending order, within the room, but where Ctrl-C came. */
 static const uint32_t *sorted(uint32_t *keys, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -229,17 +235,22 @@ gal_status gal_cpu_sort(const gal_lane *lane, const void *args)
         return status;
     for (int64_t r = from; r < to; r++) {
         const uint32_t *ascending = sorted(keys, g->x + r * g->n, g->n);
+        if (sort_stopped(g->outer * g->n)) {
+            status = GAL_STOP;
+            break;
+        }
         for (int64_t i = 0; i < g->n; i++)
             ((float *)g->y)[r * g->n + i] = value_of(ascending[i]);
     }
     free(keys);
-    return GAL_OK;
+    return status;
 }
 
-/* order {n}: the places of the keys, from 0, in ascending order; equal keys stay in theirs. room {n} */
+/* order {n}: the places of the keys, from 0, in ascending order; equal keys stay in theirs. room {n}. Ctrl-C
+ * ends it, in another order. */
 static void sort_places(int64_t *order, int64_t *room, const uint32_t *keys, int64_t n)
 {
-    for (int pass = 0; pass < 3; pass++) {
+    for (int pass = 0; pass < 3 && !sort_stopped(n); pass++) {
         const int64_t *from = pass == 1 ? order : room;
         int64_t place[DIGITS], *to = pass == 1 ? room : order;
         places_of(place, keys, n, 11 * pass);
@@ -261,13 +272,13 @@ gal_status gal_cpu_argsort(const gal_lane *lane, const void *args)
     if (!room)
         return gal_fail(GAL_MEMORY, "argsort: no memory for the keys of %lld elements", (long long)g->n);
     uint32_t *keys = (uint32_t *)(room + g->n);
-    for (int64_t r = from; r < to; r++) {
+    for (int64_t r = from; r < to && !sort_stopped(g->outer * g->n); r++) {
         for (int64_t i = 0; i < g->n; i++)
             keys[i] = key_of(g->x[r * g->n + i] + 0.0f); /* -0 is equal to 0 */
         sort_places((int64_t *)g->y + r * g->n, room, keys, g->n);
     }
     free(room);
-    return GAL_OK;
+    return sort_stopped(g->outer * g->n) ? GAL_STOP : GAL_OK;
 }
 
 /* Of n > 0 keys in ascending order. */
@@ -295,9 +306,13 @@ gal_status gal_cpu_quantiles(const gal_lane *lane, const void *args)
         return status;
     for (int64_t r = from; r < to; r++) {
         const uint32_t *ascending = sorted(keys, g->x + r * g->n, g->n);
+        if (sort_stopped(g->rows * g->n)) {
+            status = GAL_STOP;
+            break;
+        }
         for (int64_t i = 0; i < g->q; i++)
             g->y[r * g->q + i] = quantile(ascending, g->n, g->levels[i]);
     }
     free(keys);
-    return GAL_OK;
+    return status;
 }

@@ -348,6 +348,35 @@ static void by_onednn(void)
     REPORT(said && strstr(said, "by oneDNN take no precision"), "said: %s", said ? said : "nothing");
 }
 
+/* ---- Ctrl-C ---- */
+
+/* A layer of 2.1e10 multiply-adds or more, and one of few. */
+static void interrupted(int64_t size, int64_t channels, int64_t window, int64_t stride, int64_t outputs,
+                        int precision, gal_status wanted)
+{
+    int64_t padding = window / 2, side = (size + 2 * padding - window) / stride + 1;
+    gal_tensor *x = TENSOR(1, size, size, channels), *dx = TENSOR(1, size, size, channels),
+               *w = TENSOR(outputs, window, window, channels), *y = TENSOR(1, side, side, outputs);
+    gal_fill(x, 0), gal_fill(w, 0), gal_fill(y, 0);
+    gal_interrupt_set(1);
+    gal_status there = gal_conv2d(y, NULL, x, w, NULL, stride, padding, GAL_IDENTITY, 1, precision),
+               back = gal_conv2d_backward(dx, NULL, NULL, y, NULL, x, w, NULL, stride, padding, GAL_IDENTITY,
+                                          1, precision, 0);
+    gal_interrupt_set(0);
+    REPORT(there == wanted && back == wanted, "window %lld, %s: %d and %d, expected %d", (long long)window,
+           precision == GAL_IN_F32 ? "f32" : "bf16", (int)there, (int)back, (int)wanted);
+    sentinels_and_free();
+}
+
+static void by_ctrl_c(int precision)
+{
+    CASE("Ctrl-C ends a long convolution early, there and back, and leaves a short one whole");
+    interrupted(128, 256, 3, 1, 576, precision, GAL_INTERRUPTED);
+    interrupted(128, 256, 5, 2, 816, precision, GAL_INTERRUPTED);
+    interrupted(16, 8, 3, 1, 16, precision, GAL_OK);
+    interrupted(16, 8, 5, 2, 16, precision, GAL_OK);
+}
+
 /* One table in bfloat16, with GALRUN_BF16 = way. */
 static void in_bfloat16(const char *isa, const char *way)
 {
@@ -372,6 +401,8 @@ static void in_bfloat16(const char *isa, const char *way)
     REPORT(strcmp(way, "none") || !strcmp(isa, "specification"), "%s rounds all the same", name);
     all_layers(GAL_IN_BF16, name);
     bits(GAL_IN_BF16, name);
+    if (strcmp(isa, "avx512") == 0)
+        by_ctrl_c(GAL_IN_BF16);
 }
 
 static void sentences(void)
@@ -412,6 +443,8 @@ int main(void)
             continue;
         all_layers(GAL_IN_F32, isas[i]);
         bits(GAL_IN_F32, isas[i]);
+        if (i > 0) /* the specification is for reading, and slow */
+            by_ctrl_c(GAL_IN_F32);
     }
     table = gal_cpu_table("onednn");
     if (table) {

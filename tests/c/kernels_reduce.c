@@ -78,6 +78,26 @@ static void sorting(void)
     unwall(x), unwall(y);
 }
 
+static void interrupted(void)
+{
+    CASE("Ctrl-C ends a sort of more than 1e7 elements early, and leaves a short one whole");
+    int64_t n = 10000001;
+    float *x = calloc((size_t)n, sizeof *x), *y = calloc((size_t)n, 8);
+    double level = 0.5, median;
+    const gal_cpu_kernels *table = gal_cpu_table(NULL);
+    gal_interrupt_set(1);
+    for (int k = 0; k < 2; k++, n = 5) {
+        gal_reduce_args sort = {.y = y, .x = x, .outer = 1, .n = n, .inner = 1};
+        gal_quantiles_args quantiles = {.y = &median, .x = x, .levels = &level, .rows = 1, .n = n, .q = 1};
+        gal_status wanted = k == 0 ? GAL_INTERRUPTED : GAL_OK;
+        IS_INT(table->sort(&(gal_lane){.count = 1}, &sort), wanted);
+        IS_INT(table->argsort(&(gal_lane){.count = 1}, &sort), wanted);
+        IS_INT(table->quantiles(&(gal_lane){.count = 1}, &quantiles), wanted);
+    }
+    gal_interrupt_set(0);
+    free(x), free(y);
+}
+
 static void places(void)
 {
     CASE("argsort is the order of each row, equal elements in theirs; argmax and argmin are its first and "
@@ -184,6 +204,7 @@ int main(void)
     reductions();
     not_a_number();
     sorting();
+    interrupted();
     places();
     running_sums();
     quantiles();

@@ -280,6 +280,8 @@ check.case("one claims a job; a dead holder is followed at once here, after 10 m
   check.equal(left(claim_text(me), 5000), false, "alive here, however old")
   me.begun = own + 1
   check.equal(left(claim_text(me), 0), true, "another process of that number")
+  me.pid, me.begun = 1, tonumber(C.gal_process_begun(1))
+  check.equal(left(claim_text(me), 0), false, "alive here, number 1 of a container")
   check.equal(left(claim_text{ place = "elsewhere a b" }, 0), false, "elsewhere, young")
   check.equal(left(claim_text{ place = "elsewhere a b" }, 590), false, "elsewhere, not yet")
   check.equal(left(claim_text{ place = "elsewhere a b" }, 610), true, "elsewhere, forsaken")
@@ -305,6 +307,23 @@ check.case("a holder taken for dead learns it; a process that outlives its worke
   assert(C.gal_process_wait(pid[0], 20, state, state + 1) == 0)
   check.equal({ state[0], state[1] }, { 2, 9 })
   check.that(claims.take(folder, "004.1", 0), "the job stays claimed")
+end)
+
+check.case("workers have a card each, in turn where there are fewer cards", function()
+  local devices, getenv, visible = require("gal.sweep.crew").devices, os.getenv, nil
+  os.getenv = function(name)
+    if name == "CUDA_VISIBLE_DEVICES" then return visible end
+    return getenv(name)
+  end
+  local found = {}
+  for i, list in ipairs{ "0,1", "5", "" } do
+    visible = list
+    found[i] = devices("cuda", 3)
+  end
+  found[4] = devices("cpu", 1)
+  os.getenv = getenv
+  check.equal(found, { { "cuda:0", "cuda:1", "cuda:0" }, { "cuda", "cuda", "cuda" },
+    { "cuda", "cuda", "cuda" }, { "cpu" } })
 end)
 
 check.case("claims in a row that end without an epoch are counted", function()

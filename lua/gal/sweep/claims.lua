@@ -33,9 +33,10 @@ end
 
 local function file_of(folder, job, number) return ("%s/%s.claim%d"):format(folder, job, number) end
 
--- Whether the process of that number and beginning lives here.
+-- Whether the process of that number and beginning lives here. A worker is number 1 where it is all that a
+-- container runs.
 local function lives(pid, begun)
-  return type(pid) == "number" and pid > 1 and tonumber(C.gal_process_begun(pid)) == begun
+  return type(pid) == "number" and pid >= 1 and tonumber(C.gal_process_begun(pid)) == begun
 end
 
 -- Whether the holder of the claim in that file is at work, and what the claim says. The trial's own process

@@ -18,7 +18,9 @@ function crew.devices(device, count)
     if visible then
       for _ in visible:gmatch "[^,]+" do cards = cards + 1 end
     else
-      while path.kind("/dev/nvidia" .. cards) do cards = cards + 1 end
+      for k = 0, 63 do -- a container may have some of the machine's, by the machine's numbers
+        if path.kind("/dev/nvidia" .. k) then cards = cards + 1 end
+      end
     end
   end
   for i = 1, count do list[i] = cards > 1 and ("cuda:%d"):format((i - 1) % cards) or device end

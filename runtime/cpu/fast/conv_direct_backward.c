@@ -169,6 +169,8 @@ static gal_status backward(const gal_lane *lane, const void *args)
         if (summing)
             memset(sums, 0, (size_t)p.sums_size * 4);
         for (int64_t u = p.units * group / groups; u < p.units * (group + 1) / groups; u++) {
+            if (gal_stopped(gal_conv_work(g)))
+                return GAL_STOP;
             int64_t n = u / p.bands, distance = 0;
             conv_band b = band_of(g, &p, u % p.bands);
             int64_t x_row = most(b.d_row, 0), x_end = least(b.d_end, g->zh);

@@ -179,7 +179,8 @@ static gal_status backward(const gal_lane *lane, const void *args)
               *db = g->db ? sums + p.groups * p.tiles * SQUARE * PAIR : NULL;
         if (summing)
             memset(sums, 0, (size_t)p.sums_size * 4);
-        for (int64_t u = p.bands.units * part / parts; u < p.bands.units * (part + 1) / parts; u++) {
+        int64_t end = p.bands.units * (part + 1) / parts;
+        for (int64_t u = p.bands.units * part / parts; u < end && !gal_stopped(gal_conv_work(g)); u++) {
             h.n = u / p.bands.bands, h.b = band_of(g, &p.bands, u % p.bands.bands);
             h.x_row = most(h.b.d_row, 0);
             const float *x = g->x + h.n * g->h * g->w * g->c;
@@ -195,7 +196,7 @@ static gal_status backward(const gal_lane *lane, const void *args)
         }
     }
     FAST(half_end)(way);
-    return GAL_OK;
+    return gal_stopped(gal_conv_work(g)) ? GAL_STOP : GAL_OK;
 }
 
 /* dw and db are their parts' sums, always in the same order. Lanes share blocks: of each group of outputs the

@@ -207,6 +207,8 @@ static gal_status backward(const gal_lane *lane, const void *args)
             memset(sums, 0, (size_t)p.sums_size * 4);
         for (int64_t n = g->n * group / groups; n < g->n * (group + 1) / groups; n++)
             for (int64_t row = 0; row < p.rows; row += p.chunk) {
+                if (gal_stopped(gal_conv_work(g)))
+                    return GAL_STOP;
                 int64_t count = least(p.chunk, p.rows - row);
                 dz_tiles(g, &p, n, row, count, dz,
                          summing ? sums + PLACES * p.out.count * g->c * p.out.width : NULL);
