@@ -249,7 +249,7 @@ local function model(seed, size)
 end
 local function train(s, given)
   local o = { flow = model(1, s.images:size(2)), data = s, valid = 0.2, batch = 16, epochs = 3, seed = 5,
-    draws = 2, progress = false }
+    draws = 2, schedule = "constant", progress = false }
   for key, value in pairs(given or {}) do o[key] = value end
   return fit(o)
 end
