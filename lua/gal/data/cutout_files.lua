@@ -169,9 +169,9 @@ local function first_readable(list)
   raise("none of %d cutouts can be read: %s", #list, problem)
 end
 
--- Raises where cutouts are of another kind than a run's were, or a form of scaling, or bands, are asked for
--- that such cutouts can't have.
-local function refuse_wish(file, deep, o)
+--- files.refuse_wish(file, deep, o): raises where cutouts are of another kind than a run's were, or a form of
+-- scaling, or bands, are asked for that such cutouts can't have. o: files.form's.
+function files.refuse_wish(file, deep, o)
   if o.of_run and not deep and o.scaling ~= "none" then
     raise("%s is a picture of 8 bits, but the flow was trained on images of the bands %s: it needs such FITS "
       .. "files", file, table.concat(o.bands, ", "))
@@ -210,7 +210,7 @@ function files.form(list, own_folders, o)
   end
   local file = first_readable(list)
   local deep = form.deep ~= 0 and o.scaling ~= "none" or list[1].fits
-  refuse_wish(file, form.deep ~= 0, o)
+  files.refuse_wish(file, form.deep ~= 0, o)
   if resize == 0 and form.width ~= form.height then
     raise("%s is %d x %d pixels, expected a square; --resize N scales every cutout to N x N", file,
       tonumber(form.width), tonumber(form.height))
