@@ -14,6 +14,7 @@ local images = require "gal.images"
 local packings = require "gal.data.packings"
 local path = require "gal.base.path"
 local run = require "gal.base.run"
+local unquoted = require("gal.base.text").unquoted
 local C = ffi.C
 local raise = errors.raise
 
@@ -25,8 +26,6 @@ local GROWING_PIXELS, GROWING_INDEX = PIXELS .. ".part", INDEX .. ".part"
 local SYNC = 2
 
 -- ---- the index ----
-
-local function unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""', '"') or s end
 
 -- How many entries at the beginning of the list have unchanged lines in the index; fills in what these say.
 local function match(list, lines, packing)
