@@ -31,8 +31,8 @@ function text.number(v)
   return v == nil and "" or tostring(v)
 end
 
---- text.field(s): a text as a field of a .csv file's line: quoted where it has commas or quotes; text.unquoted
--- gives it back.
+--- text.field(s): a text as a field of a .csv file's line: quoted where it has commas or quotes;
+-- text.unquoted gives it back.
 function text.field(s) return s:find '[",]' and '"' .. s:gsub('"', '""') .. '"' or s end
 function text.unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""', '"') or s end
 
