@@ -114,8 +114,7 @@ static void look(gal_levels *out, const gal_images *images, const float *x, int6
         }
         out->least = fminf(out->least, v), out->most = fmaxf(out->most, v);
         out->sum += images->is_scaled ? shown(&images->scaling, k, v) : 0;
-        out->count++;
-        if (i % step == 0)
+        if (out->count++ % step == 0) /* the first value is among them, wherever gaps are */
             some[n++] = v;
     }
     out->median = median(some, n);

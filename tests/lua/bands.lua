@@ -10,6 +10,7 @@ local data = require "gal.data"
 local fit = require("gal.train").fit
 local fits = dofile "lua/lib/fits.lua"
 local flows = require "gal.flow"
+local images = require "gal.images"
 local nn = require "gal.nn"
 local scratch = dofile "lua/lib/scratch.lua"
 local path, read, write = scratch.path, scratch.read, scratch.write
@@ -186,6 +187,13 @@ check.case("a pixel without a value is the training mean, and a channel says so;
   check.near(standard:get(1, 3, 5, 1), 0, 1e-4)
 end)
 
+check.case("medians are of values, wherever an image has some", function()
+  local list = {}
+  for k = 0, 2 * 64 * 64 - 1 do list[k + 1] = k % 4 == 1 and 5 + k % 3 or NAN end
+  local found = images.of(gal.tensor(list, { 2, 64, 64, 1 })):levels(1, 2)
+  check.equal({ found[0].median, tonumber(found[0].count), tonumber(found[1].missing) }, { 6, 1024, 3072 })
+end)
+
 check.case("where no training galaxy lacks values there is no channel, and others' gaps are told", function()
   local s = open(survey("test-gaps", 300, gappy "test"))
   check.equal({ s.images.shape[4], s.prepared.scaling.mask }, { 2, false })
@@ -293,6 +301,23 @@ check.case("a survey is refused where source, scale, kind or bands are not the r
   local pictures = open(jpeg):choices()
   raises("is no picture of 8 bits, but the flow was trained on such", data.reopen, pictures,
     { survey = home })
+  -- Of a packing that was handed on without its files, too.
+  local function handed(name, of, change)
+    local to = path(name)
+    C.gal_make_folder(to)
+    write(to .. "/catalog.csv", read(of .. "/catalog.csv"))
+    write(to .. "/cutouts.npy", read(of .. "/cutouts.npy"))
+    write(to .. "/cutouts.csv", change(read(of .. "/cutouts.csv")))
+    return to
+  end
+  local function same(text) return text end
+  local own = handed("handed", path "legacy", same)
+  check.equal(again(own).prepared.scaling, legacy.prepared.scaling)
+  raises("handed2/cutouts.npy has the bands g, z, but the flow was trained on g, r", again,
+    handed("handed2", path "legacy", function(text) return (text:gsub("g%+r", "g+z")) end))
+  raises("is a picture of 8 bits, but the flow was trained on images of the bands g, r", again,
+    handed("handed3", jpeg, same))
+  raises("resize is 8, but", open, own, { resize = 8 })
   write(jpeg .. "/cutouts/source.json", "{")
   raises("source.json is no JSON object", open, jpeg)
 end)
@@ -357,6 +382,9 @@ check.case("a run on FITS goes on, is the same resident and streamed, and is met
   write(path "small.fits", fits.image(12, 2, function() return 1 end, fits.wcs(0.262, "gr")))
   raises("small.fits is 12 x 12 pixels, expected 16 x 16 as the run's cutouts", opened.posterior, opened,
     { image = path "small.fits" })
+  write(path "near.fits", fits.image(16, 2, function() return 1 end, fits.wcs(0.4, "gr")))
+  raises("near.fits has pixels of 0.4 arcsec, expected 0.262 as the run's cutouts", opened.posterior, opened,
+    { image = path "near.fits" })
 end)
 
 check.case("bands are shown in colours by wavelength, one in grey", function()

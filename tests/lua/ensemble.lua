@@ -1,6 +1,7 @@
 -- Ensembles: the mean of densities to the last bit, draws in equal shares, how far the members are apart,
 -- which flows go together; and whatever takes a run on an ensemble of runs.
 local check = dofile "lua/lib/check.lua"
+local json = require "gal.base.json"
 local promise = dofile("lua/lib/document.lua").promises(check)
 local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
@@ -307,6 +308,14 @@ promise("the run, to the bit, that `fit` makes alone with that seed", function()
     check.equal(path.read(out .. "/member-2/" .. name) == path.read(alone .. "/" .. name), true)
   end
   check.raises(function() train.expect{ out = alone, resume = true, members = 3 } end, "run of one flow")
+  -- One that goes on without saying its preset trains the members that begin as those that have begun.
+  local paper = { members = 2, make = made, out = scratch.path "paper", each = function(k) assert(k < 2) end }
+  paper.preset = "paper"
+  check.raises(function() train.ensemble(options(paper)) end, "assertion failed")
+  paper.preset, paper.each, paper.resume = nil, nil, true
+  train.ensemble(options(paper))
+  local config = json.decode(path.read(scratch.path "paper/member-2/config.json"))
+  check.equal({ config.preset, config.draws, config.schedule }, { "paper", 1, "constant" })
 end)
 
 check.case("a list of runs is the same ensemble as the folder that names them", function()
@@ -316,6 +325,9 @@ check.case("a list of runs is the same ensemble as the folder that names them", 
   same_bits(a:log_prob(part.theta, part.context, { steps = 4 }),
     b:log_prob(part.theta, part.context, { steps = 4 }))
   check.equal(a:ood(part.context).context, a.members[1]:ood(part.context).context)
+  local named = require "gal.flow.members"
+  check.equal({ named.absolute "/a, /b/", named.name "/a, /b/", { named.home "/a, /b" } },
+    { "/a,/b", "a,b", { "/a", "with-b" } })
   check.raises(function() flows.load(out .. "," .. out .. "/member-2") end, "is a member twice")
   check.raises(function() flows.load(out .. ",nowhere") end, "its member nowhere is not there")
   check.raises(function() flows.load(out .. ",") end, "expected folders between the commas")

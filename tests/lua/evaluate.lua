@@ -38,7 +38,7 @@ local function train(name, out, options)
   require("gal.train").fit{
     flow = flow, data = survey:split "train", valid = survey:split "valid", test = survey:split "test",
     preset = "paper", epochs = options.epochs, draws = options.draws, batch = options.batch or 128, lr = 4e-3,
-    schedule = "cosine", patience = 1000,
+    schedule = "cosine", patience = 1000, scale = options.scale,
     average = options.average, weight_decay = options.average == false and 0 or 0.01, out = path(out),
     progress = false,
   }
@@ -112,10 +112,11 @@ check.case("a run on shuffled labels has learned nothing, and the first sentence
     labels:set(name, moved)
   end
   labels:save(path "shuffled.csv")
-  train("shuffled.csv", "shuffled", { epochs = 4 })
+  train("shuffled.csv", "shuffled", { epochs = 4, scale = "robust" })
   local found = evaluated "shuffled"
   check.that(found.verdict:find "^Not calibrated: .*; the posteriors tell no more of the truth than the",
     found.verdict)
+  check.that(found.cde_loss.mean == found.cde_loss.mean, "a flow with bent properties has no CDE loss")
 end)
 
 check.case("an over-fitted run is not calibrated, and the first sentence says why", function()

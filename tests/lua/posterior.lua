@@ -440,6 +440,12 @@ check.case("a corner plot and a learning curve are specifications of figures", f
   check.that(again:history():figure().panels and again:coverage():figure().panels, "figures")
   check.that(again:residuals():figure().panels, "residuals")
   check.raises(function() p:cutout() end, "there is no picture of")
+  -- Of two cutouts of which one can't be read the other one is not taken for both.
+  require("ffi").C.gal_make_folder(scratch.path "album/cutouts")
+  scratch.write(scratch.path "album/cutouts/a.jpg", "no picture")
+  scratch.write(scratch.path "album/cutouts/b.jpg", scratch.read "golden/cutouts/colour.jpg")
+  local album = { ids = { "a", "b" }, path = scratch.path "album/catalog.csv" }
+  check.raises(function() require("gal.posterior.galaxies").cutout(album) end, "cutout: .*a.jpg is neither")
   check.raises(function() p:corner{ wth = 1 } end, "unknown option 'wth'")
 end)
 

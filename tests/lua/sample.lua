@@ -187,6 +187,9 @@ check.case("each cut is counted, under the first that fails, and an id is kept o
   check.equal(kept{ classes = { 1, 2 } }, { 1, 2, 3 })
   check.equal(kept{ redshift = true }, { 1 })
   check.equal(kept{ main = true, classes = { 1, 2 } }, { 1, 2 })
+  -- Flags of 32 bits: 64 with the highest ones, and these without it, which a float32 would round to it.
+  check.equal(kept({ main = true }, { primTarget = { 2 ^ 30 + 64, 2 ^ 29 + 33, 64, 64 } }), { 1 })
+  check.equal(kept({ main = true }, { primTarget = { -2 ^ 31 + 64, -2 ^ 31, 64, 64 } }), { 1 })
   rows, steps = kept({}, { objID = { "1", "1", "3", "4" }, sciencePrimary = { 0, 1, 1, 1 } })
   check.equal(rows, { 2 })
   check.equal(steps[#steps], { "that have the objID of another", 1, 1 })

@@ -31,15 +31,10 @@ function text.number(v)
   return v == nil and "" or tostring(v)
 end
 
---- text.thousands(n): a whole number with commas: 2215 as "2,215".
-function text.thousands(n)
-  local digits = ("%d"):format(n)
-  while true do
-    local replaced, count = digits:gsub("^(%-?%d+)(%d%d%d)", "%1,%2")
-    if count == 0 then return digits end
-    digits = replaced
-  end
-end
+--- text.field(s): a text as a field of a .csv file's line: quoted where it has commas or quotes;
+-- text.unquoted gives it back.
+function text.field(s) return s:find '[",]' and '"' .. s:gsub('"', '""') .. '"' or s end
+function text.unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""', '"') or s end
 
 -- Whether a cell stands at the right: a number, or to the eye one, as "0.12 ± 0.03" is.
 local function is_number(cell)

@@ -4,14 +4,10 @@ local ffi = require "ffi"
 local bands_of = require "gal.data.bands"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
-local raise = errors.raise
+local scaling_of = require "gal.data.scaling"
+local raise, asinh = errors.raise, scaling_of.asinh
 
 local colours = {}
-
-local function asinh(x)
-  local a = math.abs(x)
-  return (x < 0 and -1 or 1) * math.log(a + math.sqrt(a * a + 1))
-end
 
 -- Black is so many deviations of the noise below the sky.
 local BELOW = 1

@@ -6,6 +6,7 @@ local ffi = require "ffi"
 local bands_of = require "gal.data.bands"
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
+local field = require("gal.base.text").field
 local path = require "gal.base.path"
 local C = ffi.C
 local raise = errors.raise
@@ -27,9 +28,6 @@ function files.entry(file)
   for _, ending in ipairs(FLOATS) do fits = fits or low:sub(-#ending) == ending end
   return { path = file, fits = fits }
 end
-
---- files.quoted(s): a file's name as a field of a packing's index.
-function files.quoted(s) return s:find '[",]' and '"' .. s:gsub('"', '""') .. '"' or s end
 
 --- files.id_of(file): the id of a cutout's file, its name without folder and ending.
 function files.id_of(file)
@@ -67,7 +65,7 @@ local function single(folder, id)
     local file = folder .. "/" .. id .. ending
     local known = stamp(file)
     if known then
-      local key = files.quoted(id .. ending) .. "," .. known
+      local key = field(id .. ending) .. "," .. known
       return { id = id, path = file, key = key, fits = IS_FITS[ending] or false }
     end
   end
@@ -82,7 +80,7 @@ local function by_band(folder, id, bands)
     if known then
       return {
         id = id, path = list[1], paths = list, bands = bands, fits = true,
-        key = files.quoted(id .. ending) .. "," .. known,
+        key = field(id .. ending) .. "," .. known,
       }
     end
   end
@@ -169,9 +167,9 @@ local function first_readable(list)
   raise("none of %d cutouts can be read: %s", #list, problem)
 end
 
--- Raises where cutouts are of another kind than a run's were, or a form of scaling, or bands, are asked for
--- that such cutouts can't have.
-local function refuse_wish(file, deep, o)
+--- files.refuse_wish(file, deep, o): raises where cutouts are of another kind than a run's were, or a form of
+-- scaling, or bands, are asked for that such cutouts can't have. o: files.form's.
+function files.refuse_wish(file, deep, o)
   if o.of_run and not deep and o.scaling ~= "none" then
     raise("%s is a picture of 8 bits, but the flow was trained on images of the bands %s: it needs such FITS "
       .. "files", file, table.concat(o.bands, ", "))
@@ -210,7 +208,7 @@ function files.form(list, own_folders, o)
   end
   local file = first_readable(list)
   local deep = form.deep ~= 0 and o.scaling ~= "none" or list[1].fits
-  refuse_wish(file, form.deep ~= 0, o)
+  files.refuse_wish(file, form.deep ~= 0, o)
   if resize == 0 and form.width ~= form.height then
     raise("%s is %d x %d pixels, expected a square; --resize N scales every cutout to N x N", file,
       tonumber(form.width), tonumber(form.height))

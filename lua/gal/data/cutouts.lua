@@ -14,6 +14,7 @@ local images = require "gal.images"
 local packings = require "gal.data.packings"
 local path = require "gal.base.path"
 local run = require "gal.base.run"
+local unquoted = require("gal.base.text").unquoted
 local C = ffi.C
 local raise = errors.raise
 
@@ -25,8 +26,6 @@ local GROWING_PIXELS, GROWING_INDEX = PIXELS .. ".part", INDEX .. ".part"
 local SYNC = 2
 
 -- ---- the index ----
-
-local function unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""', '"') or s end
 
 -- How many entries at the beginning of the list have unchanged lines in the index; fills in what these say.
 local function match(list, lines, packing)
@@ -55,6 +54,19 @@ local function packed_list(base)
     list[i] = entry
   end
   return list, packing
+end
+
+-- Raises where a packing without its files is not what is asked for: what it has can't be changed.
+local function refuse_other_form(base, form, o)
+  files.refuse_wish(base .. ".npy", form.deep, o)
+  local own, asked = table.concat(form.bands or {}, ", "), table.concat(o.bands or form.bands or {}, ", ")
+  if asked ~= own then
+    local who = o.of_run and "the flow was trained on" or "bands is"
+    raise("%s.npy has the bands %s, but %s %s", base, own, who, asked)
+  elseif (o.resize or 0) > 0 and o.resize ~= form.size then
+    raise("resize is %g, but %s.npy has images of %d x %d pixels, and there are no files", o.resize, base,
+      form.size, form.size)
+  end
 end
 
 -- ---- packing ----
@@ -211,7 +223,7 @@ local function scale_of(packing, source)
   local form = packing.form
   local side = source and source.size or form.side or form.size
   local told = source and source.scale and source.scale * side / form.size
-  if own and told and math.abs(own / told - 1) > packings.SAME_SCALE then
+  if own and told and not packings.same_scale(own, told) then
     raise("%s has pixels of %.4g arcsec, but %s says that they have %.4g: they are not what was fetched; "
       .. "give each source a folder of its own", packing.first.path, own, source.file, told)
   end
@@ -253,6 +265,7 @@ function cutouts.open(home, ids, options)
   local base = out .. "/cutouts"
   if not list and path.kind(base .. ".npy") and path.kind(base .. ".csv") then
     list, packing = packed_list(base)
+    refuse_other_form(base, packing.form, options)
   elseif not list then
     raise("%s has no cutouts: expected a folder cutouts with files such as %s.jpg or %s.fits", home, ids[1],
       ids[1])

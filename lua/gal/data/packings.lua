@@ -12,7 +12,11 @@ local raise, check = errors.raise, errors.check
 local packings = {}
 
 -- Pixels whose sides differ by less are of one scale: 1 % of 64 pixels is less than one.
-packings.SAME_SCALE = 0.01
+local SAME_SCALE = 0.01
+
+--- packings.same_scale(a, b): whether pixels of a and b arcsec are of one scale, or one of these is unknown,
+-- which 0 stands for.
+function packings.same_scale(a, b) return a == 0 or b == 0 or math.abs(a / b - 1) <= SAME_SCALE end
 
 local Pictures, Floats = {}, {}
 Pictures.__index, Floats.__index = Pictures, Floats
@@ -100,7 +104,7 @@ function Floats:same_scale(entry)
   local first = self.first
   if not first then
     self.first = entry
-  elseif math.abs(entry.scale / first.scale - 1) > packings.SAME_SCALE then
+  elseif not packings.same_scale(entry.scale, first.scale) then
     raise("%s has pixels of %.4g arcsec and %s of %.4g, expected one scale: resample them to one grid, or "
       .. "give each source a folder of its own", first.path, first.scale, entry.path, entry.scale)
   end

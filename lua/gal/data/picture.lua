@@ -67,6 +67,9 @@ function cutout.decoded(op, paths, prepared)
         form.size, form.size)
     elseif d.status ~= 0 then
       raise("%s: %s %s", op, file, ffi.string(d.problem))
+    elseif not packings.same_scale(d.scale, prepared.pixel_scale or 0) then
+      raise("%s: %s has pixels of %.4g arcsec, expected %.4g as the run's cutouts", op, file, d.scale,
+        prepared.pixel_scale)
     end
   end
   return pixels

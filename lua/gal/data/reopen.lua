@@ -10,7 +10,7 @@ local offsets = require "gal.data.offsets"
 local open = require("gal.data.open").open
 local path = require "gal.base.path"
 local errors = require "gal.base.errors"
-local SAME_SCALE = require("gal.data.packings").SAME_SCALE
+local packings = require "gal.data.packings"
 local terms = require "gal.data.terms"
 local raise = errors.raise
 
@@ -87,7 +87,7 @@ local function refuse_other_cutouts(opened, images)
       describe.source(learned))
   end
   local scale, before = own.pixel_scale, images.pixel_scale
-  if scale and before and math.abs(scale / before - 1) > SAME_SCALE then
+  if scale and before and not packings.same_scale(scale, before) then
     raise("the cutouts of %s have pixels of %.4g arcsec, but the flow was trained on cutouts of %.4g: fetch "
       .. "or resample them to that", opened.path, scale, before)
   end

@@ -27,7 +27,7 @@ end
 
 -- Whether a row is one spectrum of each galaxy, with a good redshift and good measurements, and a galaxy of
 -- the main sample, as far as these are asked for.
-local function quality_cuts(source, column, o)
+local function quality_cuts(source, o)
   local cuts = {}
   local function flag(asked, names, reason, test)
     local name = names[1]
@@ -36,7 +36,8 @@ local function quality_cuts(source, column, o)
     if not columns.has(source, name) then
       raise("%s has no column %s, expected it for the cut on %s", source.path or "the table", name, name)
     end
-    local values = column(name)
+    -- As they are: single precision has no place for all bits of a flag.
+    local _, values = columns.values(source, name)
     cuts[#cuts + 1] = { reason, function(k) return not missing(values[k]) and test(values[k]) end }
   end
   flag(o.primary, { "sciencePrimary", "specPrimary" }, "that repeat a galaxy (not sciencePrimary)",
@@ -76,7 +77,7 @@ function sample.cuts(source, name, options)
     local values = column(of)
     return function(k) return not missing(values[k]) and values[k] > low and values[k] < high end
   end
-  local cuts, class, a_v, classes = quality_cuts(source, column, o), column "bptclass", column "a_v", {}
+  local cuts, class, a_v, classes = quality_cuts(source, o), column "bptclass", column "a_v", {}
   for _, v in ipairs(o.classes or { 1 }) do classes[v] = true end
   for _, cut in ipairs{
     { "with bptclass other than " .. table.concat(o.classes or { 1 }, ", "),

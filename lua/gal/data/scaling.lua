@@ -42,7 +42,8 @@ local function sorted(list)
   return list
 end
 
-local function asinh(x)
+--- scaling.asinh(x): of a number of either sign, in double precision.
+function scaling.asinh(x)
   local a = math.abs(x)
   return (x < 0 and -1 or 1) * math.log(a + math.sqrt(a * a + 1))
 end
@@ -75,7 +76,7 @@ local function numbers(kind, band, name)
   if high <= low then
     raise("scaling: band %s has the same value, %.6g, in all images that a flow learns from", name, low)
   end
-  local function f(x) return kind == "asinh" and asinh((x - offset) / softening) or x end
+  local function f(x) return kind == "asinh" and scaling.asinh((x - offset) / softening) or x end
   return offset, softening, f(low), f(high)
 end
 

@@ -40,6 +40,7 @@ end
 function split.close(source, ids)
   local fine, group = pcall(joins.groups, source, split.CLOSE)
   if not fine then
+    if group == errors.interrupted then error(group, 0) end
     return nil, ("positions can't be read as degrees, and a galaxy that is in the table twice may be in two "
       .. "parts: %s"):format((tostring(group):gsub("^[^\n:]*:%d+: ", "")))
   end

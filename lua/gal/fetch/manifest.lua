@@ -5,6 +5,7 @@
 local C = require("ffi").C
 local bit = require "bit"
 local path = require "gal.base.path"
+local text = require "gal.base.text"
 
 local M = {}
 
@@ -13,15 +14,12 @@ local WHOLE, PART, HEAD = "manifest.csv", "manifest.csv.part", "id,ra,dec,bytes,
 --- manifest.crc(bytes) --> their CRC-32 as eight hexadecimal digits.
 function M.crc(bytes) return bit.tohex(tonumber(C.gal_crc32(bytes, #bytes))) end
 
-local function quoted(s) return s:find '[",]' and '"' .. s:gsub('"', '""') .. '"' or s end
-local function unquoted(s) return s:match '^"(.*)"$' and s:sub(2, -2):gsub('""', '"') or s end
-
 --- manifest.line{id =, ra =, dec =, bytes =, crc =, became =, date =} --> its line. became: "whole", or why
 -- there is no cutout; bytes and crc are absent then.
 function M.line(e)
   local became = e.became:gsub('["\n\r]', "'")
-  return ('%s,%s,%s,%s,%s,"%s",%s\n'):format(quoted(e.id), e.ra, e.dec, e.bytes or "", e.crc or "", became,
-    e.date)
+  local form = '%s,%s,%s,%s,%s,"%s",%s\n'
+  return form:format(text.field(e.id), e.ra, e.dec, e.bytes or "", e.crc or "", became, e.date)
 end
 
 local function entry_of(line)
@@ -29,7 +27,7 @@ local function entry_of(line)
   local id, ra, dec, bytes, crc, became, date = line:match(form)
   if not id then return nil end
   return {
-    id = unquoted(id), ra = ra, dec = dec, bytes = tonumber(bytes), crc = crc ~= "" and crc or nil,
+    id = text.unquoted(id), ra = ra, dec = dec, bytes = tonumber(bytes), crc = crc ~= "" and crc or nil,
     became = became, date = date,
   }
 end

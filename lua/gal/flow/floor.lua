@@ -114,14 +114,14 @@ end
 -- ---- in draws ----
 
 -- Normals {k * m, count * d} from `count` streams, from number `first` on, that belong to the galaxies' own
--- {k}: as many numbers each as the flow's own noise takes, so that words move on by that and the next call
--- meets fresh ones.
+-- {k}, and to no member of an ensemble, whose numbers are above 0 (flow/mixture.lua): as many numbers each as
+-- the flow's own noise takes, so that words move on by that and the next call meets fresh ones.
 local function normals(flow, streams, words, m, first, count)
   local d, k, parts = flow.d, streams:size(1), {}
   local seen = streams:to("cpu"):reshape{ k, 1 }
   for i = 1, count do
     local own = core.new({ k }, "int64", "cpu")
-    check(C.gal_row_streams(own.h, seen.h, first + i - 1))
+    check(C.gal_row_streams(own.h, seen.h, -(first + i - 1)))
     local part, at = gal.zeros({ k, m * d }, { device = flow:device() }), words:clone()
     check(C.gal_normal_streams(part.h, own:to(flow:device()).h, at.h))
     parts[i] = part:reshape{ k * m, d }

@@ -28,6 +28,13 @@ local function named_in(folder)
   return folders
 end
 
+-- The folders of a text, between commas.
+local function parts_of(text)
+  local list = {}
+  for part in (text .. ","):gmatch "([^,]*)," do list[#list + 1] = part:match "^%s*(.-)/*%s*$" end
+  return list
+end
+
 -- Raises where one run is there twice.
 local function refuse_twice(text, folders)
   local seen = {}
@@ -52,8 +59,7 @@ function members.of(text)
   end
   if kind or not text:find ("," , 1, true) then return nil end
   local folders = {}
-  for part in (text .. ","):gmatch "([^,]*)," do
-    part = part:match "^%s*(.-)/*%s*$"
+  for _, part in ipairs(parts_of(text)) do
     if part == "" then raise("%s: expected folders between the commas", text) end
     for _, folder in ipairs(path.kind(part) == "folder" and named_in(part) or { part }) do
       folders[#folders + 1] = folder
@@ -87,16 +93,16 @@ end
 -- folders their names.
 function members.name(text)
   local names = {}
-  for part in (text .. ","):gmatch "([^,]*)," do
-    names[#names + 1] = path.absolute(part):gsub("/+$", ""):match "[^/]*$"
-  end
+  for k, part in ipairs(parts_of(text)) do names[k] = path.absolute(part):match "[^/]*$" end
   return path.kind(text) and path.absolute(text):gsub("/+$", ""):match "[^/]*$" or table.concat(names, ",")
 end
 
 --- members.absolute(text): the same as text, from any folder: path.absolute of each part.
 function members.absolute(text)
   if path.kind(text) or not text:find(",", 1, true) then return path.absolute(text) end
-  return (text:gsub("[^,]+", function(part) return path.absolute(part) end))
+  local list = parts_of(text)
+  for k, part in ipairs(list) do list[k] = path.absolute(part) end
+  return table.concat(list, ",")
 end
 
 --- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their

@@ -58,11 +58,17 @@ function units.physical(scale, z)
   return z * scale.theta_std + scale.theta_mean
 end
 
+--- units.log_volume(scale): ln of the product of the properties' deviations, robust ones where they are bent.
+function units.log_volume(scale)
+  local sum = 0
+  for _, v in ipairs(scale.theta_std:totable()) do sum = sum + math.log(v) end
+  return sum
+end
+
 --- units.log_stretch(scale, z {M, d}): ln of the volume of properties that a unit of volume of z is, which is
 -- taken off its ln density: a number where no property is bent, else {M}.
 function units.log_stretch(scale, z)
-  local sum = 0
-  for _, v in ipairs(scale.theta_std:totable()) do sum = sum + math.log(v) end
+  local sum = units.log_volume(scale)
   local knee, bent = knees_of(scale, "theta")
   if not knee then return sum end
   -- ln cosh v, the slope of sinh.

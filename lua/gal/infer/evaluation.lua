@@ -13,7 +13,7 @@ local members = require "gal.flow.members"
 local metrics = require "gal.metrics"
 local paired = require "gal.infer.paired"
 local path = require "gal.base.path"
-local tiles = require "gal.flow.tiles"
+local units = require "gal.flow.units"
 local raise = errors.raise
 
 local evaluation = {}
@@ -135,8 +135,8 @@ function Evaluation:posteriors_against(drawn)
   return kept.posteriors(self.out, "posteriors-against", flow, self.others, o), crossed
 end
 
---- e:unit(): the product of the properties' deviations: densities times it are those of standardised ones.
-function Evaluation:unit() return math.exp(tiles.log_scale(self.flow)) end
+--- e:unit(): the product of the properties' deviations: densities times it are of properties in these.
+function Evaluation:unit() return math.exp(units.log_volume(self.flow.scale)) end
 
 -- Training galaxies whose densities are compared with those of others, at most.
 local COMPARED = 500

@@ -171,7 +171,7 @@ local function without_pairs(found, panels, kept)
     for _, other in ipairs(panels) do
       if math.abs(panel.left - other.left) < 0.02 then panel.xlabel = panel.xlabel or other.xlabel end
     end
-    if not panel.heads[1]:find "^[%d−<>]" then panel.xlabel = nil end
+    if panel.heads[1] and not panel.heads[1]:find "^[%d−<>]" then panel.xlabel = nil end
   end
 end
 

@@ -216,7 +216,9 @@ function galaxies.cutout(part)
   local there = home and path.kind(home .. "/cutouts") == "folder"
   local list = there and files.listed(home, part.ids) or {}
   if #list < #part.ids then return nil end
-  return (picture.read(list))
+  local read, problems = picture.read(list)
+  if #problems > 0 then errors.raise("cutout: %s", problems[1]) end
+  return read
 end
 
 return galaxies

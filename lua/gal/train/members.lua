@@ -51,16 +51,20 @@ function members.train(given)
   errors.callable("ensemble", "make", o.make, "a function of the seed that makes a flow")
   if o.each ~= nil then errors.callable("ensemble", "each", o.each, "a function") end
   local fit = require("gal.train").fit
+  local preset = o.preset
   local function options(k, out)
     local own = {}
     for name, value in pairs(o) do own[name] = value end
     own.members, own.make, own.each = nil, nil, nil
     own.seed, own.flow, own.out = seed + k - 1, o.make(seed + k - 1), out
+    own.preset = preset
     return own
   end
   if count == 1 then return fit(options(1, o.out)) end
   errors.text("ensemble", "out", o.out, "the folder for the members' runs")
   members.refuse(o.out, o.resume, count)
+  -- Members that begin are trained as the first one was, where a call that goes on does not say how.
+  if preset == nil and o.resume then preset = files.preset(folder_of(o.out, 1)) end
   local runs, folders, device = {}, {}, nil
   for k = 1, count do
     folders[k] = folder_of(o.out, k)
