@@ -186,6 +186,11 @@ static gal_status open_fits(gal_table *table, char *bytes, int64_t n, const gal_
     table->load = gal_fits_load;
     gal_fits_place place;
     gal_status status = gal_fits_find(&place, table->path, bytes, n, choice);
+    if (!status && bytes && n % GAL_FITS_BLOCK) {
+        s->bytes = gal_fits_whole(bytes, n, &s->size);
+        gal_file_free(bytes);
+        status = s->bytes ? GAL_OK : gal_fits_no_memory(table);
+    }
     if (!status)
         status = open_source(table, s);
     if (!status)

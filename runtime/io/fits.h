@@ -40,6 +40,12 @@ typedef struct gal_fits_images {
 /* Walks all headers of the file's bytes {n}. GAL_FILE where a mandatory card is damaged or data is cut. */
 gal_status gal_fits_list_images(gal_fits_images *out, const char *path, const char *bytes, int64_t n);
 
+/* A copy of a file's bytes {n} with zeros up to a whole block, of *size bytes, which the caller frees:
+ * CFITSIO reads memory block by block, and past its end where the last one is cut. NULL without memory. */
+char *gal_fits_whole(const char *bytes, int64_t n, size_t *size);
+/* Bytes a FITS file is a multiple of (FITS standard 4.0, section 3.1). */
+#define GAL_FITS_BLOCK 2880
+
 /* Bytes of one value in the file; 0 for a type that is not read. */
 int64_t gal_fits_value_bytes(const fits_column *f);
 /* FITS stores uint64 as int64 with TZERO = 2^63. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define BLOCK 2880
+#define BLOCK GAL_FITS_BLOCK
 #define CARD 80
 #define LARGEST_AXES 999
 #define LARGEST_TILE 65536 /* pixels along an axis of a compressed image: more than a cutout's */
@@ -344,6 +344,13 @@ static void list_image(gal_fits_images *out, const hdu *h, int number)
     out->tables |= h->kind == BINARY_TABLE || h->kind == ASCII_TABLE;
     if (h->kind == IMAGE && has_pixels && out->count < GAL_FITS_IMAGES)
         out->hdu[out->count++] = number;
+}
+
+char *gal_fits_whole(const char *bytes, int64_t n, size_t *size)
+{
+    *size = ((size_t)n + BLOCK - 1) / BLOCK * BLOCK;
+    char *whole = calloc(*size, 1);
+    return whole ? memcpy(whole, bytes, (size_t)n) : NULL;
 }
 
 gal_status gal_fits_list_images(gal_fits_images *out, const char *path, const char *bytes, int64_t n)

@@ -339,12 +339,14 @@ static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 gal_status gal_fits_image_decode(gal_float_image *out, const char *path, const char *bytes, int64_t n)
 {
     reading r = {.path = path, .out = out, .size = n};
-    void *memory = (void *)bytes; /* opened to be read: CFITSIO changes neither */
+    void *memory = (void *)bytes, *whole = NULL; /* opened to be read: CFITSIO changes neither */
     size_t size = (size_t)n;
     *out = (gal_float_image){0};
     gal_status status = gal_fits_list_images(&r.hdus, path, bytes, n);
     if (status == GAL_OK && r.hdus.count == 0)
         status = choose(&r);
+    if (status == GAL_OK && n % GAL_FITS_BLOCK && !(memory = whole = gal_fits_whole(bytes, n, &size)))
+        status = gal_fail(GAL_MEMORY, "%s: no memory for its bytes", path);
     if (status != GAL_OK)
         return status;
     int failed = 0, alone = !fits_is_reentrant();
@@ -358,6 +360,7 @@ gal_status gal_fits_image_decode(gal_float_image *out, const char *path, const c
     fits_clear_errmsg();
     if (alone)
         pthread_mutex_unlock(&one_at_a_time);
+    free(whole);
     if (status != GAL_OK) {
         free(out->values);
         out->values = NULL;

@@ -321,7 +321,9 @@ check.case("100,000 rows of 30 columns are selected and joined within a tenth of
   check.equal(select(2, scratch.run "readlink sel/cutouts"), "../cutouts\n")
   check.equal({ base.link(scratch.path "mpa", scratch.path "sel/cutouts") }, { false })
   local peak = tonumber(output:match "VmHWM:%s*(%d+)")
-  check.that(peak < 2 ^ 21 / 10, ("it took %d kB, more than %d"):format(peak, 2 ^ 21 / 10))
+  local sanitized = io.open("/proc/self/maps"):read("*a"):find "libasan" -- which keeps what is freed
+  local most = 2 ^ 21 / (sanitized and 5 or 10)
+  check.that(peak < most, ("it took %d kB, more than %d"):format(peak, most))
   -- Class 1 and a sciencePrimary above 0: k mod 60 decides.
   local expected = 0
   for k = 0, N - 1 do expected = expected + (k % 3 == 1 and k % 20 > 0 and 1 or 0) end
