@@ -62,11 +62,11 @@ end
 --   valid = .1          a fraction of the rows (by a hash of id or row number), row numbers, a data object,
 --                       or false: no validation, the last weights are kept
 --   preset = "auto"     where no option says it, lr, epochs, patience, draws, weight_decay, decay,
---                       time_power, schedule, floor and scale are by the rows (lua/gal/train/README.md);
---                       "paper": arXiv
---                       2512.05078 as it stands, with lr = 5e-4, epochs = 200, patience = 20, draws = 1,
---                       weight_decay = .01, decay = .999, time_power = 1, a constant rate, floor = "off"
---                       and scale = "standard". A run that is resumed keeps its own
+--                       time_power, schedule, floor and scale are by the rows and the net's width
+--                       (lua/gal/train/README.md); "paper": arXiv 2512.05078 as it stands, with lr = 5e-4,
+--                       epochs = 200, patience = 20, draws = 1, weight_decay = .01, decay = .999,
+--                       time_power = 1, a constant rate, floor = "off" and scale = "standard". A run that
+--                       is resumed keeps its own
 --   batch = 64, seed = 0, lr, weight_decay, epochs
 --   patience            epochs without a better validation loss before it stops
 --   schedule            "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim, or a function

@@ -38,6 +38,19 @@ check.case("the paper's preset is what was the default before it, and options st
     'fit: preset is the string "papers", expected "auto" or "paper"', true)
 end)
 
+check.case("a narrow flow of vectors takes a higher rate and uniform times", function()
+  local function taken(hidden, given)
+    local s = settings.of(options { flow = flows.new { theta = 2, context = 2, hidden = hidden,
+      rng = gal.rng(1) } }, 1000, given or "auto")
+    return { s.lr, s.time_power }
+  end
+  check.equal(taken { 64, 8 }, { 6e-3, 1 })
+  check.equal(taken { 8, 65 }, { 3e-3, 3 })
+  check.equal(taken {}, { 3e-3, 3 })
+  check.equal(taken({ 8 }, "paper"), { 5e-4, 1 })
+  check.equal(rule.of("auto", 1000, 64, true, 8), rule.of("auto", 1000, 64, true))
+end)
+
 check.case("more rows never get more epochs or more patience, and always as many steps or more", function()
   local before
   for _, rows in ipairs { 1, 63, 64, 200, 1000, 3000, 10000, 30000, 100000, 1e6 } do

@@ -106,11 +106,13 @@ common.training = {
   {
     "time_power", type = "integer", least = 1, most = 16,
     help = "every second draw of a row has the time 1 - u^time_power of a uniform u, near the data, where "
-      .. "narrow posteriors take shape; default: 3; paper: 1, uniform",
+      .. "narrow posteriors take shape; default: 3; --hidden of at most 64 without images, and paper: 1, "
+      .. "uniform",
   },
   {
     "lr", type = "number", above = 0,
-    help = "learning rate of AdamW; default: 0.003, with images 0.002; paper: 0.0005",
+    help = "learning rate of AdamW; default: 0.003; --hidden of at most 64: 0.006; images: 0.002; paper: "
+      .. "0.0005",
   },
   {
     "schedule", type = "string", choices = { "constant", "cosine" },

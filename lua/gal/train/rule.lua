@@ -11,6 +11,9 @@ local PAPER = {
   decay = 0.999, time_power = 1, floor = "off", scale = "standard",
 }
 
+-- Flows of vectors whose widest hidden layer is at most so wide: late times cost them more than they give.
+local NARROW = { width = 64, lr = 6e-3, time_power = 1 }
+
 --- rule.PRESETS: the names of the two.
 rule.PRESETS = { "auto", "paper" }
 
@@ -19,16 +22,18 @@ rule.PRESETS = { "auto", "paper" }
 local VECTORS = { steps = 84000, fewest = 40, most = 200, lr = 3e-3, draws = 2 }
 local IMAGES = { steps = 8000, fewest = 48, most = 100, lr = 2e-3, draws = 8 }
 
---- rule.of(preset, rows, batch, images): {lr, schedule, epochs, patience, draws, weight_decay, decay,
--- time_power, floor, scale} of a training on so many rows, `batch` of them a step; images: whether the flow
--- has an encoder.
-function rule.of(preset, rows, batch, images)
+--- rule.of(preset, rows, batch, images, width = nil): {lr, schedule, epochs, patience, draws, weight_decay,
+-- decay, time_power, floor, scale} of a training on so many rows, `batch` of them a step; images: whether the
+-- flow has an encoder; width: of its widest hidden layer, nil where that is not known.
+function rule.of(preset, rows, batch, images, width)
   if preset == "paper" then return PAPER end
   local limits, steps = images and IMAGES or VECTORS, math.max(1, math.floor(rows / math.min(batch, rows)))
   local epochs = math.max(limits.fewest, math.min(limits.most, math.ceil(limits.steps / steps)))
+  local narrow = not images and width and width <= NARROW.width
   return {
-    lr = limits.lr, schedule = "cosine", epochs = epochs, patience = math.ceil(epochs / 5),
-    draws = limits.draws, weight_decay = 0.01, decay = 1, time_power = 3, floor = "auto", scale = "auto",
+    lr = narrow and NARROW.lr or limits.lr, schedule = "cosine", epochs = epochs,
+    patience = math.ceil(epochs / 5), draws = limits.draws, weight_decay = 0.01, decay = 1,
+    time_power = narrow and NARROW.time_power or 3, floor = "auto", scale = "auto",
   }
 end
 

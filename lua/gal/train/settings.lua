@@ -9,6 +9,7 @@ local precisions = require "gal.base.precision"
 local rows = require "gal.train.rows"
 local rule = require "gal.train.rule"
 local units = require "gal.flow.units"
+local velocity = require "gal.flow.velocity"
 local raise, number, integer = errors.raise, options.number, options.integer
 
 local settings = {}
@@ -74,12 +75,19 @@ local function time_power(o, usual, draws)
   raise("fit: time_power is %d, but draws is 1; late times are those of every second draw of a row", power)
 end
 
+-- The outputs of the widest hidden layer of a flow's net; nil where it has none, or is the user's own.
+local function width_of(flow)
+  local layers, widest = velocity.layers(flow.head), nil
+  for i = 1, layers and #layers - 1 or 0 do widest = math.max(widest or 0, layers[i].outputs) end
+  return widest
+end
+
 --- settings.of(o, n, preset): the numbers and flags of a run on n rows from fit's options o; what these leave
 -- open is rule.of's. Raises on a bad value. A flag that is off and a precision of "f32" are nil, as in runs
 -- that were begun before they existed.
 function settings.of(o, n, preset)
   local batch = integer("fit", o, "batch", 64, 1)
-  local usual = rule.of(preset, n, batch, o.flow.encoder ~= nil)
+  local usual = rule.of(preset, n, batch, o.flow.encoder ~= nil, width_of(o.flow))
   local draws = integer("fit", o, "draws", usual.draws, 1)
   return {
     preset = preset, batch = batch, lr = number("fit", o, "lr", usual.lr, 0),
