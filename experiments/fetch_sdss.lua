@@ -11,13 +11,17 @@ local path = require "gal.base.path"
 local pages = require "gal.fetch.pages"
 local sdss = require "gal.fetch.sdss"
 local sources = require "gal.fetch.sources"
+local fetching = cli.common{ "fetching" }
+for _, option in ipairs(fetching) do
+  if option[1] ~= "pause" then option.needs = "cutouts" end -- pages of the table are paused between, too
+end
 local o = cli.options{
   { "out", "sdss", "folder for catalogue and cutouts" },
   { "release", "dr18", "SDSS's data release", choices = sdss.releases },
   { "share", 1, "share of the table, at random; 0.01 is enough to try", above = 0, most = 1 },
   { "cutouts", true, "fetch cutouts, too" },
   {
-    "n", type = "integer", least = 1,
+    "n", type = "integer", least = 1, needs = "cutouts",
     help = "galaxies that get cutouts, at random; default: all of the sample",
   },
   {
@@ -26,7 +30,7 @@ local o = cli.options{
   },
   { "server", type = "string", help = "another SkyServer: what its addresses begin with" },
   { "page", 10000, "galaxies of a query", type = "integer", least = 1, most = 500000 },
-  cli.common{ "fetching" },
+  fetching,
 }
 
 local own = o.server or sdss.server(o.release)
@@ -37,14 +41,6 @@ if o.cutouts then
     server = o.cutouts_server or o.source == "sdss" and own or nil,
   }))
   cutouts.expect{ out = o.out, settings = settings, pause = o.pause }
-else
-  local asked = {
-    n = o.n, again = o.again, source = o.source ~= "sdss", layer = o.layer, format = o.format ~= "jpg",
-    scale = o.scale, size = o.size ~= 128, cutouts_server = o.cutouts_server,
-  }
-  for name, value in pairs(asked) do
-    if value then cli.refuse("--%s is of cutouts, and --no-cutouts fetches none", name:gsub("_", "-")) end
-  end
 end
 
 -- SkyServer takes 60 queries a minute.

@@ -11,18 +11,15 @@ local o = require("gal.cli").options{
   { "cutouts", true, "draw the images" },
   {
     "cutout_format", "jpg", "jpg: SkyServer's colours; fits: g, r and i in nanomaggies, 200 kB a galaxy",
-    choices = { "jpg", "fits" },
+    choices = { "jpg", "fits" }, needs = "cutouts",
   },
   {
     "without", {}, "features of the images that are made independent of the galaxies",
     choices = mock.couplings,
   },
-  { "neighbours", true, "stars and galaxies of the field in the images" },
+  { "neighbours", true, "stars and galaxies of the field in the images", needs = "cutouts" },
 }
 
-if not o.cutouts and o.cutout_format ~= "jpg" then
-  require("gal.cli").refuse("--cutout-format is %s, but --no-cutouts draws none", o.cutout_format)
-end
 local new = mock.make{
   out = o.out, n = o.n, seed = o.seed, cutouts = o.cutouts, cutout_format = o.cutout_format,
   without = o.without, neighbours = o.neighbours,

@@ -8,7 +8,10 @@ local o = cli.options{
   { "run", "runs/image", "folder of the run, on images", positional = true },
   cli.common{ "part", "asked" },
   { "galaxy", type = "list", help = "ids of galaxies; default: --shown of them at random" },
-  { "shown", 1, "galaxies at random, by --seed, where none is named", type = "integer", least = 1, most = 8 },
+  {
+    "shown", 1, "galaxies at random, by --seed, where none is named", type = "integer", least = 1, most = 8,
+    needs = "galaxy=false",
+  },
   {
     "at", "truth",
     "where the density is taken: at the galaxy's own properties, or the mean over 64 draws of its posterior, "

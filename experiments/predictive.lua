@@ -9,7 +9,10 @@ local o = cli.options{
   { "run", "runs/image", "folder of the run", positional = true },
   cli.common{ "paired", "asked" },
   { "galaxy", type = "list", help = "ids of galaxies; default: --shown of them at random" },
-  { "shown", 3, "galaxies at random, by --seed, where none is named", type = "integer", least = 1, most = 8 },
+  {
+    "shown", 3, "galaxies at random, by --seed, where none is named", type = "integer", least = 1, most = 8,
+    needs = "galaxy=false",
+  },
   { "draws", 8, "draws of each posterior", type = "integer", least = 1, most = 12 },
   {
     "like", { "modelMag_r", "z" },

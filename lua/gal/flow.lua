@@ -16,6 +16,7 @@ local density = require "gal.flow.density"
 local tiles = require "gal.flow.tiles"
 local refuse = require "gal.base.room"
 local suspects = require "gal.stats.suspects"
+local text = require "gal.base.text"
 local units = require "gal.flow.units"
 local raise = errors.raise
 
@@ -175,8 +176,8 @@ function Flow:__tostring()
   local scales = #bent > 0 and (", robust scale of %s"):format(table.concat(bent, ", ")) or ""
   local floor = self.floor and (", %.2g %% of it a floor"):format(100 * self.floor.share) or ""
   local state = (self.scale and "trained" or "not trained") .. scales .. floor
-  return ("flow of %s%s%s: %d weights, sigma %g, %s"):format(table.concat(self.theta, ", "), given, images,
-    weights, self.sigma, state)
+  return table.concat(text.filled(("flow of %s%s%s: %d weights, sigma %g, %s"):format(
+    table.concat(self.theta, ", "), given, images, weights, self.sigma, state), 80), "\n")
 end
 
 --- flow:parameters(): the trainable tensors, the encoder's first.

@@ -384,7 +384,7 @@ check.case("in every experiment an option that would do nothing beside the other
         -- Words with which the option has what it needs, and words with which it has not.
         local with, without, sentence
         if wanted == "false" then
-          with, without, sentence = {}, { other }, "beside " .. other
+          with, without, sentence = {}, said(needed), "beside " .. other
         elseif wanted ~= "" then
           local another = name == "method" and (wanted == "grid" and "random" or "grid") or "7"
           with, without = { other, (wanted:match "^[^|]+") }, { other, another }
@@ -394,6 +394,8 @@ check.case("in every experiment an option that would do nothing beside the other
             "without " .. other
         end
         check.that(cli.parse(list, words_of(list, own, with)), path .. ": " .. flag)
+        refused(words_of(list, own, without), ("%s does nothing %s"):format(flag, sentence))
+        if o.default == true then own = { "--no-" .. flag:sub(3) } end
         refused(words_of(list, own, without), ("%s does nothing %s"):format(flag, sentence))
       elseif o.alone then
         check.that(cli.parse(list, words_of(list, own)), path .. ": " .. flag)

@@ -186,7 +186,7 @@ galrun experiments/train_photometry.lua --survey sdss --sample paper
   code, text = scratch.run(command:gsub("http:", "ftp:"):gsub("sdss ", "never "))
   check.that(code == 1 and text:find("ftp://127", 1, true) and not path.kind(scratch.path "never"), text)
   code, text = scratch.run(command .. " --size 64")
-  check.that(code ~= 0 and text:find("--size is of cutouts, and --no-cutouts fetches none", 1, true), text)
+  check.that(code ~= 0 and text:find("--size does nothing without --cutouts", 1, true), text)
 end)
 
 here.stop()

@@ -324,7 +324,7 @@ function declare.read(spec, words, given)
     if v == nil then return nil, ("%s is '%s', expected %s"):format(declare.flag(o), text, wanted_of(o)) end
     local wrong = refused_choice(o, v)
     if wrong then return nil, wrong end
-    values[o.name], said[o.name] = v, v ~= false or nil
+    values[o.name], said[o.name] = v, v ~= false or o.default == true or nil
     i = i + used
   end
   for _, o in ipairs(list) do

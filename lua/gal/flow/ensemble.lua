@@ -7,6 +7,7 @@ local errors = require "gal.base.errors"
 local inputs = require "gal.flow.inputs"
 local json = require "gal.base.json"
 local mixture = require "gal.flow.mixture"
+local text = require "gal.base.text"
 local raise = errors.raise
 
 local M = {}
@@ -111,8 +112,9 @@ function M.new(given)
 end
 
 function Ensemble:__tostring()
-  return ("ensemble of %d flows (%s), the first: %s"):format(#self.members, table.concat(self.names, ", "),
-    tostring(self.members[1]))
+  local sentence = ("ensemble of %d flows (%s), the first: %s"):format(#self.members,
+    table.concat(self.names, ", "), tostring(self.members[1]))
+  return table.concat(text.filled(sentence, 80), "\n")
 end
 
 --- ensemble:device(): where its members' weights are.

@@ -6,6 +6,7 @@ local gal = require "gal"
 local infer = require "gal.infer"
 local members = require "gal.flow.members"
 local path = require "gal.base.path"
+local terms = require "gal.data.terms"
 local trained = require "gal.infer.trained"
 local raise = errors.raise
 
@@ -31,17 +32,29 @@ local function refuse_other_theta(run, other)
   end
 end
 
---- paired.open{run =, against =, part = "test" or "all", survey =, id =, hdu =, dereddened =, crop =, bin =,
--- packed =}: the run in the folder `run`, and the one in `against`, or nil, with the galaxies of a survey
--- (trained's run:survey; by default the run's own) that neither was trained or validated on: those of the
--- test part, or all. Returns {models, a list of {run, flow, name, part (the galaxies as this run sees
--- them)}, the run's first; ids {N}; theta {N, d}; names {d}; survey; out (the runs' folders, their names and
--- what was asked for, a table that JSON can hold)}. Galaxies that one of the two can't see are left out.
+-- Those of a list of NAME=COLUMN whose names a run has: the other one may take fewer columns.
+local function of_run(run, rename)
+  local names, list = {}, {}
+  for _, columns in ipairs{ run.notes.theta or {}, run.notes.context or {} } do
+    for _, text in ipairs(columns) do names[terms.label(text):lower()] = true end
+  end
+  for _, text in ipairs(rename or {}) do
+    if names[terms.label(text):lower()] then list[#list + 1] = text end
+  end
+  return list
+end
+
+--- paired.open{run =, against =, part = "test" or "all", survey =, id =, hdu =, rename =, dereddened =,
+-- crop =, bin =, packed =}: the run in the folder `run`, and the one in `against`, or nil, with the galaxies
+-- of a survey (trained's run:survey; by default the run's own) that neither was trained or validated on:
+-- those of the test part, or all. Returns {models, a list of {run, flow, name, part (the galaxies as this run
+-- sees them)}, the run's first; ids {N}; theta {N, d}; names {d}; survey; out (the runs' folders, their names
+-- and what was asked for, a table that JSON can hold)}. Galaxies that one of the two can't see are left out.
 function paired.open(o)
   local run = trained.open(o.run, { device = gal.device() })
   local survey, own = run:survey{
     survey = o.survey, id = o.id, hdu = o.hdu, dereddened = o.dereddened, ab_offsets = o.ab_offsets,
-    crop = o.crop, bin = o.bin, packed = o.packed,
+    crop = o.crop, bin = o.bin, packed = o.packed, rename = o.rename,
   }
   local part = run:unseen(o.part == "all" and survey or survey:split "test", own)
   local self = setmetatable({ survey = survey, own = own, names = run.flow.theta }, Paired)
@@ -51,7 +64,7 @@ function paired.open(o)
     refuse_other_theta(run, other)
     local others, others_own = other:survey{
       survey = survey.path, hdu = survey.hdu or false, id = o.id, dereddened = o.dereddened,
-      ab_offsets = o.ab_offsets, packed = o.packed,
+      ab_offsets = o.ab_offsets, packed = o.packed, rename = of_run(other, o.rename),
     }
     others = others:at(part.rows)
     other:refuse_seen(others, others_own)
@@ -62,7 +75,7 @@ function paired.open(o)
   self.asked = {
     run = members.absolute(o.run), against = o.against and members.absolute(o.against),
     survey = path.absolute(survey.path), hdu = survey.hdu, id = survey.id_column, part = o.part,
-    dereddened = survey.dereddened, ab_offsets = survey.ab_offsets,
+    dereddened = survey.dereddened, ab_offsets = survey.ab_offsets, rename = o.rename,
   }
   return self:with(function(each) return each end)
 end

@@ -47,6 +47,24 @@ function host.numbers(where, name, x, hint)
   return host.read(x)
 end
 
+--- pairs(where, x, y): the values of x and y, lists or tensors {n} of one length: two double arrays counting
+-- from 0 that the caller owns, and n. Raises as numbers does.
+function host.pairs(where, x, y)
+  local a, n = host.numbers(where, "x", x)
+  local b, count = host.numbers(where, "y", y)
+  if n ~= count then raise("%s: x has %d values and y %d, expected as many", where, n, count) end
+  return a, b, n
+end
+
+--- finite_pairs(a, b, n): the numbers, from 1, of those pairs of two arrays that are finite.
+function host.finite_pairs(a, b, n)
+  local list = {}
+  for k = 0, n - 1 do
+    if a[k] - a[k] == 0 and b[k] - b[k] == 0 then list[#list + 1] = k + 1 end
+  end
+  return list
+end
+
 --- matrix(where, name, x[, columns]): the rows and the columns of x, a float32 tensor {N, d}; raises where it
 -- is anything else, or has not so many columns.
 function host.matrix(where, name, x, columns)

@@ -8,14 +8,10 @@ local relation = {}
 
 -- The pairs of x and y that are finite: two arrays from 0, and how many they are.
 local function finite(x, y)
-  local a, n = host.numbers("relation", "x", x)
-  local b, count = host.numbers("relation", "y", y)
-  if n ~= count then raise("relation: x has %d values and y %d, expected as many", n, count) end
-  local kept = 0
-  for k = 0, n - 1 do
-    if a[k] - a[k] == 0 and b[k] - b[k] == 0 then a[kept], b[kept], kept = a[k], b[k], kept + 1 end
-  end
-  return a, b, kept
+  local a, b, n = host.pairs("relation", x, y)
+  local good = host.finite_pairs(a, b, n)
+  for i, k in ipairs(good) do a[i - 1], b[i - 1] = a[k - 1], b[k - 1] end
+  return a, b, #good
 end
 
 --- relation.parabola(x, y): the parabola through pairs by least squares, as a function of x, and the y less

@@ -7,11 +7,9 @@ local raise = errors.raise
 
 local selection = {}
 
--- x and y as arrays from 0, of one length.
+-- x and y as arrays from 0, of one length that is not 0.
 local function both(where, x, y)
-  local a, n = host.numbers(where, "x", x)
-  local b, count = host.numbers(where, "y", y)
-  if n ~= count then raise("%s: x has %d values and y %d, expected as many", where, n, count) end
+  local a, b, n = host.pairs(where, x, y)
   if n == 0 then raise("%s: there are no values", where) end
   return a, b, n
 end
@@ -27,8 +25,7 @@ end
 
 -- The numbers of the pairs that are finite, and these pairs as two lists.
 local function finite(a, b, n)
-  local function is_finite(k) return a[k] - a[k] == 0 and b[k] - b[k] == 0 end
-  local good, columns = where_true(n, is_finite), { {}, {} }
+  local good, columns = host.finite_pairs(a, b, n), { {}, {} }
   for i, k in ipairs(good) do columns[1][i], columns[2][i] = a[k - 1], b[k - 1] end
   return good, columns
 end
