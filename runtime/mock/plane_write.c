@@ -55,9 +55,10 @@ static void make_header(char *bytes, double ra, double dec)
 
 gal_status gal_planes_write(const char *path, const float *gri, double ra, double dec)
 {
-    unsigned char *bytes = calloc(1, FILE_BYTES), *at = bytes + BLOCK;
+    unsigned char *bytes = calloc(1, FILE_BYTES);
     if (!bytes)
         return gal_fail(GAL_MEMORY, "%s: no memory for a FITS file", path);
+    unsigned char *at = bytes + BLOCK;
     make_header((char *)bytes, ra, dec);
     for (int band = 0; band < GAL_PLANES; band++)
         for (int y = GAL_CUTOUT - 1; y >= 0; y--) /* FITS counts rows from below */

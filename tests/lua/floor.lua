@@ -153,6 +153,23 @@ check.case("a share of the draws comes from the floor, the others stay, densitie
   end
 end)
 
+check.case("a floor's draws tell nothing of the noise of an ensemble's other member", function()
+  local n, ensemble = 4000, flows.ensemble{ members = { linear(0.9), linear() } }
+  local drawn = ensemble:sample(gal.tensor{ 0.4 }, { n = 2 * n, steps = 10, rng = gal.rng(3) })[1]
+  -- Draw k of either member. How far a flow's draw is from the middle, by its noise, and the other's s.
+  local pairs_ = drawn:reshape{ n, 2, 2 }
+  local function above(x) return x:gt(x:quantile(0.5):item()) end
+  for member = 1, 2 do
+    local own, other = pairs_:select(2, member), pairs_:select(2, 3 - member)
+    local m, s = own:select(2, 1), own:select(2, 2)
+    m = (m - m:quantile(0.5)) / (3 * math.exp(0.5))
+    s = (s - s:quantile(0.5)) / (0.5 * math.exp(-0.8))
+    local agree = above(m * m + s * s):eq(above(other:select(2, 2))):mean():item()
+    -- Half of the pairs, and 4 deviations of chance.
+    check.near(agree, 0.5, 4 * 2 * math.sqrt(0.25 / n), "pairs on the same side")
+  end
+end)
+
 check.case("draws with a floor are the same alone, in any batch and among more, and new in the next call",
   function()
     local x, with = gal.randn({ 5, 1 }, { rng = gal.rng(2) }), linear(0.25)
