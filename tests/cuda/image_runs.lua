@@ -23,7 +23,7 @@ end)
 
 require("gal.mock").make { out = path "survey", n = 100, seed = 2, progress = false }
 local TRAIN = "--survey " .. path "survey" .. " --crop 16 --channels 16,8 --hidden 16 --batch 16 --draws 2"
-  .. " --seed 3 --resume"
+  .. " --seed 3 --schedule constant --resume"
 
 case("an image training killed and resumed ends as the undisturbed one, byte for byte", function()
   local train = scratch.experiment "train_image" .. " --precision bf16 " .. TRAIN
