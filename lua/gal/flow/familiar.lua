@@ -5,6 +5,7 @@ local gal = require "gal"
 local host = require "gal.stats.host"
 local inputs = require "gal.flow.inputs"
 local rarity = require "gal.stats.rarity"
+local sections = require "gal.flow.sections"
 local tiles = require "gal.flow.tiles"
 
 local familiar = {}
@@ -93,17 +94,7 @@ end
 
 --- familiar.take(tensors): takes out of a file's tensors {name = tensor} those that familiar.tensors put
 -- there; they are returned, {name = tensor}, or nil where there are none.
-function familiar.take(tensors)
-  local own
-  for name, x in pairs(tensors) do
-    if name:sub(1, #PREFIX) == PREFIX then
-      own = own or {}
-      own[name:sub(#PREFIX + 1)] = x
-    end
-  end
-  for name in pairs(own or {}) do tensors[PREFIX .. name] = nil end
-  return own
-end
+function familiar.take(tensors) return sections.take(tensors, PREFIX) end
 
 -- Raises by `refuse` unless `own` has this tensor, of d columns, and of one row where flat.
 local function check(own, name, d, flat, refuse)

@@ -12,6 +12,7 @@ local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
 local inputs = require "gal.flow.inputs"
+local sections = require "gal.flow.sections"
 local tiles = require "gal.flow.tiles"
 local check = errors.check
 
@@ -238,17 +239,7 @@ end
 
 --- floor.take(tensors): takes out of a file's tensors {name = tensor} those that floor.tensors put there;
 -- they are returned, {name = tensor}, or nil where there are none.
-function floor.take(tensors)
-  local own
-  for name, x in pairs(tensors) do
-    if name:sub(1, #PREFIX) == PREFIX then
-      own = own or {}
-      own[name:sub(#PREFIX + 1)] = x
-    end
-  end
-  for name in pairs(own or {}) do tensors[PREFIX .. name] = nil end
-  return own
-end
+function floor.take(tensors) return sections.take(tensors, PREFIX) end
 
 --- floor.of(flow, own, found, refuse): what floor.take took out of the file of that flow, for flow.floor.
 -- found: what the file says of how it was found. refuse(sentence) raises where it does not fit the flow.

@@ -32,21 +32,25 @@ function files.refuse(out, resume)
   end
 end
 
+-- The settings in the folder `out`; nil where there are none, or none that can be read.
+local function config_of(out)
+  local known, config = pcall(json.decode, path.read(out .. "/config.json") or "")
+  return known and type(config) == "table" and config or nil
+end
+
 --- files.preset(out): the preset of the run in the folder `out`: "paper" of one from before there were
 -- presets; nil where there is no run, or one whose settings can't be read.
 function files.preset(out)
-  local known, config = pcall(json.decode, path.read(out .. "/config.json") or "")
-  if not known or type(config) ~= "table" then return nil end
-  return config.preset or "paper"
+  local config = config_of(out)
+  return config and (config.preset or "paper")
 end
 
 --- files.notes(out): what the run in the folder `out` says of its survey (survey:choices()), {} of a run that
 -- says nothing; nil where no run is there that can go on.
 function files.notes(out)
-  local config = path.kind(out .. "/" .. CHECKPOINT) == "file" and path.read(out .. "/config.json")
-  local known, settings = pcall(json.decode, config or "")
-  if not config or not known or type(settings) ~= "table" then return nil end
-  return type(settings.notes) == "table" and settings.notes or {}
+  local config = path.kind(out .. "/" .. CHECKPOINT) == "file" and config_of(out)
+  if not config then return nil end
+  return type(config.notes) == "table" and config.notes or {}
 end
 
 --- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
