@@ -360,7 +360,9 @@ function methods:resume(options)
       #self.history)
   end
   local again = require("gal.train").continued(own.given, own.saved, o.epochs)
-  for _, name in ipairs{ "history", "best_epoch", "best_loss", "stopped", "recorded", "floor" } do
+  for _, name in ipairs{
+    "history", "best_epoch", "best_loss", "stopped", "recorded", "floor", "path_cost",
+  } do
     self[name] = again[name]
   end
   own.given, own.saved = hidden[again].given, hidden[again].saved

@@ -54,7 +54,9 @@ end
 
 --- train.fit{flow =, ...}: trains the flow in place and returns a run (gal.run): {flow, history, best_epoch,
 -- best_loss, stopped = "patience" | "epochs" | "interrupt", out}, with its methods, run:posterior(id) and
--- others; the flow has its best weights then, and `recorded` is whether its steps could be replayed.
+-- others; the flow has its best weights then, `recorded` is whether its steps could be replayed, and
+-- path_cost what sigma, the path's width, costs at least, nats a row, by the validation rows (nil where
+-- sigma is 0, or it can't be told).
 -- history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity. Rows:
 -- theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or a set of gal.images, which need not fit in
 -- memory) and ids in physical units, or data = a part of gal.data's surveys (or any table with these

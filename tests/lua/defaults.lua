@@ -5,6 +5,7 @@ local scratch = dofile "lua/lib/scratch.lua"
 local flows = require "gal.flow"
 local gal = require "gal"
 local json = require "gal.base.json"
+local path_cost = require "gal.flow.path_cost"
 local rule = require "gal.train.rule"
 local settings = require "gal.train.settings"
 local fit = require("gal.train").fit
@@ -77,6 +78,60 @@ check.case("config.json has the numbers that a training took, and a resumed one 
     "preset was paper and is auto")
   check.equal(run.stopped, "epochs")
 end)
+
+-- A flow of d properties given c = d contexts whose velocity at t = 1 is that of posteriors N(context, w^2)
+-- with these widths, standardised; and rows of them.
+local function exact(widths, sigma, rows)
+  local d = #widths
+  local head, weights = require("gal.nn").linear(1 + 2 * d, d), gal.zeros({ d, 1 + 2 * d }):totable()
+  for i, w in ipairs(widths) do   -- of t, theta_t and the context
+    local kept = w ^ 2 / (w ^ 2 + sigma ^ 2)
+    weights[i][1 + i], weights[i][1 + d + i] = kept, 1 - kept
+  end
+  head:load_state{ weight = gal.tensor(weights), bias = gal.zeros{ d } }
+  local flow = flows.new{ theta = d, context = d, sigma = sigma, head = head }
+  flow.scale = {}
+  for _, what in ipairs{ "theta", "context" } do
+    flow.scale[what .. "_mean"], flow.scale[what .. "_std"] = gal.zeros{ d }, gal.ones{ d }
+  end
+  local context = gal.randn({ rows, d }, { rng = gal.rng(6) })
+  local truth = context + gal.randn({ rows, d }, { rng = gal.rng(7) }) * gal.tensor(widths)
+  return flow, { theta = truth, context = context }
+end
+
+check.case("what the path's width costs is that of Gaussians, and told where it is much", function()
+  local cases = { { 0.05, { 0.05, 1 } }, { 0.05, { 0.02 } }, { 0.05, { 1, 0.3 } }, { 0.4, { 1, 0.2 } } }
+  for _, of in ipairs(cases) do
+    local sigma, widths = of[1], of[2]
+    local flow, part = exact(widths, sigma, 2000)
+    -- The mean of ln N(x; 0, w^2) - ln N(x; 0, w^2 + sigma^2) over x ~ N(0, w^2).
+    local expected = 0
+    for _, w in ipairs(widths) do
+      local r = (sigma / w) ^ 2
+      expected = expected + 0.5 * (math.log(1 + r) - r / (1 + r))
+    end
+    -- 2,000 rows know w^2 to 3 %, 4,000 noises the variance that is left to 2 %: a cost to 5 %.
+    check.near(path_cost.of(flow, part), expected, 0.15 * expected + 2e-4)
+  end
+  check.equal(path_cost.words(0.0199, 0.05), nil)
+  check.equal(path_cost.words(0.1234, 0.05), "sigma = 0.05 is wide for these posteriors: it costs 0.12 nats "
+    .. "a galaxy or more; train again with a smaller one, or 0")
+  local flow, part = exact({ 1 }, 0, 1000)
+  check.equal(path_cost.of(flow, part), nil)
+end)
+
+check.case("a training on a narrow posterior says that sigma is wide, one on a broad posterior does not",
+  function()
+    local function lines(noise, sigma)
+      local o = options{ epochs = 60, draws = 4, floor = "off", batch = 32 }
+      o.flow = flows.new{ theta = 2, context = 2, hidden = { 32, 32 }, sigma = sigma, rng = gal.rng(1) }
+      o.context = o.theta + gal.randn({ 300, 2 }, { rng = gal.rng(5) }) * noise
+      return require("gal.train").describe(fit(o))
+    end
+    check.that(lines(0.02, 0.1):find("sigma = 0.1 is wide for these posteriors", 1, true), "not told")
+    check.that(not lines(0.02, 0):find("is wide", 1, true), "told of sigma 0")
+    check.that(not lines(0.7, 0.1):find("is wide", 1, true), "told of a broad posterior")
+  end)
 
 check.case("a run from before there were presets goes on as it began", function()
   local old, whole = scratch.path "old", scratch.path "whole"

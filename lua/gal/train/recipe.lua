@@ -4,6 +4,7 @@ local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
 local floors = require "gal.flow.floor"
 local gal = require "gal"
+local path_cost = require "gal.flow.path_cost"
 local settings = require "gal.train.settings"
 local units = require "gal.flow.units"
 
@@ -62,6 +63,7 @@ function recipe.describe(run)
     lines[#lines + 1] = "robust scale, far values as their logarithms: " .. table.concat(bent, ", ")
   end
   if run.floor ~= nil then lines[#lines + 1] = floors.words(run.floor) end
+  lines[#lines + 1] = run.flow and path_cost.words(run.path_cost, run.flow.sigma)
   return table.concat(lines, "\n")
 end
 

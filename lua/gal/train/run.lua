@@ -30,6 +30,7 @@ local json = require "gal.base.json"
 local moved = require "gal.train.moved"
 local optim = require "gal.optim"
 local path = require "gal.base.path"
+local path_cost = require "gal.flow.path_cost"
 local reporter = require "gal.train.report"
 local room = require "gal.train.room"
 local settings = require "gal.train.settings"
@@ -335,11 +336,12 @@ end
 function Run:finish()
   core.assign(self.opt.block, self.best)
   familiarise(self)
+  local cost = self.stopped ~= "interrupt" and path_cost.of(self.flow, self.valid) or nil
   if self.folder and self.best_epoch then self.flow:save(self.folder:path "flow.safetensors") end
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,
     stopped = self.stopped, out = self.folder and self.folder.out, recorded = self.stepper.recorded,
-    floor = self.laid,
+    floor = self.laid, path_cost = cost,
   }
 end
 

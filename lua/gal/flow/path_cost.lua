@@ -1,0 +1,88 @@
+-- flow/path_cost: what the path's width costs a flow's densities. The path ends at x = theta + sigma eps
+-- (standardised; eps ~ N(0, I)), so the flow learns its posterior p convolved with N(0, sigma^2). Where p is
+-- broad beside sigma, x says nothing of eps; where it is as narrow, eps can be guessed from x, and how well
+-- tells how narrow. The velocity at t = 1 is E[theta - theta_0 | x] = E[theta | x], theta_0 being
+-- independent of x, so the net's guess of eps is (x - v(x, 1)) / sigma.
+--
+-- With C the covariance of eps that is left when x is known, the mean of ln p less that of the convolved
+-- density at p's own points is half of the sum of (c - 1 - ln c) over the eigenvalues c of C: exact for
+-- Gaussians, by their relative entropy (variance v: c = v / (v + sigma^2)), and convex in C, so that
+-- posteriors of different widths and directions cost more together than their mean C says. C is that of the
+-- best linear guess from the net's (x's own guess can only be better). Both make the cost a lower bound.
+local core = require "gal.tensor"
+local gal = require "gal"
+local host = require "gal.stats.host"
+local linalg = require "gal.stats.linalg"
+local nn = require "gal.nn"
+local sets = require "gal.images"
+local tiles = require "gal.flow.tiles"
+
+local path_cost = {}
+
+--- path_cost.WORTH: a cost that is told, nats a galaxy.
+path_cost.WORTH = 0.02
+-- Rows that are looked at, at most, and where images have to be encoded for them; the fewest; and how many
+-- noises they have together: of 4,000 the share of eps's variance that is guessed by chance is d / 4,000.
+local ROWS, IMAGES, FEWEST, NOISES = 2000, 200, 20, 4000
+
+-- At most `most` of a part's rows, evenly chosen: theta in the net's units, and what the net sees of them.
+local function chosen(flow, part, most)
+  local n = part.theta:size(1)
+  local positions = n > most and host.evenly(n, most) or nil
+  local function take(x) return x and (positions and x:rows(positions) or x) end
+  local context, images = take(part.context), take(part.images)
+  local device = flow:device()
+  local seen = context and flow:standard(context:to(device))
+  return tiles.standard(flow, take(part.theta):to(device)),
+    flow:encode(seen, images and sets.batch(images, 1, math.min(n, most), device))
+end
+
+-- The second moments of eps and of the net's guess of it, d x d lists: of eps, of both, of the guess.
+local function moments(flow, z, features)
+  local n, device = z:size(1), z:device()
+  local rounds, one, sums = math.max(1, math.ceil(NOISES / n)), gal.ones({ n, 1 }, { device = device }), {}
+  local options = { rng = gal.rng(1), device = device }
+  for _ = 1, rounds do
+    local eps = gal.randn({ n, flow.d }, options)
+    local x = z + eps * flow.sigma
+    local v = nn.call(flow.head, gal.cat(features and { one, x, features } or { one, x }, 2))
+    local guess = (x - v) / flow.sigma
+    for k, pair in ipairs{ { eps, eps }, { eps, guess }, { guess, guess } } do
+      local moment = pair[1]:t():matmul(pair[2]) / (n * rounds)
+      sums[k] = sums[k] and sums[k] + moment or moment
+    end
+  end
+  return sums[1]:totable(), sums[2]:totable(), sums[3]:totable()
+end
+
+--- path_cost.of(flow, part): at least so many nats a galaxy of the mean ln density are lost to sigma, by
+-- rows {theta {N, d}, context, images} that the flow was not trained on. nil where sigma is 0, there are too
+-- few rows, or the net does not say.
+function path_cost.of(flow, part)
+  if flow.sigma == 0 or not part or part.theta:size(1) < FEWEST then return nil end
+  local noise, both, guess = gal.no_grad(function()
+    return moments(flow, chosen(flow, part, part.images and IMAGES or ROWS))
+  end)
+  if not linalg.cholesky(guess) then return nil end
+  -- C = A - B G^-1 B^T against A, which is I but for chance.
+  local left, trace = {}, 0
+  local known = linalg.product(linalg.product(both, linalg.invert(guess)), linalg.transpose(both))
+  for i = 1, flow.d do
+    left[i] = {}
+    for j = 1, flow.d do left[i][j] = noise[i][j] - (known[i][j] + known[j][i]) / 2 end
+  end
+  local after, before = linalg.cholesky(left), linalg.cholesky(noise)
+  if not after or not before then return nil end
+  local share = linalg.product(linalg.invert(noise), left)
+  for i = 1, flow.d do trace = trace + share[i][i] end
+  return (trace - flow.d + linalg.log_determinant(before) - linalg.log_determinant(after)) / 2
+end
+
+--- path_cost.words(cost, sigma): a cost that is worth telling, in a sentence; else nil.
+function path_cost.words(cost, sigma)
+  if not cost or cost < path_cost.WORTH then return nil end
+  return ("sigma = %g is wide for these posteriors: it costs %.2g nats a galaxy or more; train again with a "
+    .. "smaller one, or 0"):format(sigma, cost)
+end
+
+return path_cost
