@@ -32,7 +32,8 @@ local o = require("gal.cli").options{
   { "out", "runs/acceptance/defaults", "folder for the runs" },
   { "drawn", 100, "rows a training whose posteriors are tested", type = "integer", least = 100 },
   {
-    "paper", 2, "trainings of each task, the first ones, that are made with --preset paper, too",
+    "paper", 5, "trainings of each task, the first ones, that are made with --preset paper, too: of fewer "
+      .. "than five the largest |z| is mostly chance",
     type = "integer", least = 0,
   },
   { "record", true, "append the results to RESULTS.md" },
