@@ -79,6 +79,7 @@ function M.open(folder, options)
   local o = arguments.known("open", options, OPTIONS)
   folder = folder:gsub("(.)/+$", "%1")
   local folders = members.of(folder)
+  members.refuse_begun("open", folder)
   if not folders and path.kind(folder .. "/flow.safetensors") ~= "file" then
     local near = path.kind(folder) == nil and "there is no such folder" or "it has no flow.safetensors"
     raise("open: %s is no run: %s", folder, near)
@@ -96,8 +97,9 @@ function M.open(folder, options)
 end
 
 --- run.ensemble{out =, members = {"runs/a", "runs/b", …}, device =}: makes the folder `out` the ensemble of
--- runs that are trained, by its ensemble.json, and returns it as gal.open does. Raises where their flows do
--- not go together (flow.ensemble), or `out` is a run itself.
+-- runs that are trained, by its ensemble.json, and returns it as gal.open does. A member that is an ensemble
+-- counts as its members. Raises where their flows do not go together (flow.ensemble), where two are the same,
+-- or `out` is a run itself, or an ensemble that was trained there.
 function M.ensemble(options)
   local o = arguments.known("ensemble", options, { "out", "members", "device" })
   local out = errors.text("ensemble", "out", o.out, "the name of a folder")
@@ -107,10 +109,12 @@ function M.ensemble(options)
     raise("ensemble: out is '%s', which is %s; name another folder", out,
       path.kind(out) == "file" and "a file" or "a run itself")
   end
+  if path.kind(members.folder(out, 1)) then
+    raise("ensemble: out is '%s', where an ensemble was trained; name another folder", out)
+  end
+  folders = members.expanded(folders)
   -- They are loaded before their names are written down: none that do not go together are.
-  local flows = {}
-  for k, folder in ipairs(folders) do flows[k] = require("gal.flow").load(folder) end
-  require("gal.flow").ensemble{ members = flows, names = folders }
+  require("gal.flow.file").ensemble(out, folders, {})
   members.write(out, folders)
   return M.open(out, { device = o.device })
 end
@@ -353,7 +357,8 @@ function methods:resume(options)
   local own = hidden[self]
   if not own.given then
     raise("resume: %s was opened from its folder: the command that began it goes on with it, with --resume, "
-      .. "or fit{…, out = \"%s\", resume = true}", self.out, self.out)
+      .. "or %s{…, out = \"%s\", resume = true}", self.out, self.flow.members and "train.ensemble" or "fit",
+      self.out)
   end
   if type(o.epochs) == "number" and o.epochs < #self.history then
     raise("resume: epochs is %g, expected at least %d, which are over: it counts all of them", o.epochs,

@@ -157,17 +157,20 @@ end
 
 --- sweep.ensemble(s, K[, found]): makes the sweep's folder the ensemble of its K best trials, by its
 -- ensemble.json: evaluate.lua, sample.lua, gal.open and the others take the folder as a run then. Trials that
--- are told apart from the best one count, too: what a mixture gains is by how much its members differ.
+-- are told apart from the best one count, too: what a mixture gains is by how much its members differ. Of
+-- trials that came to the same flow, of equal settings, one counts.
 -- Returns the ensemble as gal.open does. Raises where fewer than K have a score.
 function sweep.ensemble(s, count, found)
   s = sweep_of("ensemble", s)
   errors.integer("ensemble", "K", count, 2, 1024)
-  local folders = {}
+  local folders, seen = {}, {}
   for _, row in ipairs(found_of("ensemble", s, found).rows) do
-    if row.place and #folders < count then folders[#folders + 1] = row.trial.out end
+    local out = row.trial.out
+    local bytes = row.place and #folders < count and (path.read(out .. "/flow.safetensors") or out)
+    if bytes and not seen[bytes] then folders[#folders + 1], seen[bytes] = out, true end
   end
   if #folders < count then
-    raise("ensemble: %d trials of %s have a score, expected at least %d", #folders, s.out, count)
+    raise("ensemble: %d different trials of %s have a score, expected at least %d", #folders, s.out, count)
   end
   return require("gal.run").ensemble{ out = s.out, members = folders }
 end

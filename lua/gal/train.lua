@@ -89,9 +89,10 @@ end
 --   draws               (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   time_power          times are uniform, the paper's; but in every second draw of a row 1 - u^time_power of
 --                       a uniform u, which above 1 is near the data, where narrow posteriors take shape
---   floor               the share of every posterior that is p(theta) of the training rows (flow:floored): as
---                       much as makes the validation rows most likely, none where it does not pay; a number;
---                       or "off". run.floor is what was found
+--   floor               the share of every posterior that is p(theta) of the training rows (flow:floored):
+--                       "auto", the one, of at most a fifth, under which the validation rows and a quarter of
+--                       an outlier more are most likely; none where 1,000 of them or more are not more likely
+--                       with it, or there are fewer than 20; a number; or "off". run.floor is what was found
 --   scale               the units that a flow takes its columns in which has none yet: flow:standardise's
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
 --                       bit for bit, if there is one

@@ -296,7 +296,8 @@ promise("the run, to the bit, that `fit` makes alone with that seed", function()
   local all = options{ members = 3, make = made, each = each, seed = 5, out = out }
   check.raises(function() train.ensemble(all) end, "stopped")
   check.equal(path.kind(out .. "/ensemble.json"), nil)
-  check.raises(function() gal.open(out) end, "no flow.safetensors")
+  check.raises(function() gal.open(out) end, "an ensemble whose training has not ended; resumed, it goes on")
+  check.raises(function() flows.load(out) end, "training has not ended")
   check.raises(function() train.ensemble(all) end, "exists")
   check.raises(function() train.expect{ out = out, resume = true } end, "holds an ensemble")
   all.resume = true
@@ -318,6 +319,16 @@ promise("the run, to the bit, that `fit` makes alone with that seed", function()
   check.equal({ config.preset, config.draws, config.schedule }, { "paper", 1, "constant" })
 end)
 
+check.case("an ensemble that is gone on with as a smaller one says which members it leaves out", function()
+  local smaller = options{ members = 2, make = made, seed = 5, out = out, resume = true }
+  while ffi.C.gal_notice() ~= nil do end
+  check.equal(#train.ensemble(smaller).flow.members, 2)
+  local told = ffi.string(ffi.C.gal_notice())
+  check.that(told:find("e/member-3 stays and is not in this ensemble of 2", 1, true), told)
+  smaller.members = 3
+  check.equal(#train.ensemble(smaller).flow.members, 3)
+end)
+
 check.case("a list of runs is the same ensemble as the folder that names them", function()
   local a = flows.load(out)
   local b = flows.load(("%s/member-1, %s/member-2,%s/member-3/"):format(out, out, out))
@@ -326,13 +337,36 @@ check.case("a list of runs is the same ensemble as the folder that names them", 
     b:log_prob(part.theta, part.context, { steps = 4 }))
   check.equal(a:ood(part.context).context, a.members[1]:ood(part.context).context)
   local named = require "gal.flow.members"
-  check.equal({ named.absolute "/a, /b/", named.name "/a, /b/", { named.home "/a, /b" } },
+  check.equal({ named.absolute "/a, /b/", named.name "/a, /b/", { named.home " /a/ , /b" } },
     { "/a,/b", "a,b", { "/a", "with-b" } })
   check.raises(function() flows.load(out .. "," .. out .. "/member-2") end, "is a member twice")
   check.raises(function() flows.load(out .. ",nowhere") end, "its member nowhere is not there")
   check.raises(function() flows.load(out .. ",") end, "expected folders between the commas")
   path.write(path.make(scratch.path "bad") .. "/ensemble.json", "{\"members\": 3}")
   check.raises(function() flows.load(scratch.path "bad") end, "is damaged")
+  local function says(list, sentence)
+    path.write(scratch.path "bad/ensemble.json", json.encode{ format = "galrun ensemble 1", members = list })
+    check.raises(function() flows.load(scratch.path "bad") end, sentence)
+  end
+  says({ out .. "/member-1", "" }, "ensemble.json: members%[2%] is .*, expected the folder of a run")
+  says({ out .. "/member-1", out }, "is an ensemble itself: name its members")
+  says({ out .. "/member-1", "../nothing" }, "is not there")
+end)
+
+check.case("copies of a run and runs of one seed make no ensemble, and leave no folder half-made", function()
+  local copy, both = scratch.path "copy", scratch.path "both"
+  path.make(copy)
+  path.write(copy .. "/flow.safetensors", path.read(out .. "/member-2/flow.safetensors"))
+  local words = ("%s/member-2 and %s are the same flow"):format(out, copy):gsub("%p", "%%%0")
+  check.raises(function() flows.load(out .. "," .. copy) end, words)
+  local function make(list) return gal.run.ensemble{ out = both, members = list } end
+  check.raises(function() make{ out, copy } end, words)
+  check.raises(function() make{ out, out .. "/../e/member-1" } end, "is a member twice")
+  check.equal(path.kind(both), nil)
+  -- One that is an ensemble counts as its members, and no ensemble that was trained is replaced.
+  check.equal(#make{ out, scratch.path "paper/member-1" }.flow.members, 4)
+  both = out
+  check.raises(function() make{ copy, scratch.path "paper/member-1" } end, "where an ensemble was trained")
 end)
 
 check.case("summaries, catalogues and posteriors tell the spread, in shards as in one", function()
@@ -374,6 +408,16 @@ check.case("experiments train ensembles and take them", function()
   same_bits(gal.load(scratch.path "f/log_prob.npy"), flow:log_prob(theta, x, { steps = 4 }))
   same_bits(gal.load(scratch.path "f/samples.npy"), flow:sample(x, { n = 20, steps = 4, rng = gal.rng(0) }))
   check.equal(gal.load(scratch.path "f/spread.npy").shape, { N })
+  -- Draws keep other options out; a call that ended before it had any does not.
+  local other = fit .. " --resume --n 30"
+  code, said = scratch.run(other)
+  check.that(code == 1 and said:find "the draws in f began with other settings: %-%-n was 20 and is 30", said)
+  os.remove(scratch.path "f/samples.npy")
+  code, said = scratch.run(other)
+  check.equal(code, 0, said)
+  code, said = scratch.run(fit .. " --out huge --n 1000000000000")
+  check.that(code == 1 and said:find "draws of each row of %-%-x%-test: less of %-%-n would do", said)
+  check.equal(path.kind(scratch.path "huge"), nil)
   code, said = scratch.run(scratch.experiment "evaluate" .. " e --galaxies 100 --n 39 --steps 4")
   check.equal(code, 0, said)
   check.that(said:find "The 3 members" and said:find "than its members do on average", said)

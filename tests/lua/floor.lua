@@ -247,6 +247,35 @@ check.case("the floor's part of a density is share p / q', of an ensemble its me
   check.equal(linear():floored(theta, linear():log_prob(theta, x, { steps = 5 })), nil)
 end)
 
+check.case("of right labels alone fewer than 1,000 rows lay a floor, of a quarter of one", function()
+  local flow, train = linear(), rows(400, 51)
+  for _, n in ipairs{ 20, 250, 999, 1000 } do
+    local laid, found = floors.fit(flow, train, rows(n, 60 + n), "auto")
+    -- Where p is far below q at every row the likeliest share is .25 / (n + .25); a few rows' is more.
+    local expected = 0.25 / (n + 0.25)
+    if n < 1000 then
+      check.that(laid.share >= 0.99 * expected and laid.share < 1.5 * expected, n .. ": " .. laid.share)
+      check.that(found.gain < 0 and found.gain > -1.01 * expected, n .. ": gain " .. found.gain)
+      check.that(floors.words(found):find(("for outliers that %d validation rows need not show"):format(n)))
+    else
+      check.equal({ laid, found.share }, { nil, 0 })
+    end
+  end
+  check.equal(floors.words(select(2, floors.fit(flow, train, rows(19, 3), "auto"))),
+    "19 validation rows are too few to choose a floor by")
+end)
+
+check.case("of labels half of which are wrong a fifth is laid, and said to be the most", function()
+  local wild = rows(60, 41)
+  for k = 1, 60, 2 do wild.theta:set(500, k, 1) end
+  local laid, found = floors.fit(linear(), rows(400, 51), wild, "auto")
+  check.near(laid.share, floors.MOST, 1e-6)
+  check.that(floors.words(found):find "^floor: 20 %% .* the most that is laid", floors.words(found))
+  -- A share that was asked for is not.
+  check.that(not floors.words(select(2, floors.fit(linear(), wild, wild, 0.2))):find "most")
+  check.equal({ floors.percent(0.0034), floors.percent(0.999), floors.percent(0.5) }, { "0.34", "100", "50" })
+end)
+
 -- ---- files and runs ----
 
 check.case("a flow with a floor that was saved and loaded has the same bits, and is checked", function()
@@ -312,8 +341,11 @@ check.case("where a floor does not pay the run is what it is without one, byte f
   end
   check.that(files[1] == files[2], "the files differ")
   check.equal(select(2, gal.load(scratch.path "bytes-auto/flow.safetensors")).format, "galrun flow 1")
-  check.raises(function() fit{ flow = fresh(), data = train, floor = "some" } end,
-    'fit: floor is the string "some", expected a share from 0 to 1, "auto" or "off"')
+  -- In single precision, which a file has, the last two are 1 and 0.
+  for _, bad in ipairs{ "some", 1, -0.1, 0 / 0, math.huge, 1 - 1e-9, 1e-50 } do
+    check.raises(function() fit{ flow = fresh(), data = train, floor = bad } end,
+      'expected a share from 0 to below 1, "auto" or "off"')
+  end
 end)
 
 scratch.remove()

@@ -58,6 +58,18 @@ check.case("a trial's score is the mean log p of its validation galaxies, and th
   check.equal(path.kind(s.out .. "/sweep.json"), "file")
 end)
 
+check.case("a sweep's ensemble is of its best trials, and of equal ones one counts", function()
+  local s = sweep.open(file "peace")
+  local found = sweep.results(s)
+  local rows, named = found.rows, require "gal.flow.members"
+  check.equal(#sweep.ensemble(s, 3).flow.members, 3)
+  check.equal(named.of(s.out), { rows[1].trial.out, rows[2].trial.out, rows[3].trial.out })
+  found.rows = { rows[1], rows[1], rows[2], rows[1] }
+  sweep.ensemble(s, 2, found)
+  check.equal(named.of(s.out), { rows[1].trial.out, rows[2].trial.out })
+  check.raises(function() sweep.ensemble(s, 3, found) end, "2 different trials of .* have a score")
+end)
+
 -- The epochs that a run trained, as its timing.csv lists them.
 local function trained(trial)
   local list = {}

@@ -114,7 +114,7 @@ end
 -- Whether the settings file is there; raises where it is damaged or has other settings than o's.
 local function agrees(self, o)
   local text = path.read(self:path(o.settings_file))
-  if not text then return false end
+  if not text or o.result and not self:has(o.result) then return false end
   local known, old = pcall(json.decode, text)
   if not known or type(old) ~= "table" then
     raise("%s: %s is damaged; name another %s", self.where, self:path(o.settings_file), errors.option "out")
@@ -164,6 +164,8 @@ end
 --                  once where another process holds the lock, which is then waited for; or true
 --   settings_file, settings   the file that holds what the work began with, and a table that JSON can hold:
 --                  written where the work begins, compared where it goes on; without them neither
+--   result         the file without which nothing of the work is kept: while it is absent other settings may
+--                  begin anew
 --   mark           the file, written last, that says that all of the work is done
 -- Returns a run: out, and finished, whether `mark` is there. A folder that is finished, with equal settings,
 -- is neither locked nor written to. Raises where `out` is a file, where another process holds the lock,

@@ -143,7 +143,8 @@ common.training = {
   {
     "floor", type = "share",
     help = "share of every posterior that is p(theta), for wrong labels and outliers: auto, as much as "
-      .. "validation asks for, off, or a number; default: auto; paper: off",
+      .. "validation rows and a quarter of an outlier more are most likely with, at most a fifth, none where "
+      .. "1,000 of them do not need it; off, or a number; default: auto; paper: off",
   },
   {
     "scale", type = "string",
@@ -161,7 +162,7 @@ common.ensemble = {
     "ensemble", 1,
     "flows to train, that differ by their seed, and are asked as one: runs in --out/member-1, --out/member-2 "
       .. "and so on; 1: a single flow, in --out",
-    type = "integer", least = 1,
+    type = "integer", least = 1, most = 1024,
   },
 }
 

@@ -15,7 +15,7 @@ local TYPES = {
   numbers = { word = "N,N", wants = "numbers with commas between them" },
   integers = { word = "N,N", wants = "whole numbers with commas between them" },
   steps = { word = "N", wants = "a whole number of at least 1, or auto" },
-  share = { word = "N", wants = "a share from 0 to 1, auto or off" },
+  share = { word = "N", wants = "a share from 0 to below 1, auto or off" },
 }
 
 local FIELDS = {
@@ -147,7 +147,9 @@ function readers.integer(o, word) return read_number(o, word, true) end
 function readers.steps(_, word) return word == "auto" and word or read_number({ least = 1 }, word, true) end
 
 function readers.share(_, word)
-  return (word == "auto" or word == "off") and word or read_number({ least = 0, most = 1 }, word)
+  if word == "auto" or word == "off" then return word end
+  local share = read_number({ least = 0 }, word)
+  return share and share < 1 and share or nil
 end
 
 function readers.list(o, text)

@@ -43,7 +43,7 @@ end
 -- Raises where a value is not finite, or not in single precision.
 local function matrix(path)
   local x = gal.load(path)
-  if not core.is_tensor(x) then raise("%s holds several arrays, expected one (.npy)", path) end
+  if not core.is_tensor(x) then raise("%s is an archive of arrays, expected one array (.npy)", path) end
   local shape = x.shape
   if #shape == 1 then x, shape = x:reshape{ shape[1], 1 }, { shape[1], 1 } end
   if #shape ~= 2 or shape[1] == 0 or shape[2] == 0 then

@@ -241,8 +241,9 @@ end
 local function run(job)
   local flow, rows, n, streamed = job.flow, job.x.rows, job.n, job.into
   local device = { device = flow:device() }
-  local samples = not streamed and gal.zeros({ rows, n, flow.d }, device) or nil
-  local densities = not streamed and job.density and gal.zeros({ rows, n }, device) or nil
+  local function made(...) return errors.less_of({ "n" }, gal.zeros, { ... }, device) end
+  local samples = not streamed and made(rows, n, flow.d) or nil
+  local densities = not streamed and job.density and made(rows, n) or nil
   tiles.each(flow:device(), rows, n, PILOTS, function(first, k, from, m)
     local part, log_prob = gal.scope(gal.no_grad, function()
       local part, log_prob = tile(job, first, k, from, m)

@@ -11,6 +11,7 @@ local json = require "gal.base.json"
 local members = require "gal.flow.members"
 local nn = require "gal.nn"
 local path_of = require "gal.base.path"
+local sections = require "gal.flow.sections"
 local specs = require "gal.nn.spec"
 local units = require "gal.flow.units"
 local raise = errors.raise
@@ -199,8 +200,23 @@ local function module_of(path, name, spec, given, device)
   return given
 end
 
--- The ensemble of the flows in these folders; path: what the user named.
-local function ensemble_of(path, folders, options)
+-- Raises where two of the flows have the same weights and units: copies of a run, or runs of one seed, which
+-- would count twice. names: their folders.
+local function refuse_alike(flows, names)
+  local seen = {}
+  for k, flow in ipairs(flows) do
+    local hash = tostring(sections.hash(flow.scale, sections.hash(flow:state(), 0ULL)))
+    if seen[hash] then
+      raise("ensemble: %s and %s are the same flow, of one seed or copies: members differ by their seed or "
+        .. "their settings", seen[hash], names[k])
+    end
+    seen[hash] = names[k]
+  end
+end
+
+--- file.ensemble(path, folders, options): the ensemble of the flows in these folders, flow.load's options;
+-- path: what the user named. Raises where one has no flow, or two have the same.
+function file.ensemble(path, folders, options)
   for _, part in ipairs{ "encoder", "head" } do
     if options[part] then
       raise("load: %s is given, but %s is an ensemble, whose members have one each: load these one by one, "
@@ -210,6 +226,7 @@ local function ensemble_of(path, folders, options)
   members.refuse_unfinished(path, folders)
   local flows = {}
   for k, folder in ipairs(folders) do flows[k] = file.load(folder, options) end
+  refuse_alike(flows, folders)
   return require("gal.flow").ensemble{ members = flows, names = folders }
 end
 
@@ -219,9 +236,10 @@ function file.load(path, options)
   local device = options.device or "cpu"
   if type(path) ~= "string" then raise("load: path is %s, expected a string", errors.kind(path)) end
   local folders = members.of(path)
-  if folders then return ensemble_of(path, folders, options) end
+  if folders then return file.ensemble(path, folders, options) end
   local kind = path_of.kind(path)
   if not kind then raise("load: there is no run or file of a flow at %s", path) end
+  members.refuse_begun("load", path)
   if kind == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)

@@ -187,12 +187,16 @@ end
 -- The float32 nearest to a share, which is what a file holds.
 local function rounded(share) return gal.tensor({ share }, { 1 }, { device = "cpu" }):get(1) end
 
+--- floor.is_share(v): whether v is a number that a floor can have as its share: above 0 and below 1, also as
+-- a file holds it.
+function floor.is_share(v) return type(v) == "number" and v > 0 and rounded(v) > 0 and rounded(v) < 1 end
+
 --- floor.fit(flow, train, valid, wanted): the floor of a trained flow: p of the training rows {theta}, the
 -- share by the validation rows {theta, context, images} (nil: none) where wanted is "auto", else wanted. The
 -- share is floor.share's; there is no floor where 1,000 validation rows or more are not more likely with it.
 -- At most 2,000 of them are looked at, 500 with images. Returns what is for flow.floor, nil
--- without a floor; and what was found: {share, gain and error (nats a validation row), rows}, or a sentence
--- why nothing was looked for.
+-- without a floor; and what was found: {share, gain and error (nats a validation row), rows, and of a share
+-- that was looked for `most`, whether it is floor.MOST}, or a sentence why nothing was looked for.
 function floor.fit(flow, train, valid, wanted)
   local n, fewest = train.theta:size(1), 4 * (flow.d + 1)
   if n < fewest then return nil, ("%d training rows are too few for a floor"):format(n) end
@@ -205,7 +209,10 @@ function floor.fit(flow, train, valid, wanted)
     if wanted == "auto" and #log_q < FEWEST then
       return nil, ("%d validation rows are too few to choose a floor by"):format(#log_q)
     end
-    if wanted == "auto" then share = floor.share(log_q, log_p) end
+    if wanted == "auto" then
+      share = floor.share(log_q, log_p)
+      found.most = share >= floor.MOST
+    end
     if #log_q > 0 then found.gain, found.error = floor.gain(log_q, log_p, share) end
     if wanted == "auto" and #log_q >= ENOUGH and found.gain <= 0 then return nil, found end
   end
@@ -222,9 +229,21 @@ function floor.words(found)
   if found.share == 0 then
     return "no floor: it would not pay" .. (gained and (" (%s)"):format(gained) or "")
   end
-  return ("floor: %.2g %% of every posterior is p(theta), for outliers%s"):format(100 * found.share,
+  local why = "for outliers"
+  if found.most then
+    why = "the most that is laid: the flow does not know these rows well, or many labels are wrong"
+  elseif found.most == false and found.gain <= 0 then
+    why = ("for outliers that %d validation rows need not show"):format(found.rows)
+  end
+  return ("floor: %s %% of every posterior is p(theta), %s%s"):format(floor.percent(found.share), why,
     gained and (" (%s)"):format(gained) or "")
 end
+
+--- f:words_of_share(): its share in per cent, as floor.percent has it.
+function floor:words_of_share() return floor.percent(self.share) end
+
+--- floor.percent(share): a share in per cent, two digits or whole ones: "0.34", "100".
+function floor.percent(share) return (share < 0.1 and "%.2g" or "%.0f"):format(100 * share) end
 
 -- ---- in a file ----
 

@@ -22,7 +22,9 @@ local function named_in(folder)
   end
   local folders = {}
   for i, name in ipairs(list) do
-    errors.text(FILE, ("members[%d]"):format(i), name, "the folder of a run")
+    if type(name) ~= "string" or name == "" then
+      raise("%s: members[%d] is %s, expected the folder of a run", file, i, errors.kind(name))
+    end
     folders[i] = name:sub(1, 1) == "/" and name or folder .. "/" .. name
   end
   return folders
@@ -46,6 +48,18 @@ local function refuse_twice(text, folders)
   return folders
 end
 
+--- members.expanded(list): the same folders, each that is an ensemble as its members. Raises where one run is
+-- there twice.
+function members.expanded(list)
+  local folders = {}
+  for _, part in ipairs(list) do
+    for _, folder in ipairs(path.kind(part) == "folder" and named_in(part) or { part }) do
+      folders[#folders + 1] = folder
+    end
+  end
+  return refuse_twice(table.concat(list, ","), folders)
+end
+
 --- members.of(text): the folders of the runs that an ensemble is of, a list of at least two: of a folder with
 -- ensemble.json, or of several folders between commas, each of a run or of an ensemble; nil where the text is
 -- one run, or the name of nothing.
@@ -58,24 +72,41 @@ function members.of(text)
     return folders and refuse_twice(text, folders)
   end
   if kind or not text:find ("," , 1, true) then return nil end
-  local folders = {}
-  for _, part in ipairs(parts_of(text)) do
+  local list = parts_of(text)
+  for _, part in ipairs(list) do
     if part == "" then raise("%s: expected folders between the commas", text) end
-    for _, folder in ipairs(path.kind(part) == "folder" and named_in(part) or { part }) do
-      folders[#folders + 1] = folder
-    end
   end
-  return #folders > 1 and refuse_twice(text, folders) or nil
+  local folders = members.expanded(list)
+  return #folders > 1 and folders or nil
+end
+
+-- What a folder without a flow is, in words.
+local function lacking(folder)
+  if not path.kind(folder) then return "is not there" end
+  if path.kind(folder .. "/" .. FILE) then return "is an ensemble itself: name its members" end
+  return "has no flow yet (flow.safetensors)"
 end
 
 --- members.refuse_unfinished(text, folders): raises where one of the folders holds no flow.
 function members.refuse_unfinished(text, folders)
   for _, folder in ipairs(folders) do
     if path.kind(folder .. "/flow.safetensors") ~= "file" and path.kind(folder) ~= "file" then
-      raise("%s: its member %s %s", text, folder,
-        path.kind(folder) and "has no flow yet (flow.safetensors)" or "is not there")
+      raise("%s: its member %s %s", text, folder, lacking(folder))
     end
   end
+end
+
+--- members.folder(out, k): the folder of the k-th run of an ensemble that is trained in the folder `out`.
+function members.folder(out, k) return ("%s/member-%d"):format(out, k) end
+
+--- members.refuse_begun(where, folder): raises where the folder has runs of an ensemble whose training has
+-- not ended.
+function members.refuse_begun(where, folder)
+  for _, name in ipairs{ FILE, "flow.safetensors" } do
+    if path.kind(folder .. "/" .. name) then return end
+  end
+  if not path.kind(members.folder(folder, 1)) then return end
+  raise("%s: %s is an ensemble whose training has not ended; resumed, it goes on", where, folder)
 end
 
 --- members.write(folder, folders): names the runs in `folders` as the members of an ensemble in `folder`, in
@@ -108,9 +139,9 @@ end
 --- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their
 -- names have to say beside: an ensemble of several folders has its results in the first.
 function members.home(text)
-  local first, others = text:match "^([^,]*),(.*)$"
+  local first, others = text:match "^%s*([^,]-)%s*,(.*)$"
   if not first or path.kind(text) then return text, nil end
-  return first, "with-" .. members.name(others):gsub(",", "-")
+  return (first:gsub("(.)/+$", "%1")), "with-" .. members.name(others):gsub(",", "-")
 end
 
 return members

@@ -236,8 +236,9 @@ end
 local function run(job, apart)
   local rows, n, streamed = job.x.rows, job.n, job.options.into
   local device = { device = job.ensemble:device() }
-  local samples = not streamed and gal.zeros({ rows, n, job.ensemble.d }, device) or nil
-  local densities = not streamed and job.density and gal.zeros({ rows, n }, device) or nil
+  local function made(...) return errors.less_of({ "n" }, gal.zeros, { ... }, device) end
+  local samples = not streamed and made(rows, n, job.ensemble.d) or nil
+  local densities = not streamed and job.density and made(rows, n) or nil
   local together = math.max(1, math.floor(gal.device_info(device.device).rows / job.each))
   for first = 1, rows, together do
     errors.poll()

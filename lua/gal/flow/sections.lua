@@ -1,5 +1,23 @@
--- flow/sections: what a flow's file holds of one thing, such as its floor: tensors whose names begin alike.
+-- flow/sections: what a flow's file holds of one thing, such as its floor: tensors whose names begin alike;
+-- and a hash of tensors by name, by which flows are known again.
+local ffi = require "ffi"
+local C = ffi.C
+local core = require "gal.tensor"
+
 local sections = {}
+
+--- sections.hash(tensors, hash): the hash, which goes on from `hash`, of tensors {name = tensor} in the order
+-- of their names.
+function sections.hash(tensors, hash)
+  local names = {}
+  for name in pairs(tensors) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local values = core.read(tensors[name])
+    hash = C.gal_hash(values, ffi.sizeof(values), hash)
+  end
+  return hash
+end
 
 --- sections.take(tensors, prefix): takes out of a file's tensors {name = tensor} those whose names begin with
 -- prefix; they are returned, {name without it = tensor}, or nil where there are none.

@@ -96,7 +96,7 @@ local MODES = { auto = true, standard = true, robust = true }
 -- behind it, with commas, exceptions, NAME=standard. Returns a function of a column's name that gives its
 -- mode.
 function units.asked(where, text, flow)
-  local general, own, names = "auto", {}, {}
+  local general, own, names = nil, {}, {}
   for _, list in ipairs{ flow.theta, flow.context } do
     for _, name in ipairs(list) do names[#names + 1] = name end
   end
@@ -107,26 +107,41 @@ function units.asked(where, text, flow)
     if not MODES[mode] then
       raise('%s: scale has "%s", expected "standard", "robust" or "auto", and NAME=one of them', where, word)
     end
-    local known = not name
+    local known, before = not name, not name and general
     for _, column in ipairs(names) do
-      if name and column:lower() == name:lower() then known, own[column] = true, mode end
+      if name and column:lower() == name:lower() then
+        known, before, own[column] = true, own[column] or before, mode
+      end
     end
     if not known then
       raise("%s: scale names '%s'%s, which is no column of the flow", where, name,
         spelling.suggest(name, names))
     end
+    if before and before ~= mode then
+      raise("%s: scale says %s and %s of %s, expected one of them", where, before, mode,
+        name and ("'%s'"):format(name) or "all columns")
+    end
     if not name then general = mode end
   end
-  return function(column) return own[column] or general end
+  return function(column) return own[column] or general or "auto" end
 end
 
--- Median and robust deviation of values, a list, and how far they reach in the latter.
+-- Median and robust deviation of values, a list, and how far they reach in the latter. Where more than a
+-- tenth lie further than REACH of these from the median, as beside a heap of equal values, the deviation is
+-- the one that leaves a tenth there: the net would else see them tens of deviations away. Of a lognormal
+-- column whose logarithms scatter by 5 fewer lie so far.
 local function spread(values)
   table.sort(values)
   local n = #values
   local function at(share) return values[math.min(n, math.floor(share * n) + 1)] end
   local middle, deviation = at(0.5), (at(0.84) - at(0.16)) / 2
-  return middle, deviation, math.max(values[n] - middle, middle - values[1]) / deviation
+  local farthest = math.max(values[n] - middle, middle - values[1])
+  if deviation > 0 and farthest > REACH * deviation then
+    for i, v in ipairs(values) do values[i] = math.abs(v - middle) end
+    table.sort(values)
+    deviation = math.max(deviation, at(0.9) / REACH)
+  end
+  return middle, deviation, farthest / deviation
 end
 
 --- units.bend(scale, what, names, x {N, n}, mode): bends the columns of the training rows x, "theta" or

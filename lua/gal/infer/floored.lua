@@ -1,5 +1,6 @@
 -- infer/floored: which truths of an evaluation are rather the floor's than the net's (flow:floored):
 -- outliers, or wrong labels.
+local percent = require("gal.flow.floor").percent
 
 local floored = {}
 
@@ -24,11 +25,11 @@ function floored.words(floor, ids)
   local listed, names = floor.galaxies, {}
   for i = 1, math.min(5, #listed) do names[i] = ids[listed[i]] end
   local which = #listed > 0 and ": " .. table.concat(names, ", ") .. (#listed > 5 and ", ..." or "") or ""
-  local sentence = "%.2g %% of every posterior is the flow's floor, a broad p(theta). %d of %d truths are "
-    .. "rather the floor's than the net's, outliers or wrong labels%s (column floored). It makes %.2g %% of "
-    .. "the truths' densities, %.2g %% if calibrated."
-  return sentence:format(100 * floor.share, #listed, #floor.shares, which, 100 * floor.mean,
-    100 * floor.share)
+  local sentence = "%s %% of every posterior is the flow's floor, a broad p(theta). %d of %d truths are "
+    .. "rather the floor's than the net's, outliers or wrong labels%s (column floored). It makes %s %% of "
+    .. "the truths' densities, %s %% if calibrated."
+  local share = percent(floor.share)
+  return sentence:format(share, #listed, #floor.shares, which, percent(floor.mean), share)
 end
 
 return floored

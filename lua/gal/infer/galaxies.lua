@@ -1,13 +1,13 @@
 -- infer/galaxies: what a flow is shown of galaxies, and by what they and it are known again; and the
 -- galaxies of which its answer is to be doubted: those that are not within the tolerance, those without
 -- numbers, those far outside of what the flow was trained on, with the sentences that name them.
-local core = require "gal.tensor"
 local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
 local floor = require "gal.flow.floor"
 local fingerprint = require("gal.train.rows").fingerprint
 local inputs = require "gal.flow.inputs"
 local json = require "gal.base.json"
+local sections = require "gal.flow.sections"
 local C = ffi.C
 
 local galaxies = {}
@@ -22,18 +22,6 @@ end
 -- A hash of bytes, decimal.
 local function decimal(hash) return (tostring(hash):gsub("ULL$", "")) end
 
--- The hash, which goes on from `hash`, of tensors {name = tensor} in the order of their names.
-local function hash_of(tensors, hash)
-  local names = {}
-  for name in pairs(tensors) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local values = core.read(tensors[name])
-    hash = C.gal_hash(values, ffi.sizeof(values), hash)
-  end
-  return hash
-end
-
 -- The same of a flow's weights and units; of an ensemble those of its members, one after the other.
 local function hash_of_weights(flow, hash)
   for _, member in ipairs(flow.members or { flow }) do
@@ -41,7 +29,7 @@ local function hash_of_weights(flow, hash)
     for name, x in pairs(member:state()) do tensors[name] = x end
     for name, x in pairs(member.scale or {}) do tensors["scale." .. name] = x end
     for name, x in pairs(floor.tensors(member)) do tensors[name] = x end
-    hash = hash_of(tensors, hash)
+    hash = sections.hash(tensors, hash)
   end
   return hash
 end
@@ -61,11 +49,11 @@ function galaxies.model(flow)
   local notes = flow.notes or {}
   local text = json.encode{ errors = notes.label_errors or {}, sigma = flow.sigma or 0 }
   local hash = 0ULL
-  for _, member in ipairs(flow.members or { flow }) do hash = hash_of(member:state(), hash) end
+  for _, member in ipairs(flow.members or { flow }) do hash = sections.hash(member:state(), hash) end
   hash = C.gal_hash(text, #text, hash)
-  for _, member in ipairs(flow.members or { flow }) do hash = hash_of(member.scale or {}, hash) end
-  hash = hash_of(familiar.tensors(flow), hash)
-  for _, member in ipairs(flow.members or { flow }) do hash = hash_of(floor.tensors(member), hash) end
+  for _, member in ipairs(flow.members or { flow }) do hash = sections.hash(member.scale or {}, hash) end
+  hash = sections.hash(familiar.tensors(flow), hash)
+  for _, member in ipairs(flow.members or { flow }) do hash = sections.hash(floor.tensors(member), hash) end
   return decimal(hash)
 end
 

@@ -15,6 +15,16 @@ local CHECKPOINT = "checkpoint.safetensors"
 
 local function number(v) return v and ("%.9g"):format(v) or "" end
 
+-- Whether the folder `out` holds nothing but what a run leaves that failed before the end of its first epoch:
+-- its lock, alone where it failed before its settings were known. Nothing is lost with it.
+local function is_failed(out)
+  local entries = path.kind(out) == "folder" and path.entries(out) or {}
+  if #entries == 1 and entries[1] == "lock" then return true end
+  local has = {}
+  for _, name in ipairs(entries) do has[name] = true end
+  return has["config.json"] and has.lock and not has[CHECKPOINT]
+end
+
 --- files.refuse(out, resume): raises where the folder `out` exists, holds more than a run that failed in its
 -- first epoch, and resume is not true; and where it holds a history without a checkpoint, which can't be gone
 -- on with and is never replaced.
@@ -24,9 +34,7 @@ function files.refuse(out, resume)
     raise("fit: %s holds a run with a history and no checkpoint (%s): put that back, or name another folder",
       out, CHECKPOINT)
   end
-  -- A run that failed before the end of its first epoch: nothing is lost.
-  local failed = has "config.json" and has "lock" and not has(CHECKPOINT)
-  if path.kind(out) == "folder" and not resume and not failed then
+  if path.kind(out) == "folder" and not resume and not is_failed(out) then
     raise("fit: %s is '%s', which exists; %s goes on with the run in it, or name another folder",
       errors.option "out", out, errors.option("resume", true))
   end

@@ -1,6 +1,7 @@
 -- train/members: the trainings of an ensemble's members, flows of one kind on the same rows that differ by
 -- their seed. Each is a run of fit in a folder of its own, OUT/member-k, and is stopped and gone on with as
 -- one; when all are done OUT/ensemble.json names them (flow/members.lua).
+local C = require("ffi").C
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
 local files = require "gal.train.files"
@@ -11,7 +12,7 @@ local raise = errors.raise
 
 local members = {}
 
-local function folder_of(out, k) return ("%s/member-%d"):format(out, k) end
+local folder_of = named.folder
 
 --- members.refuse(out, resume, count): raises where the folder `out` can't take the runs of `count` members,
 -- or of one flow (1): it has other things, runs while resume is not true, or runs of the other kind.
@@ -32,6 +33,17 @@ end
 --- members.notes(out, count): files.notes of the run in `out`, or of the first of several members.
 function members.notes(out, count)
   return files.notes(count == 1 and out or folder_of(out, 1))
+end
+
+-- Leaves a notice of trained members in `out` beyond `count`, which an ensemble of fewer leaves out.
+local function tell_left(out, count)
+  local left = count
+  while path.kind(folder_of(out, left + 1) .. "/flow.safetensors") do left = left + 1 end
+  if left == count then return end
+  local which = left == count + 1 and folder_of(out, left) .. " stays and is"
+    or ("%s to member-%d stay and are"):format(folder_of(out, count + 1), left)
+  C.gal_leave_notice(("%s not in this ensemble of %d; %s takes in all"):format(which, count,
+    errors.option "ensemble" .. " " .. left))
 end
 
 local OPTIONS = { "members", "make", "each" }
@@ -73,6 +85,7 @@ function members.train(given)
     if runs[k].stopped == "interrupt" then error(errors.interrupted, 0) end
     device = runs[k].flow:device()
   end
+  tell_left(o.out, count)
   named.write(o.out, folders)
   local run = require("gal.run").open(o.out, { device = device })
   run.members = runs

@@ -1,5 +1,6 @@
 -- train/moved: what is another about the rows of a resumed run, in words: galaxies that are new or gone,
 -- another order, other values. The settings know no more than that hashes differ; split.csv has the ids.
+local errors = require "gal.base.errors"
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
 local read_split = require("gal.data.split").read
@@ -52,14 +53,17 @@ local function sentence(part, was, is, old, new)
 end
 
 --- moved.words(folder, parts, old, new): a function for run:compare: what it says of a setting `name` that
--- depends on the rows; nil of others. folder: the run's; parts: the ids of each part now, a list of {name,
--- ids}, or nil; old, new: the settings.
+-- depends on the rows, or has another name as an option; nil of others. folder: the run's; parts: the ids of
+-- each part now, a list of {name, ids}, or nil; old, new: the settings.
 function moved.words(folder, parts, old, new)
   local split, now = folder:path "split.csv", {}
   local lists = path.kind(split) == "file" and select(2, read_split(split)) or {}
   for _, entry in ipairs(parts or {}) do now[entry[1]] = entry[2] end
   return function(name)
     local part = PARTS[name]
+    if name == "average" and old.average and new.average then
+      return ("%s was %g and is %g"):format(errors.option "decay", old.average, new.average)
+    end
     if not part then return name:find "^architecture%." and "the network is another" or nil end
     local was = lists[part] and #lists[part] > 0 and lists[part] or nil
     return sentence(part, was, now[part], old, new)

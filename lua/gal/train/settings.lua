@@ -1,6 +1,7 @@
 -- train/settings: the options of fit that are numbers and names, checked, with their defaults; and the
 -- settings of a run, which config.json and the checkpoint hold and which a resumed run has to repeat.
 local errors = require "gal.base.errors"
+local floors = require "gal.flow.floor"
 local json = require "gal.base.json"
 local nn = require "gal.nn"
 local optim = require "gal.optim"
@@ -52,8 +53,8 @@ local function floor_of(o, usual)
   local asked = type(o.floor) == "nil" and usual or o.floor
   if asked == "auto" then return "auto" end
   if asked == "off" or asked == false or asked == 0 then return nil end
-  if type(asked) == "number" and asked > 0 and asked < 1 then return asked end
-  raise("fit: floor is %s, expected a share from 0 to 1, \"auto\" or \"off\"", errors.kind(o.floor))
+  if floors.is_share(asked) then return asked end
+  raise("fit: floor is %s, expected a share from 0 to below 1, \"auto\" or \"off\"", errors.kind(o.floor))
 end
 
 -- The scales of the columns that are asked for, a text; nil where all are standard, or the flow has its own.
