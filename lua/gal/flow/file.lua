@@ -221,7 +221,7 @@ function file.load(path, options)
   local folders = members.of(path)
   if folders then return ensemble_of(path, folders, options) end
   local kind = path_of.kind(path)
-  if not kind then raise("load: there is no run or file of a flow at %s", path) end
+  if not kind then raise("load: there is no run or file of a flow at %s", errors.shown(path)) end
   if kind == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
   local tensors, metadata = gal.load(path)
   local a = architecture_of(path, metadata)
