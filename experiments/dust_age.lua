@@ -16,6 +16,7 @@ local o = cli.options{
   cli.common{ "solver", "results" },
   { "seed", 0, "seed of the draws" },
 }
+local errors = require "gal.base.errors"
 local gal = require "gal"
 local json = require "gal.base.json"
 local limits = require "gal.stats.limits"
@@ -32,7 +33,8 @@ for i, name in ipairs(both.names) do column_of[name] = i end
 for _, axis in ipairs{ "x", "y" } do
   if not column_of[o[axis]] then
     local known = table.concat(both.names, ", ")
-    cli.refuse("--%s is %s, expected one of %s, which %s infers", axis, o[axis], known, o.run)
+    local found = errors.shown(o[axis])
+    cli.refuse("--%s is %s, expected one of %s, which %s infers", axis, found, known, o.run)
   end
 end
 if o.galaxy and #o.galaxy > 3 then cli.refuse("--galaxy has %d ids, expected at most three", #o.galaxy) end

@@ -34,6 +34,7 @@ local o = cli.options{
 local calibration = require "gal.calibration"
 local compare = require "gal.stats.compare"
 local evaluation = require "gal.infer.evaluation"
+local floored = require "gal.infer.floored"
 local metrics = require "gal.metrics"
 local report = require "gal.infer.report"
 
@@ -74,6 +75,7 @@ local found = {
   }),
   gap = e:training_gap(scores.log_q), members = e:members(scores.log_q),
   told_apart = e:told_apart(drawn, contexts, left_out),
+  floored = floored.of(e.flow, e.test.theta, drawn.log_q_true),
 }
 
 -- Against another run: the same galaxies, paired.

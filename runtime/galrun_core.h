@@ -137,7 +137,6 @@ GAL_API int64_t gal_memory_allocated(int reset);
  * outside the arena; pauses nest. */
 GAL_API gal_status gal_scope_open(void);
 GAL_API gal_status gal_scope_close(void);
-GAL_API int gal_scope_depth(void);
 GAL_API void gal_scope_pause(void);
 GAL_API void gal_scope_resume(void);
 

@@ -111,7 +111,6 @@ typedef struct gal_decoded {
  * The pixels of an image that can't be read are zeros; the call itself succeeds. */
 GAL_API gal_status gal_images_decode(gal_tensor *pixels, gal_decoded *decoded, const char *const *paths,
                                      int scaled);
-GAL_API gal_status gal_image_size(int64_t *width, int64_t *height, const char *path);
 
 /* What a picture in memory is that came from elsewhere, and whether it shows anything. */
 typedef struct gal_look {

@@ -82,7 +82,7 @@ function M.open(folder, options)
   members.refuse_begun("open", folder)
   if not folders and path.kind(folder .. "/flow.safetensors") ~= "file" then
     local near = path.kind(folder) == nil and "there is no such folder" or "it has no flow.safetensors"
-    raise("open: %s is no run: %s", folder, near)
+    raise("open: %s is no run: %s", errors.shown(folder), near)
   end
   local flow = require("gal.flow").load(folder, { device = o.device or gal.device() })
   local asked = {}

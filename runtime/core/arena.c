@@ -225,14 +225,6 @@ gal_status gal_scope_close(void)
     return GAL_OK;
 }
 
-int gal_scope_depth(void)
-{
-    int scopes = 0;
-    for (int i = 0; i < depth; i++)
-        scopes += places[i].is_scope;
-    return scopes;
-}
-
 void gal_scope_pause(void)
 {
     gal_arena_enter(NULL);
@@ -245,8 +237,9 @@ void gal_scope_resume(void)
 
 void gal_scope_trim(void)
 {
-    if (gal_scope_depth() > 0)
-        return;
+    for (int i = 0; i < depth; i++)
+        if (places[i].is_scope)
+            return;
     gal_arena_free(scope_arena);
     scope_arena = NULL;
 }

@@ -147,7 +147,7 @@ static void preload_host(lua_State *L, const host_options *o, const char *execut
     }
     lua_pushnumber(L, o->seed);
     lua_setfield(L, -2, "seed");
-    lua_pushliteral(L, GAL_VERSION);
+    lua_pushstring(L, gal_version());
     lua_setfield(L, -2, "version");
     lua_pushstring(L, executable);
     lua_setfield(L, -2, "executable");
@@ -321,7 +321,7 @@ int main(int argc, char **argv)
     else if (o.help)
         fputs(host_help, stdout);
     else if (o.version)
-        printf("galrun %s (%s)\n", GAL_VERSION, LUAJIT_VERSION);
+        printf("galrun %s (%s)\n", gal_version(), LUAJIT_VERSION);
     else
         code = start(&o);
     host_options_free(&o);

@@ -131,15 +131,6 @@ gal_status gal_picture_size(int *width, int *height, int *depth, const char *pat
     return status;
 }
 
-gal_status gal_image_size(int64_t *width, int64_t *height, const char *path)
-{
-    gal_image_form form;
-    gal_status status = gal_image_read_form(&form, path);
-    if (status == GAL_OK)
-        *width = form.width, *height = form.height;
-    return status;
-}
-
 typedef struct decode_args {
     uint8_t *pixels;      /* {n, size, size, 3} */
     gal_decoded *decoded; /* {n} */

@@ -151,11 +151,11 @@ static made png(int side, int bits, int colour, int64_t bytes)
 
 static void picture(const char *name, made m, int64_t most, const char *words)
 {
-    int64_t width = 0, height = 0;
+    gal_image_form form;
     const char *path = put(name, m);
     long long before = atomic_load(&held);
     atomic_store(&most_held, before);
-    gal_status status = gal_image_size(&width, &height, path);
+    gal_status status = gal_image_read_form(&form, path);
     long long took = atomic_load(&most_held) - before;
     REPORT(took <= most, "%s of %zu bytes held %lld, expected at most %lld", name, m.n, took,
            (long long)most);

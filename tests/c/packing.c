@@ -131,9 +131,9 @@ static void decoding(void)
     REPORT(strstr(d.problem, "No such file") != NULL, "%s", d.problem);
     d = decode(GOLDEN "make.py");
     REPORT(d.status == GAL_FILE && !strcmp(d.problem, "is neither JPEG nor PNG"), "%s", d.problem);
-    int64_t width = 0, height = 0;
-    IS_OK(gal_image_size(&width, &height, GOLDEN "oblong.jpg"));
-    IS_INT(width * 1000 + height, 20016);
+    gal_image_form form;
+    IS_OK(gal_image_read_form(&form, GOLDEN "oblong.jpg"));
+    IS_INT(form.width * 1000 + form.height, 20016);
 
     CASE("no beginning of an image is taken for the whole, and no changed byte reads outside");
     damage(GOLDEN "colour.jpg");

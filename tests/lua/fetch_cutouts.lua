@@ -190,6 +190,7 @@ check.case("every source is asked as it wants, and has its own picture of nothin
   refused({ size = 32 }, "size is 32, expected 64 to 2048 pixels")
   refused({ release = "dr7" }, "release is dr7, expected one of dr17, dr18, dr19")
   refused({ layer = "x" }, "layer is x, expected none")
+  refused({ layer = "" }, "layer is '', expected none")
   refused({ source = "hips2fits", release = "dr18" }, "release is dr18, expected none")
   refused({ source = "hips2fits", format = "fits", layer = "CDS/P/DSS2/color" }, "expected a band")
   check.raises(function() fetch("fast", "x", 1, { server = "https://example.org", pause = 0.1 }) end,

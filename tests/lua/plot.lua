@@ -60,6 +60,15 @@ check.case("a figure leaves picture, script and data, and the script draws it ag
   check.equal({ png_size "all.png" }, { 1260, 750 })
 end)
 
+check.case("an axis of one value is as wide as that value can be read on", function()
+  for value, range in pairs{ [0.006] = { 0.003, 0.009 }, [-2] = { -2.5, -1.5 }, [0] = { -0.5, 0.5 },
+    [4e6] = { 3996000, 4004000 } } do
+    plot.figure(home .. "/flat.svg", { panels = { plot.panel{ plot.lines({ 1, 2 }, { value, value }) } } })
+    local low, high = text("flat.gp"):match "set yrange %[(%S+):(%S+)%]"
+    check.equal({ tonumber(low), tonumber(high) }, range, value)
+  end
+end)
+
 check.case("a figure that is one picture has that picture's pixels, the right way up", function()
   local pixels = blank{ 50, 50, 3 }
   for row = 1, 50 do

@@ -55,6 +55,13 @@ check.case("other settings are refused by name, and no lock is left behind", fun
   check.raises(function() open{ lr = { 1, 3 }, epochs = 5 } end,
     "epochs was not set and is 5; lr was 1,2 and is 1,3; name was wide and is not set")
   open{ lr = { 1, 2 }, name = "wide" }:close() -- the refused ones hold no lock
+  -- No gap where a value is empty, and no value that was and is the same.
+  local old = { layer = "", bands = {}, path = ("a"):rep(60) .. "b", count = 1 }
+  local new = { layer = "g", bands = { "g" }, path = ("a"):rep(60) .. "c", count = "1" }
+  local function compare(a, b) run.compare({ where = "fit", out = "o", noun = "run" }, a, b) end
+  check.raises(function() compare(old, new) end,
+    ": bands was empty and is g; count is another; layer was '' and is g; path is another%. Give")
+  check.raises(function() compare({ layer = " " }, { layer = { "" } }) end, "layer was ' ' and is ''%.")
   folder.write(out "c/sweep.json", "{\"lr\": ")
   local function again() open{ lr = { 1, 2 }, name = "wide" } end
   check.raises(again, "sweep: .*/c/sweep.json is damaged; name another out")

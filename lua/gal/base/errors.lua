@@ -120,6 +120,8 @@ function M.check(status)
   local message = ffi.string(C.gal_error())
   if status == C.GAL_BUDGET or status == C.GAL_MEMORY then message = message .. advice() end
   if status == C.GAL_RECORDING then M.fail(C.GAL_RECORDING, "%s", message) end
+  -- A file's sentence begins with its path, which may be empty.
+  message = message:gsub("^%s*:", function(path) return ("'%s':"):format(path:sub(1, -2)) end)
   -- C doesn't know how Lua converts.
   local name = message:match "(%a+) is %l+%d+, expected float32$"
   raise("%s", name and message .. "; " .. name .. ":float() converts" or message)
@@ -145,6 +147,12 @@ function M.kind(value)
   end
   if t == "table" and type(value.shape_text) == "function" then return "a tensor " .. value:shape_text() end
   return "a " .. t
+end
+
+--- shown(value): a value in a sentence as one writes it; '' where it is a text without a letter in it.
+function M.shown(value)
+  local text = tostring(value)
+  return text:find "%S" and text or ("'%s'"):format(text)
 end
 
 -- ---- single arguments ----

@@ -51,7 +51,7 @@ local function shown(value)
   elseif type(value) == "boolean" then
     text = value and "on" or "off"
   end
-  text = type(text) == "string" and text or json.encode(text)
+  text = type(text) == "string" and errors.shown(text) or json.encode(text)
   return #text > 60 and text:sub(1, 57) .. "..." or text
 end
 
@@ -82,10 +82,11 @@ local function is_hash(value) return type(value) == "string" and #value > 14 and
 
 -- What is said of a setting that was a and is b.
 local function sentence(name, a, b)
-  if not is_hash(a) and not is_hash(b) then
-    return ("%s was %s and is %s"):format(called(name), shown(a), shown(b))
+  local was, is = shown(a), shown(b)
+  if not is_hash(a) and not is_hash(b) and was ~= is then
+    return ("%s was %s and is %s"):format(called(name), was, is)
   end
-  return HASHES[name:gsub("_against$", "")] or ("%s is another"):format(name)
+  return HASHES[name:gsub("_against$", "")] or ("%s is another"):format(called(name))
 end
 
 --- run:compare(old, new[, free[, words]]): raises where settings differ, naming each with what it was and is.

@@ -19,7 +19,7 @@ local function form_of(op, path)
   if holds == C.GAL_HOLDS_NONE then
     local found = ending and "a " .. ending .. " file" or "a name without an ending"
     local endings = ffi.string(C.gal_arrays_endings())
-    raise("%s: %s is %s, expected a name that ends in %s", op, path, found, endings)
+    raise("%s: %s is %s, expected a name that ends in %s", op, errors.shown(path), found, endings)
   end
   return holds, ending
 end

@@ -30,8 +30,8 @@ function columns.find(path)
   local kind = folder.kind(path)
   if kind == "file" then return path end
   if not kind then
-    raise("no survey at %s: expected a table (%s) or a folder with catalog.fits or catalog.csv", path,
-      ffi.string(ffi.C.gal_table_reads()))
+    raise("no survey at %s: expected a table (%s) or a folder with catalog.fits or catalog.csv",
+      errors.shown(path), ffi.string(ffi.C.gal_table_reads()))
   end
   for _, name in ipairs{ "catalog.fits", "catalog.fits.gz", "catalog.csv", "catalog.csv.gz" } do
     local candidate = path:gsub("/+$", "") .. "/" .. name

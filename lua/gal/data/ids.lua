@@ -69,8 +69,8 @@ function ids.of(source, file, asked, without)
   if id then
     if not source:has(id) then
       if without then return without(source, file, id) end
-      raise("%s has no column %s of ids: --id names another, --id %s takes the rows' numbers", file, id,
-        ids.NUMBERS)
+      raise("%s has no column %s of ids: --id names another, --id %s takes the rows' numbers", file,
+        errors.shown(id), ids.NUMBERS)
     end
     local ok, list = pcall(source.ids, source, id)
     if ok and type(list[1]) == "table" then

@@ -38,7 +38,7 @@ local function id_of(choices, options, own)
   local was, asked = choices.id, options.id
   if own and asked and was and asked:lower() ~= was:lower() then
     local named = was == identity.NUMBERS and "their row numbers" or "the column " .. was
-    raise("id is %s, but the flow was trained on galaxies named by %s", asked, named)
+    raise("id is %s, but the flow was trained on galaxies named by %s", errors.shown(asked), named)
   end
   return asked or was
 end
@@ -66,7 +66,7 @@ local function refuse_other_images(images, options)
     local chosen = images and images[name]
     if options[name] ~= nil and options[name] ~= chosen then
       local trained = images and ("images with %s = %s"):format(name, tostring(chosen)) or "no images"
-      raise("%s is %s, but the flow was trained on %s", name, tostring(options[name]), trained)
+      raise("%s is %s, but the flow was trained on %s", name, errors.shown(options[name]), trained)
     end
   end
 end
@@ -187,7 +187,8 @@ local function renamed(theta, context, rename)
     local place = name and names[name:lower()]
     if not place then
       local known = table.concat(theta, ", ") .. ", " .. table.concat(context, ", ")
-      raise("rename is %s, expected NAME=COLUMN with one of the run's names: %s", text, known)
+      raise("rename is %s, expected NAME=COLUMN with one of the run's names: %s", errors.shown(text),
+        known)
     end
     new[place[1]][place[2]] = text
   end

@@ -81,14 +81,16 @@ function M.open(o)
     raise("fetch: source is %s, expected one of %s", errors.kind(name), table.concat(M.names, ", "))
   end
   local function refuse(option, value, expected)
-    raise("fetch: %s is %s, expected %s of %s", errors.option(option), tostring(value), expected, s.words)
+    raise("fetch: %s is %s, expected %s of %s", errors.option(option), errors.shown(value), expected,
+      s.words)
   end
   if o.layer and not s.layers then
-    raise("fetch: %s is %s, expected none: %s has one layer", errors.option "layer", tostring(o.layer),
+    raise("fetch: %s is %s, expected none: %s has one layer", errors.option "layer", errors.shown(o.layer),
       s.words)
   end
   if o.release and not s.releases then
-    raise("fetch: %s is %s, expected none: %s has one", errors.option "release", tostring(o.release), s.words)
+    raise("fetch: %s is %s, expected none: %s has one", errors.option "release", errors.shown(o.release),
+      s.words)
   end
   local format = o.format or s.formats[1]
   local settings = {

@@ -238,7 +238,7 @@ function file.load(path, options)
   local folders = members.of(path)
   if folders then return file.ensemble(path, folders, options) end
   local kind = path_of.kind(path)
-  if not kind then raise("load: there is no run or file of a flow at %s", path) end
+  if not kind then raise("load: there is no run or file of a flow at %s", errors.shown(path)) end
   members.refuse_begun("load", path)
   if kind == "folder" then path = path:gsub("/+$", "") .. "/flow.safetensors" end
   local tensors, metadata = gal.load(path)

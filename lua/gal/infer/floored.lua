@@ -4,13 +4,12 @@ local percent = require("gal.flow.floor").percent
 
 local floored = {}
 
---- floored.of(found): of an evaluation's `found` (infer/report.lua) {share, what of every posterior is the
--- floor's; mean, what of the truths' densities it makes; galaxies, positions of those of which it makes more
--- than half; shares {N}}, or nil where the flow has no floor.
-function floored.of(found)
-  local e = found.evaluation
-  local shares, share = nil, nil
-  if e.flow.floored then shares, share = e.flow:floored(e.test.theta, found.drawn.log_q_true) end
+--- floored.of(flow, theta {N, d}, log_q): of truths and their ln densities {share, what of every posterior is
+-- the floor's; mean, what of the truths' densities it makes; galaxies, positions of those of which it makes
+-- more than half; shares {N}}, or nil where the flow has no floor.
+function floored.of(flow, theta, log_q)
+  if not flow.floored then return nil end
+  local shares, share = flow:floored(theta, log_q)
   if not shares then return nil end
   local listed, sum, count = {}, 0, 0
   for k, own in ipairs(shares) do

@@ -2,7 +2,8 @@
 -- (infer/page.lua), a table with a row a galaxy, and all of it as numbers. `found` here is {evaluation,
 -- drawn, scores, summary, properties, distances, coverage, cde_loss, told_apart (metrics.c2st, or nil),
 -- calibration (calibration.test, or nil where there are too few galaxies), prior, contexts (e:contexts()),
--- gap (e:training_gap(), or nil), members (e:members(), or nil), against (nil without another run)}.
+-- gap (e:training_gap(), or nil), members (e:members(), or nil), floored (floored.of, or nil), against (nil
+-- without another run)}.
 local C = require("ffi").C
 local compare = require "gal.stats.compare"
 local core = require "gal.tensor"
@@ -109,7 +110,7 @@ local function add_information(add, found)
   local last = "%.2g %% of the draws lie where p(theta) is below that of every training galaxy. CDE loss of "
     .. "the standardised properties: %.4g (%.4g to %.4g), less is better."
   add{ text = last:format(100 * (found.scores.beyond or 0), loss.mean, loss.low, loss.high) }
-  local floor = floored.of(found)
+  local floor = found.floored
   if floor then add{ text = floored.words(floor, e.test.ids) } end
 end
 
@@ -286,7 +287,7 @@ function report.galaxies(found)
   end
   if found.drawn.outside then columns:set("outside", single(found.drawn.outside)) end
   if found.drawn.spread then columns:set("spread", single(found.drawn.spread)) end
-  local floor = floored.of(found)
+  local floor = found.floored
   if floor then columns:set("floored", single(floor.shares)) end
   local flags = galaxies.flags(#e.test.ids, found.drawn.flagged, scores.left_out)
   columns:set("flagged", core.int64({ #flags }, flags, "cpu"))
@@ -332,7 +333,7 @@ function report.numbers(found)
     results.properties[name] = found.properties[i]
   end
   for name, entry in pairs(found.summary) do results[name] = entry end
-  local floor = floored.of(found)
+  local floor = found.floored
   if floor then results.floor = { share = floor.share, mean = floor.mean, outliers = #floor.galaxies } end
   return results
 end

@@ -109,13 +109,20 @@ function layer.pair(where, name, given)
   return low, high
 end
 
+--- beside(value): how far an axis reaches on both sides of the only value that it has: half of a value
+-- below 1, so that it can be read; a thousandth of a large one.
+function layer.beside(value)
+  local size = math.abs(value)
+  return size == 0 and 0.5 or math.max(math.min(0.5, size / 2), size * 1e-3)
+end
+
 --- span(where, name, values, n, given): the range that is given, or the smallest and largest finite value,
 -- apart from each other.
 function layer.span(where, name, values, n, given)
   if given then return layer.pair(where, name, given) end
   local low, high = layer.bounds(values, n)
   if low > high then return 0, 1 end
-  if low == high then return low - 0.5, high + 0.5 end
+  if low == high then return low - layer.beside(low), high + layer.beside(low) end
   return low, high
 end
 

@@ -1,6 +1,7 @@
 -- Where things are in a figure: the boxes of its panels in millimetres, in a grid whose boxes are aligned,
 -- with as much room around each as its numbers, labels and legend need. All text is measured by plot/text.
 local errors = require "gal.base.errors"
+local layers = require "gal.plot.layer"
 local text = require "gal.plot.text"
 local ticks = require "gal.plot.ticks"
 local raise = errors.raise
@@ -69,13 +70,13 @@ local function range_of(panels, axis, log)
   end
   if given then return { given[1], given[2] } end
   if low > high then return { log and 1 or 0, log and 10 or 1 } end
-  if tight then return low < high and { low, high } or { low - 0.5, high + 0.5 } end
+  if tight and low < high then return { low, high } end
   if log then
     local a, b = math.log10(low), math.log10(high)
     local pad = b > a and PAD * (b - a) or 0.5
     return { 10 ^ (a - pad), 10 ^ (b + pad) }
   end
-  local pad = high > low and PAD * (high - low) or math.max(0.5, math.abs(high) * 1e-3)
+  local pad = high > low and PAD * (high - low) or layers.beside(high)
   return { floor and low == 0 and 0 or low - pad, high + pad }
 end
 

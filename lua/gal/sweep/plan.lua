@@ -280,7 +280,9 @@ end
 --- plan.open(out): the sweep that was planned in the folder `out`.
 function M.open(out)
   errors.text("open", "out", out, "the folder of a sweep")
-  return object(out, read(out) or raise("%s: has no %s, expected the folder of a sweep", out, FILE))
+  local content = read(out)
+    or raise("%s: has no %s, expected the folder of a sweep", errors.shown(out), FILE)
+  return object(out, content)
 end
 
 --- s:last(): the number of the last rung; 1 without halving.

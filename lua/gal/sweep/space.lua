@@ -4,6 +4,7 @@
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local json = require "gal.base.json"
+local path = require "gal.base.path"
 local sobol = require "gal.sweep.sobol"
 local options = require "gal.base.options"
 local raise = errors.raise
@@ -185,6 +186,7 @@ end
 -- changes: a text "epochs=20; hidden=64,64": plain values that take the place of the file's.
 function M.load(file, changes)
   errors.text("load", "file", file, "a Lua file that returns a table of settings")
+  if not path.kind(file) then raise("load: there is no file at %s", errors.shown(file)) end
   local chunk, message = loadfile(file)
   if not chunk then raise("load: %s", message) end
   local found, settings = chunk(), {}
