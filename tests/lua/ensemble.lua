@@ -363,6 +363,11 @@ check.case("copies of a run and runs of one seed make no ensemble, and leave no 
   check.raises(function() make{ out, copy } end, words)
   check.raises(function() make{ out, out .. "/../e/member-1" } end, "is a member twice")
   check.equal(path.kind(both), nil)
+  for k, unit in ipairs{ 1, 100 } do
+    flow_of(k, theta * unit, x):save(path.make(scratch.path("unit" .. unit)) .. "/flow.safetensors")
+  end
+  check.raises(function() flows.load(("%s,%s"):format(scratch.path "unit1", scratch.path "unit100")) end,
+    "theta_1 was .* among the training rows of .*/unit1 and .* of .*unit100: they did not learn from the same")
   -- One that is an ensemble counts as its members, and no ensemble that was trained is replaced.
   check.equal(#make{ out, scratch.path "paper/member-1" }.flow.members, 4)
   both = out
@@ -391,6 +396,8 @@ check.case("summaries, catalogues and posteriors tell the spread, in shards as i
   local p = gal.open(out):posterior(part.ids[3], { n = 30, steps = 4 })
   check.near(p:spread(), found.summary:doubles("spread")[3], 1e-6)
   check.equal(tostring(p):find "spread: the members' means scatter" ~= nil, true)
+  local few = gal.open(out):posterior(part.ids[3], { n = 5, steps = 4 })
+  check.that(tostring(few):gsub("%s+", " "):find "means scatter by what so few draws don't tell", tostring(few))
   local t = p:trust(100)
   check.equal(t.divergence > 0 and t.divergence < math.log(3) and t.spread == p:spread(), true)
   check.equal(run:results(galaxies, "test"), out .. "/results/survey-test")
