@@ -71,8 +71,8 @@ print_report(report)
 if flow.spread then
   local spread = flow:spread(samples, flow:streams(new.context))
   gal.save(o.out .. "/spread.npy", gal.tensor(spread))
-  local told = o.n < 2 * #flow.members and "; no numbers, as there are fewer than two draws of each" or ""
-  print(("%s/spread.npy: the scatter of the %d members' means, in posterior deviations, of each row%s"):format(
+  local told = o.n < 2 * #flow.members and ": no numbers, two draws of each or more are needed" or ""
+  print(("%s/spread.npy: of each row the scatter of the %d members' means, in posterior deviations%s"):format(
     o.out, #flow.members, told))
 end
 if new.theta then

@@ -37,7 +37,7 @@ check.case("the paper's preset is what was the default before it, and options st
     "fit: time_power is 2, but draws is 1; late times are those of every second draw of a row", true)
   check.raises(function() fit(options { preset = "papers" }) end,
     'fit: preset is the string "papers", expected "auto" or "paper"', true)
-  check.raises(function() fit(options { scale = false }) end, "fit: scale is the boolean false, expected", true)
+  check.raises(function() fit(options { scale = false }) end, "fit: scale is the boolean false, exp", true)
 end)
 
 check.case("a training without validation rows is not said to have a validation loss", function()

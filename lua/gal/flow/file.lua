@@ -233,15 +233,16 @@ local function refuse_elsewhere(first, first_name, other, name)
       local m, n, s, t = a.middle[i], b.middle[i], a.deviation[i], b.deviation[i]
       local alike = ((a.bend[i] or 0) > 0) == ((b.bend[i] or 0) > 0)
       if alike and (math.max(s / t, t / s) > APART or math.abs(m - n) > APART * math.min(s, t)) then
-        raise("ensemble: %s was %.4g ± %.4g among the training rows of %s and %.4g ± %.4g of %s: they did not "
-          .. "learn from the same quantities", column, m, s, first_name, n, t, name)
+        raise("ensemble: %s was %.4g ± %.4g among the training rows of %s and %.4g ± %.4g of %s: they did "
+          .. "not learn from the same quantities", column, m, s, first_name, n, t, name)
       end
     end
   end
 end
 
 --- file.ensemble(path, folders, options): the ensemble of the flows in these folders, flow.load's options;
--- path: what the user named. Raises where one has no flow, where two have the same, or learned in other units.
+-- path: what the user named. Raises where one has no flow, where two have the same, and where one learned in
+-- other units than the first.
 function file.ensemble(path, folders, options)
   for _, part in ipairs{ "encoder", "head" } do
     if options[part] then
