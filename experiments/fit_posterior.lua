@@ -2,7 +2,8 @@
 -- new x and, where their theta is known, gives its density. Writes samples.npy {N, n, d} and, with
 -- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself; with
 -- --ensemble K, K flows are trained and asked as one, and spread.npy {N} says how far they are apart. Draws
--- that another call made there are never overwritten.
+-- of other rows, in another number or otherwise solved are never overwritten; those of a run that went on are
+-- made anew.
 
 local cli = require "gal.cli"
 local o = cli.options{
