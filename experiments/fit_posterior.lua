@@ -2,7 +2,8 @@
 -- new x and, where their theta is known, gives its density. Writes samples.npy {N, n, d} and, with
 -- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself; with
 -- --ensemble K, K flows are trained and asked as one, and spread.npy {N} says how far they are apart. Draws
--- that another call made there are never overwritten.
+-- of other rows, in another number or otherwise solved are never overwritten; those of a run that went on are
+-- made anew.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -71,8 +72,9 @@ print_report(report)
 if flow.spread then
   local spread = flow:spread(samples, flow:streams(new.context))
   gal.save(o.out .. "/spread.npy", gal.tensor(spread))
-  print(("%s/spread.npy: the scatter of the %d members' means, in posterior deviations, of each row"):format(
-    o.out, #flow.members))
+  local told = o.n < 2 * #flow.members and ": no numbers, two draws of each or more are needed" or ""
+  print(("%s/spread.npy: of each row the scatter of the %d members' means, in posterior deviations%s"):format(
+    o.out, #flow.members, told))
 end
 if new.theta then
   local log_prob

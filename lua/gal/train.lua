@@ -92,7 +92,8 @@ end
 --   floor               the share of every posterior that is p(theta) of the training rows (flow:floored):
 --                       "auto", the one, of at most a fifth, under which the validation rows and a quarter of
 --                       an outlier more are most likely; none where 1,000 of them or more are not more likely
---                       with it, or there are fewer than 20; a number; or "off". run.floor is what was found
+--                       with it (of images 500 are looked at: there always is one), or there are fewer than
+--                       20; a number; or "off". run.floor is what was found
 --   scale               the units that a flow takes its columns in which has none yet: flow:standardise's
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
 --                       bit for bit, if there is one

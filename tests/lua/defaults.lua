@@ -37,6 +37,13 @@ check.case("the paper's preset is what was the default before it, and options st
     "fit: time_power is 2, but draws is 1; late times are those of every second draw of a row", true)
   check.raises(function() fit(options { preset = "papers" }) end,
     'fit: preset is the string "papers", expected "auto" or "paper"', true)
+  check.raises(function() fit(options { scale = false }) end, "fit: scale is the boolean false, exp", true)
+end)
+
+check.case("a training without validation rows is not said to have a validation loss", function()
+  local told = require("gal.train").describe(fit(options { valid = false, epochs = 1 }))
+  check.that(told:find "^no validation; training loss %d%.%d+ in epoch 1; stopped by epochs\n", told)
+  check.that(not told:find "validation loss" and told:find "without validation rows there is no floor", told)
 end)
 
 check.case("a narrow flow of vectors takes a higher rate and uniform times", function()

@@ -319,6 +319,23 @@ promise("the run, to the bit, that `fit` makes alone with that seed", function()
   check.equal({ config.preset, config.draws, config.schedule }, { "paper", 1, "constant" })
 end)
 
+check.case("make gives a new flow of the same columns for each seed, or no member follows", function()
+  local one = flow_of(1, theta, x)
+  one.scale = nil
+  local function says(make, sentence, more)
+    local o = { members = 3, make = make, theta = theta, context = x, epochs = 1, progress = false }
+    o.out = scratch.path("made" .. #sentence)
+    for name, value in pairs(more or {}) do o[name] = value end
+    check.raises(function() train.ensemble(o) end, sentence)
+    check.equal({ path.kind(o.out .. "/member-2"), path.kind(o.out .. "/ensemble.json") }, {})
+  end
+  says(function() return one end, "make gives the same flow for the seeds 0 and 1, expected a new one")
+  local function other(seed) return flows.new{ theta = { "a" .. seed, "b" }, context = 3, hidden = { 8 } } end
+  says(other, "make%(0%) gives a flow whose theta is a0, b, and make%(1%) one whose theta is a1, b")
+  says(function() end, "flow is nil, expected a flow")
+  says(other, "unknown option 'flow'", { flow = one })
+end)
+
 check.case("an ensemble that is gone on with as a smaller one says which members it leaves out", function()
   local smaller = options{ members = 2, make = made, seed = 5, out = out, resume = true }
   while ffi.C.gal_notice() ~= nil do end
@@ -363,6 +380,11 @@ check.case("copies of a run and runs of one seed make no ensemble, and leave no 
   check.raises(function() make{ out, copy } end, words)
   check.raises(function() make{ out, out .. "/../e/member-1" } end, "is a member twice")
   check.equal(path.kind(both), nil)
+  for k, unit in ipairs{ 1, 100 } do
+    flow_of(k, theta * unit, x):save(path.make(scratch.path("unit" .. unit)) .. "/flow.safetensors")
+  end
+  check.raises(function() flows.load(("%s,%s"):format(scratch.path "unit1", scratch.path "unit100")) end,
+    "theta_1 was .* among the training rows of .*/unit1 and .* of .*unit100: they did not learn")
   -- One that is an ensemble counts as its members, and no ensemble that was trained is replaced.
   check.equal(#make{ out, scratch.path "paper/member-1" }.flow.members, 4)
   both = out
@@ -391,6 +413,9 @@ check.case("summaries, catalogues and posteriors tell the spread, in shards as i
   local p = gal.open(out):posterior(part.ids[3], { n = 30, steps = 4 })
   check.near(p:spread(), found.summary:doubles("spread")[3], 1e-6)
   check.equal(tostring(p):find "spread: the members' means scatter" ~= nil, true)
+  local few = gal.open(out):posterior(part.ids[3], { n = 5, steps = 4 })
+  few = tostring(few):gsub("%s+", " ")
+  check.that(few:find "means scatter by what so few draws don't tell", few)
   local t = p:trust(100)
   check.equal(t.divergence > 0 and t.divergence < math.log(3) and t.spread == p:spread(), true)
   check.equal(run:results(galaxies, "test"), out .. "/results/survey-test")

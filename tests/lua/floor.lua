@@ -189,6 +189,42 @@ check.case("draws with a floor are the same alone, in any batch and among more, 
     check.that(far > 5 and twice <= 2, ("%d far draws, %d came twice"):format(far, twice))
   end)
 
+check.case("half a floor under a bent property integrates to one, and draws fall as it says", function()
+  local layer, m, width, n = nn.linear(2, 1), 8000, 60, 20000
+  core.assign(layer.weight, gal.tensor{ { 0, 0.4 } })
+  core.assign(layer.bias, gal.tensor{ 0.3 })
+  local flow = flows.new{ theta = 1, context = 0, head = nn.sequential{ layer }, rng = gal.rng(1) }
+  flow.scale = {
+    theta_mean = gal.tensor{ 10 }, theta_std = gal.tensor{ 3 }, theta_bend = gal.tensor{ 2 } }
+  flow.floor = setmetatable({ broad = density(1), share = 0.5 }, floors)
+  -- A grid that is even in the net's units: theta = 10 + 3 * 2 sinh(z / 2).
+  local function at(k) return -width + 2 * width * k / m end
+  local function physical(z) return 10 + 3 * (math.exp(z / 2) - math.exp(-z / 2)) end
+  local points, mass, sum = {}, {}, 0
+  for k = 1, m do points[k] = { physical(at(k - 0.5)) } end
+  for k, v in ipairs(flow:log_prob(gal.tensor(points), nil, { steps = 20 }):totable()) do
+    local z = at(k - 0.5)
+    mass[k] = math.exp(v) * 1.5 * (math.exp(z / 2) + math.exp(-z / 2)) * 2 * width / m
+    sum = sum + mass[k]
+  end
+  check.near(sum, 1, 1e-4)
+  local draws = flow:sample(nil, { n = n, steps = 20, rng = gal.rng(2) }):reshape{ -1 }:totable()
+  table.sort(draws)
+  -- Twenty cells of about equal mass, the last without an end.
+  local cells, inside, first, i, squares = 0, 0, 1, 1, 0
+  for k = 1, m do
+    inside = inside + mass[k]
+    if inside >= sum / 20 and cells < 19 or k == m then
+      while draws[i] and (k == m or draws[i] <= physical(at(k))) do i = i + 1 end
+      squares = squares + (i - first - n * inside) ^ 2 / (n * inside)
+      cells, inside, first = cells + 1, 0, i
+    end
+  end
+  check.equal(cells, 20)
+  -- Chi squared of 19 degrees of freedom is above 50.8 once in 10,000.
+  check.that(squares < 50.8, "chi squared " .. squares)
+end)
+
 -- ---- the share ----
 
 check.case("the share is the most likely one, with a quarter of an outlier more", function()

@@ -214,8 +214,35 @@ local function refuse_alike(flows, names)
   end
 end
 
+-- Deviations by which two members' units of a column may be apart, and the ratio of theirs: what learned from
+-- like rows is far below, what learned in other units is beyond.
+local APART = 10
+
+-- Raises where another flow learned from rows that lie elsewhere than the first's: of flows that do not say
+-- which survey they are of, nothing else tells that one learned in other units.
+local function refuse_elsewhere(first, first_name, other, name)
+  for _, what in ipairs{ "theta", "context" } do
+    local lists = {}
+    for k, flow in ipairs{ first, other } do
+      local scale = flow.scale
+      local function list(key) return scale[what .. key] and scale[what .. key]:totable() or {} end
+      lists[k] = { middle = list "_mean", deviation = list "_std", bend = list "_bend" }
+    end
+    local a, b = lists[1], lists[2]
+    for i, column in ipairs(first[what]) do
+      local m, n, s, t = a.middle[i], b.middle[i], a.deviation[i], b.deviation[i]
+      local alike = ((a.bend[i] or 0) > 0) == ((b.bend[i] or 0) > 0)
+      if alike and (math.max(s / t, t / s) > APART or math.abs(m - n) > APART * math.min(s, t)) then
+        raise("ensemble: %s was %.4g ± %.4g among the training rows of %s and %.4g ± %.4g of %s: they did "
+          .. "not learn from the same quantities", column, m, s, first_name, n, t, name)
+      end
+    end
+  end
+end
+
 --- file.ensemble(path, folders, options): the ensemble of the flows in these folders, flow.load's options;
--- path: what the user named. Raises where one has no flow, or two have the same.
+-- path: what the user named. Raises where one has no flow, where two have the same, and where one learned in
+-- other units than the first.
 function file.ensemble(path, folders, options)
   for _, part in ipairs{ "encoder", "head" } do
     if options[part] then
@@ -227,7 +254,9 @@ function file.ensemble(path, folders, options)
   local flows = {}
   for k, folder in ipairs(folders) do flows[k] = file.load(folder, options) end
   refuse_alike(flows, folders)
-  return require("gal.flow").ensemble{ members = flows, names = folders }
+  local ensemble = require("gal.flow").ensemble{ members = flows, names = folders }
+  for k, flow in ipairs(flows) do refuse_elsewhere(flows[1], folders[1], flow, folders[k]) end
+  return ensemble
 end
 
 --- file.load(path, options): see flow.load.

@@ -134,7 +134,10 @@ local function add_members(add, found)
     add{ text = ("The ensemble makes the truth more probable than its members do on average, by %.3f ± %.3f "
       .. "nats."):format(m.gain.mean, m.gain.error) }
   end
-  if not spread then return end
+  if not spread then
+    add{ text = "So few draws don't tell how far the members are apart: two of each member do." }
+    return
+  end
   add{ text = ("Spread, the scatter of the members' means in posterior deviations, of the property where it "
     .. "is largest: median %.2f, 90 %% of the galaxies below %.2f; %d of %d above %g, on which the members "
     .. "do not agree."):format(spread.median, spread.p90, spread.beyond, #found.drawn.spread, APART) }

@@ -134,7 +134,7 @@ function Trust:__tostring()
       self.flagged and "no" or "yes")
   end
   if self.spread then
-    add("the means of the run's %d members scatter by %s posterior deviations; the Jensen-Shannon divergence "
+    add("the means of the run's %d members scatter %s; the Jensen-Shannon divergence "
       .. "of their posteriors is %.2g nats", self.members, words.spread(self.spread), self.divergence)
   end
   if self.weighted then add "its draws are weighted; the above is of the draws before" end

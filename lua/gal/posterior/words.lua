@@ -48,8 +48,12 @@ function words.galaxy(p)
   return where
 end
 
---- words.spread(v): how far an ensemble's members are apart, two digits; less than .01 is told as that.
-function words.spread(v) return v < 0.01 and "less than 0.01" or ("%.2f"):format(v) end
+--- words.spread(v): by how much the means of an ensemble's members scatter, two digits; less than .01 is told
+-- as that, and so is what is no number: of fewer than two draws of each member.
+function words.spread(v)
+  if v ~= v then return "by what so few draws don't tell (two of each member do)" end
+  return ("by %s posterior deviations"):format(v < 0.01 and "less than 0.01" or ("%.2f"):format(v))
+end
 
 -- What the posterior was inferred from.
 local function inputs_of(flow)
@@ -87,7 +91,7 @@ local function doubts(p)
     end
   end
   local spread = p:spread()
-  if spread then list[#list + 1] = ("spread: the members' means scatter by %s posterior deviations"):format(
+  if spread then list[#list + 1] = ("spread: the members' means scatter %s"):format(
     words.spread(spread)) end
   return table.concat(list, "; ")
 end

@@ -47,7 +47,29 @@ local function tell_left(out, count)
 end
 
 local OPTIONS = { "members", "make", "each" }
-for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
+for _, name in ipairs(settings.OPTIONS) do
+  if name ~= "flow" then OPTIONS[#OPTIONS + 1] = name end
+end
+
+-- Adds to flows, by seed, what make(seed) gave, before it is trained. Raises unless it is a flow of its own,
+-- of the first one's properties and inputs; where it is none at all fit says so.
+local function add_made(flows, seed, flow)
+  if getmetatable(flow) ~= require("gal.flow").Flow then return end
+  for other, known in pairs(flows) do
+    if known == flow then
+      raise("ensemble: make gives the same flow for the seeds %d and %d, expected a new one for each", other,
+        seed)
+    end
+    for _, what in ipairs{ "theta", "context" } do
+      local a, b = table.concat(known[what], ", "), table.concat(flow[what], ", ")
+      if a ~= b then
+        raise("ensemble: make(%d) gives a flow whose %s is %s, and make(%d) one whose %s is %s", other, what,
+          a, seed, what, b)
+      end
+    end
+  end
+  flows[seed] = flow
+end
 
 --- train.ensemble{members = K, make = function(seed) return flow end, seed = 0, out =, …}: trains K flows on
 -- the same rows, whose seeds are seed, seed + 1, …: make(seed) gives a flow with fresh weights, and fit
@@ -63,13 +85,14 @@ function members.train(given)
   errors.callable("ensemble", "make", o.make, "a function of the seed that makes a flow")
   if o.each ~= nil then errors.callable("ensemble", "each", o.each, "a function") end
   local fit = require("gal.train").fit
-  local preset = o.preset
+  local preset, flows = o.preset, {}
   local function options(k, out)
     local own = {}
     for name, value in pairs(o) do own[name] = value end
     own.members, own.make, own.each = nil, nil, nil
     own.seed, own.flow, own.out = seed + k - 1, o.make(seed + k - 1), out
     own.preset = preset
+    add_made(flows, own.seed, own.flow)
     return own
   end
   if count == 1 then return fit(options(1, o.out)) end

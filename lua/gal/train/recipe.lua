@@ -49,10 +49,12 @@ function recipe.describe(run)
   end
   errors.list("describe", "run.history", run.history)
   if not run.best_epoch then return "stopped before the first epoch was over" end
-  local best = "best validation loss %.4f in epoch %d; stopped by %s"
-  local lines = { best:format(run.best_loss, run.best_epoch, run.stopped) }
   local first, last = run.history[1], run.history[#run.history]
-  if run.stopped == "epochs" and run.best_epoch > 0.9 * #run.history then
+  local validated = last.valid_loss ~= nil
+  local best = validated and "best validation loss %.4f in epoch %d; stopped by %s"
+    or "no validation; training loss %.4f in epoch %d; stopped by %s"
+  local lines = { best:format(run.best_loss, run.best_epoch, run.stopped) }
+  if validated and run.stopped == "epochs" and run.best_epoch > 0.9 * #run.history then
     lines[2] = first.lr == last.lr
         and "the validation loss was still falling: resumed with more epochs, it goes on from here"
       or ("the validation loss fell to the end: another run with more epochs than %d may find a smaller one")

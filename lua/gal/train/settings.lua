@@ -60,7 +60,8 @@ end
 -- The scales of the columns that are asked for, a text; nil where all are standard, or the flow has its own.
 local function scale_of(o, usual)
   local given = type(o.scale) ~= "nil"
-  local asked = given and o.scale or usual
+  local asked = usual
+  if given then asked = o.scale end
   units.asked("fit", asked, o.flow)
   if o.flow.scale and given and not o.resume then
     raise("fit: scale is %s, but the flow has its units already", errors.kind(o.scale))
