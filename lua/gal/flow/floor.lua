@@ -222,8 +222,9 @@ function floor.words(found)
   if found.share == 0 then
     return "no floor: it would not pay" .. (gained and (" (%s)"):format(gained) or "")
   end
-  return ("floor: %.2g %% of every posterior is p(theta), for outliers%s"):format(100 * found.share,
-    gained and (" (%s)"):format(gained) or "")
+  local sentence = "floor: %.2g %% of every posterior is p(theta), a broad density of the training rows, "
+    .. "which outliers meet%s"
+  return sentence:format(100 * found.share, gained and (" (%s)"):format(gained) or "")
 end
 
 -- ---- in a file ----
