@@ -61,13 +61,13 @@ local sweep = require "gal.sweep"
 local live = require "gal.sweep.live"
 
 -- Makes the folder the ensemble of its best trials, where that is asked for.
-local function join_best(s, found)
+local function join_best(s, found, out)
   if not o.ensemble then return end
   local run = sweep.ensemble(s, o.ensemble, found)
   local names = {}
   for k, folder in ipairs(run.flow.names) do names[k] = folder:match "[^/]*$" end
-  cli.say(("%s is the ensemble of %s: galrun experiments/evaluate.lua %s"):format(run.out,
-    table.concat(names, ", "), run.out))
+  print(("%s is the ensemble of\n  %s"):format(out, table.concat(names, "\n  ")))
+  print(("how good its posteriors are:\n  galrun experiments/evaluate.lua %s"):format(out))
 end
 
 if o.ensemble and (o.join or o.slurm) then
@@ -75,7 +75,7 @@ if o.ensemble and (o.join or o.slurm) then
 end
 if o.list then
   print(sweep.text(o.list))
-  join_best(o.list)
+  join_best(o.list, nil, o.list)
   return
 end
 if o.join then
@@ -96,7 +96,7 @@ if o.collect then
   local found = sweep.collect(s)
   print(sweep.text(s, found))
   tell(s, found, o.collect)
-  join_best(s, found)
+  join_best(s, found, o.collect)
   return
 end
 if o.slurm and o.workers > 1 and not o.halving then
@@ -128,4 +128,4 @@ local function show(found) board:show(found) end
 local found = sweep.run(s, { workers = o.workers, report = show })
 board:finish(found)
 tell(s, found, o.out)
-join_best(s, found)
+join_best(s, found, o.out)

@@ -28,6 +28,7 @@ local search = require "gal.posterior.search"
 local survey_of = require "gal.data.survey"
 local tested = require "gal.posterior.tested"
 local trained = require "gal.infer.trained"
+local units = require "gal.flow.units"
 local words = require "gal.posterior.words"
 local raise = errors.raise
 
@@ -388,6 +389,20 @@ local function inputs_words(flow)
   return #given > 0 and " given " .. table.concat(given, " and ") or ""
 end
 
+-- Its floor (of an ensemble the members' mean), and which columns are bent, in words; nil where none is.
+local function units_words(flow)
+  local members, share, list = flow.members or { flow }, 0, {}
+  for _, member in ipairs(members) do
+    share = share + (member.floor and member.floor.share / #members or 0)
+  end
+  if share > 0 then
+    list[1] = ("%.2g %% of every posterior is its floor, a broad p(theta)."):format(100 * share)
+  end
+  local bent = #members == 1 and units.bent(members[1]) or {}
+  if #bent > 0 then list[#list + 1] = ("On a robust scale: %s."):format(table.concat(bent, ", ")) end
+  return #list > 0 and table.concat(list, " ") or nil
+end
+
 function Run:__tostring()
   local lines, flow = {}, self.flow
   local what = flow.members and ("Ensemble of %d runs"):format(#flow.members) or "Run"
@@ -398,6 +413,8 @@ function Run:__tostring()
     words.filled(lines, ("Survey: %s%s."):format(hidden[self].asked.survey or notes.survey,
       ids and (", %d galaxies"):format(#ids) or ""))
   end
+  local taken = units_words(flow)
+  if taken then words.filled(lines, taken) end
   if #self.history > 0 then
     local loss = self.history[#self.history].valid_loss and "validation" or "training"
     local again = self.stopped == "interrupt" and "; stopped: run:resume() goes on" or ""

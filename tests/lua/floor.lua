@@ -323,6 +323,8 @@ check.case("a flow with a floor that was saved and loaded has the same bits, and
   check.near(run.floor.share, 0.1, 1e-6)
   local said = tostring(flow):gsub("\n", " ")
   check.that(said:find "10 %% of it a floor", said)
+  local printed = tostring(run)
+  check.that(printed:find "\n10 %% of every posterior is its floor, a broad p%(theta%)%.\n", printed)
   flow:save(path)
   local here = { device = gal.device() }
   local again = flows.load(path, here)

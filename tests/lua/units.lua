@@ -187,6 +187,7 @@ check.case("a flow with bent columns that was saved and loaded has the same bits
   local data = rows(400, { theta = true, x = true })
   local run = trained("bent", data)
   check.that(tostring(run.flow):find "robust scale of p, e_g", tostring(run.flow))
+  check.that(tostring(run):find "On a robust scale: p, e_g%.\n", tostring(run))
   local path = scratch.path "bent/flow.safetensors"
   check.equal(select(2, gal.load(path)).format, "galrun flow 2")
   local again = flows.load(path, { device = gal.device() })

@@ -235,7 +235,8 @@ function floor.words(found)
   elseif found.most == false and found.gain <= 0 then
     why = ("for outliers that %d validation rows need not show"):format(found.rows)
   end
-  return ("floor: %s %% of every posterior is p(theta), %s%s"):format(floor.percent(found.share), why,
+  return ("floor: %s %% of every posterior is p(theta), a broad density of the training rows, "
+    .. "%s%s"):format(floor.percent(found.share), why,
     gained and (" (%s)"):format(gained) or "")
 end
 

@@ -62,7 +62,8 @@ function recipe.describe(run)
   end
   local bent = run.flow and units.bent(run.flow) or {}
   if #bent > 0 then
-    lines[#lines + 1] = "robust scale, far values as their logarithms: " .. table.concat(bent, ", ")
+    lines[#lines + 1] = ("robust scale, far values as their logarithms, of %d of %d columns: %s"):format(
+      #bent, run.flow.d + run.flow.c, table.concat(bent, ", "))
   end
   if run.floor ~= nil then lines[#lines + 1] = floors.words(run.floor) end
   lines[#lines + 1] = run.flow and path_cost.words(run.path_cost, run.flow.sigma)
