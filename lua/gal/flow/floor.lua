@@ -235,9 +235,8 @@ function floor.words(found)
   elseif found.most == false and found.gain <= 0 then
     why = ("for outliers that %d validation rows need not show"):format(found.rows)
   end
-  return ("floor: %s %% of every posterior is p(theta), a broad density of the training rows, "
-    .. "%s%s"):format(floor.percent(found.share), why,
-    gained and (" (%s)"):format(gained) or "")
+  local sentence = "floor: %s %% of every posterior is p(theta), a broad density of the training rows, %s%s"
+  return sentence:format(floor.percent(found.share), why, gained and (" (%s)"):format(gained) or "")
 end
 
 --- f:words_of_share(): its share in per cent, as floor.percent has it.
