@@ -397,6 +397,17 @@ check.case("summaries, catalogues and posteriors tell the spread, in shards as i
   local found = infer.posteriors(run.flow, part, { n = 30, steps = 4, progress = false })
   local draws = run.flow:sample(part.context, { n = 30, steps = 4, rng = gal.rng(0) })
   check.near(found.summary:doubles "spread", run.flow:spread(draws, run.flow:streams(part.context)), 1e-6)
+  -- Members that are alike, but for chance, are not said to be apart by however few draws.
+  local apart = require("gal.flow.ensemble").apart
+  check.near({ apart(3, 1000), apart(3, 108), apart(3, 30) }, { 0.5, 0.5, 3 * math.sqrt(0.1) }, 1e-12)
+  local function twin() return flow_of(1, theta, x) end
+  local twins = flows.ensemble{ members = { twin(), twin(), twin() } }
+  for _, n in ipairs{ 6, 12, 30 } do
+    local chance = twins:spread(twins:sample(x, { n = n, steps = 4, rng = gal.rng(n) }), twins:streams(x))
+    local beyond = 0
+    for _, v in ipairs(chance) do beyond = beyond + (v > apart(3, n) and 1 or 0) end
+    check.that(beyond <= 4, ("%d of %d galaxies with %d draws"):format(beyond, N, n))
+  end
   local function catalogue(file, more)
     local o = { out = scratch.path(file), n = 30, steps = 4, progress = false }
     for name, value in pairs(more or {}) do o[name] = value end

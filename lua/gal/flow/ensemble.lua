@@ -16,9 +16,14 @@ Ensemble.__index = Ensemble
 --- ensemble.Ensemble: the metatable of ensembles.
 M.Ensemble = Ensemble
 
---- ensemble.APART: a spread above which a galaxy is told to be one that the members do not agree on: half a
+-- A spread above which a galaxy is told to be one that the members do not agree on: half a
 -- posterior deviation.
-M.APART = 0.5
+local APART = 0.5
+
+--- ensemble.apart(members, n): that spread for n draws of so many members: more where chance alone leaves as
+-- much of a few draws. Above 3 sqrt(members / n) it leaves less than one galaxy in a hundred, of two members
+-- and eight properties, and fewer of more members (one-way analysis of variance of normal draws).
+function M.apart(members, n) return math.max(APART, 3 * math.sqrt(members / n)) end
 
 -- ---- which flows go together ----
 
@@ -194,9 +199,9 @@ end
 -- galaxy, a list {N}: the scatter of their means, in posterior deviations, of the property where it is
 -- largest. From draws of ensemble:sample and the galaxies' streams, of ensemble:streams. Of the members' n /
 -- K draws each the means scatter by chance, too; that is taken off (one-way analysis of variance), and what
--- is left of it is about .5 sqrt(K / n). 0: they agree; NaN where n is below 2 K, or a draw no number. It
--- costs nothing beside the draws, and does not see members that differ in width or shape alone:
--- ensemble:divergence does.
+-- is left of it is about .3 sqrt(K / n) with one property, .5 with two and .9 with five. 0: they agree; NaN
+-- where n is below 2 K, or a draw no number. It costs nothing beside the draws, and does not see members that
+-- differ in width or shape alone: ensemble:divergence does.
 function Ensemble:spread(samples, streams) return mixture.spread(self, samples, streams) end
 
 --- ensemble:divergence(x[, {n = 200, steps = "auto", tolerance =, rng =, progress =, told =}]): the

@@ -324,9 +324,10 @@ end
 -- NAME_p2p5, _p16, _p50, _p84, _p97p5, _mean, _std; covariance {d * d}; ood, ood_image (flow:ood); of an
 -- ensemble spread (ensemble:spread); flags, the sum of: 1 context filled, 2 context rarer than 1 in 1,000 of
 -- validation galaxies, 4 image likewise, 8 tolerance not met, 16 more than 1 % of the draws outside of the
--- training galaxies' range, 32 an ensemble's members apart by more than .5, 64 failed, all values missing: a
--- row without the context that the flow needs is one, 128 the labels' variance is more than .8 of the
--- posterior's and was left in. Memory does not grow with the number of draws or galaxies beyond the survey
+-- training galaxies' range, 32 an ensemble's members apart by more than .5 and than chance (flow/ensemble's
+-- apart), 64 failed, all values missing: a row without the context that the flow needs is one, 128 the
+-- labels' variance is more than .8 of the posterior's and was left in. Memory does not grow with the number
+-- of draws or galaxies beyond the survey
 -- itself. Stopped or killed, the same call goes on, to the same bytes. Returns {out, rows, resumed = rows
 -- that were there, seconds, counts = {[bit] = galaxies}, shrunk = {names, factors}}.
 function catalogue.catalogue(flow, part, options)

@@ -25,7 +25,7 @@ local words = require "gal.base.text"
 
 local report = {}
 
-local APART = require("gal.flow.ensemble").APART
+local apart = require("gal.flow.ensemble").apart
 -- Delta log p, nats, that posteriors of a run that has learned something have at the least.
 local NOTHING = 0.05
 -- How much higher ln q may be on training galaxies, nats, before a run is called over-fitted, and standard
@@ -114,13 +114,14 @@ local function add_information(add, found)
   if floor then add{ text = floored.words(floor, e.test.ids) } end
 end
 
--- How far an ensemble's members are apart: quantiles over galaxies, and how many are beyond APART.
+-- How far an ensemble's members are apart: quantiles over galaxies, and how many are beyond what is told.
 local function spread_of(found)
   local finite, beyond = host.finite(found.drawn.spread), 0
+  local limit = apart(#found.evaluation.flow.members, found.evaluation.options.n)
   if #finite == 0 then return nil end
-  for _, v in ipairs(finite) do beyond = beyond + (v > APART and 1 or 0) end
+  for _, v in ipairs(finite) do beyond = beyond + (v > limit and 1 or 0) end
   local q = sample.quantile(finite, { 0.5, 0.9 })
-  return { median = q[1], p90 = q[2], beyond = beyond }
+  return { median = q[1], p90 = q[2], beyond = beyond, limit = limit }
 end
 
 local function add_members(add, found)
@@ -139,8 +140,8 @@ local function add_members(add, found)
     return
   end
   add{ text = ("Spread, the scatter of the members' means in posterior deviations, of the property where it "
-    .. "is largest: median %.2f, 90 %% of the galaxies below %.2f; %d of %d above %g, on which the members "
-    .. "do not agree."):format(spread.median, spread.p90, spread.beyond, #found.drawn.spread, APART) }
+    .. "is largest: median %.2f, 90 %% of the galaxies below %.2f; %d of %d above %.2g, on which the members "
+    .. "do not agree."):format(spread.median, spread.p90, spread.beyond, #found.drawn.spread, spread.limit) }
 end
 
 local function add_properties(add, found)

@@ -75,7 +75,7 @@ local WORDS = {
   { "image", "have an image that is so rare" },
   { "tolerance", "are not within the tolerance" },
   { "range", "have more than 1 % of their draws outside of the training galaxies' range" },
-  { "members", "have members whose means scatter by more than .5 posterior deviations" },
+  { "members", "have members whose means scatter by more than chance and .5 posterior deviations" },
   { "labels", "have a property of which the labels' errors make more than .8 of the variance: it is as the "
     .. "labels have it" },
   { "failed", "have no posterior: their values are missing" },

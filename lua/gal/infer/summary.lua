@@ -21,7 +21,7 @@ summary.FLAGS = {
 local FLAGS = summary.FLAGS
 local RARE = 1 / 1000 -- share of validation galaxies below which a galaxy is flagged
 local BEYOND = 0.01   -- share of draws outside of the training range above which it is
-local APART = require("gal.flow.ensemble").APART
+local apart = require("gal.flow.ensemble").apart
 
 -- Whether every id is a whole number that int64 holds, written as one.
 local function are_whole(ids)
@@ -109,7 +109,7 @@ local function flags_of(self, block, g)
   flag(FLAGS.image, block.ood.image and block.ood.image[g] < RARE)
   flag(FLAGS.tolerance, block.error and not (block.error[g] <= self.tolerance))
   flag(FLAGS.range, block.beyond and block.beyond[g] > BEYOND)
-  flag(FLAGS.members, block.spread and block.spread[g] > APART)
+  flag(FLAGS.members, block.spread and block.spread[g] > block.apart)
   flag(FLAGS.labels, block.left and block.left[g])
   return flags
 end
@@ -143,6 +143,7 @@ end
 -- no numbers stay failed.
 function summary.fill(self, rows, places, block)
   local samples, d = block.samples, self.d
+  block.apart = block.spread and apart(#self.flow.members, samples:size(2))
   local lost = {}
   for _, g in ipairs(host.lost(samples:mean(2), self.flow.scale)) do lost[g] = true end
   block.error = block.report and block.report.error:totable()

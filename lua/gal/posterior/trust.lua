@@ -15,7 +15,7 @@ Trust.__index = Trust
 
 local NEAR, LEAST = 500, 100 -- test galaxies; below 100 there is no test
 local COMPONENTS = 8         -- of the image's encoding, where the run infers from images alone
-local APART = require("gal.flow.ensemble").APART
+local apart = require("gal.flow.ensemble").apart
 local RARE = 1e-3            -- rarer than so many validation galaxies is told as a doubt
 
 -- What the galaxies are compared in: the run's inputs, or the first components of its encoded images: of the
@@ -63,7 +63,7 @@ local function verdict_of(self)
         name == "context" and "what it was inferred from" or "its image")
     end
   end
-  if self.spread and self.spread > APART then
+  if self.spread and self.spread > apart(self.members, self.draws) then
     doubts[#doubts + 1] = "the run's members do not agree on it"
   end
   if self.flagged then doubts[#doubts + 1] = "the integration's error is beyond the tolerance" end
@@ -96,6 +96,7 @@ local function of(p, near)
     id = p.id, outside = p.outside, flagged = not p.effective and p:flagged(), weighted = p.effective ~= nil,
     lost = draws.column(p, 1, 1).lost, error = report and report.error:get(1),
     tolerance = report and report.tolerance, members = p.run.flow.members and #p.run.flow.members,
+    draws = draws.of(p):size(2),
   }, Trust)
   self.spread, self.divergence = p:spread(), divergence_of(p)
   local ood, unknown = p:ood()
