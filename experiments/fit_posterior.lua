@@ -22,6 +22,8 @@ local o = cli.options{
 local gal = require "gal"
 local data = require "gal.data"
 local folder = require "gal.base.path"
+local improbable = require("gal.stats.host").improbable
+local refuse_room = require "gal.base.room"
 local train = require "gal.train"
 
 -- Other draws of an earlier call stay; of a call that ended before it had any nothing does.
@@ -43,8 +45,8 @@ local new = data.open_arrays{ theta = o.theta_test, x = o.x_test, like = known }
 for _, part in ipairs{ known, new } do
   for _, sentence in ipairs(part.suspects) do print(sentence) end
 end
-local numbers = o.n * new.context:size(1) * known.theta:size(2)
-require "gal.base.room"("cpu", { { 4 * numbers, ("%d draws of each row of --x-test"):format(o.n), { "n" } } })
+local bytes = 4 * o.n * new.context:size(1) * known.theta:size(2)
+refuse_room(gal.device(), { { bytes, ("%d draws of each row of --x-test"):format(o.n), { "n" } } })
 
 local function flow_of(seed)
   return require("gal.flow").new{
@@ -79,12 +81,12 @@ if new.theta then
   local log_prob
   log_prob, report = flow:log_prob(new.theta, new.context, cli.values(o, { "solver" }, { progress = true }))
   gal.save(o.out .. "/log_prob.npy", log_prob)
-  -- What is below -1e30 is of a row that the flow does not know: in single precision its distance is lost.
   local sum, count, rows = 0, 0, log_prob:size(1)
   for _, v in ipairs(log_prob:totable()) do
-    if v - v == 0 and v > -1e30 then sum, count = sum + v, count + 1 end
+    if not improbable(v) then sum, count = sum + v, count + 1 end
   end
-  local where = count < rows and (" over %d of %d rows; the others' are no numbers"):format(count, rows) or ""
+  local others = " over %d of %d rows; the others' are no numbers, or too far away"
+  local where = count < rows and others:format(count, rows) or ""
   print(("%s/log_prob.npy: mean %.3f nats%s"):format(o.out, sum / count, where))
   print_report(report)
 end
