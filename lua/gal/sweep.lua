@@ -170,7 +170,7 @@ function sweep.ensemble(s, count, found)
     if bytes and not seen[bytes] then folders[#folders + 1], seen[bytes] = out, true end
   end
   if #folders < count then
-    raise("ensemble: %d different trials of %s have a score, expected at least %d", #folders, s.out, count)
+    raise("ensemble: %d trials of %s have a score and differ, expected at least %d", #folders, s.out, count)
   end
   return require("gal.run").ensemble{ out = s.out, members = folders }
 end

@@ -67,7 +67,7 @@ check.case("a sweep's ensemble is of its best trials, and of equal ones one coun
   found.rows = { rows[1], rows[1], rows[2], rows[1] }
   sweep.ensemble(s, 2, found)
   check.equal(named.of(s.out), { rows[1].trial.out, rows[2].trial.out })
-  check.raises(function() sweep.ensemble(s, 3, found) end, "2 different trials of .* have a score")
+  check.raises(function() sweep.ensemble(s, 3, found) end, "2 trials of .* have a score and differ")
 end)
 
 -- The epochs that a run trained, as its timing.csv lists them.

@@ -221,6 +221,7 @@ local APART = 10
 -- Raises where another flow learned from rows that lie elsewhere than the first's: of flows that do not say
 -- which survey they are of, nothing else tells that one learned in other units.
 local function refuse_elsewhere(first, first_name, other, name)
+  if first.notes then return end
   for _, what in ipairs{ "theta", "context" } do
     local lists = {}
     for k, flow in ipairs{ first, other } do
