@@ -247,7 +247,7 @@ check.case("members that do not go together are refused, naming both", function(
   refuse(near, "members%[2%] is a table, expected a flow")
   check.raises(function() flows.ensemble{ members = { a } } end, "expected at least 2")
   check.raises(function() train.fit{ flow = near, theta = theta, context = x } end, "not trained as one")
-  check.raises(function() near:save "x" end, "each member is")
+  check.raises(function() near:save "x" end, "save each member")
 end)
 
 promise("An image is encoded once by each member.", function()

@@ -1,5 +1,5 @@
--- flow/members: the runs that an ensemble is of: a list of folders, "runs/a,runs/b,runs/c", or a folder whose
--- ensemble.json names them.
+-- flow/members: the runs that make up an ensemble: a list of folders, "runs/a,runs/b,runs/c", or a folder
+-- whose ensemble.json names them.
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
 local path = require "gal.base.path"
@@ -28,14 +28,14 @@ local function named_in(folder)
   return folders
 end
 
--- The folders of a text, between commas.
+-- The folders that a text names, between commas.
 local function parts_of(text)
   local list = {}
   for part in (text .. ","):gmatch "([^,]*)," do list[#list + 1] = part:match "^%s*(.-)/*%s*$" end
   return list
 end
 
--- Raises where one run is there twice.
+-- Raises where a run is in the list twice.
 local function refuse_twice(text, folders)
   local seen = {}
   for _, folder in ipairs(folders) do
@@ -46,9 +46,9 @@ local function refuse_twice(text, folders)
   return folders
 end
 
---- members.of(text): the folders of the runs that an ensemble is of, a list of at least two: of a folder with
--- ensemble.json, or of several folders between commas, each of a run or of an ensemble; nil where the text is
--- one run, or the name of nothing.
+--- members.of(text): the folders of an ensemble's runs, a list of at least two. text: a folder with
+-- ensemble.json, or several folders between commas, each of a run or of an ensemble; nil where it is one run,
+-- or names nothing.
 function members.of(text)
   errors.text("members", "path", text, "the folder of a run")
   local home = text:gsub("(.)/+$", "%1")
@@ -57,7 +57,7 @@ function members.of(text)
     local folders = named_in(home)
     return folders and refuse_twice(text, folders)
   end
-  if kind or not text:find ("," , 1, true) then return nil end
+  if kind or not text:find(",", 1, true) then return nil end
   local folders = {}
   for _, part in ipairs(parts_of(text)) do
     if part == "" then raise("%s: expected folders between the commas", text) end
@@ -78,8 +78,8 @@ function members.refuse_unfinished(text, folders)
   end
 end
 
---- members.write(folder, folders): names the runs in `folders` as the members of an ensemble in `folder`, in
--- its ensemble.json: those within it by their names there, others by their whole paths.
+--- members.write(folder, folders): writes ensemble.json into `folder`, which names the runs in `folders` as
+-- the members of an ensemble: those within it by their names there, others by their absolute paths.
 function members.write(folder, folders)
   local root, list = path.absolute(path.make(folder)) .. "/", {}
   for i, member in ipairs(folders) do
@@ -97,7 +97,7 @@ function members.name(text)
   return path.kind(text) and path.absolute(text):gsub("/+$", ""):match "[^/]*$" or table.concat(names, ",")
 end
 
---- members.absolute(text): the same as text, from any folder: path.absolute of each part.
+--- members.absolute(text): text with absolute paths, which mean the same from any folder.
 function members.absolute(text)
   if path.kind(text) or not text:find(",", 1, true) then return path.absolute(text) end
   local list = parts_of(text)
@@ -105,8 +105,8 @@ function members.absolute(text)
   return table.concat(list, ",")
 end
 
---- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their
--- names have to say beside: an ensemble of several folders has its results in the first.
+--- members.home(text): the folder for results of a run or an ensemble where none is named, and what is added
+-- to their names, or nil: the results of an ensemble of several folders go into the first.
 function members.home(text)
   local first, others = text:match "^([^,]*),(.*)$"
   if not first or path.kind(text) then return text, nil end

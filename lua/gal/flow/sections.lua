@@ -1,8 +1,8 @@
 -- flow/sections: what a flow's file holds of one thing, such as its floor: tensors whose names begin alike.
 local sections = {}
 
---- sections.take(tensors, prefix): takes out of a file's tensors {name = tensor} those whose names begin with
--- prefix; they are returned, {name without it = tensor}, or nil where there are none.
+--- sections.take(tensors, prefix): removes from a file's tensors {name = tensor} those whose names begin with
+-- prefix, and returns them, {name without it = tensor}, or nil where there are none.
 function sections.take(tensors, prefix)
   local own
   for name, x in pairs(tensors) do
