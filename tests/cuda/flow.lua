@@ -118,7 +118,7 @@ case("linear layers train in every precision that a card has, and a run goes on 
     that(weights(run.flow) == weights(exact.flow), precision .. ": a small product was rounded")
     check.raises(function() fit(options { out = out, resume = true }) end, "precision was \"?" .. precision)
     check.raises(function() fit(options { flow = small "cpu", precision = precision }) end,
-      "which cpu does not have for linear layers, and the flow has no encoder whose convolutions")
+      "which cpu does not have for linear layers, and the flow has no encoder with convolutions")
   end
 end)
 
