@@ -6,6 +6,7 @@ local options = require "gal.base.options"
 local run = require "gal.base.run"
 local answers = require "gal.fetch.answers"
 local server = require "gal.fetch.server"
+local text = require "gal.base.text"
 local raise = errors.raise
 
 local M = {}
@@ -149,7 +150,7 @@ function M.fetch(o)
     hurry = options.number("fetch", o, "hurry", 1, 1e-6, 1e3),
   }, { __index = o })
   local settings = {
-    server = o.server, path = o.path, query = tostring(C.gal_hash(o.query, #o.query, 0)):match "%d+",
+    server = o.server, path = o.path, query = text.decimal(C.gal_hash(o.query, #o.query, 0)),
     columns = o.columns, n = plan.n,
   }
   for name, value in pairs(o.about or {}) do settings[name] = value end

@@ -1,6 +1,7 @@
 -- sdss: SDSS's galaxies with spectra as SkyServer has them: which columns of which tables, the query, and how
 -- many galaxies each reading of the paper's cuts leaves.
 local bit = require "bit"
+local sample = require "gal.data.sample"
 local text = require "gal.base.text"
 
 local M = {}
@@ -63,8 +64,6 @@ function M.query(share)
     "SELECT COUNT(*) AS n\n" .. from:gsub("{last}", "0")
 end
 
-local LIMIT = 17.78 -- mag: the main galaxy sample's (Strauss et al. 2002), and the paper's
-
 -- Cuts beside the limit on the dereddened magnitude, each by itself.
 local CUTS = {
   { "and zWarning = 0", function(row) return row.zWarning == 0 end },
@@ -84,8 +83,8 @@ function M.counts(t)
   for k = 1, t.rows do
     local row = {}
     for name, values in pairs(columns) do row[name] = values[k] end
-    local dereddened = row.petroMag_r - row.extinction_r < LIMIT
-    local passes = { true, row.petroMag_r < LIMIT, dereddened }
+    local dereddened = row.petroMag_r - row.extinction_r < sample.LIMIT
+    local passes = { true, row.petroMag_r < sample.LIMIT, dereddened }
     for _, cut in ipairs(CUTS) do passes[#passes + 1] = dereddened and cut[2](row) end
     for i, c in ipairs(counts) do
       if passes[i] and row.bptclass == 1 then c[2] = c[2] + 1 end

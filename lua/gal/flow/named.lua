@@ -3,6 +3,7 @@
 -- these: extinctions are subtracted, gaps are filled and marked.
 local C = require("ffi").C
 local core = require "gal.tensor"
+local MISSING = require("gal.data.columns").MISSING
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local offsets = require "gal.data.offsets"
@@ -10,8 +11,6 @@ local spelling = require "gal.base.spelling"
 local raise = errors.raise
 
 local named = {}
-
-local MISSING = -9999 -- SDSS's mark
 
 -- What the flow's notes (survey:choices) say of its context: {name = {extinction = name or nil, offset = mag
 -- or nil, fill = number or nil}}, and the names in order: those of the context, then the extinctions.

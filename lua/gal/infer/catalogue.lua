@@ -4,7 +4,7 @@
 -- with a mark for each row that is done. A row without its mark is made again. Whole, the table is renamed.
 -- What a row says is infer/summary.lua's.
 local about = require "gal.infer.about"
-local core = require "gal.tensor"
+local decimal = require("gal.base.text").decimal
 local errors = require "gal.base.errors"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -58,13 +58,13 @@ local function settings_of(flow, part, ids, o, s)
   local all = table.concat(ids, "\0")
   local settings = {
     model = galaxies.model(flow), weights = weights, data = data, galaxies = kept,
-    ids = (tostring(C.gal_hash(all, #all, 0)):gsub("ULL$", "")), rows = #ids, n = s.n, steps = s.steps,
+    ids = decimal(C.gal_hash(all, #all, 0)), rows = #ids, n = s.n, steps = s.steps,
     tolerance = s.steps == "auto" and s.tolerance or nil, precision = o.precision or "f32", seed = s.seed,
     samples = s.samples, deconvolve = s.deconvolve, missing_value = o.missing_value, block = BLOCK,
     version = gal.version,
   }
   local text = require("gal.base.json").encode(settings, true)
-  return settings, ("%s"):format((tostring(C.gal_hash(text, #text, 0)):gsub("ULL$", "")))
+  return settings, decimal(C.gal_hash(text, #text, 0))
 end
 
 -- What the header says, beside what the caller says.

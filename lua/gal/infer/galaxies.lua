@@ -2,6 +2,7 @@
 -- galaxies of which its answer is to be doubted: those that are not within the tolerance, those without
 -- numbers, those far outside of what the flow was trained on, with the sentences that name them.
 local core = require "gal.tensor"
+local decimal = require("gal.base.text").decimal
 local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
 local floor = require "gal.flow.floor"
@@ -18,9 +19,6 @@ function galaxies.shown(flow, part)
   if flow.encoder then return part:seen() end
   return part.context
 end
-
--- A hash of bytes, decimal.
-local function decimal(hash) return (tostring(hash):gsub("ULL$", "")) end
 
 -- The hash, which goes on from `hash`, of tensors {name = tensor} in the order of their names.
 local function hash_of(tensors, hash)

@@ -2,6 +2,7 @@
 -- of what a pipeline would have measured, and not of galaxies. Where the errors are known, their variance
 -- comes off: each galaxy's draws shrink about their mean. What the errors of the training labels are goes
 -- with the flow, in its notes.
+local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
@@ -89,7 +90,7 @@ local function column_errors(survey, source, text)
     end
   end
   local a, b = source:doubles(low or text), high and source:doubles(high)
-  local list, missing = {}, { [-9999] = true }
+  local list, missing = {}, { [columns.MISSING] = true }
   for _, mark in ipairs(survey.missing_value or {}) do missing[mark] = true end
   for i, row in ipairs(survey.rows) do
     local x, y = a[row], b and b[row] or 0

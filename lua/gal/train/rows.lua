@@ -11,6 +11,7 @@ local inputs = require "gal.flow.inputs"
 local related = require "gal.stats.related"
 local sets = require "gal.images"
 local suspects = require "gal.stats.suspects"
+local text = require "gal.base.text"
 local raise = errors.raise
 
 local rows = {}
@@ -163,7 +164,7 @@ function rows.fingerprint(p)
     end
   end
   if p.images then h = p.images:fingerprint(h) end
-  return (tostring(h):gsub("ULL$", ""))
+  return text.decimal(h)
 end
 
 return rows
