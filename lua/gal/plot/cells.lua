@@ -8,17 +8,18 @@ local cells = {}
 
 local BOX = 18           -- columns inside a frame: fewer show no shape
 local LEAST, MOST = 6, 30 -- rows inside a frame
+local APART = 0.04       -- parts of the figure that two lines of its grid are apart, at least
 
 -- ---- the grid ----
 
--- The lines of a grid that the panels' edges make: numbers the panels by `edge`, from the lowest; `apart`:
--- how far two lines are apart at least, in parts of the figure.
-local function number(panels, edge, name, apart)
+-- The lines of a grid that the panels' edges make: numbers the panels by `edge`, from the lowest, as `name`;
+-- returns how many lines there are.
+local function number(panels, edge, name)
   local sorted = { unpack(panels) }
   table.sort(sorted, function(a, b) return edge(a) < edge(b) end)
   local count, last = 0, -math.huge
   for _, panel in ipairs(sorted) do
-    if edge(panel) > last + apart then count, last = count + 1, edge(panel) end
+    if edge(panel) > last + APART then count, last = count + 1, edge(panel) end
     panel[name] = count
   end
   return count
@@ -26,8 +27,8 @@ end
 
 -- Gives the panels their column and row in the figure's own grid; returns how many columns there are.
 local function own_grid(panels)
-  number(panels, function(p) return -(p.top + p.bottom) / 2 end, "row", 0.04)
-  return number(panels, function(p) return p.left end, "column", 0.04)
+  number(panels, function(p) return -(p.top + p.bottom) / 2 end, "row")
+  return number(panels, function(p) return p.left end, "column")
 end
 
 -- Puts the panels one behind the other, `count` in a row. Each gets the labels that panels of one column, or

@@ -89,11 +89,11 @@ end
 local function is_name(key) return type(key) == "string" and key:find "^[%a_][%w_]*$" ~= nil end
 
 -- Adds the names of list, or the keys of a table, that begin with part.
-local function add(found, list, part, wanted)
+local function add(found, list, part)
   for key, v in pairs(list) do
     local name = type(key) == "number" and v or key
     local fits = is_name(name) and name:sub(1, #part) == part and (name:sub(1, 1) ~= "_" or part:find "^_")
-    if fits and (not wanted or type(v) == wanted) then found[name] = true end
+    if fits then found[name] = true end
   end
 end
 
