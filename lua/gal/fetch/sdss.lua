@@ -1,18 +1,18 @@
--- sdss: SDSS's galaxies with spectra as SkyServer has them: which columns of which tables, the query, and how
--- many galaxies each reading of the paper's cuts leaves.
+-- fetch/sdss: SDSS's galaxies with spectra as SkyServer has them: which columns of which tables, the query,
+-- and how many galaxies each reading of the paper's cuts leaves.
 local bit = require "bit"
 local sample = require "gal.data.sample"
 local text = require "gal.base.text"
 
 local M = {}
 
---- The releases whose SkyServer has all of these tables.
+--- sdss.releases: the releases whose SkyServer has all of these tables.
 M.releases = { "dr17", "dr18", "dr19" }
 
 --- sdss.server(release) --> what the addresses of its SkyServer begin with.
 function M.server(release) return ("https://skyserver.sdss.org/%s/SkyServerWS"):format(release) end
 
---- Behind it: where queries are posted.
+--- sdss.path: what follows it where queries are posted.
 M.path = "/SearchTools/SqlSearch"
 
 -- S.z and never G.z, which is a magnitude; galSpec… are the MPA-JHU measurements (Kauffmann et al. 2003,
@@ -28,7 +28,7 @@ local BY_TABLE = {
   { "F", "reliable primtarget" },
 }
 local listed = {}
---- The columns of the table, in order.
+--- sdss.columns: the columns of the table, in order.
 M.columns = {}
 for i, group in ipairs(BY_TABLE) do
   local words = {}
@@ -52,8 +52,9 @@ WHERE S.specObjID > {last}
 local PRIME = 1000003
 
 --- sdss.query(share = 1) --> the query: galaxies of the classes star-forming (1) and low S/N star-forming
--- (2), a little fainter than any of the paper's cuts leaves; {count} rows behind the id {last}. And the query
--- that counts all of them, as n. share: of all, chosen by what their ids leave when divided by a prime.
+-- (2), down to a little fainter than any reading of the paper's cuts leaves; {count} rows behind the id
+-- {last}. Second, the query that counts all of them, as n. share: of the galaxies, chosen by the remainders
+-- of their ids by a prime.
 function M.query(share)
   local from = FROM
   if share and share < 1 then
@@ -94,7 +95,7 @@ function M.counts(t)
   return counts
 end
 
---- sdss.text(counts) --> the same as a table for people.
+--- sdss.text(counts) --> the counts as a table for people.
 function M.text(counts)
   return text.table(counts, { "cut", "bptclass 1", "bptclass 1, 2" })
 end
