@@ -132,7 +132,7 @@ function tiles.tell_lost(options, what, lost, galaxies)
     if count <= 5 then numbers[count] = k end
   end
   local named = table.concat(numbers, ", ") .. (count > 5 and ", ..." or "")
-  local form = "%s of %d of %d galaxies are no numbers, or too far away for any (row %s)"
+  local form = "%s of %d of %d galaxies are not finite, or beyond single precision (row %s)"
   C.gal_leave_notice(form:format(what, count, galaxies, named))
 end
 
