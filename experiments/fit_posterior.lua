@@ -1,7 +1,7 @@
 -- Any conditional posterior from arrays: learns p(theta | x) from pairs in .npy files, then draws from it at
 -- new x and, where their theta is known, gives its density. Writes samples.npy {N, n, d} and, with
 -- --theta-test, log_prob.npy {N} (nats per product of theta's units) into --out, beside the run itself; with
--- --ensemble K, K flows are trained and asked as one, and spread.npy {N} says how far they are apart. Draws
+-- --ensemble K, K flows are trained and used as one, and spread.npy {N} says how far apart they are. Draws
 -- that another call made there are never overwritten.
 
 local cli = require "gal.cli"
