@@ -120,7 +120,7 @@ end
 
 --- plot.histogram(values, {bins = 40, range = {low, high}, density = false, filled = false, title =,
 -- colour =, dash = 1}): counts, or with `density` the density, whose integral over all values is 1. Values
--- outside the range are left out (the density is still of all).
+-- outside the range are not drawn, but the density counts them.
 function curves.histogram(values, given)
   local o = options("histogram", given, { "bins", "range", "density", "filled", "title", "colour", "dash" })
   local v, n = layer.numbers("histogram", "values", values)
