@@ -302,6 +302,7 @@ promise("the run, to the bit, that `fit` makes alone with that seed", function()
   all.resume = true
   local run = train.ensemble(all)
   check.equal(#run.members, 3)
+  check.equal(json.decode(path.read(out .. "/ensemble.json")).members, { "member-1", "member-2", "member-3" })
   local alone = scratch.path "alone"
   train.fit(options{ flow = made(6), seed = 6, out = alone })
   for _, name in ipairs{ "flow.safetensors", "history.csv", "split.csv" } do
