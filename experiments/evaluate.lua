@@ -3,8 +3,8 @@
 -- posteriors; Delta log p and D_KL say what they tell beyond the prior; per property there are errors, CRPS,
 -- Wasserstein-1 and coverage. With --against another run, both are scored on the same galaxies and compared
 -- pair by pair, and its densities test this run's draws. Draws once, and keeps the draws: all files are in
--- RUN/results/<survey>-<part>[-against-<run>], evaluation.txt first. Stopped, the same command goes on. The
--- same options make the results anew from these draws; other options never overwrite them: --out names
+-- RUN/results/<survey>-<part>[-against-<run>]; read evaluation.txt first. Stopped, the same command goes on.
+-- The same options make the results again from these draws; other options never overwrite them: --out names
 -- another folder.
 
 local cli = require "gal.cli"

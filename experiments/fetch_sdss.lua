@@ -1,8 +1,8 @@
--- Fetches SDSS's star-forming galaxies with spectra from SkyServer: a folder with catalog.csv, the query that
--- it is the answer to (query.sql), and cutouts/<objID>.jpg of the galaxies in the paper's sample, ready to
--- train on. The table comes in pages, in some minutes, and how many galaxies each reading of the paper's cuts
--- leaves is printed; cutouts come one every half second, which is many hours for all: --n takes some of them
--- at random, --share some of table and cutouts. Stopped, the same command goes on where it was.
+-- Fetches SDSS's star-forming galaxies with spectra from SkyServer: a folder with catalog.csv, its query
+-- (query.sql), and cutouts/<objID>.jpg of the galaxies in the paper's sample, ready to train on. The table
+-- comes in pages, in some minutes, and it prints how many galaxies each reading of the paper's cuts leaves.
+-- Cutouts come one every half second, which takes many hours for all: --n takes some of them at random,
+-- --share some of table and cutouts. Stopped, the same command goes on where it was.
 
 local cli = require "gal.cli"
 local cutouts = require "gal.fetch.cutouts"

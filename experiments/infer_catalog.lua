@@ -1,10 +1,11 @@
--- Infers the properties of every galaxy of a table from a run's flow, as a FITS table of its own: a row for
--- each row, in their order: the id under its own name; of each property the percentiles 2.5, 16, 50, 84 and
--- 97.5, mean and deviation; the covariance; how rare the galaxy is among those that the run learned from; and
--- flags. Before the first galaxy it says whether the whole table is like the run's own. Galaxies come a block
--- at a time and memory does not grow with their draws; stopped or killed, the same command goes on, and the
--- file ends in the same bytes. With --deconvolve the known errors of the run's labels come off. With --shard
--- 2/8 it makes an eighth of the rows, with --merge the whole of eight, with --slurm 8 a job array of them.
+-- Infers the properties of every galaxy of a table by a run's flow, and writes a FITS table with a row for
+-- each row, in order: the id under its own name; of each property the percentiles 2.5, 16, 50, 84 and 97.5,
+-- mean and deviation; the covariance; how rare the galaxy is among those that the run learned from; and
+-- flags. Before the first galaxy it says whether the whole table is like the run's own. Galaxies are worked
+-- on a block at a time, and memory does not grow with their draws; stopped or killed, the same command goes
+-- on, to the same bytes. With --deconvolve the known errors of the run's labels are taken off. With --shard
+-- 2/8 it makes an eighth of the rows, with --merge it puts all eight together, with --slurm 8 it makes a job
+-- array of them.
 
 local cli = require "gal.cli"
 local o = cli.options{

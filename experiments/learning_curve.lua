@@ -1,7 +1,7 @@
 -- How runs learned: training and validation loss against the epoch, the epoch whose weights are kept, and the
--- learning rate. Reads the history in the folder of each run, also of one that still trains. The loss is the
--- mean square error of the flow's velocity, in deviations of the properties; the training loss is of fresh
--- noise in every step, the validation loss always of the same. Of an ensemble each member has its curve.
+-- learning rate. Reads the history in the folder of each run, also of one that is still training. The loss is
+-- the mean square error of the flow's velocity, in deviations of the properties; the training loss takes
+-- fresh noise in every step, the validation loss always the same. Each member of an ensemble has its curve.
 -- Figure, script and data are in RUN/results/.
 
 local cli = require "gal.cli"

@@ -1,6 +1,6 @@
 -- What does an image model look at? Paints over one patch of a galaxy's cutout after another with the colour
 -- of the background, and maps how the density of the galaxy's properties changes: Delta ln q, nats, below 0
--- where what is seen speaks for them (Zeiler & Fergus 2014). Beside each map stands the cutout. Figure,
+-- where what is seen speaks for them (Zeiler & Fergus 2014). The cutout stands beside each map. Figure,
 -- script, data and maps (.npy) are in RUN/results/occlusion-<survey>-<part>.
 
 local cli = require "gal.cli"

@@ -1,8 +1,8 @@
 -- All results of arXiv 2512.05078 from one command: trains the photometry and the image model, scores both
 -- on the same galaxies (Figure 1, Table 1), draws Figures 2, 3 and A.1, and writes index.html, a page that
 -- sets each result beside the paper's. Each step is one of the other experiments, whose command is printed.
--- Stopped, the same command goes on: steps that are done are not done again. Runs that are trained already
--- are taken by --photometry and --image.
+-- Stopped, the same command goes on: steps that are done are not done again. --photometry and --image take
+-- runs that are trained already.
 
 local cli = require "gal.cli"
 local o = cli.options{

@@ -1,7 +1,7 @@
 -- What do posteriors look like? Beside a galaxy's cutout stand those of the training galaxies whose
 -- properties are nearest to eight draws of its posterior, among the ones that are as bright and as far
--- away: if the model has learned what the image tells, they look like the galaxy. With --against a
--- photometry model's draws stand beneath. Figure, script, data and neighbours.csv are in
+-- away: if the model has learned what the image tells, they look like the galaxy. With --against, the draws
+-- of a photometry model stand beneath. Figure, script, data and neighbours.csv are in
 -- RUN/results/predictive-<survey>-<part>[-against-<run>].
 
 local cli = require "gal.cli"
@@ -123,6 +123,6 @@ gal.table(columns):save(folder:path "neighbours.csv")
 print(cli.table(rows, { "galaxy", "model", "mean distance", "among" }))
 print(([[
 
-distance: from a draw to its neighbour in the properties, in their deviations over the training galaxies.
+distance: between a draw and its neighbour, in the properties' deviations over the training galaxies.
 written: %s, and neighbours.csv beside it]]):format(drawn))
 folder:close()

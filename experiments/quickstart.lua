@@ -1,9 +1,9 @@
 -- The first thing to run, a few minutes on two cores without a network: makes a mock survey of galaxies with
 -- ugriz magnitudes and cutouts, trains two models on it, one that sees the magnitudes and one that sees the
--- image too, and shows what the images add. It ends in a table and a picture. Everything is made smaller than
--- the paper's model for that: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher
--- learning rate that falls to 0, and, with so few galaxies, more weight decay. Stopped, the same command goes
--- on where it was; with more galaxies it goes on with the survey that is there.
+-- image too, and shows what the images add, in a table and a picture. To be quick, everything is smaller than
+-- for the paper's model: 6,000 galaxies, the central 64 x 64 pixels, half the channels, a higher learning
+-- rate that falls to 0, and, for so few galaxies, more weight decay. Stopped, the same command goes on where
+-- it was; with more galaxies it adds to the survey that is there.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -45,8 +45,8 @@ end
 
 print "1. A mock survey: galaxies, their light in five bands, and their pictures.\n"
 local home = out .. "/survey"
--- A survey that is there grows, or is used in part: galaxy k of a seed is the same in all. The models are of
--- so many galaxies, and have their own folders.
+-- A survey that is there grows, or is used in part: galaxy k of a seed is the same in all. The models'
+-- folders name their number of galaxies.
 local n, there = math.ceil(1.5 * galaxies), path.read(home .. "/survey.json")
 local made = there and json.decode(there).n or 0
 require("gal.mock").make{ out = home, n = math.max(n, made), seed = o.seed }
@@ -100,8 +100,8 @@ if math.abs(claimed) > 1 then
 end
 print("\n" .. table.concat(text.filled(words, 80), "\n"))
 
--- If the posteriors are right, each galaxy's truth is one more of its draws; of fewer than 100 galaxies that
--- can't be told.
+-- If the posteriors are right, each galaxy's truth is one more of its draws; fewer than 100 galaxies can't
+-- tell.
 for _, of in ipairs{ { "image and magnitudes", by_image }, { "magnitudes alone", by_photometry } } do
   local label, found = unpack(of)
   if #test.ids - #found.left_out < 100 then break end

@@ -1,13 +1,12 @@
 -- Draws the posterior of every galaxy of a table from a run's flow. Writes samples.npy {N, n, d}, with
 -- --log-prob log_prob.npy {N, n} (nats per product of theta's units), and summary.csv (or .fits): of each
--- galaxy and property mean, deviation and the 16th, 50th and 84th percentiles, and with --steps auto how
--- many steps it took, the error estimated, and whether that is beyond the tolerance; of each galaxy how far
--- outside of what the run was trained on its most extreme column lies, in deviations (a run on images alone
--- has no such column: of pictures that is not measured). The table needs the context only, and cutouts for a
--- run on images. Draws go to the disk as they come: memory does not grow
--- with their number, and what was drawn before Ctrl-C stays: with --resume the same command goes on. With
--- --shard 2/8 it draws the second eighth of the galaxies, with the same draws; with --merge, once all eight
--- are drawn, it makes one of them.
+-- galaxy and property mean, deviation and the 16th, 50th and 84th percentiles; with --steps auto how many
+-- steps it took, the estimated error, and whether that is beyond the tolerance; and how far outside what the
+-- run was trained on the galaxy's most extreme column lies, in deviations (not for a run on images alone:
+-- images are not measured). The table needs the context only, and cutouts for a run on images. Draws go to
+-- the disk as they come: memory does not grow with their number, and what was drawn before Ctrl-C stays; with
+-- --resume the same command goes on. With --shard 2/8 it draws the second eighth of the galaxies, with the
+-- same draws; with --merge, once all eight are drawn, it puts them together.
 
 local cli = require "gal.cli"
 local o = cli.options{

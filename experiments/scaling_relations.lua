@@ -2,9 +2,9 @@
 -- and metallicity, mass and star formation rate, star formation rate and metallicity. In grey the galaxies
 -- themselves, over them each model's posterior means, as in the paper, and one posterior draw of each galaxy:
 -- means scatter less than the truth even where posteriors are perfect, single draws as much. The scatter
--- about each relation stands in the panels. A red box selects galaxies by the run's means, and three of them,
--- taken at random, are shown. Draws once, and goes on where it was stopped. Figure, script, data and the
--- galaxies' values are in RUN/results/scaling-<survey>-<part>[-against-<run>].
+-- about each relation is written in the panels. A red box selects galaxies by the run's means, and three of
+-- them, taken at random, are shown. Draws once; stopped, the same command goes on where it was. Figure,
+-- script, data and the galaxies' values are in RUN/results/scaling-<survey>-<part>[-against-<run>].
 
 local cli = require "gal.cli"
 local o = cli.options{

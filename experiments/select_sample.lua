@@ -1,8 +1,8 @@
 -- Selects the paper's sample of galaxies from tables on disk: a catalogue that fetch_sdss.lua made, any table
--- with SDSS's column names, or MPA-JHU's files, line by line matched (--galspec), with SDSS photometry joined
--- by objID (--photometry). Prints how many galaxies each cut leaves, beside the paper's 106,800, and writes a
--- survey folder for train_*; its table's header says from what, when and how it was made. Magnitudes stay as
--- they are: train_* takes the extinctions off.
+-- with SDSS's column names, or MPA-JHU's files, which match line by line (--galspec), with SDSS photometry
+-- joined by objID (--photometry). Prints how many galaxies each cut leaves, beside the paper's 106,800, and
+-- writes a survey folder for train_*; its table's header says from what, when and how it was made. Magnitudes
+-- stay as they are: train_* takes the extinctions off.
 
 local cli = require "gal.cli"
 local o = cli.options{

@@ -1,8 +1,8 @@
 -- A look at a survey: cutouts.png, a sheet of its images, and survey.png, a page of its colours, scaling
--- relations and magnitude errors, of those columns that it has, under SDSS's names; the script and the data
--- of each lie beside it. distributions.lua draws any columns. With --real FOLDER of SDSS's
--- cutouts (128 x 128 pixels of 2 R90 / (0.396 x 128) arcsec), the survey's are cut alike, set above the real
--- ones, and compared in numbers and in profiles.png.
+-- relations and magnitude errors, as far as it has the columns, under SDSS's names; the script and the data
+-- of each lie beside it. distributions.lua draws any columns. With --real, a folder of SDSS cutouts (128 x
+-- 128 pixels of 2 R90 / (0.396 x 128) arcsec), the survey's are cut alike, shown above the real ones, and
+-- compared with them in numbers and in profiles.png.
 
 local cli = require "gal.cli"
 local o = cli.options{

@@ -6,11 +6,11 @@
 --     hidden = sweep.choice{ { 64, 64 }, { 256, 256, 256 } } }
 --
 -- Each trial is a run in a folder of --out named by its settings, which evaluate.lua, sample.lua and the
--- others take. --workers share this machine; --join OUT is another worker, on any machine that sees the
--- folder. Stopped or killed, the same command goes on, and no epoch is trained twice. results.csv has a row a
--- trial; the figures show what each setting does; with --ensemble K the best K trials are an ensemble. With
--- --slurm it runs nothing, and writes a Slurm job array: a trial is one element (while halving, --workers
--- elements work on all of them), and --collect OUT makes the table of what they trained.
+-- others take. --workers share this machine; --join OUT adds a worker, on any machine that sees the folder.
+-- Stopped or killed, the same command goes on, and no epoch is trained twice. results.csv has a row a trial;
+-- the figures show what each setting does; --ensemble K makes the best K trials an ensemble. With --slurm it
+-- runs nothing and writes a Slurm job array, with an element for each trial (while halving, --workers
+-- elements that work on all of them); --collect OUT then makes the table of what they trained.
 
 local cli = require "gal.cli"
 local o = cli.options{

@@ -1,9 +1,8 @@
--- A walk from a survey to a corner plot, in the words that one types at the prompt: galrun alone is the
--- prompt, and each line behind a > below can be typed there. A mock survey with cutouts is made and a
--- photometry model trained on it (a minute on two cores); then the run is asked: how sure is it, what if
--- the galaxy were metal-rich, which galaxies fit worst, can it be believed, what do two of the bands tell.
--- Figures are in RUN/results/. `galrun -i experiments/tour.lua` gives the prompt at the end, with run and p
--- as they are.
+-- A walk from a survey to a corner plot, in lines as one types them at the prompt: galrun alone is the
+-- prompt, and each line after a > below can be typed there. It makes a mock survey with cutouts and trains a
+-- photometry model on it (a minute on two cores); then it asks the run: how sure is it, what if the galaxy
+-- were metal-rich, which galaxies fit worst, can it be believed, what do two of the bands tell. Figures are
+-- in RUN/results/. `galrun -i experiments/tour.lua` gives the prompt at the end, with run and p as they are.
 
 local cli = require "gal.cli"
 local o = cli.options{

@@ -294,8 +294,8 @@ function Flow:encode(seen, images, precision)
   return seen and gal.cat({ encoded, seen }, 2) or encoded
 end
 
---- flow:standard(context {N, c}): the context in deviations from the training rows' mean, bent where the flow
--- has its columns so.
+--- flow:standard(context {N, c}): the context in deviations from the training rows' mean; columns that the
+-- flow bends are bent.
 function Flow:standard(context)
   if not self.scale then raise "standard: the flow has not been trained: it has no units yet" end
   if self.c == 0 then raise "standard: the flow has no context" end
@@ -306,7 +306,7 @@ end
 
 --- flow:outside(x): how far each galaxy's most extreme input lies from what the flow was trained on, in
 -- deviations of the training rows, a list {N}; x as for sample. nil for a flow without context, such as one
--- of images alone: of pictures it is not measured. Beyond 20 or so what the flow says of a galaxy is an
+-- of images alone: images are not measured. Beyond 20 or so, what the flow says about a galaxy is an
 -- extrapolation.
 function Flow:outside(x)
   tiles.scale("outside", self)
@@ -315,9 +315,9 @@ function Flow:outside(x)
 end
 
 --- flow:streams(x[, first, count]): the number of each galaxy's random stream, int64 {N}, on the flow's
--- device; x as for sample. It is made of what the flow is shown of the galaxy; of galaxies that are shown
--- alike each has another, by how many came before it. So a part of x has other streams alone than among all
--- of x: those of `count` galaxies from `first` on, as they are among all, are what sample takes as `streams`.
+-- device; x as for sample. A stream is made of the galaxy's inputs; galaxies with the same inputs get
+-- different ones, by how many came before. So a part of x may have other streams alone than among all of x:
+-- `first` and `count` give those of a part as they are among all, for sample's option `streams`.
 function Flow:streams(x, first, count)
   x = inputs.conditions("streams", self, x, false)
   if first ~= nil then errors.integer("streams", "first", first, 1, x.rows) end
@@ -328,9 +328,9 @@ end
 --- flow:ood(x): how rare each galaxy is among those that the flow learned from: {context = {N}, image =
 -- {N}}, each the share of validation galaxies that are rarer, 0 to 1: by a Gaussian mixture of the
 -- standardised context, and by one of 16 principal components of the encoded image; nil where the flow has no
--- context or no images. x as for sample. Of galaxies like those that it learned from a share below 1/1000
--- comes once in 1000. Where the flow does not know, as one that is older or had fewer than 100 validation
--- galaxies, nil and a sentence.
+-- context or no images. x as for sample. Among galaxies like those that it learned from, one in 1000 has a
+-- share below 1/1000. nil and a sentence where the flow does not know: an earlier version wrote it, or it had
+-- fewer than 100 validation galaxies.
 function Flow:ood(x)
   tiles.scale("ood", self)
   return require("gal.flow.familiar").ood(self, x)
@@ -366,7 +366,7 @@ end
 -- With "auto" a report comes second: {solver, evaluations (of the net, per draw, trials included), steps {N},
 -- error {N} as estimated, flagged = the galaxies whose error is not within the tolerance, drawn with the most
 -- steps, tolerance, galaxies}. Where the net overflows on a galaxy, its draws are NaN, and a notice says so;
--- the other galaxies' are what they are without it. Ctrl-C raises gal.interrupted; rng is then where it was.
+-- the other galaxies' draws do not change by it. Ctrl-C raises gal.interrupted; rng is then where it was.
 function Flow:sample(x, options)
   local samples, _, report = draw.run("sample", self, x, options, false)
   if report then return samples, report end
@@ -374,8 +374,8 @@ function Flow:sample(x, options)
 end
 
 --- flow:sample_and_log_prob(x[, {n = 1000, steps = 100, rng = r}]): the draws {N, n, d} and their log
--- densities {N, n}, in one integration. Options as for sample (but "bf16"); with steps = "auto" the
--- tolerance is also one in nats, for the rms over draws, and the report comes third.
+-- densities {N, n}, in one integration. Options as for sample (but "bf16"); with steps = "auto" the tolerance
+-- also holds, in nats, for the rms over draws of the log density's error, and the report comes third.
 function Flow:sample_and_log_prob(x, options)
   local samples, log_prob, report = draw.run("sample_and_log_prob", self, x, options, true)
   if report then return samples, log_prob, report end
@@ -384,22 +384,23 @@ end
 
 --- flow:log_prob(theta, x[, {steps = 100}]): log p(theta | x) in nats per product of theta's units, exact for
 -- the flow: {N} for theta {N, d}, {N, m} for theta {N, m, d}. x as for sample; one row of x goes with all of
--- theta. The ODE backwards with the exact divergence. steps = "auto" solves each point with two step counts,
--- and twice as many where they differ by more than the tolerance (1e-3 nats) allows; a report comes second
--- then, as sample's, but steps and error have the result's shape, and flagged are the galaxies that have a
--- point beyond the tolerance. progress and told as for sample; precision too, but for "bf16", and with a
--- number of steps only: f16 and tf32 move log p by some 1e-3 nats (rms), more than "auto" allows.
+-- theta. The ODE is solved backwards with the exact divergence. steps = "auto" solves each point with two
+-- step counts, and with twice as many where the solutions differ by more than the tolerance (1e-3 nats)
+-- allows; a report then comes second, like sample's, but steps and error have the result's shape, and flagged
+-- are the galaxies that have a point beyond the tolerance. progress and told as for sample; precision too,
+-- but for "bf16", and with a number of steps only: f16 and tf32 move log p by some 1e-3 nats (rms), more than
+-- "auto" allows.
 function Flow:log_prob(theta, x, options)
   local log_prob, report = density.run("log_prob", self, theta, x, options)
   if report then return log_prob, report end
   return log_prob
 end
 
---- flow:floored(theta {N, d}, log_prob {N}): how likely each theta is an outlier to the flow: the share of
--- its density log_prob, which flow:log_prob gave, that the flow's floor makes, a list {N}, 0 to 1; and the
--- share of every posterior that is its floor, p(theta), a broad density of the training rows: it bounds what
--- a wrong label costs. Of truths that are as the posteriors say the mean is that share. nil for a flow
--- without a floor.
+--- flow:floored(theta {N, d}, log_prob {N}): how likely each theta is to be an outlier to the flow, a list
+-- {N}, 0 to 1: the share of its density (log_prob, which flow:log_prob gave) that is the flow's floor's.
+-- Second, the share of every posterior that is its floor, p(theta), a broad density of the training rows,
+-- which bounds what a wrong label costs. Over truths that are as the posteriors say, the mean of the first is
+-- the second. nil for a flow without a floor.
 function Flow:floored(theta, log_prob) return require("gal.flow.floor").floored({ self }, theta, log_prob) end
 
 -- ---- files ----
@@ -408,10 +409,10 @@ function Flow:floored(theta, log_prob) return require("gal.flow.floor").floored(
 -- the user are saved by their tensors only.
 function Flow:save(path) require("gal.flow.file").save(self, path) end
 
---- flow.load(path[, {device = "cpu", encoder = m, head = m}]): the flow of a file that flow:save wrote, or of
--- the run in a folder, on that device: gal.device() is the default one. Modules written by the user are
--- passed again, and moved to it. Of several folders between commas, and of a folder with ensemble.json, the
--- ensemble of their flows. Runs no code.
+--- flow.load(path[, {device = "cpu", encoder = m, head = m}]): the flow in a file that flow:save wrote, or in
+-- a run's folder, on that device (gal.device() is the default one). Modules written by the user are passed
+-- again, and moved to it. Several folders between commas, or a folder with ensemble.json, give the ensemble
+-- of their flows. Runs no code.
 function M.load(path, options) return require("gal.flow.file").load(path, options) end
 
 errors.methods(Flow, "a flow")
@@ -419,12 +420,12 @@ errors.methods(Flow, "a flow")
 -- ---- ensembles ----
 
 --- flow.ensemble{members = {a, b, c}, names = {"a", "b", "c"}}: trained flows of the same theta and context
--- as one, which is asked as a flow is. Its density is the mean of theirs: log_prob is ln of the mean of exp
--- of the members' values, in double precision from their single ones. Draws come from the members in equal
--- shares; sample_and_log_prob gives the mixture's density at each. Members may differ in all else: seed,
+-- as one, with a flow's methods. Its density is the mean of theirs: log_prob is ln of the mean of exp of the
+-- members' values, in double precision from their single ones. Draws come from the members in equal shares;
+-- sample_and_log_prob gives the mixture's density at each. Members may differ in everything else: seed,
 -- layers, sigma. Raises where theta, context, images or notes (how the survey was opened) differ, naming
--- both. names: what sentences call them. How rare a galaxy is (ood), how far outside, and what is encoded of
--- an image are the first member's to say.
+-- both. names: what sentences call them. The first member says how rare a galaxy is (ood) and how far
+-- outside, and encodes images.
 function M.ensemble(options) return require("gal.flow.ensemble").new(options) end
 
 return M

@@ -1,6 +1,6 @@
--- repl: what the prompt does with a line: what it means, how its values look, where the help of a name
--- comes from, what Tab puts in. Reading lines, history and Ctrl-C are the host's (runtime/host/repl.c), which
--- prints the strings that it gets; nothing here prints but gal.show.
+-- repl: what the prompt does with a line: what it means, how its values look, where the help of a name comes
+-- from, what Tab adds. The host (runtime/host/repl.c) reads lines, keeps the history, handles Ctrl-C and
+-- prints the strings that it gets; only gal.show prints here.
 local chunks = require "gal.prompt.chunks"
 local commands = require "gal.prompt.commands"
 local complete = require "gal.prompt.complete"
@@ -19,8 +19,9 @@ local chunk_text -- of the chunk that was compiled last
 function repl.format(value) return values.format(value) end
 
 --- repl.compile(text, line, at_end): compiles the text of a chunk whose first line is number `line`. Returns
--- a function that takes repl.marks; or nil and a message; or nil where more lines are needed. at_end: there
--- are no more. An expression (also as `= expression`) gives a mark and its values; `?name` gives the help.
+-- a function of repl.marks; or nil and a message; or nil where more lines are needed. at_end: there are no
+-- more lines. The function of an expression (also `= expression`) returns a mark and its values, that of
+-- `?name` the help.
 function repl.compile(text, line, at_end)
   chunk_text = text
   local figures = package.loaded["gal.plot.show"]

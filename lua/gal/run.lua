@@ -271,10 +271,10 @@ end
 local DRAWN = { "n", "seed", "steps", "tolerance", "precision" }
 
 -- The options of posteriors with their defaults.
-local function how_of(where, options)
-  local o = arguments.known(where, options, DRAWN)
+local function how_of(options)
+  local o = arguments.known("posterior", options, DRAWN)
   return {
-    n = arguments.integer(where, o, "n", 1000, 2, 1e7), seed = o.seed or 0, steps = o.steps or "auto",
+    n = arguments.integer("posterior", o, "n", 1000, 2, 1e7), seed = o.seed or 0, steps = o.steps or "auto",
     tolerance = o.tolerance, precision = o.precision,
   }
 end
@@ -312,7 +312,7 @@ end
 -- posteriors.
 function methods:posterior(what, options)
   refuse_untrained(self)
-  local how = how_of("posterior", options)
+  local how = how_of(options)
   local part, alone, source = galaxies.of(self, what)
   if source ~= "table" then how.given = what end
   if source == "typed" then how.told = typed_words(self.flow) end
@@ -323,7 +323,7 @@ end
 
 -- The posteriors of galaxies that were searched for (posterior/search.lua).
 local function chosen(self, found)
-  local list = posteriors(self, found.survey:select(found.positions), false, how_of("posterior"), "table")
+  local list = posteriors(self, found.survey:select(found.positions), false, how_of(), "table")
   list.told, list.columns = found.told, found.columns
   return list
 end

@@ -1,6 +1,6 @@
--- sweep: one experiment many times with other settings, by any number of workers, ranked by log p of
--- validation galaxies. A space says what is varied (sweep/space.lua), a plan which trials there are
--- (plan.lua), workers do them (worker.lua, trial.lua), a folder holds all that is known (records.lua,
+-- sweep: runs one experiment many times with different settings, by any number of workers, and ranks the runs
+-- by log p of validation galaxies. A space says what is varied (sweep/space.lua), a plan which trials there
+-- are (plan.lua), workers do them (worker.lua, trial.lua), a folder holds all that is known (records.lua,
 -- claims.lua). experiments/sweep.lua is this module on the command line.
 local C = require("ffi").C
 local arguments = require "gal.base.options"
@@ -24,9 +24,9 @@ for _, name in ipairs{ "choice", "range", "log_range", "integer", "log_integer",
   sweep[name] = spaces[name]
 end
 
---- sweep.plan(options): plans a sweep in the folder `out`, or meets the one again that was planned there with
--- the same options; runs nothing. Returns the sweep: {out, experiment, trials, varied, rungs, …}, for
--- sweep.run and sweep.work. Options:
+--- sweep.plan(options): plans a sweep in the folder `out`, or opens the one that was planned there with the
+-- same options; runs nothing. Returns the sweep: {out, experiment, trials, varied, rungs, …}, for sweep.run
+-- and sweep.work. Options:
 --   out                 the folder of the sweep, and of the folders of its runs
 --   space               a table of settings (sweep.space): plain values, and choice, range, log_range, …
 --   experiment          a script with options, --out and --resume among them, or the name of one of galrun's
@@ -56,9 +56,9 @@ local function sweep_of(where, s)
 end
 
 --- sweep.work(s[, {report =}]): works on a sweep, or on the one in that folder, with this process's threads
--- and device, until no trial is left that it could do: beside any other workers, on this machine or others
--- that see the folder. report(trial, rung, record) is called after each. After Ctrl-C, TERM or USR1 the
--- trial is put away with its last whole epoch, and gal.interrupted is raised.
+-- and device, until no trial is left that it could do, side by side with any other workers, on this machine
+-- or others that see the folder. report(trial, rung, record) is called after each. After Ctrl-C, TERM or USR1
+-- the trial is put away with its last whole epoch, and gal.interrupted is raised.
 function sweep.work(s, given)
   s = sweep_of("work", s)
   local o = arguments.known("work", given, { "report" })

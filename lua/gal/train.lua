@@ -34,7 +34,7 @@ local function trained(run, o)
   error(errors.interrupted, 0)
 end
 
--- fit with options that are known; saved: what a run that is in no folder goes on from, or nil.
+-- fit with options whose names are known; saved: what a run without a folder goes on from, or nil.
 local function fit(o, saved)
   settings.refuse(o)
   local part, valid = rows.split(o.flow, o)
@@ -54,8 +54,8 @@ end
 
 --- train.fit{flow =, ...}: trains the flow in place and returns a run (gal.run): {flow, history, best_epoch,
 -- best_loss, stopped = "patience" | "epochs" | "interrupt", out}, with its methods, run:posterior(id) and
--- others; the flow has its best weights then, `recorded` is whether its steps could be replayed, and
--- path_cost what sigma, the path's width, costs at least, nats a row, by the validation rows (nil where
+-- others. The flow then has its best weights; `recorded` is whether its steps could be replayed, and
+-- path_cost the least that sigma, the path's width, costs, nats a row, by the validation rows (nil where
 -- sigma is 0, or it can't be told).
 -- history[i] = {epoch, train_loss, valid_loss, lr}: mean squared errors of the standardised velocity. Rows:
 -- theta {N, d}, context {N, c}, images {N, H, W, 3} (a tensor or a set of gal.images, which need not fit in
@@ -74,18 +74,18 @@ end
 --   schedule            "constant", "cosine" (to 0 over all epochs), a schedule of gal.optim, or a function
 --                       of the step
 --   clip                the largest norm of the gradient; none if nil
---   average = true      validate and keep an exponential moving average of the weights, of which each step
---                       keeps at most a share `decay`; 1: it looks back over a tenth of the steps so far
---   augment = false     every image of every epoch in one of its eight flips and quarter turns, drawn from
---                       the run's generator
+--   average = true      validate and keep an exponential moving average of the weights; each step keeps at
+--                       most a share `decay` of it; 1: it looks back over a tenth of the steps so far
+--   augment = false     true: every image of every epoch in one of its eight flips and quarter turns, drawn
+--                       from the run's generator
 --   precision = "f32"   or "bf16": products multiply in bfloat16 while it trains (8 bits; sums, weights,
---                       validation and the flow stay float32). On the CPU those of the encoder's
+--                       validation and the flow stay float32). On the CPU these are the encoder's
 --                       convolutions: about twice as fast where the processor has fast instructions for it;
---                       elsewhere f32, and a notice says so. On a card those of linear layers, too; and
---                       "tf32" and "f16"
+--                       elsewhere f32, and a notice says so. On a card linear layers, too, and also "tf32"
+--                       and "f16"
 --   resident            true: the flow's device holds the images; false: a thread reads batches ahead; nil:
---                       true where they are a tensor of that device, or one has twice their size free. It
---                       changes no bit and is no setting of the run
+--                       true where they are a tensor of that device, or a card has twice their size free. It
+--                       changes no bit and is not a setting of the run
 --   draws               (t, noise) pairs a row and step: with images the encoder runs once for all of them
 --   time_power          times are uniform, the paper's; but in every second draw of a row 1 - u^time_power of
 --                       a uniform u, which above 1 is near the data, where narrow posteriors take shape
@@ -97,7 +97,7 @@ end
 --   scale               the units that a flow takes its columns in which has none yet: flow:standardise's
 --   out, resume         a folder for the run, nil writes nothing; resume = true goes on from its checkpoint,
 --                       bit for bit, if there is one
---   test                a data object that is only listed in split.csv
+--   test                a data object, which is listed in split.csv and not used otherwise
 --   progress = true     the line of gal.cli; false: silent; a function is called with each report
 -- Ctrl-C: the last whole epoch is on disk; raises gal.interrupted in a script, and returns the run at the
 -- prompt, where run:resume() goes on with it, to the same bits as if it had not stopped.
@@ -115,9 +115,9 @@ function train.fit(given)
   return fit(o)
 end
 
---- train.continued(given, saved, epochs): run:resume's: fit goes on with a run that it was stopped in, from
--- its folder or, where there is none, from what was saved of its last whole epoch; epochs: how many in all,
--- if not as before.
+--- train.continued(given, saved, epochs): for run:resume: fit goes on with a run that was stopped, from its
+-- folder or, where there is none, from what was saved of its last whole epoch; epochs: how many in all, nil:
+-- as before.
 function train.continued(given, saved, epochs)
   local o = {}
   for name, value in pairs(given) do o[name] = value end
@@ -128,7 +128,7 @@ end
 --- train.expect{out =, resume =, precision =, device =, members = 1}: raises where fit, or train.ensemble of
 -- several members, would refuse these options: for scripts whose rows take long to open, before they do.
 -- device: that of the flow, the default one if nil. Returns what the run that would go on, or its first
--- member, says of its survey (data.open's `like`), nil where one begins.
+-- member, says of its survey (data.open's `like`); nil where a new run would begin.
 function train.expect(given)
   local o = options.known("expect", given, { "out", "resume", "precision", "device", "members" })
   precisions.check("fit", o.precision, o.device or default_device(), "conv2d")

@@ -5,10 +5,8 @@
 --
 -- usage: galrun tests/acceptance/command_line.lua [--out runs/acceptance/command_line]
 -- Goes on where it was stopped.
-local ffi = require "ffi"
 local folder = require "gal.base.path"
 local gal = require "gal"
-local host = require "gal.host"
 local here = arg[0]:match "^(.*)/" or "."
 local report = dofile(here .. "/report.lua")
 
@@ -19,12 +17,6 @@ local o = require("gal.cli").options {
   { "record", true, "append the result to RESULTS.md" },
 }
 
-local function galrun(words)
-  local command = ("'%s' '%s/experiments/%s"):format(host.executable, host.root, words)
-  print(command)
-  return command
-end
-
 folder.make(o.out)
 local function survey(name, n, seed)
   local path = ("%s/%s.csv"):format(o.out, name)
@@ -33,29 +25,19 @@ local function survey(name, n, seed)
 end
 local training, fresh = survey("train", 10000, 1), survey("fresh", o.galaxies, 2)
 if not folder.kind(o.out .. "/run/flow.safetensors") then
-  local words = "train_photometry.lua' --survey '%s' --out '%s/run' --epochs %d"
-  if os.execute(galrun(words:format(training, o.out, o.epochs))) ~= 0 then error("the training failed", 0) end
+  local words = "--survey '%s' --out '%s/run' --epochs %d"
+  report.succeeds("train_photometry", words:format(training, o.out, o.epochs))
 end
 
 local results = o.out .. "/draws"
 os.execute(("rm -rf '%s'"):format(results))
 local densities = o.log_prob and " --log-prob" or ""
-local words = "sample.lua' '%s/run' --survey '%s' --n %d --steps auto%s --out '%s'"
-local command = galrun(words:format(o.out, fresh, o.n, densities, results))
-local start = tonumber(ffi.C.gal_now())
-local pipe = io.popen(command .. " & p=$!; while kill -0 $p 2>/dev/null; do "
-  .. "grep RssAnon /proc/$p/status 2>/dev/null; sleep 0.05; done; wait $p; echo code $?")
-local peak, code = 0, nil
-for line in pipe:lines() do
-  local kilobytes = line:match "^RssAnon:%s*(%d+)"
-  if kilobytes then peak = math.max(peak, kilobytes / 1024) else print(line) end
-  code = line:match "^code (%d+)$" or code
-end
-pipe:close()
-local seconds = tonumber(ffi.C.gal_now()) - start
+local words = "'%s/run' --survey '%s' --n %d --steps auto%s --out '%s'"
+local _, seconds, peak, code = report.watched("sample",
+  words:format(o.out, fresh, o.n, densities, results))
 
 local verdict = report.new("command_line", o.record)
-verdict:bar("exit code", tonumber(code), 0)
+verdict:bar("exit code", code, 0)
 verdict:bar(("seconds for %d galaxies of %d draws"):format(o.galaxies, o.n), seconds, 60)
 verdict:bar("MiB of anonymous memory", peak, 300)
 local samples = gal.load(results .. "/samples.npy")

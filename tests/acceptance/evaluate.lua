@@ -5,10 +5,8 @@
 --
 -- usage: galrun tests/acceptance/evaluate.lua [--out runs/acceptance/evaluate]
 -- Goes on where it was stopped; an evaluation that was stopped is begun anew, so that its time is its own.
-local ffi = require "ffi"
 local folder = require "gal.base.path"
 local gal = require "gal"
-local host = require "gal.host"
 local here = arg[0]:match "^(.*)/" or "."
 local report = dofile(here .. "/report.lua")
 
@@ -21,56 +19,28 @@ local o = require("gal.cli").options {
   { "record", true, "append the result to RESULTS.md" },
 }
 
-local function galrun(words, ...)
-  local command = ("'%s' '%s/experiments/%s"):format(host.executable, host.root, words:format(...))
-  print(command)
-  return command
-end
-
-local function succeeds(...)
-  if os.execute(galrun(...)) ~= 0 then error("it failed", 0) end
-end
-
--- Runs a command: its output's lines, seconds, and the most MiB of anonymous memory.
-local function watched(command)
-  local start, peak, lines, code = tonumber(ffi.C.gal_now()), 0, {}, nil
-  local pipe = io.popen(command .. " & p=$!; while kill -0 $p 2>/dev/null; do "
-    .. "grep RssAnon /proc/$p/status 2>/dev/null; sleep 0.05; done; wait $p; echo code $?")
-  for line in pipe:lines() do
-    local kilobytes = line:match "^RssAnon:%s*(%d+)"
-    if kilobytes then
-      peak = math.max(peak, kilobytes / 1024)
-    else
-      print(line)
-      lines[#lines + 1] = line
-    end
-    code = line:match "^code (%d+)$" or code
-  end
-  pipe:close()
-  return table.concat(lines, " "), tonumber(ffi.C.gal_now()) - start, peak, tonumber(code)
-end
-
 folder.make(o.out)
 local most = 0
 for _, count in ipairs(o.galaxies) do most = math.max(most, count) end
 local function survey(name, n, seed)
   local path = o.out .. "/" .. name
-  succeeds("make_survey.lua' --out '%s' --n %d --seed %d", path, n, seed)
+  report.succeeds("make_survey", ("--out '%s' --n %d --seed %d"):format(path, n, seed))
   return path
 end
 local training, fresh = survey("training", o.train, 1), survey("fresh", most, 2)
 if not folder.kind(o.out .. "/run/flow.safetensors") then
-  succeeds("train_image.lua' --survey '%s' --out '%s/run' --epochs %d --lr 3e-3 --schedule cosine --crop %d "
-    .. "--precision bf16", training, o.out, o.epochs, o.crop)
+  local words = "--survey '%s' --out '%s/run' --epochs %d --lr 3e-3 --schedule cosine --crop %d "
+    .. "--precision bf16"
+  report.succeeds("train_image", words:format(training, o.out, o.epochs, o.crop))
 end
 
 local verdict = report.new("evaluate", o.record)
 for i, count in ipairs(o.galaxies) do
   local results = ("%s/results-%d"):format(o.out, count)
   os.execute(("rm -rf '%s'"):format(results))
-  local words, seconds, peak, code = watched(galrun(
-    "evaluate.lua' '%s/run' --survey '%s' --part all --galaxies %d --n %d --html --out '%s'", o.out, fresh,
-    count, o.n, results))
+  local options = "'%s/run' --survey '%s' --part all --galaxies %d --n %d --html --out '%s'"
+  local words, seconds, peak, code = report.watched("evaluate",
+    options:format(o.out, fresh, count, o.n, results))
   local what = ("%d galaxies x %d draws: "):format(count, o.n)
   verdict:bar(what .. "exit code", code, 0)
   verdict:bar(what .. "seconds", seconds, o.seconds[i] or o.seconds[#o.seconds])
@@ -87,4 +57,3 @@ for i, count in ipairs(o.galaxies) do
   end
 end
 verdict:finish()
-os.exit(verdict.short == 0 and 0 or 1)

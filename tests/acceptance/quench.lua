@@ -8,7 +8,6 @@
 -- usage: galrun tests/acceptance/quench.lua --survey catalog.csv [--out runs/acceptance/quench]
 -- A few minutes; goes on where it was stopped.
 local folder = require "gal.base.path"
-local host = require "gal.host"
 local json = require "gal.base.json"
 local report = dofile((arg[0]:match "^(.*)/" or ".") .. "/report.lua")
 local o = require("gal.cli").options{
@@ -16,13 +15,6 @@ local o = require("gal.cli").options{
   { "out", "runs/acceptance/quench", "folder for the runs" },
   { "record", true, "append the results to RESULTS.md" },
 }
-
-local function succeeds(words, ...)
-  local command = ("'%s' '%s/experiments/%s"):format(host.executable, host.root, words:format(...))
-  print(command)
-  io.stdout:flush()
-  if os.execute(command) ~= 0 then error("it failed", 0) end
-end
 
 -- How a test names the property's deviation, or nil.
 local function named(test, property)
@@ -38,9 +30,9 @@ end
 
 local function evaluated(name, theta)
   local out = o.out .. "/" .. name
-  succeeds("train_photometry.lua' --survey '%s' --theta %s --out '%s' --resume", o.survey,
-    table.concat(theta, ","), out)
-  succeeds("evaluate.lua' '%s' --out '%s-results'", out, out)
+  report.succeeds("train_photometry", ("--survey '%s' --theta %s --out '%s' --resume"):format(o.survey,
+    table.concat(theta, ","), out))
+  report.succeeds("evaluate", ("'%s' --out '%s-results'"):format(out, out))
   local result = report.new("quench: " .. name .. " properties", o.record)
   local found = json.decode(folder.read(out .. "-results/evaluation.json"))
   local test, n = found.calibration, found.galaxies

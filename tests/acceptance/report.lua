@@ -1,5 +1,5 @@
--- What acceptance runs have in common: bars printed with pass or "falls short", and the one line of
--- RESULTS.md. Not a run itself.
+-- What acceptance runs have in common: experiments run as a user runs them, bars printed with pass or "falls
+-- short", and the one line of RESULTS.md. Not a run itself.
 local report = {}
 
 local Report = {}
@@ -37,6 +37,41 @@ function report.seconds(out)
   local sum = 0
   for line in io.lines(out .. "/timing.csv") do sum = sum + (tonumber(line:match "^%d+,(.*)$") or 0) end
   return sum
+end
+
+-- The command that runs an experiment of that name with these options; it is printed.
+local function command_of(experiment, options)
+  local host = require "gal.host"
+  local command = ("'%s' '%s/experiments/%s.lua' %s"):format(host.executable, host.root, experiment, options)
+  print(command)
+  io.stdout:flush()
+  return command
+end
+
+--- report.succeeds(experiment, options): runs an experiment; raises where it fails.
+function report.succeeds(experiment, options)
+  if os.execute(command_of(experiment, options)) ~= 0 then error(experiment .. " failed", 0) end
+end
+
+--- report.watched(experiment, options): runs an experiment. Returns its output in one line, seconds, the most
+-- MiB of anonymous memory (RssAnon of /proc, twenty times a second), and the exit code.
+function report.watched(experiment, options)
+  local now = require("ffi").C.gal_now
+  local start, peak, lines, code = tonumber(now()), 0, {}, nil
+  local pipe = io.popen(command_of(experiment, options) .. " & p=$!; while kill -0 $p 2>/dev/null; do "
+    .. "grep RssAnon /proc/$p/status 2>/dev/null; sleep 0.05; done; wait $p; echo code $?")
+  for line in pipe:lines() do
+    local kilobytes = line:match "^RssAnon:%s*(%d+)"
+    if kilobytes then
+      peak = math.max(peak, kilobytes / 1024)
+    else
+      print(line)
+      lines[#lines + 1] = line
+    end
+    code = line:match "^code (%d+)$" or code
+  end
+  pipe:close()
+  return table.concat(lines, " "), tonumber(now()) - start, peak, tonumber(code)
 end
 
 -- Prints a bar and keeps its figure; side: "most" or "least".

@@ -2,6 +2,7 @@
 -- data can show, batches of images through pinned memory, images held by the card, bytes counted, a second
 -- card. Run with --device cuda, a card or its double; what needs two cards needs the double.
 local check = dofile "lua/lib/check.lua"
+local card = dofile "lua/lib/card.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -11,7 +12,6 @@ local nn = require "gal.nn"
 local fit = require("gal.train").fit
 local case, equal, raises, that = check.case, check.equal, check.raises, check.that
 local C = ffi.C
-local double = (os.getenv "GALRUN_TEST_DEVICE" or ""):find("/double/", 1, true)
 
 -- n images of 6 x 6 pixels in a file, image i full of 5 i.
 local function stored(n)
@@ -94,9 +94,7 @@ case("a training has the same bits whether the card holds the images, streams th
       rng = gal.rng(6) }
     fit { flow = flow, theta = theta, images = set, batch = 8, epochs = 2, progress = false,
       resident = where.resident }
-    local parts = {}
-    for k, p in ipairs(flow:parameters()) do parts[k] = check.bits(p) end
-    weights[i] = table.concat(parts)
+    weights[i] = check.weights(flow)
   end
   that(weights[1] == weights[2] and weights[1] == weights[3], "the weights differ")
 end)
@@ -113,7 +111,7 @@ case("gal.memory counts a card's bytes, and gives them back", function()
 end)
 
 case("a second card is a device of its own: memory, products, programs, copies between the two", function()
-  if not double then return end
+  if not card.is_double then return end
   local there = { device = "cuda:1" }
   local before = gal.memory("cuda").live
   local x = gal.arange(1, 6, there):reshape { 2, 3 }

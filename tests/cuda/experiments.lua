@@ -2,29 +2,23 @@
 -- training that is killed and resumed; a card that is out of memory. Run with --device cuda, a card or its
 -- double.
 local check = dofile "lua/lib/check.lua"
+local card = dofile "lua/lib/card.lua"
 local kill = dofile "lua/lib/kill.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local gal = require "gal"
 local host = require "gal.host"
 local case, equal, that = check.case, check.equal, check.that
+local succeeds = scratch.succeeds
 
 dofile("lua/lib/analytic.lua").table(700, 1):save(scratch.path "survey.csv")
-
--- Runs an experiment on a device; returns what it said.
-local function run(device, experiment, arguments)
-  local command = ("%s %s --device %s"):format(scratch.experiment(experiment), arguments, device)
-  local code, text = scratch.run(command)
-  if code ~= 0 then error(("exit %d of %s:\n%s"):format(code, command, text), 2) end
-  return text
-end
 
 local TRAIN = "--survey survey.csv --hidden 32,32 --epochs 3 --seed 3 --out "
 
 case("train_photometry, sample and evaluate run on cuda, and draw as on the cpu", function()
   for _, device in ipairs { "cpu", "cuda" } do
-    run(device, "train_photometry", TRAIN .. device)
-    run(device, "sample", ("%s --n 4 --steps 4 --log-prob --out %s_samples"):format(device, device))
-    local said = run(device, "evaluate", ("%s --galaxies 10 --n 39 --steps 4"):format(device))
+    succeeds("train_photometry", TRAIN .. device, device)
+    succeeds("sample", ("%s --n 4 --steps 4 --log-prob --out %s_samples"):format(device, device), device)
+    local said = succeeds("evaluate", device .. " --galaxies 10 --n 39 --steps 4", device)
     that(said:find("D_KL", 1, true), "evaluate gives no D_KL:\n" .. said)
   end
   local function samples(device) return gal.load(scratch.path(device .. "_samples/samples.npy")) end
@@ -44,22 +38,16 @@ case("a training on cuda that is killed and resumed is the undisturbed one, byte
 end)
 
 case("a card without memory is a sentence that names the largest blocks", function()
-  if not (os.getenv "GALRUN_TEST_DEVICE" or ""):find("/double/", 1, true) then return end
-  local code, text = scratch.run(("GAL_DOUBLE_MEMORY=40000000 '%s' --device cuda -e '%s'"):format(
-    host.executable, [[local gal = require "gal"; 
-      require("ffi").C.gal_memory_set_limit("cuda", 1e12)
-      local a = gal.zeros{4000000}; local b = gal.zeros{3000000}; local c = gal.zeros{5000000}]]))
+  if not card.is_double then return end
+  local code, text = card.run(scratch, "GAL_DOUBLE_MEMORY=40000000", [[local gal = require "gal"
+    require("ffi").C.gal_memory_set_limit("cuda", 1e12)
+    local a = gal.zeros{4000000}; local b = gal.zeros{3000000}; local c = gal.zeros{5000000}]])
   equal(code, 1)
   that(text:find("no memory left for .* the largest blocks in use have"), text)
 end)
 
--- Runs a line of Lua on the double under these settings; its exit code and what it said.
-local function on_double(settings, lua)
-  return scratch.run(("%s '%s' --device cuda -e '%s'"):format(settings, host.executable, lua))
-end
-
 case("a call of CUDA that fails is a sentence, and so is a card or a driver that is missing", function()
-  if not (os.getenv "GALRUN_TEST_DEVICE" or ""):find("/double/", 1, true) then return end
+  if not card.is_double then return end
   local work = [[local gal, ffi = require "gal", require "ffi"
     local x = gal.ones{3}
     local p = gal.program(function()
@@ -75,18 +63,18 @@ case("a call of CUDA that fails is a sentence, and so is a card or a driver that
     ["GAL_DOUBLE_FAIL=cudaMemcpyAsync:1"] = "an upload failed: cudaErrorInvalidValue",
     ["GAL_DOUBLE_FAIL=cudaMemcpyAsync:2"] = "a download failed: cudaErrorInvalidValue",
   } do
-    local code, text = on_double(settings, work)
+    local code, text = card.run(scratch, settings, work)
     that(code ~= 0 and text:find(sentence, 1, true), ("%s: exit %d: %s"):format(settings, code, text))
   end
-  local code, text = on_double("GAL_DOUBLE_EAGER=1 GAL_DOUBLE_ORDER=1", work)
+  local code, text = card.run(scratch, "GAL_DOUBLE_EAGER=1 GAL_DOUBLE_ORDER=1", work)
   equal({ code, text }, { 0, "15\n" })
-  code, text = on_double("GAL_DOUBLE_FAIL=cudaStreamEndCapture:1", work)
+  code, text = card.run(scratch, "GAL_DOUBLE_FAIL=cudaStreamEndCapture:1", work)
   equal({ code, text:match "15\n" }, { 0, "15\n" })
   that(text:find("issued one by one: a CUDA graph can't have one of its calls", 1, true), text)
 end)
 
 case("a second card is a device of its own", function()
-  if not (os.getenv "GALRUN_TEST_DEVICE" or ""):find("/double/", 1, true) then return end
+  if not card.is_double then return end
   local x = gal.ones({ 3 }, { device = "cuda:1" })
   equal((x + 1):sum():item(), 6)
   equal(x:device(), "cuda:1")

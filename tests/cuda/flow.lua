@@ -2,6 +2,7 @@
 -- cuda to cpu and back; samples and densities are the CPU's to rounding, and a row has its own bits. Small
 -- twins of tests/lua/train.lua, flow.lua and integrate.lua. Run with --device cuda, a card or its double.
 local check = dofile "lua/lib/check.lua"
+local card = dofile "lua/lib/card.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -11,31 +12,7 @@ local optim = require "gal.optim"
 local step = require "gal.train.step"
 local fit = require("gal.train").fit
 local case, equal, that = check.case, check.equal, check.that
-local bits = check.bits
-
--- The double's count of the graph that was made last, and its nodes' names; nil on a card.
-ffi.cdef "size_t gal_double_nodes(const char **names);"
-local library = os.getenv "GALRUN_TEST_DEVICE"
-local double = library and library:find("/double/", 1, true) and ffi.load(library)
-local function nodes()
-  if not double then return end
-  local names = ffi.new "const char *[1]"
-  local count = tonumber(double.gal_double_nodes(names))
-  return count, ffi.string(names[0])
-end
-
-local function weights(flow)
-  local parts = {}
-  for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
-  return table.concat(parts)
-end
-
-local function near(a, b, tolerance, what)
-  local off = (a:to "cpu" - b:to "cpu"):abs():max():item()
-  local size = math.max(1e-30, b:abs():max():item())
-  that(off <= tolerance * size,
-    ("%s: apart by %.3g of %.3g, tolerance %.3g"):format(what, off, size, tolerance))
-end
+local bits, weights = check.bits, check.weights
 
 -- theta ~ N(0, 1) in each of two dimensions, x = theta + eps / 2.
 local function problem(n, seed)
@@ -76,7 +53,7 @@ case("the photometry step is a graph of at most 20 nodes, and has the eager step
   local captured, flow = stepper(true)
   local eager, other = stepper(false)
   captured:run(1)
-  local count, names = nodes()
+  local count, names = card.nodes()
   that(not count or (count > 0 and count <= 20), ("%s nodes: %s"):format(count, names))
   captured:run(3)
   eager:run(4)
@@ -118,7 +95,7 @@ case("linear layers train in every precision that a card has, and a run goes on 
     that(weights(run.flow) == weights(exact.flow), precision .. ": a small product was rounded")
     check.raises(function() fit(options { out = out, resume = true }) end, "precision was \"?" .. precision)
     check.raises(function() fit(options { flow = small "cpu", precision = precision }) end,
-      "which cpu does not have for linear layers, and the flow has no encoder whose convolutions")
+      "which cpu does not have for linear layers, and the flow has no encoder with convolutions")
   end
 end)
 
@@ -132,9 +109,9 @@ case("samples and densities are the CPU's to rounding, and a galaxy's don't depe
     return f:sample(rows, { n = o.n, steps = o.steps, rng = gal.rng(5) })
   end
   local draws = sample(flow, x, asked)
-  near(draws, sample(other, x, asked), 1e-5, "samples")
+  card.close(draws, sample(other, x, asked), 1e-5, "samples")
   local log_prob = flow:log_prob(theta, x, { steps = 4 })
-  near(log_prob, other:log_prob(theta, x, { steps = 4 }), 1e-5, "densities")
+  card.close(log_prob, other:log_prob(theta, x, { steps = 4 }), 1e-5, "densities")
   that(bits(sample(flow, x:narrow(1, 3, 1), asked)) == bits(draws:to("cpu"):narrow(1, 3, 1):clone()),
     "a galaxy alone has other samples")
   that(bits(flow:log_prob(theta:narrow(1, 3, 1), x:narrow(1, 3, 1), { steps = 4 }))
@@ -158,7 +135,7 @@ case("the integrator takes nets of any width and many dimensions, with and witho
       results[i] = { theta, again, integral }
     end
     for k, name in ipairs { "theta", "theta with the divergence", "the divergence" } do
-      near(results[2][k], results[1][k], 2e-5, ("%s, d = %d, context %d"):format(name, d, c))
+      card.close(results[2][k], results[1][k], 2e-5, ("%s, d = %d, context %d"):format(name, d, c))
     end
   end
 end)
@@ -173,7 +150,7 @@ case("a replayed permutation is the CPU's next one, to the bit, and its program 
   local order
   for _ = 1, 3 do order = r:permutation(50) end
   that(bits(y) == bits(order), "the third permutation differs")
-  local count, names = nodes()
+  local count, names = card.nodes()
   that(not count or count == 4, ("%s nodes: %s"):format(count, names))
 end)
 

@@ -5,15 +5,7 @@ local kill = dofile "lua/lib/kill.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local gal = require "gal"
 local case, equal, that = check.case, check.equal, check.that
-local path = scratch.path
-
--- Runs an experiment with these options on this test's device or another; what it printed.
-local function succeeds(name, options, device)
-  local command = scratch.experiment(name, device) .. " " .. options
-  local code, text = scratch.run(command)
-  if code ~= 0 then error(("exit %d of %s:\n%s"):format(code, command, text), 2) end
-  return text
-end
+local path, succeeds = scratch.path, scratch.succeeds
 
 case("quickstart goes from a mock survey to a table and a picture", function()
   local text = succeeds("quickstart", "--tiny --out " .. path "quick")

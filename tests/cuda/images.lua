@@ -2,6 +2,7 @@
 -- whose windows overlap; and the image model's training step: how many nodes it is, captured as it is eager,
 -- resident as streamed, and a run that goes from cuda to cpu. Run with --device cuda, a card or its double.
 local check = dofile "lua/lib/check.lua"
+local card = dofile "lua/lib/card.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -11,33 +12,15 @@ local nn = require "gal.nn"
 local optim = require "gal.optim"
 local step = require "gal.train.step"
 local fit = require("gal.train").fit
-local host = require "gal.host"
 local case, equal, that = check.case, check.equal, check.that
-local bits = check.bits
+local bits, close, weights = check.bits, card.close, check.weights
 local C = ffi.C
-
--- |y - expected| <= tolerance of the largest expected.
-local function close(y, expected, tolerance, what)
-  local off = (y:to "cpu" - expected):abs():max():item() / math.max(1e-30, expected:abs():max():item())
-  that(off <= tolerance, ("%s: apart by %.3g of the largest, tolerance %.3g"):format(what, off, tolerance))
-end
 
 local function normal(shape, seed, device, scale)
   return (gal.randn(shape, { rng = gal.rng(seed), device = "cpu" }) * (scale or 1)):to(device)
 end
 
 local function zeros_like(x) return gal.zeros(x.shape, { device = x:device() }) end
-
--- The double's count of the graph that was made last, and its nodes' names; nil on a card.
-ffi.cdef "size_t gal_double_nodes(const char **names);"
-local library = os.getenv "GALRUN_TEST_DEVICE"
-local double = library and library:find("/double/", 1, true) and ffi.load(library)
-local function nodes()
-  if not double then return end
-  local names = ffi.new "const char *[1]"
-  local count = tonumber(double.gal_double_nodes(names))
-  return count, ffi.string(names[0])
-end
 
 -- ---- convolutions ----
 
@@ -135,14 +118,9 @@ case("a NaN among the pixels is one in all that it takes part in", function()
   end
 end)
 
--- Runs a line of Lua on the double under these settings; its exit code and what it said.
-local function on_double(settings, lua)
-  return scratch.run(("%s '%s' --device cuda -e '%s'"):format(settings, host.executable, lua))
-end
-
 case("more images than fit into a round, and a card of little memory, give the same", function()
-  if not double then return end
-  local code, text = on_double("GAL_DOUBLE_MEMORY=67108864", [[
+  if not card.is_double then return end
+  local code, text = card.run(scratch, "GAL_DOUBLE_MEMORY=67108864", [[
     local gal, core = require "gal", require "gal.tensor"
     require("ffi").C.gal_memory_set_limit("cuda", 1e12)
     for precision, tolerance in pairs{ f32 = 2e-6, bf16 = 1.5e-2 } do
@@ -166,13 +144,13 @@ case("more images than fit into a round, and a card of little memory, give the s
 end)
 
 case("a cuDNN that is missing or fails is a sentence", function()
-  if not double then return end
+  if not card.is_double then return end
   for settings, sentence in pairs {
     ["dlsym:1"] = "(conv2d, conv2d_backward) need cuDNN 9.11 or later: libcudnn.so.9 has no function",
     ["cudnnBackendFinalize:3"] = "cuDNN: a tensor failed: CUDNN_STATUS_INTERNAL_ERROR",
     ["cudnnBackendExecute:1"] = "cuDNN: a convolution failed: CUDNN_STATUS_EXECUTION_FAILED",
   } do
-    local code, text = on_double("GAL_DOUBLE_FAIL=" .. settings, [[local gal = require "gal"
+    local code, text = card.run(scratch, "GAL_DOUBLE_FAIL=" .. settings, [[local gal = require "gal"
       print(require("gal.tensor").conv2d(gal.ones{1, 4, 4, 1}, gal.ones{1, 3, 3, 1}):sum():item())]])
     that(code == 1 and text:find(sentence, 1, true), ("%s: exit %d: %s"):format(settings, code, text))
   end
@@ -201,12 +179,6 @@ end)
 
 -- ---- the image step ----
 
-local function weights(flow)
-  local parts = {}
-  for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
-  return table.concat(parts)
-end
-
 -- The paper's image model over random uint8 images of 16 x 16 pixels, turned.
 local function stepper(precision, resident, recorded, draws)
   local encoder = nn.galaxy_cnn { channels = precision and { 32, 64, 128, 256 } or { 8, 8, 8, 8 },
@@ -230,7 +202,7 @@ for precision, most in pairs { f32 = 50, tf32 = 50, bf16 = 60 } do
   case(("the image step in %s is one graph of at most %d nodes"):format(precision, most), function()
     local s = stepper(precision, true, true)
     s:run(1)
-    local count, names = nodes()
+    local count, names = card.nodes()
     that(not count or count <= most, ("%s nodes: %s"):format(count, names))
     if count then print(("image step, %s: %d nodes"):format(precision, count)) end
   end)
@@ -239,7 +211,7 @@ end
 case("with 64 draws an image, so that the library multiplies, it has at most 63", function()
   local s = stepper("bf16", true, true, 64)
   s:run(1)
-  local count, names = nodes()
+  local count, names = card.nodes()
   that(not count or count <= 63, ("%s nodes: %s"):format(count, names))
   if count then print(("image step of 64 draws: %d nodes"):format(count)) end
 end)

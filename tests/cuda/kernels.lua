@@ -2,23 +2,18 @@
 -- products by cuBLASLt, rows that are named twice, sorts beyond one block, batches of more than one block.
 -- Run with --device cuda (tests/cuda/CMakeLists.txt); a card or its double.
 local check = dofile "lua/lib/check.lua"
+local card = dofile "lua/lib/card.lua"
 local ffi = require "ffi"
 local gal = require "gal"
 local core = require "gal.tensor"
 local case, equal, raises, that = check.case, check.equal, check.raises, check.that
 local C = ffi.C
-local bits = check.bits
+local bits, close = check.bits, card.close
 
 -- The numbers of this shape on the CPU, and the same on the card.
 local function pair(shape, seed)
   local x = gal.randn(shape, { rng = gal.rng(seed), device = "cpu" })
   return x, x:to "cuda"
-end
-
--- |y - expected| <= tolerance of the largest expected.
-local function close(y, expected, tolerance, what)
-  local off = (y:to "cpu" - expected):abs():max():item() / math.max(1e-30, expected:abs():max():item())
-  that(off <= tolerance, ("%s: apart by %.3g of the largest, tolerance %.3g"):format(what, off, tolerance))
 end
 
 -- x in int64, on x's device.

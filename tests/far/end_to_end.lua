@@ -5,14 +5,7 @@ local check = dofile "lua/lib/check.lua"
 local scratch = dofile "lua/lib/scratch.lua"
 local kill = dofile "lua/lib/kill.lua"
 local gal = require "gal"
-local path = scratch.path
-
--- Runs an experiment with these options on this test's device, or on another; what it printed.
-local function succeeds(name, options, device)
-  local code, text = scratch.run(scratch.experiment(name, device) .. " " .. options)
-  if code ~= 0 then error(("%s: exit %d:\n%s"):format(name, code, text), 2) end
-  return text
-end
+local path, succeeds = scratch.path, scratch.succeeds
 
 dofile("lua/lib/analytic.lua").table(400, 3):save(path "catalog.csv")
 local PHOTOMETRY = "--survey catalog.csv --hidden 16,16 --seed 3 --resume --schedule constant --out "

@@ -115,6 +115,25 @@ check.case("a value is shown as asinh((x - m) / s), or as it is, from the ends t
   end
 end)
 
+check.case("low and high leave out one image in a hundred, and a band of zeros has a scale", function()
+  -- 200 images of 4 x 4 pixels, image i of pixels from i on.
+  local function choose(kind, value)
+    local pixels = {}
+    for i = 1, 200 do
+      for k = 1, 16 do pixels[#pixels + 1] = value(i, k) end
+    end
+    local set = images.of(gal.tensor(pixels, { 200, 4, 4, 1 }, { device = "cpu" }))
+    return require("gal.data.scaling").choose(set, kind, { "r" }, { progress = false })
+  end
+  local linear = choose("linear", function(i, k) return i + k / 16 end)
+  -- Two of 200 images have a value below low, two one above high.
+  check.near({ linear.low[1], linear.high[1] }, { 3 + 1 / 16, 198 + 1 }, 1e-4)
+  -- Half of the pixels and more are 0: their deviation is, and a thousandth of the range takes its place.
+  local sky = choose("asinh", function(i, k) return k > 12 and i or 0 end)
+  check.near({ sky.offset[1], sky.softening[1] }, { 0, 0.198 }, 1e-6)
+  check.near({ sky.low[1], sky.high[1] }, { 0, math.log(1000 + math.sqrt(1e6 + 1)) }, 1e-6)
+end)
+
 check.case("the scaling is chosen by the training galaxies alone", function()
   local part = data.part
   local function brighter(which)

@@ -17,11 +17,7 @@ local path, read, write = scratch.path, scratch.read, scratch.write
 local bits = check.bits
 -- What is the host's alone, whatever the device: files, processes and this process's memory.
 local on_host = gal.device() == "cpu" and check.case or function() end
-local function weights(flow)
-  local parts = {}
-  for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
-  return table.concat(parts)
-end
+local weights = check.weights
 
 -- Pictures that differ: the four golden JPEGs of 24 x 24 and the two PNGs in turn.
 local KINDS = { "colour.jpg", "full.jpg", "progressive.jpg", "grey.jpg", "colour.png", "alpha.png" }

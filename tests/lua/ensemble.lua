@@ -247,7 +247,7 @@ check.case("members that do not go together are refused, naming both", function(
   refuse(near, "members%[2%] is a table, expected a flow")
   check.raises(function() flows.ensemble{ members = { a } } end, "expected at least 2")
   check.raises(function() train.fit{ flow = near, theta = theta, context = x } end, "not trained as one")
-  check.raises(function() near:save "x" end, "each member is")
+  check.raises(function() near:save "x" end, "save each member")
 end)
 
 promise("An image is encoded once by each member.", function()
@@ -303,6 +303,7 @@ promise("the run, to the bit, that `fit` makes alone with that seed", function()
   all.resume = true
   local run = train.ensemble(all)
   check.equal(#run.members, 3)
+  check.equal(json.decode(path.read(out .. "/ensemble.json")).members, { "member-1", "member-2", "member-3" })
   local alone = scratch.path "alone"
   train.fit(options{ flow = made(6), seed = 6, out = alone })
   for _, name in ipairs{ "flow.safetensors", "history.csv", "split.csv" } do

@@ -267,7 +267,7 @@ case("fit_posterior writes samples {N, n, d} and log_prob {N}", function()
   for _, sentence in ipairs{
     "suspicious: column 2 of marked.npy is -9999 in 30 rows, half of the others",
     "over 6 of 7 rows; the others'",
-    "the draws of 1 of 7 galaxies are no numbers, or too far away for any (row 4)",
+    "the draws of 1 of 7 galaxies are not finite, or beyond single precision (row 4)",
   } do
     check.that(text:find(sentence, 1, true), sentence .. " is not in: " .. text)
   end
@@ -359,8 +359,8 @@ case("one bad galaxy is named and left out, and all others are scored, drawn and
     end
   end
   catalogue:set("modelMag_g", gal.tensor(g)):save(path "bad.csv")
-  local named = "2 of %d+ galaxies are left out, as their posteriors are no numbers, or too far away for "
-    .. "any: " .. bad[1] .. ", " .. bad[2] .. "%s"
+  local named = "2 of %d+ galaxies are left out, as their posteriors are not finite, or beyond single "
+    .. "precision: " .. bad[1] .. ", " .. bad[2] .. "%s"
   local text = succeeds("evaluate", "run", "--survey", "bad.csv", "--n", "39", "--steps", "4", "--out", "odd")
   local results, words = json.decode(read "odd/evaluation.json"), text:gsub("%s+", " ")
   check.that(words:find(named), text)

@@ -154,6 +154,8 @@ check.case("each kind of answer is known by its body, whatever its line ends and
   check.equal(kind "#Table1\n", "cut table")
   check.equal(kind "#Table1\nspecObjID,ra\n1,2\n", "other table")
   check.equal(kind "#Table1\nerror_message\nno\n", "database")
+  local busy = '{"ErrorMessage":"Maximum 60 queries allowed per minute"}'
+  check.equal({ kind(busy), answers.wait(kind(busy), "", "") }, { "rate limit", 60 })
   check.equal(server.form{ { "cmd", "a b&c=d\n%é" }, { "n", 3 } }, "cmd=a%20b%26c%3Dd%0A%25%C3%A9&n=3")
 end)
 

@@ -280,11 +280,7 @@ end)
 -- ---- the experiments ----
 
 local function run(name, words) return scratch.run(scratch.experiment(name) .. " " .. words) end
-local function succeeds(name, words)
-  local code, text = run(name, words)
-  if code ~= 0 then error(("exit %s:\n%s"):format(code, text), 2) end
-  return text
-end
+local succeeds = scratch.succeeds
 
 local RESULTS = "image/results/scaling-survey-all-against-photometry/"
 

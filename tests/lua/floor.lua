@@ -350,7 +350,8 @@ check.case("a flow with a floor that was saved and loaded has the same bits, and
   says(function(t) t["floor.weights"]:fill_(1) end, "its floor has weights that sum to ")
   says(function(t) t["floor.lowers"]:fill_(1) end, "its floor has 'lowers' that are no Cholesky factors")
   says(function(t) t["floor.means"] = gal.ones{ 1 } end, "its floor has no tensor 'means' of shape {")
-  says(function(t) t["floor.more"] = gal.ones{ 1 } end, "has a tensor 'floor.more', which such a flow has")
+  says(function(t) t["floor.more"] = gal.ones{ 1 } end,
+    "has a tensor 'floor.more', which such a flow does not have")
 end)
 
 -- A net whose posterior N(.99 x, .135^2) is that of the rows: dtheta/dt = -2 theta + b x.

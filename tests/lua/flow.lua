@@ -414,7 +414,7 @@ check.case("draws and densities that are no numbers are told, and are their gala
     told[#told + 1] = notices()
   end
   for _, what in ipairs{ "the draws", "log densities" } do
-    local sentence = what .. " of 1 of 3 galaxies are no numbers, or too far away for any (row 2)"
+    local sentence = what .. " of 1 of 3 galaxies are not finite, or beyond single precision (row 2)"
     check.that(told[1]:find(sentence, 1, true), sentence .. " is not in: " .. told[1])
   end
   flow:sample(x, { n = 1, steps = 2, told = false })

@@ -116,9 +116,9 @@ check.case("tensors of a flow that are missing, of another shape, too many or Na
     "its 'head.1.weight' holds nan, expected finite numbers")
   says(function(t) t["scale.context_mean"]:set(math.huge, 1) end,
     "its 'scale.context_mean' holds inf, expected finite numbers")
-  says(function(t) t.more = gal.ones{ 3 } end, "has a tensor 'more', which such a flow has not")
+  says(function(t) t.more = gal.ones{ 3 } end, "has a tensor 'more', which such a flow does not have")
   says(function(t) t["scale.image_std"] = gal.ones{ 3 } end,
-    "has a tensor 'scale.image_std', which such a flow has not")
+    "has a tensor 'scale.image_std', which such a flow does not have")
 end)
 
 -- ---- checkpoints ----

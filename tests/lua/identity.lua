@@ -223,6 +223,7 @@ end)
 check.case("a name that is lacking or unknown, and values that don't fit, are refused", function()
   refuses("x has no extinction_g, expected modelMag_g, z, extinction_g; 0 where", drawn, { modelMag_g = 1 })
   refuses("x has 'modelMag_u' %(did you mean \"modelMag_g\"", drawn, { modelMag_u = 1, extinction_g = 0 })
+  refuses("x has modelMag_g twice", drawn, { modelMag_g = 1, MODELMAG_G = 1, extinction_g = 0 })
   refuses("z has 3 values and modelMag_g 2", drawn,
     { modelMag_g = { 1, 2 }, z = { 1, 2, 3 }, extinction_g = 0 })
   refuses('modelMag_g is the string "1", expected a number', drawn, { modelMag_g = "1", extinction_g = 0 })

@@ -61,7 +61,7 @@ check.case("a galaxy whose draws are no numbers is flagged and named, the others
     local whole, found = infer.posteriors(flow, part, how).summary, infer.posteriors(flow, wrong, how)
     check.equal(found.left_out, { 4, 6 })
     for _, line in ipairs{
-      "2 of 9 galaxies are left out, as their posteriors are no numbers, or too far away for any: g4, g6",
+      "2 of 9 galaxies are left out, as their posteriors are not finite, or beyond single precision: g4, g6",
       "3 of 9 galaxies are more than 20 deviations outside of what the flow was trained on: g4, g6, g8",
     } do
       check.that(found.warning:find(line, 1, true), found.warning)

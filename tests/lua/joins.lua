@@ -87,6 +87,8 @@ check.case("what is not there is missing, in each type, and names that are taken
   check.equal(t:join(other, { on = "objID", columns = { "cz=z" } }).names, { "objID", "z", "cz" })
   check.equal(t.names, { "objID", "z" }, "the table itself")
   check.equal(t:join(t, { on = "objID", keep = "left" }):doubles "z_2", { 0.1, 0.2 })
+  local both = gal.table{ objID = { "2" }, z = { 0.3 }, z_2 = { 0.4 } }
+  check.equal(t:join(both, { on = "objID" }).names, { "objID", "z", "z_2", "z_2_2" })
 end)
 
 check.case("positions match as astropy's do: at the poles, across 0, in a crowd", function()

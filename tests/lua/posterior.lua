@@ -263,12 +263,6 @@ local function small(out, stop)
   return found
 end
 
-local function weights(r)
-  local parts = {}
-  for i, p in ipairs(r.flow:parameters()) do parts[i] = check.bits(p) end
-  return table.concat(parts)
-end
-
 check.case("a run that was stopped and asked goes on to the same bits, in a folder and in memory", function()
   local whole = small(nil, false)
   for _, out in ipairs{ false, scratch.path "stopped" } do
@@ -280,7 +274,7 @@ check.case("a run that was stopped and asked goes on to the same bits, in a fold
     check.that(stopped:resume() == stopped, "resume returns the run")
     check.equal({ stopped.stopped, #stopped.history }, { "epochs", 6 })
     check.equal(stopped.history, whole.history)
-    check.equal(weights(stopped), weights(whole))
+    check.equal(check.weights(stopped.flow), check.weights(whole.flow))
     check.equal(#stopped:resume{ epochs = 7 }.history, 7)
     check.raises(function() stopped:resume{ epochs = 3 } end, "epochs is 3, expected at least 7, which are")
   end

@@ -95,7 +95,7 @@ check.case("a space that makes no sense is refused by a sentence", function()
   check.raises(function() sweep.choice{ print } end, "choice: values%[1%] is a function, expected a number")
   check.raises(function() sweep.range(0, 1, { wen = 1 }) end, "range: unknown option 'wen', expected 'when'")
   check.raises(function() sweep.space{ a = sweep.range(0, 1, { when = { b = 1 } }) } end,
-    "space: a has a when of b, which is no setting")
+    "space: a has a when of b, which is not a setting")
   check.raises(function()
     sweep.space{
       a = sweep.range(0, 1, { when = { b = 1 } }), b = sweep.range(0, 1, { when = { a = 1 } }),

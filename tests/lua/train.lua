@@ -14,12 +14,7 @@ local fit = require("gal.train").fit
 local scratch = dofile "lua/lib/scratch.lua"
 local folder, text_of = scratch.path, scratch.read
 
-local bits = check.bits
-local function weights(flow)
-  local parts = {}
-  for i, p in ipairs(flow:parameters()) do parts[i] = bits(p) end
-  return table.concat(parts)
-end
+local weights = check.weights
 
 -- theta ~ N(0, 1) in each of two dimensions, x = theta + eps / 2: the posterior is N(.8 x, .2).
 local function problem(n, seed)

@@ -80,6 +80,9 @@ check.case("units are inverted exactly, from 1e-3 to 1e6 deviations", function()
     end
     check.near(z:get(i, 1), bent(list[i][1]), 1e-5)
   end
+  -- Beyond 1e18 knees a square would overflow: the value stays at the logarithm of that.
+  local far = units.standard(scale, "theta", gal.tensor{ { 1e30, 0 }, { -1e38, 0 } })
+  check.near({ far:get(1, 1), far:get(2, 1) }, { KNEE * asinh(1e18), -KNEE * asinh(1e18) }, 1e-5)
 end)
 
 check.case("steps = auto keeps its tolerance in physical deviations where a property is bent", function()

@@ -31,6 +31,9 @@ function text.number(v)
   return v == nil and "" or tostring(v)
 end
 
+--- text.decimal(v): the digits of a 64-bit integer of C, which LuaJIT writes with LL or ULL behind them.
+function text.decimal(v) return tostring(v):match "^-?%d+" end
+
 --- text.field(s): a text as a field of a .csv file's line: quoted where it has commas or quotes;
 -- text.unquoted gives it back.
 function text.field(s) return s:find '[",]' and '"' .. s:gsub('"', '""') .. '"' or s end

@@ -15,11 +15,12 @@ local terms = require "gal.data.terms"
 
 local columns = {}
 
-local MISSING = -9999 -- SDSS's mark
+--- columns.MISSING: SDSS's mark of a missing value.
+columns.MISSING = -9999
 
---- columns.missing(value): whether a number stands for none: NaN, -9999, infinite.
+--- columns.missing(value): whether a number stands for a missing one: NaN, -9999, infinite.
 function columns.missing(value)
-  return value ~= value or value == MISSING or value == math.huge or value == -math.huge
+  return value ~= value or value == columns.MISSING or value == math.huge or value == -math.huge
 end
 local missing = columns.missing
 

@@ -6,7 +6,7 @@ local ffi = require "ffi"
 local bands_of = require "gal.data.bands"
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
-local field = require("gal.base.text").field
+local decimal, field = require("gal.base.text").decimal, require("gal.base.text").field
 local path = require "gal.base.path"
 local C = ffi.C
 local raise = errors.raise
@@ -38,14 +38,13 @@ function files.id_of(file)
 end
 
 local bytes, modified = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
-local function integer(v) return (tostring(v):gsub("LL$", "")) end
 
 -- The stamp of a file, "bytes,modified"; nil where there is none. One that can't be looked at, such as a link
 -- that leads nowhere, is there all the same, of 0 bytes: packing says what is wrong with it.
 local function stamp(file)
   bytes[0], modified[0] = 0, 0
   if C.gal_file_stamp(file, bytes, modified) == 0 then return nil end
-  return integer(bytes[0]) .. "," .. integer(modified[0])
+  return decimal(bytes[0]) .. "," .. decimal(modified[0])
 end
 
 -- The stamp of several files, of which some may be missing.
@@ -55,7 +54,7 @@ local function stamp_of(list)
     local one = stamp(file)
     any, total, text = any or one, total + tonumber(bytes[0]), text .. (one or "-") .. " "
   end
-  return any and ("%.0f,%s"):format(total, integer(C.gal_hash(text, #text, 0) % 2ULL ^ 53)) or nil
+  return any and ("%.0f,%s"):format(total, decimal(C.gal_hash(text, #text, 0) % 2ULL ^ 53)) or nil
 end
 
 -- The one file of the id in a folder: {id, path, key, fits}, or nil; key is how the index's line of the file

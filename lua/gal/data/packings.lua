@@ -3,7 +3,6 @@
 -- each form the head of its index, the bytes of an image, how files are decoded, and what the index says of
 -- one.
 local ffi = require "ffi"
-local core = require "gal.tensor"
 local errors = require "gal.base.errors"
 local names_of = require("gal.data.cutout_files").names
 local C = ffi.C

@@ -1,22 +1,21 @@
--- answers: whether what SkyServer has answered is a table, and what it says where it is none. Its refusals
--- come as JSON with a status, as a page of HTML that calls itself a success, and as a table of the one column
--- error_message (source of SkyServerWS, 2023), and what lies between may cut a body short: none of that is
--- data.
+-- fetch/answers: whether SkyServer's answer is a table, and what it says where it is not. Its refusals come
+-- as JSON with a status, as a page of HTML that calls itself a success, and as a table with the one column
+-- error_message (source of SkyServerWS, 2023), and a body may be cut short on its way: none of that is data.
 local json = require "gal.base.json"
 
 local M = {}
 
--- How long to wait before another try, in seconds: 5 unless it stands here; 60: SkyServer counts queries by
--- the minute.
+-- How long to wait before another try, in seconds, by kind; 5 for the others. A rate limit takes 60, as
+-- SkyServer counts queries by the minute.
 local WAITS = { ["rate limit"] = 60, ["cut table"] = 1, outside = 1, damaged = 1, ["other size"] = 1 }
--- What the server has tried again already, or never will: no other try is made.
+-- After these no other try is made: the client has tried again already, or trying again can't help.
 local FINAL = {
   busy = true, cut = true, stalled = true, unreachable = true, moved = true, untrusted = true, large = true,
 }
--- What tells of the query and not of the server's state: it is believed when it comes twice.
+-- These are about the query, not the state of the server: they are believed when they come twice.
 local OF_QUERY = { json = true, refused = true, database = true, ["other table"] = true }
 
--- A sentence of the server's, on one line and of a bearable length.
+-- A sentence of the server's, on one line, at most 200 bytes.
 local function shortened(text)
   text = text:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
   return #text > 200 and text:sub(1, 197) .. "..." or text
@@ -32,8 +31,8 @@ local function kind_of(message, form)
   return message:find "queries allowed per minute" and "rate limit" or form
 end
 
--- What a body says that is neither a table of these columns nor a picture: kind and sentence; nil where it is
--- in none of the forms in which servers speak.
+-- What a body says that is neither a table nor a picture: kind and sentence; nil where it has none of the
+-- forms that servers' messages have.
 local function message_of(body)
   if not body:find "%S" then return "empty", "the answer is empty" end
   if body:find "^%s*<" then return "html", words_of(body) end
@@ -45,7 +44,7 @@ local function message_of(body)
   return kind_of(message, "json"), shortened(message)
 end
 
--- The lines of a text that ends in a line break; nil where the last one is cut.
+-- The lines of a text; nil where the last one is cut, as it has no line break.
 local function lines_of(text)
   if text:sub(-1) ~= "\n" then return nil end
   local lines = {}
@@ -53,7 +52,7 @@ local function lines_of(text)
   return lines
 end
 
--- The same of a body whose status is a success: rows, or nil, kind and sentence.
+-- answers.rows for a body whose status is a success.
 local function rows_of(body, columns)
   local kind, message = message_of(body)
   if kind then return nil, kind, message end
@@ -73,8 +72,8 @@ local function rows_of(body, columns)
   return lines
 end
 
---- answers.words(answer) --> what an answer (of server's next) is that is neither a table nor a picture:
--- "json", "html", "database", "rate limit", "empty", or server's kinds; and a sentence.
+--- answers.words(answer) --> the kind of an answer (of s:next, fetch/server.lua) that is neither a table nor
+-- a picture: "json", "html", "database", "rate limit", "empty", or one of s:next's; and a sentence.
 function M.words(answer)
   if answer.kind ~= "whole" and answer.kind ~= "refused" then return answer.kind, answer.problem end
   local kind, message = message_of(answer.body)
@@ -83,26 +82,26 @@ function M.words(answer)
   return kind, ("status %d: %s"):format(answer.status, message)
 end
 
---- answers.rows(answer, columns) --> the rows of a table of numbers with these columns, as lines of a .csv
--- file, maybe none; or nil, what the answer is ("cut table", "other table", or answers.words' kinds) and a
--- sentence.
+--- answers.rows(answer, columns) --> the rows of a table of numbers with these columns, a list (it may be
+-- empty) of lines of a .csv file; or nil, the answer's kind ("cut table", "other table", or answers.words'
+-- kinds) and a sentence.
 function M.rows(answer, columns)
   if answer.kind == "whole" then return rows_of(answer.body, columns) end
   return nil, M.words(answer)
 end
 
 --- answers.wait(kind, sentence, before) --> how long to wait before another try, in seconds; nil where none
--- would help: what came is of the query, and the sentence `before` was the same.
+-- would help, as where the answer is about the query and the one before said the same sentence, `before`.
 function M.wait(kind, sentence, before)
   if FINAL[kind] or OF_QUERY[kind] and sentence == before then return nil end
   return WAITS[kind] or 5
 end
 
--- What the client tries again by itself.
+-- The kinds after which the client tries again by itself.
 local TRIED = { "busy", "cut", "stalled", "unreachable" }
 
 --- answers.add_tries(counts, tries): adds to counts, {kind = n}, how often the client has tried again by
--- itself (tries: of server's counts).
+-- itself. tries: s:counts().
 function M.add_tries(counts, tries)
   for _, kind in ipairs(TRIED) do
     if tries[kind] then counts[kind] = (counts[kind] or 0) + tries[kind] end

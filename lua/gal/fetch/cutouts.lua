@@ -1,7 +1,7 @@
--- cutouts: the pictures of galaxies in a survey's folder, cutouts/<id>.jpg, from an archive: one after the
--- other, slowly, and recorded each. Stopped or killed at any moment it goes on: what was recorded whole is
--- not asked for again. Which pictures they are stands beside them in source.json, so that two sources are
--- never mixed. What an answer is, is pictures.lua's; how a server is treated, runtime/net's.
+-- fetch/cutouts: fetches pictures of galaxies from an archive into a survey's folder, cutouts/<id>.jpg: one
+-- after the other, slowly, each recorded. Stopped or killed at any moment it goes on: what was recorded whole
+-- is not asked for again. source.json beside them says which pictures they are, so that two sources are never
+-- mixed. pictures.lua judges answers; runtime/net decides how a server is treated.
 local C = require("ffi").C
 local answers = require "gal.fetch.answers"
 local errors = require "gal.base.errors"
@@ -22,10 +22,10 @@ local SOURCE = "source.json"
 local PAUSE = 0.5       -- seconds between two requests; all other times are in proportion to it
 local LEAST_PAUSE = 0.2 -- of servers that are not this machine
 local AHEAD = 4         -- requests that are handed over before they begin
-local TRIES = 6         -- of a picture whose answers are none
-local LOST = 10         -- galaxies in a row for which the server has nothing but refusals: it is the server
-local FIRST = 3         -- the same where none has come yet
-local UNSEEN = 50       -- galaxies outside of the survey before the first one within: it is the wrong survey
+local TRIES = 6         -- of a picture, where the answers are not one
+local LOST = 10         -- galaxies refused in a row: the server is taken to be at fault
+local FIRST = 3         -- the same where no picture has come yet
+local UNSEEN = 50       -- galaxies outside the survey, none within: it is the wrong survey
 -- Bytes of a pixel: those of 400 real cutouts of 128 x 128 pixels; float32 of three bands.
 local BYTES = { jpg = 0.112, fits = 12 }
 -- Answers that end the work at once.
@@ -34,8 +34,8 @@ local FATAL = { moved = true, untrusted = true }
 local Fetching = {}
 Fetching.__index = Fetching
 
---- cutouts.chosen(ids, n) --> the numbers of n of the ids, in their order, chosen by a hash of each: the same
--- ones whatever else is in the list, and among those of a larger n.
+--- cutouts.chosen(ids, n) --> the places of n of the ids, in order, chosen by a hash of each: a larger n
+-- chooses these and more.
 function M.chosen(ids, n)
   local order, hash, places = {}, {}, {}
   for k, id in ipairs(ids) do order[k], hash[k] = k, C.gal_hash(id, #id, 1) end
@@ -45,7 +45,7 @@ function M.chosen(ids, n)
   return places
 end
 
--- Raises where the folder has cutouts of other settings, or of somebody else's.
+-- Raises where the folder has cutouts of other settings, or files that were not fetched.
 local function refuse_others(folder, settings)
   local text = path.read(folder .. "/" .. SOURCE)
   if text then
@@ -61,12 +61,12 @@ local function refuse_others(folder, settings)
   end
 end
 
---- cutouts.expect{out =, settings =, pause = 0.5}: raises where cutouts.fetch would refuse these, before what
--- takes long. Returns the folder of the cutouts and the pause.
+--- cutouts.expect{out =, settings =, pause = 0.5}: raises where cutouts.fetch would refuse these, for callers
+-- that have long work to do before. Returns the folder of the cutouts and the pause.
 function M.expect(o)
   local folder = errors.text("fetch", "out", o.out) .. "/cutouts"
   local pause = options.number("fetch", o, "pause", PAUSE, 0.001, 3600)
-  local here = o.settings.server:find "^http://" -- which is taken on the loopback alone (galrun_net.h)
+  local here = o.settings.server:find "^http://" -- allowed on the loopback only (galrun_net.h)
   if pause < LEAST_PAUSE and not here then
     raise("fetch: %s is %g, expected at least %g s: archives serve many", errors.option "pause", pause,
       LEAST_PAUSE)
@@ -75,7 +75,7 @@ function M.expect(o)
   return folder, pause
 end
 
--- Why there can't be a cutout of the galaxy; nil where there may be one.
+-- Why a galaxy can't have a cutout; nil where it may have one.
 local function unfit(g)
   if g.id:find "[/%z\n\r]" or g.id:find "^%." then return "id: it can't be the name of a file" end
   if not (g.ra >= 0 and g.ra <= 360 and g.dec >= -90 and g.dec <= 90) then
@@ -99,7 +99,7 @@ function Fetching:record(g, became, body)
   self.bar:update{ done = self.settled, missing = self.missing > 0 and self.missing or nil }
 end
 
--- Writes down those that were held back: the server answers again, so it was they.
+-- Records those that were held back: the server answers again, so the fault was theirs.
 function Fetching:release()
   for _, lost in ipairs(self.held) do self:record(lost.g, lost.why) end
   self.held = {}
@@ -132,7 +132,7 @@ function Fetching:ask(g, after)
   }
 end
 
--- What an answer means: a cutout that is kept, another try, or none.
+-- Takes an answer: keeps the cutout, asks again, or gives up.
 function Fetching:take(answer)
   local g = answer.key
   local kind, sentence, of_picture = pictures.fault(answer, self.settings)
@@ -159,7 +159,7 @@ function Fetching:take(answer)
   self:ask(g, wait)
 end
 
--- Asks for the galaxies from the list's place `first` to `last`; tries: of a request that fails on its way.
+-- Asks for galaxies number `first` to `last` of the list; tries: of a request that fails on its way.
 function Fetching:go(list, first, last, tries)
   self.server = server.open(self.settings.server, {
     connections = 2, pause = self.pause, tries = tries, wait = self.hurry,
@@ -181,8 +181,8 @@ function Fetching:go(list, first, last, tries)
   if not ok then error(err, 0) end
 end
 
--- The galaxies that are still to be asked for. Files whose bytes are not those that were recorded are, and
--- those of another place; how many these are.
+-- The galaxies that are still to be asked for: also those whose files do not have the recorded bytes, and
+-- those recorded at another place. Second and third, how many of each of these.
 local function left_of(self, again)
   local list, changed, moved = {}, 0, 0
   local bar = progress{ total = #self.galaxies, label = "checking cutouts", unit = "cutouts", after = 2 }
@@ -248,7 +248,8 @@ local function listed(counts)
 end
 M.listed = listed
 
--- The sentences at the end: what there is, what there is not and why. stopped: whether it is no end.
+-- The sentences at the end: what there is, what there is not and why. stopped: whether the work was cut
+-- short.
 local function after(self, stopped)
   local bytes, none, lines = 0, {}, {}
   for _, g in ipairs(self.galaxies) do
@@ -281,7 +282,7 @@ local function work_on(self, o)
   self.bar = progress{ total = #self.galaxies, first = self.settled, label = "cutouts", unit = "cutouts" }
   local ok, err = pcall(function()
     for _, refused in ipairs(self.refused) do self:record(unpack(refused)) end
-    if #list > 0 then self:go(list, 1, 1, 4) end -- whether the server is there is known soon
+    if #list > 0 then self:go(list, 1, 1, 4) end -- fewer tries: a server that is not there shows soon
     if #list > 1 then self:go(list, 2, #list, 8) end
     self:release()
   end)
@@ -297,11 +298,11 @@ end
 local NAMES = { "out", "ids", "ra", "dec", "rows", "settings", "pause", "again", "say" }
 
 --- cutouts.fetch{out =, ids =, ra =, dec =, rows =, settings =, pause = 0.5, again =, say =} --> how many
--- cutouts are there now, how many can't be had, and how often an answer was none, by its kind. out: a
+-- cutouts there are now, how many can't be had, and how often an answer was not a cutout, by kind. out: a
 -- survey's folder, which gets cutouts/<id>.jpg (or .fits), source.json (settings, of sources.open) and
--- manifest.csv. ids, ra, dec: of the survey's galaxies, the positions in degrees (J2000); rows: of which of
--- them, all where it is left out. pause: seconds between two requests. again: those that could not be had are
--- asked for once more. say(sentence) is told what will come and what came.
+-- manifest.csv. ids, ra, dec: of the survey's galaxies, the positions in degrees (J2000); rows: which of
+-- them, nil: all. pause: seconds between two requests. again: those that could not be had are asked for once
+-- more. say(sentence) is called with what will come and what came.
 function M.fetch(o)
   o = options.known("fetch", o, NAMES)
   local settings, galaxies = o.settings, {}

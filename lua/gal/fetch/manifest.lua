@@ -1,7 +1,7 @@
--- manifest: what became of each cutout that was asked for: a line each with the checksum of its file. While
--- cutouts come it grows as manifest.csv.part, in the order in which they come; when all have come it is
--- written anew as manifest.csv, in the order of the galaxies. What it says of a file holds as long as the
--- file's bytes are those.
+-- fetch/manifest: what became of each cutout that was asked for, a line each, with the checksum of its file.
+-- While cutouts come it grows as manifest.csv.part, in the order in which they come; when all have come it is
+-- written anew as manifest.csv, in the order of the galaxies. A line holds as long as the file has the bytes
+-- that it records.
 local C = require("ffi").C
 local bit = require "bit"
 local path = require "gal.base.path"
@@ -32,8 +32,8 @@ local function entry_of(line)
   }
 end
 
---- manifest.read(work) --> what is recorded in the folder `work` (gal.base.run's), {id = entry}: the last
--- line of each id counts. Second, the file that grows, open behind its last whole line.
+--- manifest.read(work) --> what is recorded in the folder `work` (gal.base.run), {id = entry}: the last line
+-- of each id counts. Second, the growing file, open behind its last whole line.
 function M.read(work)
   local known = {}
   for _, line in ipairs((work:lines(WHOLE, HEAD))) do
@@ -54,7 +54,8 @@ function M.holds(entry, file)
   return bytes ~= nil and #bytes == entry.bytes and M.crc(bytes) == entry.crc
 end
 
---- manifest.near(entry, ra, dec): whether it was asked for within an arcsec of that place, in degrees.
+--- manifest.near(entry, ra, dec): whether the cutout was asked for within an arcsec of that place, in
+-- degrees.
 function M.near(entry, ra, dec)
   local east = math.abs((tonumber(entry.ra) or 0 / 0) - ra)
   local north = math.abs((tonumber(entry.dec) or 0 / 0) - dec)

@@ -1,11 +1,13 @@
--- pages: a long table of an archive's, page by page, in a folder: the rows as a .csv file, the query beside
--- them. Each page is on disk before the next one is asked for; stopped or killed, it goes on there.
+-- fetch/pages: fetches a long table from an archive, page by page, into a folder: the rows as a .csv file,
+-- the query beside them. Each page is on disk before the next one is asked for; stopped or killed, it goes on
+-- there.
 local C = require("ffi").C
 local errors = require "gal.base.errors"
 local options = require "gal.base.options"
 local run = require "gal.base.run"
 local answers = require "gal.fetch.answers"
 local server = require "gal.fetch.server"
+local text = require "gal.base.text"
 local raise = errors.raise
 
 local M = {}
@@ -37,8 +39,8 @@ local function last_of(rows, last)
   return last
 end
 
--- The rows of the table that a query answers, of these columns and at most `most` of them, and how it is
--- called in a sentence; raises where they can't be had. counts: how often an answer was none, by its kind.
+-- The rows of the table that answers a query, with these columns and at most `most` rows; raises where they
+-- can't be had. called: the table's name in a sentence; counts: how often an answer was not a table, by kind.
 local function rows_of(s, o, query, columns, most, called, counts)
   local form, after, before = server.form{ { "cmd", query }, { "format", "csv" } }, 0, nil
   for try = 1, o.tries do
@@ -61,8 +63,8 @@ local function page_of(s, o, last, count, counts)
   return rows_of(s, o, query, o.columns, count, "table after the id " .. last, counts)
 end
 
--- How many rows the table has in all, as its own query says; nil where the database has no answer to that: it
--- may count longer than it is allowed to.
+-- How many rows the table has in all, by the query o.counting; nil where the database refuses: counting may
+-- take longer than it allows.
 local function total_of(s, o, counts)
   if not o.counting then return nil end
   local ok, rows = pcall(rows_of, s, o, o.counting, { "n" }, 1, "count of rows", counts)
@@ -78,8 +80,8 @@ local function value_of(row, place)
   end
 end
 
--- A function that takes a page's rows and gives those whose value of the column o.unique has not come before;
--- lines: the rows that came in earlier goes.
+-- A function from a page's rows to those whose value of the column o.unique has not come before; lines: the
+-- rows that are on disk already.
 local function unique_rows(o, lines)
   local place, seen
   for i, name in ipairs(o.columns) do place = name == o.unique and i or place end
@@ -127,15 +129,15 @@ local function fetch(work, o, counts)
 end
 
 --- pages.fetch{out =, server =, path =, query =, counting =, columns =, unique =, n = 1000000, page = 10000,
--- manners =, tries = 8, hurry = 1, about =, report =} --> how many rows there are now, how often an answer
--- was no table, by its kind, and how many rows were left out now for a value of `unique` that another row
--- has. The folder out gets catalog.csv with the columns, of which the first is the id, and query.sql. query:
--- SQL in which {last} stands for the last id that has come and {count} for how many rows are wanted, in the
--- order of ids. counting: SQL that answers with the number of all rows, as n; unique: a column that no two
--- rows share: the first row has it. n: the most rows; page: rows of a query; manners: server.open's; tries:
--- of a page whose answer is no table; hurry: a factor on the waits before them; about: further settings that
--- the folder is held to, by name; report(have, total) is called at first and after each page, total nil where
--- it is not known.
+-- manners =, tries = 8, hurry = 1, about =, report =} --> how many rows there are now; how often an answer
+-- was not a table, by kind; and how many rows were left out in this call because another row has their value
+-- of `unique`. The folder out gets catalog.csv with the columns, of which the first is the id, and query.sql.
+-- query: SQL in which {last} stands for the last id that has come and {count} for how many rows are wanted,
+-- in the order of ids. counting: SQL that answers with the number of all rows, as n. unique: a column whose
+-- values are kept once, in the first row that has them. n: the most rows; page: rows a query; manners:
+-- server.open's; tries: of a page whose answer is not a table; hurry: a factor on the waits before them;
+-- about: further settings, by name, that a later call has to repeat; report(have, total) is called at first
+-- and after each page, with total nil where it is not known.
 function M.fetch(o)
   o = options.known("fetch", o, NAMES)
   for _, part in ipairs { "{last}", "{count}" } do
@@ -149,7 +151,7 @@ function M.fetch(o)
     hurry = options.number("fetch", o, "hurry", 1, 1e-6, 1e3),
   }, { __index = o })
   local settings = {
-    server = o.server, path = o.path, query = tostring(C.gal_hash(o.query, #o.query, 0)):match "%d+",
+    server = o.server, path = o.path, query = text.decimal(C.gal_hash(o.query, #o.query, 0)),
     columns = o.columns, n = plan.n,
   }
   for name, value in pairs(o.about or {}) do settings[name] = value end

@@ -1,6 +1,6 @@
--- pictures: whether what a server has answered is the picture that was asked for. A server may answer with a
--- sentence under any status, with half a picture, with one of another size, or with one of words or of
--- nothing where its survey has not looked: none of that is data.
+-- fetch/pictures: whether a server's answer is the picture that was asked for. A server may answer with a
+-- sentence under any status, with half a picture, with one of another size, or, where its survey has not
+-- looked, with a picture of words or of nothing: none of that is data.
 local ffi = require "ffi"
 local answers = require "gal.fetch.answers"
 local sources = require "gal.fetch.sources"
@@ -15,7 +15,7 @@ local function is_picture(body)
   return body:find "^\255\216" or body:find "^\137PNG" or body:find "^SIMPLE  ="
 end
 
--- What a picture is that came under this status: nil where it is what was asked for, else kind and sentence.
+-- What is wrong with the picture in an answer: kind and sentence, nil where it is what was asked for.
 local function fault_of(answer, settings)
   if C.gal_image_look(look, answer.body, #answer.body) ~= 0 then
     return "damaged", "the picture " .. ffi.string(C.gal_error())
@@ -32,10 +32,10 @@ local function fault_of(answer, settings)
   end
 end
 
---- pictures.fault(answer, settings) --> nil where the answer (of server's next) is the picture that was asked
--- for by settings (sources.open's); else what it is ("outside", "damaged", "other size", "other format", or
--- answers' and server's kinds), a sentence, and whether it tells of this one picture rather than of the
--- server: then it is believed when it comes twice.
+--- pictures.fault(answer, settings) --> nil where the answer (of s:next, fetch/server.lua) is the picture
+-- that settings (of sources.open) ask for; else its kind ("outside", "damaged", "other size", "other format",
+-- or one of answers.words'), a sentence, and whether the fault is this picture's rather than the server's:
+-- then it is believed when it comes twice.
 function M.fault(answer, settings)
   local kind, sentence
   if answer.kind ~= "whole" and answer.kind ~= "refused" then return answer.kind, answer.problem, false end

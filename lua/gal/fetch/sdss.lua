@@ -1,17 +1,18 @@
--- sdss: SDSS's galaxies with spectra as SkyServer has them: which columns of which tables, the query, and how
--- many galaxies each reading of the paper's cuts leaves.
+-- fetch/sdss: SDSS's galaxies with spectra as SkyServer has them: which columns of which tables, the query,
+-- and how many galaxies each reading of the paper's cuts leaves.
 local bit = require "bit"
+local sample = require "gal.data.sample"
 local text = require "gal.base.text"
 
 local M = {}
 
---- The releases whose SkyServer has all of these tables.
+--- sdss.releases: the releases whose SkyServer has all of these tables.
 M.releases = { "dr17", "dr18", "dr19" }
 
 --- sdss.server(release) --> what the addresses of its SkyServer begin with.
 function M.server(release) return ("https://skyserver.sdss.org/%s/SkyServerWS"):format(release) end
 
---- Behind it: where queries are posted.
+--- sdss.path: what follows it where queries are posted.
 M.path = "/SearchTools/SqlSearch"
 
 -- S.z and never G.z, which is a magnitude; galSpec… are the MPA-JHU measurements (Kauffmann et al. 2003,
@@ -27,7 +28,7 @@ local BY_TABLE = {
   { "F", "reliable primtarget" },
 }
 local listed = {}
---- The columns of the table, in order.
+--- sdss.columns: the columns of the table, in order.
 M.columns = {}
 for i, group in ipairs(BY_TABLE) do
   local words = {}
@@ -51,8 +52,9 @@ WHERE S.specObjID > {last}
 local PRIME = 1000003
 
 --- sdss.query(share = 1) --> the query: galaxies of the classes star-forming (1) and low S/N star-forming
--- (2), a little fainter than any of the paper's cuts leaves; {count} rows behind the id {last}. And the query
--- that counts all of them, as n. share: of all, chosen by what their ids leave when divided by a prime.
+-- (2), down to a little fainter than any reading of the paper's cuts leaves; {count} rows behind the id
+-- {last}. Second, the query that counts all of them, as n. share: of the galaxies, chosen by the remainders
+-- of their ids by a prime.
 function M.query(share)
   local from = FROM
   if share and share < 1 then
@@ -62,8 +64,6 @@ function M.query(share)
   return ("%s\n%s\nORDER BY S.specObjID"):format(columns, from),
     "SELECT COUNT(*) AS n\n" .. from:gsub("{last}", "0")
 end
-
-local LIMIT = 17.78 -- mag: the main galaxy sample's (Strauss et al. 2002), and the paper's
 
 -- Cuts beside the limit on the dereddened magnitude, each by itself.
 local CUTS = {
@@ -84,8 +84,8 @@ function M.counts(t)
   for k = 1, t.rows do
     local row = {}
     for name, values in pairs(columns) do row[name] = values[k] end
-    local dereddened = row.petroMag_r - row.extinction_r < LIMIT
-    local passes = { true, row.petroMag_r < LIMIT, dereddened }
+    local dereddened = row.petroMag_r - row.extinction_r < sample.LIMIT
+    local passes = { true, row.petroMag_r < sample.LIMIT, dereddened }
     for _, cut in ipairs(CUTS) do passes[#passes + 1] = dereddened and cut[2](row) end
     for i, c in ipairs(counts) do
       if passes[i] and row.bptclass == 1 then c[2] = c[2] + 1 end
@@ -95,7 +95,7 @@ function M.counts(t)
   return counts
 end
 
---- sdss.text(counts) --> the same as a table for people.
+--- sdss.text(counts) --> the counts as a table for people.
 function M.text(counts)
   return text.table(counts, { "cut", "bptclass 1", "bptclass 1, 2" })
 end

@@ -1,5 +1,5 @@
--- server: a server on the network, by C (galrun_net.h): requests that wait their turn, and their answers.
--- What the answers mean is answers.lua's.
+-- fetch/server: a server on the network, by C (galrun_net.h): requests that wait their turn, and their
+-- answers. answers.lua says what the answers mean.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local options = require "gal.base.options"
@@ -30,10 +30,10 @@ function M.open(base, o)
   return setmetatable({ h = h, keys = {}, asked = 0 }, Server)
 end
 
---- s:ask{path =, form =, file =, most =, stall = 60, after = 0, key =}: a request behind those that wait.
--- path: behind base; form: what is posted; file: where a whole body is to stand; most: the most bytes of the
--- body; stall: the longest time without a byte; after: not before so many seconds from now; key: what the
--- answer is known by.
+--- s:ask{path =, form =, file =, most =, stall = 60, after = 0, key =}: a request, to be made after those
+-- that wait. path: what follows base; form: what is posted; file: where a whole body is written; most: the
+-- most bytes of the body; stall: the longest time without a byte; after: not before so many seconds from now;
+-- key: what the answer is known by.
 function Server:ask(o)
   o = options.known("ask", o, REQUEST)
   self.asked = self.asked + 1
@@ -84,7 +84,7 @@ function Server:counts()
   return counts
 end
 
---- s:close(): ends what is on its way; s is of no use any more, but for its counts.
+--- s:close(): ends what is on its way; after that s has its counts only.
 function Server:close()
   if not self.h then return end
   self.ended = self:counts()

@@ -1,6 +1,6 @@
--- sources: who has pictures of the sky, a table each: addresses, pixel scale, sizes, formats, and what the
--- picture of a place looks like that the survey has not seen. What is here stands in the services' own pages
--- and sources (SkyServerWS 2023; legacysurvey.org/viewer; alasky.cds.unistra.fr/hips-image-services).
+-- fetch/sources: the services that have pictures of the sky: addresses, pixel scales, sizes, formats, and
+-- what the picture of a place outside the survey looks like. All of it is from the services' own pages and
+-- sources (SkyServerWS 2023; legacysurvey.org/viewer; alasky.cds.unistra.fr/hips-image-services).
 local errors = require "gal.base.errors"
 local options = require "gal.base.options"
 local sdss = require "gal.fetch.sdss"
@@ -9,16 +9,16 @@ local raise = errors.raise
 
 local M = {}
 
--- Shares of pixels that are 0, or no number, from which on there is no picture. Of 400 real cutouts of SDSS's
--- the blackest has 0.11.
+-- A larger share of pixels that are 0 or NaN means that there is no picture. Of 400 real SDSS cutouts the
+-- blackest has 0.11.
 local MOST_BLANK = 0.5
--- Levels of 255 that an even tile spreads over at most, when JPEG has rounded it.
+-- The most levels, of 255, that an even tile spreads over when JPEG has rounded it.
 local FLAT = 2
 
--- Each source: words; server (its address, by release); path(o) behind it, for o's ra, dec, scale, size,
--- layer and format; scale, in arcsec a pixel, and layers, by format, where none is asked for; least, most:
--- pixels a side that it gives; formats; releases; absent: whether status 404 with a picture says that there
--- is none.
+-- Each source: words, its name in sentences; server, its address, by release; path(o), what follows the
+-- address, for o's ra, dec, scale, size, layer and format; scale, in arcsec a pixel, and layers, by format,
+-- the defaults; least, most: pixels a side that it gives; formats; releases; absent: whether status 404 with
+-- a picture says that there is none.
 local SOURCES = {
   sdss = {
     words = "SkyServer's ImgCutout", server = sdss.server, releases = sdss.releases, scale = 0.396127,
@@ -65,14 +65,14 @@ local function has(list, value)
 end
 
 local NAMES = { "source", "release", "layer", "format", "scale", "size", "server" }
---- sources.own: {name = true} of what sources.open takes.
+--- sources.own: {name = true} for the options of sources.open.
 M.own = {}
 for _, name in ipairs(NAMES) do M.own[name] = true end
 
 --- sources.open{source = "sdss", release = "dr18", layer =, format = "jpg", scale =, size = 128, server =}
--- --> what pictures are asked for: these as settings {source, release, layer, format, scale (arcsec a pixel),
--- size (pixels a side), server}, in which what is left out has the source's own value and what it has none of
--- is "". Raises where the source does not have that.
+-- --> the pictures that are asked for, as settings {source, release, layer, format, scale (arcsec a pixel),
+-- size (pixels a side), server}: options left out have the source's own value, and those that it does not
+-- know are "". Raises where the source does not have such pictures.
 function M.open(o)
   o = options.known("fetch", o, NAMES)
   local name = o.source or "sdss"
@@ -115,8 +115,8 @@ function M.open(o)
   return settings
 end
 
---- sources.path(settings, ra, dec) --> the address of the picture around that place, in degrees, behind the
--- server's.
+--- sources.path(settings, ra, dec) --> what follows the server's address for the picture around that place,
+-- in degrees.
 function M.path(settings, ra, dec)
   return SOURCES[settings.source].path(setmetatable({
     ra = ("%.6f"):format(ra), dec = ("%.6f"):format(dec), scale = ("%.9g"):format(settings.scale),

@@ -1,7 +1,7 @@
--- flow/composed: the ODE of a flow by the ops of tensors, for any velocity net, also one that a user wrote:
--- in chunks of one size, each advanced by Runge-Kutta steps that are recorded once and replayed. It is slower
--- than the fused op, which is checked against it; flow/integrate.lua chooses. No row's result depends on the
--- rows computed with it.
+-- flow/composed: solves a flow's ODE by ops on tensors, for any velocity net, also one that a user wrote: in
+-- chunks of one size, each advanced by Runge-Kutta steps that are recorded once and replayed. It is slower
+-- than the fused op, which is checked against it; flow/integrate.lua chooses. A row's result does not depend
+-- on the rows computed with it.
 local ffi = require "ffi"
 local C = ffi.C
 local gal = require "gal"
@@ -12,16 +12,16 @@ local check = errors.check
 
 local composed = {}
 
--- Rows of a chunk, and with the divergence rows and tangents together. Processor time per row-evaluation of
--- the photometry net (Zen 4, one thread) is flat from 256 to 1,024 rows and from 384 to 1,536 with tangents,
--- 3 to 20 % more at four times that; more rows mean fewer barriers.
+-- Rows of a chunk; with the divergence, rows and tangents together. Processor time per row-evaluation of the
+-- photometry net (Zen 4, one thread) is flat from 256 to 1,024 rows, and from 384 to 1,536 with tangents; at
+-- four times that it is 3 to 20 % longer. More rows mean fewer barriers.
 local ROWS, TANGENT_ROWS = 1024, 768
 -- An engine is a chunk's buffers with the step recorded over them:
 --   theta {R, d}, divergence {R, 1} or nil   the state, which a step advances
 --   t {1, 1}, h {1, 1}    the instant and the length of the step
 --   input {R, width}      of the net: [t; theta; features], or [t; theta] where the features' part is hoisted
 --   hoisted {R, outputs}  the features' part of the first layer; nil where it is not worth it
---   told                  the tensor that a chunk's features are copied to, hoisted or a view of input
+--   told                  the tensor that a chunk's features are copied to: hoisted, or a view of input
 --   net, parameters, rows = R, method, and key, by which the engine is found again
 --   step()                advances the state by one step
 -- Engines kept per flow: the shapes of a few calls in turn, such as the chunks of a sampling and of a
@@ -78,7 +78,7 @@ local function stepper(e, d, method, density)
   end
 end
 
--- Addresses of the weights: a program holds them, so that a net that was moved needs a new one.
+-- Addresses of the weights, as text: a program holds them, so a net whose weights have moved needs a new one.
 local function addresses(parameters)
   local list = {}
   for i, p in ipairs(parameters) do list[i] = tostring(p.h.data) end
@@ -88,7 +88,7 @@ end
 -- The weights of a net: of a plain function none.
 local function weights_of(net) return type(net) == "table" and net:parameters() or {} end
 
--- The engine for chunks of so many rows.
+-- A new engine for chunks of so many rows.
 local function build(flow, rows, method, density, key)
   local device, d = flow:device(), flow.d
   local outputs = velocity.hoists(flow.head, flow.width)
@@ -102,14 +102,14 @@ local function build(flow, rows, method, density, key)
     t = gal.zeros({ 1, 1 }, { device = device }), h = gal.zeros({ 1, 1 }, { device = device }),
   }
   local step = stepper(e, d, method, density)
-  -- A head written by the user may read values on the host, which can't be recorded: then every step is run
-  -- as it stands.
+  -- A head written by the user may read values on the host, which can't be recorded: each step then runs by
+  -- itself.
   local p = core.try_program(step, device)
   e.step = p and function() p:replay(1) end or function() gal.scope(step) end
   return e
 end
 
--- That engine, an earlier one where there is one.
+-- The engine for chunks of so many rows: one that is kept, else a new one.
 local function engine(flow, rows, method, density)
   local list = engines[flow] or {}
   engines[flow] = list

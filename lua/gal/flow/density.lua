@@ -1,6 +1,5 @@
--- flow/density: exact log densities of a flow, tile by tile: the ODE backwards with the divergence of its
--- field. With steps = "auto" each point is solved with steps that are halved until its own two last solutions
--- agree.
+-- flow/density: exact log densities of a flow, tile by tile: the ODE is solved backwards with the divergence
+-- of its field. With steps = "auto" the steps are halved until the last two solutions of a point agree.
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local gal = require "gal"
@@ -27,16 +26,16 @@ local function solved(job, z, features, each, steps, progress)
   return { noise = z, integral = integral:reshape { -1 } }
 end
 
--- How far two solutions of points are apart, nats, {M}: the integrals' difference, and what each component of
--- the noise adds by itself, even where log N(noise) is flat. All are added without their signs: differences
--- with signs cancel now and then.
+-- How far apart two solutions of points are, nats, {M}: the integrals' difference, and what each component of
+-- the noise adds by itself, even where log N(noise) is flat. Absolute values are added, as differences with
+-- signs cancel now and then.
 local function apart(coarse, fine)
   local moved = (coarse.noise - fine.noise):abs() * fine.noise:abs():maximum(1)
   return (coarse.integral - fine.integral):abs() + moved:sum(2)
 end
 
--- Points z {M, d} with steps = "auto": their log densities {M}, standardised; lists {M} of the steps and of
--- the errors estimated for them. at: points done before.
+-- For points z {M, d} with steps = "auto": their log densities {M}, standardised; lists {M} of their steps
+-- and of their estimated errors. at: points done before.
 local function chosen(job, z, features, each, at)
   local points = z:size(1)
   local counts, errors, place = {}, {}, {}
@@ -78,9 +77,9 @@ local function chosen(job, z, features, each, at)
 end
 
 --- density.points(job, z {M, d}, features, each[, at = 0]): ln q of standardised points, {M}, by the flow
--- alone and per standardised unit; `each` of them belong to one row of features. job: {flow, steps,
--- tolerance, precision, progress, cost}; of "auto" cost grows, and lists {M} of the steps and of the errors
--- estimated for them come second and third. at: points done before. z stays.
+-- without its floor, per standardised unit; `each` of them belong to one row of features. job: {flow, steps,
+-- tolerance, precision, progress, cost}. With steps = "auto" cost grows, and lists {M} of the steps and of
+-- the estimated errors are returned, too. at: points done before. z is not changed.
 function density.points(job, z, features, each, at)
   if job.steps == "auto" then return chosen(job, z, features, each, at or 0) end
   local noise = z:clone()

@@ -39,10 +39,11 @@ local function some(x, list)
   return x:rows(list)
 end
 
--- How far two solutions of k galaxies' pilots are apart, {k}: the largest over the properties of the rms over
+-- How far apart two solutions of k galaxies' pilots are, {k}: the largest over the properties of the rms over
 -- draws in units of the property's deviation, or, where densities are asked for, the rms of their logarithms'
--- difference in nats, if larger. coarse and fine: {theta {k, PILOTS, d}, integral {k, PILOTS} or nil}. Formed
--- where the draws are: the sums run in double, and a galaxy's number depends on its own draws alone.
+-- difference in nats, if larger. coarse and fine: {theta {k, PILOTS, d}, integral {k, PILOTS} or nil}. It is
+-- computed on the draws' device: the sums run in double, and a galaxy's number depends on its own draws
+-- alone.
 local function apart(coarse, fine)
   local function mean_square(a, b)
     local difference = a - b
@@ -55,8 +56,8 @@ local function apart(coarse, fine)
   return largest:sqrt()
 end
 
--- How many steps each of k galaxies needs, and the error that is to be expected: lists {k}; then the rows
--- times evaluations that it cost.
+-- How many steps each of k galaxies needs, and the error to be expected: lists {k}; third, the rows times
+-- evaluations that finding out took.
 local function plan(flow, features, pilots, k, tolerance, density)
   local steps, errors, cost = {}, {}, 0
   local function run(list, n)
@@ -88,8 +89,8 @@ local function plan(flow, features, pilots, k, tolerance, density)
   return steps, errors, cost
 end
 
--- Integrates theta {k * m, d} in place, the galaxies of one step count together; returns the integral {k * m,
--- 1} where densities are asked for, and rows times evaluations. before: draws done before.
+-- Integrates theta {k * m, d} in place, galaxies with the same number of steps together; returns the integral
+-- {k * m, 1} where densities are asked for, and rows times evaluations. before: draws done before.
 local function carry(job, theta, features, k, m, before)
   local flow, steps = job.flow, job.planned
   local groups, counts, cost = {}, {}, 0
@@ -175,7 +176,8 @@ local function steps_of(job, features, streams, first, k)
   return steps
 end
 
--- Galaxy g's draws have an error of at least this; it is flagged where that is beyond the tolerance.
+-- Raises galaxy g's error to at least this one; the galaxy is flagged where that takes it beyond the
+-- tolerance.
 local function add_error(report, g, error)
   local before = report.error:get(g)
   if not (error > before) then return end
@@ -183,8 +185,9 @@ local function add_error(report, g, error)
   if before <= report.tolerance and error > report.tolerance then table.insert(report.flagged, g) end
 end
 
--- log_q {k * m}, of draws theta {k * m, d}, standardised: with the flow's own at those of the list, which
--- come from its floor; the ODE backwards gives it, while the others have theirs from the way there.
+-- log_q {k * m}, of draws theta {k * m, d}, standardised, with the flow's own density put in for the draws in
+-- the list, which come from its floor: the ODE is solved backwards for them, while the others have theirs
+-- from the integration that made them.
 local function with_floor(job, log_q, theta, list, features, m, first)
   local galaxies, report = {}, job.report
   for i, k in ipairs(list) do galaxies[i] = math.floor((k - 1) / m) + 1 end
@@ -257,7 +260,7 @@ local function run(job)
 end
 
 --- draw.run(where, flow, x, options, density): see Flow:sample. Returns samples, log densities and the
--- report; nil for each that was not asked for or went to `into`.
+-- report; each is nil where it was not asked for or went to `into`.
 function draw.run(where, flow, x, options, density)
   local job = prepare(where, flow, x, options, density)
   local ok, samples, densities = pcall(run, job)

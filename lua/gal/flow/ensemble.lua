@@ -1,7 +1,7 @@
 -- flow/ensemble: several flows of the same properties and inputs as one: flow.ensemble{members = {a, b, c}}.
--- Its density is the mean of theirs, and its draws are theirs in equal shares (flow/mixture.lua). It has a
--- flow's methods for asking, so that whatever takes a trained flow takes an ensemble; it is not trained or
--- saved as one: its members are, each by itself.
+-- Its density is the mean of theirs, and its draws are theirs in equal shares (flow/mixture.lua). It has the
+-- methods of a trained flow, so that whatever takes a trained flow takes an ensemble. Its members are trained
+-- and saved, each by itself; the ensemble is not.
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
 local inputs = require "gal.flow.inputs"
@@ -27,7 +27,7 @@ function M.apart(members, n) return math.max(APART, 3 * math.sqrt(members / n)) 
 
 -- ---- which flows go together ----
 
--- Notes that say nothing of what the flow was shown.
+-- Notes that say nothing about what the flow was shown.
 local WORDS = { header = true, units = true, labels = true }
 
 -- Notes by name, those of tables within as "images.crop".
@@ -45,7 +45,7 @@ end
 
 local function shown(v) return v == nil and "nothing" or json.encode(v) end
 
--- What a flow is, and how its galaxies were seen, by name: what has to be the same in all members.
+-- What has to be the same in all members, by name: what a flow is of, and how its galaxies were seen.
 local function facts_of(flow)
   local facts = flat(flow.notes or {}, "", {})
   facts.theta, facts.context = table.concat(flow.theta, ", "), table.concat(flow.context, ", ")
@@ -53,7 +53,7 @@ local function facts_of(flow)
   return facts
 end
 
--- Raises, naming both, where the facts of another flow differ from the first's.
+-- Raises, naming both flows, where the facts of the other differ from the first's.
 local function refuse_other(first, first_name, other, other_name)
   local names = {}
   for _, facts in ipairs{ first, other } do
@@ -109,7 +109,7 @@ function M.new(given)
     symmetric = first.symmetric, scale = first.scale, notes = first.notes, told = first.told or {},
   }, Ensemble)
   for k, flow in ipairs(members) do
-    -- What is told once for a flow, as that extinctions came off, is told once for all of them.
+    -- What a flow says once, such as that extinctions were taken off, all of them together say once.
     self.members[k], flow.told = flow, self.told
     self.familiar = self.familiar or flow.familiar
   end
@@ -131,9 +131,9 @@ function Ensemble:to(device)
   return self
 end
 
---- ensemble:save(): raises: an ensemble is no file; its members are, and a folder's ensemble.json names them.
+--- ensemble:save(): raises: each member is saved by itself, and a folder's ensemble.json names them.
 function Ensemble.save()
-  raise "save: an ensemble is not saved as one: each member is, and ensemble.json in a folder names them"
+  raise "save: an ensemble has no file of its own: save each member; ensemble.json in a folder names them"
 end
 
 -- ---- what the first member says ----
@@ -150,8 +150,8 @@ function Ensemble:standard(context) return self.members[1]:standard(context) end
 --- ensemble:encode(seen, images[, precision]): flow:encode, of the first member.
 function Ensemble:encode(...) return self.members[1]:encode(...) end
 
---- ensemble:ood(x): flow:ood: the members learned from galaxies that were seen alike, so one of them says how
--- rare a context is; of an image as the first member encodes it.
+--- ensemble:ood(x): flow:ood. The members learned from galaxies that were seen alike, so one of them says how
+-- rare a context is; an image is taken as the first member encodes it.
 function Ensemble:ood(x)
   return require("gal.flow.familiar").ood(self, x)
 end
@@ -169,9 +169,9 @@ function Ensemble:sample(x, options)
 end
 
 --- ensemble:sample_and_log_prob(x[, options]): the draws {N, n, d} and the mixture's log densities at them
--- {N, n}, as flow:sample_and_log_prob's. A draw's own member has its density from the integration that made
--- it; the others integrate backwards from it: K members take K times as long as one, with steps = "auto"
--- twice that.
+-- {N, n}, as flow:sample_and_log_prob's. The member that made a draw has its density from that integration;
+-- the others integrate backwards from the draw. So K members take K times as long as one, and twice that with
+-- steps = "auto".
 function Ensemble:sample_and_log_prob(x, options)
   local samples, log_prob, report = mixture.draw("sample_and_log_prob", self, x, options, true)
   if report then return samples, log_prob, report end
@@ -205,9 +205,9 @@ end
 function Ensemble:spread(samples, streams) return mixture.spread(self, samples, streams) end
 
 --- ensemble:divergence(x[, {n = 200, steps = "auto", tolerance =, rng =, progress =, told =}]): the
--- Jensen-Shannon divergence of the members' posteriors (Lin 1991, eq. 5.1, equal weights), nats, of each
--- galaxy, a list {N}: the mean over draws of ln density of the draw's own member less ln of the mixture's. 0:
--- they agree; ln K: no two overlap. It takes densities of all members at n draws.
+-- Jensen-Shannon divergence of the members' posteriors of each galaxy (Lin 1991, eq. 5.1, equal weights),
+-- nats, a list {N}: the mean over draws of ln density by the member that made the draw, less ln density by
+-- the mixture. 0: they agree; ln K: no two overlap. It needs the densities of all members at n draws.
 function Ensemble:divergence(x, options) return mixture.divergence(self, x, options) end
 
 errors.methods(Ensemble, "an ensemble")

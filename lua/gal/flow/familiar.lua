@@ -1,6 +1,6 @@
 -- flow/familiar: what a flow knows of the galaxies that it learned from, beside its weights: how rare a
 -- galaxy is among them (gal.stats.rarity), by its standardised context and by its encoded image, and the
--- range of their properties. It is fitted where training ends, and goes into the flow's file.
+-- range of their properties. It is fitted when training ends, and goes into the flow's file.
 local gal = require "gal"
 local host = require "gal.stats.host"
 local inputs = require "gal.flow.inputs"
@@ -10,10 +10,10 @@ local tiles = require "gal.flow.tiles"
 
 local familiar = {}
 
---- familiar.FEWEST: validation rows below which a share says nothing, and rareness is not fitted.
+--- familiar.FEWEST: with fewer validation rows a share says nothing, and rareness is not fitted.
 familiar.FEWEST = 100
--- Principal components of the encoding that are looked at; images that are encoded for it, of each part, at
--- most: encoding is what it costs, eight times where the flow averages over turns.
+-- Principal components of the encoding that are used, and the most images of each part that are encoded for
+-- them: the encoding takes the time, eight times as long where the flow averages over turns.
 local COMPONENTS, IMAGES = 16, 2500
 -- Validation contexts that go with the flow, for comparing a whole survey with what it learned from.
 local SAMPLE = 2000
@@ -44,8 +44,8 @@ local function standard(flow, context)
   return gal.no_grad(function() return flow:standard(context:to(flow:device())):to "cpu" end)
 end
 
---- familiar.fit(flow, train, valid): fits it to the training rows {theta, context, images}, and counts among
--- the validation rows. What it returns is for flow.familiar; nil where there are too few rows.
+--- familiar.fit(flow, train, valid): the value for flow.familiar, fitted to the training rows {theta,
+-- context, images}, with shares counted among the validation rows; nil where there are too few rows.
 function familiar.fit(flow, train, valid)
   local fewest = 4 * (math.max(flow.c, flow.encoder and COMPONENTS or 0) + 1)
   if not valid or valid.theta:size(1) < familiar.FEWEST or train.theta:size(1) < fewest then return nil end
@@ -66,8 +66,8 @@ end
 function familiar.ood(flow, x)
   local self = flow.familiar
   if not self then
-    local why = "the flow does not say how its galaxies were spread: it is older, or had fewer than %d of "
-      .. "validation"
+    local why = "the flow does not say how its galaxies were spread: an earlier version wrote it, or it had "
+      .. "fewer than %d validation galaxies"
     return nil, why:format(familiar.FEWEST)
   end
   x = inputs.conditions("ood", flow, x)
@@ -79,7 +79,7 @@ end
 
 -- ---- in a file ----
 
---- familiar.tensors(flow): what goes into the flow's file, {name = tensor}.
+--- familiar.tensors(flow): its part of the flow's file, {name = tensor}.
 function familiar.tensors(flow)
   local tensors, self = {}, flow.familiar
   if not self then return tensors end
@@ -92,8 +92,8 @@ function familiar.tensors(flow)
   return tensors
 end
 
---- familiar.take(tensors): takes out of a file's tensors {name = tensor} those that familiar.tensors put
--- there; they are returned, {name = tensor}, or nil where there are none.
+--- familiar.take(tensors): removes from a file's tensors {name = tensor} those that familiar.tensors put
+-- there, and returns them, {name = tensor}, or nil where there are none.
 function familiar.take(tensors) return sections.take(tensors, PREFIX) end
 
 -- Raises by `refuse` unless `own` has this tensor, of d columns, and of one row where flat.
@@ -106,9 +106,9 @@ local function check(own, name, d, flat, refuse)
   return x
 end
 
---- familiar.of(flow, own, width, refuse): what familiar.take took out of the file of that flow, for
--- flow.familiar. width: of the flow's encoded images, or nil where it is not known. refuse(sentence) raises
--- where it does not fit the flow.
+--- familiar.of(flow, own, width, refuse): the value for flow.familiar of `own`, what familiar.take took out
+-- of the flow's file. width: of the flow's encoded images, or nil where it is not known. refuse(sentence)
+-- raises where `own` does not fit the flow.
 function familiar.of(flow, own, width, refuse)
   local d, self, parts = #flow.theta, {}, { context = {}, image = flow.encoder and {} or nil }
   self.low, self.high = check(own, "low", d, true, refuse), check(own, "high", d, true, refuse)
@@ -116,7 +116,7 @@ function familiar.of(flow, own, width, refuse)
   for name, x in pairs(own) do
     local part, inner = name:match "^(%a+)%.(.*)$"
     if not (part and parts[part] or self[name] == x) then
-      refuse(("has a tensor '%s%s', which such a flow has not"):format(PREFIX, name))
+      refuse(("has a tensor '%s%s', which such a flow does not have"):format(PREFIX, name))
     end
     if part then parts[part][inner] = x end
   end

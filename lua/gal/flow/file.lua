@@ -113,7 +113,7 @@ local function compare(path, tensors, wanted)
     end
   end
   for name in pairs(tensors) do
-    if not wanted[name] then damaged(path, "has a tensor '%s', which such a flow has not", name) end
+    if not wanted[name] then damaged(path, "has a tensor '%s', which such a flow does not have", name) end
   end
 end
 

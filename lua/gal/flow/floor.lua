@@ -1,8 +1,8 @@
 -- flow/floor: a floor under a flow's densities: q' = (1 - share) q + share p(theta), where p is a fixed broad
 -- density of the training rows' properties (gal.stats.broad). A galaxy whose label is wrong, or that is like
--- no other, costs ln of the share and of p then, and not what the tail of q happens to be. It is exact:
--- densities are those of the mixture, and a draw comes from p with the probability `share`, decided by the
--- galaxy's own random stream. The share is the one under which the validation rows are most likely; the
+-- no other, then costs the logarithms of the share and of p, whatever the tail of q happens to be. It is
+-- exact: densities are those of the mixture, and a draw comes from p with the probability `share`, decided by
+-- the galaxy's own random stream. The share is the one under which the validation rows are most likely; the
 -- trained net knows nothing of it.
 local ffi = require "ffi"
 local C = ffi.C
@@ -21,13 +21,13 @@ floor.__index = floor
 
 --- floor.MOST: the largest share. A flow that would be better with more has not learned its rows.
 floor.MOST = 0.2
--- Validation rows whose densities the share is found by, at most, and as many where images have to be encoded
--- for them; and the fewest that it is looked for with.
+-- The share is found from the densities of at most ROWS validation rows, of at most IMAGES where images have
+-- to be encoded for them, and of at least FEWEST.
 local ROWS, IMAGES, FEWEST = 2000, 500, 20
--- A floor that is not needed costs its share, an outlier that meets none tens of nats, and a few hundred rows
--- need not hold one: a quarter of an outlier is taken to be among them. Of 1,000 galaxies of the mock survey,
--- 125 of them for validation, that cost .002 nats where no label was wrong; where 1 % were, and none of the
--- 125, it gained .84. From ENOUGH rows on they speak for themselves.
+-- A floor that is not needed costs its share; an outlier without a floor costs tens of nats, and a few
+-- hundred rows need not hold one. So a quarter of an outlier is taken to be among them. With 1,000 galaxies
+-- of the mock survey, 125 of them for validation, that cost .002 nats where no label was wrong, and gained
+-- .84 where 1 % were, none of them among the 125. ENOUGH rows speak for themselves.
 local OUTLIERS, ENOUGH = 0.25, 1000
 local PREFIX = "floor."
 
@@ -71,9 +71,9 @@ end
 function floor:log_density(z) return self.broad:log_density(z) end
 
 --- f:under(log_q {M}, z {M, d}[, errors {M}]): ln q' where the flow's ln densities are log_q, all per
--- standardised unit. What is no number stays, and what is too far away for single precision: the net does not
--- know that galaxy. errors: a list of the errors of log_q, which become those of ln q', smaller
--- by the flow's part of it.
+-- standardised unit. A log_q that is not a number, or too low for single precision, stays: the net does not
+-- know that galaxy. errors: a list of the errors of log_q, which become those of ln q': each is multiplied by
+-- the flow's part of q'.
 function floor:under(log_q, z, errors)
   local a, b = log_q + math.log(1 - self.share), self:log_density(z) + math.log(self.share)
   local largest = a:maximum(b)
@@ -115,8 +115,8 @@ end
 -- ---- in draws ----
 
 -- Normals {k * m, count * d} from `count` streams, from number `first` on, that belong to the galaxies' own
--- {k}, and to no member of an ensemble, whose numbers are above 0 (flow/mixture.lua): as many numbers each as
--- the flow's own noise takes, so that words move on by that and the next call meets fresh ones.
+-- {k}, and to no member of an ensemble, whose numbers are above 0 (flow/mixture.lua). Each takes as many
+-- numbers as the flow's own noise, so that words advance by that and the next call gets fresh ones.
 local function normals(flow, streams, words, m, first, count)
   local d, k, parts = flow.d, streams:size(1), {}
   local seen = streams:to("cpu"):reshape{ k, 1 }
@@ -131,8 +131,8 @@ local function normals(flow, streams, words, m, first, count)
 end
 
 --- f:draws(flow, streams {k}, words {2}, m): which of m draws of k galaxies come from the floor, a list of
--- numbers from 1 to k * m; and a draw from p for each, {#list, d}, standardised, nil without one. words: the
--- generator's, as they are before the flow's own noise; they stay.
+-- numbers from 1 to k * m; and a draw from p for each, {#list, d}, standardised, nil where the list is empty.
+-- words: the generator's, as they are before the flow's own noise; they are not changed.
 function floor:draws(flow, streams, words, m)
   local d, list = flow.d, {}
   local first = math.ceil(2 / d)
@@ -160,7 +160,7 @@ end
 
 -- ---- fitting ----
 
--- At most so many of the validation rows, evenly chosen, as theta and x for flow:log_prob.
+-- At most ROWS or IMAGES of the validation rows, evenly chosen, as theta and x for flow:log_prob.
 local function some(flow, valid)
   local n, most = valid.theta:size(1), flow.encoder and IMAGES or ROWS
   local positions = n > most and host.evenly(n, most) or nil
@@ -222,7 +222,7 @@ function floor.fit(flow, train, valid, wanted)
   return own, found
 end
 
---- floor.words(found): what floor.fit found, in a sentence; found: its second result.
+--- floor.words(found): a sentence about what floor.fit found; found: its second result.
 function floor.words(found)
   if type(found) == "string" then return found end
   local gained = found.gain and ("%+.3f ± %.3f nats a validation row"):format(found.gain, found.error)
@@ -247,7 +247,7 @@ function floor.percent(share) return (share < 0.1 and "%.2g" or "%.0f"):format(1
 
 -- ---- in a file ----
 
---- floor.tensors(flow): what goes into the flow's file, {name = tensor}.
+--- floor.tensors(flow): the floor's part of the flow's file, {name = tensor}.
 function floor.tensors(flow)
   local tensors, self = {}, flow.floor
   if not self then return tensors end
@@ -256,16 +256,17 @@ function floor.tensors(flow)
   return tensors
 end
 
---- floor.take(tensors): takes out of a file's tensors {name = tensor} those that floor.tensors put there;
--- they are returned, {name = tensor}, or nil where there are none.
+--- floor.take(tensors): removes from a file's tensors {name = tensor} those that floor.tensors put there, and
+-- returns them, {name = tensor}, or nil where there are none.
 function floor.take(tensors) return sections.take(tensors, PREFIX) end
 
---- floor.of(flow, own, found, refuse): what floor.take took out of the file of that flow, for flow.floor.
--- found: what the file says of how it was found. refuse(sentence) raises where it does not fit the flow.
+--- floor.of(flow, own, found, refuse): the value for flow.floor of `own`, what floor.take took out of the
+-- flow's file. found: what the file says of how it was found. refuse(sentence) raises where `own` does not
+-- fit the flow.
 function floor.of(flow, own, found, refuse)
   for name in pairs(own) do
     if name ~= "share" and name ~= "weights" and name ~= "means" and name ~= "lowers" then
-      refuse(("has a tensor '%s%s', which such a flow has not"):format(PREFIX, name))
+      refuse(("has a tensor '%s%s', which such a flow does not have"):format(PREFIX, name))
     end
   end
   local share = own.share

@@ -1,5 +1,5 @@
--- flow/members: the runs that an ensemble is of: a list of folders, "runs/a,runs/b,runs/c", or a folder whose
--- ensemble.json names them.
+-- flow/members: the runs that make up an ensemble: a list of folders, "runs/a,runs/b,runs/c", or a folder
+-- whose ensemble.json names them.
 local errors = require "gal.base.errors"
 local json = require "gal.base.json"
 local path = require "gal.base.path"
@@ -30,14 +30,14 @@ local function named_in(folder)
   return folders
 end
 
--- The folders of a text, between commas.
+-- The folders that a text names, between commas.
 local function parts_of(text)
   local list = {}
   for part in (text .. ","):gmatch "([^,]*)," do list[#list + 1] = part:match "^%s*(.-)/*%s*$" end
   return list
 end
 
--- Raises where one run is there twice.
+-- Raises where a run is in the list twice.
 local function refuse_twice(text, folders)
   local seen = {}
   for _, folder in ipairs(folders) do
@@ -71,7 +71,7 @@ function members.of(text)
     local folders = named_in(home)
     return folders and refuse_twice(text, folders)
   end
-  if kind or not text:find ("," , 1, true) then return nil end
+  if kind or not text:find(",", 1, true) then return nil end
   local list = parts_of(text)
   for _, part in ipairs(list) do
     if part == "" then raise("%s: expected folders between the commas", text) end
@@ -128,7 +128,7 @@ function members.name(text)
   return path.kind(text) and path.absolute(text):gsub("/+$", ""):match "[^/]*$" or table.concat(names, ",")
 end
 
---- members.absolute(text): the same as text, from any folder: path.absolute of each part.
+--- members.absolute(text): text with absolute paths, which mean the same from any folder.
 function members.absolute(text)
   if path.kind(text) or not text:find(",", 1, true) then return path.absolute(text) end
   local list = parts_of(text)
@@ -136,8 +136,8 @@ function members.absolute(text)
   return table.concat(list, ",")
 end
 
---- members.home(text): the folder that results on a run or an ensemble lie in by default, and what their
--- names have to say beside: an ensemble of several folders has its results in the first.
+--- members.home(text): the folder for results of a run or an ensemble where none is named, and what is added
+-- to their names, or nil: the results of an ensemble of several folders go into the first.
 function members.home(text)
   local first, others = text:match "^%s*([^,]-)%s*,(.*)$"
   if not first or path.kind(text) then return text, nil end

@@ -1,8 +1,9 @@
--- flow/named: what a flow is given of galaxies, by name: {modelMag_u = 18.2, extinction_u = 0.4, …}, numbers
--- or lists or tensors of one value a galaxy, as a catalogue has them. What was done to the training's columns
--- is done to these: extinctions come off, gaps are filled and marked.
+-- flow/named: a flow's inputs by name: {modelMag_u = 18.2, extinction_u = 0.4, …}, numbers, or lists or
+-- tensors of one value a galaxy, as a catalogue has them. What was done to the training's columns is done to
+-- these: extinctions are subtracted, gaps are filled and marked.
 local C = require("ffi").C
 local core = require "gal.tensor"
+local MISSING = require("gal.data.columns").MISSING
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local offsets = require "gal.data.offsets"
@@ -10,8 +11,6 @@ local spelling = require "gal.base.spelling"
 local raise = errors.raise
 
 local named = {}
-
-local MISSING = -9999 -- SDSS's mark
 
 -- What the flow's notes (survey:choices) say of its context: {name = {extinction = name or nil, offset = mag
 -- or nil, fill = number or nil}}, and the names in order: those of the context, then the extinctions.
@@ -58,7 +57,7 @@ local function by_name(where, x, names)
 end
 
 -- The value of a name as a function of the galaxy, and how many galaxies it has values of: nil for a number,
--- which goes with all.
+-- which stands for all galaxies.
 local function values_of(where, name, v)
   if type(v) == "number" then return function() return v end end
   if core.is_tensor(v) and #v.shape <= 1 then
@@ -100,10 +99,10 @@ local function read(where, x, columns, names)
   return values, rows or 1
 end
 
---- named.context(where, flow, x): the context {N, c} on the host of galaxies by name, as the flow was trained
--- to see them: magnitudes less extinctions where these came off, brought to AB where that was done, gaps
--- (-9999, NaN, names left out) of masked columns filled, and marked in their columns `…_missing`. Raises on
--- names that are unknown or lacking.
+--- named.context(where, flow, x): the context {N, c}, on the host, of galaxies by name, as the flow was
+-- trained to see them: magnitudes less extinctions and brought to AB where the training's were, gaps (-9999,
+-- NaN, names left out) of masked columns filled, and marked in their columns `…_missing`. Raises on names
+-- that are unknown or lacking.
 function named.context(where, flow, x)
   local columns, names = columns_of(flow)
   local values, rows = read(where, x, columns, names)
@@ -130,8 +129,8 @@ function named.context(where, flow, x)
   return gal.tensor(flat, { rows, width }, { device = "cpu" })
 end
 
---- named.tell(flow): leaves a notice, once for a flow, that its magnitudes had their extinctions taken off,
--- or were brought to AB, where they were: of numbers without names nobody knows whether that was done.
+--- named.tell(flow): leaves a notice, once for a flow, where its magnitudes had their extinctions taken off
+-- or were brought to AB: whether that was done to numbers without names cannot be known.
 function named.tell(flow)
   local corrected = flow.notes and flow.notes.corrected or {}
   local shift = flow.notes and flow.notes.ab_offsets

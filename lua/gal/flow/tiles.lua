@@ -1,6 +1,6 @@
--- flow/tiles: what draws and densities share. A tile is a part of the work, some galaxies with some of their
--- draws: one is worked on at a time, so that memory does not grow with either number. Also the features of a
--- tile's galaxies, the units of densities, the options, and progress.
+-- flow/tiles: what draws and densities share: tiles, the features of a tile's galaxies, the units of
+-- densities, options, and progress. A tile is a part of the work, some galaxies with some of their draws. One
+-- is worked on at a time, so that memory does not grow with either number.
 local C = require("ffi").C
 local gal = require "gal"
 local errors = require "gal.base.errors"
@@ -31,8 +31,8 @@ function tiles.each(device, galaxies, n, least, fn)
 end
 
 -- The features of a few galaxies (Flow:encode), averaged over all turns of their images where the flow is
--- symmetric. `piece` images at most are encoded at once: of one galaxy all its turns, which takes a fifth of
--- the time of one after another, to the same bits.
+-- symmetric. At most `piece` images are encoded at once: all turns of one galaxy together take a fifth of the
+-- time that they take one after another, and have the same bits.
 local function encoded(flow, seen, images, piece)
   if not flow.symmetric then return flow:encode(seen, images) end
   local sum, m, together = 0, images:size(1), 8
@@ -52,8 +52,8 @@ local function encoded(flow, seen, images, piece)
 end
 
 --- tiles.features(flow, x, first, count): the features (Flow:encode) of these galaxies of x, which
--- inputs.conditions made, {count, width}; nil for an unconditional flow. Images are encoded
--- as many at a time as the device says.
+-- inputs.conditions made, {count, width}; nil for an unconditional flow. The device says how many images are
+-- encoded at a time.
 function tiles.features(flow, x, first, count)
   if x.features then return x.features:narrow(1, first, count) end
   local seen = x.context and flow:standard(x.context:narrow(1, first, count))
@@ -70,7 +70,7 @@ function tiles.features(flow, x, first, count)
   return #out == 1 and out[1] or gal.cat(out, 1)
 end
 
---- tiles.scale(where, flow): the flow's units; raises where it was not trained.
+--- tiles.scale(where, flow): the flow's units; raises where it has not been trained.
 function tiles.scale(where, flow)
   return flow.scale or raise("%s: the flow has not been trained: it has no units yet", where)
 end
@@ -78,9 +78,9 @@ end
 --- tiles.standard(flow, theta {M, d}): properties in the units in which the net works, {M, d}.
 function tiles.standard(flow, theta) return units.standard(flow.scale, "theta", theta) end
 
---- tiles.log_scale(flow, z {M, d}): what densities per unit of theta are smaller by than standardised ones,
--- at these standardised properties: ln of the product of theta's deviations, a number, and where properties
--- are bent (flow/units.lua) their slopes, {M}.
+--- tiles.log_scale(flow, z {M, d}): how much smaller the ln density per unit of theta is than the one per
+-- standardised unit, at these standardised properties: ln of the product of theta's deviations, a number;
+-- with the slopes where properties are bent (flow/units.lua), {M}.
 function tiles.log_scale(flow, z) return units.log_stretch(flow.scale, z) end
 
 --- tiles.log_normal(z {M, d}): log N(z; 0, I) of each row, {M}.
@@ -88,11 +88,12 @@ function tiles.log_normal(z)
   return (z * z):sum(2) * -0.5 - 0.5 * z:size(2) * math.log(2 * math.pi)
 end
 
--- The steps' times are a list. Single precision ends long before: 1e6 steps of t are each its last bits.
+-- The steps' instants are a list. Single precision would not need as many: 1e6 steps change t by its last
+-- bits.
 local MOST_STEPS = 2 ^ 20
 
---- tiles.solver(where, options, device, density): steps (an integer or "auto"), tolerance and precision,
--- checked; density: whether densities are wanted, too.
+--- tiles.solver(where, options, device, density): the options steps (an integer or "auto"), tolerance and
+-- precision, checked; density: whether densities are wanted, too.
 function tiles.solver(where, options, device, density)
   local steps = options.steps
   if type(steps) == "string" and steps ~= "auto" then
@@ -110,8 +111,9 @@ function tiles.solver(where, options, device, density)
   return steps, tolerance, precision
 end
 
---- tiles.add_lost(list, z {k, m}, first): appends the numbers of the galaxies, from `first` on, of whose m
--- values, standardised, one is no number, or so far away that single precision does not tell it from others.
+--- tiles.add_lost(list, z {k, m}, first): appends the number of each galaxy, from `first` on, that has a
+-- standardised value which is not a number, or so far away that single precision does not tell it from
+-- others.
 function tiles.add_lost(list, z, first)
   local squares = (z * z):max(2) + (z * 0):sum(2) -- NaN where one is NaN or infinite
   for i, v in ipairs(squares:totable()) do
@@ -119,9 +121,9 @@ function tiles.add_lost(list, z, first)
   end
 end
 
---- tiles.tell_lost(options, what, lost, galaxies): leaves a notice of the galaxies in the list `lost`, whose
--- `what` are no numbers or nearly so, unless options.told is false. A galaxy may stand there several times in
--- a row.
+--- tiles.tell_lost(options, what, lost, galaxies): leaves a notice of the galaxies in the list `lost`
+-- (tiles.add_lost), whose `what` ("the draws") are lost, unless options.told is false. A galaxy may be in the
+-- list several times in a row.
 function tiles.tell_lost(options, what, lost, galaxies)
   if #lost == 0 or options.told == false then return end
   local numbers, count, last = {}, 0, nil
@@ -130,7 +132,7 @@ function tiles.tell_lost(options, what, lost, galaxies)
     if count <= 5 then numbers[count] = k end
   end
   local named = table.concat(numbers, ", ") .. (count > 5 and ", ..." or "")
-  local form = "%s of %d of %d galaxies are no numbers, or too far away for any (row %s)"
+  local form = "%s of %d of %d galaxies are not finite, or beyond single precision (row %s)"
   C.gal_leave_notice(form:format(what, count, galaxies, named))
 end
 
@@ -138,9 +140,9 @@ end
 local PATIENCE = 2
 
 --- tiles.progress(where, options, total, unit): a function to be called with the work done so far, or nil
--- where no progress is shown, and a function that ends it. options.progress: a function is called with
--- (done, total); true makes a line that appears when the work takes more than two seconds; nil is true at
--- the prompt, else false.
+-- where no progress is shown; and a function that ends the line. options.progress: a function, called with
+-- (done, total); true: a line that appears when the work takes more than two seconds; nil: true at the
+-- prompt, else false.
 function tiles.progress(where, options, total, unit)
   local wanted = options.progress
   if type(wanted) == "function" then return function(done) wanted(done, total) end, function() end end

@@ -18,11 +18,11 @@ local units = {}
 -- Robust deviations within which a bent column is about straight: 3 becomes 2.64, 20 becomes 7.8.
 local KNEE = 3
 -- "auto" bends a column that reaches further from its median than this, in robust deviations. A normal column
--- of a million rows reaches 5; two of ten of a real table reach 10.5 and 11.7, and with them bent held-out
--- truths are more probable by .046 +- .017 nats, with all by .062 +- .014; on the mock survey, where none
--- reaches so far, bending all costs .016 +- .003 (1,000 rows).
+-- of a million rows reaches 5. Two of ten columns of a real table reach 10.5 and 11.7: bending these two
+-- makes held-out truths more probable by .046 +- .017 nats, bending all ten by .062 +- .014. On the mock
+-- survey, where none reaches so far, bending all costs .016 +- .003 nats (1,000 rows).
 local REACH = 10
--- asinh of more is that of this: the square would overflow.
+-- asinh(x) is taken as asinh(LARGEST) beyond this: the square would overflow.
 local LARGEST = 1e18
 
 -- ---- bending ----
@@ -33,7 +33,8 @@ local function asinh(x)
   return gal.where(x:lt(0), -a, a)
 end
 
--- The knee of each column {n}, 1 where it is straight; and which are bent, 1 or 0. nil where none is.
+-- The knee of each column {n}, 1 where it is straight; and 1 for each that is bent, else 0. nil where none
+-- is.
 local function knees_of(scale, what)
   local bend = scale[what .. "_bend"]
   if not bend then return nil end
@@ -65,8 +66,8 @@ function units.log_volume(scale)
   return sum
 end
 
---- units.log_stretch(scale, z {M, d}): ln of the volume of properties that a unit of volume of z is, which is
--- taken off its ln density: a number where no property is bent, else {M}.
+--- units.log_stretch(scale, z {M, d}): ln of the volume of properties that a unit volume around z stands for,
+-- which is subtracted from the ln density of z: a number where no property is bent, else {M}.
 function units.log_stretch(scale, z)
   local sum = units.log_volume(scale)
   local knee, bent = knees_of(scale, "theta")
@@ -92,9 +93,8 @@ end
 
 local MODES = { auto = true, standard = true, robust = true }
 
---- units.asked(where, text, flow): how the columns are to be taken: "standard", "robust" or "auto", and
--- behind it, with commas, exceptions, NAME=standard. Returns a function of a column's name that gives its
--- mode.
+--- units.asked(where, text, flow): reads how the columns are to be taken: "standard", "robust" or "auto",
+-- followed, after commas, by exceptions, NAME=standard. Returns a function from a column's name to its mode.
 function units.asked(where, text, flow)
   local general, own, names = nil, {}, {}
   for _, list in ipairs{ flow.theta, flow.context } do
@@ -114,7 +114,7 @@ function units.asked(where, text, flow)
       end
     end
     if not known then
-      raise("%s: scale names '%s'%s, which is no column of the flow", where, name,
+      raise("%s: scale names '%s'%s, which is not a column of the flow", where, name,
         spelling.suggest(name, names))
     end
     if before and before ~= mode then
@@ -167,7 +167,7 @@ function units.bend(scale, what, names, x, mode)
   scale[what .. "_bend"] = gal.tensor(knees, { n }, on)
 end
 
---- units.check(scale, refuse): raises by refuse(sentence) where the bends of a file's scale are none.
+--- units.check(scale, refuse): raises by refuse(sentence) where a file's scale has a knee below 0.
 function units.check(scale, refuse)
   for _, what in ipairs{ "theta", "context" } do
     local bend = scale[what .. "_bend"]

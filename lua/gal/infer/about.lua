@@ -1,14 +1,14 @@
--- infer/about: what a table of posteriors says of itself: in the header of its FITS file what made it, and
--- of each column of a summary what it is and in what unit.
+-- infer/about: describes tables of posteriors: the header of a FITS file says how it was made, and each
+-- column of a summary has its meaning and unit.
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local units = require "gal.data.units"
 
 local about = {}
 
---- about.header(where, name, {n =, seed =, steps =, tolerance =, deconvolve =}, given): keywords, as t:header
--- takes them: the table's name, galrun's version, with what its posteriors were drawn, and what the caller of
--- the function `where` adds. Raises where t:header would.
+--- about.header(where, name, {n =, seed =, steps =, tolerance =, deconvolve =}, given): keywords for
+-- t:header: the table's name, galrun's version, how its posteriors were drawn, and `given`, what the caller
+-- of the function `where` adds. Raises where t:header would.
 function about.header(where, name, o, given)
   local header = {
     EXTNAME = name, CREATOR = "galrun " .. (gal.version or ""), NDRAWS = o.n, SEED = o.seed, STEPS = o.steps,

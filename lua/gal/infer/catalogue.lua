@@ -1,10 +1,10 @@
 -- infer/catalogue: the posteriors of a whole table's galaxies as a FITS table, a row for each of its rows in
--- their order, written as they come: a block of galaxies at a time, whose draws are then forgotten. While it
--- grows it lies in a folder of its own (gal.base.run), NAME.part: the table's header and rows, and an index
--- with a mark for each row that is done. A row without its mark is made again. Whole, the table is renamed.
--- What a row says is infer/summary.lua's.
+-- their order, written block by block; draws are forgotten after their block. While it grows it lies in a
+-- folder of its own (gal.base.run), NAME.part: the table's header and rows, and an index with a mark for each
+-- row that is done. A row without its mark is made again. When whole, the table gets its name.
+-- infer/summary.lua makes the rows.
 local about = require "gal.infer.about"
-local core = require "gal.tensor"
+local decimal = require("gal.base.text").decimal
 local errors = require "gal.base.errors"
 local ffi = require "ffi"
 local gal = require "gal"
@@ -21,13 +21,13 @@ local raise, check = errors.raise, errors.check
 
 local catalogue = {}
 
--- Galaxies that are worked on at once: of 1,000 draws 5 MB; fewer cost time, 3 % at 64.
+-- Galaxies that are worked on at once: 5 MB with 1,000 draws; fewer take longer, 3 % at 64.
 local BLOCK = 256
--- Seconds between two syncs: what a crash of the machine costs at most.
+-- Seconds between two syncs: the most that a crash of the machine costs.
 local SYNC = 2
 local SETTINGS, ROWS, INDEX = "settings.json", "rows", "done"
 local CHUNK = 2 ^ 20 -- bytes of a shard that are copied at once
-local RECORD = 2880 -- bytes of a FITS record, of which the file has a whole number
+local RECORD = 2880 -- bytes of a FITS record; a file is a whole number of them
 
 local OPTIONS = {
   "out", "n", "steps", "tolerance", "precision", "seed", "samples", "deconvolve", "missing_value", "header",
@@ -36,8 +36,8 @@ local OPTIONS = {
 
 -- ---- whose rows ----
 
--- The ids of all rows of a survey's table, and of each row the galaxy of the survey that it is, or nil: rows
--- that fell out have none.
+-- The ids of all rows of a survey's table, and for each row the number of its galaxy in the survey, nil for
+-- rows that were dropped.
 local function rows_of(part)
   local ids, galaxy = part.ids, {}
   if part.path and part.total and part.total > #part.ids then
@@ -58,16 +58,16 @@ local function settings_of(flow, part, ids, o, s)
   local all = table.concat(ids, "\0")
   local settings = {
     model = galaxies.model(flow), weights = weights, data = data, galaxies = kept,
-    ids = (tostring(C.gal_hash(all, #all, 0)):gsub("ULL$", "")), rows = #ids, n = s.n, steps = s.steps,
+    ids = decimal(C.gal_hash(all, #all, 0)), rows = #ids, n = s.n, steps = s.steps,
     tolerance = s.steps == "auto" and s.tolerance or nil, precision = o.precision or "f32", seed = s.seed,
     samples = s.samples, deconvolve = s.deconvolve, missing_value = o.missing_value, block = BLOCK,
     version = gal.version,
   }
   local text = require("gal.base.json").encode(settings, true)
-  return settings, ("%s"):format((tostring(C.gal_hash(text, #text, 0)):gsub("ULL$", "")))
+  return settings, decimal(C.gal_hash(text, #text, 0))
 end
 
--- What the header says, beside what the caller says.
+-- The table's header, with the caller's keywords.
 local function header_of(settings, key, given)
   local header = about.header("catalogue", "POSTERIORS", settings, given)
   header.MODEL, header.CATKEY = settings.model, key
@@ -122,7 +122,7 @@ local function add(self, block)
   if C.gal_now() - self.synced > SYNC then sync(self) end
 end
 
--- Gives the table its name, and takes the folder away.
+-- Gives the table its name, and removes the folder.
 local function finish(self, out)
   local size = #self.head + self.total * self.each
   if self.pending > 0 then sync(self) end
@@ -138,7 +138,7 @@ end
 
 -- ---- drawing ----
 
--- The galaxies of the survey that rows first … last of the table are, and where in the block each stands.
+-- The survey's galaxies in rows first … last of the table, and the place of each in the block.
 local function galaxies_of(galaxy, first, last)
   local positions, places = {}, {}
   for row = first, last do
@@ -147,7 +147,7 @@ local function galaxies_of(galaxy, first, last)
   return positions, places
 end
 
--- Draws for some galaxies of the part, and says what each row of the block says of them.
+-- The block of rows first … last, as a table: draws for its galaxies, and fills their rows.
 local function block_of(job, first, last)
   local positions, places = galaxies_of(job.galaxy, first, last)
   local rows = summary.rows(last - first + 1)
@@ -184,7 +184,7 @@ local function make(self, job, o)
   if line then line:finish() end
 end
 
--- The same; where that raises, what is done stays, and a notice says so.
+-- Makes them; where that raises, the rows that are done stay, and a notice says so.
 local function work(self, job, o)
   local ok, err = pcall(make, self, job, o)
   if ok then return end
@@ -212,8 +212,8 @@ local function count_of(out)
   return of or raise("catalogue: no shards in %s: --shard 1/K, 2/K, … make them", home)
 end
 
--- All shards of the catalogue `out`, in order, each {file, head, size}: size bytes of rows stand behind its
--- head. Raises where one is missing, or is of something else.
+-- All shards of the catalogue `out`, in order, each {file, head, size}: size bytes of rows follow its head.
+-- Raises where one is missing, or belongs to another catalogue.
 local function gathered(self, out)
   local of, list, lacking = count_of(out), {}, {}
   for k = 1, of do
@@ -272,7 +272,7 @@ local function is_finished(out, key, shard)
   raise("catalogue: out is '%s', which %s; name another", out, what)
 end
 
--- The options as they are taken.
+-- The options, checked, with their defaults.
 local function checked(o, flow)
   local s = { n = options_of.integer("catalogue", o, "n", 1000, 2), steps = o.steps or "auto" }
   s.tolerance = options_of.number("catalogue", o, "tolerance", 1e-3, 0)
@@ -294,7 +294,7 @@ local function checked(o, flow)
   return s
 end
 
--- What the arguments of catalogue say: the options, the same as they are taken, the rows' ids and galaxies
+-- The arguments of infer.catalogue, made out: the options, the same checked, the rows' ids and galaxies
 -- (rows_of), the settings and their key (settings_of).
 local function prepared(flow, part, options)
   local o = options_of.known("catalogue", options, OPTIONS)
@@ -307,8 +307,8 @@ local function prepared(flow, part, options)
 end
 
 --- catalogue.check(flow, part, options, of): raises what infer.catalogue would raise for these options before
--- its first galaxy, in `of` shards: a job array is not to learn that from its queue. Returns whether the
--- catalogue is whole.
+-- its first galaxy, in `of` shards, so that a job array does not have to wait in its queue to fail. Returns
+-- whether the catalogue is whole.
 function catalogue.check(flow, part, options, of)
   local o, _, ids, _, _, key = prepared(flow, part, options)
   shards.range("catalogue", { k = 1, of = of }, #ids)

@@ -15,9 +15,9 @@ local function encoded(flow, part)
   return features:narrow(2, 1, features:size(2) - flow.c):to "cpu"
 end
 
---- encoding.components(flow, known, part, k): the first k principal components, fewer where the encoding is
--- narrower or the known galaxies few, of a part's encoded images, {N, k}: directions and mean are those of
--- `known`, a survey with images. Second: those of the known galaxies, {M, k}.
+--- encoding.components(flow, known, part, k): the first k principal components of a part's encoded images,
+-- {N, k}, fewer where the encoding is narrower or the known galaxies are few: directions and mean are those
+-- of `known`, a survey with images. Second: the components of the known galaxies, {M, k}.
 function encoding.components(flow, known, part, k)
   local base = encoded(flow, known)
   local mean, covariance = linalg.covariance(host.rows(base))

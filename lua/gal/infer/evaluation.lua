@@ -1,6 +1,6 @@
--- infer/evaluation: what an evaluation of a run is about: the run and the one it is compared with, the
--- galaxies that neither has seen, what their posteriors' residuals are tested along, and the folder that
--- keeps it all.
+-- infer/evaluation: gathers what an evaluation needs: the run and the one it is compared with, galaxies that
+-- neither has seen, their posteriors, the contexts that residuals are tested along, and the folder that keeps
+-- it all.
 local columns = require "gal.data.columns"
 local encoding = require "gal.infer.encoding"
 local errors = require "gal.base.errors"
@@ -20,7 +20,7 @@ local evaluation = {}
 local Evaluation = {}
 Evaluation.__index = Evaluation
 
--- The encoding of images as contexts: so many principal components, from so many validation galaxies at most.
+-- The encoding of images as contexts: its principal components, from at most so many validation galaxies.
 local COMPONENTS, FITTED = 8, 1000
 
 -- The rows that the run was trained on, whose properties are the prior's: of its own survey where that is
@@ -40,7 +40,7 @@ local function source_of(self)
   return survey:source()
 end
 
--- Raises where the table has not all columns that residuals are to be tested along: before anything is drawn.
+-- Raises, before anything is drawn, where the table lacks a column that residuals are to be tested along.
 local function check_contexts(self)
   local asked = self.options.contexts or {}
   local source = #asked > 0 and source_of(self)
@@ -55,7 +55,7 @@ local function check_draws(n)
   raise(sentence, n, n + 1)
 end
 
--- Raises where the draws would not fit into memory, before they are drawn: 4 bytes a number, and as much
+-- Raises, before they are drawn, where the draws would not fit into memory: 4 bytes a number, and as much
 -- again to work on them.
 local function check_room(o, galaxies, d, runs)
   local memory = gal.memory "cpu"
@@ -66,7 +66,7 @@ local function check_room(o, galaxies, d, runs)
     errors.option "galaxies")
 end
 
--- The folder for the results, whose options are those of this call: known before anything is drawn.
+-- The folder for the results, opened with the options of this call before anything is drawn.
 local function results_folder(self)
   local o, survey, other = self.options, self.survey, self.other
   local own = self.run:results(survey, o.part, o.against)
@@ -115,7 +115,7 @@ function evaluation.open(o)
   return self
 end
 
---- e:close(): gives the folder up.
+--- e:close(): releases the folder's lock.
 function Evaluation:close() self.out:close() end
 
 -- ---- posteriors ----
@@ -135,10 +135,11 @@ function Evaluation:posteriors_against(drawn)
   return kept.posteriors(self.out, "posteriors-against", flow, self.others, o), crossed
 end
 
---- e:unit(): the product of the properties' deviations: densities times it are of properties in these.
+--- e:unit(): the product of the properties' deviations: a density times it is one of properties in
+-- deviations.
 function Evaluation:unit() return math.exp(units.log_volume(self.flow.scale)) end
 
--- Training galaxies whose densities are compared with those of others, at most.
+-- The most training galaxies whose densities are compared with those of others.
 local COMPARED = 500
 
 --- e:training_gap(log_q): how much higher ln q of the truth is on galaxies that the run was trained on than
@@ -160,10 +161,10 @@ function Evaluation:training_gap(log_q)
   return error_ < math.huge and { mean = a - b, error = error_ } or nil
 end
 
---- e:members(log_q): of an ensemble, what its members say of the tested galaxies' truths each by itself:
--- {names, log_q = {the mean over galaxies of ln q, of each member}, gain = {mean, error}: how much higher ln
--- q is, galaxy by galaxy, by the ensemble, whose log_q {N} is given, NaN where there is none, than by its
--- members on average; nats, the error over galaxies}; nil where the run is no ensemble.
+--- e:members(log_q): how an ensemble's members do by themselves on the tested galaxies' truths: {names, log_q
+-- = {the mean over galaxies of ln q, of each member}, gain = {mean, error}: how much higher ln q is, galaxy
+-- by galaxy, by the ensemble, whose log_q {N} is given, NaN where there is none, than by its members on
+-- average; nats, the error over galaxies}; nil where the run is a single flow.
 function Evaluation:members(log_q)
   local flow, o, gain = self.flow, self.options, {}
   if not flow.members then return nil end
@@ -186,8 +187,8 @@ end
 
 -- ---- what residuals are tested along ----
 
--- A further column of the table at a part's rows, a list, as the run would read it: values that are missing
--- are the mean, which tells nothing. Second: how many are missing.
+-- A further column of the table at a part's rows, a list, as the run would read it, with the mean, which
+-- tells nothing, where a value is missing. Second: how many are missing.
 local function further(self, part, source, name)
   local column = columns.requested(source, name, self.survey.dereddened)
   local values, sum, known = {}, 0, 0
@@ -201,7 +202,7 @@ local function further(self, part, source, name)
   return values, #values - known
 end
 
--- What a part's residuals are tested along: {N, c}, nil where that is nothing, and the columns' names.
+-- The contexts that a part's residuals are tested along: {N, c}, nil without any, and the columns' names.
 -- image: the components of its encoded images {N, k}, or nil; told: gets a sentence on each column with
 -- gaps.
 local function along(self, part, image, told)
@@ -264,11 +265,11 @@ function Evaluation:contexts()
   return contexts
 end
 
--- Galaxies whose truths and draws a classifier is shown, at most.
+-- The most galaxies whose truths and draws a classifier is shown.
 local SHOWN = 2000
 
 --- e:told_apart(drawn, contexts, left_out): metrics.c2st between the truths and one draw a galaxy, each
--- beside its contexts; nil of fewer than 100 galaxies.
+-- beside its contexts; nil for fewer than 100 galaxies.
 function Evaluation:told_apart(drawn, contexts, left_out)
   local out, list = {}, {}
   for _, k in ipairs(left_out) do out[k] = true end

@@ -7,7 +7,7 @@ local plot = require "gal.plot"
 
 local figures = {}
 
--- The range of both axes: of all values, and a little more.
+-- The range of both axes: that of all values, and a little more.
 local function range_of(a, b)
   local low, high = math.huge, -math.huge
   for _, list in ipairs{ a, b } do
@@ -36,8 +36,7 @@ function figures.truth(path, names, truth, samples)
 end
 
 --- figures.training(path, losses): the losses of a training, epoch by epoch, from the table of a run's
--- history.csv, and its best epoch. The first epochs, a fiftieth of them, may lie above the figure. Returns
--- path.
+-- history.csv, and its best epoch. The first fiftieth of the epochs may lie above the frame. Returns path.
 function figures.training(path, losses)
   local epoch, train = losses:doubles "epoch", losses:doubles "train_loss"
   local valid = losses:doubles "valid_loss"

@@ -1,9 +1,9 @@
 -- infer/folder: a folder of draws that grows galaxy by galaxy (gal.base.run): samples.npy {N, n, d} and, with
 -- densities, log_prob.npy {N, n} as NAME.part, and beside them summary.part, a line a galaxy: its statistics,
 -- and what the solver took. The lines are written last: a galaxy without its line is drawn again. draws.json
--- says with what the draws were made. Whole, the files get their names and the lines become the summary. The
--- folder of a shard (infer/shards.lua) is one of these, and keeps its lines as lines.csv: folder:take makes
--- one of several.
+-- holds the settings of the draws. When all are there, the files get their names and the lines become the
+-- summary. The folder of a shard (infer/shards.lua) is one of these, and keeps its lines as lines.csv:
+-- draws:take puts shards together.
 local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -18,17 +18,17 @@ local Folder = {}
 Folder.__index = Folder
 
 local SETTINGS, LINES, KEPT = "draws.json", "summary.part", "lines.csv"
--- What is said of settings that are hashes, where they differ.
+-- The sentences on settings that are hashes, where they differ.
 local OTHERS = {
   flow = "the flow has other weights", ids = "the galaxies are others, or stand in another order",
   data = "what the flow is shown of the galaxies has other values", generator = "the seed is another",
 }
--- Seconds between two syncs: what a crash of the machine costs at most.
+-- Seconds between two syncs: the most that a crash of the machine costs.
 local SYNC = 2
 
 -- ---- beginning, or going on ----
 
--- A growing .npy file of this shape behind what it holds: its name, header, bytes a galaxy.
+-- A .npy file of this shape that grows: its name, header, bytes a galaxy.
 local function growing(name, shape)
   local each = 4
   for i = 2, #shape do each = each * shape[i] end
@@ -36,8 +36,8 @@ local function growing(name, shape)
   return { name = name, part = name .. ".part", head = head, each = each, shape = shape }
 end
 
--- Raises where the folder has draws and resume is not true, or draws of which nothing is known, or that were
--- made with other settings. Where there are none, writes the settings down.
+-- Raises where the folder has draws and resume is not true, or draws of which nothing is known, or draws of
+-- other settings. Where there are none, writes the settings.
 local function agree(self, settings, resume)
   local out, drawn = self.run.out, #self.run:lines(LINES, self.head) > 0
   for _, name in ipairs{ "samples.npy", "log_prob.npy", "summary.csv", "summary.fits" } do
@@ -53,7 +53,7 @@ local function agree(self, settings, resume)
   end
   local known, old = pcall(json.decode, path.read(self.run:path(SETTINGS)) or "")
   if not known or type(old) ~= "table" then
-    raise("posteriors: the draws in %s don't say with what they were made; name another folder", out)
+    raise("posteriors: %s has draws but not their settings; name another folder", out)
   end
   self.run:compare(old, settings, nil, function(name) return OTHERS[name] end)
 end
@@ -65,7 +65,7 @@ local function numbers_of(line)
   return numbers
 end
 
--- Opens the files behind what they hold of whole galaxies.
+-- Opens the files behind their last whole galaxy.
 local function go_on(self)
   local done, bytes = self.run:lines(LINES, self.head), 0
   local count = #done
@@ -84,10 +84,10 @@ end
 
 --- folder.open{out =, shape = {N, n, d}, densities =, columns =, format =, settings =, resume =}: the folder
 -- of draws `out`, its lock held until it is closed. columns: the names of a line's numbers; settings: what
--- the draws depend on, a table that JSON can hold, with `shard` where it is one's; format: "csv" or "fits",
--- of the summary. Returns {rows (a list of numbers for each galaxy that is drawn), first (how many were
--- before), finished (all are, and the summary is written)}. Raises where `out` has draws and resume is not
--- true, or draws with other settings.
+-- the draws depend on, a table that JSON can hold, with `shard` where it is a shard's; format: "csv" or
+-- "fits", of the summary. Returns {rows (a list of numbers for each galaxy that is drawn), first (how many
+-- were drawn before), finished (whether all are, and the summary is written)}. Raises where `out` has draws
+-- and resume is not true, or draws of other settings.
 function folder.open(o)
   path.ready(o.out)
   local self = setmetatable({
@@ -115,7 +115,7 @@ function Folder:put(samples, log_prob)
   end
 end
 
---- draws:add(numbers): the line of the next galaxy, all of whose draws were put.
+--- draws:add(numbers): writes the line of the next galaxy, all of whose draws have been put.
 function Folder:add(numbers)
   local words = {}
   for i, v in ipairs(numbers) do words[i] = ("%.17g"):format(v) end
@@ -124,7 +124,7 @@ function Folder:add(numbers)
   if C.gal_now() - self.synced > SYNC then self:sync() end
 end
 
---- draws:sync(): what was put is on disk when this returns.
+--- draws:sync(): brings everything that was put to the disk.
 function Folder:sync()
   for _, file in ipairs(self.files) do file.growing:sync() end
   self.lines:sync()
@@ -133,7 +133,8 @@ end
 
 -- ---- the end ----
 
---- draws:stop(): keeps what is drawn, and leaves a notice of it; where nothing is, no file but the lock.
+--- draws:stop(): keeps what is drawn, and leaves a notice of it; where nothing is drawn, removes all but the
+-- lock.
 function Folder:stop()
   local drawn, out = #self.rows, self.run.out
   if drawn > 0 then
@@ -151,7 +152,7 @@ function Folder:stop()
 end
 
 --- draws:finish(summary): gives the files their names and saves the summary, a table, beside them. Returns
--- the paths of all.
+-- their paths.
 function Folder:finish(summary)
   local written = {}
   self:sync()
@@ -176,15 +177,15 @@ local function is_busy(out)
   return not ok and tostring(opened):find("in use by", 1, true) ~= nil
 end
 
---- draws:look(out, settings): what infer/shards' gather asks about the folder of a shard of these draws:
--- {shard = "k/K", drawn =, busy =}; nil where nothing is drawn. settings: those of the draws. Raises where
--- the shard has others.
+--- draws:look(out, settings): the state of the folder of a shard of these draws, for shards.gather: {shard =
+-- "k/K", drawn =, busy =}; nil where nothing is drawn. settings: those of the draws. Raises where the shard
+-- has others.
 function Folder:look(out, settings)
   local text = path.read(path.inside(out, SETTINGS))
   if not text then return nil end -- stopped before its first galaxy
   local known, old = pcall(json.decode, text)
   if not known or type(old) ~= "table" or old.shard == nil then
-    raise("posteriors: %s is no shard: nothing there says with what it was drawn; remove it", out)
+    raise("posteriors: %s is not a shard: it does not have the settings of its draws; remove it", out)
   end
   local same = { where = "posteriors", out = out, noun = "draws" }
   run.compare(same, old, settings, { shard = true }, function(name) return OTHERS[name] end)
@@ -220,7 +221,7 @@ local function copy(file, shard, skip)
 end
 
 --- draws:take(shard[, change]): appends the galaxies of a shard (infer/shards) that these draws do not have
--- yet. change(numbers): what becomes of each line's numbers.
+-- yet. change(numbers) changes each line's numbers.
 function Folder:take(shard, change)
   local lines = run.lines(path.inside(shard.folder, KEPT), self.head)
   local skip = math.max(0, #self.rows - shard.first + 1)

@@ -1,5 +1,5 @@
--- infer/gain: the paper's Figure 1: what posteriors tell beyond the prior, of all galaxies (histograms of
--- Delta log p and D_KL) and, where two runs were scored on the same ones, galaxy by galaxy.
+-- infer/gain: the paper's Figure 1: how much posteriors tell beyond the prior, as histograms of Delta log p
+-- and D_KL over all galaxies and, where two runs were scored on the same ones, galaxy by galaxy.
 local errors = require "gal.base.errors"
 local host = require "gal.stats.host"
 local metrics = require "gal.metrics"
@@ -8,7 +8,7 @@ local raise = errors.raise
 
 local gain = {}
 
--- A frame leaves out this share at either end: a few outliers would make a line of all the others.
+-- A frame leaves out this share at either end: a few outliers would squeeze all the others into a line.
 local OUTSIDE, ROOM, BINS = 0.005, 0.06, 36
 
 -- Scores, their labels, and the corner in which their histograms leave room for the sets' names.

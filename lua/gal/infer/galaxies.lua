@@ -1,6 +1,7 @@
--- infer/galaxies: what a flow is shown of galaxies, and by what they and it are known again; and the
--- galaxies of which its answer is to be doubted: those that are not within the tolerance, those without
--- numbers, those far outside of what the flow was trained on, with the sentences that name them.
+-- infer/galaxies: what a flow is shown of galaxies; hashes by which flow and galaxies are known again; and
+-- the galaxies whose posteriors are to be doubted, as they are not within the tolerance, not finite, or far
+-- outside what the flow was trained on, with the sentences that name them.
+local decimal = require("gal.base.text").decimal
 local familiar = require "gal.flow.familiar"
 local ffi = require "ffi"
 local floor = require "gal.flow.floor"
@@ -12,17 +13,15 @@ local C = ffi.C
 
 local galaxies = {}
 
---- galaxies.shown(flow, part): what a flow is shown of the galaxies of a part: their images too if it has an
--- encoder.
+--- galaxies.shown(flow, part): a flow's inputs (flow:sample's x) for the galaxies of a part, with their
+-- images if it has an encoder.
 function galaxies.shown(flow, part)
   if flow.encoder then return part:seen() end
   return part.context
 end
 
--- A hash of bytes, decimal.
-local function decimal(hash) return (tostring(hash):gsub("ULL$", "")) end
-
--- The same of a flow's weights and units; of an ensemble those of its members, one after the other.
+-- The hash, which goes on from `hash`, of a flow's weights, units and floor; for an ensemble, of its members
+-- one after the other.
 local function hash_of_weights(flow, hash)
   for _, member in ipairs(flow.members or { flow }) do
     local tensors = {}
@@ -43,8 +42,8 @@ function galaxies.fingerprints(flow, part)
     decimal(C.gal_hash(ids, #ids, 0))
 end
 
---- galaxies.model(flow): a hash of all that a flow says, its weights, units and what it knows of its galaxies
--- (flow/familiar.lua), its floor, and of what it was trained on, decimal.
+--- galaxies.model(flow): a hash, decimal, of all that a flow's answers depend on: its weights, units, floor,
+-- what it knows of its galaxies (flow/familiar.lua), sigma, and the errors of its labels.
 function galaxies.model(flow)
   local notes = flow.notes or {}
   local text = json.encode{ errors = notes.label_errors or {}, sigma = flow.sigma or 0 }
@@ -71,8 +70,7 @@ end
 --- galaxies.outside(flow, x): flow:outside, or nil for a flow that has none (one of the user's own).
 function galaxies.outside(flow, x) return flow.outside and flow:outside(x) end
 
---- galaxies.spread(flow, samples {N, n, d}, streams {N}): ensemble:spread, or nil for a flow that is no
--- ensemble.
+--- galaxies.spread(flow, samples {N, n, d}, streams {N}): ensemble:spread, or nil for a single flow.
 function galaxies.spread(flow, samples, streams) return flow.spread and flow:spread(samples, streams) end
 
 --- galaxies.flags(n, ...): {1 or 0} of n galaxies: 1 for those in one of the lists.
@@ -85,15 +83,15 @@ function galaxies.flags(n, ...)
   return flags
 end
 
--- How many there are in the list, and the ids of five.
+-- How many galaxies the list has, and the ids of the first five.
 local function named(list, ids)
   local names = {}
   for i = 1, math.min(5, #list) do names[i] = ids[list[i]] end
   return #list, table.concat(names, ", ") .. (#list > 5 and ", ..." or "")
 end
 
---- galaxies.warning(found, ids): sentences, a line each, on the galaxies that have to be doubted, or nil.
--- found: {flagged, left_out, outside = {N}, tolerance}, lists, each of them or nil.
+--- galaxies.warning(found, ids): sentences, a line each, on the galaxies whose posteriors are to be doubted,
+-- or nil. found: {flagged, left_out, outside = {N}, tolerance}, lists, each of them or nil.
 function galaxies.warning(found, ids)
   local lines, lost, flagged, far = {}, {}, {}, {}
   for _, k in ipairs(found.left_out or {}) do lost[k] = true end
@@ -109,7 +107,7 @@ function galaxies.warning(found, ids)
     lines[#lines + 1] = ("%d of %d galaxies are %s: %s"):format(count, #ids, what, names)
   end
   add(flagged, ("not within the tolerance of %g"):format(found.tolerance or 0))
-  add(found.left_out or {}, "left out, as their posteriors are no numbers, or too far away for any")
+  add(found.left_out or {}, "left out, as their posteriors are not finite, or beyond single precision")
   add(far, ("more than %d deviations outside of what the flow was trained on"):format(inputs.FAR))
   return #lines > 0 and table.concat(lines, "\n") or nil
 end

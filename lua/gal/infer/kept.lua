@@ -2,7 +2,7 @@
 -- a folder of results (gal.base.run), so that they can be looked at again without the flow. While they are
 -- drawn they grow in a folder of their own (infer/folder.lua): stopped or killed, the same call goes on.
 -- Whole, they are NAME.npz: ids, theta {N, d}, context {N, c}, samples {N, n, d}, log_q {N, n}, log_q_true
--- {N}, flagged {N}. The caller answers for it that the folder's draws are of this flow and these galaxies.
+-- {N}, flagged {N}. The caller makes sure that the folder's draws are of this flow and these galaxies.
 local arrays = require "gal.data.arrays"
 local core = require "gal.tensor"
 local ffi = require "ffi"
@@ -15,8 +15,8 @@ local raise = errors.raise
 
 local kept = {}
 
--- Draws whose densities another flow gives in one call, at most: a few seconds of work, so that little is
--- lost.
+-- The most draws whose densities another flow gives in one call: a few seconds of work, so that little is
+-- lost when it is stopped.
 local TOGETHER = 10000
 
 -- A tensor of bytes on the host, {N} or {N, width}, from a function of the place in it, from 0.
@@ -27,7 +27,7 @@ local function bytes(shape, at)
   return y
 end
 
--- Ids as the bytes of a matrix, uint8 {N, longest}, filled up with zeros: numpy's view("S19") reads them.
+-- Ids as the bytes of a matrix, uint8 {N, longest}, padded with zeros: numpy's view("S19") reads them.
 local function bytes_of(ids)
   local longest = 1
   for _, id in ipairs(ids) do longest = math.max(longest, #id) end
@@ -36,7 +36,7 @@ local function bytes_of(ids)
   end)
 end
 
--- The ids that bytes_of made a matrix of.
+-- The ids in a matrix that bytes_of made.
 local function ids_of(matrix)
   local ids = {}
   for k, row in ipairs(matrix:totable()) do
@@ -49,7 +49,7 @@ local function ids_of(matrix)
   return ids
 end
 
--- Takes a folder and the draws in it away.
+-- Removes a folder and the draws in it.
 local function clear(folder)
   for _, name in ipairs{ "samples.npy", "log_prob.npy", "summary.csv", "draws.json", "lock" } do
     path.remove(folder .. "/" .. name)
@@ -69,8 +69,8 @@ local function content(file)
   return found, ids_of(found.ids)
 end
 
---- kept.reopen(file, survey): the galaxies of a survey whose posteriors are in a file of kept.posteriors', as
--- a part, and {samples {N, n, d}, log_q {N, n}, log_q_true {N}}. Raises where the survey lacks one.
+--- kept.reopen(file, survey): the galaxies of a survey whose posteriors are in a file that kept.posteriors
+-- wrote, as a part, and {samples {N, n, d}, log_q {N, n}, log_q_true {N}}. Raises where the survey lacks one.
 function kept.reopen(file, survey)
   local found, ids = content(file)
   local part = survey:of(ids)
@@ -79,7 +79,7 @@ function kept.reopen(file, survey)
   return part, { samples = found.samples, log_q = found.log_q, log_q_true = found.log_q_true }
 end
 
--- The posteriors in a file; raises where it has not those of the part.
+-- The posteriors in a file; raises where they are not those of the part.
 local function read(file, part, n)
   local found, ids = content(file)
   local same = true

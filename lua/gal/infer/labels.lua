@@ -1,7 +1,8 @@
--- infer/labels: labels are measured, with errors; a flow that learned from them gives posteriors of labels,
--- of what a pipeline would have measured, and not of galaxies. Where the errors are known, their variance
--- comes off: each galaxy's draws shrink about their mean. What the errors of the training labels are goes
--- with the flow, in its notes.
+-- infer/labels: takes the labels' errors off posteriors. Labels are measured, with errors; a flow that
+-- learned from them gives posteriors of what a pipeline would measure, not of the galaxies' own properties.
+-- Where the errors are known, their variance is subtracted: each galaxy's draws shrink about their mean. The
+-- flow's notes hold the errors of the training labels.
+local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
@@ -11,12 +12,13 @@ local raise = errors.raise
 
 local labels = {}
 
---- labels.MOST: the share of a posterior's variance that the labels' may be: beyond it what is left is the
--- difference of two numbers that are nearly the same.
+--- labels.MOST: the largest share of a posterior's variance that the labels' variance may be: beyond it the
+-- rest is the difference of two nearly equal numbers.
 labels.MOST = 0.8
 
 -- ---- what the errors are ----
 
+-- The ridge of the regression, a row: terms that hardly vary, or depend on one another, stay small.
 local RIDGE = 1e-3
 
 -- 1, x and its products, x in deviations: {p}. row: a list {c}.
@@ -38,8 +40,8 @@ local function dot(a, b)
   return sum
 end
 
--- ln variance as a quadratic function of the context: galaxies that are faint have larger errors. rows
--- {N}{c}; variances: a list {N}. A table that JSON can hold; nil where they are all alike.
+-- A model of ln variance, a quadratic function of the context (faint galaxies have larger errors), as a table
+-- that JSON can hold; nil where all variances are alike. rows {N}{c}; variances: a list {N}.
 local function model_of(rows, variances)
   local low, high, c = math.huge, -math.huge, #rows[1]
   for _, v in ipairs(variances) do low, high = math.min(low, v), math.max(high, v) end
@@ -72,14 +74,15 @@ local function model_of(rows, variances)
   return model
 end
 
---- labels.variance(model, row): the variance that a model expects of a label, of a galaxy with the context
--- row {c}.
+--- labels.variance(model, row): the variance of a label that a model expects of a galaxy with the context row
+-- {c}.
 function labels.variance(model, row)
   local y = dot(model.weights, terms_of(row, model.mean, model.deviation))
   return model.factor * math.exp(math.min(model.high, math.max(model.low, y)))
 end
 
--- The errors that a column, or half the difference of two, says of the survey's galaxies: a list {N}.
+-- The errors of the survey's galaxies, a list {N}, by a column or by half the difference of two; NaN where
+-- they are missing.
 local function column_errors(survey, source, text)
   local low, high = text:match "^(.+):(.+)$"
   for _, name in ipairs{ low or text, high } do
@@ -89,7 +92,7 @@ local function column_errors(survey, source, text)
     end
   end
   local a, b = source:doubles(low or text), high and source:doubles(high)
-  local list, missing = {}, { [-9999] = true }
+  local list, missing = {}, { [columns.MISSING] = true }
   for _, mark in ipairs(survey.missing_value or {}) do missing[mark] = true end
   for i, row in ipairs(survey.rows) do
     local x, y = a[row], b and b[row] or 0
@@ -126,10 +129,11 @@ local function from_column(survey, source, name, text)
   return entry
 end
 
---- labels.known(survey, given): what the errors of the labels of a survey with theta are, from a list of one
--- entry a property: a number, in the property's unit; "oh_err", a column of errors; "oh_p16:oh_p84", two
--- columns, half their difference; "auto", these two of oh_p50. {"auto"} stands for all. Returns a list of
--- {from = text, rms =, model =}, for the flow's notes: model says how the variance depends on the context.
+--- labels.known(survey, given): the errors of the labels of a survey with theta, from a list of one entry a
+-- property: a number, in the property's unit; "oh_err", a column of errors; "oh_p16:oh_p84", half the
+-- difference of two columns; "auto", which for oh_p50 means these two. {"auto"} stands for all. Returns a
+-- list of {from = text, rms =, model =}, for the flow's notes: model says how the variance depends on the
+-- context.
 function labels.known(survey, given)
   errors.list("label_errors", "survey", survey, "a survey (gal.data) of a table's file")
   local known = type(survey.names) == "table" and type(survey.names.theta) == "table"
@@ -162,7 +166,8 @@ function labels.known(survey, given)
   return list
 end
 
---- labels.of(flow, where): what the flow knows of its labels' errors; raises where it knows nothing.
+--- labels.of(flow, where): the errors of its labels that a flow knows (labels.known); raises where it knows
+-- none.
 function labels.of(flow, where)
   return flow.notes and flow.notes.label_errors
     or raise("%s: deconvolve is true, but the flow does not say what the errors of its labels were: train it "
@@ -171,8 +176,8 @@ end
 
 -- ---- taking them off ----
 
---- labels.variances(known, n, context {n, c} or nil): the variance of each of n galaxies' labels, as known
--- (labels.known) says: a list {n} of lists {d}.
+--- labels.variances(known, n, context {n, c} or nil): the variances of n galaxies' labels by what
+-- labels.known returned: a list {n} of lists {d}.
 function labels.variances(known, n, context)
   errors.list("label_variances", "known", known, "what label_errors returned")
   errors.integer("label_variances", "n", n, 0, 2 ^ 31)
@@ -195,11 +200,11 @@ function labels.variances(known, n, context)
   return list
 end
 
---- labels.deconvolve(samples {k, n, d}, variances {k}{d}): the draws without the labels' errors: of each
--- galaxy and property they shrink about their mean, so that their variance is less by the labels'. Where that
--- is more than .8 of theirs (labels.MOST) they stay as they are. What properties have to do with one another
--- stays as it is among labels. Second, of each galaxy, a list {k}: whether such a property was left. Third,
--- the factors {k}{d}.
+--- labels.deconvolve(samples {k, n, d}, variances {k}{d}): the draws without the labels' errors: for each
+-- galaxy and property they shrink about their mean, so that their variance is smaller by the labels'. Where
+-- that is more than .8 of theirs (labels.MOST) they stay as they are. Correlations between properties stay
+-- those of labels. Second, a list {k}: whether a property of the galaxy was left as it is. Third, the factors
+-- {k}{d}.
 function labels.deconvolve(samples, variances)
   local n, d, k = host.draws("deconvolve", "samples", samples)
   errors.list("deconvolve", "variances", variances, "a list {k} of lists {d}")

@@ -8,15 +8,15 @@ local raise = errors.raise
 local nearest = {}
 
 -- The units of the columns of among {N, d}: those given, a list {d}, else their deviations; 1 for a constant.
-local function units_of(where, among, given)
-  local n, d = host.matrix(where, "among", among)
-  if n == 0 then raise("%s: among has no rows", where) end
-  if given then errors.list(where, "scale", given, "a list of units") end
+local function units_of(among, given)
+  local n, d = host.matrix("nearest", "among", among)
+  if n == 0 then raise "nearest: among has no rows" end
+  if given then errors.list("nearest", "scale", given, "a list of units") end
   local units = {}
   for i = 1, d do
     local unit
     if given then
-      unit = errors.number(where, ("scale[%d]"):format(i), given[i], 1e-300, 1e300)
+      unit = errors.number("nearest", ("scale[%d]"):format(i), given[i], 1e-300, 1e300)
     else
       unit = select(2, metrics.moments(among:select(2, i)))
     end
@@ -25,15 +25,15 @@ local function units_of(where, among, given)
   return units, n, d
 end
 
--- The rows of `among` that are meant: all, or the list `only`.
-local function rows_of(where, only, n)
+-- The rows of `among` that are looked at: the list `only`, or all n.
+local function rows_of(only, n)
   if only == nil then
     local all = {}
     for k = 1, n do all[k] = k end
     return all
   end
-  errors.list(where, "only", only, "a list of rows")
-  for i = 1, #only do errors.integer(where, ("only[%d]"):format(i), only[i], 1, n) end
+  errors.list("nearest", "only", only, "a list of rows")
+  for i = 1, #only do errors.integer("nearest", ("only[%d]"):format(i), only[i], 1, n) end
   return only
 end
 
@@ -48,17 +48,17 @@ local function square(values, k, point, at, units)
 end
 
 --- nearest.rows(among {N, d}, point {d}, count[, {scale = {d}, only = rows}]): the `count` rows of among that
--- are nearest to a point, the nearest first, a list, and their distances, in the units `scale`, by default
--- the columns' deviations: Euclidean. only: the rows that are looked at. Rows with a value that is no finite
--- number, or all where the point has one, are left out.
+-- are nearest to a point, the nearest first, a list, and their Euclidean distances in the units `scale`, by
+-- default the columns' deviations. only: the rows that are looked at. Rows with a value that is not finite,
+-- or all where the point has one, are left out.
 function nearest.rows(among, point, count, given)
   local o = arguments.known("nearest", given, { "scale", "only" })
-  local units, n, d = units_of("nearest", among, o.scale)
+  local units, n, d = units_of(among, o.scale)
   local p, m = host.numbers("nearest", "point", point)
   if m ~= d then raise("nearest: point has %d values, expected %d as among has columns", m, d) end
   errors.integer("nearest", "count", count, 1, 2 ^ 53)
   local values, list, distance = host.read(among), {}, {}
-  for _, k in ipairs(rows_of("nearest", o.only, n)) do
+  for _, k in ipairs(rows_of(o.only, n)) do
     local s = square(values, k, p, 0, units)
     if s - s == 0 then list[#list + 1], distance[k] = k, math.sqrt(s) end
   end
@@ -72,14 +72,14 @@ function nearest.rows(among, point, count, given)
 end
 
 --- nearest.each(among {N, d}, points {m, d}[, {scale = {d}, only = rows}]): for each of m points, one after
--- another, the row of among that is nearest to it and was not yet taken, a list {m}, and the distances: as
--- nearest.rows has them. Raises where there are fewer rows than points.
+-- another, the row of among that is nearest to it and was not taken before, a list {m}, and the distances, as
+-- nearest.rows measures them. Raises where there are fewer rows than points.
 function nearest.each(among, points, given)
   local o = arguments.known("nearest", given, { "scale", "only" })
-  local units, n, d = units_of("nearest", among, o.scale)
+  local units, n, d = units_of(among, o.scale)
   local m = host.matrix("nearest", "points", points, d)
   local values, p, taken, rows, distances = host.read(among), host.read(points), {}, {}, {}
-  local meant = rows_of("nearest", o.only, n)
+  local meant = rows_of(o.only, n)
   for i = 1, m do
     local best, least = nil, math.huge
     for _, k in ipairs(meant) do

@@ -10,7 +10,7 @@ local raise = errors.raise
 
 local occlusion = {}
 
--- Occluded images that are worked on together: 3 MB of 128 x 128 pixels.
+-- Occluded images that are worked on together: 3 MB at 128 x 128 pixels.
 local TOGETHER = 64
 -- How far into the image from its edge the pixels count as background.
 local RIM = 2
@@ -41,7 +41,7 @@ function occlusion.background(image)
 end
 
 -- The patches of size x size pixels, `stride` apart, that cover an image: a list of {top, left}, from 0. They
--- stand out over its edges, so that every cell of stride x stride pixels is in equally many.
+-- reach over its edges, so that every cell of stride x stride pixels is in equally many.
 local function patches_of(height, width, size, stride)
   local list = {}
   for top = stride - size, height - 1, stride do
@@ -124,8 +124,8 @@ end
 -- context), nats, changes where a patch of size x size pixels has the colour `fill`, by default the image's
 -- background; the mean over m points theta, such as draws of the posterior. Below 0: what is seen there
 -- speaks for theta. Returns {map {rows, columns}, a cell for each stride x stride pixels, row 1 at the top:
--- the mean over all patches that cover the cell; log_q, of the whole image; fill; patches, how many; size;
--- stride}. progress(done, all) is called now and then.
+-- the mean over all patches that cover the cell; log_q, of the whole image; fill; patches, their number;
+-- size; stride}. progress(done, all) is called after each batch of patches.
 function occlusion.map(flow, context, image, theta, given)
   local o
   o, theta, context = checked(flow, context, image, theta, given)

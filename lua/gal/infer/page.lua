@@ -1,7 +1,7 @@
--- infer/page: a report as text for a terminal of 80 columns, and as one HTML page that needs nothing else:
--- its figures are in it. A report is {title, lead, blocks}: lead, its first paragraph, and a list of blocks,
--- each one of {heading = text}, {text = a paragraph}, {list = sentences}, {rows =, headers =}, a table of
--- strings, and {figure = path of a PNG, caption =}, which is in the page only.
+-- infer/page: writes a report as text for a terminal of 80 columns, and as one self-contained HTML page with
+-- its figures. A report is {title, lead, blocks}: lead, its first paragraph, and a list of blocks, each one
+-- of {heading = text}, {text = a paragraph}, {list = sentences}, {rows =, headers =}, a table of strings, and
+-- {figure = path of a PNG, caption =}, which is on the page only.
 local path = require "gal.base.path"
 local text = require "gal.base.text"
 
@@ -65,7 +65,7 @@ local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quo
 
 local function escaped(s) return (tostring(s):gsub('[&<>"]', ESCAPES)) end
 
--- A table; columns whose cells all begin as numbers do stand at the right.
+-- A table; columns whose cells all begin like numbers are aligned to the right.
 local function table_of(block)
   local lines, right = { "<div class=\"wide\"><table>" }, {}
   for j = 1, #block.headers do

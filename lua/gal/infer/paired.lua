@@ -1,5 +1,5 @@
--- infer/paired: galaxies that one run, or two, have not seen, each as the run was trained to see it: what
--- figures of two models side by side are about.
+-- infer/paired: galaxies that one run, or two, have not seen, each as the run was trained to see it, for
+-- figures of two models side by side.
 local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
 local gal = require "gal"
@@ -32,7 +32,7 @@ local function refuse_other_theta(run, other)
   end
 end
 
--- Those of a list of NAME=COLUMN whose names a run has: the other one may take fewer columns.
+-- The entries of a list of NAME=COLUMN whose names a run uses: the other run may take fewer columns.
 local function of_run(run, rename)
   local names, list = {}, {}
   for _, columns in ipairs{ run.notes.theta or {}, run.notes.context or {} } do
@@ -80,7 +80,8 @@ function paired.open(o)
   return self:with(function(each) return each end)
 end
 
---- p:with(fn): the same runs with other galaxies: fn(part) gives those of a model's part.
+--- p:with(fn): the same runs with other galaxies: fn(part) returns those that take the place of a model's
+-- part.
 function Paired:with(fn)
   local new = {}
   for key, value in pairs(self) do new[key] = value end
@@ -171,8 +172,9 @@ function Paired:folder(what, out, settings)
 end
 
 --- p:draw(folder, {n =, steps =, tolerance =, seed =}): draws every model's posteriors of the galaxies into
--- folders draws-NAME of `folder`, and goes on with what is there. Each model gets `means` {N, d}, of its n
--- draws, and `draws` {N, d}, the first draw of each galaxy. Returns sentences on galaxies to be doubted.
+-- folders draws-NAME of `folder`, and goes on with draws that are there. Each model gets `means` {N, d}, of
+-- its n draws, and `draws` {N, d}, the first draw of each galaxy. Returns sentences on galaxies to be
+-- doubted.
 function Paired:draw(folder, o)
   local warnings = {}
   for _, model in ipairs(self.models) do

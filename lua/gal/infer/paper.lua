@@ -5,8 +5,8 @@ local path = require "gal.base.path"
 
 local paper = {}
 
--- What the paper gives (arXiv 2512.05078, section 4 and Table 1): mean and scatter over 1,000 galaxies of
--- the test set, image and photometry; shares of galaxies of which the image's is higher; Wasserstein-1
+-- The paper's numbers (arXiv 2512.05078, section 4 and Table 1): mean and scatter over 1,000 galaxies of the
+-- test set, image and photometry; the share of galaxies whose score is higher by the image; Wasserstein-1
 -- distances of the whole test set.
 local SCORES = {
   { "delta_log_p", "Δlog p, nats", image = { 2.17, 3.3 }, ugriz = { 1.26, 3.98 }, higher = 81.5 },
@@ -68,8 +68,8 @@ local function differences(out, mock, evaluation)
   return list
 end
 
---- paper.page(out, mock): the page of the results in the folder `out` (experiments/paper.lua's), as page.html
--- and page.text take it. mock: whether the galaxies are mock ones. Figures that could not be drawn are left
+--- paper.page(out, mock): the report of the results in the folder `out` (of experiments/paper.lua), for
+-- page.html and page.text. mock: whether the galaxies are mock ones. Figures that could not be drawn are left
 -- out.
 function paper.page(out, mock)
   local evaluation = read(out .. "/evaluation/evaluation.json")

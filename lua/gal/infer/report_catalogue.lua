@@ -1,6 +1,6 @@
--- infer/report_catalogue: what is said of a catalogue of posteriors: before its first galaxy, whether the
--- table is like what the run learned from; in its header, where it comes from; after its last galaxy, how
--- many are to be doubted, and why.
+-- infer/report_catalogue: the sentences and header of a catalogue of posteriors: before its first galaxy,
+-- whether the table is like the one that the run learned from; in its header, where it comes from; after its
+-- last galaxy, how many are to be doubted, and why.
 local compare = require "gal.stats.compare"
 local offsets = require "gal.data.offsets"
 local FLAGS = require("gal.infer.summary").FLAGS
@@ -18,8 +18,9 @@ local function filled(lines)
   return table.concat(all, "\n")
 end
 
---- report.before(run, survey, own): sentences: how the survey differs from what the run (infer/trained.lua)
--- learned from, and what can't be said of its galaxies. own: whether it is the run's own table.
+--- report.before(run, survey, own): sentences on how the survey differs from the one that the run
+-- (infer/trained.lua) learned from, and on what can't be said about its galaxies. own: whether it is the
+-- run's own table.
 function report.before(run, survey, own)
   local lines = {}
   local known, why = run:familiarise()
@@ -39,7 +40,7 @@ end
 -- The last part of a path.
 local function name_of(place) return place:gsub("/+$", ""):match "[^/]+$" or place end
 
--- The folder's name of a catalogue in a folder, the file's of another.
+-- The name of a survey: its folder's where it is a catalogue in one, else its file's.
 local function survey_of(place)
   local name = name_of(place)
   return name:find "^catalog%." and name_of(place:match "^(.*)/" or place) or name

@@ -1,8 +1,8 @@
 -- infer/shards: a survey's galaxies in K shards, which processes, machines or the elements of a job array
 -- work on side by side: shard k/K is a contiguous part of the rows, in a folder of its own,
--- OUT/shards/k-of-K, and goes on by itself where it was stopped. Here is which galaxies a shard has and
--- whether all shards together have each galaxy once; what a shard's folder holds is its maker's
--- (infer/folder.lua).
+-- OUT/shards/k-of-K, and goes on by itself where it was stopped. This file says which galaxies a shard has,
+-- and checks that all shards together have each galaxy once; infer/folder.lua knows what is in a shard's
+-- folder.
 local errors = require "gal.base.errors"
 local path = require "gal.base.path"
 local raise = errors.raise
@@ -44,7 +44,7 @@ function shards.folder(out, shard) return ("%s/shards/%d-of-%d"):format(out, sha
 
 -- ---- all of them together ----
 
--- The folders in out/shards, what read(folder) says of each: a list of {folder, k, of, drawn, busy}.
+-- The folders in out/shards and what read(folder) returns for each: a list of {folder, k, of, drawn, busy}.
 local function list_of(where, out, read)
   local home, list = out .. "/shards", {}
   for _, place in ipairs(path.kind(home) == "folder" and path.list(home, "") or {}) do
@@ -61,7 +61,7 @@ local function list_of(where, out, read)
   return list
 end
 
--- Raises where the shards are not all of the same number of shards, or one is there twice.
+-- Raises where the shards are of different K, or one is there twice.
 local function refuse_twice(where, list)
   for i, shard in ipairs(list) do
     local before = list[i - 1]
@@ -97,7 +97,7 @@ local function lacking(where, list, n)
   return words
 end
 
--- So many shards are named where many are lacking.
+-- The most shards that a sentence names.
 local NAMED = 6
 
 --- shards.gather(where, out, n, read): all shards in out/shards, in order, each {folder, k, of, first, last}:

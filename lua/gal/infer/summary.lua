@@ -1,5 +1,5 @@
--- infer/summary: what a row of a catalogue says of a galaxy's draws: percentiles, mean, deviation,
--- covariance, how rare the galaxy is, and flags. infer/catalogue.lua draws and writes.
+-- infer/summary: makes a catalogue's rows from draws: percentiles, mean, deviation, covariance, how rare the
+-- galaxy is, and flags. infer/catalogue.lua draws and writes.
 local bit = require "bit"
 local core = require "gal.tensor"
 local gal = require "gal"
@@ -41,8 +41,8 @@ local function longest_of(ids)
   return longest
 end
 
---- summary.layout(flow, part, ids, {samples =, deconvolve =, missing_value =, tolerance =}): which columns a
--- catalogue has, and what its rows need: a table for the other functions.
+--- summary.layout(flow, part, ids, {samples =, deconvolve =, missing_value =, tolerance =}): a catalogue's
+-- columns, and what its rows need, as a table for the other functions.
 function summary.layout(flow, part, ids, o)
   local self = {
     flow = flow, theta = flow.theta, d = #flow.theta, samples = o.samples, deconvolve = o.deconvolve,
@@ -63,7 +63,7 @@ function summary.layout(flow, part, ids, o)
   return self
 end
 
---- summary.rows(n): n rows that say nothing yet: flagged as failed, all values missing.
+--- summary.rows(n): n empty rows: flagged as failed, all values missing.
 function summary.rows(n)
   local rows = {}
   for k = 1, n do rows[k] = { flags = FLAGS.failed, values = {} } end
@@ -128,8 +128,8 @@ local function deconvolved(self, block, samples)
   return samples
 end
 
---- summary.shrunk(self): by what the draws were narrowed without the labels' errors, on average: {names {d},
--- factors {d}}; nil where they were not.
+--- summary.shrunk(self): the factors by which taking off the labels' errors narrowed the draws, on average:
+-- {names {d}, factors {d}}; nil where it was not asked for.
 function summary.shrunk(self)
   if not self.shrunk then return nil end
   local found = { names = self.theta, factors = {} }
@@ -137,10 +137,10 @@ function summary.shrunk(self)
   return found
 end
 
---- summary.fill(self, rows, places, {x =, piece =, samples =, report =, spread =}): says in rows[places[g]]
--- what is to be said of the g-th galaxy of the survey `piece`, of which x is shown: its draws samples {k, n,
--- d}, what "auto" reports, and how far an ensemble's members are apart, {k} or nil. Galaxies whose draws are
--- no numbers stay failed.
+--- summary.fill(self, rows, places, {x =, piece =, samples =, report =, spread =}): fills rows[places[g]] for
+-- the g-th galaxy of the survey `piece`. x: the flow's inputs; samples {k, n, d}: the draws; report: of
+-- "auto"; spread: how far apart an ensemble's members are, {k}, or nil. Galaxies whose draws are not finite
+-- stay failed.
 function summary.fill(self, rows, places, block)
   local samples, d = block.samples, self.d
   block.apart = block.spread and apart(#self.flow.members, samples:size(2))
@@ -183,7 +183,7 @@ end
 
 -- ---- as a table ----
 
--- A column {k} or {k, width} of float32 from value(row[, element]); what is missing is NaN or the mark.
+-- A column {k} or {k, width} of float32 from value(row[, element]); missing values are NaN or the mark.
 local function column(self, rows, width, value)
   local flat, missing = {}, self.missing_value or 0 / 0
   for _, row in ipairs(rows) do

@@ -1,6 +1,6 @@
--- trained: a run of gal.train on a survey, met again: its flow, its split, and its survey or another one as
--- the run saw its own. The run's own table has to be what it was: the rows that it was trained on have the
--- fingerprint that the run wrote down, so that a table that was sorted, edited or replaced is told.
+-- infer/trained: opens a run of gal.train on a survey again: its flow, its split, and its survey or another
+-- one as the run saw its own. The run's own table has to be what it was: its training rows must have the
+-- fingerprint that the run wrote down, so that a table that was sorted, edited or replaced is noticed.
 local core = require "gal.tensor"
 local data = require "gal.data"
 local familiar = require "gal.flow.familiar"
@@ -16,7 +16,7 @@ local Trained = {}
 Trained.__index = Trained
 
 -- Sets what an ensemble's members were trained on, each by its own folder: a galaxy that one of them was
--- trained on counts as trained on, one that was in a validation part as that. `members`: the runs.
+-- trained on, or else validated on, counts as such for all. `members`: the runs.
 local function join(self, folders)
   local RANK = { train = 3, valid = 2, test = 1 }
   local parts, lists, whole = {}, { train = {}, valid = {}, test = {} }, true
@@ -72,15 +72,15 @@ function M.open(out, options)
     out)
 end
 
--- Raises where the run's folder has its flow alone, so that it can't be told what it was trained on.
+-- Raises where the run's folder has only its flow, and does not say what it was trained on.
 local function refuse_bare(self)
   for _, run in ipairs(self.members or {}) do refuse_bare(run) end
   if self.parts and self.config then return end
   raise("%s has no split.csv or no config.json: it can't be told which galaxies it was trained on", self.out)
 end
 
--- The fingerprint of galaxies, and the one that the run wrote down; nil where it wrote down none of these: a
--- run on images that is older than its fingerprint without them.
+-- The fingerprint of galaxies, and the one that the run wrote down; nil where it wrote down none: a run on
+-- images from before fingerprints without images were written.
 local function fingerprints(self, known, images)
   local part = { theta = known.theta, context = self.flow.c > 0 and known.context or nil, images = images }
   local expected = self.config.values
@@ -88,7 +88,7 @@ local function fingerprints(self, known, images)
   return rows.fingerprint(part), expected
 end
 
--- Trained:check of an ensemble's members: of those that wrote down the same fingerprints one.
+-- Trained:check for an ensemble's members: for one of those that wrote down the same fingerprints.
 local function check_members(self, home, images)
   local checked = {}
   for _, run in ipairs(self.members) do
@@ -140,9 +140,9 @@ function Trained:home()
   return home
 end
 
---- run:familiarise(): sees to it that the run's flow knows how rare a galaxy is (flow:ood): where its file
--- does not say, that is fitted to the run's own survey. Returns true, or nil and a sentence: the survey is
--- gone, or has too few galaxies.
+--- run:familiarise(): makes sure that the run's flow knows how rare a galaxy is (flow:ood): where its file
+-- does not say, fits that to the run's own survey. Returns true, or nil and a sentence: the survey is gone,
+-- or has too few galaxies.
 function Trained:familiarise()
   local flow = self.flow
   if flow.familiar then return true end
@@ -162,7 +162,7 @@ end
 
 -- ---- which galaxies the run has seen ----
 
--- What a flow is told of each galaxy of a survey and what it is asked, as a string of bytes: a list {N}.
+-- The context and properties of each galaxy of a survey, as a string of bytes: a list {N}.
 local function contents(survey)
   local list = {}
   for _, x in ipairs{ survey.theta, survey.context } do
@@ -203,8 +203,8 @@ function Trained:seen(survey, own)
   return list
 end
 
---- run:unseen(survey, own): the galaxies that run:seen does not say were seen, as a survey. Raises where none
--- is left.
+--- run:unseen(survey, own): the galaxies that run:seen says were not seen, as a survey. Raises where none is
+-- left.
 function Trained:unseen(survey, own)
   local positions = {}
   for k, seen in ipairs(self:seen(survey, own)) do
@@ -216,7 +216,7 @@ function Trained:unseen(survey, own)
   return survey:select(positions)
 end
 
---- run:refuse_seen(survey, own): raises where run:seen says of a galaxy that it was seen.
+--- run:refuse_seen(survey, own): raises where run:seen says that a galaxy was seen.
 function Trained:refuse_seen(survey, own)
   local known = {}
   for k, seen in ipairs(self:seen(survey, own)) do
@@ -230,7 +230,7 @@ end
 
 -- ---- results ----
 
--- A file's name without its folder and the endings of tables; a catalogue's is that of its folder.
+-- A file's name without its folder and a table's endings; of a catalog.fits or .csv the folder's name.
 local function base_of(place)
   local whole = path.absolute(place):gsub("/+$", "")
   local name = whole:match "([^/]*)$"

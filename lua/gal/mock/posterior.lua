@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local decimal = require("gal.base.text").decimal
 local C = ffi.C
 local collect = require "gal.base.collect"
 local check, raise = errors.check, errors.raise
@@ -177,7 +178,7 @@ local function settings_of(o)
     samples = integer("reference", o, "samples", 0, 0, 2 ^ 31),
     seed = integer("reference", o, "seed", 0, 0, 2 ^ 53),
     most = integer("reference", o, "most", 2 ^ 30, 1, 2 ^ 32),
-    galaxies = n, data = (tostring(hash):gsub("ULL$", "")),
+    galaxies = n, data = decimal(hash),
   }
 end
 

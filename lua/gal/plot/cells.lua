@@ -1,6 +1,6 @@
--- Where the panels of a figure in letters stand: in columns and rows of a terminal's cells, each with room
--- for its labels in full. Panels that a narrow terminal has no room for side by side go below each other; the
--- pairs of a corner plot, which are a triangle or nothing, are left out there.
+-- Places the panels of a figure in letters: in columns and rows of a terminal's cells, each with room for its
+-- labels in full. Panels that do not fit side by side into a narrow terminal go below each other; the pairs
+-- of a corner plot, which make sense only as a triangle, are left out there.
 local text = require "gal.base.text"
 local letters = require "gal.plot.letters"
 
@@ -8,17 +8,18 @@ local cells = {}
 
 local BOX = 18           -- columns inside a frame: fewer show no shape
 local LEAST, MOST = 6, 30 -- rows inside a frame
+local APART = 0.04       -- parts of the figure that two lines of its grid are apart, at least
 
 -- ---- the grid ----
 
--- The lines of a grid that the panels' edges make: numbers the panels by `edge`, from the lowest; `apart`:
--- how far two lines are apart at least, in parts of the figure.
-local function number(panels, edge, name, apart)
+-- The lines of a grid that the panels' edges make: numbers the panels by `edge`, from the lowest, as `name`;
+-- returns how many lines there are.
+local function number(panels, edge, name)
   local sorted = { unpack(panels) }
   table.sort(sorted, function(a, b) return edge(a) < edge(b) end)
   local count, last = 0, -math.huge
   for _, panel in ipairs(sorted) do
-    if edge(panel) > last + apart then count, last = count + 1, edge(panel) end
+    if edge(panel) > last + APART then count, last = count + 1, edge(panel) end
     panel[name] = count
   end
   return count
@@ -26,8 +27,8 @@ end
 
 -- Gives the panels their column and row in the figure's own grid; returns how many columns there are.
 local function own_grid(panels)
-  number(panels, function(p) return -(p.top + p.bottom) / 2 end, "row", 0.04)
-  return number(panels, function(p) return p.left end, "column", 0.04)
+  number(panels, function(p) return -(p.top + p.bottom) / 2 end, "row")
+  return number(panels, function(p) return p.left end, "column")
 end
 
 -- Puts the panels one behind the other, `count` in a row. Each gets the labels that panels of one column, or
@@ -61,7 +62,7 @@ local function widest(list)
   return most
 end
 
--- Whether an axis of a panel has numbers in the figure.
+-- Whether an axis of a panel has numbers.
 local function has_numbers(panel, axis)
   for _, tick in ipairs(panel[axis .. "ticks"] or {}) do
     if tick[2] ~= "" then return true end
@@ -75,7 +76,7 @@ local function rows_beside(panel)
   return #panel.heads + (panel.ylabel and 1 or 0), numbers + (panel.xlabel and 1 or 0)
 end
 
--- The rooms that the columns and rows of the grid need beside their frames.
+-- The room that the columns and rows of the grid need beside their frames.
 local function rooms(panels, high)
   local r = { before = {}, above = {}, below = {}, ratio = {}, columns = 0, rows = 0 }
   for _, panel in ipairs(panels) do
@@ -92,7 +93,7 @@ end
 
 -- ---- the arrangement ----
 
--- Which columns of the grid are how wide: as in the figure, where each column has panels that are its own.
+-- The widths of the grid's columns: in the figure's proportions, where each column has panels of its own.
 local function widths_of(panels, r, columns)
   local rest, sum, width, first = columns, 0, {}, {}
   for c = 1, r.columns do rest = rest - (r.before[c] or 0) - 2 end
@@ -156,7 +157,7 @@ local function set_boxes(panels, r, columns, rows, ratio)
   return at
 end
 
--- What is said of pairs that are left out is left out, too. The rest are told the names of their properties.
+-- Leaves out the words about pairs that are left out, and names the properties of the other panels.
 local function without_pairs(found, panels, kept)
   local words, entries = {}, {}
   for _, sentence in ipairs(found.words) do
@@ -175,10 +176,10 @@ local function without_pairs(found, panels, kept)
   end
 end
 
---- cells.arrange(found, columns, rows, ratio) --> the rows of the figure: gives the panels of a script that
--- letters.read took apart their boxes in a terminal of so many columns and rows; ratio: height over width of
--- the figure, in cells. found.left_out is set to how many panels are left out, and found.wants to the columns
--- that they want.
+--- cells.arrange(found, columns, rows, ratio) --> the number of rows of the figure: gives the panels of
+-- `found`, which letters.read returned, their boxes in a terminal of so many columns and rows; ratio: height
+-- over width of the figure, in cells. Sets found.left_out to the number of panels left out, and found.wants
+-- to the columns that they would need.
 function cells.arrange(found, columns, rows, ratio)
   local panels = found.panels
   local across = own_grid(panels)

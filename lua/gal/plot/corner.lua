@@ -16,7 +16,7 @@ local raise, kind = errors.raise, errors.kind
 
 local corner = {}
 
--- Colours whose greys differ, too, and dashes beside them.
+-- Colours that also differ as greys, each with a dash type.
 local LOOKS = {
   { "#0072B2", 1 }, { "#E69F00", 2 }, { "#009E73", 4 }, { "#CC79A7", 3 }, { "#56B4E9", 5 }, { "#000000", 2 },
 }
@@ -67,7 +67,7 @@ local function dimension(first, names)
   return type(names) == "table" and #names or 0
 end
 
--- The options with what is not given filled in: {names, labels, shorts, levels, limits, truths, ranges, …}.
+-- The options with their defaults: {names, labels, shorts, levels, limits, truths, ranges, …}.
 local function plan_of(given, list)
   local o = arguments.known("corner", given, OPTIONS)
   local d = dimension(list[1], o.names)
@@ -103,7 +103,7 @@ local function plan_of(given, list)
   return p, o
 end
 
--- The titles of the sets; "draws" where there is one without.
+-- The titles of the sets; "draws" for a single set without one.
 local function titles_of(given, count)
   local found = {}
   if given then errors.list("corner", "legend", given, "a list of the sets' titles") end
@@ -115,7 +115,7 @@ local function titles_of(given, count)
   return found
 end
 
--- The sets, read and cleaned, each with its looks, and the prior.
+-- The sets, read and cleaned, each with its colour and dashes, and the prior.
 local function read_sets(list, p, o)
   local titles, weights, sets = titles_of(o.legend, #list), weights_of(o.weights, #list), {}
   local colours = o.colours and errors.list("corner", "colours", o.colours) or {}
@@ -142,8 +142,8 @@ end
 
 -- ---- ranges ----
 
--- The ranges of the properties: those given; else what all sets cover but for a thousandth at each end,
--- within the limits; a truth that is not far outside is inside.
+-- The ranges of the properties: those given; else what all sets cover without a thousandth at each end,
+-- within the limits, and widened to a truth that is not far outside.
 local function set_ranges(sets, p)
   for j = 1, p.d do
     local low, high = math.huge, -math.huge
@@ -174,8 +174,8 @@ end
 
 local ATOM = 0.02 -- of the draws: so many with one value are a spike, not a density
 
--- The value that most draws of the column share, and its share, where that is at least ATOM: exactly equal
--- values stand beside each other in the column's order.
+-- The value that most draws of the column share, and its share, where that is at least ATOM. Exactly equal
+-- values are neighbours, as the column is sorted.
 local function atom_of(set, j)
   local column, order, w = set.columns[j], set.order[j], set.weights
   local best, share, run = nil, 0, 0
@@ -311,7 +311,7 @@ local function percent(share)
   return (("%.1f"):format(100 * share):gsub("%.0$", ""))
 end
 
--- What the figure says in words: which shares the contours hold, what the titles are, what was left out.
+-- The words of the figure: which shares the contours hold, what the titles are, what was left out.
 local function words_of(sets, p)
   local words, shares, few = {}, {}, {}
   for k, share in ipairs(p.levels) do
@@ -395,9 +395,9 @@ end
 -- lists or tables by name; densities do not leak over a limit. weights: of the draws, a list for each
 -- set. titles = "median", "mean" or false, with the `interval` (.68) around it, two digits of the smaller
 -- error; where a density leans on a limit, "< x (95 %)", unless bounds = false. prior: draws shown
--- underneath. legend: the sets' titles, or false. size as of plot.figure: "page" from three properties
--- on. A level that fewer than 20 draws would make is shown as points. figure.notes are sentences on what
--- was left out, also in the figure.
+-- underneath. legend: the sets' titles, or false. size: plot.figure's, by default "page" from three
+-- properties on. A level with fewer than 20 draws in it is shown as points. figure.notes are sentences on
+-- what was left out, which the figure also has.
 function corner.corner(sets, options)
   local list = list_of(sets)
   local p, o = plan_of(options, list)

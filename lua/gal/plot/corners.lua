@@ -16,8 +16,8 @@ local corners = {}
 
 local CROSS, COLOURS = "#D00000", { "#0072B2", "#009E73" }
 
--- The ranges of both properties: what the draws of all galaxies cover but for some thousandths, the targets
--- too, within the limits.
+-- The ranges of both properties: what the draws of all galaxies cover without some thousandths, and the
+-- targets, within the limits.
 local function ranges_of(list, names, limits)
   local ranges = {}
   for j, name in ipairs(names) do
@@ -76,7 +76,7 @@ local function mark(panel, row, column, target)
   end
 end
 
--- The legends below: what lines and the cross are, at the left; the sentences, at the right.
+-- The legends below: the lines and the cross at the left, the sentences at the right.
 local function legends_of(legend, o, sentences, columns)
   if o.target then
     legend[#legend + 1] = layer.curve("points", { title = o.target, colour = CROSS }, {

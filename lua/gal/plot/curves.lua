@@ -66,8 +66,8 @@ function curves.points(x, y, given)
   })
 end
 
-local function line_style(where, o, width)
-  return ("lw %g dt %d lc COLOUR"):format(arguments.number(where, o, "width", width, 0),
+local function line_style(where, o)
+  return ("lw %g dt %d lc COLOUR"):format(arguments.number(where, o, "width", 1.5, 0),
     arguments.integer(where, o, "dash", 1, 1, 10))
 end
 
@@ -77,7 +77,7 @@ function curves.lines(x, y, given)
   local o = options("lines", given, { "title", "colour", "width", "dash" })
   local arrays, n = together("lines", { { "x", x }, { "y", y } })
   return curve("lines", o, {
-    data = layer.columns(arrays, n), using = "1:2", style = "with lines " .. line_style("lines", o, 1.5),
+    data = layer.columns(arrays, n), using = "1:2", style = "with lines " .. line_style("lines", o),
     extent = layer.extent(arrays[1], arrays[2], n),
   })
 end
@@ -99,7 +99,7 @@ function curves.steps(edges, heights, given)
   x[#x + 1], y[#y + 1] = e[n], 0
   local arrays, count = together("steps", { { "edges", x }, { "heights", y } })
   local style = o.filled and "with filledcurves y1=0 fs transparent solid 0.35 lc COLOUR"
-    or "with lines " .. line_style("steps", o, 1.5)
+    or "with lines " .. line_style("steps", o)
   return curve("steps", o, {
     data = layer.columns(arrays, count), using = "1:2", style = style,
     key = o.filled and "with filledcurves fs solid 0.35 lc COLOUR" or nil,
@@ -120,7 +120,7 @@ end
 
 --- plot.histogram(values, {bins = 40, range = {low, high}, density = false, filled = false, title =,
 -- colour =, dash = 1}): counts, or with `density` the density, whose integral over all values is 1. Values
--- outside the range are left out (the density is still of all).
+-- outside the range are not drawn, but the density counts them.
 function curves.histogram(values, given)
   local o = options("histogram", given, { "bins", "range", "density", "filled", "title", "colour", "dash" })
   local v, n = layer.numbers("histogram", "values", values)
@@ -139,7 +139,7 @@ function curves.histogram(values, given)
     lines[#lines + 1] = ("%.8g %.8g"):format(low + (i + 0.5) * width, (count[i] or 0) * scale)
     most = math.max(most, (count[i] or 0) * scale)
   end
-  local line = line_style("histogram", o, 1.5)
+  local line = line_style("histogram", o)
   return curve("histogram", o, {
     data = table.concat(lines, "\n") .. "\n", using = o.filled and ("1:2:(%.9g)"):format(width) or "1:2",
     style = o.filled and "with boxes fs solid 0.35 noborder lc COLOUR" or "with histeps " .. line,

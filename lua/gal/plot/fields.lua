@@ -61,8 +61,8 @@ end
 
 local FEW = 20 -- draws: a level that holds fewer is not drawn as a contour
 
---- fields.levels(where, given): shares as a list: given, or {.68, .95}; "sigma" is {.393, .865}, what a
--- Gaussian in two dimensions has within one and two deviations.
+--- fields.levels(where, given): shares as a list: given, or {.68, .95}; "sigma" is {.393, .865}, the shares
+-- of a Gaussian in two dimensions within one and two deviations.
 function fields.levels(where, given)
   if given == "sigma" then return { 1 - math.exp(-0.5), 1 - math.exp(-2) } end
   local levels = errors.list(where, "levels", given or { 0.68, 0.95 }, "a list of shares, or \"sigma\"")
@@ -113,7 +113,8 @@ end
 --- plot.contours(x, y, {levels = {0.68, 0.95}, weights =, xlimits =, ylimits =, xrange =, yrange =, bins =
 -- 128, width = 1.5, dash = 1, filled = false, title =, colour =}): lines around the densest places that
 -- hold these shares of the pairs, or with `filled` (true, or how opaque, up to 1) their areas: levels of a
--- kernel density (gal.stats.density_grid), each draw left out of its own. levels = "sigma" are 39 and 86 %.
+-- kernel density (gal.stats.density_grid) in which a draw does not count at its own place. levels = "sigma"
+-- are 39 and 86 %.
 -- xlimits = {0, nil}: x can't be below 0, and the density does not leak there. Pairs outside xrange and
 -- yrange are left out. A level that would hold fewer than 20 draws is not drawn.
 function fields.contours(x, y, given)

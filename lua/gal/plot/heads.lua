@@ -25,8 +25,8 @@ local function leans(line, limits)
   return low, high
 end
 
---- heads.of(set, j, p): what is said of a set's property j: {main, above, below} as text, the last two nil
--- where there is no interval. p: {limits, interval, titles, bounds}.
+--- heads.of(set, j, p): the title of a set's property j: {main, above, below} as text, the last two nil where
+-- there is no interval. p: {limits, interval, titles, bounds}.
 function heads.of(set, j, p)
   local tail = (1 - p.interval) / 2
   local q = samples.quantiles(set, j, { 0.05, tail, 0.5, 1 - tail, 0.95 })
@@ -53,7 +53,7 @@ local function darker(colour)
   return (colour:gsub("%x%x", function(two) return ("%02x"):format(math.floor(0.7 * tonumber(two, 16))) end))
 end
 
---- heads.LINE: how far the titles of two sets are apart, in lines.
+--- heads.LINE: the distance between the titles of two sets, in lines.
 heads.LINE = 1.4
 
 --- heads.width(main, said, points): the width of a title, mm, and that of its first part.

@@ -9,8 +9,8 @@ local history = {}
 
 local COLOURS = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9" }
 
--- Which losses the frame shows: from the smallest to what is left above it after the first epochs, in which
--- losses fall much further than they do ever after.
+-- The range of losses that the frame shows: without those of the first epochs, in which losses fall much
+-- further than ever after.
 local function range_of(list)
   local low, high = math.huge, -math.huge
   for _, each in ipairs(list) do
@@ -51,8 +51,8 @@ local function finite(epochs, values)
 end
 
 --- history.figure(list[, {size = "column"}]): a figure, for plot.figure(path, figure): of each learning curve
--- of the list (gal.train.curve's, with a title) the training loss, thin and dashed, the validation loss, and
--- a mark at its lowest, where the weights are that are kept; beneath them the learning rate.
+-- of the list (of gal.train.curve, with a title) the training loss, thin and dashed, the validation loss, and
+-- a mark at its lowest, whose weights are kept; beneath them the learning rate.
 function history.figure(list, given)
   local o = arguments.known("history", given, { "size" })
   check(list)

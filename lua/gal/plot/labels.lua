@@ -1,5 +1,5 @@
--- What known quantities are called on an axis: the names of columns and of properties that galrun, SDSS and
--- MPA-JHU use, with their labels and units. A name that is not known is its own label.
+-- Labels of known quantities on an axis: the names of columns and properties that galrun, SDSS and MPA-JHU
+-- use, with their labels and units. A name that is not known is its own label.
 local labels = {}
 
 local MASS = { "$\\log_{10} M_\\star / M_\\odot$", "$\\log M_\\star$" }

@@ -1,7 +1,7 @@
 -- What the layers of a panel share. A layer is a table: data (text, or bytes of a picture) and how gnuplot
--- draws it: `using` (which columns), `style` (with what), `key` (what stands in a legend, the style where it
--- is nil); or `set`, a statement of the script; `extent` {x0, x1, y0, y1}, what it covers in the panel's
--- units. COLOUR in style and key is where its colour goes.
+-- draws it: `using` (which columns), `style` (with what), `key` (its style in a legend, nil: the same); or
+-- `set`, a statement of the script; `extent` {x0, x1, y0, y1}, what it covers in the panel's units. Its
+-- colour goes where style and key have COLOUR.
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -117,7 +117,7 @@ function layer.beside(value)
 end
 
 --- span(where, name, values, n, given): the range that is given, or the smallest and largest finite value,
--- apart from each other.
+-- which are never equal.
 function layer.span(where, name, values, n, given)
   if given then return layer.pair(where, name, given) end
   local low, high = layer.bounds(values, n)

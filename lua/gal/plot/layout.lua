@@ -1,5 +1,5 @@
--- Where things are in a figure: the boxes of its panels in millimetres, in a grid whose boxes are aligned,
--- with as much room around each as its numbers, labels and legend need. All text is measured by plot/text.
+-- Lays a figure out: the boxes of its panels in millimetres, in a grid whose boxes are aligned, with as much
+-- room around each as its numbers, labels and legend need. plot/text measures all text.
 local errors = require "gal.base.errors"
 local layers = require "gal.plot.layer"
 local text = require "gal.plot.text"
@@ -10,8 +10,8 @@ local layout = {}
 
 -- ---- places in the grid ----
 
--- Gives each panel its cell {row, column, rows, columns}: where it asks to be, else the next free one, row by
--- row. false leaves a cell free. Returns how many rows there are.
+-- Gives each panel its cell {row, column, rows, columns}: the one that it asks for, else the next free one,
+-- row by row. false leaves a cell free. Returns the number of rows.
 local function place_panels(panels, columns)
   local taken, rows, next_cell = {}, 1, 0
   local function free(row, column, height, width)
@@ -176,8 +176,8 @@ local function widest(list, o)
   return most
 end
 
--- The form of an axis' label that is not longer than its axis: the label, its short form, either of them in
--- two lines; the last where none is.
+-- The first form of an axis' label that is not longer than the axis: the label, its short form, either of
+-- them in two lines; the last form where none is.
 local function fitting(label, short, length, o)
   if not label or not length then return label end
   short = short or label
@@ -188,8 +188,8 @@ local function fitting(label, short, length, o)
   return short_halves
 end
 
--- What lies between the box of an item and the edges of its cell, mm: {left, right, top, bottom}; and where
--- its labels are.
+-- The room between the box of an item and the edges of its cell, mm: {left, right, top, bottom}; and the
+-- places of its labels.
 local function room_of(item, o)
   local line, panel = text.height(o.type), item.panel
   local room = { left = 0, right = 0, top = 0, bottom = 0 }
@@ -226,8 +226,8 @@ local function room_of(item, o)
   return room
 end
 
--- Where the boxes of the columns (or rows) begin and how long they are: before and after are the rooms that
--- each needs, weights how the rest is shared.
+-- Where the boxes of the columns (or rows) begin, and their lengths: before and after are the room that each
+-- needs, weights the shares of the rest.
 local function share_out(count, before, after, spacing, total, weights)
   local rest, sum = total, 0
   for k = 1, count do
@@ -243,7 +243,7 @@ local function share_out(count, before, after, spacing, total, weights)
   return start, length, rest
 end
 
--- The room before and after each column and row: the most that an item needs there.
+-- The room before and after each column and row: the most that one of its items needs.
 local function rooms(items, o)
   local r = { left = {}, right = {}, top = {}, bottom = {} }
   for k = 1, o.columns do r.left[k], r.right[k] = 0, 0 end
@@ -262,7 +262,7 @@ local function rooms(items, o)
   return r
 end
 
--- The heights that the rows want where the figure has none of its own: what the ratios of their panels ask
+-- The heights of the rows where the figure's height is not given: those that the ratios of their panels ask
 -- for.
 local function wanted_heights(items, o, width)
   local heights = {}

@@ -1,11 +1,10 @@
--- Legends: a panel that is one, with words beneath, and the one that a whole figure has in a strip at its
--- edge.
+-- Legends: a panel that is a legend, with words beneath, and a figure's own legend in a strip at its edge.
 local pen = require "gal.plot.pen"
 local text = require "gal.plot.text"
 
 local legend = {}
 
---- legend.HOW: what gnuplot is told of every legend.
+--- legend.HOW: gnuplot's options for every legend.
 legend.HOW = "samplen 1.8 spacing 1.15 reverse Left"
 
 local SPACING = 1.15
@@ -34,8 +33,8 @@ end
 
 local WIDEST = 62 -- mm: longer lines of small type are hard to read
 
--- The places for a legend in the empty half of a triangle: {left, high}: right of a panel on the diagonal
--- and of what its head has beside it, above the next panel and its head.
+-- The places for a legend in the empty half of a triangle, {left, high}: right of a panel on the diagonal and
+-- of what stands beside its head, above the next panel and its head.
 local function stairs(items, box, figure)
   local list, line, beside = {}, text.height(figure.type), 0
   for _, item in ipairs(items) do
@@ -51,8 +50,8 @@ local function stairs(items, box, figure)
   return list
 end
 
--- The first of the places in which a legend has room: its left edge and the width of its lines; nil where
--- none has. wide: the least width; high(width): how high it is.
+-- The first of the places that has room for a legend: its left edge and the width of its lines; nil where
+-- none has. wide: the least width; high(width): the legend's height.
 local function choose(places, box, wide, high)
   for _, place in ipairs(places) do
     local width = math.min(WIDEST, box.right - place.left)
@@ -80,8 +79,8 @@ local function contents(panel, figure)
   return found
 end
 
---- legend.below(items, figure): how much room, mm, the words of legends need beneath the figure, where a
--- triangle of panels has none for them in its empty half; and item.below is set then.
+--- legend.below(items, figure): how much room, mm, the words of legends need beneath the figure where a
+-- triangle of panels has none for them in its empty half; sets item.below then.
 function legend.below(items, figure)
   local line, room = text.height(figure.type), 0
   for _, item in ipairs(items) do
@@ -101,9 +100,9 @@ function legend.below(items, figure)
   return room
 end
 
---- legend.panel(add, item, figure): a panel that is a legend: what its layers are, and words beneath, in
--- lines that its width has room for. With align = "right" all of it stands at the box' right edge, in the
--- empty half of a triangle of panels, as legend.below has chosen.
+--- legend.panel(add, item, figure): a panel that is a legend: its layers' titles, and words beneath, in lines
+-- that fit its width. With align = "right" all of it is aligned to the box' right edge, in the empty half of
+-- a triangle of panels, where legend.below has put it.
 function legend.panel(add, item, figure)
   local panel, box, line = item.panel, item.box, text.height(figure.type)
   pen.box(add, figure, box)
@@ -166,8 +165,8 @@ function legend.strip(items, figure)
     strip.right = widest + 2
     return strip, found
   end
-  -- gnuplot makes as many columns as it thinks have room: its characters are all of one width. Two that
-  -- disagree would make a row that nothing is kept free for.
+  -- gnuplot makes as many columns as it thinks fit: to it all characters have one width. If it chose another
+  -- number than this file, there would be a row without room.
   for _, entry in ipairs(found) do
     local letters = select(2, entry.title:gsub("[^\128-\191]", ""))
     widest = math.max(widest, figure.sample + 0.68 * (letters + 1) * figure.type * 25.4 / 72 + 4)

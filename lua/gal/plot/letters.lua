@@ -1,6 +1,6 @@
--- A figure's script taken apart and written anew for gnuplot's text terminal, in which a label is as wide as
--- its letters are many, nothing is turned or small, and a line has the letter of its number. Labels, numbers
--- and legends are set anew, whole; where the panels stand says gal.plot.cells.
+-- Takes a figure's script apart and writes it anew for gnuplot's text terminal, in which a label is as wide
+-- as it has letters, nothing is turned or small, and a line is drawn in the letter of its number. Labels,
+-- numbers and legends are set anew, in full; gal.plot.cells places the panels.
 local text = require "gal.base.text"
 local ticks = require "gal.plot.ticks"
 local words_of = require "gal.plot.text"
@@ -11,8 +11,8 @@ local letters = {}
 
 local function small(digit) return "\226\130" .. string.char(128 + tonumber(digit)) end -- U+2080 and on
 
---- letters.plain(label) --> a label of gnuplot's enhanced text without its markup: an index of digits in
--- small ones, of letters behind a _.
+--- letters.plain(label) --> a label of gnuplot's enhanced text without its markup: an index of digits becomes
+-- small digits, one of letters follows a _.
 function letters.plain(label)
   label = label:gsub("\226\129\160", ""):gsub("{/[^%s{}]*%s", "{"):gsub("\\\\?([{}%^_@&~])", "%1")
   repeat
@@ -47,7 +47,7 @@ local MARGINS = "lmargin at screen ([%d.]+).-rmargin at screen ([%d.]+).-bmargin
   .. ".-tmargin at screen ([%d.]+)"
 local LABEL = '^set label [%d ]*(".*") at (%l+ [%d.e+%-]+,%s?%l+ [%d.e+%-]+) ?(.*)$'
 
--- What a statement of a panel says goes into it.
+-- Takes a statement of the script into its panel.
 local function take(panel, line)
   local left, right, bottom, top = line:match(MARGINS)
   if left then
@@ -104,8 +104,8 @@ end
 
 -- ---- what stands where ----
 
--- Sorts a panel's labels: those of its axes, the title and the heads above it, those inside. A head and the
--- errors behind it are one.
+-- Sorts a panel's labels: those of its axes, the title and the heads above it, those inside. A head and its
+-- errors are one.
 local function sort_labels(panel)
   local inside, heads = {}, {}
   for _, label in ipairs(panel.labels) do
@@ -200,7 +200,7 @@ end
 
 -- ---- written anew ----
 
--- A letter for each colour: a line and its sample in the legend have the same.
+-- A letter for each colour, the same for a line and its sample in the legend.
 local function numbered(clause, colours)
   local colour = clause:match "lc rgb '(#%x+)'"
   if not colour then return clause end
@@ -243,7 +243,7 @@ local function quoted(words) return '"' .. words:gsub('[\\"]', "\\%0") .. '"' en
 -- The panel's statements, its box set in cells: {first, last (columns), top, bottom (rows)}, from 0.
 local function panel_lines(add, panel, columns, rows, colours)
   local box = panel.box
-  -- gnuplot cuts a place to a cell: what lies a quarter inside stays there.
+  -- gnuplot rounds a place down to a cell: a quarter inside it is safe.
   local function x(column) return (column + 0.25) / (columns - 1) end
   local function y(row) return 1 - (row - 0.25) / (rows - 1) end
   local function label(words, column, row, how)

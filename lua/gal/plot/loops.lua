@@ -1,5 +1,5 @@
--- The lines on which a density on a grid has a height, as closed loops with the denser side on their left:
--- marching squares, joined; what is outside the grid counts as 0. Loops end at the limits of the variables.
+-- Contours of a density on a grid at a height, as closed loops with the denser side on their left: marching
+-- squares, joined; outside the grid the density counts as 0. Loops end at the limits of the variables.
 local loops = {}
 
 -- Which edges of a cell a loop enters and leaves by, for each of the sixteen cases of its corners: bit 0 is
@@ -57,8 +57,8 @@ local function crossings(plane, height)
   return next_of, starts, place
 end
 
--- What of a loop lies on the side of the line x (axis 1) or y (axis 2) = limit that sign (1: above) says:
--- Sutherland & Hodgman (1974).
+-- The part of a loop on one side of the line x (axis 1) or y (axis 2) = limit; sign 1: above it (Sutherland &
+-- Hodgman 1974).
 local function cut(loop, axis, limit, sign)
   local kept = {}
   for k = 1, #loop do

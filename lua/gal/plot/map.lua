@@ -1,4 +1,4 @@
--- Numbers on a grid, as colours, and the scale that says which number is which colour.
+-- Numbers on a grid as colours, and the scale from numbers to colours.
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
@@ -8,9 +8,9 @@ local raise = errors.raise
 
 local map = {}
 
--- Five colours each, from the lowest number to the highest, which those who don't tell red from green tell
--- apart. cividis (Nuñez, Anderton & Renslow 2018) grows lighter, also in grey. ColorBrewer's Blues and RdBu
--- (Harrower & Brewer 2003) have the paper's white where there is nothing: at no density, and at no change.
+-- Five colours each, from the lowest number to the highest, that colour-blind readers tell apart. cividis
+-- (Nuñez, Anderton & Renslow 2018) grows lighter, also in grey. ColorBrewer's Blues and RdBu (Harrower &
+-- Brewer 2003) are white, as the page is, where there is no density or no change.
 local COLOURS = {
   cividis = { { 0, 34, 78 }, { 65, 77, 107 }, { 124, 123, 120 }, { 188, 175, 111 }, { 254, 232, 56 } },
   density = { { 255, 255, 255 }, { 198, 219, 239 }, { 107, 174, 214 }, { 33, 113, 181 }, { 8, 48, 107 } },

@@ -67,8 +67,8 @@ end
 
 local CORNERS = { top = true, bottom = true, left = true, right = true, center = true }
 
---- plot.note(text, "top left", {colour = "#000000", size =}): text in a corner of the panel, or "top",
--- "bottom" or "center" with "left", "center" or "right"; a line break in it is one.
+--- plot.note(text, "top left", {colour = "#000000", size =}): text in a corner of the panel: "top", "bottom"
+-- or "center" with "left", "center" or "right". It may have line breaks.
 function marks.note(words, corner, given)
   local o = options("note", given, { "colour", "size" })
   corner = corner or "top left"

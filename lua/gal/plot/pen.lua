@@ -25,8 +25,8 @@ function pen.empty(add)
   add "set xrange [0:1] noextend; set yrange [0:1] noextend"
 end
 
---- pen.colours(panel[, by_title]): the colours of a panel's layers, {[layer] = colour}: those without one
--- get the next; by_title {[title] = colour}: what has a title has one colour in all panels.
+--- pen.colours(panel[, by_title]): the colours of a panel's layers, {[layer] = colour}: those without one get
+-- the next; by_title {[title] = colour}: layers of one title have one colour in all panels.
 function pen.colours(panel, by_title)
   local at, paints = 0, {}
   for _, layer in ipairs(panel) do
@@ -44,7 +44,7 @@ function pen.painted(clause, paint)
   return (clause:gsub("COLOUR", paint and "rgb '" .. paint .. "'" or ""))
 end
 
---- key_entry(layer, paint): what stands in a legend for the layer.
+--- key_entry(layer, paint): the layer's entry in a legend.
 function pen.key_entry(layer, paint)
   local sample = pen.painted(layer.key or layer.style, paint)
   return ("keyentry %s title %s"):format(sample, text.said(layer.title, true))

@@ -5,7 +5,7 @@ local help = require "gal.prompt.help"
 
 local chunks = {}
 
--- The first result of a chunk says what the others are: values to show, or, behind a `;`, to keep quiet.
+-- The first result of a chunk is a mark: show the others, or, after a `;`, don't.
 chunks.marks = { shown = {}, quiet = {} }
 
 -- Each chunk is a function of its own, so a local of one would be gone in the next: the prompt makes the
@@ -17,13 +17,14 @@ local function without_local(text)
   local names, after = rest:match("^([%a_][%w_%s,]*)(.*)$")
   if not names then return text end
   if after:match("^=") then return before .. rest end
-  -- Without a value, `local a, b` declares: it sets them to nil. Anything else behind the names is left to
-  -- the compiler's message.
+  -- Without a value, `local a, b` sets them to nil. Anything else after the names is left to the compiler's
+  -- message.
   local declares = after:match("^;?%s*$") or after:match("^%-%-")
   return declares and before .. names:gsub("%s+$", "") .. " = nil " .. after or text
 end
 
--- The expression in text, without a `;` behind it, and whether there was one. In a comment it is none.
+-- The expression in text, without the `;` after it, and whether there was one; a `;` in a comment does not
+-- count.
 local function without_semicolon(text)
   local rest = text:match "^(.*);%s*$"
   if not rest or loadstring("return " .. text .. " !") then return text, false end
@@ -31,9 +32,9 @@ local function without_semicolon(text)
 end
 
 --- chunks.compile(text, line, at_end): compiles the text of a chunk whose first line is number `line`.
--- Returns a function that takes chunks.marks; or nil and a message; or nil where more lines are needed.
--- at_end: there are no more. An expression (also as `= expression`) gives a mark and its values; `?name`
--- gives the help.
+-- Returns a function of chunks.marks; or nil and a message; or nil where more lines are needed. at_end: there
+-- are no more lines. The function of an expression (also `= expression`) returns a mark and its values, that
+-- of `?name` the help.
 function chunks.compile(text, line, at_end)
   local asked, command = text:match "^%s*%?(.*)$", text:match "^%s*!(.*)$"
   if asked then
@@ -47,7 +48,7 @@ function chunks.compile(text, line, at_end)
   local expression, quiet = without_semicolon(text)
   local chunk, message = loadstring(lines .. "return " .. expression, "=stdin")
   if chunk and expression:find("%S") then
-    -- Not `return expression`: an error in a tail call has lost its line.
+    -- Not `return expression`: an error in a tail call would lose its line.
     local mark = quiet and "return (...).quiet, " or "return (...).shown, "
     chunk = loadstring(lines .. mark .. expression:gsub("%s+$", ""), "=stdin")
     if chunk then return chunk end -- else it is a comment

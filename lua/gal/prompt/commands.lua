@@ -10,7 +10,7 @@ local commands = {}
 
 -- ---- the terminal's echo ----
 
--- f, whose caller reads what is typed: the terminal echoes meanwhile. While a chunk runs it does not.
+-- f, during which the terminal echoes, for what reads the keyboard; while a chunk runs it does not echo.
 local function heard(f)
   return function(...)
     local before = host.echo(true)
@@ -23,8 +23,8 @@ local function heard(f)
   end
 end
 
---- commands.listen(): from here on what reads the keyboard has its echo: io.read, io.lines(), io.stdin:read,
--- os.execute and debug.debug.
+--- commands.listen(): from now on io.read, io.lines(), io.stdin:read, os.execute and debug.debug, which read
+-- the keyboard, have the terminal's echo.
 function commands.listen()
   io.read, os.execute, debug.debug = heard(io.read), heard(os.execute), heard(debug.debug)
   local lines = io.lines
@@ -50,12 +50,12 @@ end
 
 local before = {} -- the globals that were there when the session began
 
---- commands.begin(): the names that are there now are none of the session's.
+--- commands.begin(): names that exist now do not count as the session's.
 function commands.begin()
   for name in pairs(_G) do before[name] = true end
 end
 
---- who() --> the names of this session, with what they are: a line each.
+--- who() --> the names of this session and what they are, a line each.
 function commands.who()
   local names, rows = {}, {}
   for name in pairs(_G) do
@@ -87,8 +87,8 @@ local function duration(seconds)
   return ("%.3g ns"):format(seconds * 1e9)
 end
 
---- time(f, ...) --> how long f(...) takes: once, where that is more than 0.2 s, else the middle of as many
--- calls as half a second has room for.
+--- time(f, ...) --> how long f(...) takes: one call where that takes more than 0.2 s, else the median of as
+-- many calls as fit into half a second.
 function commands.time(f, ...)
   errors.callable("time", "f", f, "a function, such as function() return flow:sample(x) end")
   local list, started = {}, C.gal_now()

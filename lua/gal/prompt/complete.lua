@@ -1,4 +1,4 @@
--- What Tab puts at the end of a line. It looks at values by raw access only: no function of a value runs, and
+-- What Tab adds at the end of a line. It looks at values by raw access only: no function of a value runs, and
 -- nothing is drawn or computed.
 --
 -- Behind a dot come the string keys of a table, behind a colon the functions of its metatable's `methods`, or
@@ -72,7 +72,7 @@ local function value_of(path)
   return value
 end
 
--- The path at the end of a text, what stands between its last dot or colon and the cursor, and that sign.
+-- The path at the end of a text, the text between its last dot or colon and the cursor, and that sign.
 local function path_at_end(text)
   local module, sign, part = text:match "require%s*%(?%s*[\"']([%w_.]+)[\"']%s*%)?([.:])([%w_]*)$"
   if module then return nil, sign, part, rawget(package.loaded, module) end
@@ -89,11 +89,11 @@ end
 local function is_name(key) return type(key) == "string" and key:find "^[%a_][%w_]*$" ~= nil end
 
 -- Adds the names of list, or the keys of a table, that begin with part.
-local function add(found, list, part, wanted)
+local function add(found, list, part)
   for key, v in pairs(list) do
     local name = type(key) == "number" and v or key
     local fits = is_name(name) and name:sub(1, #part) == part and (name:sub(1, 1) ~= "_" or part:find "^_")
-    if fits and (not wanted or type(v) == wanted) then found[name] = true end
+    if fits then found[name] = true end
   end
 end
 
@@ -168,8 +168,8 @@ local function files(part)
   return found
 end
 
--- The quote that is open at the end of a text, what stands before it, and behind it; nil where none is, false
--- where the text ends in a comment.
+-- The quote that is open at the end of a text, the text before it, and the text after it; nil where none is
+-- open, false where the text ends in a comment.
 local function open_quote(text)
   local at, from = nil, 1
   while true do
@@ -217,7 +217,7 @@ local function common(list)
   return first:sub(1, n)
 end
 
--- A list in columns, of LINES lines at most. Only what is different in long ones is shown of files.
+-- A list in columns, of at most LINES lines. Of long paths only the parts that differ are shown.
 local function in_columns(list)
   local width, shown, lines = 0, {}, {}
   local cut = #(common(list):match "^.*/" or "")
@@ -239,7 +239,7 @@ local function in_columns(list)
   return table.concat(lines, "\n")
 end
 
--- gone, more and choice for these candidates. ending: what follows the only one.
+-- gone, more and choice for these candidates. ending: what follows a single one.
 local function answer(list, part, ending, colon)
   if #list == 0 then return 0 end
   local more = common(list):sub(#part + 1)

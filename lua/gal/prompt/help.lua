@@ -10,8 +10,8 @@ local SOURCE_WIDTH = 95 -- a line of a comment that the next word would make lon
 
 local function tensors() return package.loaded["gal.tensor"] end
 
--- The help of a value that modules of the library have as an entry: functions that others make, such as ops,
--- and tables.
+-- The help of a value that is an entry of one of the library's modules: a table, or a function that another
+-- one made, such as an op.
 local function help_of_value(value)
   local names, files = sources.library()
   for _, name in ipairs(names) do
@@ -23,7 +23,7 @@ local function help_of_value(value)
   end
 end
 
--- A module's help: what its file opens with, and its functions.
+-- A module's help: the comment that its file opens with, and its functions.
 local function help_of_module(t)
   local names, files = sources.library()
   for _, name in ipairs(names) do
@@ -50,14 +50,14 @@ local function methods_of(value)
   return type(methods) == "table" and methods or nil
 end
 
--- A line in at most `width` characters: what is longer is cut at a blank.
+-- A line of at most `width` characters: a longer one is cut at a blank.
 local function cut(line, width)
   if utf8.length(line) <= width then return line end
   while utf8.length(line) > width - 4 do line = line:gsub("%s*%S+%s*$", "") end
   return line .. " ..."
 end
 
--- A block of help in a line: how the function is called, and the beginning of what it says.
+-- A block of help in one line: how the function is called, and the beginning of its text.
 local function in_a_line(text)
   local first, rest = text:match "^([^\n]*)\n?(.*)$"
   first = first:gsub("^function ", "")
@@ -119,8 +119,8 @@ local function below_module(asked)
   end
 end
 
--- The help of a method by the name that the documents give its object, where no variable has that name: x:sum
--- of tensors, flow:sample of the class that the file of gal.flow defines.
+-- The help of a method by its object's name in the documents, where no variable has that name: x:sum for
+-- tensors, flow:sample for the class that the file of gal.flow defines.
 local function help_of_method(asked)
   local object, method = asked:match "^([%w_.]+):([%w_]+)$"
   if object == "x" and tensors() and tensors().methods[method] then
@@ -186,16 +186,17 @@ local function folded(words, hang, width, lines)
   lines[#lines + 1] = piece or ""
 end
 
--- Where the lines that belong to this one begin: behind the gap of an entry, "name what it is", or a bullet,
--- else where it begins itself; and whether it is one of these.
+-- Where continuation lines of this one begin: after the gap of an entry, "name what it is", or after a
+-- bullet, else where the line itself begins; and whether it is an entry or bullet.
 local function hang_of(line)
   local gap = line:match "^%s*[%-*] ()%S" or line:match "^%s*%S.-%S%s%s+()%S" or line:match "^%s*%S%s%s+()%S"
   if gap then return utf8.length(line:sub(1, gap - 1)), true end
   return #line:match "^%s*", false
 end
 
---- help.filled(s, width) --> the text s in lines of at most `width` characters, but for longer words. The
--- source's own lines are joined first where they are a paragraph: where the next word had no room left.
+--- help.filled(s, width) --> the text s in lines of at most `width` characters, but for longer words. Lines
+-- of the source are joined first where they are a paragraph: where the next word did not fit into the line
+-- before.
 function help.filled(s, width)
   local paragraphs, lines = {}, {}
   for line in (s .. "\n"):gmatch "(.-)[ \t]*\n" do

@@ -1,8 +1,8 @@
--- What an error of Lua's own means where tensors are in it, as the sentence that galrun prints.
+-- Hints behind Lua's own errors about tensors, for the sentence that galrun prints.
 local hints = {}
 
 local METHODS = { [">"] = "gt", [">="] = "ge", ["<"] = "lt", ["<="] = "le" }
-local LEVEL = 5 -- of the function that raised: behind pcall, and what leads here
+local LEVEL = 5 -- of the function that raised, above pcall and the calls that lead here
 
 -- A tensor among what the function that raised works on, and its name there; nil where there is none.
 local function tensor_at_work()
@@ -37,8 +37,8 @@ local function source_line(message)
   file:close()
 end
 
---- hints.hinted(message[, text]) --> the message, and where it is about the comparison of a tensor, how that
--- is written. text: the chunk of the prompt that raised it.
+--- hints.hinted(message[, text]) --> the message, with a hint on how tensors are compared where it is about
+-- that. text: the chunk of the prompt that raised it.
 function hints.hinted(message, text)
   local first = message:match "attempt to compare (%a+)"
   local value, name = tensor_at_work()

@@ -16,7 +16,7 @@ end
 local function is_comment(line) return line:match("^%s*%-%-") and not line:match("^%s*%-%- %-%-%-%-") end
 
 -- The comment block that ends right above lines[at], without its dashes; nil where there is none, or where it
--- is of no public definition of the library, whose blocks open with ---.
+-- does not open with ---, as those of the library's public definitions do.
 local function block_above(lines, at, public)
   local first = at
   while first > 1 and is_comment(lines[first - 1]) do first = first - 1 end
@@ -33,8 +33,8 @@ function sources.header(path)
   return last > 0 and block_above(lines, last + 1) or nil
 end
 
--- The text of a block for `name`, below the line that it describes: but alone where it says itself how to
--- call it, and below the bare name where that line is no function's.
+-- The text of a block for `name`, below the line that it describes; alone where the text itself says how to
+-- call it, and below the bare name where the line does not define a function.
 local function described(line, block, name)
   local call = name and "%f[%w_]" .. name .. "[%({:%[]" -- name(…), name{…}, or "gal.name: …"
   if call and block:match("^[^\n]*"):find(call) then return values.text(block) end

@@ -58,7 +58,7 @@ local function built(tensors)
   return self
 end
 
-local function on_host(list, shape) return gal.tensor(list, shape, { device = "cpu" }) end
+local function on_host(list) return gal.tensor(list, nil, { device = "cpu" }) end
 
 -- The lower Cholesky factor of a covariance {d}{d}, widened.
 local function widened(covariance)

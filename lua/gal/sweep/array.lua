@@ -1,14 +1,14 @@
 -- sweep/array: a sweep as a Slurm job array. Each element is one trial, a plain run of the experiment with
 -- --resume, which sweep.collect scores once it is over; while halving, an element is a worker that joins the
--- sweep, since which trial goes on depends on the others.
+-- sweep, as which trial goes on depends on the others.
 local host = require "gal.base.host"
 local slurm = require "gal.cli.slurm"
 
 local array = {}
 
 --- array.write(s, o): writes the array of the sweep s into its folder. o: the options of cli.common's group
--- slurm, and workers, how many elements there are while halving. Returns gal.cli.slurm's {points, script,
--- command}.
+-- slurm, and workers, the number of elements while halving. Returns {points, script, command}, of
+-- gal.cli.slurm.
 function array.write(s, o)
   local elements, experiment = {}, s.experiment
   if #s.rungs > 0 then

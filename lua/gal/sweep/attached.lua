@@ -1,5 +1,5 @@
--- attached: required by the processes that a sweep starts (galrun -l): they end when the one that started
--- them has ended, so that a killed worker leaves no training behind that nobody watches: a trial's process
+-- sweep/attached: the processes that a sweep starts require this (galrun -l): they end when the one that
+-- started them has ended, so that a killed worker leaves no training that nobody watches: a trial's process
 -- at once, a worker after it has put its trial away.
 local check = require("gal.base.errors").check
 local C = require("ffi").C

@@ -1,5 +1,5 @@
--- board: a sweep as a text of some lines: the best trials first, who is at work, what failed, and how long it
--- will take. The prompt and experiments/sweep.lua show it.
+-- sweep/board: a sweep as some lines of text: the best trials first, who is at work, what failed, and how
+-- long it will take. The prompt and experiments/sweep.lua show it.
 local progress = require "gal.base.progress"
 local results = require "gal.sweep.results"
 local text = require "gal.base.text"
@@ -43,8 +43,8 @@ local function table_of(s, found, most)
   return rows
 end
 
--- The table's lines, of at most `width` characters: as many settings as are in it whole. Returns the names of
--- those that are not, too.
+-- The table's lines, of at most `width` characters, with as many settings as fit. Second, the names of those
+-- that do not fit.
 local function table_lines(s, found, most, width)
   local rows, headers, left_out = table_of(s, found, most), { unpack(HEADERS) }, {}
   for i, name in ipairs(s.varied) do headers[#HEADERS + i] = name end
@@ -69,8 +69,8 @@ local function cut(lines, width)
   return lines
 end
 
--- What has been done of the sweep, and all of it, in units of work: trials, or while halving epochs, of which
--- about so many are to come.
+-- How much of the sweep is done, and all of it, in units of work: trials, or while halving epochs, whose
+-- number is an estimate.
 function board.work(s, found)
   local done, all = 0, 0
   if #s.rungs == 0 then
@@ -125,7 +125,7 @@ local function listed(numbers)
   return table.concat(numbers, ", ")
 end
 
--- A sentence on the trials that are as good as the best one, as far as these galaxies tell.
+-- A sentence on the trials that these galaxies do not tell from the best one.
 local function together(found)
   local numbers = {}
   for _, row in ipairs(found.rows) do
@@ -154,9 +154,9 @@ local function failures(found)
   return reasons
 end
 
---- board.lines(s, found[, {most = 12, width = 80, left = nil, all = false}]): a list of lines. found:
--- results.of's. most: trials in the table; left: seconds that are left; all: failed trials with their
--- reasons, each on its own lines.
+--- board.lines(s, found[, {most = 12, width = 80, left = nil, all = false}]): a list of lines. found: of
+-- results.of. most: trials in the table; left: seconds that are left; all: true names each failed trial with
+-- its reason, on lines of its own.
 function board.lines(s, found, o)
   o = o or {}
   local width = o.width or 80

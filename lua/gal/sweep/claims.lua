@@ -1,7 +1,7 @@
--- claims: who works on what, without locks: a claim is a file that one of all processes makes (NFS promises
--- that, too), touched every 30 s while its holder lives. Claims of a job are numbered, and the highest one
--- holds. A holder that is dead is followed by whoever makes the next number; no claim is ever removed, since
--- of two that remove a dead one the slower would remove the quicker one's new claim.
+-- sweep/claims: who works on what, without locks: a claim is a file that only one of all processes can make
+-- (NFS promises that, too), touched every 30 s while its holder lives. The claims of a job are numbered, and
+-- the highest one holds. Whoever makes the next number follows a dead holder. No claim is ever removed: of
+-- two processes that remove a dead one, the slower would remove the quicker one's new claim.
 local ffi = require "ffi"
 local C = ffi.C
 local errors = require "gal.base.errors"
@@ -14,13 +14,13 @@ local Claim = {}
 Claim.__index = Claim
 
 local RENEWED = 30    -- seconds between two touches of a claim
-local FORSAKEN = 600  -- seconds without one after which a holder elsewhere is dead
+local FORSAKEN = 600  -- seconds without a touch after which a holder on another machine counts as dead
 local JUST_MADE = 60  -- seconds in which a claim without content counts as being written
 
 local stamp = ffi.new "int64_t[2]"
 
--- Seconds since the file was touched, by the clock of its file system: the difference to a file that is
--- touched now. nil where it is gone.
+-- Seconds since the file was touched, by the clock of its file system: it is compared with a file touched
+-- now. nil where it is gone.
 local function age_of(folder, file)
   local clock = folder .. "/clock"
   local made = ffi.new "int[1]"
@@ -33,14 +33,14 @@ end
 
 local function file_of(folder, job, number) return ("%s/%s.claim%d"):format(folder, job, number) end
 
--- Whether the process of that number and beginning lives here. A worker is number 1 where it is all that a
+-- Whether the process of that number and start lives here. A worker has the number 1 where it is all that a
 -- container runs.
 local function lives(pid, begun)
   return type(pid) == "number" and pid >= 1 and tonumber(C.gal_process_begun(pid)) == begun
 end
 
--- Whether the holder of the claim in that file is at work, and what the claim says. The trial's own process
--- of a holder that was killed here may live on for a moment: it is ended, and until it is gone so is nobody.
+-- Whether the holder of the claim in that file is at work, and what the claim says. The trial's process of a
+-- holder that was killed here may live on for a moment: it is ended, and counts as at work until it is gone.
 local function at_work(folder, file)
   local known, content = pcall(json.decode, path.read(file) or "")
   if not known or type(content) ~= "table" then
@@ -74,9 +74,9 @@ function claims.holder(folder, job)
   return busy, n, content
 end
 
---- claims.fruitless(folder, job, epochs): how many of the job's last claims ended, by a death of the worker
--- or of the job's process, without an epoch, by how many it had when each began: of a training that kills
--- whoever runs it.
+--- claims.fruitless(folder, job, epochs): how many of the job's last claims ended without a new epoch by the
+-- death of the worker or of the job's process, judged by the epochs that it had when each began: the sign of
+-- a training that kills whoever runs it.
 function claims.fruitless(folder, job, epochs)
   local n, count = claims.highest(folder, job), 0
   while n > 0 do
@@ -87,8 +87,8 @@ function claims.fruitless(folder, job, epochs)
   return count
 end
 
---- claims.take(folder, job, epochs): claims a job ("003.1"), in whose run so many epochs are done: a claim,
--- or nil where somebody is at work on it or was quicker.
+--- claims.take(folder, job, epochs): claims a job ("003.1") whose run has so many epochs done. Returns the
+-- claim, or nil where somebody is at work on the job or was quicker.
 function claims.take(folder, job, epochs)
   local busy, n = claims.holder(folder, job)
   if busy then return nil end
@@ -105,7 +105,7 @@ function claims.take(folder, job, epochs)
   return made[0] == 1 and self or nil
 end
 
--- Writes down what has changed of the claim.
+-- Writes the claim again, changed.
 function Claim:write() path.write(self.file, json.encode(self.content)) end
 
 --- claim:started(child): the job's work is the process of that number.
@@ -114,7 +114,7 @@ function Claim:started(child)
   self:write()
 end
 
---- claim:renew(): touches the claim when it is time to. Returns false where another has followed: this
+--- claim:renew(): touches the claim when it is time to. Returns false where another claim has followed: this
 -- process was taken for dead, and must leave the job alone.
 function Claim:renew()
   if C.gal_now() - self.touched < RENEWED then return true end

@@ -1,5 +1,6 @@
--- crew: the workers of one machine, as processes of their own: starts them with their share of the threads,
--- starts another one where one was killed, passes signals on. It holds nothing that a killed crew would lose.
+-- sweep/crew: the workers of one machine, as processes of their own: starts them with their share of the
+-- threads, replaces those that were killed, and passes signals on. It holds nothing that a killed crew would
+-- lose.
 local C = require("ffi").C
 local errors = require "gal.base.errors"
 local path = require "gal.base.path"
@@ -45,10 +46,10 @@ local function last_words(s, i)
   return last
 end
 
-local FAILURES = 5 -- of workers, after which the crew gives up: their reason would come again
+local FAILURES = 5 -- of workers, after which the crew gives up: they would fail again
 
--- One look at all workers. A worker that was killed gets a successor; one that fails does too, some times;
--- one that was asked to leave, or found nothing to do, does not.
+-- Looks at all workers once. A worker that was killed is replaced; one that fails is, too, up to FAILURES
+-- times; one that was asked to leave, or found nothing to do, is not.
 local function look(s, list, o, failures)
   local running = 0
   for i = 1, o.workers do
@@ -71,9 +72,9 @@ end
 local LOOKS = 0.5 -- seconds between two looks
 
 --- crew.run(s, {workers =, threads =, device =, report =}): works on a sweep by that many workers, each with
--- `threads` threads, until nothing is left to do. report(found), with results.of's, is called when something
--- may have changed. After Ctrl-C, TERM or USR1 the workers get the same signal, put their trials away, and
--- gal.interrupted is raised on.
+-- `threads` threads, until nothing is left to do. report(found), with the result of results.of, is called
+-- when something may have changed. After Ctrl-C, TERM or USR1 the workers get the same signal and put their
+-- trials away, and gal.interrupted is raised on.
 function crew.run(s, o)
   o.devices = crew.devices(o.device, o.workers)
   local list, failures, known = {}, 0, {}

@@ -1,4 +1,4 @@
--- figures: a sweep in three pictures: parallel coordinates, what each setting does by itself, and log p
+-- sweep/figures: a sweep in three pictures: parallel coordinates, what each setting does by itself, and log p
 -- against the epochs that were spent.
 local json = require "gal.base.json"
 local metrics = require "gal.metrics"
@@ -12,7 +12,7 @@ local BEST, POINT, MEAN = "#D55E00", "#56B4E9", "#0072B2"
 
 local KINDS = { "choice", "range", "log_range", "integer", "log_integer" }
 
--- A choice in a few letters: "yes", "64×32", and "3×256" for three layers of 256.
+-- A choice as a short text: "yes", "64×32", and "3×256" for three layers of 256.
 local function short(v)
   if type(v) == "boolean" then return v and "yes" or "no" end
   if type(v) ~= "table" then return tostring(v) end
@@ -39,7 +39,7 @@ local function axis_of(s, name)
   end
 end
 
--- All of an axis of numbers, and a little more.
+-- The range of an axis of numbers: all of them, and a little more.
 local function whole_of(axis)
   if axis.high == axis.low then return nil end
   local room = 0.04 * (axis.high - axis.low)
@@ -63,8 +63,8 @@ local function share_of(axis, v)
   return (x - axis.low) / (axis.high - axis.low)
 end
 
--- From where to where log p is shown: the best trials, and the others as far as they are not much worse than
--- half of all: a trial that diverged would hide the rest.
+-- The range of log p that is shown: the best trials, and others that are not much worse than the better half
+-- of all: a trial that diverged would hide the rest.
 local function range_of(values)
   local sorted = {}
   for i, v in ipairs(values) do sorted[i] = v end
@@ -94,7 +94,7 @@ local function colour_of(t)
   return ("#%02x%02x%02x"):format(unpack(rgb))
 end
 
--- What stands at axis j of `count`, the last that of log p: its ends or its choices.
+-- The texts at axis j of `count`, of which the last is log p's: its ends or its choices.
 local function add_axis(panel, j, axis, count)
   panel[#panel + 1] = plot.rule{ x = j, colour = "#444444", dash = 1, from = 0, to = 1 }
   local function label(words, y)

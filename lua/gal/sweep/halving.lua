@@ -1,6 +1,7 @@
--- halving: which trial goes on. Asynchronous successive halving (Li et al. 2020, algorithm 2, ASHA): whoever
--- is free promotes a trial that is among the best 1/eta of those that have finished its rung, from the
--- highest rung down, and begins a new trial where there is none. Nothing here knows files or processes.
+-- sweep/halving: decides which trial goes on, by asynchronous successive halving (Li et al. 2020, algorithm
+-- 2, ASHA): a free worker promotes a trial that is among the best 1/eta of those that have finished its rung,
+-- from the highest rung down, and begins a new trial where there is none. Nothing here knows files or
+-- processes.
 local halving = {}
 
 --- halving.rungs(least, most, eta): the budgets of the rungs, each eta times the one before: whole numbers
@@ -28,11 +29,11 @@ local function finished(states, rung)
   return list
 end
 
---- halving.jobs(states, last, eta): the jobs that a free worker may begin, the one to begin first in front:
--- a list of {trial number, rung}. states {trials}: of each trial a table by rung of {state = "done" or
--- "failed", score} where the rung is over, and of {state = "begun"} where somebody began it and it is not
--- over. last: the number of the last rung. Where nothing else is left to do and no trial has reached the last
--- rung, the best of the highest one goes on all the same, so that a sweep of few trials has a result.
+--- halving.jobs(states, last, eta): the jobs that a free worker may begin, a list of {trial number, rung},
+-- the first to begin in front. states {trials}: for each trial a table by rung of {state = "done" or
+-- "failed", score} where the rung is over, and of {state = "begun"} where it was begun and is not over. last:
+-- the number of the last rung. Where nothing else is left to do and no trial has reached the last rung, the
+-- best of the highest one goes on all the same, so that a sweep of few trials has a result.
 function halving.jobs(states, last, eta)
   local jobs, has, begun = {}, {}, 0
   local function add(number, rung)

@@ -1,5 +1,6 @@
--- live: the table of a sweep while it runs: redrawn in place on a terminal; elsewhere a line a trial that is
--- over; on standard error, as gal.base.progress. The table as it ended is on standard output.
+-- sweep/live: shows a sweep while it runs, on standard error as gal.base.progress does: on a terminal its
+-- table, redrawn in place; elsewhere a line for each trial that is over. The final table goes to standard
+-- output.
 local C = require("ffi").C
 local board = require "gal.sweep.board"
 local host = require "gal.base.host"
@@ -26,7 +27,7 @@ local function left_of(self, found)
   return worked > 0 and (all - done) * (C.gal_now() - self.began) / worked or nil
 end
 
--- A line a trial that came to a rung's end since the last time.
+-- A line for each trial that came to a rung's end since the last call.
 local function log(self, found)
   for _, row in ipairs(found.rows) do
     for rung, record in pairs(found.known[row.number]) do
@@ -46,7 +47,7 @@ local function log(self, found)
   self.out:flush()
 end
 
---- l:show(found): shows what has been found (results.of).
+--- l:show(found): shows the results so far (results.of).
 function Live:show(found)
   if not self.columns then return log(self, found) end
   local lines = board.lines(self.s, found, { left = left_of(self, found), width = self.columns - 1 })

@@ -1,6 +1,6 @@
--- plan: what a sweep is to do: the experiment, the points of the space as trials with names and words of a
--- command line, the rungs of successive halving. It is written once, into OUT/sweep.json, and read by all who
--- work in the folder. Nothing runs here.
+-- sweep/plan: what a sweep is to do: the experiment, the points of the space as trials with names and command
+-- lines, the rungs of successive halving. It is written once, into OUT/sweep.json, and read by all who work
+-- in the folder. Nothing runs here.
 local cli = require "gal.cli"
 local errors = require "gal.base.errors"
 local halving = require "gal.sweep.halving"
@@ -22,7 +22,7 @@ local FILE = "sweep.json"
 
 -- ---- the experiment ----
 
--- The script's path: that of a file, or of galrun's own experiment of that name.
+-- The script's path: of a file of that name, or of galrun's own experiment.
 local function script_of(name)
   errors.text("plan", "experiment", name, "a script, or the name of one of galrun's experiments")
   for _, file in ipairs{ name, ("%s/experiments/%s.lua"):format(host.root or ".", name) } do
@@ -31,7 +31,7 @@ local function script_of(name)
   raise("plan: experiment is '%s': there is no such file, and galrun has no experiment of that name", name)
 end
 
--- What a plan calls a script: one of galrun's own by its name, wherever galrun lies; another by its path.
+-- A script as a plan names it: one of galrun's own by its name, wherever galrun lies; another by its path.
 local function own_name(script)
   local name = tostring(script):match "/experiments/([%w_]+)%.lua$"
   return name and path.kind(("%s/experiments/%s.lua"):format(host.root or ".", name)) == "file" and name
@@ -53,7 +53,7 @@ end
 
 -- ---- words and names ----
 
--- A number as the command line has it: the shortest that reads back as the same.
+-- A number as the command line has it: the shortest text that reads back as the same number.
 local function word_of(v)
   if type(v) == "table" then
     local words = {}
@@ -218,13 +218,13 @@ local function read(out)
   if not text then return nil end
   local known, content = pcall(json.decode, text)
   if not known or type(content) ~= "table" or content.format ~= FORMAT or type(content.trials) ~= "table" then
-    raise("%s/%s: is no plan of a sweep of this version", out, FILE)
+    raise("%s/%s is not a sweep's plan of this version", out, FILE)
   end
   content.experiment = own_name(content.experiment)
   return content
 end
 
--- What two plans of one folder have to have in common; there may be more trials than there were.
+-- Raises unless two plans of one folder agree; there may be more trials than there were.
 local function compare(folder, old, new)
   local free = { trials = true }
   local function bare(content)

@@ -1,5 +1,5 @@
--- process: galruns that a sweep starts: spawned, with their share of the threads and their device, their
--- output in a file, and ended with the one that started them.
+-- sweep/process: the galruns that a sweep starts: spawned with their share of the threads and their device,
+-- their output in a file, and ended with the one that started them.
 local ffi = require "ffi"
 local C = ffi.C
 local errors = require "gal.base.errors"
@@ -12,7 +12,7 @@ Process.__index = Process
 
 local pids, ends = ffi.new "int64_t[1]", ffi.new "int[2]"
 
--- A list of words as C has it, and what must stay alive with it.
+-- A list of words as an array for C, and the strings that must stay alive with it.
 local function list_of(words)
   local list = ffi.new("const char *[?]", #words + 1)
   for i, word in ipairs(words) do list[i - 1] = word end
@@ -23,9 +23,9 @@ end
 -- wherever a core is not this process's alone, as beside other workers (tests/bench/README.md).
 local SHORT_WAITS = "GOMP_SPINCOUNT=5000"
 
---- process.start(words, {threads =, device =, output =, folder =, last = "KILL"}): galrun with these words, a
--- script and its arguments. output: the file to which it writes; folder: where it begins; last: the signal
--- that it gets when this process ends.
+--- process.start(words, {threads =, device =, output =, folder =, last = "KILL"}): starts galrun with these
+-- words, a script and its arguments. output: the file to which it writes; folder: its working folder; last:
+-- the signal that it gets when this process ends.
 function process.start(words, o)
   local all = {
     host.executable, "--threads", tostring(o.threads), "--device", o.device, "-l", "gal.sweep.attached",
@@ -55,7 +55,7 @@ end
 --- process.interrupted_by(): the name of the signal by which gal.interrupted was raised last.
 function process.interrupted_by() return host.signal and host.signal() or "INT" end
 
-local PATIENCE = 600 -- seconds: the step that a training is in, and its checkpoint, are over by then
+local PATIENCE = 600 -- seconds: by then a training has finished its step and its checkpoint
 
 --- process.finish(list): passes the signal on by which this process was interrupted, and waits until all of
 -- these processes have ended. Ctrl-C again meanwhile passes on a second one, which ends them at once.

@@ -1,5 +1,5 @@
--- rank: the trials of a sweep by log p of the validation galaxies, nats: paired galaxy by galaxy with the
--- best trial, since galaxies differ far more from one another than trials do. Losses are never compared:
+-- sweep/rank: the trials of a sweep by log p of the validation galaxies, nats: paired galaxy by galaxy with
+-- the best trial, since galaxies differ far more from one another than trials do. Losses are never compared:
 -- those of two values of sigma are of two targets.
 local records = require "gal.sweep.records"
 local stats = require "gal.stats.host"

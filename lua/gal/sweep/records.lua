@@ -1,6 +1,6 @@
--- records: what is known of each trial: a file OUT/records/003.1.json when trial 3 is over at rung 1, done or
--- failed, written once and whole; beside it 003.1.npy, log p of each validation galaxy, ids-<hash>.txt, whose
--- these are, and 003.1.txt, what the trial's process printed.
+-- sweep/records: what is known of each trial: a file OUT/records/003.1.json when trial 3 is over at rung 1,
+-- done or failed, written once and whole; beside it 003.1.npy, log p of each validation galaxy,
+-- ids-<hash>.txt, whose these are, and 003.1.txt, what the trial's process printed.
 local C = require("ffi").C
 local gal = require "gal"
 local json = require "gal.base.json"

@@ -1,5 +1,5 @@
--- results: what a sweep has found so far, put together from its records and claims: a row a trial, the best
--- first, and results.csv.
+-- sweep/results: what a sweep has found so far, put together from its records and claims: a row a trial, the
+-- best first, and results.csv.
 local claims = require "gal.sweep.claims"
 local path = require "gal.base.path"
 local rank = require "gal.sweep.rank"

@@ -1,6 +1,6 @@
--- score: what a sweep ranks trials by: log p(true properties | what the flow sees), nats, of each validation
--- galaxy of a run. The galaxies that the run was trained on and its test galaxies are never looked at. A
--- script whose run has no survey may score itself: it writes validation.csv (gal.sweep's report).
+-- sweep/score: what a sweep ranks trials by: log p(true properties | what the flow sees), nats, of each
+-- validation galaxy of a run. The galaxies that the run was trained on and its test galaxies are never looked
+-- at. A script whose run has no survey may score itself: it writes validation.csv (gal.sweep's report).
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local infer = require "gal.infer"

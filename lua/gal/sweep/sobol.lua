@@ -1,4 +1,4 @@
--- sobol: points of a cube that fill it more evenly than random ones: the sequence of Sobol (1967) with the
+-- sweep/sobol: points that fill a cube more evenly than random ones: the sequence of Sobol (1967) with the
 -- direction numbers of Joe and Kuo (2008), computed as in their section 2 without Gray codes, so that point k
 -- is the same however many are asked for.
 local bit = require "bit"
@@ -6,9 +6,9 @@ local errors = require "gal.base.errors"
 
 local sobol = {}
 
--- Of dimensions 2 to 64, from new-joe-kuo-6.21201 (https://web.maths.unsw.edu.au/~fkuo/sobol): a primitive
--- polynomial over the field of two elements as a number, both of its ends included, and the initial numbers
--- m.
+-- For dimensions 2 to 64, from new-joe-kuo-6.21201 (https://web.maths.unsw.edu.au/~fkuo/sobol): a primitive
+-- polynomial over the field of two elements as a number, with its first and last coefficients, and the
+-- initial numbers m.
 local NUMBERS = [[
   3:1 7:1,3 11:1,3,1 13:1,1,1 19:1,1,3,3 25:1,3,5,13 37:1,1,5,5,17 41:1,1,5,5,5 47:1,1,7,11,19
   55:1,1,5,1,1 59:1,1,1,3,11 61:1,3,5,5,31 67:1,3,3,9,7,49 91:1,1,1,15,21,21 97:1,3,1,13,27,49
@@ -61,7 +61,7 @@ sobol.DIMENSIONS = #tables
 
 --- sobol.point(index, dimensions[, shift]): point `index` (from 0; below 2^32) of the sequence, a list of
 -- numbers in [0, 1). shift: a list of integers in [0, 2^32), one a dimension, whose bits are added to the
--- points' (a digital shift, which keeps them as even as they are): as good a sequence for each.
+-- points' (a digital shift, which keeps them as even): each shift gives another sequence that is as good.
 function sobol.point(index, dimensions, shift)
   errors.integer("sobol", "index", index, 0, 2 ^ 32 - 1)
   errors.integer("sobol", "dimensions", dimensions, 1, sobol.DIMENSIONS)

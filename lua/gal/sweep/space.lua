@@ -1,6 +1,6 @@
--- space: what a sweep varies: a table of settings by name, each a plain value, which all trials share, or a
--- parameter: choices, a range, integers, on a linear or a logarithmic scale, perhaps only where others have
--- certain values. A point of the space is a value of each setting that is in force, by name.
+-- sweep/space: what a sweep varies: a table of settings by name, each a plain value, which all trials share,
+-- or a parameter: choices, a range, integers, on a linear or a logarithmic scale, if need be only where
+-- others have certain values. A point of the space has a value for each setting that is in force, by name.
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local json = require "gal.base.json"
@@ -48,8 +48,8 @@ local function parameter(where, kind, fields, given)
 end
 
 --- sweep.choice(values[, {when =}]): one of a list of values: numbers, texts, true and false, or lists, such
--- as {{64, 64}, {256, 256, 256}}. when: {name = value, or a list of values}: only where these settings have
--- these values is this one given to the experiment; elsewhere it keeps the experiment's default.
+-- as {{64, 64}, {256, 256, 256}}. when: {name = value, or a list of values}: this setting is given to the
+-- experiment only where those have these values; elsewhere it keeps the experiment's default.
 function M.choice(values, given)
   errors.list("choice", "values", values, "a list of values")
   if #values == 0 then raise "choice: values is empty, expected at least one" end
@@ -65,7 +65,7 @@ local function bounds(where, low, high, least)
 end
 
 --- sweep.range(low, high[, {when =, levels =}]): numbers from low to high. levels: how many of them a grid
--- has (grid's own number where it is nil); when: as sweep.choice's.
+-- has (nil: the grid's own number); when: as sweep.choice's.
 function M.range(low, high, given) return parameter("range", "range", bounds("range", low, high), given) end
 
 --- sweep.log_range(low, high[, {when =, levels =}]): numbers from low, above 0, to high, as many in each
@@ -135,7 +135,7 @@ local function ordered(names, settings)
     table.sort(needs)
     for _, other in ipairs(needs) do
       if settings[other] == nil then
-        raise("space: %s has a when of %s, which is no setting of the space", name, other)
+        raise("space: %s has a when of %s, which is not a setting of the space", name, other)
       end
       if is_parameter(settings[other]) then add(other) end
     end
@@ -145,10 +145,10 @@ local function ordered(names, settings)
   return list
 end
 
---- sweep.space(settings): a space from a table of settings by name: plain values are the same in all trials,
--- the others are sweep.choice, range, log_range, integer and log_integer. `space.names` lists the varied
--- ones; space:grid{levels = 3}, space:random(n, seed) and space:sobol(n, seed) are lists of points, tables
--- {name = value} with the plain values in them. Numbers that are drawn have four digits.
+--- sweep.space(settings): a space from a table of settings by name: plain values, the same in all trials, and
+-- sweep.choice, range, log_range, integer and log_integer. `space.names` lists the varied ones;
+-- space:grid{levels = 3}, space:random(n, seed) and space:sobol(n, seed) are lists of points, tables {name =
+-- value} with the plain values in them. Numbers that are drawn have four digits.
 function M.space(settings)
   if getmetatable(settings) == Space then return settings end
   errors.list("space", "settings", settings, "a table of settings by name")
@@ -203,7 +203,8 @@ function M.load(file, changes)
   return M.space(settings)
 end
 
--- Whether a parameter is in force at a point: all that its `when` names is, and has one of the values.
+-- Whether a parameter is in force at a point: everything that its `when` names is in force and has one of the
+-- values.
 local function in_force(p, point)
   for name, wanted in pairs(p.when or {}) do
     local met = false
@@ -226,7 +227,7 @@ local function point_of(self, value_of)
   return point
 end
 
---- space:grid{levels = 3}: all combinations, each once: every choice, and so many levels of each range.
+--- space:grid{levels = 3}: all combinations, each once, of every choice and of so many levels of each range.
 function Space:grid(given)
   local o = options.known("grid", given, { "levels" })
   local levels = options.integer("grid", o, "levels", 3, 2, 1e4)
@@ -260,7 +261,7 @@ local function counted(where, n, seed)
   return errors.integer(where, "seed", seed == nil and 0 or seed, 0, 2 ^ 53)
 end
 
---- space:random(n[, seed = 0]): n points, each independent of the others; the first ones of more.
+--- space:random(n[, seed = 0]): n points, each independent of the others; a larger n adds to them.
 function Space:random(n, seed)
   seed = counted("random", n, seed)
   local d, points = #self.names, {}
@@ -270,7 +271,7 @@ function Space:random(n, seed)
 end
 
 --- space:sobol(n[, seed = 0]): n points of Sobol's sequence, which fill the space more evenly than random
--- ones; the first ones of more. Each seed shifts the sequence in another way.
+-- ones; a larger n adds to them. Each seed shifts the sequence in another way.
 function Space:sobol(n, seed)
   seed = counted("sobol", n, seed)
   local d, points = #self.names, {}

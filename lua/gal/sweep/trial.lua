@@ -1,5 +1,5 @@
--- trial: one trial's work up to a rung: the experiment as a process of its own, watched, its claim renewed;
--- then its score, and the record. An experiment that fails is a record with the reason.
+-- sweep/trial: one trial's work up to a rung: runs the experiment as a process of its own, watches it, renews
+-- its claim; then scores it and writes the record. An experiment that fails leaves a record with the reason.
 local C = require("ffi").C
 local claims = require "gal.sweep.claims"
 local errors = require "gal.base.errors"
@@ -11,11 +11,11 @@ local stats = require "gal.stats.host"
 
 local M = {}
 
--- Exit codes that say "I was asked to stop": Ctrl-C, TERM, and USR1, which asks for another start.
+-- Exit codes of a process that was asked to stop: by Ctrl-C, TERM, or USR1, which asks for another start.
 local ASKED = { [130] = true, [143] = true, [75] = true }
 local TERMINATED, KILLED, INTERRUPTED, USR1 = 15, 9, 2, 10
 local NAMES = { [4] = "ILL", [6] = "ABRT", [7] = "BUS", [8] = "FPE", [11] = "SEGV", [24] = "XCPU" }
--- Claims in a row that ended without an epoch, after which a trial counts as one that kills its process.
+-- Claims in a row that ended without an epoch, after which the trial counts as one that kills its process.
 local FRUITLESS = 5
 
 -- The sentence by which an experiment ended: the last line of its output, or the one above a traceback.
@@ -43,7 +43,7 @@ local function watched(p, claim)
   end
 end
 
--- The mean log p of a run, without the galaxies at which it has no density; and how many these are.
+-- The mean log p of a run over the galaxies at which it has a density; and how many have none.
 local function means_of(scores)
   local sum, count, lost = 0, 0, 0
   for _, v in ipairs(scores.log_p) do
@@ -71,8 +71,7 @@ function M.score(s, trial, rung, record, kept)
   return record
 end
 
--- The reason for which a process that ended so failed; nil where it was asked to stop, and is to be tried
--- again.
+-- The reason why a process that ended so failed; nil where it was asked to stop, and is to be tried again.
 local function reason_of(ended, code, output, from)
   if ended == "signal" then
     if code == KILLED or code == TERMINATED or code == INTERRUPTED or code == USR1 then return nil end
@@ -123,8 +122,8 @@ local function ran(s, trial, rung, claim, output, o)
 end
 
 --- trial.run(s, trial, rung, claim, o): runs a claimed trial up to a rung. o: {threads, device, kept}.
--- Returns its record; nil where it was cut off and goes on another time, and whether a signal ended its
--- process. Raises gal.interrupted, the trial put away and the claim given back, after Ctrl-C.
+-- Returns its record, or nil where it was cut off and goes on another time; second, whether a signal ended
+-- its process. After Ctrl-C it puts the trial away, gives the claim back and raises gal.interrupted.
 function M.run(s, trial, rung, claim, o)
   local output = records.file(s, trial.number, rung, "txt")
   local from, epochs, began = #(path.read(output) or ""), records.epochs(trial), C.gal_now()

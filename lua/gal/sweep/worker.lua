@@ -1,6 +1,6 @@
--- worker: takes one job after another until nothing is left to do in a sweep's folder. Any number of workers,
--- on any machines that see the folder, work beside each other: what they know of one another are the records
--- and claims (records.lua, claims.lua).
+-- sweep/worker: takes one job after another until nothing is left to do in a sweep's folder. Any number of
+-- workers, on any machines that see the folder, work side by side: they know of one another by records and
+-- claims (records.lua, claims.lua).
 local C = require("ffi").C
 local claims = require "gal.sweep.claims"
 local errors = require "gal.base.errors"
@@ -11,7 +11,7 @@ local rank = require "gal.sweep.rank"
 
 local worker = {}
 
--- What halving decides by: of each trial its records with scores, and what was begun and is not over.
+-- The state by which halving decides: each trial's records with scores, and what was begun and is not over.
 local function states_of(s, known)
   local scores, list = rank.scores(s, known), {}
   for number = 1, #s.trials do
@@ -29,7 +29,7 @@ local function states_of(s, known)
   return list
 end
 
--- The jobs that wait, the first to do in front: {trial number, rung}.
+-- The jobs that wait, a list of {trial number, rung}, the first to do in front.
 local function jobs_of(s, known)
   if #s.rungs > 0 then return halving.jobs(states_of(s, known), s:last(), s.eta) end
   local jobs = {}
@@ -39,8 +39,8 @@ local function jobs_of(s, known)
   return jobs
 end
 
---- worker.next(s, known): a claim of the job to be done next, its trial and its rung; or nil, and whether
--- somebody is at work, so that there may be more to do later. known: the records, read anew.
+--- worker.next(s, known): claims the job to be done next, and returns the claim, its trial and its rung; or
+-- nil, and whether somebody is at work, so that there may be more to do later. known: the records, read anew.
 function worker.next(s, known)
   local folder, jobs = records.folder(s), jobs_of(s, records.read(s, known))
   for _, job in ipairs(jobs) do
@@ -58,8 +58,9 @@ end
 
 local LOOKS = 0.5 -- seconds between two looks at a folder in which there is nothing to do now
 
---- worker.work(s, {threads =, device =, report =}): does jobs until none is left that anybody could do, one
--- after another. report(trial, rung, record): is called when one is over; record is nil where it was cut off.
+--- worker.work(s, {threads =, device =, report =}): does one job after another until none is left that
+-- anybody could do. report(trial, rung, record) is called when one is over; record is nil where it was cut
+-- off.
 function worker.work(s, o)
   local known, kept = {}, {}
   while true do

@@ -21,9 +21,9 @@ Generator.__index = Generator
 
 function Generator.__tostring(r) return "rng " .. r:state() end
 
-local function new(key, counter, device)
+local function new(key, device)
   -- A generator outlives the scope that happens to be open when it is made.
-  local words = values.int64({ 2 }, { key, counter }, device or default_device(), true)
+  local words = values.int64({ 2 }, { key, 0 }, device or default_device(), true)
   return errors.seal(setmetatable({ words = words }, Generator))
 end
 
@@ -31,7 +31,7 @@ end
 -- other generators do. r:state() and r:set_state(s) save and restore it; gal.randn(shape, {rng = r}) draws
 -- from it.
 function random.rng(seed)
-  return new(integer("rng", "seed", seed, -2 ^ 53, 2 ^ 53), 0)
+  return new(integer("rng", "seed", seed, -2 ^ 53, 2 ^ 53))
 end
 
 local default
@@ -97,7 +97,7 @@ function Generator:fork(name)
   if type(name) ~= "string" then raise("fork: name is %s, expected a string", kind(name)) end
   local words = values.read(self.words)
   local key = ffi.cast("int64_t", C.gal_hash(name, #name, ffi.cast("uint64_t", words[0])))
-  return new(key, 0, device_of(self.words))
+  return new(key, device_of(self.words))
 end
 
 local OPTIONS = { "rng", "device" }

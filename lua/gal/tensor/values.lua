@@ -8,6 +8,7 @@ local copy = require "gal.tensor.copy"
 local memory = require "gal.tensor.memory"
 local shapes = require "gal.tensor.shapes"
 local tape = require "gal.tensor.tape"
+local decimal = require("gal.base.text").decimal
 local C = ffi.C
 local raise, check, kind = errors.raise, errors.check, errors.kind
 local number, integer = errors.number, errors.integer
@@ -231,7 +232,7 @@ end
 local function to_number(value, dtype)
   if dtype ~= 2 then return tonumber(value) end
   local exact = value <= 9007199254740992LL and value >= -9007199254740992LL
-  return exact and tonumber(value) or (tostring(value):gsub("LL$", ""))
+  return exact and tonumber(value) or decimal(value)
 end
 
 local function nest(host, dtype, shape, depth, at)

@@ -26,8 +26,8 @@ local function is_failed(out)
 end
 
 --- files.refuse(out, resume): raises where the folder `out` exists, holds more than a run that failed in its
--- first epoch, and resume is not true; and where it holds a history without a checkpoint, which can't be gone
--- on with and is never replaced.
+-- first epoch, and resume is not true; and where it holds a history without a checkpoint, which can't be
+-- resumed and is never replaced.
 function files.refuse(out, resume)
   local function has(name) return path.kind(out .. "/" .. name) ~= nil end
   if has "history.csv" and not has(CHECKPOINT) then
@@ -61,9 +61,9 @@ function files.notes(out)
   return type(config.notes) == "table" and config.notes or {}
 end
 
---- files.open(out, resume): the folder `out` (gal.base.run), whose lock the caller holds until
--- folder:close(), unless files.refuse refuses it. Second: the checkpoint in it as {tensors, small}, or nil
--- where a run begins.
+--- files.open(out, resume): opens the folder `out` (gal.base.run), unless files.refuse refuses it; the caller
+-- holds its lock until folder:close(). Second: the checkpoint in it as {tensors, small}, or nil where a run
+-- begins.
 function files.open(out, resume)
   files.refuse(out, resume)
   local folder = run.open{ where = "fit", out = out }

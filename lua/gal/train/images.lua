@@ -16,16 +16,16 @@ local check = errors.check
 local Source = {}
 Source.__index = Source
 
--- Whether a device holds a set where nobody says so. A device holds a tensor of its own, and the host
--- what is in its memory, anyway; else a device keeps at least as much memory free for the training.
+-- Whether a device is to hold a set where the user does not say. A tensor of the device's is held anyway, and
+-- so is on the host what is in memory; else as much memory again has to stay free for the training.
 local function fits(set, device)
   local x = rawget(set, "tensor")
   if device == "cpu" or x and x:device() == device then return set.in_memory end
   return gal.device_info(device).free >= 2 * set:stored_bytes()
 end
 
---- placed(set, device, wanted): the set (or tensor) held by that device, or as a set of the host's; `batch`
--- reads either. wanted: fit's option `resident`.
+--- placed(set, device, wanted): the set (or tensor) as one that the device holds, or as one of the host's;
+-- `batch` reads either. wanted: fit's option `resident`.
 local function placed(set, device, wanted)
   set = sets.of(set)
   if wanted == nil then wanted = fits(set, device) end
@@ -51,7 +51,7 @@ local function new(set, options)
   return self
 end
 
--- values {N} of the places in an order as values of the rows that are there.
+-- values {N} in the order of places, by row: row order[i] gets values[i].
 local function by_row(values, order)
   local n = values:size(1)
   local y = gal.zeros({ n, 1 }, { device = values:device() })
@@ -71,12 +71,12 @@ function Source:start_epoch(order, rng)
   self.taken = 0
 end
 
---- source:ready(): the images of the next step are where it encodes them from.
+--- source:ready(): puts the images of the next step where it encodes them from.
 function Source:ready()
   if self.loader then self.loader:take(self.images, self.taken + 1) end
 end
 
---- source:next(): the same, and the step after it is then the next.
+--- source:next(): the same, and moves on: the step after that is then the next.
 function Source:next()
   self:ready()
   self.taken = self.taken + 1

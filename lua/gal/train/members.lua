@@ -1,6 +1,6 @@
--- train/members: the trainings of an ensemble's members, flows of one kind on the same rows that differ by
--- their seed. Each is a run of fit in a folder of its own, OUT/member-k, and is stopped and gone on with as
--- one; when all are done OUT/ensemble.json names them (flow/members.lua).
+-- train/members: trains an ensemble's members, flows of one kind on the same rows that differ by their seed.
+-- Each is a run of fit in a folder of its own, OUT/member-k, and is stopped and resumed like one; when all
+-- are done OUT/ensemble.json names them (flow/members.lua).
 local C = require("ffi").C
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
@@ -15,7 +15,7 @@ local members = {}
 local folder_of = named.folder
 
 --- members.refuse(out, resume, count): raises where the folder `out` can't take the runs of `count` members,
--- or of one flow (1): it has other things, runs while resume is not true, or runs of the other kind.
+-- or of one flow (1): it holds other files, runs while resume is not true, or runs of the other kind.
 function members.refuse(out, resume, count)
   local single = path.kind(out .. "/history.csv") or path.kind(out .. "/flow.safetensors")
   local several = path.kind(folder_of(out, 1)) or path.kind(out .. "/" .. named.FILE)
@@ -72,11 +72,11 @@ local function add_made(flows, seed, flow)
 end
 
 --- train.ensemble{members = K, make = function(seed) return flow end, seed = 0, out =, …}: trains K flows on
--- the same rows, whose seeds are seed, seed + 1, …: make(seed) gives a flow with fresh weights, and fit
--- trains it in out/member-k. Member k is the run that fit makes alone with that seed. Other options are
--- train.fit's; resume = true goes on with the member that was stopped, and more members may be asked for.
--- each(k, folder) is called before member k. Returns the ensemble as gal.open(out) does, with `members`, the
--- runs that fit returned. With K = 1 it is fit of make(seed), in `out` itself.
+-- the same rows, with the seeds seed, seed + 1, …: make(seed) gives a flow with fresh weights, and fit trains
+-- it in out/member-k. Member k is the run that fit makes alone with that seed. Other options are train.fit's;
+-- resume = true goes on with the member that was stopped, and more members may be asked for. each(k, folder)
+-- is called before member k. Returns the ensemble as gal.open(out) does, with `members`, the runs that fit
+-- returned. With K = 1 it is fit of make(seed), in `out` itself.
 function members.train(given)
   local o = arguments.known("ensemble", given, OPTIONS)
   local count = arguments.integer("ensemble", o, "members", nil, 1, 1024)
@@ -98,7 +98,7 @@ function members.train(given)
   if count == 1 then return fit(options(1, o.out)) end
   errors.text("ensemble", "out", o.out, "the folder for the members' runs")
   members.refuse(o.out, o.resume, count)
-  -- Members that begin are trained as the first one was, where a call that goes on does not say how.
+  -- Where a resuming call does not say how, new members are trained as the first one was.
   if preset == nil and o.resume then preset = files.preset(folder_of(o.out, 1)) end
   local runs, folders, device = {}, {}, nil
   for k = 1, count do

@@ -1,5 +1,5 @@
--- train/moved: what is another about the rows of a resumed run, in words: galaxies that are new or gone,
--- another order, other values. The settings know no more than that hashes differ; split.csv has the ids.
+-- train/moved: says what has changed about the rows of a resumed run: galaxies that are new or gone, another
+-- order, other values. The settings show only that hashes differ; split.csv has the ids.
 local errors = require "gal.base.errors"
 local identity = require "gal.data.ids"
 local path = require "gal.base.path"
@@ -7,7 +7,7 @@ local read_split = require("gal.data.split").read
 
 local moved = {}
 
--- Settings that hold numbers and hashes of rows, each with the part of split.csv that these are.
+-- Settings that hold numbers and hashes of rows, each with the part of split.csv that it is about.
 local PARTS = { rows = "train", data = "train", values = "train", valid_rows = "valid", valid_data = "valid" }
 local CALLED = { train = "training", valid = "validation" }
 
@@ -18,7 +18,7 @@ local function counted(list, what)
   return ("%d %s %s (%s)"):format(#list, #list == 1 and "is" or "are", what, named)
 end
 
--- The ids of the list a that the list b lacks.
+-- The ids of the list a that are not in the list b.
 local function beyond(a, b)
   local there, list = {}, {}
   for _, id in ipairs(b) do there[id] = true end
@@ -28,7 +28,7 @@ local function beyond(a, b)
   return list
 end
 
--- What differs of the galaxies `was` and `is`, lists of ids, in words; nil where they are the same in order.
+-- How the galaxies `is` differ from `was`, lists of ids, in words; nil where they are the same, in order.
 local function difference(was, is)
   local gone, new = counted(beyond(was, is), "gone"), counted(beyond(is, was), "new")
   if gone or new then return table.concat({ gone or new, gone and new }, ", ") end

@@ -1,5 +1,5 @@
--- train/recipe: what experiments and acceptance runs make of gal.train's fit: a flow made and trained in one
--- call, and the sentences that end a training.
+-- train/recipe: what experiments and acceptance runs add to train.fit: a flow made and trained in one call,
+-- and the sentences at the end of a training.
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
 local floors = require "gal.flow.floor"
@@ -17,8 +17,8 @@ for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
 -- for the galaxies of a part of a survey (gal.data), trains it, and returns what train.fit returns. The flow
 -- is p(theta | context) of a part without images (part:blind()) and p(theta | context, image) of one with
 -- images, which needs an encoder; with augment = true it is symmetric. hidden is flow.new's. The rate falls
--- to 0 over all the epochs, early stopping is off, and a run that was stopped goes on in `out`. seed is that
--- of the weights too. Other options are train.fit's.
+-- to 0 over all the epochs, early stopping is off, and a run that was stopped goes on in `out`. seed also
+-- draws the weights. Other options are train.fit's.
 function recipe.quick(part, options)
   errors.list("quick", "part", part, "a part of a survey (gal.data)")
   errors.list("quick", "part.names", part.names, "the names of a survey's columns")
@@ -36,8 +36,8 @@ function recipe.quick(part, options)
   return require("gal.train").fit(o)
 end
 
---- train.describe(run): how a training ended, in a sentence or two: run is what train.fit returned, or
--- train.ensemble: then of each member.
+--- train.describe(run): how a training ended, in a sentence or two, of each member of an ensemble; run is
+-- what train.fit or train.ensemble returned.
 function recipe.describe(run)
   errors.list("describe", "run", run, "what train.fit returned")
   if type(run.members) == "table" then

@@ -11,8 +11,8 @@ local function on_line(line, r)
   if r.stopped then line:finish() end
 end
 
--- What a run that Ctrl-C stopped has kept, in the folder `out`, or in memory where that is nil: so many
--- epochs, or nil; and how to go on.
+-- The sentence of a run that Ctrl-C stopped: how many epochs (or nil) it keeps, in the folder `out` or, where
+-- that is nil, in memory; and how to go on.
 local function kept(out, epochs)
   local onward = host.interactive and "run:resume()" or errors.option("resume", true)
   if (epochs or 0) == 0 then

@@ -1,6 +1,6 @@
--- train/room: whether a training fits into its device's memory, said before its first step. Only what is
--- certain to be needed is counted, so that no training is refused that would have run: what an encoder's
--- layers keep of its images is not.
+-- train/room: whether a training fits into its device's memory, checked before its first step. Only what is
+-- certain to be needed is counted, so that no training that would run is refused; what an encoder's layers
+-- keep of its images is not counted.
 local nn = require "gal.nn"
 local refuse = require "gal.base.room"
 
@@ -8,8 +8,8 @@ local room = {}
 
 local FLOAT, INDEX = 4, 8 -- bytes
 
--- What the head keeps of a batch's draws for their gradients: each linear layer's results. None is known of a
--- module of the user's.
+-- What the head keeps of a batch's draws for their gradients: each linear layer's results. For a module of
+-- the user's nothing is known.
 local function kept_by(head)
   local described, width = nn.spec(head), 0
   for _, layer in ipairs(described and described.layers or {}) do
@@ -18,8 +18,7 @@ local function kept_by(head)
   return width
 end
 
--- The bytes of a part's rows beside those that are at hand, and of its images where the device is to hold
--- them.
+-- The bytes of a part's rows, and of its images where the device is to hold them and does not yet.
 local function rows_of(flow, part, device, resident)
   if not part then return 0, 0 end
   local images = 0
@@ -32,8 +31,8 @@ local function rows_of(flow, part, device, resident)
 end
 
 --- room.check(flow, s, part, valid, resident): raises where a run with the settings s (train/settings.lua) on
--- these rows (train/rows.lua) needs more than there is: for weights, their gradient, moments and averages,
--- for rows, for images that the device is to hold, and for the draws of a batch.
+-- these rows (train/rows.lua) needs more memory than there is: for weights, their gradient, moments and
+-- averages, for rows, for images that the device is to hold, and for the draws of a batch.
 function room.check(flow, s, part, valid, resident)
   local device, count = flow:device(), 0
   for _, p in ipairs(flow:parameters()) do count = count + p:count() end

@@ -11,6 +11,7 @@ local inputs = require "gal.flow.inputs"
 local related = require "gal.stats.related"
 local sets = require "gal.images"
 local suspects = require "gal.stats.suspects"
+local text = require "gal.base.text"
 local raise = errors.raise
 
 local rows = {}
@@ -61,9 +62,9 @@ local function of_object(flow, what, v)
   return part(flow, what, v.theta, context, v.images, v.ids)
 end
 
--- Positions (from 1) of the validation rows: a fraction by a hash of id or row number, the same however often
--- it is asked. The hash's seed is not that of gal.data's split into parts, which would leave none of some
--- parts.
+-- Positions (from 1) of the validation rows: a fraction by a hash of id or row number, the same at every
+-- call. The hash's seed is not that of gal.data's split, under which all rows of a part, or none, would be
+-- chosen.
 local function hashed(n, fraction, ids)
   local chosen, lowest, at = {}, math.huge, 1
   for i = 1, n do
@@ -101,7 +102,7 @@ local function pick(all, positions)
   }
 end
 
--- Leaves notices of what is odd about the rows of plain tensors; gal.data has said so of a survey's.
+-- Leaves notices of what is odd about the rows of plain tensors; for a survey's gal.data has done so.
 local function tell(flow, all)
   local lists = { {}, {} }
   for i, x in ipairs{ all.theta, all.context } do
@@ -163,7 +164,7 @@ function rows.fingerprint(p)
     end
   end
   if p.images then h = p.images:fingerprint(h) end
-  return (tostring(h):gsub("ULL$", ""))
+  return text.decimal(h)
 end
 
 return rows

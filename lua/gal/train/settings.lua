@@ -1,4 +1,4 @@
--- train/settings: the options of fit that are numbers and names, checked, with their defaults; and the
+-- train/settings: checks the options of fit that are numbers and names, with their defaults; and makes the
 -- settings of a run, which config.json and the checkpoint hold and which a resumed run has to repeat.
 local errors = require "gal.base.errors"
 local floors = require "gal.flow.floor"
@@ -22,19 +22,19 @@ settings.OPTIONS = {
   "precision", "progress", "recorded", "resident", "preset", "time_power", "floor", "scale",
 }
 
--- A precision is of the convolutions of a flow that has an encoder, and of the linear layers wherever the
--- device has it for them.
+-- A precision applies to the convolutions of a flow with an encoder, and to linear layers where the device
+-- has it for them.
 local function refuse_precision(name, flow)
   local device = flow:device()
   if flow.encoder then return precisions.check("fit", name, device, "conv2d") end
   precisions.code("fit", name)
   if precisions.has(name, device, "linear") then return end
-  raise("fit: precision is %q, which %s does not have for linear layers, and the flow has no encoder whose "
-    .. "convolutions it would be of", name, device)
+  raise("fit: precision is %q, which %s does not have for linear layers, and the flow has no encoder with "
+    .. "convolutions", name, device)
 end
 
 --- settings.refuse(o): raises on flags, a precision and a preset among fit's options o that the flow can't be
--- trained with: what can be said before its rows are looked at.
+-- trained with, as far as that can be said without its rows.
 function settings.refuse(o)
   for _, name in ipairs { "average", "augment", "resident" } do
     if type(o[name]) ~= "nil" and type(o[name]) ~= "boolean" then
@@ -57,7 +57,7 @@ local function floor_of(o, usual)
   raise("fit: floor is %s, expected a share from 0 to below 1, \"auto\" or \"off\"", errors.kind(o.floor))
 end
 
--- The scales of the columns that are asked for, a text; nil where all are standard, or the flow has its own.
+-- The scales of the columns that are asked for, a text; nil where all are standard.
 local function scale_of(o, usual)
   local given = type(o.scale) ~= "nil"
   local asked = usual
@@ -84,9 +84,9 @@ local function width_of(flow)
   return widest
 end
 
---- settings.of(o, n, preset): the numbers and flags of a run on n rows from fit's options o; what these leave
--- open is rule.of's. Raises on a bad value. A flag that is off and a precision of "f32" are nil, as in runs
--- that were begun before they existed.
+--- settings.of(o, n, preset): the numbers and flags of a run on n rows from fit's options o; rule.of decides
+-- what these leave open. Raises on a bad value. A flag that is off and a precision of "f32" are nil, as in
+-- runs that were begun before they existed.
 function settings.of(o, n, preset)
   local batch = integer("fit", o, "batch", 64, 1)
   local usual = rule.of(preset, n, batch, o.flow.encoder ~= nil, width_of(o.flow))

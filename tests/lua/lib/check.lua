@@ -160,6 +160,13 @@ function check.bits(t)
   return ffi.string((core.read(t)), core.count(t) * size[t.dtype])
 end
 
+--- weights(flow): the bytes of all of a flow's parameters.
+function check.weights(flow)
+  local parts = {}
+  for i, p in ipairs(flow:parameters()) do parts[i] = check.bits(p) end
+  return table.concat(parts)
+end
+
 --- Prints "N passed, N failed" and ends the process, with 1 where a test failed.
 function check.finish()
   io.stdout:write(string.format("%d passed, %d failed\n", passed, failed))

@@ -43,6 +43,15 @@ function scratch.experiment(name, device)
   return ("%s --device %s '%s/experiments/%s.lua'"):format(scratch.galrun, device, host.root, name)
 end
 
+--- succeeds(name, options[, device]): runs an experiment with these options, on this test's device or
+-- another; returns what it printed, and raises where it fails.
+function scratch.succeeds(name, options, device)
+  local command = scratch.experiment(name, device) .. " " .. options
+  local code, text = scratch.run(command)
+  if code ~= 0 then error(("exit %d of %s:\n%s"):format(code, command, text), 2) end
+  return text
+end
+
 --- remove(): removes the folder and all that is in it.
 function scratch.remove() os.execute("rm -r " .. scratch.folder) end
 
