@@ -114,6 +114,16 @@ static gal_status cannot_write(gal_writer *writer, const char *what)
     return gal_file_status(reason);
 }
 
+/* Locks the new file that fd is open on, until fd is closed, however that comes: gal_folder_sweep takes files
+ * without a lock. 0 where it has taken this one before. Where there are no locks it takes none. */
+static int held(int fd)
+{
+    struct stat info;
+    if (fcntl(fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET}) != 0)
+        return errno != EAGAIN && errno != EACCES;
+    return fstat(fd, &info) != 0 || info.st_nlink > 0;
+}
+
 /* Opens writer->temporary, a new name in the folder of writer->path. */
 static gal_status open_temporary(gal_writer *writer, mode_t mode)
 {
@@ -124,13 +134,17 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
         gal_writer_abandon(writer);
         return gal_fail(GAL_MEMORY, "no memory to write a file");
     }
-    /* Steps over what a killed process of our number has left. */
+    /* Steps over what a killed process of our number has left, and what was swept before it was locked. */
     for (int attempt = 0; attempt < 1000; attempt++) {
         snprintf(writer->temporary, size, "%.*s.galrun-%ld-%u.tmp", (int)folder, writer->path, (long)getpid(),
                  atomic_fetch_add(&counter, 1));
         writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        if (writer->fd >= 0 || errno != EEXIST)
+        if (writer->fd >= 0 ? held(writer->fd) : errno != EEXIST)
             break;
+        if (writer->fd >= 0)
+            close(writer->fd);
+        writer->fd = -1;
+        errno = EEXIST;
     }
     if (writer->fd < 0) {
         int reason = errno;
@@ -139,9 +153,6 @@ static gal_status open_temporary(gal_writer *writer, mode_t mode)
         errno = reason;
         return cannot_write(writer, "making a temporary file in its folder");
     }
-    /* The lock tells gal_folder_sweep that somebody writes the file; it goes with its holder, however that
-     * ends. */
-    (void)!fcntl(writer->fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET});
     return GAL_OK;
 }
 
@@ -248,12 +259,18 @@ static gal_status commit(gal_writer *writer, int sync)
 {
     if (sync && fsync(writer->fd) != 0)
         return cannot_write(writer, "syncing");
+    /* Network file systems tell of a full disk when a file is closed, but it is to be locked until it has its
+     * name: a copy of the descriptor keeps the lock. */
+    int lock = fcntl(writer->fd, F_DUPFD_CLOEXEC, 0);
     int closed = close(writer->fd);
-    writer->fd = -1;
+    writer->fd = lock;
     if (closed != 0)
         return cannot_write(writer, "closing");
     if (rename(writer->temporary, writer->path) != 0)
         return cannot_write(writer, "renaming");
+    if (lock >= 0)
+        close(lock);
+    writer->fd = -1;
     free(writer->temporary);
     writer->temporary = NULL;
     if (sync && gal_folder_sync(writer->path) != 0)

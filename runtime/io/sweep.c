@@ -1,24 +1,19 @@
 /* sweep.c: removes the temporary files (file.c) of killed writers. The kernel's lock tells whether a file
  * still has a writer; the process's number in its name means nothing on another machine or in another
- * container that shares the folder. */
+ * container that shares the folder. A writer that had not locked its file yet sees that it is gone, and makes
+ * another. */
 #define _GNU_SOURCE
 #include "io.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-/* Seconds in which an empty file counts as being written: it may have been made this moment and not be locked
- * yet. */
-#define JUST_MADE 60
 
 static int forsaken(int fd)
 {
     struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) ||
-        (info.st_size == 0 && time(NULL) - info.st_mtime < JUST_MADE))
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
         return 0;
     return fcntl(fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET}) == 0;
 }

@@ -44,6 +44,15 @@ check.case("stopped work goes on behind its last whole line, and finished work i
   check.equal(sweep("a", 0), {})
 end)
 
+check.case("what a killed galrun left half-written is gone once another works in the folder", function()
+  sweep("killed", 0)
+  for _, left in ipairs{ "half a line", "" } do   -- "": killed before its first byte
+    folder.write(out "killed/.galrun-1-0.tmp", left)
+    sweep("killed", 0)
+    check.equal(folder.kind(out "killed/.galrun-1-0.tmp"), nil)
+  end
+end)
+
 check.case("other settings are refused by name, and no lock is left behind", function()
   sweep("b", 0)
   check.raises(function() sweep("b", 1) end,
