@@ -15,9 +15,10 @@ local density = {}
 local HOST = { device = "cpu" } -- where reports lie
 local OPTIONS = { "steps", "tolerance", "precision", "progress", "told" }
 
--- The points z {M, d} solved in `steps` steps: the noise that they come from, {M, d}, and the integral of
--- the divergence, {M}. `each` points belong to one row of features; z is overwritten.
-local function solved(job, z, features, each, steps, progress)
+--- density.solved(job, z {M, d}, features, each, steps[, progress]): the points solved in `steps` steps: the
+-- noise that they come from, {M, d}, and the integral of the divergence, {M}. `each` points belong to one row
+-- of features; z is overwritten, and job.cost grows.
+function density.solved(job, z, features, each, steps, progress)
   local integral = integrate.run(job.flow, z, features, each, {
     times = solver.times(steps), tableau = solver.method, density = true, backward = true,
     progress = progress,
@@ -26,10 +27,10 @@ local function solved(job, z, features, each, steps, progress)
   return { noise = z, integral = integral:reshape { -1 } }
 end
 
--- How far apart two solutions of points are, nats, {M}: the integrals' difference, and what each component of
--- the noise adds by itself, even where log N(noise) is flat. Absolute values are added, as differences with
--- signs cancel now and then.
-local function apart(coarse, fine)
+--- density.apart(coarse, fine): how far apart two solutions of points are, nats, {M}: the integrals'
+-- difference, and what each component of the noise adds by itself, even where log N(noise) is flat. Absolute
+-- values are added, as differences with signs cancel now and then.
+function density.apart(coarse, fine)
   local moved = (coarse.noise - fine.noise):abs() * fine.noise:abs():maximum(1)
   return (coarse.integral - fine.integral):abs() + moved:sum(2)
 end
@@ -56,7 +57,7 @@ local function chosen(job, z, features, each, at)
     local progress
     if #values == 0 then progress = tiles.part(job.progress, at, 1 / 3) end
     if #values == 1 then progress = tiles.part(job.progress, at + points / 3, 2 / 3) end
-    local solution = solved(job, own, told, share, steps, progress)
+    local solution = density.solved(job, own, told, share, steps, progress)
     values[#values + 1] = tiles.log_normal(own) + solution.integral
     before, latest = latest, latest + own:size(1)
     return solution
@@ -65,7 +66,7 @@ local function chosen(job, z, features, each, at)
     if places then
       coarse = { noise = coarse.noise:rows(places), integral = coarse.integral:rows(places) }
     end
-    return apart(coarse, fine):totable()
+    return density.apart(coarse, fine):totable()
   end
   solver.halve(points, run, differences, function(point, difference, steps, j, last)
     local error = solver.halved_error(difference)

@@ -7,6 +7,7 @@ local gal = require "gal"
 local errors = require "gal.base.errors"
 local core = require "gal.tensor"
 local arguments = require "gal.base.options"
+local counts = require "gal.flow.counts"
 local density_of = require "gal.flow.density"
 local floors = require "gal.flow.floor"
 local inputs = require "gal.flow.inputs"
@@ -18,6 +19,7 @@ local raise, check = errors.raise, errors.check
 
 local draw = {}
 
+local some = counts.some
 local HOST = { device = "cpu" } -- where reports lie
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "streams", "into", "progress", "told" }
 
@@ -31,12 +33,6 @@ local function noise(flow, streams, words, m)
   local theta = gal.zeros({ streams:size(1), m * flow.d }, { device = flow:device() })
   check(C.gal_normal_streams(theta.h, streams.h, words.h))
   return theta:reshape { -1, flow.d }
-end
-
--- The listed rows of x {k, ...}; x itself where no list is given or x has one row for all.
-local function some(x, list)
-  if not x or not list or x:size(1) == 1 then return x end
-  return x:rows(list)
 end
 
 -- How far apart two solutions of k galaxies' pilots are, {k}: the largest over the properties of the rms over
@@ -87,41 +83,6 @@ local function plan(flow, features, pilots, k, tolerance, density)
     return true
   end)
   return steps, errors, cost
-end
-
--- Integrates theta {k * m, d} in place, galaxies with the same number of steps together; returns the integral
--- {k * m, 1} where densities are asked for, and rows times evaluations. before: draws done before.
-local function carry(job, theta, features, k, m, before)
-  local flow, steps = job.flow, job.planned
-  local groups, counts, cost = {}, {}, 0
-  for galaxy = 1, k do
-    local n = steps[galaxy]
-    if not groups[n] then
-      groups[n] = {}
-      counts[#counts + 1] = n
-    end
-    table.insert(groups[n], galaxy)
-  end
-  local integral = job.density and gal.zeros({ k * m, 1 }, { device = theta:device() }) or nil
-  for _, n in ipairs(counts) do
-    local list = groups[n]
-    gal.scope(function()
-      local all = #list == k
-      local own = all and theta or theta:reshape({ k, m * flow.d }):rows(list):reshape { -1, flow.d }
-      local own_integral = integrate.run(flow, own, all and features or some(features, list), m, {
-        times = solver.times(n), tableau = solver.method, density = job.density, precision = job.precision,
-        progress = tiles.part(job.progress, before),
-      })
-      if integral and all then core.assign(integral, own_integral) end
-      for place, galaxy in ipairs(all and {} or list) do
-        local to, from = (galaxy - 1) * m + 1, (place - 1) * m + 1
-        core.assign(theta:narrow(1, to, m), own:narrow(1, from, m))
-        if integral then core.assign(integral:narrow(1, to, m), own_integral:narrow(1, from, m)) end
-      end
-    end)
-    before, cost = before + #list * m, cost + #list * m * n * solver.stages
-  end
-  return integral, cost
 end
 
 -- The job of one call, which its tiles have in common: flow, density (whether densities are asked for), n,
@@ -219,7 +180,9 @@ local function tile(job, first, k, from, m)
   local before = (first - 1) * job.n + k * (from - 1)
   if job.report then
     local cost
-    integral, cost = carry(job, theta, features, k, m, before)
+    integral, cost = counts.carry(flow, theta, features, m, job.planned, {
+      density = job.density, precision = job.precision, progress = tiles.part(job.progress, before),
+    })
     job.report.cost = job.report.cost + cost
   else
     integral = integrate.run(flow, theta, features, m, {

@@ -170,8 +170,9 @@ end
 
 --- ensemble:sample_and_log_prob(x[, options]): the draws {N, n, d} and the mixture's log densities at them
 -- {N, n}, as flow:sample_and_log_prob's. The member that made a draw has its density from that integration;
--- the others integrate backwards from the draw. So K members take K times as long as one, and twice that with
--- steps = "auto".
+-- the others integrate backwards from the draw. So K members take K times as long as one, and up to half as
+-- long again with steps = "auto". The report's error is the largest of the members', rms over a galaxy's
+-- draws.
 function Ensemble:sample_and_log_prob(x, options)
   local samples, log_prob, report = mixture.draw("sample_and_log_prob", self, x, options, true)
   if report then return samples, log_prob, report end

@@ -11,6 +11,7 @@ local ffi = require "ffi"
 local C = ffi.C
 local arguments = require "gal.base.options"
 local core = require "gal.tensor"
+local crossed = require "gal.flow.crossed"
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
@@ -102,9 +103,10 @@ local function larger(a, b) return (b > a or b ~= b) and b or a end
 
 local OPTIONS = { "n", "steps", "tolerance", "precision", "rng", "streams", "into", "progress", "told" }
 
--- The job of one call: members, density, x (inputs.conditions), n, each (draws of a member), streams {N},
--- rng, state (the generator's at the beginning) and last (where it is to go on), report or nil, lost,
--- progress.
+-- The job of one call: members, density, x (inputs.conditions), n, each (draws of a member that are asked
+-- for), drawn (those that are made, its pilots included), rows (of a galaxy that are worked on at once),
+-- streams {N}, rng, state (the generator's at the beginning) and last (where it is to go on), report or nil,
+-- lost, progress.
 local function prepare(where, ensemble, x, options, density)
   local o = arguments.known(where, options, OPTIONS)
   local members = ensemble.members
@@ -121,6 +123,11 @@ local function prepare(where, ensemble, x, options, density)
   end
   job.x = inputs.conditions(where, ensemble, x)
   job.each = math.ceil(job.n / #members)
+  job.drawn, job.rows = job.each, job.each
+  if density and job.steps == "auto" then
+    local pilots = crossed.pilots(#members)
+    job.drawn, job.rows = math.max(job.each, pilots), math.max(job.each, pilots * (#members - 1))
+  end
   job.streams = inputs.given_streams(where, job.x, o.streams)
   job.state, job.last = job.rng:state(), job.rng:state()
   job.work = density and #members or 1 -- integrations a draw
@@ -146,7 +153,7 @@ local function draws_of(job, first, streams, done, told)
     seen[k] = seen_by(member, job.x, first, rows)
     job.rng:set_state(job.state)
     local o = {
-      n = job.each, steps = job.options.steps, tolerance = job.options.tolerance,
+      n = job.drawn, steps = job.options.steps, tolerance = job.options.tolerance,
       precision = job.options.precision, rng = job.rng, streams = streams_of(streams, k), told = false,
       progress = part_of(job, done + (k - 1) * share, share),
     }
@@ -157,41 +164,53 @@ local function draws_of(job, first, streams, done, told)
       samples[k], report = member:sample(seen[k], o)
     end
     job.last = job.rng:state()
-    if report then told(report.steps:totable(), report.error:totable(), report.evaluations * job.each) end
+    if report then told(report.steps:totable(), report.error:totable(), report.evaluations * job.drawn) end
+  end
+  if job.drawn > job.each then
+    -- The generator moves on by the draws that were asked for.
+    job.rng:set_state(job.state)
+    job.rng:normal_streams(streams:narrow(1, 1, 1), job.each * job.ensemble.d)
+    job.last = job.rng:state()
   end
   return samples, own, seen
 end
 
--- The rms over a galaxy's m points of the errors {k, m}, lists {k}.
-local function rms(error)
-  return (error * error):mean(2):sqrt():totable()
+-- A member's densities at the others' draws theta {k, others, drawn, d}: {k, others, drawn}. told: takes what
+-- is said of steps = "auto".
+local function density_at(job, member, theta, seen, told, progress)
+  local k, others, m = unpack(theta.shape)
+  if job.steps == "auto" then
+    local rows = progress and function(now) progress(now, k * others * m) end
+    local values, steps, error, cost = crossed.log_prob(member, theta, seen.features,
+      crossed.pilots(#job.members), { tolerance = job.tolerance, progress = rows })
+    told(steps, error, cost / k)
+    return values
+  end
+  return member:log_prob(theta:reshape{ k, others * m, member.d }, seen, {
+    steps = job.steps, precision = job.options.precision, progress = progress, told = false,
+  }):reshape{ k, others, m }
 end
 
--- The densities of the mixture at every member's draws {k, each, d}: {k, each} by member.
+-- The densities of the mixture at every member's draws {k, drawn, d}: {k, drawn} by member.
 local function densities_of(job, samples, own, seen, done, told)
-  local found, members, pairs_done = {}, job.members, 0
-  local pair = seen[1].rows * job.n / #members
-  for k, theta in ipairs(samples) do
-    local list = {}
-    for j, member in ipairs(members) do
-      if j == k then
-        list[j] = own[k]
-      else
-        local report
-        list[j], report = member:log_prob(theta, seen[j], {
-          steps = job.options.steps, tolerance = job.options.tolerance, told = false,
-          precision = job.steps ~= "auto" and job.options.precision or nil,
-          progress = part_of(job, done + pairs_done * pair, pair),
-        })
-        pairs_done = pairs_done + 1
-        if report then
-          told(report.steps:max(2):totable(), rms(report.error), report.evaluations * job.each)
-        end
-      end
+  local lists, mixed, members = {}, {}, job.members
+  local k, m, d = unpack(samples[1].shape)
+  local share = k * job.n * (#members - 1) / #members
+  for i = 1, #members do lists[i] = {} end
+  for j, member in ipairs(members) do
+    local others, at = {}, 0
+    for i, theta in ipairs(samples) do
+      if i ~= j then others[#others + 1] = theta:reshape{ k, 1, m, d } end
     end
-    found[k] = mean_density(list)
+    local values = density_at(job, member, gal.cat(others, 2), seen[j], told,
+      part_of(job, done + (j - 1) * share, share))
+    for i = 1, #members do
+      if i ~= j then at = at + 1 end
+      lists[i][j] = i == j and own[i] or values:select(2, at)
+    end
   end
-  return found
+  for i, list in ipairs(lists) do mixed[i] = mean_density(list) end
+  return mixed
 end
 
 -- What the members have of k galaxies' draws, k * each rows of `width` numbers each, in the ensemble's order:
@@ -201,10 +220,10 @@ local function shuffled(job, parts, first_of, width)
   for galaxy = 1, k do
     for i = 0, job.n - 1 do
       local member = (i + first_of[galaxy]) % members
-      index[#index + 1] = (member * k + galaxy - 1) * job.each + math.floor(i / members) + 1
+      index[#index + 1] = (member * k + galaxy - 1) * job.drawn + math.floor(i / members) + 1
     end
   end
-  for m, part in ipairs(parts) do rows[m] = part:reshape{ k * job.each, width } end
+  for m, part in ipairs(parts) do rows[m] = part:reshape{ k * job.drawn, width } end
   return gal.cat(rows, 1):rows(index)
 end
 
@@ -239,7 +258,7 @@ local function run(job, apart)
   local function made(...) return errors.less_of({ "n" }, gal.zeros, { ... }, device) end
   local samples = not streamed and made(rows, n, job.ensemble.d) or nil
   local densities = not streamed and job.density and made(rows, n) or nil
-  local together = math.max(1, math.floor(gal.device_info(device.device).rows / job.each))
+  local together = math.max(1, math.floor(gal.device_info(device.device).rows / job.rows))
   for first = 1, rows, together do
     errors.poll()
     local k = math.min(together, rows - first + 1)

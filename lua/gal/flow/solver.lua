@@ -35,7 +35,7 @@ end
 
 -- The first pair of solutions has FIRST and 2 FIRST steps, the last one MOST / 2 and MOST.
 local FIRST, MOST = 3, 96
-solver.most = MOST
+solver.first, solver.most = FIRST, MOST
 
 --- solver.halve(count, run, apart, judge): solves `count` items with FIRST steps and with twice as many, and
 -- solves the items that this does not settle with twice as many again, and so on. run(items, steps) returns a
