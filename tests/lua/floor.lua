@@ -8,6 +8,7 @@ local fit = require("gal.train").fit
 local floors = require "gal.flow.floor"
 local flows = require "gal.flow"
 local gal = require "gal"
+local json = require "gal.base.json"
 local nn = require "gal.nn"
 
 local HOST = { device = "cpu" }
@@ -341,10 +342,15 @@ check.case("a flow with a floor that was saved and loaded has the same bits, and
     bits(flow:log_prob(data.theta, data.context, { steps = 5 })))
   local function says(change, sentence)
     local tensors, metadata = gal.load(path)
-    change(tensors)
+    local said = json.decode(metadata.flow)
+    change(tensors, said.floor)
+    metadata.flow = json.encode(said)
     gal.save(scratch.path "bad.safetensors", tensors, metadata)
     check.raises(function() flows.load(scratch.path "bad.safetensors") end, sentence)
   end
+  says(function(_, found) found.gain = "much" end, "its floor's 'gain' is the string \"much\", exp")
+  says(function(_, found) found.share = nil end, "its floor's 'share' is nil, expected a number")
+  says(function(_, found) found.error = nil end, "its floor's 'error' is nil, expected a number")
   says(function(t) t["floor.share"] = nil end, "has no tensor 'floor.share' of shape {1}")
   says(function(t) t["floor.share"]:fill_(1.5) end, "its 'floor.share' is 1.5, expected a share between")
   says(function(t) t["floor.weights"]:fill_(1) end, "its floor has weights that sum to ")

@@ -9,7 +9,7 @@ local gal = require "gal"
 local nn = require "gal.nn"
 local units = require "gal.flow.units"
 
-local bits = check.bits
+local bits, C = check.bits, require("ffi").C
 local KNEE = 1.2 -- of the first property below, which is bent; the second is straight
 
 -- A flow whose field is linear: dm/dt = .5 m + .7 x, ds/dt = -.8 s + .2 in the net's units.
@@ -130,6 +130,10 @@ check.case("auto bends the columns that reach far, robust all, standard none", f
   check.equal(bent_by("robust", wild, { "g", "g_missing" }), { "p", "g" })
   plain.context:select(2, 2):fill_(1):set(5, 3)
   check.equal(bent_by("robust", plain), { "p", "g" })
+  while C.gal_notice() ~= nil do end
+  check.equal(bent_by("robust,e_g=robust", plain), { "p", "g" })
+  local told = require("ffi").string(C.gal_notice())
+  check.equal(told, "scale: e_g stays in standard units: most of its values are the same")
   check.raises(function() bent_by("auto,e_r=robust", wild) end, "scale names 'e_r' %(did you mean \"e_g")
   check.raises(function() bent_by("wide", wild) end, 'scale has "wide", expected "standard", "robust" or "a')
   check.raises(function() bent_by("robust,auto", wild) end, "scale says robust and auto of all columns")

@@ -277,6 +277,13 @@ function floor.of(flow, own, found, refuse)
   if not (share > 0 and share < 1) then
     refuse(("its 'floor.share' is %g, expected a share between 0 and 1"):format(share))
   end
+  local needed = { share = true, rows = true, gain = false, error = found and found.gain ~= nil }
+  for name, always in pairs(found and needed or {}) do
+    local kind = type(found[name])
+    if kind ~= "number" and (always or kind ~= "nil") then
+      refuse(("its floor's '%s' is %s, expected a number"):format(name, errors.kind(found[name])))
+    end
+  end
   local density, why = broad.of(own, #flow.theta)
   if not density then refuse("its floor " .. why) end
   return setmetatable({ broad = density, share = share, found = found }, floor)

@@ -8,6 +8,7 @@
 --   theta_bend {d}, context_bend {c}   the knee of each column, 0 where it is straight; absent where none is
 --               bent
 --   image_mean, image_std {channels}
+local C = require("ffi").C
 local errors = require "gal.base.errors"
 local gal = require "gal"
 local spelling = require "gal.base.spelling"
@@ -94,7 +95,8 @@ end
 local MODES = { auto = true, standard = true, robust = true }
 
 --- units.asked(where, text, flow): reads how the columns are to be taken: "standard", "robust" or "auto",
--- followed, after commas, by exceptions, NAME=standard. Returns a function from a column's name to its mode.
+-- followed, after commas, by exceptions, NAME=standard. Returns a function from a column's name to its mode,
+-- and whether that was said of this column.
 function units.asked(where, text, flow)
   local general, own, names = nil, {}, {}
   for _, list in ipairs{ flow.theta, flow.context } do
@@ -123,7 +125,7 @@ function units.asked(where, text, flow)
     end
     if not name then general = mode end
   end
-  return function(column) return own[column] or general or "auto" end
+  return function(column) return own[column] or general or "auto", own[column] ~= nil end
 end
 
 -- Median and robust deviation of values, a list, and how far they reach in the latter. Where more than a
@@ -151,13 +153,16 @@ function units.bend(scale, what, names, x, mode)
   local middles, deviations = scale[what .. "_mean"]:totable(), scale[what .. "_std"]:totable()
   local knees, any = {}, false
   for i, name in ipairs(names) do
-    local wanted, middle, deviation, reach = mode(name), nil, nil, nil
+    local middle, deviation, reach
+    local wanted, by_name = mode(name)
     if wanted ~= "standard" and not name:find "_missing$" then
       middle, deviation, reach = spread(x:select(2, i):totable())
     end
     knees[i] = 0
     if deviation and deviation > 0 and (wanted == "robust" or reach > REACH) then
       knees[i], middles[i], deviations[i], any = KNEE, middle, deviation, true
+    elseif wanted == "robust" and by_name then
+      C.gal_leave_notice(("scale: %s stays in standard units: most of its values are the same"):format(name))
     end
   end
   if not any then return end
