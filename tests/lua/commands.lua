@@ -1,7 +1,7 @@
 -- README.md does what it says: its commands and its sessions at the prompt are run from the document's own
 -- text, in their order and in one folder, as a reader would; and the sessions of lua/EXPLORING.md and
 -- lua/PROMPT.md are run. The tables among the output that stands there are compared with what comes out, with
--- every number taken for any other; sentences depend on what was learned. (readme.lua runs the documents' Lua.)
+-- every number taken for any other; sentences depend on what was learned. (readme.lua runs the Lua there.)
 --
 -- A new command or session needs no line here. Sizes are cut by the rule of SIZES; data of the reader's own
 -- are made by `given`; a block that is not run is named in NOT_RUN, with the reason.
