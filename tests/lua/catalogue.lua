@@ -50,6 +50,21 @@ check.case("a share is that of the validation galaxies that are rarer", function
     check.near(shares[k], rarer / 600, 1e-9)
   end
 end)
+check.case("an end of the training galaxies' range that many of them share is no end", function()
+  local familiar = require "gal.flow.familiar"
+  local function low(limit)
+    local part = rows(1, 2000)
+    part.theta = part.theta:maximum(gal.tensor{ 0, -9, 0, 0, limit })
+    return familiar.fit(flow, part, rows(2001, 600)).low:totable(), part.theta:min(1):totable()
+  end
+  local a_v = labels:narrow(1, 1, 2000):select(2, 5)
+  for share, moved in pairs{ [0.004] = false, [0.02] = true } do
+    local found, least = low(a_v:quantile(share):item())
+    if moved then check.that(found[5] < -1e38, found[5]) end
+    found[5] = moved and least[5] or found[5]
+    check.equal(found, least)
+  end
+end)
 check.case("training rows that are all the same have no rareness", function()
   check.equal(rarity.fit(gal.full({ 500, 5 }, 0.7), held), nil)
 end)

@@ -1,8 +1,7 @@
 -- README.md does what it says: its commands and its sessions at the prompt are run from the document's own
--- text, in their order and in one folder, as a reader would; and lua/PROMPT.md's session is run. The tables
--- among the output that stands there are compared with what comes out, with every number taken for any other;
--- sentences depend on what was learned.
--- (readme.lua runs the Lua of the documents.)
+-- text, in their order and in one folder, as a reader would; and the sessions of lua/EXPLORING.md and
+-- lua/PROMPT.md are run. The tables among the output that stands there are compared with what comes out, with
+-- every number taken for any other; sentences depend on what was learned. (readme.lua runs the Lua there.)
 --
 -- A new command or session needs no line here. Sizes are cut by the rule of SIZES; data of the reader's own
 -- are made by `given`; a block that is not run is named in NOT_RUN, with the reason.
@@ -179,8 +178,11 @@ for _, block in ipairs(document.blocks(root .. "/README.md")) do
   end
 end
 if mine(false) then run_prompt("README.md", inputs) end
-for _, block in ipairs(document.blocks(root .. "/lua/PROMPT.md")) do
-  if mine(true) and block[1]:match "^> " then run_prompt("lua/PROMPT.md", document.inputs(block), true) end
+-- The sessions of lua's chapters: EXPLORING.md's asks README.md's run, so that it comes behind.
+for chapter, whole in pairs{ ["lua/EXPLORING.md"] = false, ["lua/PROMPT.md"] = true } do
+  for _, block in ipairs(document.blocks(root .. "/" .. chapter)) do
+    if mine(whole) and block[1]:match "^> " then run_prompt(chapter, document.inputs(block), whole) end
+  end
 end
 
 check.case("every block of README.md is shell, Lua, output or the prompt", function()

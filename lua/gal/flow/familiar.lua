@@ -17,6 +17,8 @@ familiar.FEWEST = 100
 local COMPONENTS, IMAGES = 16, 2500
 -- Validation contexts that go with the flow, for comparing a whole survey with what it learned from.
 local SAMPLE = 2000
+-- A value is an atom where more than this share of the rows have it (stats/atoms.lua). What no draw reaches.
+local SHARED, FAR = 0.01, 3e38
 local PREFIX = "familiar."
 
 -- At most `most` of a part's rows, evenly chosen.
@@ -44,12 +46,26 @@ local function standard(flow, context)
   return gal.no_grad(function() return flow:standard(context:to(flow:device())):to "cpu" end)
 end
 
+-- The lowest and the highest of the properties {M, d}, {d} each, on the host. An end that more than 1 % of
+-- the rows share, as A_V = 0, is a limit of the quantity or of a pipeline: posteriors are smooth and spill
+-- over it, so that draws beyond it say nothing of the galaxy, and it is moved out of reach.
+local function range_of(theta)
+  return gal.no_grad(function()
+    local many = math.max(1, SHARED * theta:size(1))
+    local function moved(edge, far)
+      return gal.where(theta:eq(edge):sum(1):gt(many), far, edge):to "cpu"
+    end
+    return moved(theta:min(1), -FAR), moved(theta:max(1), FAR)
+  end)
+end
+
 --- familiar.fit(flow, train, valid): the value for flow.familiar, fitted to the training rows {theta,
 -- context, images}, with shares counted among the validation rows; nil where there are too few rows.
 function familiar.fit(flow, train, valid)
   local fewest = 4 * (math.max(flow.c, flow.encoder and COMPONENTS or 0) + 1)
   if not valid or valid.theta:size(1) < familiar.FEWEST or train.theta:size(1) < fewest then return nil end
-  local self = { low = train.theta:min(1):to "cpu", high = train.theta:max(1):to "cpu" }
+  local self = {}
+  self.low, self.high = range_of(train.theta)
   if flow.c > 0 then
     local known, held = rarity.thin(train.context), rarity.thin(valid.context)
     self.context = rarity.fit(standard(flow, known), standard(flow, held))
