@@ -1,11 +1,10 @@
-/* csv_under.c: what stands between the names and the first row of a table in text, and is no row: units
- * (VizieR), rules (psql, astropy's two-line tables); and decimal commas, as European spreadsheets save them.
+/* csv_under.c: skips lines between the names and the first row of a table in text that are not rows: units
+ * (VizieR), rules (psql, astropy's two-line tables). And decimal commas, as European spreadsheets save them.
  */
 #include "csv.h"
 #include <string.h>
 
-/* Whether the line at s is a rule: dashes or equals signs, three in a row at least, and what separates them.
- */
+/* Whether the line at s is a rule: at least three dashes or equals signs in a row, and separators. */
 static int is_rule(const gal_scanner *s)
 {
     int run = 0, longest = 0;
@@ -18,8 +17,7 @@ static int is_rule(const gal_scanner *s)
     return longest >= 3;
 }
 
-/* How many fields of a row are numbers, and of those how many have a word above them, in the row of another.
- */
+/* How many fields of a row are numbers, and how many of these have a word above them, in another row. */
 typedef struct above {
     int fields, fields_above;
     int numbers, numbers_above;
@@ -66,8 +64,9 @@ static above compare(gal_scanner upper, gal_scanner s)
 }
 
 /* Whether the line at s has the units of the row below it: no number, as many fields, and words above more
- * than half of the numbers, of which there are two at least; above one is enough where a rule lies between.
- * None of these columns could be read as numbers with it. */
+ * than
+ * half of at least two numbers; above one is enough where a rule lies between. With the line taken for a row,
+ * none of these columns could be read as numbers. */
 static int is_units(const gal_scanner *s)
 {
     gal_scanner row = *s;

@@ -197,7 +197,7 @@ static void name_bands(gal_float_image *out, fitsfile *fits, int64_t bands, int6
 
 /* ---- which HDUs are the image ---- */
 
-/* Whether an extension of that name is not light but how well it is known, or what else lies there. */
+/* Whether an extension of that name holds no light but its errors, or marks what lies there. */
 static int is_beside(const char *name)
 {
     static const char *const names[] = {"INVVAR",  "IVAR",  "WEIGHT", "WHT",  "VAR",      "VARIANCE",
@@ -209,7 +209,7 @@ static int is_beside(const char *name)
     return 0;
 }
 
-/* *p of the HDU; axes of length 1 behind the second are nothing. */
+/* *p of the HDU; axes of length 1 after the second don't count. */
 static gal_status plane_of(plane *p, reading *r, int hdu)
 {
     LONGLONG size[9] = {0};
@@ -232,7 +232,7 @@ static gal_status plane_of(plane *p, reading *r, int hdu)
     return GAL_OK;
 }
 
-/* Keeps the HDUs that are light, and sets the size of the image that they are together. */
+/* Keeps the HDUs that hold light, and sets the size of the image that they make together. */
 static gal_status choose(reading *r)
 {
     plane first = {0}, p;

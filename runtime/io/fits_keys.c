@@ -1,5 +1,6 @@
-/* fits_keys.c: what a FITS file says beside its values, in the primary header and the table's own: keywords
- * that are nobody's layout, and what columns are (TCOMM). Nothing depends on them: what can't be read is left
+/* fits_keys.c: reads what the primary header and the table's own say beside the values: keywords that are not
+ * the
+ * layout's, and the meanings of columns (TCOMM). Nothing depends on them: those that can't be read are left
  * out. */
 #include "fits.h"
 #include <ctype.h>

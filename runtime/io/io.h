@@ -13,13 +13,15 @@ typedef struct gal_file {
     const char *path;
 } gal_file;
 gal_status gal_file_open(gal_file *file, const char *path);
-/* The status of a failure of the system's: GAL_MEMORY where garbage that Lua has not collected yet may hold
- * what is wanted (file handles, memory), else GAL_FILE. */
+/* The status of a failed system call: GAL_MEMORY where garbage that Lua has not collected yet may hold what
+ * was
+ * asked for (file handles, memory), else GAL_FILE. */
 gal_status gal_file_status(int reason);
-/* How a file that is written in place is opened, beside O_WRONLY or O_RDWR: no link is followed, since its
- * end may lie anywhere and would be cut; a FIFO does not block. */
+/* Flags for opening a file that is written in place, beside O_WRONLY or O_RDWR: a link is not followed, as
+ * its
+ * target may lie anywhere and would be cut; a FIFO does not block. */
 #define GAL_OPEN_OWN (O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-/* What is said of such a file that has a second name, which may lie anywhere, too. */
+/* The sentence on such a file with a second name, which may lie anywhere, too. */
 #define GAL_LINKED "has another name, too (a hard link), expected none: a copy in its place has one name"
 /* bytes {n} from offset; GAL_FILE where the file ends before. */
 gal_status gal_file_at(const gal_file *file, void *bytes, int64_t n, int64_t offset);
@@ -84,7 +86,7 @@ struct gal_arrays {
     char *path;
     gal_file file;
     const gal_array_format *format;
-    void *archive; /* what the format's open has opened beside the file, until its close */
+    void *archive; /* the format's own handle, from its open to its close */
     int64_t count, pairs;
     gal_array *array;    /* {count} */
     char **key, **value; /* {pairs} */
@@ -98,8 +100,8 @@ typedef struct gal_bytes {
     gal_status (*take)(struct gal_bytes *bytes, void *to, int64_t n);
     const gal_file *file;
     int64_t at;        /* the next byte of file */
-    void *entry;       /* what the bytes are unpacked from, where they don't stand in file */
-    const char *label; /* what errors begin with: the path, or path and entry */
+    void *entry;       /* the archive's entry that the bytes are unpacked from; NULL: they stand in file */
+    const char *label; /* errors begin with it: the path, or path and entry */
 } gal_bytes;
 /* The bytes of arrays' file from `at` on. */
 gal_bytes gal_bytes_of(const gal_arrays *arrays, int64_t at);
@@ -165,9 +167,9 @@ gal_status gal_fits_write(const char *path, gal_table *table);
 /* *out = column i with its values in memory; the table owns it. */
 gal_status gal_table_loaded(gal_column **out, gal_table *table, int i);
 void gal_column_free(gal_column *column); /* frees what the column owns */
-/* Counts what the values of column i take, for Lua's collector (gal_memory_outside). */
+/* Counts the bytes of column i's values, for Lua's collector (gal_memory_outside). */
 void gal_table_count(const gal_table *table, int i);
-/* "line 18" or "row 17": where the user finds the row. The text is in a ring of four buffers. */
+/* "line 18" or "row 17": the row's place for a reader. The text is in a ring of four buffers. */
 const char *gal_row_text(const gal_table *table, int64_t row);
 
 /* ---- formats.c: which formats there are ----

@@ -1,12 +1,13 @@
-/* sky.c: rows of tables that lie near one another on the sky, by a k-d tree of unit vectors (Bentley 1975),
- * in which neither the poles nor right ascension 0 are special. */
+/* sky.c: finds rows of tables that lie near one another on the sky, by a k-d tree of unit vectors (Bentley
+ * 1975),
+ * to which neither the poles nor right ascension 0 are special. */
 #include "io.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEGREE (3.14159265358979323846 / 180)
-#define LEAF 8       /* points that are looked through one by one */
+#define LEAF 8       /* points that are compared one by one */
 #define POLLED 65536 /* rows, some 50 ms, between two looks for Ctrl-C */
 
 typedef struct point {

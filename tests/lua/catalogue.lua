@@ -300,6 +300,22 @@ check.case("its rows say what the galaxies' draws say", function()
     check.near(whole:column("covariance"):get(row, 21), expected, 1e-5)
   end
 end)
+check.case("more than 1 % of the draws outside the training range are flagged, not fewer", function()
+  local low, high = flow.familiar.low:totable(), flow.familiar.high:totable()
+  local flags, met = whole:doubles "flags", {}
+  local draws = flow:sample(asked.context, { n = 64, steps = 4, rng = gal.rng(2) })
+  for g, own in ipairs(draws:totable()) do
+    local outside = 0
+    for _, theta in ipairs(own) do
+      local is_off = false
+      for i, v in ipairs(theta) do is_off = is_off or v < low[i] or v > high[i] end
+      outside = outside + (is_off and 1 or 0)
+    end
+    check.equal(math.floor(flags[asked.rows[g]] / 16) % 2, outside > 0.64 and 1 or 0, "galaxy " .. g)
+    met[math.min(outside, 2)] = true
+  end
+  check.equal(met, { [0] = true, true, true }) -- none, one (1.6 %) and more
+end)
 check.case("a galaxy without a magnitude is flagged and has no values; a rare one is flagged", function()
   local flags, mass, ood = whole:doubles "flags", whole:doubles "lgm_tot_p50", whole:doubles "ood"
   check.equal(flags[5], 64)

@@ -337,9 +337,9 @@ check.case("sample = paper keeps the paper's galaxies, and counts the others by 
   local text = PAPER .. galaxy(1) .. galaxy(2, { petro = 17.97 }) .. galaxy(3, { av = 0 })
     .. galaxy(4, { bptclass = 4 }) .. galaxy(5, { bptclass = -9999 })
     .. galaxy(6, { r = 16 }) .. galaxy(7, { petro = 17.99 }) .. galaxy(8, { petro = -9999 })
-      .. galaxy(9, { lgm = -1 }) .. galaxy(10, { sfr = -99 })
+      .. galaxy(9, { lgm = 0 }) .. galaxy(10, { sfr = -10 })
     .. galaxy(11, { oh = -9999 }) .. galaxy(12, { dn = 0.79 }) .. galaxy(13, { av = -0.1 })
-      .. galaxy(14, { u = 25.5 }) .. galaxy(15, { r = -9999 })
+      .. galaxy(14, { u = 25 }) .. galaxy(15, { r = -9999 })
   local s = data.open(write(text), { sample = "paper" })
   check.equal(s.ids, { "1", "2", "3" })
   local reasons = {}

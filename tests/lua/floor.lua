@@ -97,6 +97,23 @@ check.case("draws from the floor fall into boxes as often as its density says", 
   end
 end)
 
+check.case("a fitted density is a tenth of a widened t far out, of dependent columns, too", function()
+  local rows, sum, squares = {}, 0, 0
+  for k = 1, 600 do
+    local v = gal.randn({ 1 }, { rng = gal.rng(k) }):item()
+    rows[k], sum, squares = { v, v }, sum + v, squares + v * v
+  end
+  local z = 40
+  local one = broad.fit(gal.tensor(rows, HOST):narrow(2, 1, 1))
+  local variance = squares / 600 - (sum / 600) ^ 2
+  local scale = math.sqrt(variance + 0.01)
+  local t = 2 / (math.pi * math.sqrt(3)) * (1 + ((z - sum / 600) / scale) ^ 2 / 3) ^ -2 / scale
+  check.near(one:log_density(gal.tensor{ { z } }):item(), math.log(0.1 * t), 4e-3)
+  -- Two columns that are one have a covariance without an inverse; the t's has one once it is widened.
+  local both = broad.fit(gal.tensor(rows, HOST)):log_density(gal.tensor{ { 0, 0 }, { 1, -1 } })
+  check.that(both:get(1) > both:get(2) + 3 and both:get(2) > -30, check.text(both))
+end)
+
 -- A flow whose field is linear, so that its posterior is known: dm/dt = .5 m + .7 x, ds/dt = -.8 s + .2.
 local function linear(share)
   local layer = nn.linear(4, 2)
@@ -152,6 +169,21 @@ check.case("a share of the draws comes from the floor, the others stay, densitie
     local expected = share * own:select(2, 1):abs():gt(10):mean():item()
     check.near(far, expected, 0.3, "far draws")
   end
+end)
+
+check.case("a flow of one property has its share of draws from the floor, each by itself", function()
+  local layer = nn.linear(2, 1)
+  core.assign(layer.weight, gal.zeros{ 1, 2 })
+  core.assign(layer.bias, gal.zeros{ 1 })
+  local flow = flows.new{ theta = 1, context = 0, head = nn.sequential{ layer }, rng = gal.rng(1) }
+  flow.scale = { theta_mean = gal.tensor{ 0 }, theta_std = gal.tensor{ 1 } }
+  local function draws() return flow:sample(nil, { n = 20000, steps = 2, rng = gal.rng(6) }) end
+  local plain = draws()
+  flow.floor = setmetatable({ broad = density(1), share = 0.25 }, floors)
+  local moved = (plain - draws()):abs():gt(0):reshape{ -1, 2 }
+  check.near(moved:mean():item(), 0.25, 4 * math.sqrt(0.25 * 0.75 / 20000))
+  local both = (moved:select(2, 1) * moved:select(2, 2)):mean():item()
+  check.near(both, 0.25 ^ 2, 4 * math.sqrt(0.25 ^ 2 / 10000), "of neighbours both")
 end)
 
 check.case("a floor's draws tell nothing of the noise of an ensemble's other member", function()
@@ -264,6 +296,10 @@ check.case("wrong labels among the validation rows lay a floor, and those among 
     check.that(floors.words(told):find "^no floor: it would not pay", floors.words(told))
     check.equal((floors.fit(flow, clean, nil, "auto")), nil)
     check.near(floors.fit(flow, clean, clean, 0.125).share, 0.125, 0)
+    check.equal(select(2, floors.fit(flow, rows(11, 5), clean, "auto")),
+      "11 training rows are too few for a floor")
+    check.equal(select(2, floors.fit(flow, clean, rows(19, 5), "auto")),
+      "19 validation rows are too few to choose a floor by")
   end)
 
 check.case("the floor's part of a density is share p / q', of an ensemble its members' mean", function()

@@ -66,6 +66,8 @@ check.case("of several rows sciencePrimary is kept, or what prefer says, or the 
     .. "kept; 1 have the same one as an earlier row")
   check.equal(t:join(other, { on = "objID", columns = { "k" }, prefer = "BEST" }):doubles "k", { 1, 4, 1 })
   check.equal(t:join(other, { on = "objID", columns = { "k" }, prefer = false }):doubles "k", { 1, 3, 1 })
+  local paired = gal.table{ objID = { 1, 2 }, v = { { 1, 2 }, { 3, 4 } } }
+  check.raises(function() t:join(paired, { on = "objID", prefer = "v" }) end, "v, which has vectors")
   check.equal(t:join(other, { on = "objID", keep = "unmatched" }):doubles "objID", { 3 })
 end)
 

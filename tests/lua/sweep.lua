@@ -361,7 +361,7 @@ end)
 
 -- A sweep with records of these scores: {number = {ids, log_p} or a reason}.
 local function recorded(out, scores)
-  local s = plan{ out = out }
+  local s = plan{ out = out, trials = math.max(4, #scores) }
   for number, each in pairs(scores) do
     local record = { state = "done", epochs = 27, seconds = 1 }
     if type(each) == "string" then
@@ -421,6 +421,19 @@ check.case("trials that failed alike are told of once", function()
   local s = recorded("alike", { "no survey", "no survey", { IDS, { 1, 1, 1, 1 } }, "no survey" })
   local text = sweep.text(s)
   check.that(text:find("\ntrials 001, 002, 004 failed: no survey$"), text)
+  local many = {}
+  for k = 1, 9 do many[k] = "no survey" end
+  text = sweep.text(recorded("many", many))
+  check.that(text:find "\ntrials 001, 002, 003, 004, 005, 006 and 3 more failed: no survey$", text)
+end)
+
+check.case("a trial's folder has a name of at most 120 bytes, however much is varied", function()
+  local deep = {}
+  for k = 1, 40 do deep[k] = 64 end
+  local space = { survey = "nowhere", hidden = sweep.choice{ deep }, lr = sweep.range(0.1, 0.9) }
+  local s = sweep.plan{ out = file "deep", trials = 2, experiment = "train_photometry", space = space }
+  check.equal({ #s.trials[1].name, s.trials[1].name:sub(1, 16), s.trials[2].name:sub(1, 4) },
+    { 120, "001_hidden=64x64", "002_" })
 end)
 
 check.case("trials of other galaxies are compared on those they share", function()

@@ -22,7 +22,7 @@ end
 local IS_FITS = {}
 for _, ending in ipairs(FLOATS) do IS_FITS[ending] = true end
 
---- files.entry(path): the file at that path as an entry of a list, of no galaxy.
+--- files.entry(path): the file at that path as an entry of files.listed's list, without a galaxy.
 function files.entry(file)
   local low, fits = file:lower(), false
   for _, ending in ipairs(FLOATS) do fits = fits or low:sub(-#ending) == ending end
@@ -39,8 +39,8 @@ end
 
 local bytes, modified = ffi.new "int64_t[1]", ffi.new "int64_t[1]"
 
--- The stamp of a file, "bytes,modified"; nil where there is none. One that can't be looked at, such as a link
--- that leads nowhere, is there all the same, of 0 bytes: packing says what is wrong with it.
+-- The stamp of a file, "bytes,modified"; nil where there is no file. One that can't be looked at, such as a
+-- link that leads nowhere, counts as a file of 0 bytes: packing says what is wrong with it.
 local function stamp(file)
   bytes[0], modified[0] = 0, 0
   if C.gal_file_stamp(file, bytes, modified) == 0 then return nil end
@@ -57,8 +57,8 @@ local function stamp_of(list)
   return any and ("%.0f,%s"):format(total, decimal(C.gal_hash(text, #text, 0) % 2ULL ^ 53)) or nil
 end
 
--- The one file of the id in a folder: {id, path, key, fits}, or nil; key is how the index's line of the file
--- begins as long as the file is unchanged.
+-- The one file of the id in a folder: {id, path, key, fits}, or nil; the index's line of the file begins with
+-- key as long as the file is unchanged.
 local function single(folder, id)
   for _, ending in ipairs(ENDINGS) do
     local file = folder .. "/" .. id .. ending
@@ -70,7 +70,7 @@ local function single(folder, id)
   end
 end
 
--- The files of the id in the folders of all bands, as `single` has one, with their paths.
+-- The files of the id in the folders of all bands, as an entry like `single`'s, with their paths.
 local function by_band(folder, id, bands)
   for _, ending in ipairs(FLOATS) do
     local list = {}
@@ -85,7 +85,7 @@ local function by_band(folder, id, bands)
   end
 end
 
--- The bands that cutouts/ has folders of, by wavelength; empty: none.
+-- The bands that have a folder in cutouts/, by wavelength; an empty list where there is none.
 local function folders(home)
   local names, sorted = {}, {}
   for _, name in ipairs(path.entries(home .. "/cutouts")) do
@@ -113,9 +113,9 @@ local function refuse_mixed(home, list)
   end
 end
 
---- files.listed(home, ids, bands): the files that there are for these ids, each id once: a list of {id, path,
--- paths and bands (of one file a band), key, fits}, and the bands that have folders, or nil. bands: the list
--- that is asked for, or nil.
+--- files.listed(home, ids, bands): the cutouts of these ids that exist, each id once: a list of {id, path,
+-- paths and bands (with one file a band), key, fits}; and the bands that have folders, or nil. bands: the
+-- list that is asked for, or nil.
 function files.listed(home, ids, bands)
   local list, seen, folder = {}, {}, home .. "/cutouts"
   local function look(of)
@@ -156,7 +156,7 @@ function files.names(text)
   return names
 end
 
--- The first file that can be read: its form in `form`, and its path.
+-- Reads the form of the first file that can be read into `form`; returns its path.
 local function first_readable(list)
   local problem
   for _, entry in ipairs(list) do
@@ -184,7 +184,8 @@ function files.refuse_wish(file, deep, o)
   end
 end
 
--- The bands to use of a file that has those of `form`: those that are asked for, all of which it has.
+-- The bands to use of a file with those of `form`: those that are asked for, else all. Raises where it lacks
+-- one.
 local function bands_in(file, o)
   local own, has = files.names(ffi.string(form.names)), {}
   for _, name in ipairs(own) do has[name] = true end
@@ -197,9 +198,9 @@ local function bands_in(file, o)
   return o.bands or own
 end
 
---- files.form(list, folders, o): what the cutouts of the list are: {deep, size (pixels a side), like (the
--- file that has it), bands (names), resize}. Raises where none can be read, one is not square, or o asks for
--- what they aren't: {resize, scaling, bands, of_run (they are those of a run)}.
+--- files.form(list, folders, o): the form of the cutouts in the list: {deep, size (pixels a side), like (the
+-- file that has it), bands (names), resize}. o: {resize, scaling, bands, of_run (these are a run's)}. Raises
+-- where none can be read, the first is not square, or they can't be what o asks for.
 function files.form(list, own_folders, o)
   local resize, largest = o.resize or 0, tonumber(C.GAL_LARGEST_SIDE)
   if resize < 0 or resize > largest or resize % 1 ~= 0 then
@@ -225,8 +226,9 @@ end
 
 -- ---- where they are from ----
 
---- files.source(home): what cutouts/source.json, which fetching writes, says of them: {source, release,
--- layer, scale (arcsec a pixel), size (pixels)}; nil where there is none. Raises where it can't be that.
+--- files.source(home): the cutouts' source by cutouts/source.json, which fetching writes: {source, release,
+-- layer, scale (arcsec a pixel), size (pixels)}; nil where there is none. Raises where that file holds
+-- something else.
 function files.source(home)
   local file = home .. "/cutouts/source.json"
   local text = path.kind(file) and path.read(file)

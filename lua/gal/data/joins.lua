@@ -1,5 +1,5 @@
--- data/joins: two tables become one: rows of the same id, or near one another on the sky. C finds the rows
--- (io/match.c, io/sky.c); here is what people may ask for, and what they are told.
+-- data/joins: joins two tables: rows of the same id, or near one another on the sky. C finds the rows
+-- (io/match.c, io/sky.c); this file takes the options, and says what was found.
 local ffi = require "ffi"
 local errors = require "gal.base.errors"
 local lookup = require "gal.data.lookup"
@@ -12,11 +12,12 @@ local joins = {}
 
 -- ---- what is asked for ----
 
--- How rows without another one are treated.
+-- What is kept: rows with a match, all rows, or rows without a match.
 local KEEP = { inner = true, left = true, unmatched = true }
--- Which of several rows of one galaxy is its own: of SkyServer's tables, and of SDSS's files.
+-- The columns that say which of several rows of one galaxy is its own: of SkyServer's tables, of SDSS's
+-- files.
 local PRIMARY = { "sciencePrimary", "specPrimary" }
--- The columns of positions in degrees under which catalogues have them: SDSS, VizieR, Gaia, SDSS's specObj.
+-- The names of columns of positions, in degrees: SDSS's, VizieR's (two), Gaia's, SDSS's specObj's.
 local POSITIONS = {
   { "ra", "dec" }, { "RAJ2000", "DEJ2000" }, { "_RAJ2000", "_DEJ2000" }, { "RA_ICRS", "DE_ICRS" },
   { "plug_ra", "plug_dec" },
@@ -47,13 +48,13 @@ local function asked(op, t, other, given, names)
       type(o.keep) == "string" and '"' .. o.keep .. '"' or errors.kind(o.keep))
   end
   if o.keep == "unmatched" and o.columns then
-    raise("%s: columns are given, but rows without another one have none of its columns", op)
+    raise("%s: columns are given, but unmatched rows have none of the other's columns", op)
   end
   return o
 end
 
 -- 1 for each row of `other` that is its galaxy's own, by the column `prefer`, a name; by default by SDSS's.
--- Second: the column's name. nil where there is none.
+-- Second, the column's name. nil where there is none.
 local function preferred_of(op, other, prefer)
   if prefer == false then return nil end
   for _, name in ipairs(prefer == nil and PRIMARY or {}) do
@@ -70,7 +71,7 @@ end
 
 -- ---- what comes of it ----
 
--- A name for a column that `there`, {name in lower case = true}, does not have: name, else name_2.
+-- A column's name that is not in `there`, {name in lower case = true}: name, else name_2.
 local function free_name(op, name, there)
   for _, candidate in ipairs{ name, name .. "_2" } do
     if not there[candidate:lower()] then
@@ -81,8 +82,8 @@ local function free_name(op, name, there)
   raise('%s: there are columns %s and %s_2 already: columns = {"NEW=%s"} names it', op, name, name, name)
 end
 
--- The columns of `other` that are asked for, as a list of {its number, its new name}: those of the list
--- `columns`, NAME or NEW=NAME; nil: all but those of {name = true} `but`.
+-- The columns of `other` that are asked for, a list of {number, new name}: those of the list `columns`, NAME
+-- or NEW=NAME; nil: all but those in `but`, {name = true}.
 local function wanted(op, other, columns, but, there)
   local list = {}
   for k, name in ipairs(columns and errors.list(op, "columns", columns, "a list of names") or other.names) do
@@ -128,7 +129,7 @@ local function counted(found, t, other, by, kept_by)
   return setmetatable(counts, Counts)
 end
 
--- The rows {n} of t, from 0, that are kept, and how many they are. row {t.rows}. Raises where none is.
+-- The rows {n} of t, from 0, that are kept, and their number. row {t.rows}. Raises where none is kept.
 local function kept_rows(op, t, row, keep, counts)
   local kept, n = ffi.new("int64_t[?]", t.rows + 1), 0
   for k = 0, t.rows - 1 do
@@ -167,12 +168,13 @@ end
 -- new table, counts: each row of t with the row of the table `other` that has the same id. on: the column of
 -- ids, or t's and other's. Ids are whole numbers of up to 64 bits, in whatever type or as text, or any text;
 -- missing ones, blanks, -1 and -9999 never match; floats that have lost digits are refused. keep: "inner",
--- the rows that have one; "left", all of t's, with missing values where there is none; "unmatched", those
--- that have none. columns: a list of other's, "NAME" or "NEW=NAME"; nil: all but its ids. A name that t has
--- already becomes NAME_2. Where several rows have the id, the one is taken whose column `prefer` is above 0,
--- by default sciencePrimary or specPrimary where `other` has it; else, and with prefer = false, the first.
--- counts: {rows, others, matched, unmatched, missing (of t, without an id), several (matched, with several of
--- other's), shared (matched, with one that an earlier row has)}, and tostring(counts) says so.
+-- the rows with a match; "left", all of t's, with missing values where there is no match; "unmatched", those
+-- without one. columns: a list of other's, "NAME" or "NEW=NAME"; nil: all but its ids. A name that t has
+-- already becomes NAME_2. Where several rows have the id, the first whose column `prefer` is above 0 is
+-- taken, by default sciencePrimary or specPrimary where `other` has it; else, and with prefer = false, the
+-- first. counts: {rows, others, matched, unmatched, missing (rows of t without an id), several (matched to
+-- one of several), shared (matched to a row that an earlier one has, too)}; tostring(counts) puts it in
+-- words.
 function joins.join(t, other, given)
   local o = asked("join", t, other, given, { "on", "keep", "columns", "prefer" })
   local mine, its = pair_of("join", "on", o.on)
@@ -188,8 +190,8 @@ function joins.join(t, other, given)
   return joined_of(t, other, row, kept, n, list), counts
 end
 
--- Right ascension and declination of the table's rows, {rows} each. on: their columns, a list; nil: the usual
--- ones. whose: "the table" or "other".
+-- Right ascension and declination of the table's rows, {rows} each. on: a list of the two columns; nil: the
+-- usual names. whose: "the table" or "other".
 local function positions(t, on, whose)
   local names = on or { joins.position(t) }
   if type(names) ~= "table" or #names ~= 2 then
@@ -222,9 +224,10 @@ end
 -- the sky within radius arcsec, and a column of their separation in arcsec (false: none). on: the columns of
 -- right ascension and declination in degrees, {"ra", "dec"}, or those of each table, {{"ra", "dec"},
 -- {"RAJ2000", "DEJ2000"}}; nil: the usual names (ra dec, RAJ2000 DEJ2000, RA_ICRS DE_ICRS, plug_ra plug_dec).
--- Rows without a position never match; 0 and 360 degrees and the poles are places like others; of equally
--- near rows the first is taken. Where `other` has the column `prefer` (t:join), a row where it is above 0 is
--- taken before a nearer one. keep, columns and counts are t:join's, but that nothing of `other` is left out.
+-- Rows without a position never match; 0 and 360 degrees and the poles are nothing special; of equally near
+-- rows the first is taken. Where `other` has the column `prefer` (t:join), a row where it is above 0 is taken
+-- before a nearer one. keep, columns and counts are t:join's, but all columns of `other` are taken by
+-- default.
 function joins.near(t, other, given)
   local o = asked("near", t, other, given, { "radius", "on", "keep", "columns", "prefer", "separation" })
   local radius = options.number("near", o, "radius", 3, 0, 180 * 3600)

@@ -1,5 +1,5 @@
 -- data/sample: which galaxies are in a sample: cuts on the columns of a table. A cut is {reason, test(row)}:
--- rows that fail are told by that reason, each under the first cut that it fails.
+-- a row is counted under the reason of the first cut that it fails.
 local bit = require "bit"
 local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
@@ -25,8 +25,8 @@ local function reader(source)
   end
 end
 
--- Whether a row is one spectrum of each galaxy, with a good redshift and good measurements, and a galaxy of
--- the main sample, as far as these are asked for.
+-- The cuts, as far as they are asked for, to one spectrum a galaxy, good redshifts, good measurements, and
+-- the main sample.
 local function quality_cuts(source, o)
   local cuts = {}
   local function flag(asked, names, reason, test)
@@ -36,7 +36,7 @@ local function quality_cuts(source, o)
     if not columns.has(source, name) then
       raise("%s has no column %s, expected it for the cut on %s", source.path or "the table", name, name)
     end
-    -- As they are: single precision has no place for all bits of a flag.
+    -- In double precision: single precision can't hold all bits of a flag.
     local _, values = columns.values(source, name)
     cuts[#cuts + 1] = { reason, function(k) return not missing(values[k]) and test(values[k]) end }
   end
@@ -49,7 +49,7 @@ local function quality_cuts(source, o)
   return cuts
 end
 
--- The limit of the main sample on the Petrosian magnitude, as it is or less its extinction.
+-- The main sample's limit on the Petrosian magnitude, raw or less its extinction.
 local function limit_cut(source, column, petro)
   local values = column "petroMag_r"
   local name = petro ~= "raw" and columns.spelling(source, "extinction_r")
@@ -63,9 +63,9 @@ end
 
 --- sample.cuts(source, name[, options]): the cuts of a sample, "none" or "paper" (Yunus, Wu & Holwerda 2025),
 -- on the rows of the table `source`: a list of {reason, test(row)}, in the order in which reasons are
--- counted. options: petro, "dereddened" or "raw": whether extinction_r comes off petroMag_r, which the paper
--- does not say; classes = {1}: of bptclass; and whether further cuts are made: primary (sciencePrimary above
--- 0), redshift (zWarning = 0), reliable (= 1), main (primTarget & 64).
+-- counted. options: petro, "dereddened" or "raw": whether extinction_r is subtracted from petroMag_r, which
+-- the paper does not say; classes = {1}: the values of bptclass; and whether further cuts are made: primary
+-- (sciencePrimary above 0), redshift (zWarning = 0), reliable (= 1), main (primTarget & 64).
 function sample.cuts(source, name, options)
   local o = options_of.known("cuts", options, OPTIONS)
   if name == "none" then return {} end

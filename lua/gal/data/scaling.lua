@@ -1,28 +1,29 @@
--- data/scaling: how images in single precision are shown to a network: by which numbers their values become
--- such from 0 to 1, chosen by the training galaxies alone and saved with the flow (notes.images.scaling):
+-- data/scaling: how images in single precision are shown to a network: the numbers that bring their values to
+-- about 0 to 1, chosen by the training galaxies alone and saved with the flow (notes.images.scaling):
 --   kind     "asinh" (Lupton, Gunn & Szalay 1999) or "linear"
 --   bands    their names, in the order of the channels
 --   offset, softening   of each band: the median over images of their medians, and of their deviations
 --            (1.4826 times the median of |x - median|), in the unit of the files: the sky and its noise
---   low, high   of each band: what is shown as 0 and as 1, a value for "linear", asinh((x - offset) /
---            softening) for "asinh": of the images' smallest values the one that 99 of 100 are above, of
---            their largest the one that 99 of 100 are below
---   fill     of each band: as what a pixel without a value (NaN, BLANK) is shown: the mean of the others,
---            which is 0 once a flow has standardised it
---   mask     whether a further channel, the share of a pixel's values that are missing, is shown: where the
---            training galaxies have such pixels
+--   low, high   of each band: shown as 0 and as 1; a value for "linear", asinh((x - offset) / softening) for
+--            "asinh". 99 of 100 images have their smallest value above low, 99 of 100 their largest below
+-- high
+--   fill     of each band: how a pixel without a value (NaN, BLANK) is shown: as the mean of the others,
+-- which
+--            is 0 once a flow has standardised it
+--   mask     whether a further channel is shown, the share of a pixel's values that are missing: true where
+--            the training galaxies have such pixels
 local errors = require "gal.base.errors"
 local progress = require "gal.base.progress"
 local raise = errors.raise
 
 local scaling = {}
 
--- Images that are looked at between two looks at Ctrl-C.
+-- Images that are read between two checks for Ctrl-C.
 local TOGETHER = 64
--- Of the images' smallest and largest values so many lie beyond low and high.
+-- The share of the images' smallest and largest values that lies beyond low and high.
 local BEYOND = 0.01
 
--- Calls fn(level, band) with what each band of each image is like (images:levels).
+-- Calls fn(level, band) with the levels of each band of each image (images:levels).
 local function each_level(set, report, fn)
   local n = set:size(1)
   for first = 1, n, TOGETHER do
@@ -48,8 +49,8 @@ function scaling.asinh(x)
   return (x < 0 and -1 or 1) * math.log(a + math.sqrt(a * a + 1))
 end
 
--- What the bands of all images are like: lists by band of their medians, deviations, smallest and largest
--- values; and whether a pixel has no value.
+-- The levels of all images, lists by band: medians, deviations, smallest and largest values; and whether any
+-- pixel has no value.
 local function looked_at(set, count, report)
   local found, gaps = {}, false
   for k = 1, count do found[k] = { median = {}, deviation = {}, least = {}, most = {} } end
@@ -62,7 +63,7 @@ local function looked_at(set, count, report)
   return found, gaps
 end
 
--- The numbers of one band.
+-- offset, softening, low and high of one band.
 local function numbers(kind, band, name)
   if #band.median == 0 then
     raise("scaling: band %s has no value in any image that a flow learns from", name)
@@ -70,8 +71,8 @@ local function numbers(kind, band, name)
   for _, list in pairs(band) do sorted(list) end
   local offset, softening = at(band.median, 0.5), at(band.deviation, 0.5)
   local low, high = at(band.least, BEYOND), at(band.most, 1 - BEYOND)
-  -- Half of the pixels and more are alike, as where a survey sets the sky to 0: the range stands for the
-  -- noise.
+  -- Half of the pixels or more are equal, as where a survey sets the sky to 0: the noise is taken from the
+  -- range.
   if softening == 0 then softening = (high - low) / 1000 end
   if high <= low then
     raise("scaling: band %s has the same value, %.6g, in all images that a flow learns from", name, low)
@@ -89,9 +90,9 @@ local function reporter(n, shown)
   end
 end
 
---- scaling.choose(set, kind, bands[, {gaps = false, progress = true}]): the numbers for a set of float32
--- images, unscaled, of the galaxies that a flow learns from. kind: "asinh" or "linear"; bands: a name for
--- each. gaps: whether their pixels as they are stored lack values.
+--- scaling.choose(set, kind, bands[, {gaps = false, progress = true}]): the numbers for a set of unscaled
+-- float32 images of the galaxies that a flow learns from. kind: "asinh" or "linear"; bands: their names.
+-- gaps: whether pixels as they are stored lack values.
 function scaling.choose(set, kind, bands, o)
   if kind ~= "asinh" and kind ~= "linear" then
     raise('scaling is %s, expected "asinh" or "linear"', errors.kind(kind))
@@ -115,7 +116,7 @@ function scaling.choose(set, kind, bands, o)
   return self
 end
 
---- scaling.words(s): what was done, in words.
+--- scaling.words(s): the scaling in words.
 function scaling.words(s)
   local words = ("%s, scaled (%s) by the training galaxies"):format(table.concat(s.bands, ", "), s.kind)
   return s.mask and words .. "; a channel says where values are missing" or words

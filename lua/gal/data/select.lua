@@ -1,5 +1,5 @@
--- data/select: makes a sample: the rows of a table that pass cuts, told one by one, and what the table that
--- is written says of itself.
+-- data/select: makes a sample: selects the rows of a table that pass cuts, counts what each cut leaves, and
+-- labels the table that is written.
 local attenuation = require "gal.data.attenuation"
 local columns = require "gal.data.columns"
 local errors = require "gal.base.errors"
@@ -14,9 +14,9 @@ local raise = errors.raise
 
 local select_ = {}
 
---- select.attenuate(t, {how =, dequantise =}): puts a column a_v into the table t: how is "table", which
--- leaves it, "continuum" or "balmer" (gal.data.attenuation). dequantise: spread over the steps of tauv_cont's
--- grid. Returns what was done, in words for a header, and a list of sentences.
+--- select.attenuate(t, {how =, dequantise =}): puts a column a_v into the table t. how: "table", which keeps
+-- the table's own, "continuum" or "balmer" (gal.data.attenuation); dequantise: spreads values over the steps
+-- of tauv_cont's grid. Returns what was done, in words for a header, and a list of sentences.
 function select_.attenuate(t, o)
   local told = {}
   if o.how == "table" then
@@ -45,8 +45,8 @@ function select_.attenuate(t, o)
 end
 
 --- select.rows(t, cuts, id): the rows of the table t that pass the cuts (gal.data.sample), in order, each id
--- of the column `id` once: of several the first whose sciencePrimary is above 0, else the first. Second: a
--- list of {reason, how many fail, how many are left}.
+-- of the column `id` once: of several rows the first whose sciencePrimary is above 0, else the first. Second,
+-- a list of {reason, how many fail, how many are left}.
 function select_.rows(t, cuts, id)
   local kept, dropped = rows_of(t.rows, cuts)
   local counts, steps, left = {}, {}, t.rows
@@ -72,7 +72,7 @@ function select_.rows(t, cuts, id)
   return kept, steps
 end
 
---- select.text(total, steps): the cuts as a table for people, with the paper's number below.
+--- select.text(total, steps): the cuts as a table for people, with the paper's number in the last line.
 function select_.text(total, steps)
   local rows = { { "rows of the table", "", text.thousands(total) } }
   for _, s in ipairs(steps) do rows[#rows + 1] = { s[1], text.thousands(s[2]), text.thousands(s[3]) } end
@@ -80,8 +80,8 @@ function select_.text(total, steps)
   return text.table(rows, { "rows", "fall out", "are left" })
 end
 
---- select.origin(file): what the folder of the table says of where it comes from: {release, query}, texts or
--- nil: fetch_sdss.lua leaves query.sql and fetch.json beside its table.
+--- select.origin(file): where a table comes from, by the query.sql and fetch.json that fetch_sdss.lua leaves
+-- beside its table: {release, query}, texts or nil.
 function select_.origin(file)
   local folder = file:match "^(.*)/[^/]*$" or "."
   local query, noted = path.read(folder .. "/query.sql"), path.read(folder .. "/fetch.json")
@@ -93,11 +93,11 @@ function select_.origin(file)
   return { release = release and tostring(release), query = query }
 end
 
--- Text as a FITS header takes it: plain ASCII, without breaks.
+-- Text that a FITS header takes: plain ASCII, without line breaks.
 local function plain(words) return (words:gsub("%s+", " "):gsub("[^\32-\126]", "?"):match "^ ?(.-) ?$") end
 
---- select.label(t, words): puts {KEYWORD = text or nil} into the header of the table t, today's date, and
--- units and meanings where columns have none. Returns t.
+--- select.label(t, words): puts {KEYWORD = text or nil} and the date into the header of the table t, and
+-- gives its columns units and meanings where they have none. Returns t.
 function select_.label(t, words)
   local header = { DATE = os.date "!%Y-%m-%dT%H:%M:%S" }
   for name, value in pairs(words) do header[name] = type(value) == "string" and plain(value) or value end

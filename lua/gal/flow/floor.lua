@@ -35,7 +35,7 @@ local PREFIX = "floor."
 
 --- floor.share(log_q, log_p): the share under which rows with these ln densities, lists {N}, of the flow and
 -- of p, and OUTLIERS more of p alone, are most likely, up to floor.MOST. The likelihood is concave in it, and
--- its slope is bisected.
+-- its slope is bisected: where that stays above 0 it ends at floor.MOST.
 function floor.share(log_q, log_p)
   local excess = {}
   -- 700: the largest exponent in double precision.
@@ -45,7 +45,6 @@ function floor.share(log_q, log_p)
     for _, e in ipairs(excess) do sum = sum + e / (1 + share * e) end
     return sum
   end
-  if slope(floor.MOST) >= 0 then return floor.MOST end
   local low, high = 0, floor.MOST
   for _ = 1, 60 do
     local middle = (low + high) / 2

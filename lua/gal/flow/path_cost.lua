@@ -1,14 +1,15 @@
 -- flow/path_cost: what the path's width costs a flow's densities. The path ends at x = theta + sigma eps
 -- (standardised; eps ~ N(0, I)), so the flow learns its posterior p convolved with N(0, sigma^2). Where p is
--- broad beside sigma, x says nothing of eps; where it is as narrow, eps can be guessed from x, and how well
--- tells how narrow. The velocity at t = 1 is E[theta - theta_0 | x] = E[theta | x], theta_0 being
+-- broad beside sigma, x says nothing about eps; where p is as narrow, eps can be guessed from x, and the
+-- better the narrower p is. The velocity at t = 1 is E[theta - theta_0 | x] = E[theta | x], as theta_0 is
 -- independent of x, so the net's guess of eps is (x - v(x, 1)) / sigma.
 --
 -- With C the covariance of eps that is left when x is known, the mean of ln p less that of the convolved
 -- density at p's own points is half of the sum of (c - 1 - ln c) over the eigenvalues c of C: exact for
 -- Gaussians, by their relative entropy (variance v: c = v / (v + sigma^2)), and convex in C, so that
 -- posteriors of different widths and directions cost more together than their mean C says. C is that of the
--- best linear guess from the net's (x's own guess can only be better). Both make the cost a lower bound.
+-- best linear guess from the net's, which a guess from x can only improve on. Both make the cost a lower
+-- bound.
 local core = require "gal.tensor"
 local gal = require "gal"
 local host = require "gal.stats.host"
@@ -19,13 +20,13 @@ local tiles = require "gal.flow.tiles"
 
 local path_cost = {}
 
---- path_cost.WORTH: a cost that is told, nats a galaxy.
+--- path_cost.WORTH: a cost from which on it is told, nats a galaxy.
 path_cost.WORTH = 0.02
--- Rows that are looked at, at most, and where images have to be encoded for them; the fewest; and how many
--- noises they have together: of 4,000 the share of eps's variance that is guessed by chance is d / 4,000.
+-- The most rows that are used, without and with images, which have to be encoded; the fewest; and how many
+-- noises they have together: with 4,000 the share of eps's variance that is guessed by chance is d / 4,000.
 local ROWS, IMAGES, FEWEST, NOISES = 2000, 200, 20, 4000
 
--- At most `most` of a part's rows, evenly chosen: theta in the net's units, and what the net sees of them.
+-- At most `most` of a part's rows, evenly chosen: theta in the net's units, and their features.
 local function chosen(flow, part, most)
   local n = part.theta:size(1)
   local positions = n > most and host.evenly(n, most) or nil
@@ -55,9 +56,9 @@ local function moments(flow, z, features)
   return sums[1]:totable(), sums[2]:totable(), sums[3]:totable()
 end
 
---- path_cost.of(flow, part): at least so many nats a galaxy of the mean ln density are lost to sigma, by
--- rows {theta {N, d}, context, images} that the flow was not trained on. nil where sigma is 0, there are too
--- few rows, or the net does not say.
+--- path_cost.of(flow, part): a lower bound of the mean ln density that sigma costs, nats a galaxy, by rows
+-- {theta {N, d}, context, images} that the flow was not trained on. nil where sigma is 0, there are too few
+-- rows, or the net's guess says nothing.
 function path_cost.of(flow, part)
   if flow.sigma == 0 or not part or part.theta:size(1) < FEWEST then return nil end
   local noise, both, guess = gal.no_grad(function()

@@ -1,13 +1,13 @@
--- flow/sections: what a flow's file holds of one thing, such as its floor: tensors whose names begin alike;
--- and a hash of tensors by name, by which flows are known again.
+-- flow/sections: sections of a flow's file, such as its floor's: tensors whose names begin alike; and a hash
+-- of tensors by name, by which flows are known again.
 local ffi = require "ffi"
 local C = ffi.C
 local core = require "gal.tensor"
 
 local sections = {}
 
---- sections.hash(tensors, hash): the hash, which goes on from `hash`, of tensors {name = tensor} in the order
--- of their names.
+--- sections.hash(tensors, hash): a hash, continued from `hash`, of tensors {name = tensor} in the order of
+-- their names.
 function sections.hash(tensors, hash)
   local names = {}
   for name in pairs(tensors) do names[#names + 1] = name end
@@ -19,8 +19,8 @@ function sections.hash(tensors, hash)
   return hash
 end
 
---- sections.take(tensors, prefix): takes out of a file's tensors {name = tensor} those whose names begin with
--- prefix; they are returned, {name without it = tensor}, or nil where there are none.
+--- sections.take(tensors, prefix): removes from a file's tensors {name = tensor} those whose names begin with
+-- prefix, and returns them, {name without it = tensor}, or nil where there are none.
 function sections.take(tensors, prefix)
   local own
   for name, x in pairs(tensors) do
