@@ -46,7 +46,7 @@ end)
 
 check.case("what a killed galrun left half-written is gone once another goes on in the folder", function()
   pcall(sweep, "killed", 0, 4)
-  local left = { [".galrun-1-0.tmp"] = "half a line", [".galrun-1-1.tmp"] = "" }   -- "": before its first byte
+  local left = { [".galrun-1-0.tmp"] = "half a line", [".galrun-1-1.tmp"] = "" } -- "": before its first byte
   for name, text in pairs(left) do folder.write(out("killed/" .. name), text) end
   sweep("killed", 0)
   for name in pairs(left) do check.equal(folder.kind(out("killed/" .. name)), nil, name) end
