@@ -1,9 +1,9 @@
 -- The first thing to run, a few minutes on two cores without a network: makes a mock survey of galaxies with
 -- ugriz magnitudes and cutouts, trains two models on it, one that sees the magnitudes and one that sees the
 -- image too, and shows what the images add, in a table and a picture. To be quick, everything is smaller than
--- for the paper's model: 6,000 galaxies, the central 64 x 64 pixels, half the channels, fewer epochs, and, for
--- so few galaxies, more weight decay; the rest are the defaults. Stopped, the same command goes on where it
--- was; with more galaxies it adds to the survey that is there.
+-- for the paper's model: 6,000 galaxies, the central 64 x 64 pixels, half the channels, fewer epochs, and,
+-- for so few galaxies, more weight decay; the rest are the defaults. Stopped, the same command goes on where
+-- it was; with more galaxies it adds to the survey that is there.
 
 local cli = require "gal.cli"
 local o = cli.options{

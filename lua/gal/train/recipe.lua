@@ -17,8 +17,8 @@ for _, name in ipairs(settings.OPTIONS) do OPTIONS[#OPTIONS + 1] = name end
 -- for the galaxies of a part of a survey (gal.data), trains it, and returns what train.fit returns. The flow
 -- is p(theta | context) of a part without images (part:blind()) and p(theta | context, image) of one with
 -- images, which needs an encoder; with augment = true it is symmetric. hidden is flow.new's. The rate falls
--- to 0 over all the epochs, early stopping is off, and a run that was stopped goes on in `out`. seed also
--- draws the weights. Other options are train.fit's.
+-- to 0 over all the epochs; where `epochs` says how many, there is no early stopping. A run that was stopped
+-- goes on in `out`. seed also draws the weights. Other options are train.fit's.
 function recipe.quick(part, options)
   errors.list("quick", "part", part, "a part of a survey (gal.data)")
   errors.list("quick", "part.names", part.names, "the names of a survey's columns")
