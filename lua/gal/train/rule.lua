@@ -1,5 +1,5 @@
 -- train/rule: what fit takes where nobody says: numbers by how many rows there are ("auto"), or the paper's,
--- and where it is silent what this program took before it measured ("paper"). README.md here has the
+-- and where it is silent what this program took before it measured ("paper"). MEASURED.md here has the
 -- measurements.
 local errors = require "gal.base.errors"
 local raise = errors.raise
