@@ -30,16 +30,36 @@ local function thinned(part, most)
     images = part.images:rows(positions) }
 end
 
--- The encoded images of the conditions x, {N, E}, on the host.
-local function encoded(flow, x)
-  local features = gal.no_grad(function() return tiles.features(flow, x, 1, x.rows) end)
-  return features:narrow(2, 1, features:size(2) - flow.c):to "cpu"
+-- Images that are encoded between two reports of progress.
+local PIECE = 128
+
+-- The encoded images of the conditions x, {N, E}, on the host. told(images): called as they are done, or nil.
+local function encoded(flow, x, told)
+  local list = {}
+  for first = 1, x.rows, PIECE do
+    local count = math.min(PIECE, x.rows - first + 1)
+    local features = gal.no_grad(function() return tiles.features(flow, x, first, count) end)
+    list[#list + 1] = features:narrow(2, 1, features:size(2) - flow.c):to "cpu"
+    if told then told(first + count - 1) end
+  end
+  return #list == 1 and list[1] or gal.cat(list, 1)
 end
 
--- The same of a part.
-local function encoded_part(flow, part)
-  local x = flow.c > 0 and { part.context, part.images } or { nil, part.images }
-  return encoded(flow, inputs.conditions("familiar", flow, x))
+-- The same of some parts, a list; progress: as tiles.progress takes it.
+local function encoded_parts(flow, parts, progress)
+  local total, list, before = 0, {}, 0
+  for _, part in ipairs(parts) do total = total + part.theta:size(1) end
+  local told, finish = tiles.progress("familiar", { progress = progress }, total, "images encoded")
+  local ok, err = pcall(function()
+    for k, part in ipairs(parts) do
+      local x = flow.c > 0 and { part.context, part.images } or { nil, part.images }
+      list[k] = encoded(flow, inputs.conditions("familiar", flow, x), tiles.part(told, before))
+      before = before + part.theta:size(1)
+    end
+  end)
+  finish()
+  if not ok then error(err, 0) end
+  return unpack(list)
 end
 
 local function standard(flow, context)
@@ -59,9 +79,10 @@ local function range_of(theta)
   end)
 end
 
---- familiar.fit(flow, train, valid): the value for flow.familiar, fitted to the training rows {theta,
--- context, images}, with shares counted among the validation rows; nil where there are too few rows.
-function familiar.fit(flow, train, valid)
+--- familiar.fit(flow, train, valid[, progress = false]): the value for flow.familiar, fitted to the training
+-- rows {theta, context, images}, with shares counted among the validation rows; nil where there are too few
+-- rows. progress: of encoding images, as tiles.progress takes it.
+function familiar.fit(flow, train, valid, progress)
   local fewest = 4 * (math.max(flow.c, flow.encoder and COMPONENTS or 0) + 1)
   if not valid or valid.theta:size(1) < familiar.FEWEST or train.theta:size(1) < fewest then return nil end
   local self = {}
@@ -72,7 +93,8 @@ function familiar.fit(flow, train, valid)
     self.sample = rarity.thin(valid.context, SAMPLE):to "cpu"
   end
   if flow.encoder and train.images then
-    local known, held = encoded_part(flow, thinned(train, IMAGES)), encoded_part(flow, thinned(valid, IMAGES))
+    local known, held =
+      encoded_parts(flow, { thinned(train, IMAGES), thinned(valid, IMAGES) }, progress or false)
     self.image = rarity.fit(known, held, { components = COMPONENTS })
   end
   return self

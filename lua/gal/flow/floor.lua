@@ -169,9 +169,10 @@ local function some(flow, valid)
 end
 
 -- The ln densities of the validation rows by the flow and by p, lists, of rows where both are numbers.
-local function densities(flow, own, valid)
+local function densities(flow, own, valid, progress)
   local theta, x = some(flow, valid)
-  local found = flow:log_prob(theta, x, { steps = "auto", told = false, progress = false }):totable()
+  local o = { steps = "auto", told = false, progress = progress or false }
+  local found = flow:log_prob(theta, x, o):totable()
   local beside = gal.no_grad(function()
     local z = tiles.standard(flow, theta)
     return (own:log_density(z) - tiles.log_scale(flow, z)):totable()
@@ -190,20 +191,21 @@ local function rounded(share) return gal.tensor({ share }, { 1 }, { device = "cp
 -- a file holds it.
 function floor.is_share(v) return type(v) == "number" and v > 0 and rounded(v) > 0 and rounded(v) < 1 end
 
---- floor.fit(flow, train, valid, wanted): the floor of a trained flow: p of the training rows {theta}, the
--- share by the validation rows {theta, context, images} (nil: none) where wanted is "auto", else wanted. The
--- share is floor.share's; there is no floor where 1,000 validation rows or more are not more likely with it.
--- At most 2,000 of them are looked at, 500 with images. Returns what is for flow.floor, nil
--- without a floor; and what was found: {share, gain and error (nats a validation row), rows, and of a share
--- that was looked for `most`, whether it is floor.MOST}, or a sentence why nothing was looked for.
-function floor.fit(flow, train, valid, wanted)
+--- floor.fit(flow, train, valid, wanted[, progress = false]): the floor of a trained flow: p of the training
+-- rows {theta}, the share by the validation rows {theta, context, images} (nil: none) where wanted is "auto",
+-- else wanted. The share is floor.share's; there is no floor where 1,000 validation rows or more are not more
+-- likely with it. At most 2,000 of them are looked at, 500 with images. progress: flow:log_prob's. Returns
+-- what is for flow.floor, nil without a floor; and what was found: {share, gain and error (nats a validation
+-- row), rows, and of a share that was looked for `most`, whether it is floor.MOST}, or a sentence why nothing
+-- was looked for.
+function floor.fit(flow, train, valid, wanted, progress)
   local n, fewest = train.theta:size(1), 4 * (flow.d + 1)
   if n < fewest then return nil, ("%d training rows are too few for a floor"):format(n) end
   if wanted == "auto" and not valid then return nil, "without validation rows there is no floor" end
   local own = setmetatable({ broad = broad.fit(tiles.standard(flow, train.theta)) }, floor)
   local share, found = wanted, { share = 0, rows = 0 }
   if valid then
-    local log_q, log_p = densities(flow, own, valid)
+    local log_q, log_p = densities(flow, own, valid, progress)
     found.rows = #log_q
     if wanted == "auto" and #log_q < FEWEST then
       return nil, ("%d validation rows are too few to choose a floor by"):format(#log_q)

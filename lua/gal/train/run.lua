@@ -7,7 +7,7 @@
 --   stepper     train/step.lua: the training rows, the steps of an epoch, the run's generator
 --   validate    a function that returns the validation loss of the flow as it stands; nil without validation
 --   opt         the optimiser; opt.block {P}: all P weights of the flow, which are views of it
---   report      a function of a table: train/report.lua
+--   report      a function of a table: train/report.lua; `shown`: whether it is a line
 --   epoch       whole epochs done; `saved` of them are in the folder
 --   history     {epoch}: of each epoch {epoch, lr (at its first step), train_loss, valid_loss or nil}
 --   best {P}    the weights to be kept: those of best_epoch, averaged where the settings say so
@@ -284,7 +284,7 @@ end
 -- run is closed.
 function Run.new(flow, s, part, valid, o, saved)
   local self = setmetatable({ flow = flow, settings = s, epoch = 0, history = {} }, Run)
-  self.report = reporter(o.progress, self)
+  self.report, self.shown = reporter(o.progress, self), o.progress == nil or o.progress == true
   local ok, err = pcall(errors.less_of, less_of(flow), begin, self, part, valid, o, saved)
   if ok then return self end
   self:close()
@@ -323,12 +323,13 @@ local function familiarise(self)
   if self.was_finished and path.kind(file) then tensors, metadata = gal.load(file) end
   local known = tensors and familiar.take(tensors)
   local under = tensors and floors.take(tensors)
-  flow.familiar = known and familiar.of(flow, known, nil, refuse) or familiar.fit(flow, self.part, self.valid)
+  flow.familiar = known and familiar.of(flow, known, nil, refuse)
+    or familiar.fit(flow, self.part, self.valid, self.shown)
   if under then
     local found = json.decode(metadata.flow).floor
     flow.floor, self.laid = floors.of(flow, under, found, refuse), found
   elseif self.settings.floor and not known then
-    flow.floor, self.laid = floors.fit(flow, self.part, self.valid, self.settings.floor)
+    flow.floor, self.laid = floors.fit(flow, self.part, self.valid, self.settings.floor, self.shown)
   end
 end
 
