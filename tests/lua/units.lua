@@ -222,5 +222,26 @@ check.case("scales are the training rows', and those of the paper where it is as
   check.raises(function() trained("older", wild, { resume = true, scale = "auto" }) end, "scale")
 end)
 
+check.case("a run goes on in the units that it began with, where this version would choose others", function()
+  local wild = rows(400, { theta = true, x = true })
+  local o = { preset = "paper", scale = "auto", epochs = 3 }
+  trained("whole", wild, o)
+  o.epochs = 1
+  trained("begun", wild, o)
+  o.epochs, o.resume = 3, true
+  local bend = units.bend
+  units.bend = function(scale, what, names, x)
+    scale[what .. "_std"] = scale[what .. "_std"] * 2
+    if what == "context" then bend(scale, what, names, x, function() return "robust" end) end
+  end
+  local ok, err = pcall(trained, "begun", wild, o)
+  units.bend = bend
+  check.that(ok, err)
+  for _, name in ipairs{ "/flow.safetensors", "/history.csv" } do
+    local begun, whole = scratch.path("begun" .. name), scratch.path("whole" .. name)
+    check.that(scratch.read(begun) == scratch.read(whole), name)
+  end
+end)
+
 scratch.remove()
 check.finish()

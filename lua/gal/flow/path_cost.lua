@@ -10,7 +10,7 @@
 -- posteriors of different widths and directions cost more together than their mean C says. C is that of the
 -- best linear guess from the net's, which a guess from x can only improve on. Both make the cost a lower
 -- bound.
-local core = require "gal.tensor"
+local errors = require "gal.base.errors"
 local gal = require "gal"
 local host = require "gal.stats.host"
 local linalg = require "gal.stats.linalg"
@@ -26,6 +26,22 @@ path_cost.WORTH = 0.02
 -- noises they have together: with 4,000 the share of eps's variance that is guessed by chance is d / 4,000.
 local ROWS, IMAGES, FEWEST, NOISES = 2000, 200, 20, 4000
 
+-- The features of n rows. Images are encoded as many at a time as the device says, and in one of their turns,
+-- also where the flow averages over eight: any guess from them bounds the cost.
+local function features_of(flow, seen, images, n)
+  if not images then return flow:encode(seen) end
+  local out, device = {}, flow:device()
+  local piece = gal.device_info(device).images
+  for at = 1, n, piece do
+    errors.poll()
+    local m = math.min(piece, n - at + 1)
+    out[#out + 1] = gal.scope(function()
+      return flow:encode(seen and seen:narrow(1, at, m), sets.batch(images, at, m, device)):keep()
+    end)
+  end
+  return gal.cat(out, 1)
+end
+
 -- At most `most` of a part's rows, evenly chosen: theta in the net's units, and their features.
 local function chosen(flow, part, most)
   local n = part.theta:size(1)
@@ -35,7 +51,7 @@ local function chosen(flow, part, most)
   local device = flow:device()
   local seen = context and flow:standard(context:to(device))
   return tiles.standard(flow, take(part.theta):to(device)),
-    flow:encode(seen, images and sets.batch(images, 1, math.min(n, most), device))
+    features_of(flow, seen, images, math.min(n, most))
 end
 
 -- The second moments of eps and of the net's guess of it, d x d lists: of eps, of both, of the guess.

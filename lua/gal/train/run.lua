@@ -227,11 +227,30 @@ local function standardised(flow, part)
   end)
 end
 
--- The optimiser, the step and validation over these rows.
-local function build(self, part, valid, o)
+-- Gives the flow a checkpoint's units before its rows are put into them: another version may choose others
+-- for the same rows. Those of other shapes are left to restore, which raises.
+local function take_units(flow, tensors)
+  local scale = flow.scale
+  for name in pairs(tensors) do
+    local what = name:match "^scale%.(%a+)_bend$"
+    local beside = what and scale[what .. "_std"]
+    if beside then scale[what .. "_bend"] = gal.zeros(beside.shape, { device = beside:device() }) end
+  end
+  for name, tensor in pairs(scale) do
+    local from = tensors["scale." .. name]
+    if not from and name:find "_bend$" then scale[name] = nil end
+    if from and core.same_shape(from, tensor) and from.dtype == tensor.dtype then
+      core.assign(tensor, from:to(tensor:device()))
+    end
+  end
+end
+
+-- The optimiser, the step and validation over these rows; saved: the checkpoint that the run goes on from.
+local function build(self, part, valid, o, saved)
   local flow, s = self.flow, self.settings
   self.part, self.valid, flow.familiar, flow.floor = part, valid, nil, nil
   if not flow.scale then flow:standardise(part.theta, part.context, part.images, s.scale) end
+  if saved then take_units(flow, saved.tensors) end
   local steps = math.max(1, math.floor(part.n / math.min(s.batch, part.n)))
   local rate, described = settings.schedule(o.schedule or s.schedule, s, steps)
   settings.add_facts(s, flow, part, valid, described)
@@ -262,12 +281,12 @@ end
 local function begin(self, part, valid, o, saved)
   room.check(self.flow, self.settings, part, valid, o.resident)
   if not o.out then
-    build(self, part, valid, o)
+    build(self, part, valid, o, saved)
     if saved then restore(self, saved) end
     return
   end
   self.folder, saved = files.open(o.out, o.resume)
-  build(self, part, valid, o)
+  build(self, part, valid, o, saved)
   local parts = ids_of(part, valid, o.test)
   if saved then
     refuse_others(self, saved.small, parts)
@@ -337,8 +356,8 @@ end
 function Run:finish()
   core.assign(self.opt.block, self.best)
   familiarise(self)
-  local cost = self.stopped ~= "interrupt" and path_cost.of(self.flow, self.valid) or nil
   if self.folder and self.best_epoch then self.flow:save(self.folder:path "flow.safetensors") end
+  local cost = self.stopped ~= "interrupt" and path_cost.of(self.flow, self.valid) or nil
   return {
     flow = self.flow, history = self.history, best_epoch = self.best_epoch, best_loss = self.best_loss,
     stopped = self.stopped, out = self.folder and self.folder.out, recorded = self.stepper.recorded,
