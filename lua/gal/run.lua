@@ -12,6 +12,7 @@
 -- The parts of this are in the room gal/posterior.
 local arguments = require "gal.base.options"
 local errors = require "gal.base.errors"
+local floors = require "gal.flow.floor"
 local gal = require "gal"
 local galaxies = require "gal.posterior.galaxies"
 local images = require "gal.images"
@@ -396,7 +397,7 @@ local function units_words(flow)
     share = share + (member.floor and member.floor.share / #members or 0)
   end
   if share > 0 then
-    list[1] = ("%.2g %% of every posterior is its floor, a broad p(theta)."):format(100 * share)
+    list[1] = ("%s %% of every posterior is its floor, a broad p(theta)."):format(floors.percent(share))
   end
   local bent = #members == 1 and units.bent(members[1]) or {}
   if #bent > 0 then list[#list + 1] = ("On a robust scale: %s."):format(table.concat(bent, ", ")) end

@@ -64,9 +64,8 @@ static above compare(gal_scanner upper, gal_scanner s)
 }
 
 /* Whether the line at s has the units of the row below it: no number, as many fields, and words above more
- * than
- * half of at least two numbers; above one is enough where a rule lies between. With the line taken for a row,
- * none of these columns could be read as numbers. */
+ * than half of at least two numbers; above one is enough where a rule lies between. With the line taken for a
+ * row, none of these columns could be read as numbers. */
 static int is_units(const gal_scanner *s)
 {
     gal_scanner row = *s;

@@ -120,7 +120,7 @@ static int held(int fd)
 {
     struct stat info;
     if (fcntl(fd, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET}) != 0)
-        return errno != EAGAIN && errno != EACCES;
+        return errno != EAGAIN;
     return fstat(fd, &info) != 0 || info.st_nlink > 0;
 }
 

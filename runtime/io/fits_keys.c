@@ -1,7 +1,6 @@
 /* fits_keys.c: reads what the primary header and the table's own say beside the values: keywords that are not
- * the
- * layout's, and the meanings of columns (TCOMM). Nothing depends on them: those that can't be read are left
- * out. */
+ * the layout's, and the meanings of columns (TCOMM). Nothing depends on them: those that can't be read are
+ * left out. */
 #include "fits.h"
 #include <ctype.h>
 #include <stdlib.h>

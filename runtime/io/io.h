@@ -14,12 +14,10 @@ typedef struct gal_file {
 } gal_file;
 gal_status gal_file_open(gal_file *file, const char *path);
 /* The status of a failed system call: GAL_MEMORY where garbage that Lua has not collected yet may hold what
- * was
- * asked for (file handles, memory), else GAL_FILE. */
+ * was asked for (file handles, memory), else GAL_FILE. */
 gal_status gal_file_status(int reason);
 /* Flags for opening a file that is written in place, beside O_WRONLY or O_RDWR: a link is not followed, as
- * its
- * target may lie anywhere and would be cut; a FIFO does not block. */
+ * its target may lie anywhere and would be cut; a FIFO does not block. */
 #define GAL_OPEN_OWN (O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
 /* The sentence on such a file with a second name, which may lie anywhere, too. */
 #define GAL_LINKED "has another name, too (a hard link), expected none: a copy in its place has one name"

@@ -1,6 +1,5 @@
 /* sky.c: finds rows of tables that lie near one another on the sky, by a k-d tree of unit vectors (Bentley
- * 1975),
- * to which neither the poles nor right ascension 0 are special. */
+ * 1975), to which neither the poles nor right ascension 0 are special. */
 #include "io.h"
 #include <math.h>
 #include <stdlib.h>

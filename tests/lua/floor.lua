@@ -362,6 +362,10 @@ check.case("a flow with a floor that was saved and loaded has the same bits, and
   check.that(said:find "10 %% of it a floor", said)
   local printed = tostring(run)
   check.that(printed:find "\n10 %% of every posterior is its floor, a broad p%(theta%)%.\n", printed)
+  local share = flow.floor.share
+  flow.floor.share = 0.999
+  check.that(tostring(run):find "\n100 %% of every", tostring(run))
+  flow.floor.share = share
   flow:save(path)
   local here = { device = gal.device() }
   local again = flows.load(path, here)

@@ -5,11 +5,10 @@
 --   offset, softening   of each band: the median over images of their medians, and of their deviations
 --            (1.4826 times the median of |x - median|), in the unit of the files: the sky and its noise
 --   low, high   of each band: shown as 0 and as 1; a value for "linear", asinh((x - offset) / softening) for
---            "asinh". 99 of 100 images have their smallest value above low, 99 of 100 their largest below
--- high
+--            "asinh". 99 of 100 images have their smallest value above low, 99 of 100 their largest
+--            below high
 --   fill     of each band: how a pixel without a value (NaN, BLANK) is shown: as the mean of the others,
--- which
---            is 0 once a flow has standardised it
+--            which is 0 once a flow has standardised it
 --   mask     whether a further channel is shown, the share of a pixel's values that are missing: true where
 --            the training galaxies have such pixels
 local errors = require "gal.base.errors"
