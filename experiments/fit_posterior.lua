@@ -15,7 +15,7 @@ local o = cli.options{
   { "out", type = "string", required = true, help = "folder for the results and the run" },
   cli.common{
     "network", "training", "ensemble", "solver",
-    steps = { 100, "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs" },
+    steps = { "auto", "Runge-Kutta steps: a number, or auto: as many as each row of x-test needs" },
     seed = { 0, "seed of the weights, the batches, the noise and the draws" },
   },
 }

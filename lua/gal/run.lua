@@ -70,12 +70,18 @@ local function new(fields, asked)
   return self
 end
 
+-- The run in a folder, whose flow is loaded.
+local function of_folder(flow, folder, asked)
+  local history, best, loss = history_of(folder)
+  return new({ flow = flow, out = folder, history = history, best_epoch = best, best_loss = loss }, asked)
+end
+
 --- gal.open(folder[, {device =, survey =, …}]): the run in a folder, to ask it questions: run:posterior(id),
 -- run:find{…}, run:worst(10), ?run has all. Of several folders between commas, "runs/a,runs/b", and of a
--- folder with ensemble.json it is the ensemble of them. Its flow is on `device`, by default gal.device(); its
--- survey is found, or is the one named, with data.reopen's hdu, id, dereddened, ab_offsets, crop, bin,
--- resize, packed, rename, and opened when galaxies are asked for. A run that still trains can be opened: its
--- best weights so far count.
+-- folder with ensemble.json it is the ensemble of them, and `members` a list of these runs. Its flow is on
+-- `device`, by default gal.device(); its survey is found, or is the one named, with data.reopen's hdu, id,
+-- dereddened, ab_offsets, crop, bin, resize, packed, rename, and opened when galaxies are asked for. A run
+-- that still trains can be opened: its best weights so far count.
 function M.open(folder, options)
   errors.text("open", "folder", folder, "the folder of a run")
   local o = arguments.known("open", options, OPTIONS)
@@ -90,12 +96,12 @@ function M.open(folder, options)
   local asked = {}
   for _, name in ipairs(SURVEY) do asked[name] = o[name] end
   if folders then
-    local run = new({ flow = flow, out = folder }, asked)
+    local run = new({ flow = flow, out = folder, members = {} }, asked)
+    for k, member in ipairs(folders) do run.members[k] = of_folder(flow.members[k], member, asked) end
     run.history = learned.histories(folders, history_of)
     return run
   end
-  local history, best, loss = history_of(folder)
-  return new({ flow = flow, out = folder, history = history, best_epoch = best, best_loss = loss }, asked)
+  return of_folder(flow, folder, asked)
 end
 
 --- run.ensemble{out =, members = {"runs/a", "runs/b", …}, device =}: makes the folder `out` the ensemble of

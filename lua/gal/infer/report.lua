@@ -220,7 +220,8 @@ local function add_against(add, found)
   local rows, headers = compare.rows(other.compared, other.distances, found.evaluation.flow.theta,
     { "run", "against" })
   add{ rows = rows, headers = headers }
-  add{ text = "Differences: run less against, paired galaxy by galaxy; higher: for how many the run's is." }
+  add{ text = ("Differences: run less against, paired galaxy by galaxy; higher: for how many the run's is. "
+    .. "W1 pooled: of the first %d draws of each galaxy."):format(math.min(compare.pooled_draws, o.n)) }
 end
 
 --- report.of(found, figures): the report, as page.text and page.html take it. figures: {truth =, calibration

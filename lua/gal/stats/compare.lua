@@ -118,6 +118,9 @@ local function resamples(n, count, rng)
   return counts
 end
 
+-- Draws of each galaxy that compare.wasserstein pools by default: each is summed once in every resample.
+compare.pooled_draws = 20
+
 --- compare.wasserstein(truth {N, d}, a {N, n, d}, b {N, n, d}[, {resamples = 200, draws = 20, seed = 1,
 -- left_out = a list of galaxies that do not count}]): for each property the Wasserstein-1 distance between
 -- the truth and the posterior means, and between the truth and pooled draws (the first `draws` of each
@@ -126,7 +129,7 @@ end
 function compare.wasserstein(truth, a, b, options)
   options = options_of.known("wasserstein", options, { "resamples", "draws", "seed", "left_out" })
   local n, d = host.matrix("wasserstein", "truth", truth)
-  local each = integer("wasserstein", options, "draws", 20, 1)
+  local each = integer("wasserstein", options, "draws", compare.pooled_draws, 1)
   each = math.min(each, (host.draws("wasserstein", "a", a, n, d)), (host.draws("wasserstein", "b", b, n, d)))
   local others = host.others("wasserstein", n, options.left_out)
   local function taken(x) return host.pick(x:to "cpu", others) end

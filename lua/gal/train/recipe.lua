@@ -37,7 +37,7 @@ function recipe.quick(part, options)
 end
 
 --- train.describe(run): how a training ended, in a sentence or two, of each member of an ensemble; run is
--- what train.fit or train.ensemble returned.
+-- what train.fit, train.ensemble or gal.open returned.
 function recipe.describe(run)
   errors.list("describe", "run", run, "what train.fit returned")
   if type(run.members) == "table" then
@@ -51,9 +51,10 @@ function recipe.describe(run)
   if not run.best_epoch then return "stopped before the first epoch was over" end
   local first, last = run.history[1], run.history[#run.history]
   local validated = last.valid_loss ~= nil
-  local best = validated and "best validation loss %.4f in epoch %d; stopped by %s"
-    or "no validation; training loss %.4f in epoch %d; stopped by %s"
-  local lines = { best:format(run.best_loss, run.best_epoch, run.stopped) }
+  local best = validated and "best validation loss %.4f in epoch %d"
+    or "no validation; training loss %.4f in epoch %d"
+  local stopped = run.stopped and "; stopped by " .. run.stopped or ""
+  local lines = { best:format(run.best_loss, run.best_epoch) .. stopped }
   if validated and run.stopped == "epochs" and run.best_epoch > 0.9 * #run.history then
     lines[2] = first.lr == last.lr
         and "the validation loss was still falling: resumed with more epochs, it goes on from here"
