@@ -1,9 +1,9 @@
 -- The first thing to run, a few minutes on two cores without a network: makes a mock survey of galaxies with
 -- ugriz magnitudes and cutouts, trains two models on it, one that sees the magnitudes and one that sees the
 -- image too, and shows what the images add, in a table and a picture. To be quick, everything is smaller than
--- for the paper's model: 6,000 galaxies, the central 64 x 64 pixels, half the channels, fewer epochs, and,
--- for so few galaxies, more weight decay; the rest are the defaults. Stopped, the same command goes on where
--- it was; with more galaxies it adds to the survey that is there.
+-- for the paper's model: 6,000 galaxies, the central 64 x 64 pixels, half the channels, fewer epochs; the
+-- rest are the defaults. Stopped, the same command goes on where it was; with more galaxies it adds to the
+-- survey that is there.
 
 local cli = require "gal.cli"
 local o = cli.options{
@@ -66,7 +66,6 @@ print "\n3. The image model: p(properties | magnitudes, image).\n"
 local encoder = nn.galaxy_cnn{ channels = channels, rng = gal.rng(o.seed) }
 local image = train.quick(known, {
   out = folder "image", seed = o.seed, epochs = epochs, encoder = encoder, augment = true, hidden = hidden,
-  weight_decay = 0.1,
 }).flow
 
 print(("\n4. Both on the %d galaxies that neither has seen.\n"):format(#test.ids))
