@@ -5,7 +5,11 @@
 --   history       the epochs, a list of {epoch, train_loss, valid_loss, lr}; run:history() is its learning
 --                 curve
 --   best_epoch, best_loss   the epoch whose weights count, and its loss
---   stopped       "patience", "epochs" or "interrupt", of a run that fit trained
+--   floor         what was found of the flow's floor, {share, gain and error (nats a validation row), rows,
+--                 most (whether the share is the largest that is laid)}, or a sentence why none was looked
+--                 for; nil where none was asked for, and of a run that is opened where none was laid
+--   stopped, path_cost   of a run that fit trained: "patience", "epochs" or "interrupt"; and what the path's
+--                 width costs at least, nats a row (flow/path_cost.lua)
 --   ids, parts    the ids of its survey {N}, and {id = "train", "valid" or "test"}, once that is open:
 --                 opening a survey waits until galaxies are asked for; nil before, or where they are not
 --                 known
@@ -73,7 +77,10 @@ end
 -- The run in a folder, whose flow is loaded.
 local function of_folder(flow, folder, asked)
   local history, best, loss = history_of(folder)
-  return new({ flow = flow, out = folder, history = history, best_epoch = best, best_loss = loss }, asked)
+  return new({
+    flow = flow, out = folder, history = history, best_epoch = best, best_loss = loss,
+    floor = flow.floor and flow.floor.found,
+  }, asked)
 end
 
 --- gal.open(folder[, {device =, survey =, …}]): the run in a folder, to ask it questions: run:posterior(id),

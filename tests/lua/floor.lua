@@ -358,6 +358,7 @@ check.case("a flow with a floor that was saved and loaded has the same bits, and
     floor = 0.1, progress = false, out = scratch.path "run" }
   local run = fit(options)
   check.near(run.floor.share, 0.1, 1e-6)
+  check.equal(require("gal.run").open(scratch.path "run").floor, run.floor)
   local said = tostring(flow):gsub("\n", " ")
   check.that(said:find "10 %% of it a floor", said)
   local printed = tostring(run)
