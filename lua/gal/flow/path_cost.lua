@@ -54,22 +54,18 @@ local function chosen(flow, part, most)
     features_of(flow, seen, images, math.min(n, most))
 end
 
--- The second moments of eps and of the net's guess of it, d x d lists: of eps, of both, of the guess.
+-- The second moments of eps and of the net's guess of it, d x d lists: of eps, of both, of the guess. Each
+-- row has as many noises as make NOISES, all in one pass.
 local function moments(flow, z, features)
-  local n, device = z:size(1), z:device()
-  local rounds, one, sums = math.max(1, math.ceil(NOISES / n)), gal.ones({ n, 1 }, { device = device }), {}
-  local options = { rng = gal.rng(1), device = device }
-  for _ = 1, rounds do
-    local eps = gal.randn({ n, flow.d }, options)
-    local x = z + eps * flow.sigma
-    local v = nn.call(flow.head, gal.cat(features and { one, x, features } or { one, x }, 2))
-    local guess = (x - v) / flow.sigma
-    for k, pair in ipairs{ { eps, eps }, { eps, guess }, { guess, guess } } do
-      local moment = pair[1]:t():matmul(pair[2]) / (n * rounds)
-      sums[k] = sums[k] and sums[k] + moment or moment
-    end
-  end
-  return sums[1]:totable(), sums[2]:totable(), sums[3]:totable()
+  local n, each, positions = z:size(1), math.max(1, math.ceil(NOISES / z:size(1))), {}
+  for i = 0, n * each - 1 do positions[i + 1] = i % n + 1 end
+  local count = #positions
+  local eps = gal.randn({ count, flow.d }, { rng = gal.rng(1), device = z:device() })
+  local x, input = z:rows(positions) + eps * flow.sigma, { gal.ones({ count, 1 }, { device = z:device() }) }
+  input[2], input[3] = x, features and features:rows(positions)
+  local guess = (x - nn.call(flow.head, gal.cat(input, 2))) / flow.sigma
+  local function moment(a, b) return (a:t():matmul(b) / count):totable() end
+  return moment(eps, eps), moment(eps, guess), moment(guess, guess)
 end
 
 --- path_cost.of(flow, part): a lower bound of the mean ln density that sigma costs, nats a galaxy, by rows
