@@ -174,7 +174,7 @@ function Flow:__tostring()
   local images = self.encoder and (given == "" and " given images" or " and images") or ""
   local bent = units.bent(self)
   local scales = #bent > 0 and (", robust scale of %s"):format(table.concat(bent, ", ")) or ""
-  local floor = self.floor and (", %s %% of it a floor"):format(self.floor:words_of_share()) or ""
+  local floor = self.floor and (", %s %% of it a floor"):format(self.floor.percent(self.floor.share)) or ""
   local state = (self.scale and "trained" or "not trained") .. scales .. floor
   return table.concat(text.filled(("flow of %s%s%s: %d weights, sigma %g, %s"):format(
     table.concat(self.theta, ", "), given, images, weights, self.sigma, state), 80), "\n")

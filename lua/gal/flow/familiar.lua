@@ -2,7 +2,6 @@
 -- galaxy is among them (gal.stats.rarity), by its standardised context and by its encoded image, and the
 -- range of their properties. It is fitted when training ends, and goes into the flow's file.
 local gal = require "gal"
-local host = require "gal.stats.host"
 local inputs = require "gal.flow.inputs"
 local rarity = require "gal.stats.rarity"
 local sections = require "gal.flow.sections"
@@ -21,40 +20,21 @@ local SAMPLE = 2000
 local SHARED, FAR = 0.01, 3e38
 local PREFIX = "familiar."
 
--- At most `most` of a part's rows, evenly chosen.
-local function thinned(part, most)
-  local n = part.theta:size(1)
-  if n <= most then return part end
-  local positions = host.evenly(n, most)
-  return { theta = part.theta:rows(positions), context = part.context and part.context:rows(positions),
-    images = part.images:rows(positions) }
+-- The encoded images of the conditions x, {N, E}, on the host. progress: called with the images done, or nil.
+local function encoded(flow, x, progress)
+  local features = gal.no_grad(tiles.features, flow, x, 1, x.rows, { progress = progress })
+  return features:narrow(2, 1, features:size(2) - flow.c):to "cpu"
 end
 
--- Images that are encoded between two reports of progress.
-local PIECE = 128
-
--- The encoded images of the conditions x, {N, E}, on the host. told(images): called as they are done, or nil.
-local function encoded(flow, x, told)
-  local list = {}
-  for first = 1, x.rows, PIECE do
-    local count = math.min(PIECE, x.rows - first + 1)
-    local features = gal.no_grad(function() return tiles.features(flow, x, first, count) end)
-    list[#list + 1] = features:narrow(2, 1, features:size(2) - flow.c):to "cpu"
-    if told then told(first + count - 1) end
-  end
-  return #list == 1 and list[1] or gal.cat(list, 1)
-end
-
--- The same of some parts, a list; progress: as tiles.progress takes it.
-local function encoded_parts(flow, parts, progress)
+-- The same of the conditions in a list; progress: as tiles.progress takes it.
+local function all_encoded(flow, conditions, progress)
   local total, list, before = 0, {}, 0
-  for _, part in ipairs(parts) do total = total + part.theta:size(1) end
+  for _, x in ipairs(conditions) do total = total + x.rows end
   local told, finish = tiles.progress("familiar", { progress = progress }, total, "images encoded")
   local ok, err = pcall(function()
-    for k, part in ipairs(parts) do
-      local x = flow.c > 0 and { part.context, part.images } or { nil, part.images }
-      list[k] = encoded(flow, inputs.conditions("familiar", flow, x), tiles.part(told, before))
-      before = before + part.theta:size(1)
+    for k, x in ipairs(conditions) do
+      list[k] = encoded(flow, x, tiles.part(told, before))
+      before = before + x.rows
     end
   end)
   finish()
@@ -93,8 +73,11 @@ function familiar.fit(flow, train, valid, progress)
     self.sample = rarity.thin(valid.context, SAMPLE):to "cpu"
   end
   if flow.encoder and train.images then
-    local known, held =
-      encoded_parts(flow, { thinned(train, IMAGES), thinned(valid, IMAGES) }, progress or false)
+    local list = {}
+    for k, part in ipairs{ train, valid } do
+      list[k] = inputs.conditions("familiar", flow, select(2, inputs.some(flow, part, IMAGES)))
+    end
+    local known, held = all_encoded(flow, list, progress or false)
     self.image = rarity.fit(known, held, { components = COMPONENTS })
   end
   return self

@@ -159,18 +159,9 @@ end
 
 -- ---- fitting ----
 
--- At most ROWS or IMAGES of the validation rows, evenly chosen, as theta and x for flow:log_prob.
-local function some(flow, valid)
-  local n, most = valid.theta:size(1), flow.encoder and IMAGES or ROWS
-  local positions = n > most and host.evenly(n, most) or nil
-  local function take(x) return x and (positions and x:rows(positions) or x) end
-  local context = take(valid.context)
-  return take(valid.theta), flow.encoder and { context, take(valid.images) } or context
-end
-
 -- The ln densities of the validation rows by the flow and by p, lists, of rows where both are numbers.
 local function densities(flow, own, valid, progress)
-  local theta, x = some(flow, valid)
+  local theta, x = inputs.some(flow, valid, flow.encoder and IMAGES or ROWS)
   local o = { steps = "auto", told = false, progress = progress or false }
   local found = flow:log_prob(theta, x, o):totable()
   local beside = gal.no_grad(function()
@@ -239,9 +230,6 @@ function floor.words(found)
   local sentence = "floor: %s %% of every posterior is p(theta), a broad density of the training rows, %s%s"
   return sentence:format(floor.percent(found.share), why, gained and (" (%s)"):format(gained) or "")
 end
-
---- f:words_of_share(): its share in per cent, as floor.percent has it.
-function floor:words_of_share() return floor.percent(self.share) end
 
 --- floor.percent(share): a share in per cent, two digits or whole ones: "0.34", "100".
 function floor.percent(share) return (share < 0.1 and "%.2g" or "%.0f"):format(100 * share) end

@@ -5,6 +5,7 @@ local C = ffi.C
 local gal = require "gal"
 local core = require "gal.tensor"
 local errors = require "gal.base.errors"
+local evenly = require("gal.stats.host").evenly
 local host = require "gal.base.host"
 local named = require "gal.flow.named"
 local sets = require "gal.images"
@@ -215,6 +216,16 @@ function inputs.conditions(where, flow, x, told)
   return inputs.checked{
     rows = context:size(1), context = context, images = images, device = context:device(),
   }
+end
+
+--- inputs.some(flow, part, most): theta {n, d} and x, as a user passes it, of at most `most` rows of a part
+-- {theta, context, images}, evenly chosen.
+function inputs.some(flow, part, most)
+  local n = part.theta:size(1)
+  local positions = n > most and evenly(n, most) or nil
+  local function take(x) return positions and x:rows(positions) or x end
+  local context = flow.c > 0 and take(part.context) or nil
+  return take(part.theta), flow.encoder and { context, take(part.images) } or context
 end
 
 --- inputs.points(where, flow, theta): theta {N, d}, {N, m, d} or {d} as {N * m, d}; also N, m and the shape

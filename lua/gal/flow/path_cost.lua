@@ -10,12 +10,10 @@
 -- posteriors of different widths and directions cost more together than their mean C says. C is that of the
 -- best linear guess from the net's, which a guess from x can only improve on. Both make the cost a lower
 -- bound.
-local errors = require "gal.base.errors"
 local gal = require "gal"
-local host = require "gal.stats.host"
+local inputs = require "gal.flow.inputs"
 local linalg = require "gal.stats.linalg"
 local nn = require "gal.nn"
-local sets = require "gal.images"
 local tiles = require "gal.flow.tiles"
 
 local path_cost = {}
@@ -26,32 +24,12 @@ path_cost.WORTH = 0.02
 -- noises they have together: with 4,000 the share of eps's variance that is guessed by chance is d / 4,000.
 local ROWS, IMAGES, FEWEST, NOISES = 2000, 200, 20, 4000
 
--- The features of n rows. Images are encoded as many at a time as the device says, and in one of their turns,
--- also where the flow averages over eight: any guess from them bounds the cost.
-local function features_of(flow, seen, images, n)
-  if not images then return flow:encode(seen) end
-  local out, device = {}, flow:device()
-  local piece = gal.device_info(device).images
-  for at = 1, n, piece do
-    errors.poll()
-    local m = math.min(piece, n - at + 1)
-    out[#out + 1] = gal.scope(function()
-      return flow:encode(seen and seen:narrow(1, at, m), sets.batch(images, at, m, device)):keep()
-    end)
-  end
-  return gal.cat(out, 1)
-end
-
--- At most `most` of a part's rows, evenly chosen: theta in the net's units, and their features.
-local function chosen(flow, part, most)
-  local n = part.theta:size(1)
-  local positions = n > most and host.evenly(n, most) or nil
-  local function take(x) return x and (positions and x:rows(positions) or x) end
-  local context, images = take(part.context), take(part.images)
-  local device = flow:device()
-  local seen = context and flow:standard(context:to(device))
-  return tiles.standard(flow, take(part.theta):to(device)),
-    features_of(flow, seen, images, math.min(n, most))
+-- Theta in the net's units, and the features, of the rows that are used. Images are encoded in one of their
+-- turns, also where the flow averages over eight: any guess from them bounds the cost.
+local function chosen(flow, part)
+  local theta, x = inputs.some(flow, part, flow.encoder and IMAGES or ROWS)
+  x = inputs.conditions("path_cost", flow, x, false)
+  return tiles.standard(flow, theta:to(x.device)), tiles.features(flow, x, 1, x.rows, { once = true })
 end
 
 -- The second moments of eps and of the net's guess of it, d x d lists: of eps, of both, of the guess. Each
@@ -74,7 +52,7 @@ end
 function path_cost.of(flow, part)
   if flow.sigma == 0 or not part or part.theta:size(1) < FEWEST then return nil end
   local noise, both, guess = gal.no_grad(function()
-    return moments(flow, chosen(flow, part, part.images and IMAGES or ROWS))
+    return moments(flow, chosen(flow, part))
   end)
   if not linalg.cholesky(guess) then return nil end
   -- C = A - B G^-1 B^T against A, which is I but for chance.

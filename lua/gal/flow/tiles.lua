@@ -31,10 +31,10 @@ function tiles.each(device, galaxies, n, least, fn)
 end
 
 -- The features of a few galaxies (Flow:encode), averaged over all turns of their images where the flow is
--- symmetric. At most `piece` images are encoded at once: all turns of one galaxy together take a fifth of the
--- time that they take one after another, and have the same bits.
-local function encoded(flow, seen, images, piece)
-  if not flow.symmetric then return flow:encode(seen, images) end
+-- symmetric, unless `once`. At most `piece` images are encoded at once: all turns of one galaxy together take
+-- a fifth of the time that they take one after another, and have the same bits.
+local function encoded(flow, seen, images, piece, once)
+  if once or not flow.symmetric then return flow:encode(seen, images) end
   local sum, m, together = 0, images:size(1), 8
   if 8 * m > piece then together = 1 end
   for turn = 0, 7, together do
@@ -51,21 +51,24 @@ local function encoded(flow, seen, images, piece)
   return sum / 8
 end
 
---- tiles.features(flow, x, first, count): the features (Flow:encode) of these galaxies of x, which
+--- tiles.features(flow, x, first, count[, options]): the features (Flow:encode) of these galaxies of x, which
 -- inputs.conditions made, {count, width}; nil for an unconditional flow. The device says how many images are
--- encoded at a time.
-function tiles.features(flow, x, first, count)
+-- encoded at a time. options: once (an image is encoded as it lies, also where the flow averages over its
+-- turns), progress (called with the images encoded so far).
+function tiles.features(flow, x, first, count, options)
   if x.features then return x.features:narrow(1, first, count) end
   local seen = x.context and flow:standard(x.context:narrow(1, first, count))
   if not x.images then return seen end
+  local once, progress = options and options.once, options and options.progress
   local out, piece = {}, gal.device_info(x.device).images
   for at = 1, count, piece do
     errors.poll()
     local m = math.min(piece, count - at + 1)
     out[#out + 1] = gal.scope(function()
       local images = sets.batch(x.images, first + at - 1, m, x.device)
-      return encoded(flow, seen and seen:narrow(1, at, m), images, piece):keep()
+      return encoded(flow, seen and seen:narrow(1, at, m), images, piece, once):keep()
     end)
+    if progress then progress(at + m - 1) end
   end
   return #out == 1 and out[1] or gal.cat(out, 1)
 end
